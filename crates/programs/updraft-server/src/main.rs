@@ -1,0 +1,3 @@
+//! updraft-server.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! updraft.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! updraftd.
+
+fn main() {}
