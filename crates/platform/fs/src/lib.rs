@@ -1,1 +1,40 @@
-//! fs.
+//! The file system as Updraft uses it: through directory handles, crash-safe, with typed errors.
+//!
+//! * [`Dir`]: a directory that stays the same one however its path is renamed; all other
+//!   operations start from it.
+//! * [`TempFile`] and [`atomic_write`]: new content appears under its name whole and durable, or
+//!   not at all.
+//! * [`xattr`], [`copy`], [`space`], [`remove_tree`]: what tree builders need.
+//! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
+//! * [`flush`]: make a file system readable for boot loaders that do not replay journals.
+//! * [`fault`]: makes the Nth write of a test fail.
+//!
+//! Durability: nothing here is durable until [`Dir::sync`] or [`syncfs`](Dir::syncfs) returned,
+//! except what says otherwise in its documentation.
+
+mod error;
+
+mod dir;
+mod entries;
+mod metadata;
+
+mod atomic;
+mod temp_file;
+
+pub mod copy;
+pub mod fault;
+pub mod flush;
+mod lock;
+mod remove;
+pub mod space;
+mod sys;
+pub mod xattr;
+
+pub use atomic::{atomic_symlink, atomic_write, atomic_write_path};
+pub use dir::{Dir, Immutable};
+pub use entries::Entry;
+pub use error::{Error, Result};
+pub use lock::{LockFile, LockMode};
+pub use metadata::{FileKind, Metadata};
+pub use remove::remove_tree;
+pub use temp_file::TempFile;

@@ -1,0 +1,56 @@
+//! Replacing a file or a symbolic link in one durable step.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::temp_file::fresh_name;
+use crate::{Dir, Error, Result, TempFile};
+
+/// Writes `bytes` as `name` in `dir` with the permission bits `mode`, whatever the umask.
+///
+/// After a crash at any point the name has its old content or all of the new; when this returns
+/// the new content is durable.
+pub fn atomic_write(dir: &Dir, name: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
+    let name = name.as_ref();
+    let (dir, name) = parent_of(dir, name)?;
+    let mut file = TempFile::new_in(&dir)?;
+    file.write_all(bytes).map_err(|error| Error::new("write", dir.path().join(name), error))?;
+    file.set_mode(mode)?;
+    file.sync()?;
+    // Commit point: this rename.
+    file.persist_replace(&dir, name)?;
+    dir.sync()
+}
+
+/// [`atomic_write`] for a path whose directory is not open.
+pub fn atomic_write_path(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
+    let path = path.as_ref();
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let name = path.file_name().ok_or_else(|| {
+        Error::new("write", path, std::io::Error::from(std::io::ErrorKind::InvalidInput))
+    })?;
+    atomic_write(&Dir::open(parent.unwrap_or(Path::new(".")))?, name, bytes, mode)
+}
+
+/// Makes `name` in `dir` a symbolic link to `target`, replacing what is there. Durable when this
+/// returns.
+pub fn atomic_symlink(dir: &Dir, name: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<()> {
+    let (dir, name) = parent_of(dir, name.as_ref())?;
+    let temporary = fresh_name(|temporary| dir.symlink(target.as_ref(), temporary))?;
+    // Commit point: this rename.
+    if let Err(error) = dir.rename(&temporary, &dir, name) {
+        let _ = dir.unlink(&temporary);
+        return Err(error);
+    }
+    dir.sync()
+}
+
+/// The directory that will hold the last component of `name`, and that component.
+fn parent_of<'a>(dir: &Dir, name: &'a Path) -> Result<(Dir, &'a Path)> {
+    match (name.parent(), name.file_name()) {
+        (Some(parent), Some(last)) if !parent.as_os_str().is_empty() => {
+            Ok((dir.open_dir_follow(parent)?, Path::new(last)))
+        }
+        _ => Ok((dir.clone(), name)),
+    }
+}

@@ -1,0 +1,103 @@
+//! The few system calls that rustix does not offer safely: OFD locks, and freezing a file system
+//! under a watchdog process. Everything `unsafe` of this crate is here.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+/// `_IOWR('X', 119, int)`.
+const FIFREEZE: libc::c_ulong = 0xC004_5877;
+/// `_IOWR('X', 120, int)`.
+const FITHAW: libc::c_ulong = 0xC004_5878;
+
+/// The error number the last libc call left.
+fn last_errno() -> Errno {
+    std::io::Error::last_os_error().raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
+}
+
+/// Tries to lock the whole file for its open file description.
+pub(crate) fn ofd_set_lock(file: BorrowedFd<'_>, exclusive: bool) -> rustix::io::Result<()> {
+    let kind = if exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
+    // SAFETY: `flock` is a plain C structure for which all zeroes is a valid value; the kernel
+    // wants `l_pid` to be zero for this command.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind.try_into().map_err(|_| Errno::INVAL)?;
+    lock.l_whence = libc::SEEK_SET.try_into().map_err(|_| Errno::INVAL)?;
+    // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel only reads
+    // the structure, which outlives the call.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+fn control(file: BorrowedFd<'_>, request: libc::c_ulong) -> rustix::io::Result<()> {
+    // SAFETY: the descriptor is open while borrowed; both requests used here ignore their
+    // argument.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), request, 0) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Freezes and at once thaws the file system of `dir`, so that its journal is empty.
+///
+/// A child process thaws it as well when this process dies in between or takes longer than
+/// `patience`.
+pub(crate) fn freeze_and_thaw(dir: BorrowedFd<'_>, patience: Duration) -> rustix::io::Result<()> {
+    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map(|(reader, writer)| (writer, reader))?;
+    let watchdog = spawn_watchdog(dir, &ours, &theirs, patience)?;
+    let frozen = control(dir, FIFREEZE);
+    let thawed = if frozen.is_ok() { thaw(dir) } else { Ok(()) };
+    // A byte tells the watchdog that there is nothing to thaw; somebody else may freeze now.
+    if thawed.is_ok() {
+        let _ = rustix::io::write(&ours, b"d");
+    }
+    drop(ours);
+    reap(watchdog);
+    frozen.and(thawed)
+}
+
+/// Thaws; that it is thawed already is as good.
+fn thaw(dir: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    match control(dir, FITHAW) {
+        Err(Errno::INVAL) => Ok(()),
+        other => other,
+    }
+}
+
+fn spawn_watchdog(
+    dir: BorrowedFd<'_>,
+    ours: &OwnedFd,
+    theirs: &OwnedFd,
+    patience: Duration,
+) -> rustix::io::Result<libc::pid_t> {
+    let dir = dir.as_raw_fd();
+    let (ours, theirs) = (ours.as_raw_fd(), theirs.as_fd().as_raw_fd());
+    let timeout = libc::c_int::try_from(patience.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: this process may have other threads, so between `fork` and `_exit` the child calls
+    // async-signal-safe functions only (close, poll, read, ioctl,
+    // _exit), allocates nothing, and never
+    // returns into Rust code. The descriptors were open at the time of the fork.
+    unsafe {
+        let pid = libc::fork();
+        if pid == 0 {
+            libc::close(ours);
+            let mut waiting = libc::pollfd { fd: theirs, events: libc::POLLIN, revents: 0 };
+            // Returns when the parent said that it is done, is dead, or has taken too long.
+            let ready = libc::poll(&raw mut waiting, 1, timeout);
+            let mut done = 0u8;
+            if ready <= 0 || libc::read(theirs, (&raw mut done).cast(), 1) != 1 {
+                libc::ioctl(dir, FITHAW, 0);
+            }
+            libc::_exit(0);
+        }
+        if pid < 0 { Err(last_errno()) } else { Ok(pid) }
+    }
+}
+
+fn reap(child: libc::pid_t) {
+    if let Some(pid) = rustix::process::Pid::from_raw(child) {
+        let options = rustix::process::WaitOptions::empty();
+        while matches!(rustix::process::waitpid(Some(pid), options), Err(Errno::INTR)) {}
+    }
+}
