@@ -116,7 +116,11 @@ impl Classify for std::io::Error {
         use std::io::ErrorKind as Io;
         match std::io::Error::kind(self) {
             Io::NotFound => Kind::NotFound,
-            Io::AlreadyExists | Io::ResourceBusy | Io::DirectoryNotEmpty => Kind::Conflict,
+            Io::AlreadyExists
+            | Io::ResourceBusy
+            | Io::DirectoryNotEmpty
+            | Io::PermissionDenied
+            | Io::ReadOnlyFilesystem => Kind::Conflict,
             Io::InvalidInput | Io::InvalidData | Io::UnexpectedEof | Io::NotADirectory => {
                 Kind::Invalid
             }
@@ -124,7 +128,6 @@ impl Classify for std::io::Error {
                 Kind::Exhausted
             }
             Io::Unsupported => Kind::Unsupported,
-            Io::PermissionDenied | Io::ReadOnlyFilesystem => Kind::Conflict,
             _ => Kind::Unavailable,
         }
     }
