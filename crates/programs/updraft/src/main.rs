@@ -1,3 +1,31 @@
-//! updraft.
+//! `updraft`: the program for people who build, sign, release and operate.
+//!
+//! Called as `ostree` (a link to this program) it answers as `updraft ostree` does.
 
-fn main() {}
+#![allow(clippy::disallowed_methods, reason = "a program reads its environment and the clock")]
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+mod ostree;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    updraft_terminal::run(|| {
+        if called_as(&arguments, "ostree") {
+            cli::OstreeProgram::parse_from(arguments).run(no_color)
+        } else {
+            cli::Updraft::parse_from(arguments).run(no_color)
+        }
+    })
+}
+
+fn called_as(arguments: &[OsString], name: &str) -> bool {
+    arguments.first().is_some_and(|program| Path::new(program).file_name() == Some(name.as_ref()))
+}

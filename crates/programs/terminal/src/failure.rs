@@ -1,0 +1,174 @@
+//! The error that ends a program, and how it is printed.
+//!
+//! ```text
+//! error: failed to open the repository at `/srv/repo`
+//! caused by: no such directory
+//! hint: create it with `updraft ostree init --repo /srv/repo`
+//! ```
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use updraft_error::{Classify, Kind};
+
+/// The result of a command.
+pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
+
+/// An error on its way to the person at the terminal.
+///
+/// Made with `?` from every error that implements [`Classify`]; context lines and hints are added
+/// on the way up, the kind of the first error stays.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    error: anyhow::Error,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure that begins here, with one line that says what is wrong.
+    pub fn new(kind: Kind, message: impl Display) -> Self {
+        Self { kind, error: anyhow::Error::msg(message.to_string()), hints: Vec::new() }
+    }
+
+    /// A failure of this kind around an error that cannot classify itself.
+    pub fn of(kind: Kind, error: impl Into<anyhow::Error>) -> Self {
+        Self { kind, error: error.into(), hints: Vec::new() }
+    }
+
+    /// What decides the exit code.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Adds an outer line: what was being done, as `failed to …`.
+    #[must_use]
+    pub fn context(mut self, message: impl Display) -> Self {
+        self.error = self.error.context(message.to_string());
+        self
+    }
+
+    /// Adds a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    /// The lines as printed: `error:`, then `caused by:`, then `hint:`.
+    ///
+    /// A cause that its outer line already ends with is left out.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut last = String::new();
+        for cause in self.error.chain() {
+            let text = cause.to_string();
+            if lines.is_empty() {
+                lines.push(format!("error: {text}"));
+            } else if !last.ends_with(&text) {
+                lines.push(format!("caused by: {text}"));
+            }
+            last = text;
+        }
+        lines.extend(self.hints.iter().map(|hint| format!("hint: {hint}")));
+        lines
+    }
+}
+
+impl<E> From<E> for Failure
+where
+    E: Classify + std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: E) -> Self {
+        Self { kind: error.kind(), error: anyhow::Error::new(error), hints: Vec::new() }
+    }
+}
+
+/// Adds context and hints to a result on its way up.
+pub trait ResultExt<T> {
+    /// Adds an outer line: what was being done, as `failed to …`.
+    fn context(self, message: impl Display) -> Result<T>;
+    /// As [`context`](Self::context), made only when needed.
+    fn with_context<M: Display>(self, message: impl FnOnce() -> M) -> Result<T>;
+    /// Adds a way out.
+    fn hint(self, hint: impl Display) -> Result<T>;
+}
+
+impl<T, E: Into<Failure>> ResultExt<T> for Result<T, E> {
+    fn context(self, message: impl Display) -> Result<T> {
+        self.map_err(|error| error.into().context(message))
+    }
+
+    fn with_context<M: Display>(self, message: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|error| error.into().context(message()))
+    }
+
+    fn hint(self, hint: impl Display) -> Result<T> {
+        self.map_err(|error| error.into().hint(hint))
+    }
+}
+
+/// Runs a command to its end: prints what failed and gives the exit code of its kind.
+///
+/// A reader that closed our stdout (`updraft … | head`) has what it wanted: that ends the program
+/// quietly and well.
+pub fn run(command: impl FnOnce() -> Result) -> ExitCode {
+    match command() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if is_broken_pipe(&failure.error) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let mut stderr = std::io::stderr().lock();
+            for line in failure.lines() {
+                // Nobody is left to tell when stderr itself fails.
+                let _ = writeln!(stderr, "{line}");
+            }
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no such directory")]
+    struct Missing;
+
+    impl Classify for Missing {
+        fn kind(&self) -> Kind {
+            Kind::NotFound
+        }
+    }
+
+    #[test]
+    fn lines_name_the_error_then_its_causes_then_the_way_out() {
+        let result: Result<(), Missing> = Err(Missing);
+        let failure = result
+            .context("failed to open the repository at `/srv/repo`")
+            .hint("create it with `updraft ostree init`")
+            .unwrap_err();
+        assert_eq!(failure.kind(), Kind::NotFound);
+        assert_eq!(
+            failure.lines(),
+            [
+                "error: failed to open the repository at `/srv/repo`",
+                "caused by: no such directory",
+                "hint: create it with `updraft ostree init`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_cause_already_said_is_not_said_again() {
+        let failure = Failure::new(Kind::Invalid, "bad name").context("line 3: bad name");
+        assert_eq!(failure.lines(), ["error: line 3: bad name"]);
+    }
+}

@@ -1,0 +1,64 @@
+//! The command line: what may be asked, and who answers it.
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use updraft_terminal::generate::Generate;
+use updraft_terminal::{OutputOptions, Result, Terminal};
+
+use crate::ostree;
+
+/// Build, sign, release and operate systems that update as a whole.
+#[derive(Debug, Parser)]
+#[command(name = "updraft", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Updraft {
+    #[command(flatten)]
+    output: OutputOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Work with OSTree repositories, as `ostree` does.
+    Ostree(ostree::Arguments),
+    /// Write shell completions and manual pages.
+    #[command(hide = true)]
+    Generate(Generate),
+}
+
+impl Updraft {
+    pub(crate) fn run(&self, no_color: bool) -> Result {
+        let terminal = Terminal::new(&self.output, no_color)?;
+        match &self.command {
+            Command::Ostree(arguments) => ostree::run(arguments, &terminal),
+            Command::Generate(generate) => generate.run(&terminal, Self::command()),
+        }
+    }
+}
+
+/// The same program under the name `ostree`.
+#[derive(Debug, Parser)]
+#[command(name = "ostree", version, max_term_width = 100)]
+pub(crate) struct OstreeProgram {
+    #[command(flatten)]
+    output: OutputOptions,
+    #[command(flatten)]
+    arguments: ostree::Arguments,
+}
+
+impl OstreeProgram {
+    pub(crate) fn run(&self, no_color: bool) -> Result {
+        let terminal = Terminal::new(&self.output, no_color)?;
+        ostree::run(&self.arguments, &terminal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Updraft::command().debug_assert();
+        OstreeProgram::command().debug_assert();
+    }
+}
