@@ -1,1 +1,34 @@
-//! api.
+//! The wire types of the operator interface `/api/v1`, shared by the server and its clients.
+//!
+//! Everything here is data: no I/O, no clock, no policy. The server answers with these types and
+//! describes them as OpenAPI; the command line reads the same types back. Times are RFC 3339 in
+//! UTC. Request types refuse unknown fields; response types may gain fields within `v1`.
+
+pub mod device;
+pub mod event;
+pub mod group;
+pub mod image_repository;
+pub mod page;
+pub mod paths;
+pub mod problem;
+pub mod release;
+pub mod rollout;
+pub mod status;
+pub mod token;
+
+pub use device::{
+    Assignment, AssignmentState, Component, Device, DeviceState, DeviceSummary, InstallReport,
+    InstalledImage,
+};
+pub use event::{Event, EventKind};
+pub use group::{Group, GroupUpdate, NewGroup};
+pub use image_repository::{MetadataAccepted, OnlineKey, OnlineKeys};
+pub use page::{Page, PageQuery};
+pub use problem::Problem;
+pub use release::{NewRelease, Release, ReleaseTarget, TargetFormat};
+pub use rollout::{
+    NewRollout, Phase, PhaseSelector, PhaseState, Rollout, RolloutCounts, RolloutDevice,
+    RolloutDeviceState, RolloutScope, RolloutState, Threshold,
+};
+pub use status::{RepositoryStatus, Status};
+pub use token::Scope;

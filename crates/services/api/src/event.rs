@@ -1,0 +1,97 @@
+//! What happened, in order: the audit trail and the fleet's news in one list.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What sort of thing happened. Lists may gain kinds within `v1`; unknown ones read as `other`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A device was given a certificate.
+    DeviceRegistered,
+    /// A device named its components and their keys.
+    ComponentsRegistered,
+    /// A component reports another image than before.
+    ImageChanged,
+    /// A device reported the end of an installation.
+    InstallReported,
+    /// A device's report was refused.
+    ManifestRefused,
+    /// A component says it has seen an attack.
+    AttackReported,
+    /// Something that a device wanted known; `data` has it as sent.
+    DeviceReport,
+    /// A device's certificate is no longer accepted.
+    DeviceRevoked,
+    /// A device was deleted with all that is known of it.
+    DeviceDeleted,
+    /// A group was made.
+    GroupCreated,
+    /// A group's description or members were changed.
+    GroupChanged,
+    /// A group was deleted.
+    GroupDeleted,
+    /// A release was made.
+    ReleaseCreated,
+    /// A rollout was created.
+    RolloutCreated,
+    /// A rollout was paused.
+    RolloutPaused,
+    /// A rollout was resumed.
+    RolloutResumed,
+    /// A rollout went on to its next phase.
+    RolloutPhaseStarted,
+    /// A rollout was stopped, by a person or by a threshold.
+    RolloutStopped,
+    /// All devices of a rollout have ended.
+    RolloutFinished,
+    /// A device was told to run a release.
+    DeviceAssigned,
+    /// A device fetched its assignment.
+    AssignmentStarted,
+    /// A device runs what it was told to run.
+    AssignmentSucceeded,
+    /// A device failed to run what it was told to run, or gave no news in time.
+    AssignmentFailed,
+    /// An assignment was taken back before the device started.
+    AssignmentCancelled,
+    /// The Image repository was given new signed metadata.
+    ImageMetadataAccepted,
+    /// Signed metadata for the Image repository was refused.
+    ImageMetadataRefused,
+    /// A branch of the OSTree repository was set.
+    RefUpdated,
+    /// An operator token was made.
+    TokenCreated,
+    /// An operator token was revoked.
+    TokenRevoked,
+    /// A kind that this build does not know.
+    #[serde(other)]
+    Other,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// Rises by at least one with each event; pass it as `after` to read on from here.
+    pub id: u64,
+    /// When it happened, by the server's clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// What sort of thing.
+    pub kind: EventKind,
+    /// Who did it: `token:NAME`, `device:ID` or `server`.
+    pub actor: String,
+    /// The device it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// The rollout it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
+    /// What happened, in words.
+    pub message: String,
+    /// Further detail, by kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Value>,
+}

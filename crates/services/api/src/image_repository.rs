@@ -1,0 +1,32 @@
+//! The Image repository as operators see it. Its metadata travels as signed bytes, not as types
+//! of this crate.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A public key that the server signs with, in the wire form of Uptane metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OnlineKey {
+    /// The key's id.
+    pub keyid: String,
+    /// `{"keytype": …, "keyval": {"public": …}}`, ready to be put into a root's `keys`.
+    pub key: serde_json::Value,
+}
+
+/// The keys that an Image repository's root must name, so that the server can sign for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OnlineKeys {
+    /// For the role snapshot.
+    pub snapshot: Vec<OnlineKey>,
+    /// For the role timestamp.
+    pub timestamp: Vec<OnlineKey>,
+}
+
+/// Signed metadata was verified and is served now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MetadataAccepted {
+    /// The role, such as `root`, `targets` or a delegated role's name.
+    pub role: String,
+    /// The version that is served now.
+    pub version: u64,
+}

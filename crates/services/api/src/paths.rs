@@ -1,0 +1,152 @@
+//! Where each resource lives below the server's base URL.
+//!
+//! Templates in braces are those of OpenAPI; the functions beside them fill in one name, which
+//! they percent-encode.
+
+/// The prefix of the operator interface.
+pub const API: &str = "/api/v1";
+/// The OpenAPI description of this interface, as JSON. Needs no token.
+pub const OPENAPI: &str = "/api/v1/openapi.json";
+/// Whether the server lives; needs no token and says nothing else.
+pub const HEALTH: &str = "/healthz";
+/// What the server is and how it is doing.
+pub const STATUS: &str = "/api/v1/status";
+/// All devices.
+pub const DEVICES: &str = "/api/v1/devices";
+/// One device.
+pub const DEVICE: &str = "/api/v1/devices/{id}";
+/// What happened to one device.
+pub const DEVICE_EVENTS: &str = "/api/v1/devices/{id}/events";
+/// All groups.
+pub const GROUPS: &str = "/api/v1/groups";
+/// One group.
+pub const GROUP: &str = "/api/v1/groups/{name}";
+/// The devices in one group.
+pub const GROUP_DEVICES: &str = "/api/v1/groups/{name}/devices";
+/// One device's membership in one group.
+pub const GROUP_DEVICE: &str = "/api/v1/groups/{name}/devices/{id}";
+/// All releases.
+pub const RELEASES: &str = "/api/v1/releases";
+/// One release.
+pub const RELEASE: &str = "/api/v1/releases/{name}";
+/// All rollouts.
+pub const ROLLOUTS: &str = "/api/v1/rollouts";
+/// Which devices a rollout would reach and in which phase, without creating it.
+pub const ROLLOUT_PREVIEW: &str = "/api/v1/rollouts/preview";
+/// One rollout.
+pub const ROLLOUT: &str = "/api/v1/rollouts/{name}";
+/// The devices of one rollout with their states.
+pub const ROLLOUT_DEVICES: &str = "/api/v1/rollouts/{name}/devices";
+/// Hands out no new assignments until resumed.
+pub const ROLLOUT_PAUSE: &str = "/api/v1/rollouts/{name}/pause";
+/// Goes on after a pause.
+pub const ROLLOUT_RESUME: &str = "/api/v1/rollouts/{name}/resume";
+/// Ends a rollout and takes back what no device has started.
+pub const ROLLOUT_STOP: &str = "/api/v1/rollouts/{name}/stop";
+/// What happened, in order.
+pub const EVENTS: &str = "/api/v1/events";
+/// The keys with which the server signs snapshot and timestamp of the Image repository.
+pub const ONLINE_KEYS: &str = "/api/v1/image-repository/online-keys";
+/// The current root of the Image repository.
+pub const IMAGE_ROOT: &str = "/api/v1/image-repository/root";
+/// The current top-level targets of the Image repository.
+pub const IMAGE_TARGETS: &str = "/api/v1/image-repository/targets";
+/// One delegated role of the Image repository.
+pub const IMAGE_DELEGATION: &str = "/api/v1/image-repository/delegations/{role}";
+/// The content of one target file that is not an OSTree commit.
+pub const IMAGE_FILE: &str = "/api/v1/image-repository/files/{*name}";
+/// The OSTree repository; operators upload below it with their token.
+pub const TREEHUB: &str = "/treehub";
+
+/// The path of one device.
+pub fn device(id: &str) -> String {
+    format!("{DEVICES}/{}", encode(id))
+}
+
+/// The path of one device's events.
+pub fn device_events(id: &str) -> String {
+    format!("{DEVICES}/{}/events", encode(id))
+}
+
+/// The path of one group.
+pub fn group(name: &str) -> String {
+    format!("{GROUPS}/{}", encode(name))
+}
+
+/// The path of one group's devices.
+pub fn group_devices(name: &str) -> String {
+    format!("{GROUPS}/{}/devices", encode(name))
+}
+
+/// The path of one device's membership in one group.
+pub fn group_device(name: &str, id: &str) -> String {
+    format!("{GROUPS}/{}/devices/{}", encode(name), encode(id))
+}
+
+/// The path of one release.
+pub fn release(name: &str) -> String {
+    format!("{RELEASES}/{}", encode(name))
+}
+
+/// The path of one rollout.
+pub fn rollout(name: &str) -> String {
+    format!("{ROLLOUTS}/{}", encode(name))
+}
+
+/// The path of one rollout's devices.
+pub fn rollout_devices(name: &str) -> String {
+    format!("{ROLLOUTS}/{}/devices", encode(name))
+}
+
+/// The path that pauses one rollout.
+pub fn rollout_pause(name: &str) -> String {
+    format!("{ROLLOUTS}/{}/pause", encode(name))
+}
+
+/// The path that resumes one rollout.
+pub fn rollout_resume(name: &str) -> String {
+    format!("{ROLLOUTS}/{}/resume", encode(name))
+}
+
+/// The path that stops one rollout.
+pub fn rollout_stop(name: &str) -> String {
+    format!("{ROLLOUTS}/{}/stop", encode(name))
+}
+
+/// The path of one delegated role of the Image repository.
+pub fn image_delegation(role: &str) -> String {
+    format!("{API}/image-repository/delegations/{}", encode(role))
+}
+
+/// The path of one target file; slashes in the name stay slashes.
+pub fn image_file(name: &str) -> String {
+    let name: Vec<String> = name.split('/').map(encode).collect();
+    format!("{API}/image-repository/files/{}", name.join("/"))
+}
+
+/// Percent-encodes all but RFC 3986's unreserved characters, so that a name is one path segment.
+pub fn encode(segment: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{device, encode, image_file};
+
+    #[test]
+    fn a_name_stays_one_segment() {
+        assert_eq!(encode("a/b c?d%é"), "a%2Fb%20c%3Fd%25%C3%A9");
+        assert_eq!(device("dev/../x"), "/api/v1/devices/dev%2F..%2Fx");
+        assert_eq!(image_file("a/b c"), "/api/v1/image-repository/files/a/b%20c");
+    }
+}

@@ -1,0 +1,61 @@
+//! Releases: named sets of signed targets.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// How a target is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TargetFormat {
+    /// An OSTree commit: `sha256` is the commit, `length` is 0.
+    Ostree,
+    /// A file.
+    Binary,
+}
+
+/// One target of a release; the Image repository's signed targets must list it alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseTarget {
+    /// Its name in the Image repository.
+    pub filepath: String,
+    /// The sorts of hardware it is for.
+    pub hardware_ids: Vec<String>,
+    /// How it is delivered.
+    pub format: TargetFormat,
+    /// SHA-256 in lower hex; the commit of an OSTree target.
+    pub sha256: String,
+    /// Length in bytes; 0 for an OSTree target.
+    #[serde(default)]
+    pub length: u64,
+    /// The version, for people.
+    pub version: String,
+}
+
+/// A named set of targets that go out together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Release {
+    /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    pub name: String,
+    /// For people.
+    pub notes: String,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Its targets; no hardware id occurs twice.
+    pub targets: Vec<ReleaseTarget>,
+}
+
+/// A release to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRelease {
+    /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    pub name: String,
+    /// For people.
+    #[serde(default)]
+    pub notes: String,
+    /// Its targets, each as in the Image repository.
+    pub targets: Vec<ReleaseTarget>,
+}
