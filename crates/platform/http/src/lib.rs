@@ -1,1 +1,31 @@
-//! http.
+//! The one HTTP client of Updraft: blocking, with TLS, mutual TLS, retries and resume.
+//!
+//! * [`Client`] is made once from [`ClientOptions`], is cheap to clone and keeps connections open
+//!   for all threads that share it.
+//! * [`Client::send`] for single requests, [`Client::get_bytes`] for small files with a limit.
+//! * [`Client::stream`] for large bodies: a [`Stream`] reads on where the connection broke, by
+//!   `Range`, without its consumer noticing.
+//! * [`Client::download`] into a file, continuing what an earlier process left there.
+//!
+//! Every wait has a bound: to connect, for a response, for each read; a transfer that stays
+//! below the low-speed limit is given up. Every body has a limit that the caller names.
+
+mod error;
+mod options;
+
+mod body;
+mod client;
+mod retry;
+
+mod download;
+mod stream;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use body::{Body, BodyReader, OpenBody};
+pub use client::{Client, Headers, Method, Request, Response};
+pub use download::{DownloadOptions, Downloaded, Expected};
+pub use error::{Error, Result};
+pub use options::{ClientOptions, Identity, LowSpeed, Timeouts};
+pub use stream::{Stream, StreamOptions};

@@ -1,0 +1,143 @@
+//! Bodies of requests and of responses.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::{Error, LowSpeed, Result};
+
+/// Opens the body of a request, once for each attempt.
+pub type OpenBody = Arc<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync>;
+
+/// What a request carries.
+#[derive(Clone, Default)]
+pub enum Body {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// `length` bytes from a reader that can be opened again.
+    Reader {
+        /// Exactly how many bytes the reader gives.
+        length: u64,
+        /// Opens it.
+        open: OpenBody,
+    },
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Reader { length, .. } => write!(f, "Reader({length})"),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+/// The body of a response, as it arrives.
+pub struct BodyReader {
+    inner: Box<dyn Read + Send + Sync>,
+    url: Arc<str>,
+    low_speed: LowSpeed,
+    window: (Instant, u64),
+    received: u64,
+    expected: Option<u64>,
+}
+
+impl BodyReader {
+    pub(crate) fn new(
+        inner: Box<dyn Read + Send + Sync>,
+        url: Arc<str>,
+        low_speed: LowSpeed,
+        expected: Option<u64>,
+    ) -> Self {
+        let window = (Instant::now(), 0);
+        Self { inner, url, low_speed, window, received: 0, expected }
+    }
+
+    /// The announced length, when there is one.
+    pub fn expected_length(&self) -> Option<u64> {
+        self.expected
+    }
+
+    /// Reads on, with this crate's error.
+    pub(crate) fn read_typed(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let interrupted =
+            |received, source| Error::Interrupted { url: self.url.to_string(), received, source };
+        let read = loop {
+            match self.inner.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(interrupted(self.received, error)),
+                Ok(read) => break read,
+            }
+        };
+        if read == 0
+            && !buffer.is_empty()
+            && self.expected.is_some_and(|expected| self.received < expected)
+        {
+            return Err(interrupted(self.received, io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.received += read as u64;
+        self.window.1 += read as u64;
+        self.check_speed()?;
+        Ok(read)
+    }
+
+    fn check_speed(&mut self) -> Result<()> {
+        if self.low_speed.bytes_per_second == 0 {
+            return Ok(());
+        }
+        // Looking at the clock for every read of a fast transfer would cost more than it tells.
+        let enough = self.low_speed.bytes_per_second.saturating_mul(self.low_speed.time.as_secs());
+        if self.window.1 >= enough {
+            self.window = (Instant::now(), 0);
+        } else if self.window.0.elapsed() >= self.low_speed.time {
+            return Err(Error::TooSlow {
+                url: self.url.to_string(),
+                bytes_per_second: self.low_speed.bytes_per_second,
+                seconds: self.low_speed.time.as_secs(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads the rest; more than `limit` bytes are an error.
+    pub fn read_all(&mut self, limit: u64) -> Result<Vec<u8>> {
+        let too_large = || Error::TooLarge { url: self.url.to_string(), limit };
+        if self.expected.is_some_and(|expected| expected > limit) {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 16 << 10];
+        loop {
+            let read = self.read_typed(&mut chunk)?;
+            if read == 0 {
+                return Ok(bytes);
+            }
+            if (bytes.len() as u64).saturating_add(read as u64) > limit {
+                return Err(Error::TooLarge { url: self.url.to_string(), limit });
+            }
+            bytes.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        }
+    }
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_typed(buffer).map_err(io::Error::other)
+    }
+}
+
+impl std::fmt::Debug for BodyReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BodyReader").field("received", &self.received).finish_non_exhaustive()
+    }
+}

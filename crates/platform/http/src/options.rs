@@ -1,0 +1,104 @@
+//! What a client is made of.
+
+use std::time::Duration;
+
+/// The certificate store of Debian and most other systems.
+pub(crate) const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// How a [`Client`](crate::Client) behaves.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// PEM certificates of the authorities to trust, instead of the system's
+    /// (`/etc/ssl/certs/ca-certificates.crt`).
+    pub ca_pem: Option<Vec<u8>>,
+    /// Who we are, for servers that ask for a client certificate.
+    pub identity: Option<Identity>,
+    /// Sent as `Authorization: Bearer …` with every request.
+    pub bearer_token: Option<String>,
+    /// Sent with every request: (name, value).
+    pub headers: Vec<(String, String)>,
+    /// The `User-Agent`.
+    pub user_agent: String,
+    /// The proxy's address, such as `http://proxy:3128`.
+    pub proxy: Option<String>,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// When a transfer is too slow to go on.
+    pub low_speed: LowSpeed,
+    /// How often a request is repeated after failures that may pass. A transfer that makes
+    /// progress in between starts counting anew.
+    pub retries: u32,
+    /// The pause before the first repetition; it doubles each time, with jitter.
+    pub retry_pause: Duration,
+    /// Connections kept open while nobody uses them.
+    pub idle_connections: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            ca_pem: None,
+            identity: None,
+            bearer_token: None,
+            headers: Vec::new(),
+            user_agent: concat!("updraft/", env!("CARGO_PKG_VERSION")).to_owned(),
+            proxy: None,
+            timeouts: Timeouts::default(),
+            low_speed: LowSpeed::default(),
+            retries: 5,
+            retry_pause: Duration::from_millis(200),
+            idle_connections: 32,
+        }
+    }
+}
+
+/// A client certificate and its key.
+#[derive(Clone)]
+pub struct Identity {
+    /// The certificate and its intermediates, PEM.
+    pub certificate_pem: Vec<u8>,
+    /// The private key, PEM (PKCS#8, PKCS#1 or SEC1).
+    pub private_key_pem: Vec<u8>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity { .. }")
+    }
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// For the head of the response, after the request was sent.
+    pub response: Duration,
+    /// For the next bytes of a body.
+    pub read: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            response: Duration::from_mins(1),
+            read: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A transfer below this is given up, and resumed as after a broken connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LowSpeed {
+    /// Bytes a second; 0 allows any speed.
+    pub bytes_per_second: u64,
+    /// For how long it has to be slower.
+    pub time: Duration,
+}
+
+impl Default for LowSpeed {
+    fn default() -> Self {
+        Self { bytes_per_second: 1000, time: Duration::from_secs(30) }
+    }
+}
