@@ -1,0 +1,81 @@
+//! Real programs, well and badly behaved.
+
+use std::time::{Duration, Instant};
+
+use updraft_error::{Classify, Kind};
+use updraft_process::{Command, Error};
+use updraft_task::Context;
+
+fn shell(script: &str) -> Command {
+    Command::new("sh").args(["-c", script])
+}
+
+#[test]
+fn output_and_input_are_carried() {
+    let finished = Command::new("cat").input(b"hello".to_vec()).run(&Context::silent()).unwrap();
+    assert_eq!(finished.stdout.bytes, b"hello");
+    let finished = shell("echo $A >&2; pwd").env("A", "b").directory("/").run(&Context::silent());
+    let finished = finished.unwrap();
+    assert_eq!((finished.stdout.text(), finished.stderr.text()), ("/\n".into(), "b\n".into()));
+}
+
+#[test]
+fn failure_names_the_program_its_exit_code_and_its_last_words() {
+    let error = shell("echo no such luck >&2; exit 3").run(&Context::silent()).unwrap_err();
+    assert_eq!(error.to_string(), "run sh: it ended with exit code 3: no such luck");
+    let finished = shell("exit 3").output(&Context::silent()).unwrap();
+    assert_eq!(finished.status.code(), Some(3));
+}
+
+#[test]
+fn a_program_that_does_not_exist_is_not_found() {
+    let error = Command::new("/no/such/program").run(&Context::silent()).unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+}
+
+#[test]
+fn output_beyond_the_limit_is_read_and_dropped() {
+    let finished =
+        shell("head -c 1000000 /dev/zero").output_limit(10).run(&Context::silent()).unwrap();
+    assert_eq!(finished.stdout.bytes, [0; 10]);
+    assert!(finished.stdout.truncated);
+}
+
+#[test]
+fn a_program_that_takes_too_long_dies_with_its_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let script = "sleep 1000 & echo $! > child; wait";
+    let error = shell(script)
+        .directory(folder.path())
+        .timeout(Duration::from_millis(200))
+        .run(&Context::silent())
+        .unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20));
+    let child = std::fs::read_to_string(folder.path().join("child")).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+    // Gone, or a zombie that nobody reaped yet.
+    assert!(stat.map_or(true, |stat| stat.contains(") Z ")));
+}
+
+#[test]
+fn cancelled_work_ends_its_program() {
+    let ctx = Context::silent();
+    let cancel = ctx.cancel.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("started");
+    let thread = std::thread::spawn({
+        let marker = marker.clone();
+        move || {
+            while !marker.exists() {
+                std::thread::yield_now();
+            }
+            cancel.cancel();
+        }
+    });
+    let script = format!("touch {}; sleep 1000", marker.display());
+    let error = shell(&script).run(&ctx).unwrap_err();
+    assert_eq!(error.kind(), Kind::Cancelled);
+    thread.join().unwrap();
+}
