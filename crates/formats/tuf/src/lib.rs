@@ -1,1 +1,40 @@
-//! tuf.
+//! TUF and Uptane metadata: reading, writing, and verification as state machines.
+//!
+//! One core serves two [`Dialect`]s: the pure TUF 1.0 specification, and the form that devices
+//! of the Uptane world (aktualizr) read. Nothing here does input or output, and nothing here
+//! reads a clock. Bytes come in, and either a [`Verified`] value or a [`Refusal`] goes out.
+//!
+//! - [`json`] and [`canonical`] read JSON strictly and write the bytes that signatures cover;
+//! - [`PublicKey`], [`KeyId`], [`Envelope`] are keys and signatures on the wire;
+//! - [`Root`], [`Targets`], [`Snapshot`], [`Timestamp`] are the role files;
+//! - `TufUpdater` and `UptaneUpdater` say which file they need next, are fed its bytes, and
+//!   say which bytes to persist;
+//! - `manifest` is what a vehicle reports back.
+
+pub mod canonical;
+mod dialect;
+mod envelope;
+mod error;
+mod fields;
+mod hashes;
+pub mod json;
+mod key;
+mod metadata;
+mod pattern;
+mod pem;
+mod refusal;
+mod verify;
+
+pub use dialect::{Dialect, format_time, parse_time};
+pub use envelope::{Envelope, Sign, Signature, SigningFailed};
+pub use error::FormatError;
+pub use hashes::{Hashes, sha256_hex};
+pub use key::{Key, KeyId, KeyType, PublicKey};
+pub use metadata::{
+    DelegatedPaths, DelegatedRole, Delegations, FileMeta, Header, Payload, RoleKeys, RoleName,
+    Root, Snapshot, SuccinctRoles, Target, Targets, Timestamp,
+};
+pub use pattern::{Separator, matches as pattern_matches};
+pub use pem::{pem_decode, pem_encode};
+pub use refusal::{Reason, Refusal, Repository};
+pub use verify::{Verified, VerifySignature};

@@ -1,1 +1,21 @@
-//! crypto.
+//! All cryptography of Updraft behind one façade, over one provider: aws-lc.
+//!
+//! - [`SigningKey`] and [`Verifier`] sign and verify metadata, manifests and reports;
+//! - [`tls`] is the small certificate authority of a server and the identity of a device;
+//! - [`pkcs12`] is the container in which the aktualizr world hands out identities.
+//!
+//! Times are parameters. Private keys are PKCS#8 PEM, and are never printed or logged.
+
+mod error;
+pub mod pkcs12;
+mod random;
+mod signing;
+pub mod tls;
+mod verifier;
+
+pub use error::Error;
+pub use random::{random_bytes, random_hex};
+pub use signing::{KeyAlgorithm, SigningKey};
+pub use tls::{Identity, install_tls_provider};
+pub use updraft_tuf::sha256_hex;
+pub use verifier::Verifier;

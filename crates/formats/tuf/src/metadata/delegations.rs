@@ -1,0 +1,230 @@
+//! Delegations: roles that may speak for some target paths, in order of priority.
+//!
+//! ```text
+//! {"keys": {KEYID: key}, "roles": [{"name", "keyids", "threshold", "terminating"?,
+//!                                   "paths" | "path_hash_prefixes": […]}]}
+//! {"keys": {KEYID: key}, "succinct_roles": {"keyids", "threshold", "bit_length", "name_prefix"}}
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{RoleKeys, read_keys, write_keys};
+use crate::fields::Fields;
+use crate::{FormatError, Key, KeyId, Separator, pattern, sha256_hex};
+
+/// The target paths that a delegated role may speak for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DelegatedPaths {
+    /// Shell-style patterns; one must match.
+    Patterns(Vec<String>),
+    /// Beginnings of the path's SHA-256 in lower-case hex; one must match.
+    HashPrefixes(Vec<String>),
+}
+
+/// One delegated role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DelegatedRole {
+    /// Its name.
+    pub name: String,
+    /// Its keys and threshold; unknown fields of the entry are in `keys.extra`.
+    pub keys: RoleKeys,
+    /// The search ends here for paths that match.
+    pub terminating: bool,
+    /// What it may speak for.
+    pub paths: DelegatedPaths,
+}
+
+impl DelegatedRole {
+    /// Whether this role may speak for `path`.
+    #[must_use]
+    pub fn covers(&self, path: &str, separator: Separator) -> bool {
+        match &self.paths {
+            DelegatedPaths::Patterns(patterns) => {
+                patterns.iter().any(|glob| pattern::matches(glob, path, separator))
+            }
+            DelegatedPaths::HashPrefixes(prefixes) => {
+                let digest = sha256_hex(path.as_bytes());
+                prefixes.iter().any(|prefix| digest.starts_with(prefix.as_str()))
+            }
+        }
+    }
+}
+
+/// Hash bins (TAP 15): 2^`bit_length` roles that share keys; the path's hash selects one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuccinctRoles {
+    /// Keys and threshold of every bin; unknown fields are in `keys.extra`.
+    pub keys: RoleKeys,
+    /// 1 to 32.
+    pub bit_length: u32,
+    /// Bins are called `PREFIX-HEX`.
+    pub name_prefix: String,
+}
+
+impl SuccinctRoles {
+    /// The name of the bin for `path`.
+    #[must_use]
+    pub fn role_for(&self, path: &str) -> String {
+        let digest = Sha256::digest(path.as_bytes());
+        let mut first = [0; 4];
+        for (to, from) in first.iter_mut().zip(digest.iter()) {
+            *to = *from;
+        }
+        let shift = 32_u32.saturating_sub(self.bit_length);
+        let bin = u32::from_be_bytes(first).checked_shr(shift).unwrap_or(0);
+        let digits = self.bit_length.div_ceil(4).max(1) as usize;
+        format!("{}-{bin:0digits$x}", self.name_prefix)
+    }
+}
+
+/// The delegations of one targets file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delegations {
+    /// Keys of the delegated roles, by id.
+    pub keys: BTreeMap<KeyId, Key>,
+    /// Roles, first wins.
+    pub roles: Vec<DelegatedRole>,
+    /// Hash bins in place of `roles`.
+    pub succinct: Option<SuccinctRoles>,
+    /// Unknown fields.
+    pub extra: Map<String, Value>,
+}
+
+impl Delegations {
+    /// No keys and no roles.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { keys: BTreeMap::new(), roles: Vec::new(), succinct: None, extra: Map::new() }
+    }
+
+    /// Whether nothing is delegated.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.roles.is_empty() && self.succinct.is_none()
+    }
+
+    /// The keys of the delegated role of this name.
+    #[must_use]
+    pub fn role_keys(&self, name: &str) -> Option<&RoleKeys> {
+        let named = self.roles.iter().find(|role| role.name == name).map(|role| &role.keys);
+        named.or_else(|| {
+            self.succinct.as_ref().filter(|bins| bins.has_role(name)).map(|bins| &bins.keys)
+        })
+    }
+
+    /// The roles that may speak for `path`, in order, and whether the last one is terminating.
+    pub(crate) fn roles_for(&self, path: &str, separator: Separator) -> (Vec<String>, bool) {
+        if let Some(bins) = &self.succinct {
+            return (vec![bins.role_for(path)], true);
+        }
+        let mut names = Vec::new();
+        for role in self.roles.iter().filter(|role| role.covers(path, separator)) {
+            names.push(role.name.clone());
+            if role.terminating {
+                return (names, true);
+            }
+        }
+        (names, false)
+    }
+
+    pub(crate) fn from_value(value: Value) -> Result<Self, FormatError> {
+        let mut fields = Fields::of("delegations", value)?;
+        let keys = read_keys(fields.object("keys")?)?;
+        let succinct =
+            fields.take_optional("succinct_roles").map(SuccinctRoles::from_value).transpose()?;
+        let mut roles = Vec::new();
+        if succinct.is_none() {
+            for entry in fields.array("roles")? {
+                roles.push(DelegatedRole::from_value(entry)?);
+            }
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = roles.iter().find(|role| !names.insert(role.name.as_str())) {
+            return Err(FormatError::field("delegations", format!("name {:?} twice", twice.name)));
+        }
+        Ok(Self { keys, roles, succinct, extra: fields.rest() })
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("keys".to_owned(), write_keys(&self.keys));
+        if let Some(bins) = &self.succinct {
+            members.insert("succinct_roles".to_owned(), bins.to_value());
+        } else {
+            let roles: Vec<Value> = self.roles.iter().map(DelegatedRole::to_value).collect();
+            members.insert("roles".to_owned(), roles.into());
+        }
+        members.extend(self.extra.clone());
+        Value::Object(members)
+    }
+}
+
+impl DelegatedRole {
+    fn from_value(value: Value) -> Result<Self, FormatError> {
+        let mut fields = Fields::of("delegations.roles", value)?;
+        let name = fields.string("name")?;
+        if name.is_empty() || matches!(&*name, "root" | "targets" | "snapshot" | "timestamp") {
+            return Err(FormatError::field("name", "is empty or a top-level role"));
+        }
+        let mut keys = RoleKeys::read(&mut fields)?;
+        let terminating = fields.optional_bool("terminating")?.unwrap_or(false);
+        let patterns = fields.optional_strings("paths")?;
+        let prefixes = fields.optional_strings("path_hash_prefixes")?;
+        let paths = match (patterns, prefixes) {
+            (Some(patterns), None) => DelegatedPaths::Patterns(patterns),
+            (None, Some(prefixes)) => DelegatedPaths::HashPrefixes(prefixes),
+            _ => {
+                let problem = "has not exactly one of paths and path_hash_prefixes";
+                return Err(FormatError::field("delegations.roles", problem));
+            }
+        };
+        keys.extra = fields.rest();
+        Ok(Self { name, keys, terminating, paths })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("name".to_owned(), self.name.as_str().into());
+        members.insert("terminating".to_owned(), self.terminating.into());
+        let (key, list) = match &self.paths {
+            DelegatedPaths::Patterns(list) => ("paths", list),
+            DelegatedPaths::HashPrefixes(list) => ("path_hash_prefixes", list),
+        };
+        members.insert(key.to_owned(), list.clone().into());
+        self.keys.write(&mut members);
+        Value::Object(members)
+    }
+}
+
+impl SuccinctRoles {
+    fn from_value(value: Value) -> Result<Self, FormatError> {
+        let mut fields = Fields::of("succinct_roles", value)?;
+        let mut keys = RoleKeys::read(&mut fields)?;
+        let bit_length = u32::try_from(fields.unsigned("bit_length")?).unwrap_or(u32::MAX);
+        if !(1..=32).contains(&bit_length) {
+            return Err(FormatError::field("bit_length", "is not 1 to 32"));
+        }
+        let name_prefix = fields.string("name_prefix")?;
+        keys.extra = fields.rest();
+        Ok(Self { keys, bit_length, name_prefix })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("bit_length".to_owned(), self.bit_length.into());
+        members.insert("name_prefix".to_owned(), self.name_prefix.as_str().into());
+        self.keys.write(&mut members);
+        Value::Object(members)
+    }
+
+    fn has_role(&self, name: &str) -> bool {
+        let digits = self.bit_length.div_ceil(4).max(1) as usize;
+        let bin = name.strip_prefix(&self.name_prefix).and_then(|rest| rest.strip_prefix('-'));
+        bin.filter(|bin| bin.len() == digits && !bin.bytes().any(|b| b.is_ascii_uppercase()))
+            .and_then(|bin| u64::from_str_radix(bin, 16).ok())
+            .is_some_and(|bin| bin >> self.bit_length == 0)
+    }
+}

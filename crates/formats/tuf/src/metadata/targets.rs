@@ -1,0 +1,126 @@
+//! Targets: what there is to install, and who else may say so.
+//!
+//! ```text
+//! {…, "targets": {PATH: {"length", "hashes": {"sha256": HEX}, "custom"?: {…}}}, "delegations"?}
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Delegations, Header, Payload};
+use crate::fields::{Extra, Fields};
+use crate::{Dialect, FormatError, Hashes};
+
+/// Longest target path that is accepted, in bytes.
+pub const MAX_TARGET_PATH: usize = 4096;
+
+/// One target file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Length in bytes; 0 for an OSTree commit.
+    pub length: u64,
+    /// Hashes; for an OSTree commit, sha256 is the commit.
+    pub hashes: Hashes,
+    /// What the standards leave to others.
+    pub custom: Option<Value>,
+    /// Unknown fields.
+    pub extra: Map<String, Value>,
+}
+
+impl Target {
+    /// A target without custom fields.
+    #[must_use]
+    pub fn new(length: u64, hashes: Hashes) -> Self {
+        Self { length, hashes, custom: None, extra: Map::new() }
+    }
+
+    /// A member of `custom`.
+    #[must_use]
+    pub fn custom_field(&self, name: &str) -> Option<&Value> {
+        self.custom.as_ref()?.get(name)
+    }
+
+    fn from_value(value: Value) -> Result<Self, FormatError> {
+        let mut fields = Fields::of("target", value)?;
+        let length = fields.unsigned("length")?;
+        let hashes = Hashes::from_map(fields.object("hashes")?)?;
+        let custom = fields.take_optional("custom");
+        Ok(Self { length, hashes, custom, extra: fields.rest() })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut members = Map::new();
+        if let Some(custom) = &self.custom {
+            members.insert("custom".to_owned(), custom.clone());
+        }
+        members.insert("hashes".to_owned(), self.hashes.to_value());
+        members.insert("length".to_owned(), self.length.into());
+        members.extend(self.extra.clone());
+        Value::Object(members)
+    }
+}
+
+/// The payload of a targets file, top-level or delegated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Targets {
+    /// Version and expiry.
+    pub header: Header,
+    /// Target path → target.
+    pub targets: BTreeMap<String, Target>,
+    /// Roles that may speak for some paths.
+    pub delegations: Option<Delegations>,
+    /// Unknown fields, and `custom` of the Director.
+    pub extra: Map<String, Value>,
+}
+
+impl Targets {
+    /// A file without targets and delegations.
+    #[must_use]
+    pub fn empty(header: Header) -> Self {
+        Self { header, targets: BTreeMap::new(), delegations: None, extra: Map::new() }
+    }
+
+    /// `signed.custom.correlationId` of a Director.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.extra.get("custom")?.get("correlationId")?.as_str()
+    }
+
+    /// `signed.custom.vehicleId` of a Director: whose these targets are, empty ones above all.
+    #[must_use]
+    pub fn vehicle_id(&self) -> Option<&str> {
+        self.extra.get("custom")?.get("vehicleId")?.as_str()
+    }
+}
+
+impl Payload for Targets {
+    const TYPE: &'static str = "targets";
+
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn read(_: Dialect, header: Header, rest: Extra) -> Result<Self, FormatError> {
+        let mut fields = Fields::of("signed", Value::Object(rest))?;
+        let mut targets = BTreeMap::new();
+        for (path, value) in fields.object("targets")? {
+            if path.is_empty() || path.len() > MAX_TARGET_PATH {
+                return Err(FormatError::field("targets", "has a path that is empty or too long"));
+            }
+            targets.insert(path, Target::from_value(value)?);
+        }
+        let delegations = fields.take_optional("delegations").filter(|value| !value.is_null());
+        let delegations = delegations.map(Delegations::from_value).transpose()?;
+        Ok(Self { header, targets, delegations, extra: fields.rest() })
+    }
+
+    fn write(&self, members: &mut Map<String, Value>) {
+        let targets = self.targets.iter().map(|(path, target)| (path.clone(), target.to_value()));
+        members.insert("targets".to_owned(), Value::Object(targets.collect()));
+        if let Some(delegations) = &self.delegations {
+            members.insert("delegations".to_owned(), delegations.to_value());
+        }
+        members.extend(self.extra.clone());
+    }
+}

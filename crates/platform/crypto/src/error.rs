@@ -1,0 +1,54 @@
+//! What can go wrong with keys and certificates.
+
+use updraft_error::{Classify, Kind};
+
+/// A key, certificate or container could not be made, read or used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name is not one of the algorithms.
+    #[error("use key type {name:?}: expected ed25519, ecdsa-p256, rsa-2048, rsa-3072 or rsa-4096")]
+    UnknownAlgorithm {
+        /// The name given.
+        name: String,
+    },
+    /// Text or bytes are not what they should be.
+    #[error("read {what}: {problem}")]
+    Malformed {
+        /// What was read, such as `private key`.
+        what: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The certificate authority refuses a request.
+    #[error("issue a certificate: {problem}")]
+    Refused {
+        /// Why.
+        problem: String,
+    },
+    /// The provider failed; its random source, for example.
+    #[error("{what}")]
+    Provider {
+        /// What was tried, such as `generate a key`.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn malformed(what: &'static str, problem: impl ToString) -> Self {
+        Self::Malformed { what, problem: problem.to_string() }
+    }
+
+    pub(crate) fn refused(problem: impl ToString) -> Self {
+        Self::Refused { problem: problem.to_string() }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::UnknownAlgorithm { .. } | Self::Malformed { .. } => Kind::Invalid,
+            Self::Refused { .. } => Kind::Rejected,
+            Self::Provider { .. } => Kind::Unavailable,
+        }
+    }
+}
