@@ -1,0 +1,83 @@
+//! The table.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use crate::measure::Usage;
+
+/// Differences below this are noise: processes of a few milliseconds.
+const NOISE_SECONDS: f64 = 0.005;
+
+/// One operation, measured on both sides.
+pub(crate) struct Line {
+    pub name: &'static str,
+    pub ours: Usage,
+    pub theirs: Usage,
+}
+
+impl Line {
+    /// (what, ours, theirs).
+    fn values(&self) -> [(&'static str, f64, f64); 4] {
+        let (ours, theirs) = (&self.ours, &self.theirs);
+        [
+            ("cpu", ours.cpu(), theirs.cpu()),
+            ("user", ours.user, theirs.user),
+            ("wall", ours.wall, theirs.wall),
+            ("memory", ours.memory, theirs.memory),
+        ]
+    }
+
+    fn too_high(&self) -> Vec<&'static str> {
+        let high = |(what, ours, theirs): &(&'static str, f64, f64)| {
+            let noise = if *what == "memory" { 0.0 } else { NOISE_SECONDS };
+            *ours > *theirs + noise
+        };
+        self.values().into_iter().filter(high).map(|(what, ..)| what).collect()
+    }
+}
+
+pub(crate) fn heading(tree: &Path, rounds: usize) -> io::Result<()> {
+    let mut out = io::stdout();
+    writeln!(out, "tree {}, medians of {rounds}; ratio = ours / theirs", tree.display())?;
+    writeln!(
+        out,
+        "{:<27} {:>23} {:>23} {:>23} {:>23}",
+        "operation", "cpu s", "user s", "wall s", "peak MB"
+    )
+}
+
+pub(crate) fn line(line: &Line) -> io::Result<()> {
+    let mut out = io::stdout();
+    write!(out, "{:<27}", line.name)?;
+    for (_, ours, theirs) in line.values() {
+        let ratio = if theirs > 0.0 { ours / theirs } else { 1.0 };
+        write!(out, " {ours:>7.2} / {theirs:>7.2} {ratio:>5.2}")?;
+    }
+    writeln!(out)?;
+    out.flush()
+}
+
+/// How many operations have a ratio above 1.0; says which.
+pub(crate) fn verdict(lines: &[Line]) -> io::Result<usize> {
+    let mut out = io::stdout();
+    let mut count = 0;
+    for line in lines {
+        let high = line.too_high();
+        if !high.is_empty() {
+            count += 1;
+            writeln!(out, "above 1.0: {} ({})", line.name, high.join(", "))?;
+        }
+    }
+    if count == 0 {
+        writeln!(out, "no ratio is above 1.0")?;
+    }
+    Ok(count)
+}
+
+pub(crate) fn failure(error: &anyhow::Error) {
+    let mut out = io::stderr();
+    let mut lines = vec![format!("error: {error}")];
+    lines.extend(error.chain().skip(1).map(|cause| format!("caused by: {cause}")));
+    // Without stderr there is nobody to tell.
+    let _ = writeln!(out, "{}", lines.join("\n"));
+}
