@@ -1,0 +1,45 @@
+//! The rules of the house, held against the repository as it is.
+
+use std::sync::LazyLock;
+
+use tidy::{Finding, Workspace, files, floors, manifests};
+
+static WORKSPACE: LazyLock<Workspace> =
+    LazyLock::new(|| Workspace::read().expect("the workspace can be read"));
+
+#[track_caller]
+fn none(findings: &[Finding]) {
+    let list: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    assert!(list.is_empty(), "{} broken:\n{}", list.len(), list.join("\n"));
+}
+
+#[test]
+fn every_crate_uses_lower_floors_only() {
+    none(&floors::check(&WORKSPACE.metadata, floors::SAME_FLOOR));
+}
+
+#[test]
+fn the_floor_check_sees_edges() {
+    let found = floors::check(&WORKSPACE.metadata, &[]);
+    assert!(found.iter().any(|f| f.place == "updraft-task"), "without exceptions one edge shows");
+}
+
+#[test]
+fn no_file_is_too_long() {
+    none(&files::sizes(&WORKSPACE.rust_files().collect::<Vec<_>>(), files::LONG_FILES));
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    none(&files::module_docs(&WORKSPACE.rust_files().collect::<Vec<_>>()));
+}
+
+#[test]
+fn every_crate_takes_its_settings_from_the_workspace() {
+    none(&manifests::check(&WORKSPACE.metadata, &WORKSPACE.files));
+}
+
+#[test]
+fn no_file_says_what_none_may_say() {
+    none(&files::words(&WORKSPACE.files, files::FORBIDDEN));
+}
