@@ -1,1 +1,54 @@
-//! repo.
+//! An OSTree repository: objects, refs, commit, checkout, pull and care.
+//!
+//! [`Repo`] reads; a [`Transaction`] writes. What a transaction stores lies in a staging folder
+//! until [`Transaction::commit`] has made it durable and moved it among the objects; refs are
+//! written after that. So at any moment, whatever power does, a ref names only complete objects.
+//!
+//! The layout on disk is libostree's in every detail, and both may work on one repository at the
+//! same time: locks, staging folders and file forms are shared with it.
+//!
+//! * [`commit`]: folders, tar streams and other commits become one commit.
+//! * [`checkout`]: a commit becomes files, hard-linked where possible.
+//! * [`traverse`]: what a commit consists of; what differs between two.
+//! * [`pull`], [`push`]: objects come from and go to other repositories.
+//! * [`fsck`], [`prune`], [`summary`]: care.
+
+mod config;
+mod error;
+mod remote;
+mod repo;
+
+mod object;
+mod refs;
+mod rev;
+mod state;
+
+mod codec;
+mod import;
+mod link;
+mod ostreemeta;
+mod sink;
+mod staging;
+mod store;
+mod transaction;
+
+pub mod checkout;
+pub mod commit;
+pub mod traverse;
+
+pub mod fsck;
+pub mod prune;
+pub mod pull;
+pub mod push;
+pub mod summary;
+
+pub use config::Config;
+pub use error::{Error, Result};
+pub use import::Imported;
+pub use link::Trust;
+pub use object::{FileObject, FileReader};
+pub use remote::Remote;
+pub use repo::{InitOptions, Repo};
+pub use state::CommitState;
+pub use store::Stored;
+pub use transaction::{Transaction, TransactionStats};

@@ -80,6 +80,11 @@ impl FileHeader {
         Self { uid, gid, mode: S_IFLNK | 0o777, symlink_target: Some(target.into()), xattrs }
     }
 
+    /// The target of a symbolic link as the file system gives it. It must be UTF-8.
+    pub fn target_from_bytes(target: &[u8]) -> Result<String, Error> {
+        crate::name::utf8(target)
+    }
+
     /// Whether this is a symbolic link.
     #[must_use]
     pub fn is_symlink(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Objects that libostree wrote, byte for byte.
 
+#![allow(clippy::unwrap_used)]
+
 use std::str::FromStr;
 
 use updraft_ostree::gvariant::Value;

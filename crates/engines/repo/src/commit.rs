@@ -1,0 +1,1 @@
+//! Making a commit from folders, tar streams and other commits.

@@ -1,0 +1,182 @@
+//! A repository's `config`: the keys that decide how we read and write it.
+
+use std::time::Duration;
+
+use updraft_error::Kind;
+use updraft_ostree::{KeyFile, RepoMode};
+
+use crate::{Error, Result};
+
+/// The group of a repository's own settings.
+pub(crate) const CORE: &str = "core";
+
+/// What a repository's `config` says, with libostree's defaults for what it leaves out.
+#[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "they are the file's own switches")]
+pub struct Config {
+    file: KeyFile,
+    /// How file objects are stored.
+    pub mode: RepoMode,
+    /// Whether what is written must be durable before refs name it.
+    pub fsync: bool,
+    /// Whether each object is synced by itself instead of the whole file system at the end.
+    pub per_object_fsync: bool,
+    /// Whether `.lock` is taken.
+    pub locking: bool,
+    /// How long to wait for it; `None` is for ever.
+    pub lock_timeout: Option<Duration>,
+    /// Whether xattrs are neither read nor written.
+    pub disable_xattrs: bool,
+    /// Compression of new file objects in an archive repository, 1 to 9.
+    pub zlib_level: u32,
+    /// How much room must stay free.
+    pub min_free: MinFree,
+    /// The collection that this repository's refs belong to.
+    pub collection_id: Option<String>,
+    /// Whether a deleted commit leaves a tombstone.
+    pub tombstone_commits: bool,
+    /// Whether each new ref regenerates the summary.
+    pub auto_update_summary: bool,
+}
+
+/// How much room a transaction must leave on the file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MinFree {
+    /// Hundredths of the file system's size.
+    Percent(u8),
+    /// Bytes.
+    Bytes(u64),
+}
+
+impl Config {
+    /// Understands a key file.
+    pub(crate) fn from_key_file(file: KeyFile) -> Result<Self> {
+        let version = file.get(CORE, "repo_version").unwrap_or_default();
+        if version.trim_end() != "1" {
+            let message = format!("Invalid repository version '{version}'");
+            return Err(Error::other(Kind::Unsupported, message));
+        }
+        let mode = file.get(CORE, "mode").unwrap_or_else(|| "bare".to_owned());
+        let mode = mode.trim_end().parse().map_err(|_| {
+            let message = format!("Invalid mode '{mode}' in repository configuration");
+            Error::other(Kind::Unsupported, message)
+        })?;
+        let flag = |key, default| Ok::<_, Error>(file.get_bool(CORE, key)?.unwrap_or(default));
+        Ok(Self {
+            mode,
+            fsync: flag("fsync", true)?,
+            per_object_fsync: flag("per-object-fsync", false)?,
+            locking: flag("locking", true)?,
+            lock_timeout: lock_timeout(&file)?,
+            disable_xattrs: flag("disable-xattrs", false)?,
+            zlib_level: zlib_level(&file)?,
+            min_free: min_free(&file)?,
+            collection_id: file.get(CORE, "collection-id"),
+            tombstone_commits: flag("tombstone-commits", false)?,
+            auto_update_summary: flag("auto-update-summary", false)?
+                || flag("commit-update-summary", false)?,
+            file,
+        })
+    }
+
+    /// The whole file.
+    #[must_use]
+    pub fn key_file(&self) -> &KeyFile {
+        &self.file
+    }
+}
+
+fn lock_timeout(file: &KeyFile) -> Result<Option<Duration>> {
+    let Some(text) = file.get(CORE, "lock-timeout-secs") else {
+        return Ok(Some(Duration::from_mins(5)));
+    };
+    let seconds: i64 = text.trim_end().parse().map_err(|_| {
+        Error::other(Kind::Invalid, format!("Invalid lock-timeout-secs '{text}': not a number"))
+    })?;
+    Ok(u64::try_from(seconds).ok().map(Duration::from_secs))
+}
+
+fn zlib_level(file: &KeyFile) -> Result<u32> {
+    let Some(text) = file.get("archive", "zlib-level") else { return Ok(6) };
+    match text.trim_end().parse() {
+        Ok(level @ 1..=9) => Ok(level),
+        _ => Err(Error::other(
+            Kind::Invalid,
+            format!("Invalid zlib-level '{text}': it must be 1 to 9"),
+        )),
+    }
+}
+
+fn min_free(file: &KeyFile) -> Result<MinFree> {
+    if let Some(text) = file.get(CORE, "min-free-space-size") {
+        return parse_size(text.trim_end()).map(MinFree::Bytes).ok_or_else(|| {
+            let message = format!(
+                "Invalid min-free-space-size '{text}': It should be of the format '123MB', \
+                 '123GB' or '123TB'"
+            );
+            Error::other(Kind::Invalid, message)
+        });
+    }
+    let Some(text) = file.get(CORE, "min-free-space-percent") else {
+        return Ok(MinFree::Percent(3));
+    };
+    match text.trim_end().parse() {
+        Ok(percent @ 0..=99) => Ok(MinFree::Percent(percent)),
+        Ok(_) => {
+            let message = format!("Invalid min-free-space-percent '{text}'");
+            Err(Error::other(Kind::Invalid, message))
+        }
+        Err(_) => {
+            let message = format!("Invalid min-free-space-percent '{text}': must be a number");
+            Err(Error::other(Kind::Invalid, message))
+        }
+    }
+}
+
+/// `^[0-9]+[MGT]B$`, in powers of 1024.
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.strip_suffix('B')?;
+    let shift = match digits.as_bytes().last()? {
+        b'M' => 20,
+        b'G' => 30,
+        b'T' => 40,
+        _ => return None,
+    };
+    let number: u64 = digits[..digits.len() - 1].parse().ok()?;
+    number.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, MinFree};
+    use updraft_ostree::{KeyFile, RepoMode};
+
+    fn config(extra: &str) -> Result<Config, String> {
+        let text = format!("[core]\nrepo_version=1\n{extra}");
+        Config::from_key_file(KeyFile::parse(&text).unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_are_those_of_libostree() {
+        let config = config("").unwrap();
+        assert_eq!(config.mode, RepoMode::Bare);
+        assert!(config.fsync && config.locking && !config.per_object_fsync);
+        assert_eq!((config.zlib_level, config.min_free), (6, MinFree::Percent(3)));
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        for (text, message) in [
+            ("mode=zip", "Invalid mode 'zip'"),
+            ("min-free-space-percent=100", "Invalid min-free-space-percent '100'"),
+            ("min-free-space-percent=x", "must be a number"),
+            ("min-free-space-size=5KB", "'123MB'"),
+            ("fsync=perhaps", "perhaps"),
+            ("[archive]\nzlib-level=10", "zlib-level"),
+        ] {
+            let error = config(text).unwrap_err();
+            assert!(error.contains(message), "{error}");
+        }
+        assert_eq!(config("min-free-space-size=2GB").unwrap().min_free, MinFree::Bytes(2 << 30));
+    }
+}

@@ -1,0 +1,1 @@
+//! Checking that objects are what their names say.

@@ -1,0 +1,366 @@
+//! Reading objects.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+
+use flate2::bufread::DeflateDecoder;
+use sha2::{Digest, Sha256};
+use updraft_fs::{Dir, FileKind, xattr};
+use updraft_ostree::{
+    Checksum, Commit, DirMeta, DirTree, FRAME_LEN, FileHeader, MAX_METADATA_SIZE, Metadata,
+    ObjectName, ObjectType, RepoMode, S_IFLNK, S_IFMT, frame_length,
+};
+
+use crate::ostreemeta::{OSTREEMETA, from_fs};
+use crate::{CommitState, Error, Repo, Result};
+
+/// The largest target of a symbolic link.
+const MAX_TARGET: u64 = 4096;
+const BUFFER: usize = 64 << 10;
+
+/// A file or symbolic link in the repository.
+#[derive(Debug)]
+pub struct FileObject {
+    /// Owner, mode, target, xattrs.
+    pub header: FileHeader,
+    /// Bytes of content; 0 for a symbolic link.
+    pub size: u64,
+    /// The content, at its start.
+    pub reader: FileReader,
+}
+
+/// The content of a file object.
+pub enum FileReader {
+    /// A symbolic link has none.
+    Empty,
+    /// The object's own file: it can be linked, cloned or copied by the kernel.
+    Plain(File),
+    /// Inflated while it is read; other than `size` bytes are an error.
+    Deflated(Box<Inflate>),
+}
+
+/// The inflated content of a `.filez`.
+pub struct Inflate {
+    decoder: DeflateDecoder<BufReader<File>>,
+    left: u64,
+}
+
+impl FileReader {
+    /// The object's own file, when it has one.
+    #[must_use]
+    pub fn file(&self) -> Option<&File> {
+        if let Self::Plain(file) = self { Some(file) } else { None }
+    }
+}
+
+impl Read for FileReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Empty => Ok(0),
+            Self::Plain(file) => file.read(buffer),
+            Self::Deflated(inflate) => inflate.read(buffer),
+        }
+    }
+}
+
+impl Read for Inflate {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.decoder.read(buffer)?;
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "it has another size than said");
+        self.left = self.left.checked_sub(read as u64).ok_or_else(wrong)?;
+        if read == 0 && !buffer.is_empty() && self.left > 0 {
+            return Err(wrong());
+        }
+        Ok(read)
+    }
+}
+
+impl std::fmt::Debug for FileReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "Empty",
+            Self::Plain(_) => "Plain",
+            Self::Deflated(_) => "Deflated",
+        })
+    }
+}
+
+/// Where the files of objects lie: the repository's `objects`, or a staging folder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) dir: &'a Dir,
+    pub(crate) mode: RepoMode,
+    pub(crate) disable_xattrs: bool,
+}
+
+impl Place<'_> {
+    pub(crate) fn has(&self, object: &ObjectName) -> Result<bool> {
+        Ok(self.dir.exists(object.loose_path(self.mode))?)
+    }
+
+    /// The bytes of a metadata object, as they are.
+    pub(crate) fn read(&self, object: &ObjectName) -> Result<Option<Vec<u8>>> {
+        let path = object.loose_path(self.mode);
+        Ok(self.dir.try_read(path, MAX_METADATA_SIZE as u64)?)
+    }
+
+    pub(crate) fn open_file(&self, checksum: &Checksum) -> Result<Option<FileObject>> {
+        let object = ObjectName::new(*checksum, ObjectType::File);
+        let path = object.loose_path(self.mode);
+        match self.mode {
+            RepoMode::Archive => self.open_archive(&object, &path),
+            RepoMode::BareUser => self.open_bare_user(&object, &path),
+            RepoMode::Bare | RepoMode::BareUserOnly => self.open_bare(&path),
+        }
+    }
+
+    fn open_bare(&self, path: &str) -> Result<Option<FileObject>> {
+        let Some(metadata) = self.dir.try_metadata(path)? else { return Ok(None) };
+        let canonical = self.mode == RepoMode::BareUserOnly;
+        let no_xattrs = canonical || self.disable_xattrs;
+        let (uid, gid) = if canonical { (0, 0) } else { (metadata.uid, metadata.gid) };
+        let mode = metadata.mode;
+        if metadata.kind == FileKind::Symlink {
+            let xattrs = if no_xattrs { vec![] } else { xattr::all_at(self.dir, path)? };
+            let xattrs = from_fs(xattrs)?;
+            let target = self.dir.read_link(path)?.into_os_string().into_encoded_bytes();
+            let symlink_target = Some(FileHeader::target_from_bytes(&target)?);
+            let header = FileHeader { uid, gid, mode, symlink_target, xattrs };
+            return Ok(Some(FileObject { header, size: 0, reader: FileReader::Empty }));
+        }
+        let file = self.dir.open_file(path)?;
+        let xattrs = from_fs(if no_xattrs { vec![] } else { xattr::all(&file)? })?;
+        let header = FileHeader { uid, gid, mode, symlink_target: None, xattrs };
+        Ok(Some(FileObject { header, size: metadata.size, reader: FileReader::Plain(file) }))
+    }
+
+    fn open_bare_user(&self, object: &ObjectName, path: &str) -> Result<Option<FileObject>> {
+        let Some(mut file) = self.dir.try_open_file(path)? else { return Ok(None) };
+        let meta = xattr::get(&file, OSTREEMETA)?
+            .ok_or_else(|| Error::broken(object, "it has no xattr user.ostreemeta"))?;
+        let DirMeta { uid, gid, mode, xattrs } =
+            DirMeta::decode_ostreemeta(&meta).map_err(Error::invalid(object))?;
+        if mode & S_IFMT == S_IFLNK {
+            let mut target = Vec::new();
+            (&mut file)
+                .take(MAX_TARGET + 1)
+                .read_to_end(&mut target)
+                .map_err(|error| Error::io(format!("read object {object}"), error))?;
+            if target.pop() != Some(0) || target.contains(&0) {
+                return Err(Error::broken(object, "its link target does not end in its only NUL"));
+            }
+            let symlink_target = Some(FileHeader::target_from_bytes(&target)?);
+            let header = FileHeader { uid, gid, mode, symlink_target, xattrs };
+            return Ok(Some(FileObject { header, size: 0, reader: FileReader::Empty }));
+        }
+        let size = file
+            .metadata()
+            .map_err(|error| Error::io(format!("look at object {object}"), error))?
+            .len();
+        let header = FileHeader { uid, gid, mode, symlink_target: None, xattrs };
+        Ok(Some(FileObject { header, size, reader: FileReader::Plain(file) }))
+    }
+
+    fn open_archive(&self, object: &ObjectName, path: &str) -> Result<Option<FileObject>> {
+        let Some(file) = self.dir.try_open_file(path)? else { return Ok(None) };
+        let mut stream = BufReader::with_capacity(BUFFER, file);
+        let (header, size) = read_archive_header(object, &mut stream)?;
+        let reader = if header.is_symlink() {
+            FileReader::Empty
+        } else {
+            let decoder = DeflateDecoder::new(stream);
+            FileReader::Deflated(Box::new(Inflate { decoder, left: size }))
+        };
+        Ok(Some(FileObject { header, size, reader }))
+    }
+}
+
+/// Reads the frame and header at the beginning of a `.filez`.
+pub(crate) fn read_archive_header(
+    object: &ObjectName,
+    stream: &mut impl Read,
+) -> Result<(FileHeader, u64)> {
+    let cut = |error| Error::io(format!("read the header of object {object}"), error);
+    let mut frame = [0; FRAME_LEN];
+    stream.read_exact(&mut frame).map_err(cut)?;
+    let length = frame_length(frame).map_err(Error::invalid(object))?;
+    let mut header = Vec::new();
+    stream.take(length as u64).read_to_end(&mut header).map_err(cut)?;
+    if header.len() != length {
+        return Err(Error::broken(object, "it ends inside its header"));
+    }
+    FileHeader::decode_archive(&header).map_err(Error::invalid(object))
+}
+
+impl Repo {
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            dir: self.objects_dir(),
+            mode: self.mode(),
+            disable_xattrs: self.config().disable_xattrs,
+        }
+    }
+
+    /// Whether the object is here. Its content is not looked at.
+    pub fn has_object(&self, object: &ObjectName) -> Result<bool> {
+        self.place().has(object)
+    }
+
+    /// The bytes of a metadata object, as stored.
+    pub fn read_metadata(&self, object: &ObjectName) -> Result<Vec<u8>> {
+        self.place().read(object)?.ok_or(Error::NoSuchObject(*object))
+    }
+
+    /// A commit, and whether all it refers to is here.
+    pub fn load_commit(&self, checksum: &Checksum) -> Result<(Commit, CommitState)> {
+        let object = ObjectName::new(*checksum, ObjectType::Commit);
+        let bytes = self.read_metadata(&object)?;
+        let commit = Commit::decode(&bytes).map_err(Error::invalid(&object))?;
+        Ok((commit, self.commit_state(checksum)?))
+    }
+
+    /// The names in a directory.
+    pub fn load_dirtree(&self, checksum: &Checksum) -> Result<DirTree> {
+        let object = ObjectName::new(*checksum, ObjectType::DirTree);
+        let bytes = self.read_metadata(&object)?;
+        DirTree::decode(&bytes).map_err(Error::invalid(&object))
+    }
+
+    /// The metadata of a directory.
+    pub fn load_dirmeta(&self, checksum: &Checksum) -> Result<DirMeta> {
+        let object = ObjectName::new(*checksum, ObjectType::DirMeta);
+        let bytes = self.read_metadata(&object)?;
+        DirMeta::decode(&bytes).map_err(Error::invalid(&object))
+    }
+
+    /// What is kept beside a commit (signatures), or `None`.
+    pub fn read_commit_meta(&self, commit: &Checksum) -> Result<Option<Metadata>> {
+        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
+        match self.place().read(&object)? {
+            None => Ok(None),
+            Some(bytes) => Metadata::decode(&bytes).map(Some).map_err(Error::invalid(&object)),
+        }
+    }
+
+    /// A file or symbolic link.
+    pub fn open_file(&self, checksum: &Checksum) -> Result<FileObject> {
+        let missing = Error::NoSuchObject(ObjectName::new(*checksum, ObjectType::File));
+        self.place().open_file(checksum)?.ok_or(missing)
+    }
+
+    /// The bytes that an archive repository serves for this object, whatever this one's mode, as a
+    /// stream. Pushing uses it.
+    pub fn open_archive_form(&self, object: &ObjectName) -> Result<Box<dyn Read + Send>> {
+        let path = object.loose_path(self.mode());
+        if object.object_type.is_metadata() || self.mode() == RepoMode::Archive {
+            let file = self.objects_dir().try_open_file(path)?;
+            return Ok(Box::new(file.ok_or(Error::NoSuchObject(*object))?));
+        }
+        let FileObject { header, size, reader } = self.open_file(&object.checksum)?;
+        let head = Cursor::new(header.encode_archive(size));
+        if header.is_symlink() {
+            return Ok(Box::new(head));
+        }
+        let level = flate2::Compression::new(self.config().zlib_level);
+        Ok(Box::new(head.chain(flate2::read::DeflateEncoder::new(reader, level))))
+    }
+
+    /// Reads an object entirely and compares it with its name.
+    ///
+    /// Commitmeta and tombstones are not named by their bytes; they are decoded only.
+    pub fn verify_object(&self, object: &ObjectName) -> Result<()> {
+        let actual = match object.object_type {
+            ObjectType::File => self.hash_file(object)?,
+            ObjectType::CommitMeta | ObjectType::TombstoneCommit => {
+                let bytes = self.read_metadata(object)?;
+                Metadata::decode(&bytes).map_err(Error::invalid(object))?;
+                return Ok(());
+            }
+            _ => {
+                let bytes = self.read_metadata(object)?;
+                let actual = Checksum::of(&bytes);
+                if actual == object.checksum {
+                    check_metadata(object, &bytes)?;
+                }
+                actual
+            }
+        };
+        if actual == object.checksum {
+            Ok(())
+        } else {
+            Err(Error::Corrupt { object: *object, actual })
+        }
+    }
+
+    fn hash_file(&self, object: &ObjectName) -> Result<Checksum> {
+        let FileObject { header, mut reader, .. } = self.open_file(&object.checksum)?;
+        let mut hash = Sha256::new();
+        hash.update(header.encode_content());
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => hash.update(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::InvalidInput
+                            | io::ErrorKind::InvalidData
+                            | io::ErrorKind::UnexpectedEof
+                    ) =>
+                {
+                    return Err(Error::broken(object, error.to_string()));
+                }
+                Err(error) => return Err(Error::io(format!("read object {object}"), error)),
+            }
+        }
+        Ok(Checksum::finish(hash))
+    }
+
+    /// All objects, in the order of their folders.
+    pub fn list_objects(&self) -> Result<Vec<ObjectName>> {
+        let mut objects = Vec::new();
+        for first in 0..=u8::MAX {
+            objects.extend(self.list_objects_under(&format!("{first:02x}"))?);
+        }
+        Ok(objects)
+    }
+
+    /// The objects whose checksum begins with these one or two digits.
+    pub(crate) fn list_objects_under(&self, prefix: &str) -> Result<Vec<ObjectName>> {
+        if prefix.len() == 1 {
+            let each = (0..16).map(|digit| self.list_objects_under(&format!("{prefix}{digit:x}")));
+            return Ok(each.collect::<Result<Vec<_>>>()?.concat());
+        }
+        let Some(dir) = self.objects_dir().try_open_dir(prefix)? else { return Ok(Vec::new()) };
+        let entries = dir.entries()?.into_iter().filter_map(|entry| {
+            let path = format!("{prefix}/{}", entry.name.to_str()?);
+            ObjectName::from_loose_path(&path, self.mode()).ok()
+        });
+        Ok(entries.collect())
+    }
+
+    /// How many bytes the object takes as stored.
+    pub fn stored_size(&self, object: &ObjectName) -> Result<u64> {
+        let metadata = self.objects_dir().try_metadata(object.loose_path(self.mode()))?;
+        Ok(metadata.ok_or(Error::NoSuchObject(*object))?.size)
+    }
+
+    /// Removes an object. Says whether it was here.
+    pub fn delete_object(&self, object: &ObjectName) -> Result<bool> {
+        Ok(self.objects_dir().try_unlink(object.loose_path(self.mode()))?)
+    }
+}
+
+/// Checks that bytes with the right hash are also a well-formed object.
+pub(crate) fn check_metadata(object: &ObjectName, bytes: &[u8]) -> Result<()> {
+    match object.object_type {
+        ObjectType::Commit => Commit::decode(bytes).map(drop),
+        ObjectType::DirTree => DirTree::decode(bytes).map(drop),
+        ObjectType::DirMeta => DirMeta::decode(bytes).map(drop),
+        ObjectType::CommitMeta | ObjectType::TombstoneCommit => Metadata::decode(bytes).map(drop),
+        ObjectType::File => Ok(()),
+    }
+    .map_err(Error::invalid(object))
+}

@@ -1,0 +1,1 @@
+//! Removing objects that nothing refers to.

@@ -1,0 +1,1 @@
+//! Fetching commits from other repositories.

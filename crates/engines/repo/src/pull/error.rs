@@ -1,0 +1,178 @@
+//! Why a pull did not succeed.
+
+use updraft_error::{Classify, Kind};
+use updraft_ostree::{Checksum, ObjectName, RepoMode};
+
+use super::plan::TooManyObjects;
+
+/// A pull that did not succeed. The repository is as before, except for objects that a later
+/// pull will not have to fetch again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The local repository could not be read or written.
+    #[error(transparent)]
+    Repo(#[from] crate::Error),
+    /// The network failed, or the server does not answer as it should.
+    #[error(transparent)]
+    Http(#[from] updraft_http::Error),
+    /// A local file could not be read.
+    #[error(transparent)]
+    Fs(#[from] updraft_fs::Error),
+    /// A document of the source cannot be understood.
+    #[error("understand {what}")]
+    Format {
+        /// Which one: an object, `summary`, `config`, a ref.
+        what: String,
+        /// What is wrong with it.
+        #[source]
+        source: updraft_ostree::Error,
+    },
+    /// A configuration value is malformed.
+    #[error("read the configuration of the repository")]
+    Config(#[from] updraft_ostree::Error),
+    /// The configuration has no such remote.
+    #[error("find the remote \"{name}\": it is not configured")]
+    NoSuchRemote {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// The remote's section is incomplete.
+    #[error("use the remote \"{remote}\": {what}")]
+    RemoteConfig {
+        /// The remote.
+        remote: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The remote demands something this build cannot do.
+    #[error("use the remote \"{remote}\": it demands {demand}; {hint}")]
+    Unsupported {
+        /// The remote.
+        remote: String,
+        /// What it demands.
+        demand: String,
+        /// What can be done.
+        hint: &'static str,
+    },
+    /// The remote is to be set up first, as its vendor says.
+    #[error("pull: remote unconfigured-state: {message}")]
+    Unconfigured {
+        /// The vendor's text.
+        message: String,
+    },
+    /// The remote belongs to another program.
+    #[error("pull: Cannot fetch via libostree - remote '{remote}' uses custom backend '{backend}'")]
+    CustomBackend {
+        /// The remote.
+        remote: String,
+        /// Its program.
+        backend: String,
+    },
+    /// Nothing was named to pull.
+    #[error("decide what to pull: {0}")]
+    NothingToPull(&'static str),
+    /// The source has no such ref.
+    #[error("find the ref {name} in {source_name}")]
+    NoSuchRef {
+        /// The ref.
+        name: String,
+        /// Where it was looked for.
+        source_name: String,
+    },
+    /// An object that a commit needs is not at the source.
+    #[error("fetch {name}: {source_name} does not have it")]
+    MissingObject {
+        /// The object.
+        name: ObjectName,
+        /// Where it was looked for.
+        source_name: String,
+    },
+    /// An object's bytes are not what its name says.
+    #[error("accept {name}: Corrupted {} object; checksum expected='{}' actual='{actual}'", name.object_type, name.checksum)]
+    Corrupt {
+        /// The object.
+        name: ObjectName,
+        /// What the bytes hash to.
+        actual: Checksum,
+    },
+    /// The source is not a repository that can be pulled from.
+    #[error("pull: Can't pull from archives with mode \"{mode}\"")]
+    SourceMode {
+        /// Its mode.
+        mode: String,
+    },
+    /// The answer of a server is no repository at all.
+    #[error("find a repository at {url}: {reason}")]
+    NoRepository {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The commit was not made for this ref.
+    #[error("accept commit {commit}: {reason}")]
+    Bindings {
+        /// The commit.
+        commit: Checksum,
+        /// What its bindings say.
+        reason: String,
+    },
+    /// The new commit is older than the current one.
+    #[error(
+        "accept {new}: Upgrade target revision '{new}' with timestamp '{}' is chronologically older than current revision '{current}' with timestamp '{}'; use --allow-downgrade to permit",
+        time(*new_time), time(*current_time)
+    )]
+    Older {
+        /// The new commit.
+        new: Checksum,
+        /// Its time in seconds since 1970.
+        new_time: u64,
+        /// The current commit.
+        current: Checksum,
+        /// Its time in seconds since 1970.
+        current_time: u64,
+    },
+    /// A mode of storing that cannot be filled from this source.
+    #[error("store objects of {source_name} in a repository of mode {mode}")]
+    TargetMode {
+        /// Where they come from.
+        source_name: String,
+        /// The mode of our repository.
+        mode: RepoMode,
+    },
+    /// A tree that no disk can hold.
+    #[error(transparent)]
+    TooManyObjects(#[from] TooManyObjects),
+    /// The work was stopped on request.
+    #[error("finish the pull")]
+    Cancelled(#[from] updraft_task::Cancelled),
+}
+
+/// A time of a commit in the error's text, as `date -u` prints it in ISO form.
+fn time(seconds: u64) -> String {
+    format!("@{seconds}")
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Repo(error) => error.kind(),
+            Self::Http(error) => error.kind(),
+            Self::Fs(error) => error.kind(),
+            Self::Format { source, .. } => source.kind(),
+            Self::Config(_) | Self::RemoteConfig { .. } | Self::NothingToPull(_) => Kind::Invalid,
+            Self::NoSuchRemote { .. }
+            | Self::NoSuchRef { .. }
+            | Self::MissingObject { .. }
+            | Self::NoRepository { .. } => Kind::NotFound,
+            Self::Unsupported { .. }
+            | Self::CustomBackend { .. }
+            | Self::SourceMode { .. }
+            | Self::TargetMode { .. } => Kind::Unsupported,
+            Self::Unconfigured { .. } => Kind::Conflict,
+            Self::Corrupt { .. } | Self::Bindings { .. } | Self::Older { .. } => Kind::Rejected,
+            Self::TooManyObjects(_) => Kind::Exhausted,
+            Self::Cancelled(_) => Kind::Cancelled,
+        }
+    }
+}

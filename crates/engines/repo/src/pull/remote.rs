@@ -1,0 +1,200 @@
+//! What a repository's configuration says about a remote.
+//!
+//! A remote that demands signatures which this build cannot check is refused, never pulled from
+//! unchecked: `gpg-verify` is on unless the configuration turns it off, as in libostree.
+
+use std::path::Path;
+
+use updraft_http::{ClientOptions, Identity};
+use updraft_ostree::{KeyFile, RemoteName};
+
+use super::Error;
+
+/// Why verification cannot be done, and what to do about it.
+const GPG_HINT: &str = "this build cannot check GPG signatures; if the commit's checksum is \
+    authenticated in another way, set gpg-verify=false for the remote";
+const SIGN_HINT: &str = "this build cannot check these signatures; if the commit's checksum is \
+    authenticated in another way, set sign-verify=false for the remote";
+
+/// `[remote "NAME"]` of a repository's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteConfig {
+    /// The name.
+    pub name: RemoteName,
+    /// Where refs, the summary and the configuration are.
+    pub url: String,
+    /// Where objects are, when that is elsewhere.
+    pub content_url: Option<String>,
+    /// What is pulled when no refs are named.
+    pub branches: Vec<String>,
+    /// The collection its refs belong to.
+    pub collection_id: Option<String>,
+    /// The proxy to use.
+    pub proxy: Option<String>,
+    /// The file of the authorities to trust.
+    pub tls_ca_path: Option<String>,
+    /// The files of our certificate and its key.
+    pub tls_client: Option<(String, String)>,
+}
+
+impl RemoteConfig {
+    /// Reads the section of `name`. Refuses demands that cannot be met.
+    pub fn read(config: &KeyFile, name: &RemoteName) -> Result<Self, Error> {
+        let group = group_name(name);
+        let text = |key: &str| config.get(&group, key).filter(|value| !value.is_empty());
+        if !config.has_group(&group) {
+            return Err(Error::NoSuchRemote { name: name.to_string() });
+        }
+        if let Some(state) = text("unconfigured-state") {
+            return Err(Error::Unconfigured { message: state });
+        }
+        refuse_verification(config, &group, name)?;
+        refuse_other_demands(config, &group, name)?;
+        let bad = |what| Error::RemoteConfig { remote: name.to_string(), what };
+        let url = text("url").ok_or_else(|| bad("it has no url"))?;
+        if url.starts_with("mirrorlist=") {
+            return Err(unsupported(name, "mirrorlist", "give the url of one mirror"));
+        }
+        let tls_client = match (text("tls-client-cert-path"), text("tls-client-key-path")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(bad("tls-client-cert-path and tls-client-key-path go together")),
+        };
+        Ok(Self {
+            name: name.clone(),
+            url,
+            content_url: text("contenturl"),
+            branches: config.get_list(&group, "branches").unwrap_or_default(),
+            collection_id: text("collection-id"),
+            proxy: text("proxy"),
+            tls_ca_path: text("tls-ca-path"),
+            tls_client,
+        })
+    }
+
+    /// The options of a client for this remote: `base` with what the section says.
+    pub fn client_options(&self, base: &ClientOptions) -> Result<ClientOptions, Error> {
+        let mut options = base.clone();
+        if let Some(path) = &self.tls_ca_path {
+            options.ca_pem = Some(read_pem(path)?);
+        }
+        if let Some((certificate, key)) = &self.tls_client {
+            options.identity = Some(Identity {
+                certificate_pem: read_pem(certificate)?,
+                private_key_pem: read_pem(key)?,
+            });
+        }
+        if self.proxy.is_some() {
+            options.proxy.clone_from(&self.proxy);
+        }
+        Ok(options)
+    }
+}
+
+/// The section of a remote.
+pub fn group_name(name: &RemoteName) -> String {
+    format!("remote \"{name}\"")
+}
+
+fn refuse_verification(config: &KeyFile, group: &str, name: &RemoteName) -> Result<(), Error> {
+    if config.get_bool(group, "gpg-verify")?.unwrap_or(true) {
+        return Err(unsupported(name, "gpg-verify", GPG_HINT));
+    }
+    if config.get_bool(group, "gpg-verify-summary")?.unwrap_or(false) {
+        return Err(unsupported(name, "gpg-verify-summary", GPG_HINT));
+    }
+    for key in ["sign-verify", "sign-verify-summary"] {
+        // Either a boolean or a list of signature types.
+        let demanded = config.get(group, key).is_some_and(|value| {
+            !matches!(value.trim(), "" | "false" | "0")
+        });
+        if demanded {
+            return Err(unsupported(name, key, SIGN_HINT));
+        }
+    }
+    Ok(())
+}
+
+fn refuse_other_demands(config: &KeyFile, group: &str, name: &RemoteName) -> Result<(), Error> {
+    if config.get(group, "metalink").is_some() {
+        return Err(unsupported(name, "metalink", "give the url of the repository"));
+    }
+    if let Some(backend) = config.get(group, "custom-backend") {
+        return Err(Error::CustomBackend { remote: name.to_string(), backend });
+    }
+    if config.get_bool(group, "tls-permissive")?.unwrap_or(false) {
+        return Err(unsupported(name, "tls-permissive", "name the server's authority in tls-ca-path"));
+    }
+    let pkcs11 = ["tls-client-cert-path", "tls-client-key-path"]
+        .iter()
+        .any(|key| config.get(group, key).is_some_and(|path| path.starts_with("pkcs11:")));
+    if pkcs11 {
+        return Err(unsupported(name, "pkcs11: keys", "use files for certificate and key"));
+    }
+    Ok(())
+}
+
+fn unsupported(name: &RemoteName, demand: &str, hint: &'static str) -> Error {
+    Error::Unsupported { remote: name.to_string(), demand: demand.to_owned(), hint }
+}
+
+fn read_pem(path: &str) -> Result<Vec<u8>, Error> {
+    let path = Path::new(path);
+    std::fs::read(path)
+        .map_err(|source| updraft_fs::Error::new("read", path, source).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use updraft_error::{Classify, Kind};
+    use updraft_ostree::{KeyFile, RemoteName};
+
+    use super::RemoteConfig;
+
+    fn read(section: &str) -> Result<RemoteConfig, super::Error> {
+        let text = format!("[core]\nmode=bare\n\n[remote \"origin\"]\n{section}");
+        let config = KeyFile::parse(&text).unwrap();
+        RemoteConfig::read(&config, &RemoteName::new("origin").unwrap())
+    }
+
+    #[test]
+    fn verification_is_demanded_by_default_and_refused() {
+        for section in [
+            "url=http://x\n",
+            "url=http://x\ngpg-verify=true\n",
+            "url=http://x\ngpg-verify=false\ngpg-verify-summary=true\n",
+            "url=http://x\ngpg-verify=false\nsign-verify=ed25519;\n",
+            "url=http://x\ngpg-verify=false\nsign-verify=true\n",
+            "url=http://x\ngpg-verify=false\nsign-verify-summary=true\n",
+            "url=http://x\ngpg-verify=false\ntls-permissive=true\n",
+            "gpg-verify=false\nmetalink=http://x\n",
+        ] {
+            assert_eq!(read(section).unwrap_err().kind(), Kind::Unsupported, "{section}");
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_read() {
+        let remote = read(
+            "url=https://x/repo\ncontenturl=https://y\ngpg-verify=false\nsign-verify=false\n\
+             branches=a;b/c;\ntls-ca-path=/ca\n",
+        )
+        .unwrap();
+        assert_eq!(remote.url, "https://x/repo");
+        assert_eq!(remote.content_url.as_deref(), Some("https://y"));
+        assert_eq!(remote.branches, ["a", "b/c"]);
+        assert_eq!(remote.tls_ca_path.as_deref(), Some("/ca"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = read("gpg-verify=false\n").unwrap_err();
+        assert!(error.to_string().contains("no url"), "{error}");
+        let error = read("gpg-verify=false\nurl=x\ntls-client-cert-path=/a\n").unwrap_err();
+        assert!(error.to_string().contains("go together"), "{error}");
+        let error = read("gpg-verify=false\nurl=x\nunconfigured-state=buy it\n").unwrap_err();
+        assert!(error.to_string().contains("buy it"), "{error}");
+        let missing = RemoteConfig::read(&KeyFile::new(), &RemoteName::new("o").unwrap());
+        assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
+    }
+}

@@ -1,0 +1,1 @@
+//! Sending commits to a server.

@@ -1,0 +1,268 @@
+//! Refs: files under `refs/` that hold a checksum and a newline. An alias is a symbolic link.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use updraft_error::Kind;
+use updraft_fs::{Dir, FileKind, atomic_symlink, atomic_write};
+use updraft_ostree::{Checksum, RefName, Refspec, RemoteName};
+
+use crate::repo::DIR_MODE;
+use crate::{Error, Repo, Result};
+
+const HEADS: &str = "refs/heads";
+const REMOTES: &str = "refs/remotes";
+/// The longest content of a ref file that is read.
+const MAX_REF_SIZE: u64 = 4096;
+/// The deepest folder of refs that is listed.
+const MAX_DEPTH: usize = 64;
+
+fn base(refspec: &Refspec) -> PathBuf {
+    match &refspec.remote {
+        None => HEADS.into(),
+        Some(remote) => Path::new(REMOTES).join(remote.as_str()),
+    }
+}
+
+fn path(refspec: &Refspec) -> PathBuf {
+    base(refspec).join(refspec.name.as_str())
+}
+
+impl Repo {
+    /// The commit that a ref names, or `None` when there is no such ref.
+    pub fn read_ref(&self, refspec: &Refspec) -> Result<Option<Checksum>> {
+        read_ref_file(self.root(), &path(refspec))
+    }
+
+    /// All refs, local and of remotes, aliases among them.
+    pub fn refs(&self) -> Result<BTreeMap<Refspec, Checksum>> {
+        let mut refs = BTreeMap::new();
+        self.each_ref(&mut |dir, name, kind, refspec| {
+            if kind == FileKind::Regular || kind == FileKind::Symlink {
+                // A ref that vanished in between is left out.
+                if let Some(checksum) = read_ref_file(dir, name)? {
+                    refs.insert(refspec, checksum);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(refs)
+    }
+
+    /// All aliases and what they stand for.
+    pub fn aliases(&self) -> Result<BTreeMap<Refspec, Refspec>> {
+        let mut aliases = BTreeMap::new();
+        self.each_ref(&mut |dir, name, kind, refspec| {
+            if kind == FileKind::Symlink
+                && let Some(target) = alias_target(&refspec, &dir.read_link(name)?)
+            {
+                aliases.insert(refspec, target);
+            }
+            Ok(())
+        })?;
+        Ok(aliases)
+    }
+
+    /// Makes a ref name a commit, or removes it with `None`. Durable when this returns.
+    ///
+    /// All objects that were stored before are durable before the ref names one of them.
+    pub fn set_ref(&self, refspec: &Refspec, commit: Option<&Checksum>) -> Result<()> {
+        if commit.is_some() && self.config().fsync {
+            self.objects_dir().syncfs()?;
+        }
+        self.write_ref(refspec, commit)
+    }
+
+    /// As [`Self::set_ref`], for a caller that made the objects durable already.
+    pub(crate) fn write_ref(&self, refspec: &Refspec, commit: Option<&Checksum>) -> Result<()> {
+        let path = path(refspec);
+        match commit {
+            None => {
+                if let Some(alias) = self.alias_of(refspec)? {
+                    let message = format!("Ref '{refspec}' has an active alias: '{alias}'");
+                    return Err(Error::other(Kind::Conflict, message));
+                }
+                if self.root().try_unlink(&path)? {
+                    self.root().open_dir_follow(parent(&path))?.sync()?;
+                }
+            }
+            Some(commit) => {
+                refspec.check_not_checksum()?;
+                let path = self.resolve_alias(refspec)?.map_or(path, |target| self::path(&target));
+                self.prepare_ref(refspec, &path)?;
+                atomic_write(self.root(), &path, format!("{commit}\n").as_bytes(), 0o644)?;
+            }
+        }
+        // Clients and caches look at the folder's time to see that a ref changed.
+        Ok(self.root().touch_self()?)
+    }
+
+    /// Makes `alias` stand for `target`, both local.
+    pub fn set_alias(&self, alias: &Refspec, target: &Refspec) -> Result<()> {
+        if alias.remote.is_some() || target.remote.is_some() {
+            let message = format!("Cannot create alias to remote ref: {target}");
+            return Err(Error::other(Kind::Unsupported, message));
+        }
+        if self.read_ref(target)?.is_none() {
+            let message = format!("Cannot create alias to non-existent ref: {target}");
+            return Err(Error::other(Kind::NotFound, message));
+        }
+        let path = path(alias);
+        self.prepare_ref(alias, &path)?;
+        let up = "../".repeat(alias.name.as_str().matches('/').count());
+        atomic_symlink(self.root(), &path, format!("{up}{}", target.name))?;
+        Ok(self.root().touch_self()?)
+    }
+
+    fn alias_of(&self, refspec: &Refspec) -> Result<Option<Refspec>> {
+        if refspec.remote.is_some() {
+            return Ok(None);
+        }
+        Ok(self.aliases()?.into_iter().find(|(_, target)| target == refspec).map(|(a, _)| a))
+    }
+
+    fn resolve_alias(&self, refspec: &Refspec) -> Result<Option<Refspec>> {
+        match self.root().try_metadata(path(refspec)) {
+            Ok(Some(metadata)) if metadata.kind == FileKind::Symlink => {
+                Ok(alias_target(refspec, &self.root().read_link(path(refspec))?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes the folders above a ref, and clears away empty ones in its place.
+    fn prepare_ref(&self, refspec: &Refspec, path: &Path) -> Result<()> {
+        let conflict = |prefix: &Path| {
+            let message = format!(
+                "Conflict: {} exists under {} when attempting write",
+                prefix.display(),
+                base(refspec).display()
+            );
+            Error::other(Kind::Conflict, message)
+        };
+        let mut so_far = PathBuf::new();
+        for part in parent(path).components() {
+            so_far.push(part);
+            let metadata = self.root().try_metadata(&so_far)?;
+            if metadata.is_some_and(|metadata| metadata.kind == FileKind::Regular) {
+                return Err(conflict(&so_far));
+            }
+        }
+        let dir = self.root().ensure_dir_all(parent(path), DIR_MODE)?;
+        let name = path.file_name().unwrap_or_default();
+        if dir.try_metadata(name)?.is_some_and(|found| found.kind == FileKind::Directory)
+            && remove_empty(&dir, Path::new(name)).is_err()
+        {
+            return Err(conflict(path));
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with the folder, the name in it, its kind, and the ref.
+    fn each_ref(
+        &self,
+        each: &mut dyn FnMut(&Dir, &Path, FileKind, Refspec) -> Result<()>,
+    ) -> Result<()> {
+        if let Some(heads) = self.root().try_open_dir(HEADS)? {
+            walk(&heads, "", 0, &mut |dir, name, kind, full| {
+                match RefName::new(full) {
+                    Ok(full) => each(dir, name, kind, Refspec::local(full)),
+                    Err(_) => Ok(()), // somebody's temporary file
+                }
+            })?;
+        }
+        let Some(remotes) = self.root().try_open_dir(REMOTES)? else { return Ok(()) };
+        for entry in remotes.sorted_entries()? {
+            let remote = entry.name.to_str().and_then(|name| RemoteName::new(name).ok());
+            let (Some(remote), FileKind::Directory) = (remote, entry.kind) else { continue };
+            let dir = remotes.open_dir(&entry.name)?;
+            walk(&dir, "", 0, &mut |dir, name, kind, full| match RefName::new(full) {
+                Ok(full) => each(dir, name, kind, Refspec::remote(remote.clone(), full)),
+                Err(_) => Ok(()),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+fn walk(
+    dir: &Dir,
+    prefix: &str,
+    depth: usize,
+    each: &mut dyn FnMut(&Dir, &Path, FileKind, &str) -> Result<()>,
+) -> Result<()> {
+    if depth > MAX_DEPTH {
+        return Ok(());
+    }
+    for entry in dir.sorted_entries()? {
+        let Some(name) = entry.name.to_str() else { continue };
+        let full = format!("{prefix}{name}");
+        if entry.kind == FileKind::Directory {
+            if let Some(sub) = dir.try_open_dir(name)? {
+                walk(&sub, &format!("{full}/"), depth + 1, each)?;
+            }
+        } else {
+            each(dir, Path::new(name), entry.kind, &full)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder that holds nothing but empty folders.
+fn remove_empty(dir: &Dir, name: &Path) -> Result<()> {
+    let sub = dir.open_dir(name)?;
+    for entry in sub.entries()? {
+        remove_empty(&sub, Path::new(&entry.name))?;
+    }
+    Ok(dir.remove_dir(name)?)
+}
+
+/// Follows an alias; a folder or a missing file is no ref.
+fn read_ref_file(dir: &Dir, name: &Path) -> Result<Option<Checksum>> {
+    let mut path = name.to_owned();
+    for _ in 0..8 {
+        let metadata = match dir.try_metadata(&path) {
+            Ok(Some(metadata)) => metadata,
+            Ok(None) => return Ok(None),
+            Err(error) if error.io_kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match metadata.kind {
+            FileKind::Symlink => path = parent(&path).join(dir.read_link(&path)?),
+            FileKind::Regular => {
+                let Some(bytes) = dir.try_read(&path, MAX_REF_SIZE)? else { return Ok(None) };
+                let text = String::from_utf8_lossy(&bytes);
+                let checksum = text
+                    .trim_end()
+                    .parse()
+                    .map_err(|source| Error::Config { path: dir.path().join(&path), source })?;
+                return Ok(Some(checksum));
+            }
+            FileKind::Directory | FileKind::Other => return Ok(None),
+        }
+    }
+    let message = format!("read {}: aliases go round", dir.path().join(name).display());
+    Err(Error::other(Kind::Invalid, message))
+}
+
+/// The ref that a link beside `alias` with this target points to.
+fn alias_target(alias: &Refspec, link: &Path) -> Option<Refspec> {
+    let mut parts: Vec<&str> = alias.name.as_str().split('/').collect();
+    parts.pop();
+    for component in link.components() {
+        match component {
+            Component::ParentDir => {
+                parts.pop()?;
+            }
+            Component::Normal(part) => parts.push(part.to_str()?),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    let name = RefName::new(parts.join("/")).ok()?;
+    Some(Refspec { remote: alias.remote.clone(), name })
+}

@@ -1,0 +1,98 @@
+//! Remotes: sections `[remote "NAME"]` of the configuration.
+
+use updraft_error::Kind;
+use updraft_ostree::{KeyFile, RemoteName};
+
+use crate::{Error, Repo, Result};
+
+/// A repository elsewhere that refs are pulled from.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// Its name.
+    pub name: RemoteName,
+    /// Where it is: `http:`, `https:` or `file:`. May begin with `mirrorlist=`.
+    pub url: Option<String>,
+    /// Where its objects are, when not at `url`.
+    pub content_url: Option<String>,
+    /// What is pulled when nothing else is said.
+    pub branches: Vec<String>,
+    /// Whether commits must have a good OpenPGP signature (the default).
+    pub gpg_verify: bool,
+    /// Why it cannot be used yet, in words.
+    pub unconfigured_state: Option<String>,
+    /// The PEM file of the certificate that identifies us.
+    pub tls_client_cert_path: Option<String>,
+    /// The PEM file of its key.
+    pub tls_client_key_path: Option<String>,
+    /// The PEM file of the authorities we trust.
+    pub tls_ca_path: Option<String>,
+}
+
+fn group(name: &RemoteName) -> String {
+    format!("remote \"{name}\"")
+}
+
+impl Remote {
+    fn read(file: &KeyFile, name: RemoteName) -> Result<Option<Self>> {
+        let group = group(&name);
+        if !file.has_group(&group) {
+            return Ok(None);
+        }
+        let text = |key| file.get(&group, key);
+        Ok(Some(Self {
+            url: text("url"),
+            content_url: text("contenturl"),
+            branches: file.get_list(&group, "branches").unwrap_or_default(),
+            gpg_verify: file.get_bool(&group, "gpg-verify")?.unwrap_or(true),
+            unconfigured_state: text("unconfigured-state"),
+            tls_client_cert_path: text("tls-client-cert-path"),
+            tls_client_key_path: text("tls-client-key-path"),
+            tls_ca_path: text("tls-ca-path"),
+            name,
+        }))
+    }
+}
+
+impl Repo {
+    /// The names of the configured remotes, sorted.
+    pub fn remotes(&self) -> Vec<RemoteName> {
+        let config = self.config();
+        let names = config.key_file().groups().into_iter().filter_map(|group| {
+            let name = group.strip_prefix("remote \"")?.strip_suffix('"')?;
+            RemoteName::new(name).ok()
+        });
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// One remote.
+    pub fn remote(&self, name: &RemoteName) -> Result<Remote> {
+        Remote::read(self.config().key_file(), name.clone())?
+            .ok_or_else(|| Error::NoSuchRemote(name.to_string()))
+    }
+
+    /// Adds a remote with these keys of its section. Lists are separated by `;`.
+    pub fn add_remote(&self, name: &RemoteName, options: &[(&str, &str)]) -> Result<()> {
+        if self.config().key_file().has_group(&group(name)) {
+            let message =
+                format!("Remote configuration for \"{name}\" already exists: (in config)");
+            return Err(Error::other(Kind::Conflict, message));
+        }
+        self.edit_config(|file| {
+            for (key, value) in options {
+                file.set(&group(name), key, value);
+            }
+        })
+    }
+
+    /// Removes a remote's section. Its refs stay.
+    pub fn delete_remote(&self, name: &RemoteName) -> Result<()> {
+        if !self.config().key_file().has_group(&group(name)) {
+            return Err(Error::NoSuchRemote(name.to_string()));
+        }
+        self.edit_config(|file| {
+            file.remove_group(&group(name));
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! [`Transaction`]: objects and refs that appear together, durable.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use updraft_error::Kind;
+use updraft_fs::{LockFile, LockMode, space};
+use updraft_ostree::{Checksum, Commit, DirMeta, DirTree, ObjectName, ObjectType, Refspec};
+use updraft_task::Context;
+
+use crate::config::MinFree;
+use crate::object::Place;
+use crate::staging::{Durable, Staging};
+use crate::{Config, Error, FileObject, Repo, Result};
+
+/// Writes to a repository. All threads may write through one transaction.
+///
+/// Dropped without [`commit`](Self::commit), nothing has changed for readers; what was stored is
+/// kept in the staging folder and found again by the next transaction of this boot.
+#[derive(Debug)]
+#[must_use = "nothing appears in the repository until the transaction is committed"]
+pub struct Transaction {
+    repo: Repo,
+    pub(crate) config: std::sync::Arc<Config>,
+    _lock: Option<LockFile>,
+    pub(crate) staging: Staging,
+    refs: Mutex<BTreeMap<Refspec, Option<Checksum>>>,
+    /// Bytes that may still be written; `i64::MAX` when nobody counts.
+    budget: AtomicI64,
+    pub(crate) counts: Counts,
+}
+
+/// What a transaction did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransactionStats {
+    /// Metadata objects that were asked to be stored.
+    pub metadata_total: u64,
+    /// Those that the repository did not have.
+    pub metadata_written: u64,
+    /// Content objects that were asked to be stored.
+    pub content_total: u64,
+    /// Those that the repository did not have.
+    pub content_written: u64,
+    /// Bytes of their content.
+    pub content_bytes_written: u64,
+    /// Files whose checksum was known without reading them.
+    pub cache_hits: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) metadata_total: AtomicU64,
+    pub(crate) metadata_written: AtomicU64,
+    pub(crate) content_total: AtomicU64,
+    pub(crate) content_written: AtomicU64,
+    pub(crate) content_bytes: AtomicU64,
+    pub(crate) cache_hits: AtomicU64,
+}
+
+pub(crate) fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+impl Repo {
+    /// Begins to write: takes the shared lock and a staging folder.
+    pub fn transaction(&self, ctx: &Context) -> Result<Transaction> {
+        let lock = self.lock(ctx, LockMode::Shared)?;
+        let config = self.config();
+        let budget = AtomicI64::new(budget(self, &config)?);
+        Ok(Transaction {
+            repo: self.clone(),
+            config,
+            _lock: lock,
+            staging: Staging::open(self)?,
+            refs: Mutex::default(),
+            budget,
+            counts: Counts::default(),
+        })
+    }
+}
+
+/// How many bytes may be written before too little room is left.
+fn budget(repo: &Repo, config: &Config) -> Result<i64> {
+    let room = space::of(repo.objects_dir())?;
+    let keep = match config.min_free {
+        MinFree::Percent(0) | MinFree::Bytes(0) => return Ok(i64::MAX),
+        MinFree::Percent(percent) => room.total / 100 * u64::from(percent),
+        MinFree::Bytes(bytes) => bytes,
+    };
+    Ok(i64::try_from(room.available.saturating_sub(keep)).unwrap_or(i64::MAX))
+}
+
+impl Transaction {
+    /// The repository that is written to.
+    #[must_use]
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// Makes each object durable before it gets its name, instead of all at the end.
+    pub(crate) fn syncing_each(mut self) -> Self {
+        std::sync::Arc::make_mut(&mut self.config).per_object_fsync = true;
+        self
+    }
+
+    /// Whether the object is stored here or was in the repository before.
+    pub fn has_object(&self, object: &ObjectName) -> Result<bool> {
+        let path = object.loose_path(self.repo.mode());
+        if self.staging.may_have(&path) && self.staging.dir.exists(&path)? {
+            return Ok(true);
+        }
+        Ok(self.repo.objects_dir().exists(&path)?)
+    }
+
+    fn staged(&self) -> Place<'_> {
+        Place { dir: &self.staging.dir, ..self.repo.place() }
+    }
+
+    /// The bytes of a metadata object stored here or before.
+    pub fn read_metadata(&self, object: &ObjectName) -> Result<Vec<u8>> {
+        match self.staged().read(object)? {
+            Some(bytes) => Ok(bytes),
+            None => self.repo.read_metadata(object),
+        }
+    }
+
+    /// A commit stored here or before.
+    pub fn load_commit(&self, checksum: &Checksum) -> Result<Commit> {
+        let object = ObjectName::new(*checksum, ObjectType::Commit);
+        Commit::decode(&self.read_metadata(&object)?).map_err(Error::invalid(&object))
+    }
+
+    /// The names in a directory stored here or before.
+    pub fn load_dirtree(&self, checksum: &Checksum) -> Result<DirTree> {
+        let object = ObjectName::new(*checksum, ObjectType::DirTree);
+        DirTree::decode(&self.read_metadata(&object)?).map_err(Error::invalid(&object))
+    }
+
+    /// The metadata of a directory stored here or before.
+    pub fn load_dirmeta(&self, checksum: &Checksum) -> Result<DirMeta> {
+        let object = ObjectName::new(*checksum, ObjectType::DirMeta);
+        DirMeta::decode(&self.read_metadata(&object)?).map_err(Error::invalid(&object))
+    }
+
+    /// A file stored here or before.
+    pub fn open_file(&self, checksum: &Checksum) -> Result<FileObject> {
+        match self.staged().open_file(checksum)? {
+            Some(file) => Ok(file),
+            None => self.repo.open_file(checksum),
+        }
+    }
+
+    /// Makes a ref name a commit, or removes it with `None`, when the transaction is committed.
+    pub fn set_ref(&self, refspec: &Refspec, commit: Option<&Checksum>) {
+        let mut refs = self.refs.lock().unwrap_or_else(PoisonError::into_inner);
+        refs.insert(refspec.clone(), commit.copied());
+    }
+
+    /// Takes room on the disk for `bytes`, or says that too little is left.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<()> {
+        if self.budget.load(Ordering::Relaxed) == i64::MAX {
+            return Ok(());
+        }
+        let wanted = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let left = self.budget.fetch_sub(wanted, Ordering::Relaxed);
+        if left >= wanted {
+            return Ok(());
+        }
+        let message = match self.config.min_free {
+            MinFree::Percent(percent) => format!(
+                "min-free-space-percent '{percent}%' would be exceeded, at least {bytes} bytes \
+                 requested"
+            ),
+            MinFree::Bytes(limit) => format!(
+                "min-free-space-size {}MB would be exceeded, at least {bytes} bytes requested",
+                limit >> 20
+            ),
+        };
+        Err(Error::other(Kind::Exhausted, message))
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn stats(&self) -> TransactionStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        TransactionStats {
+            metadata_total: get(&self.counts.metadata_total),
+            metadata_written: get(&self.counts.metadata_written),
+            content_total: get(&self.counts.content_total),
+            content_written: get(&self.counts.content_written),
+            content_bytes_written: get(&self.counts.content_bytes),
+            cache_hits: get(&self.counts.cache_hits),
+        }
+    }
+
+    /// Makes everything stored durable and visible, then writes the refs.
+    pub fn commit(self, ctx: &Context) -> Result<TransactionStats> {
+        ctx.check()?;
+        let stats = self.stats();
+        let durable = if self.config.fsync { Durable::Yes } else { Durable::No };
+        if durable == Durable::Yes && !self.config.per_object_fsync {
+            self.staging.dir.syncfs()?;
+        }
+        self.staging.publish(self.repo.objects_dir(), durable)?;
+        self.staging.remove()?;
+        let refs = self.refs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (refspec, commit) in refs {
+            // Commit point of each ref: the rename in `write_ref`. Its objects are durable.
+            self.repo.write_ref(&refspec, commit.as_ref())?;
+        }
+        Ok(stats)
+    }
+}
