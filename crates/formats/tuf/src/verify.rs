@@ -44,7 +44,10 @@ impl<T> Deref for Verified<T> {
 ///
 /// Keys count by their material: one key under two ids counts once. Signatures by other keys and
 /// signatures that do not verify are ignored.
-pub(crate) fn check_threshold(
+///
+/// # Errors
+/// [`Reason::Threshold`], or [`Reason::Malformed`] when the payload has no canonical form.
+pub fn check_threshold(
     dialect: Dialect,
     keys: &BTreeMap<KeyId, Key>,
     role: &RoleKeys,

@@ -1,0 +1,109 @@
+//! What can go wrong while publishing.
+
+use updraft_error::{Classify, Kind};
+use updraft_tuf::{FormatError, KeyId, Reason, RoleName, SigningFailed};
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] updraft_fs::Error),
+    /// The cryptography provider refused.
+    #[error(transparent)]
+    Crypto(#[from] updraft_crypto::Error),
+    /// A key could not sign.
+    #[error(transparent)]
+    Signing(#[from] SigningFailed),
+    /// A metadata file is malformed.
+    #[error("read {subject}")]
+    Format {
+        /// The file or role.
+        subject: String,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// A metadata file was refused as a client would refuse it.
+    #[error("accept {subject}: {reason}")]
+    Refused {
+        /// The file or role.
+        subject: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// A file lacks signatures.
+    #[error(
+        "finish {role}: {label} needs {needed} signature(s) and has {found}; sign with {missing}"
+    )]
+    Unfinished {
+        /// The role.
+        role: RoleName,
+        /// Whose signatures are missing.
+        label: String,
+        /// The threshold.
+        needed: u64,
+        /// Valid signatures so far.
+        found: u64,
+        /// Ids of keys that could sign, separated by commas.
+        missing: String,
+    },
+    /// None of the given keys may sign this.
+    #[error("sign {role}: none of the given keys may sign it; it is signed by {allowed}")]
+    NoUsableKey {
+        /// The role.
+        role: RoleName,
+        /// Ids of keys that could sign, separated by commas.
+        allowed: String,
+    },
+    /// A signed request belongs to another payload.
+    #[error("merge signatures of {role}: the two files have different contents")]
+    DifferentPayload {
+        /// The role.
+        role: RoleName,
+    },
+    /// The key store has no such key.
+    #[error("find key {key_id} in {folder}")]
+    NoSuchKey {
+        /// The key.
+        key_id: KeyId,
+        /// The key store.
+        folder: String,
+    },
+    /// The repository has no such file yet.
+    #[error("read {what}: the repository has none yet")]
+    Absent {
+        /// The role or file.
+        what: String,
+    },
+    /// An argument makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Error {
+    pub(crate) fn format(subject: impl Into<String>) -> impl FnOnce(FormatError) -> Self {
+        let subject = subject.into();
+        move |source| Self::Format { subject, source }
+    }
+
+    pub(crate) fn refused(subject: impl Into<String>) -> impl FnOnce(Reason) -> Self {
+        let subject = subject.into();
+        move |reason| Self::Refused { subject, reason }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::File(error) => error.kind(),
+            Self::Crypto(error) => error.kind(),
+            Self::Signing(_) => Kind::Unavailable,
+            Self::Format { source, .. } => source.kind(),
+            Self::Refused { .. } | Self::DifferentPayload { .. } => Kind::Rejected,
+            Self::Unfinished { .. } | Self::NoUsableKey { .. } => Kind::Conflict,
+            Self::NoSuchKey { .. } | Self::Absent { .. } => Kind::NotFound,
+            Self::Invalid(_) => Kind::Invalid,
+        }
+    }
+}

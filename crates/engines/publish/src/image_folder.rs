@@ -1,0 +1,155 @@
+//! An Image repository on disk.
+//!
+//! ```text
+//! FOLDER/N.root.json  N.targets.json  N.snapshot.json  timestamp.json
+//! FOLDER/delegations/N.ROLE.json                       ROLE percent-encoded
+//! ```
+//! Versioned files are never changed once they are there. `timestamp.json` is the only name that
+//! is replaced, and the last one to be written: it is the commit point of a change. A power cut
+//! before it leaves versioned files that nothing points to yet.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp as Time;
+use updraft_fs::{Dir, atomic_write};
+use updraft_tuf::{Dialect, Payload, RoleName, Snapshot, Timestamp};
+
+use crate::image::{MAX_SMALL_FILE, MAX_TARGETS_FILE, envelope, payload};
+use crate::{Error, ImageRepository, SignedFile};
+
+const TIMESTAMP: &str = "timestamp.json";
+const DELEGATIONS: &str = "delegations";
+
+impl ImageRepository {
+    /// Writes all files that are not there yet, and the timestamp last.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        let folder = Dir::create_all(folder, 0o755)?;
+        for (version, bytes) in &self.roots {
+            write_once(&folder, &format!("{version}.root.json"), bytes)?;
+        }
+        if let Some(file) = &self.targets {
+            write_version(&folder, "targets", file)?;
+        }
+        if !self.delegated.is_empty() {
+            let delegations = folder.ensure_dir(DELEGATIONS, 0o755)?;
+            for (name, file) in &self.delegated {
+                let encoded = RoleName::Delegated(name.clone()).file_name();
+                let name = format!("{}.{encoded}", file.payload.header.version);
+                write_once(&delegations, &name, &file.bytes)?;
+            }
+        }
+        if let Some(file) = &self.snapshot {
+            write_version(&folder, "snapshot", file)?;
+        }
+        if let Some(file) = &self.timestamp {
+            // Commit point: from here on clients see the new snapshot and what it names.
+            atomic_write(&folder, TIMESTAMP, &file.bytes, 0o644)?;
+        }
+        Ok(())
+    }
+
+    /// Loads what [`ImageRepository::save`] wrote. Every root is verified by the one before it.
+    /// Expiry is not looked at, and targets need not be signed by the newest root's keys, so that
+    /// an operator can still open a repository that needs new signatures;
+    /// [`ImageRepository::refresh`] makes nothing current that is not signed.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when there is no root; [`Error::Refused`] for roots that were tampered
+    /// with; [`Error::Format`] for damaged files.
+    pub fn load(folder: impl AsRef<Path>, dialect: Dialect) -> Result<Self, Error> {
+        let path = folder.as_ref();
+        let folder = Dir::open(path)?;
+        let roots = versions(&folder, "root.json")?;
+        let mut roots = roots.into_iter();
+        let (_, name) = roots
+            .next()
+            .ok_or_else(|| Error::Absent { what: format!("a root in {}", path.display()) })?;
+        // Nothing expires before the beginning of time.
+        let never = Time::MIN;
+        let first = folder.read(&name, MAX_SMALL_FILE as u64)?;
+        let mut repository = Self::new(dialect, &first, never)?;
+        for (_, name) in roots {
+            repository.accept_root(&folder.read(&name, MAX_SMALL_FILE as u64)?, never)?;
+        }
+        if let Some((_, name)) = versions(&folder, "targets.json")?.pop_last() {
+            let bytes = folder.read(&name, MAX_TARGETS_FILE as u64)?;
+            repository.targets = Some(repository.parse("targets", bytes)?);
+        }
+        repository.load_delegated(&folder)?;
+        repository.load_current(&folder)?;
+        Ok(repository)
+    }
+
+    fn load_delegated(&mut self, folder: &Dir) -> Result<(), Error> {
+        let Some(delegations) = folder.try_open_dir(DELEGATIONS)? else { return Ok(()) };
+        let mut newest: BTreeMap<String, (u64, String)> = BTreeMap::new();
+        for entry in delegations.sorted_entries()? {
+            let name = entry.name.to_string_lossy().into_owned();
+            let Some((version, encoded)) = split_version(&name) else { continue };
+            let Some(RoleName::Delegated(role)) = RoleName::of_file_name(encoded) else { continue };
+            let entry = newest.entry(role).or_insert((version, name.clone()));
+            if version >= entry.0 {
+                *entry = (version, name);
+            }
+        }
+        for (role, (_, name)) in newest {
+            let bytes = delegations.read(&name, MAX_TARGETS_FILE as u64)?;
+            let delegations = self.targets.as_ref().and_then(|t| t.payload.delegations.as_ref());
+            // A delegation that was taken back leaves its file behind.
+            if delegations.is_some_and(|all| all.role_keys(&role).is_some()) {
+                let file = self.parse(&role, bytes)?;
+                self.delegated.insert(role, file);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_current(&mut self, folder: &Dir) -> Result<(), Error> {
+        let limit = MAX_SMALL_FILE as u64;
+        let Some(bytes) = folder.try_read(TIMESTAMP, limit)? else { return Ok(()) };
+        let timestamp: SignedFile<Timestamp> = self.parse("timestamp", bytes)?;
+        let name = format!("{}.snapshot.json", timestamp.payload.snapshot.version);
+        let snapshot: SignedFile<Snapshot> =
+            self.parse("snapshot", folder.read(name, MAX_TARGETS_FILE as u64)?)?;
+        self.timestamp = Some(timestamp);
+        self.snapshot = Some(snapshot);
+        Ok(())
+    }
+
+    fn parse<P: Payload>(&self, subject: &str, bytes: Vec<u8>) -> Result<SignedFile<P>, Error> {
+        let envelope = envelope(self.dialect, subject, &bytes, MAX_TARGETS_FILE)?;
+        Ok(SignedFile { payload: payload(self.dialect, subject, &envelope)?, bytes })
+    }
+}
+
+fn write_version<P: Payload>(folder: &Dir, role: &str, file: &SignedFile<P>) -> Result<(), Error> {
+    let name = format!("{}.{role}.json", file.payload.header().version);
+    write_once(folder, &name, &file.bytes)
+}
+
+/// Writes a file unless it is there with these bytes.
+fn write_once(folder: &Dir, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    if folder.try_read(name, MAX_TARGETS_FILE as u64)?.as_deref() != Some(bytes) {
+        atomic_write(folder, name, bytes, 0o644)?;
+    }
+    Ok(())
+}
+
+fn versions(folder: &Dir, suffix: &str) -> Result<BTreeMap<u64, String>, Error> {
+    let names = folder.sorted_entries()?.into_iter();
+    let names = names.map(|entry| entry.name.to_string_lossy().into_owned());
+    let parsed = names.filter_map(|name| {
+        let (version, rest) = split_version(&name)?;
+        (rest == suffix).then(|| (version, name.clone()))
+    });
+    Ok(parsed.collect())
+}
+
+fn split_version(name: &str) -> Option<(u64, &str)> {
+    let (digits, rest) = name.split_once('.')?;
+    Some((digits.parse().ok()?, rest))
+}
