@@ -7,6 +7,8 @@
 //! | strings | raw UTF-8; only `"` and `\` escaped | ASCII; `\b \f \n \r \t`, else `\uxxxx` |
 //! | numbers | integers only | integers; others with 17 significant digits |
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Number, Value};
 
 use crate::{Dialect, FormatError};
@@ -113,7 +115,7 @@ fn write_string(dialect: Dialect, text: &str, out: &mut String) {
             (Dialect::Uptane, ' '..='\u{7f}') => out.push(character),
             (Dialect::Uptane, other) => {
                 for unit in other.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(out, "\\u{unit:04x}");
                 }
             }
         }

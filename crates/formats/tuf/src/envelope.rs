@@ -10,7 +10,7 @@ use crate::fields::Fields;
 use crate::{Dialect, FormatError, KeyId, KeyType, PublicKey, canonical, json as strict_json};
 
 /// Most signatures that one file may carry.
-pub const MAX_SIGNATURES: usize = 256;
+const MAX_SIGNATURES: usize = 256;
 
 /// Makes signatures. Implemented by keys in memory, and by tokens that keep keys to themselves.
 pub trait Sign {

@@ -7,11 +7,12 @@
 //! - [`json`] and [`canonical`] read JSON strictly and write the bytes that signatures cover;
 //! - [`PublicKey`], [`KeyId`], [`Envelope`] are keys and signatures on the wire;
 //! - [`Root`], [`Targets`], [`Snapshot`], [`Timestamp`] are the role files;
-//! - `TufUpdater` and `UptaneUpdater` say which file they need next, are fed its bytes, and
+//! - [`TufUpdater`] and [`UptaneUpdater`] say which file they need next, are fed its bytes, and
 //!   say which bytes to persist;
-//! - `manifest` is what a vehicle reports back.
+//! - [`manifest`] is what a vehicle reports back.
 
 pub mod canonical;
+mod client;
 mod dialect;
 mod envelope;
 mod error;
@@ -19,12 +20,19 @@ mod fields;
 mod hashes;
 pub mod json;
 mod key;
+pub mod manifest;
+
 mod metadata;
 mod pattern;
 mod pem;
 mod refusal;
 mod verify;
 
+pub use client::{
+    DirectorFiles, Ecu, FirstRoot, InstalledTarget, Limits, Options, Outcome, RoleFiles, Step,
+    TargetFormat, TrustedMetadata, TufOutcome, TufTarget, TufUpdater, UptaneTarget, UptaneUpdater,
+    check_uploaded_root, check_uploaded_targets,
+};
 pub use dialect::{Dialect, format_time, parse_time};
 pub use envelope::{Envelope, Sign, Signature, SigningFailed};
 pub use error::FormatError;
@@ -37,4 +45,4 @@ pub use metadata::{
 pub use pattern::{Separator, matches as pattern_matches};
 pub use pem::{pem_decode, pem_encode};
 pub use refusal::{Reason, Refusal, Repository};
-pub use verify::{Verified, VerifySignature};
+pub use verify::{Verified, VerifySignature, check_threshold};

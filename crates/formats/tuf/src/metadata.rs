@@ -6,7 +6,7 @@ mod snapshot;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use jiff::Timestamp as Time;
 use serde_json::{Map, Value};
@@ -20,7 +20,7 @@ use crate::fields::{Extra, Fields};
 use crate::{Dialect, FormatError, Key, KeyId, Reason, format_time, parse_time};
 
 /// The version of the TUF specification that we write.
-pub const SPEC_VERSION: &str = "1.0.34";
+const SPEC_VERSION: &str = "1.0.34";
 
 /// A role whose file is fetched and stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,7 +94,7 @@ pub(crate) fn percent_encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

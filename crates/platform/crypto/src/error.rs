@@ -34,12 +34,16 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn malformed(what: &'static str, problem: impl ToString) -> Self {
-        Self::Malformed { what, problem: problem.to_string() }
+    #[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
+    pub(crate) fn malformed(what: &'static str, problem: impl std::fmt::Display) -> Self {
+        let problem = format!("{problem}");
+        Self::Malformed { what, problem }
     }
 
-    pub(crate) fn refused(problem: impl ToString) -> Self {
-        Self::Refused { problem: problem.to_string() }
+    #[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
+    pub(crate) fn refused(problem: impl std::fmt::Display) -> Self {
+        let problem = format!("{problem}");
+        Self::Refused { problem }
     }
 }
 

@@ -51,7 +51,7 @@ impl Root {
         let keys = ids.iter().filter_map(|id| self.keys.get(id));
         let mut material: Vec<String> = keys
             .map(|key| match key.public() {
-                Some(public) => format!("{:?}", public),
+                Some(public) => format!("{public:?}"),
                 None => key.json().to_string(),
             })
             .collect();

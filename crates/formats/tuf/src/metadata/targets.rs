@@ -13,7 +13,7 @@ use crate::fields::{Extra, Fields};
 use crate::{Dialect, FormatError, Hashes};
 
 /// Longest target path that is accepted, in bytes.
-pub const MAX_TARGET_PATH: usize = 4096;
+const MAX_TARGET_PATH: usize = 4096;
 
 /// One target file.
 #[derive(Debug, Clone, PartialEq)]

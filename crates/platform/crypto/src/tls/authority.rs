@@ -102,7 +102,7 @@ impl CertificateAuthority {
             params.subject_alt_names.push(name);
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue_with_new_key(params)
+        self.issue_with_new_key(&params)
     }
 
     /// A device's certificate and new key; its common name is `device_id`.
@@ -110,7 +110,7 @@ impl CertificateAuthority {
     /// # Errors
     /// [`Error::Refused`] when `device_id` cannot be a common name.
     pub fn issue_device(&self, device_id: &str, validity: Validity) -> Result<Identity, Error> {
-        self.issue_with_new_key(device_parameters(device_id, validity)?)
+        self.issue_with_new_key(&device_parameters(device_id, validity)?)
     }
 
     /// A device's certificate (PEM) for the key of a PKCS#10 request (PEM), whose signature is
@@ -130,7 +130,7 @@ impl CertificateAuthority {
         Ok(request.signed_by(&self.issuer()?).map_err(Error::refused)?.pem())
     }
 
-    fn issue_with_new_key(&self, params: CertificateParams) -> Result<Identity, Error> {
+    fn issue_with_new_key(&self, params: &CertificateParams) -> Result<Identity, Error> {
         let key = KeyPair::generate().map_err(|_| Error::Provider { what: "generate a key" })?;
         let certificate = params.signed_by(&key, &self.issuer()?).map_err(Error::refused)?;
         Ok(Identity { certificate_pem: certificate.pem(), private_key_pem: key.serialize_pem() })

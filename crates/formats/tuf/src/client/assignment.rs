@@ -1,0 +1,234 @@
+//! What the Director assigns to which ECU, and whether the Image repository agrees.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{Hashes, Reason, Target, Targets};
+
+/// An ECU of this vehicle.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ecu {
+    /// Its serial, unique within the vehicle.
+    pub serial: String,
+    /// What hardware it is.
+    pub hardware_id: String,
+}
+
+/// What an ECU runs now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledTarget {
+    /// The ECU.
+    pub ecu_serial: String,
+    /// The target's path.
+    pub filepath: String,
+    /// The target's hashes.
+    pub hashes: Hashes,
+    /// The target's `releaseCounter`; lower ones are refused.
+    pub release_counter: Option<u64>,
+}
+
+/// What sort of thing a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetFormat {
+    /// An OSTree commit; the target's sha256 is the commit's checksum.
+    Ostree,
+    /// A file.
+    Binary,
+}
+
+impl TargetFormat {
+    /// The name in `targetFormat`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ostree => "OSTREE",
+            Self::Binary => "BINARY",
+        }
+    }
+}
+
+/// One target for one ECU, on which Director and Image repository agree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UptaneTarget {
+    /// The target's path in both repositories.
+    pub filepath: String,
+    /// Length in bytes; 0 for an OSTree commit.
+    pub length: u64,
+    /// The Image repository's hashes.
+    pub hashes: Hashes,
+    /// The ECU it is for.
+    pub ecu_serial: String,
+    /// That ECU's hardware id, which the Image repository lists for the target.
+    pub hardware_id: String,
+    /// What sort of thing it is.
+    pub format: TargetFormat,
+    /// Where to get it, when that is not the usual place; the Director's word goes first.
+    pub uri: Option<String>,
+    /// The Image repository's custom fields.
+    pub custom: Option<Value>,
+    /// The Director's name for this assignment, for reports.
+    pub correlation_id: Option<String>,
+}
+
+/// One entry of the Director's targets, per ECU.
+#[derive(Debug, Clone)]
+pub(super) struct Assignment {
+    pub(super) path: String,
+    pub(super) target: Target,
+    pub(super) ecu: Ecu,
+}
+
+/// This vehicle, as the Director's targets must describe it.
+#[derive(Debug, Clone)]
+pub(super) struct Vehicle {
+    pub(super) id: Option<String>,
+    pub(super) ecus: Vec<Ecu>,
+}
+
+impl Vehicle {
+    /// The rules for Director targets: no delegations, known ECUs with their hardware, each once.
+    pub(super) fn check(&self, targets: &Targets) -> Result<(), Reason> {
+        self.assignments(targets).map(drop)
+    }
+
+    pub(super) fn assignments(&self, targets: &Targets) -> Result<Vec<Assignment>, Reason> {
+        if targets.delegations.as_ref().is_some_and(|delegations| !delegations.is_empty()) {
+            return Err(Reason::DirectorDelegation);
+        }
+        if let (Some(expected), Some(found)) = (&self.id, targets.vehicle_id())
+            && expected != found
+        {
+            let (expected, found) = (expected.clone(), found.to_owned());
+            return Err(Reason::WrongVehicle { expected, found });
+        }
+        let mut seen = BTreeSet::new();
+        let mut assignments = Vec::new();
+        for (path, target) in &targets.targets {
+            let identifiers = target.custom_field("ecuIdentifiers").and_then(Value::as_object);
+            let identifiers = identifiers.filter(|members| !members.is_empty());
+            let identifiers = identifiers.ok_or_else(|| Reason::WrongEcu { ecu: String::new() })?;
+            for (serial, details) in identifiers {
+                let ecu = self.ecus.iter().find(|ecu| ecu.serial == *serial);
+                let ecu = ecu.ok_or_else(|| Reason::WrongEcu { ecu: serial.clone() })?;
+                let hardware_id = details.get("hardwareId").and_then(Value::as_str);
+                if hardware_id != Some(&ecu.hardware_id) {
+                    return Err(Reason::WrongHardwareId {
+                        ecu: serial.clone(),
+                        expected: ecu.hardware_id.clone(),
+                        found: hardware_id.unwrap_or_default().to_owned(),
+                    });
+                }
+                if !seen.insert(serial.clone()) {
+                    return Err(Reason::DuplicateEcu { ecu: serial.clone() });
+                }
+                let (path, target, ecu) = (path.clone(), target.clone(), ecu.clone());
+                assignments.push(Assignment { path, target, ecu });
+            }
+        }
+        Ok(assignments)
+    }
+}
+
+impl Assignment {
+    /// Whether this ECU runs exactly this target; refuses other content under the same name.
+    pub(super) fn is_installed(&self, installed: &[InstalledTarget]) -> Result<bool, Reason> {
+        let Some(current) = self.current(installed) else { return Ok(false) };
+        if current.filepath != self.path {
+            return Ok(false);
+        }
+        if current.hashes.agrees_with(&self.target.hashes) {
+            Ok(true)
+        } else {
+            Err(Reason::ContentChanged)
+        }
+    }
+
+    fn current<'a>(&self, installed: &'a [InstalledTarget]) -> Option<&'a InstalledTarget> {
+        installed.iter().find(|target| target.ecu_serial == self.ecu.serial)
+    }
+
+    /// Compares with what the Image repository has under the same path.
+    pub(super) fn agree(
+        &self,
+        image: Option<Target>,
+        installed: &[InstalledTarget],
+        correlation_id: Option<&str>,
+    ) -> Result<UptaneTarget, Reason> {
+        let mismatch = Reason::DirectorImageMismatch;
+        let image = image.ok_or(mismatch("the Image repository does not have it"))?;
+        if !image.hashes.is_verifiable() || !self.target.hashes.is_verifiable() {
+            return Err(Reason::Unverifiable);
+        }
+        if image.length != self.target.length {
+            return Err(mismatch("its length differs"));
+        }
+        if !image.hashes.agrees_with(&self.target.hashes) {
+            return Err(mismatch("its hashes differ"));
+        }
+        self.check_hardware(&image)?;
+        self.check_release_counter(&image, installed)?;
+        let uri = usable_uri(&self.target).or_else(|| usable_uri(&image));
+        Ok(UptaneTarget {
+            filepath: self.path.clone(),
+            length: image.length,
+            ecu_serial: self.ecu.serial.clone(),
+            hardware_id: self.ecu.hardware_id.clone(),
+            format: format_of(&image),
+            uri,
+            hashes: image.hashes,
+            custom: image.custom,
+            correlation_id: correlation_id.map(ToOwned::to_owned),
+        })
+    }
+
+    fn check_hardware(&self, image: &Target) -> Result<(), Reason> {
+        let listed = image.custom_field("hardwareIds").and_then(Value::as_array);
+        let listed: Vec<&str> = listed.into_iter().flatten().filter_map(Value::as_str).collect();
+        if listed.contains(&self.ecu.hardware_id.as_str()) {
+            return Ok(());
+        }
+        Err(Reason::WrongHardwareId {
+            ecu: self.ecu.serial.clone(),
+            expected: self.ecu.hardware_id.clone(),
+            found: listed.join(", "),
+        })
+    }
+
+    fn check_release_counter(
+        &self,
+        image: &Target,
+        installed: &[InstalledTarget],
+    ) -> Result<(), Reason> {
+        let counter =
+            |target: &Target| target.custom_field("releaseCounter").and_then(Value::as_u64);
+        let (theirs, ours) = (counter(&self.target), counter(image));
+        if theirs.is_some() && theirs != ours {
+            return Err(Reason::DirectorImageMismatch("its release counter differs"));
+        }
+        let trusted = self.current(installed).and_then(|current| current.release_counter);
+        match trusted {
+            Some(trusted) if ours.is_none_or(|offered| offered < trusted) => {
+                let what = "the release counter".to_owned();
+                Err(Reason::Rollback { what, trusted, offered: ours })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An OSTree commit says so, or says nothing and has no length.
+fn format_of(target: &Target) -> TargetFormat {
+    match target.custom_field("targetFormat").and_then(Value::as_str) {
+        Some(name) if name.eq_ignore_ascii_case("OSTREE") => TargetFormat::Ostree,
+        None if target.length == 0 => TargetFormat::Ostree,
+        _ => TargetFormat::Binary,
+    }
+}
+
+fn usable_uri(target: &Target) -> Option<String> {
+    // Servers of the aktualizr world put this one where they have none.
+    const PLACEHOLDER: &str = "https://example.com/";
+    let uri = target.custom_field("uri")?.as_str()?;
+    (!uri.is_empty() && uri != PLACEHOLDER).then(|| uri.to_owned())
+}
