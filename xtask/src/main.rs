@@ -1,3 +1,61 @@
-//! xtask.
+//! Developer commands: `cargo xtask demo`, `cargo xtask test`, and the rarer ones.
 
-fn main() {}
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a developer's tool reads the environment and talks to a terminal"
+)]
+
+mod bench;
+mod demo;
+mod fuzz;
+mod packages;
+mod pages;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Build, test, measure and show Updraft.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the main job: build a Debian system twice, sign it, roll it out to devices, update
+    Demo(demo::Options),
+    /// Run the whole test suite
+    Test(test::Options),
+    /// Run each fuzz target for a while
+    Fuzz(fuzz::Options),
+    /// Measure `updraft ostree` against the real `ostree`, side by side
+    Bench(bench::Options),
+    /// Write man pages and shell completions of all programs
+    Pages(pages::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Pages(options) => pages::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("caused by: {cause}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `cargo xtask fuzz`: libFuzzer on stable Rust.
+//!
+//! The instrumentation is asked of LLVM directly, so that no nightly toolchain is needed. An
+//! explicit target keeps it away from build scripts.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::shell;
+
+const INSTRUMENTATION: &str = "-Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares \
+    --cfg fuzzing";
+
+/// Options of `cargo xtask fuzz`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How long to run each target
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Only these targets
+    targets: Vec<String>,
+}
+
+/// Builds all targets and runs them one after the other.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    build()?;
+    let folder = shell::workspace().join("fuzz");
+    let mut found = Vec::new();
+    for target in targets()? {
+        if !options.targets.is_empty() && !options.targets.contains(&target) {
+            continue;
+        }
+        let corpus = folder.join("corpus").join(&target);
+        std::fs::create_dir_all(&corpus)?;
+        let mut command = Command::new(binaries().join(&target));
+        command.arg(&corpus).arg(format!("-max_total_time={}", options.seconds));
+        command.arg(format!("-artifact_prefix={}/{target}-", folder.join("artifacts").display()));
+        std::fs::create_dir_all(folder.join("artifacts"))?;
+        if let Err(error) = shell::run(&mut command) {
+            found.push(format!("{target}: {error:#}"));
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    bail!("found something; the inputs lie in fuzz/artifacts:\n  {}", found.join("\n  "))
+}
+
+/// Builds all targets.
+pub(crate) fn build() -> Result<()> {
+    let mut command = shell::cargo();
+    command.current_dir(shell::workspace().join("fuzz"));
+    command.env("RUSTFLAGS", INSTRUMENTATION).env("CARGO_TARGET_DIR", target_folder());
+    shell::run(command.args(["build", "--target", &host()?]))
+}
+
+/// The names of the targets: files of `fuzz/fuzz_targets`.
+fn targets() -> Result<Vec<String>> {
+    let folder = shell::workspace().join("fuzz/fuzz_targets");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn target_folder() -> PathBuf {
+    shell::target_folder().map_or_else(|_| "target".into(), |folder| folder.join("fuzz"))
+}
+
+fn binaries() -> PathBuf {
+    let host = host().unwrap_or_default();
+    target_folder().join(host).join("debug")
+}
+
+fn host() -> Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("start rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("find the host's name in the output of `rustc -vV`")
+}

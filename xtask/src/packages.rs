@@ -1,0 +1,82 @@
+//! The Debian packages that demo and tests need, and their installation.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::shell;
+
+/// A Debian package and why it is needed.
+pub(crate) struct Package {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Why it is needed.
+    pub(crate) reason: &'static str,
+}
+
+/// What the demo needs.
+pub(crate) const DEMO: &[Package] = &[
+    Package { name: "ca-certificates", reason: "trust in the Debian archive" },
+    Package { name: "mmdebstrap", reason: "builds the Debian system that is rolled out" },
+    Package { name: "ostree", reason: "the real tool, which checks what Updraft wrote" },
+];
+
+/// What the test suite needs.
+pub(crate) const TEST: &[Package] = &[
+    Package { name: "curl", reason: "an independent HTTP client" },
+    Package { name: "g++", reason: "links the fuzz targets with libFuzzer" },
+    Package { name: "git", reason: "lists the files that the tidy test looks at" },
+    Package { name: "openssl", reason: "an independent check of keys and certificates" },
+    Package { name: "ostree", reason: "the real tool, as the peer of the differential tests" },
+    Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },
+];
+
+/// Sees to it that `packages` are installed. With `install`, installs what is missing, and says
+/// which; without, says what is missing and how to get it.
+pub(crate) fn require(packages: &[Package], install: bool) -> Result<()> {
+    let missing: Vec<&Package> =
+        packages.iter().filter(|package| !is_installed(package.name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("Debian packages that are missing:");
+    for package in &missing {
+        println!("  {:<16} {}", package.name, package.reason);
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    if !install {
+        bail!("install them first: apt-get install {}", names.join(" "));
+    }
+    if !shell::exists("apt-get") {
+        bail!("there is no apt-get here; install the programs of {} by hand", names.join(", "));
+    }
+    let root = is_root();
+    shell::run(apt(root).args(["update", "-qq"]))?;
+    let install = ["install", "-y", "-qq", "--no-install-recommends"];
+    shell::run(apt(root).args(install).args(names))
+}
+
+fn apt(root: bool) -> Command {
+    let mut command = if root {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("apt-get");
+        sudo
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+/// Whether this process runs as root.
+pub(crate) fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+        let line = status.lines().find(|line| line.starts_with("Uid:"));
+        line.and_then(|line| line.split_whitespace().nth(2)) == Some("0")
+    })
+}
+
+fn is_installed(package: &str) -> bool {
+    let query = Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status}", package]).output();
+    query.is_ok_and(|output| output.status.success() && output.stdout == b"installed")
+}

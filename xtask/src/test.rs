@@ -1,0 +1,113 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::{fuzz, packages, shell};
+
+/// Options of `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Refuse to install missing Debian packages
+    #[arg(long)]
+    no_install: bool,
+    /// Only the tests: no formatting, no lints, no fuzz targets
+    #[arg(long)]
+    quick: bool,
+}
+
+/// What the test binaries said.
+#[derive(Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Tally {
+    /// Adds a line such as `test result: ok. 5 passed; 0 failed; 0 ignored; …`.
+    fn look(&mut self, line: &str) {
+        let Some((_, counts)) =
+            line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
+        else {
+            return;
+        };
+        for part in counts.split(';') {
+            let mut words = part.split_whitespace();
+            let count = words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+            match words.next() {
+                Some("passed") => self.passed += count,
+                Some("failed") => self.failed += count,
+                Some("ignored") => self.ignored += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs the suite; an error when anything in it failed.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let start = Instant::now();
+    packages::require(packages::TEST, !options.no_install)?;
+    packages::require(packages::DEMO, !options.no_install)?;
+    if !packages::is_root() {
+        bail!("file owners and set-id modes are tested, so the tests run as root: try sudo -E");
+    }
+    let mut problems = Vec::new();
+    if !options.quick {
+        check(&mut problems, "formatting", shell::cargo().args(["fmt", "--all", "--check"]));
+        let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        check(&mut problems, "lints", shell::cargo().args(clippy));
+        if shell::exists("cargo-deny") {
+            check(&mut problems, "dependencies", shell::cargo().args(["deny", "check"]));
+        }
+        if let Err(error) = fuzz::build() {
+            problems.push(format!("fuzz targets: {error:#}"));
+        }
+    }
+    // The programs first: tests run them as a user would.
+    let build = ["build", "--workspace", "--bins"];
+    check(&mut problems, "build", shell::cargo().args(build));
+    let mut tally = Tally::default();
+    let tests = ["test", "--workspace", "--no-fail-fast"];
+    let succeeded = shell::watch(shell::cargo().args(tests), |line| tally.look(line))?;
+    if !succeeded && tally.failed == 0 {
+        problems.push("tests: they did not all run".to_owned());
+    }
+    for problem in &problems {
+        eprintln!("error: {problem}");
+    }
+    println!("took {} s; {} ignored", start.elapsed().as_secs(), tally.ignored);
+    let failed = tally.failed + problems.len() as u64;
+    println!("{} passed, {failed} failed", tally.passed);
+    if failed > 0 || !succeeded {
+        bail!("the suite failed");
+    }
+    if tally.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(())
+}
+
+fn check(problems: &mut Vec<String>, name: &str, command: &mut Command) {
+    if let Err(error) = shell::run(command) {
+        problems.push(format!("{name}: {error:#}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn counts_add_up_over_test_binaries() {
+        let mut tally = Tally::default();
+        tally.look("running 5 tests");
+        tally.look("test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
+        tally.look("test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured");
+        assert_eq!((tally.passed, tally.failed, tally.ignored), (7, 3, 1));
+    }
+}
