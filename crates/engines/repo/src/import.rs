@@ -10,7 +10,7 @@ use updraft_ostree::{Checksum, FileHeader, MAX_METADATA_SIZE, ObjectName, Object
 use updraft_task::Context;
 
 use crate::codec::inflate;
-use crate::object::{check_metadata, read_archive_header};
+use crate::object::{check_hash, check_metadata, read_archive_header};
 use crate::sink::Sink;
 use crate::store::start;
 use crate::transaction::count;
@@ -62,12 +62,7 @@ impl Transaction {
 
     /// Stores a metadata object after checking its hash and form.
     pub fn import_metadata(&self, object: &ObjectName, bytes: &[u8]) -> Result<Imported> {
-        let named_by_hash =
-            !matches!(object.object_type, ObjectType::CommitMeta | ObjectType::TombstoneCommit);
-        let actual = Checksum::of(bytes);
-        if named_by_hash && actual != object.checksum {
-            return Err(Error::Corrupt { object: *object, actual });
-        }
+        check_hash(object, bytes)?;
         check_metadata(object, bytes)?;
         self.store_metadata(object, bytes).map(Imported::new)
     }

@@ -8,11 +8,12 @@ use crate::transaction::count;
 use crate::{Error, FileObject, Repo, Result, Transaction};
 
 /// Whether another repository's objects are what their names say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Trust {
     /// They are; they may be linked unread.
     Trusted,
     /// Each is read and hashed.
+    #[default]
     Verify,
 }
 

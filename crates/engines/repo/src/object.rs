@@ -161,6 +161,14 @@ impl Place<'_> {
         Ok(Some(FileObject { header, size, reader: FileReader::Plain(file) }))
     }
 
+    /// Whether the object is a symbolic link, which a bare-user repository keeps in a file.
+    pub(crate) fn is_bare_user_symlink(&self, object: &ObjectName, path: &str) -> Result<bool> {
+        let meta = xattr::get_at(self.dir, path, OSTREEMETA)?
+            .ok_or_else(|| Error::broken(object, "it has no xattr user.ostreemeta"))?;
+        let meta = DirMeta::decode_ostreemeta(&meta).map_err(Error::invalid(object))?;
+        Ok(meta.mode & S_IFMT == S_IFLNK)
+    }
+
     fn open_archive(&self, object: &ObjectName, path: &str) -> Result<Option<FileObject>> {
         let Some(file) = self.dir.try_open_file(path)? else { return Ok(None) };
         let mut stream = BufReader::with_capacity(BUFFER, file);
@@ -206,9 +214,11 @@ impl Repo {
         self.place().has(object)
     }
 
-    /// The bytes of a metadata object, as stored.
+    /// The bytes of a metadata object. Bytes that do not hash to their name are an error.
     pub fn read_metadata(&self, object: &ObjectName) -> Result<Vec<u8>> {
-        self.place().read(object)?.ok_or(Error::NoSuchObject(*object))
+        let bytes = self.place().read(object)?.ok_or(Error::NoSuchObject(*object))?;
+        check_hash(object, &bytes)?;
+        Ok(bytes)
     }
 
     /// A commit, and whether all it refers to is here.
@@ -269,22 +279,10 @@ impl Repo {
     ///
     /// Commitmeta and tombstones are not named by their bytes; they are decoded only.
     pub fn verify_object(&self, object: &ObjectName) -> Result<()> {
-        let actual = match object.object_type {
-            ObjectType::File => self.hash_file(object)?,
-            ObjectType::CommitMeta | ObjectType::TombstoneCommit => {
-                let bytes = self.read_metadata(object)?;
-                Metadata::decode(&bytes).map_err(Error::invalid(object))?;
-                return Ok(());
-            }
-            _ => {
-                let bytes = self.read_metadata(object)?;
-                let actual = Checksum::of(&bytes);
-                if actual == object.checksum {
-                    check_metadata(object, &bytes)?;
-                }
-                actual
-            }
-        };
+        if object.object_type.is_metadata() {
+            return check_metadata(object, &self.read_metadata(object)?);
+        }
+        let actual = self.hash_file(object)?;
         if actual == object.checksum {
             Ok(())
         } else {
@@ -350,6 +348,17 @@ impl Repo {
     /// Removes an object. Says whether it was here.
     pub fn delete_object(&self, object: &ObjectName) -> Result<bool> {
         Ok(self.objects_dir().try_unlink(object.loose_path(self.mode()))?)
+    }
+}
+
+/// Compares the bytes of a metadata object with its name, where the name says something of them.
+pub(crate) fn check_hash(object: &ObjectName, bytes: &[u8]) -> Result<()> {
+    if matches!(object.object_type, ObjectType::CommitMeta | ObjectType::TombstoneCommit) {
+        return Ok(());
+    }
+    match Checksum::of(bytes) {
+        actual if actual == object.checksum => Ok(()),
+        actual => Err(Error::Corrupt { object: *object, actual }),
     }
 }
 

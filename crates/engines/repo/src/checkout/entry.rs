@@ -1,0 +1,279 @@
+//! One file or symbolic link of the checkout.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use updraft_error::Kind;
+use updraft_fs::{Dir, FileKind, TempFile, remove_tree, xattr};
+use updraft_ostree::{Checksum, FileHeader, ObjectName, ObjectType, RepoMode};
+
+use super::copy::{copy_verified, copy_whole};
+use super::directory::Directory;
+use super::walk::Shared;
+use super::{CheckoutOptions, Hardlinks, UnionMode};
+use crate::ostreemeta::attribute;
+use crate::{Error, FileObject, Result};
+
+/// Whether files of a repository of this mode look as this checkout wants them.
+pub(super) fn can_link(mode: RepoMode, options: &CheckoutOptions) -> bool {
+    match mode {
+        RepoMode::Bare => !options.user_mode,
+        RepoMode::BareUser => options.user_mode,
+        RepoMode::BareUserOnly => true,
+        RepoMode::Archive => false,
+    }
+}
+
+/// A file for a worker.
+pub(super) struct FileJob {
+    directory: Arc<Directory>,
+    name: String,
+    checksum: Checksum,
+}
+
+impl FileJob {
+    pub(super) fn new(directory: &Arc<Directory>, name: &str, checksum: &Checksum) -> Self {
+        Self { directory: directory.clone(), name: name.to_owned(), checksum: *checksum }
+    }
+
+    pub(super) fn run(self, shared: &Shared<'_>) -> Result<()> {
+        shared.ctx.check()?;
+        place(shared, &self.directory.dir, &self.name, &self.checksum)?;
+        Directory::release(self.directory)
+    }
+}
+
+/// Makes the file `name` in `dir`.
+pub(super) fn place(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Checksum) -> Result<()> {
+    let options = shared.options;
+    if options.whiteouts
+        && let Some(hidden) = name.strip_prefix(".wh.")
+    {
+        return if hidden.starts_with(".wh.") { Ok(()) } else { Ok(remove_tree(dir, hidden)?) };
+    }
+    if options.passthrough_whiteouts
+        && let Some(hidden) = name.strip_prefix(".ostree-wh.")
+    {
+        return make_whiteout(shared, dir, hidden, checksum);
+    }
+    if options.hardlinks != Hardlinks::Never
+        && can_link(shared.repo.mode(), options)
+        && link(shared, dir, name, checksum)?
+    {
+        shared.linked.fetch_add(1, Ordering::Relaxed);
+        return Ok(());
+    }
+    let object = shared.repo.open_file(checksum)?;
+    let object_name = ObjectName::new(*checksum, ObjectType::File);
+    if object.header.is_symlink() {
+        if object.header.checksum(b"") != *checksum && shared.repo.mode() != RepoMode::BareUserOnly
+        {
+            let actual = object.header.checksum(b"");
+            return Err(Error::Corrupt { object: object_name, actual });
+        }
+        symlink(shared, dir, name, &object.header)?;
+    } else {
+        regular(shared, dir, name, (&object_name, object))?;
+    }
+    shared.copied.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Makes `name` a link to its object. `false` when the file must be made anew.
+fn link(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Checksum) -> Result<bool> {
+    let object = ObjectName::new(*checksum, ObjectType::File);
+    let path = object.loose_path(shared.repo.mode());
+    let objects = shared.repo.objects_dir();
+    let metadata = objects.try_metadata(&path)?.ok_or(Error::NoSuchObject(object))?;
+    match metadata.kind {
+        // All empty files would share one inode: anybody who writes to one writes to all.
+        FileKind::Regular if metadata.size == 0 => return Ok(false),
+        FileKind::Regular if metadata.mode & 0o400 == 0 && shared.options.user_mode => {
+            return Ok(false);
+        }
+        FileKind::Regular => {}
+        // A symbolic link may be linked as well, but only as what it is.
+        FileKind::Symlink if shared.repo.mode() == RepoMode::Bare => {}
+        _ => return Ok(false),
+    }
+    if shared.repo.mode() == RepoMode::BareUser
+        && shared.repo.place().is_bare_user_symlink(&object, &path)?
+    {
+        return Ok(false);
+    }
+    let linked = match dir.link(objects, &path, name) {
+        Err(error) if error.is_already_exists() && shared.options.union != UnionMode::None => {
+            return existing(shared, dir, name, (objects, &path)).map(|()| true);
+        }
+        other => other,
+    };
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if may_copy(&error) && shared.options.hardlinks == Hardlinks::Prefer => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn may_copy(error: &updraft_fs::Error) -> bool {
+    use std::io::ErrorKind as Io;
+    matches!(error.io_kind(), Io::TooManyLinks | Io::CrossesDevices | Io::PermissionDenied)
+}
+
+/// A link where something exists.
+fn existing(
+    shared: &Shared<'_>,
+    dir: &Dir,
+    name: &str,
+    (objects, path): (&Dir, &str),
+) -> Result<()> {
+    let there = dir.metadata(name)?;
+    let ours = objects.metadata(path)?;
+    match shared.options.union {
+        UnionMode::Add | UnionMode::None => Ok(()),
+        _ if there.kind == FileKind::Directory => Err(directory_in_the_way(name)),
+        _ if (there.device, there.inode) == (ours.device, ours.inode) => Ok(()),
+        UnionMode::Identical => super::copy::compare(dir, name, objects, path),
+        UnionMode::Overwrite => {
+            let temporary = format!(".updraft-tmp-{}", path.replace('/', ""));
+            dir.try_unlink(&temporary)?;
+            dir.link(objects, path, &temporary)?;
+            Ok(dir.rename(&temporary, dir, name)?)
+        }
+    }
+}
+
+fn directory_in_the_way(name: &str) -> Error {
+    Error::other(Kind::Conflict, format!("Can't replace directory with file: {name}"))
+}
+
+/// What to do about what may exist as `name`.
+fn may_write(shared: &Shared<'_>, dir: &Dir, name: &str) -> Result<Occupied> {
+    if shared.options.union == UnionMode::None {
+        return Ok(Occupied::No);
+    }
+    let Some(there) = dir.try_metadata(name)? else { return Ok(Occupied::No) };
+    match shared.options.union {
+        UnionMode::Add => Ok(Occupied::Keep),
+        UnionMode::Overwrite if there.kind == FileKind::Directory => {
+            Err(directory_in_the_way(name))
+        }
+        UnionMode::Overwrite => Ok(Occupied::Replace),
+        UnionMode::Identical | UnionMode::None => Ok(Occupied::Compare),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occupied {
+    No,
+    Keep,
+    Replace,
+    Compare,
+}
+
+fn symlink(shared: &Shared<'_>, dir: &Dir, name: &str, header: &FileHeader) -> Result<()> {
+    let target = header.symlink_target.as_deref().unwrap_or_default();
+    match may_write(shared, dir, name)? {
+        Occupied::Keep => return Ok(()),
+        Occupied::Compare => {
+            let there = dir.metadata(name)?;
+            if there.kind == FileKind::Symlink && dir.read_link(name)? == Path::new(target) {
+                return Ok(());
+            }
+            return Err(differs(dir, name));
+        }
+        Occupied::Replace => {
+            dir.unlink(name)?;
+        }
+        Occupied::No => {}
+    }
+    dir.symlink(target, name)?;
+    if !shared.options.user_mode {
+        dir.chown(name, header.uid, header.gid)?;
+        for (attribute_name, value) in header.xattrs.iter() {
+            xattr::set_at(dir, name, attribute(attribute_name), value)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn differs(dir: &Dir, name: &str) -> Error {
+    let path = dir.path().join(name);
+    let message = format!("existing destination file {} does not match", path.display());
+    Error::other(Kind::Conflict, message)
+}
+
+fn regular(
+    shared: &Shared<'_>,
+    dir: &Dir,
+    name: &str,
+    (object, file): (&ObjectName, FileObject),
+) -> Result<()> {
+    let FileObject { header, size, mut reader } = file;
+    let occupied = may_write(shared, dir, name)?;
+    if occupied == Occupied::Keep {
+        return Ok(());
+    }
+    if occupied == Occupied::Compare {
+        return super::copy::compare_content(dir, name, size, &mut reader);
+    }
+    // Under its name at once when there is nothing: the checkout as a whole is not atomic.
+    let (named, temporary) = match occupied {
+        Occupied::No => (Some(dir.create_file(name, 0o600)?), None),
+        _ => (None, Some(TempFile::new_in(dir)?)),
+    };
+    let Some(out) = named.as_ref().or_else(|| temporary.as_ref().map(TempFile::file)) else {
+        return Ok(());
+    };
+    if shared.repo.mode() == RepoMode::BareUserOnly {
+        // Its own header says less than the one it was hashed with may have said.
+        copy_whole(object, &mut reader, out)?;
+    } else {
+        copy_verified(object, (&header, size), &mut reader, out)?;
+    }
+    set_attributes(shared, &header, out)?;
+    if let Some(temporary) = temporary {
+        temporary.persist_replace(dir, name)?;
+    }
+    Ok(())
+}
+
+fn set_attributes(shared: &Shared<'_>, header: &FileHeader, out: &std::fs::File) -> Result<()> {
+    let failed = |what: &str| {
+        let what = format!("set the {what} of a file");
+        move |errno: rustix::io::Errno| Error::io(what, errno.into())
+    };
+    let mut mode = header.permissions();
+    if shared.options.user_mode {
+        // No set-uid files for whoever checks out, and nothing the user could not read.
+        mode = (mode & !0o6000) | 0o400;
+    } else {
+        let uid = rustix::fs::Uid::from_raw(header.uid);
+        let gid = rustix::fs::Gid::from_raw(header.gid);
+        rustix::fs::fchown(out, Some(uid), Some(gid)).map_err(failed("owner"))?;
+        for (name, value) in header.xattrs.iter() {
+            xattr::set(out, attribute(name), value)?;
+        }
+    }
+    rustix::fs::fchmod(out, rustix::fs::Mode::from_raw_mode(mode)).map_err(failed("mode"))
+}
+
+/// Makes the character device 0/0 that overlayfs understands as "deleted".
+fn make_whiteout(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Checksum) -> Result<()> {
+    let header = shared.repo.open_file(checksum)?.header;
+    if may_write(shared, dir, name)? == Occupied::Keep {
+        return Ok(());
+    }
+    if may_write(shared, dir, name)? == Occupied::Replace {
+        dir.unlink(name)?;
+    }
+    let mode = rustix::fs::Mode::from_raw_mode(header.permissions());
+    rustix::fs::mknodat(dir, name, rustix::fs::FileType::CharacterDevice, mode, 0)
+        .map_err(|errno| Error::io(format!("make the whiteout {name}"), errno.into()))?;
+    if !shared.options.user_mode {
+        dir.chown(name, header.uid, header.gid)?;
+    }
+    Ok(dir.chmod(name, header.permissions())?)
+}

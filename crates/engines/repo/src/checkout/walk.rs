@@ -1,0 +1,230 @@
+//! The walk over the tree: directories here, files here or on worker threads.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::Sender;
+use updraft_error::Kind;
+use updraft_fs::Dir;
+use updraft_ostree::{Checksum, DirEntry, DirMeta};
+use updraft_task::{Context, Event, Unit};
+
+use super::directory::Directory;
+use super::entry::{FileJob, can_link, place};
+use super::{CheckoutOptions, CheckoutStats, Hardlinks, UnionMode};
+use crate::traverse::MAX_DEPTH;
+use crate::{Error, Repo, Result};
+
+/// Files that wait for a worker. Each may keep a directory open.
+const QUEUE: usize = 128;
+const PHASE: &str = "checking out";
+
+/// What all parts of one checkout share.
+pub(super) struct Shared<'a> {
+    pub(super) ctx: &'a Context,
+    pub(super) repo: &'a Repo,
+    pub(super) options: &'a CheckoutOptions,
+    pub(super) linked: AtomicU64,
+    pub(super) copied: AtomicU64,
+    failed: AtomicBool,
+    error: Mutex<Option<Error>>,
+}
+
+impl<'a> Shared<'a> {
+    fn new(ctx: &'a Context, repo: &'a Repo, options: &'a CheckoutOptions) -> Self {
+        Self {
+            ctx,
+            repo,
+            options,
+            linked: AtomicU64::new(0),
+            copied: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            error: Mutex::new(None),
+        }
+    }
+
+    /// Keeps the first error.
+    fn fail(&self, error: Error) {
+        self.failed.store(true, Ordering::Release);
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    fn finish(self, directories: u64) -> Result<CheckoutStats> {
+        match self.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(CheckoutStats {
+                directories,
+                linked: self.linked.into_inner(),
+                copied: self.copied.into_inner(),
+            }),
+        }
+    }
+}
+
+/// Checks out one file into the directory `name`.
+pub(super) fn single(
+    ctx: &Context,
+    repo: &Repo,
+    (file, checksum): (&str, Checksum),
+    (parent, name): (&Dir, &Path),
+    options: &CheckoutOptions,
+) -> Result<CheckoutStats> {
+    let shared = Shared::new(ctx, repo, options);
+    let directory = Directory::make(parent, name, None, options)?;
+    place(&shared, &directory.dir, file, &checksum)?;
+    sync(&directory.dir, options)?;
+    shared.finish(u64::from(directory.is_new()))
+}
+
+/// Checks out a whole tree as the directory `name`.
+pub(super) fn tree(
+    ctx: &Context,
+    repo: &Repo,
+    entry: DirEntry,
+    (parent, name): (&Dir, &Path),
+    options: &CheckoutOptions,
+) -> Result<CheckoutStats> {
+    let shared = Shared::new(ctx, repo, options);
+    ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
+    let meta = repo.load_dirmeta(&entry.dirmeta)?;
+    let top = Arc::new(Directory::make(parent, name, Some((meta, None)), options)?);
+    let dir = top.dir.clone();
+    let mut walk = Walk {
+        shared: &shared,
+        jobs: None,
+        dirmetas: HashMap::new(),
+        directories: 0,
+        path: String::new(),
+    };
+    // Links cost less than handing them to another thread.
+    let linking = can_link(repo.mode(), options) && options.hardlinks != Hardlinks::Never;
+    if linking {
+        walk.directories += u64::from(top.is_new());
+        let walked = walk.directory(top, &entry, 0);
+        if let Err(error) = walked {
+            shared.fail(error);
+        }
+    } else {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = crossbeam_channel::bounded::<FileJob>(QUEUE);
+            for _ in 0..workers() {
+                let (receiver, shared) = (receiver.clone(), &shared);
+                scope.spawn(move || {
+                    for job in receiver {
+                        if !shared.failed.load(Ordering::Acquire)
+                            && let Err(error) = job.run(shared)
+                        {
+                            shared.fail(error);
+                        }
+                    }
+                });
+            }
+            drop(receiver);
+            walk.jobs = Some(sender);
+            walk.directories += u64::from(top.is_new());
+            if let Err(error) = walk.directory(top, &entry, 0) {
+                shared.fail(error);
+            }
+            walk.jobs = None;
+        });
+    }
+    let directories = walk.directories;
+    let stats = shared.finish(directories)?;
+    sync(&dir, options)?;
+    ctx.report(&Event::Finished { phase: PHASE });
+    Ok(stats)
+}
+
+fn sync(dir: &Dir, options: &CheckoutOptions) -> Result<()> {
+    if options.fsync == Some(true) {
+        dir.syncfs()?;
+    }
+    Ok(())
+}
+
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(16)
+}
+
+struct Walk<'a> {
+    shared: &'a Shared<'a>,
+    /// Where files go; `None` when they are placed at once.
+    jobs: Option<Sender<FileJob>>,
+    /// Trees have few different ones.
+    dirmetas: HashMap<Checksum, DirMeta>,
+    directories: u64,
+    /// From `/`; kept only when there is a skip list.
+    path: String,
+}
+
+impl Walk<'_> {
+    fn directory(&mut self, here: Arc<Directory>, entry: &DirEntry, depth: usize) -> Result<()> {
+        self.shared.ctx.check()?;
+        if depth > MAX_DEPTH {
+            return Err(Error::other(Kind::Invalid, "check out: the tree is nested too deeply"));
+        }
+        if self.shared.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let tree = self.shared.repo.load_dirtree(&entry.dirtree)?;
+        if self.shared.options.whiteouts && tree.files.contains_key(".wh..wh..opq") {
+            here.clear()?;
+        }
+        for (name, checksum) in &tree.files {
+            if self.skips(name.as_str()) {
+                continue;
+            }
+            match &self.jobs {
+                None => place(self.shared, &here.dir, name.as_str(), checksum)?,
+                Some(jobs) => {
+                    let job = FileJob::new(&here, name.as_str(), checksum);
+                    // Workers live until the sender is dropped.
+                    let _ = jobs.send(job);
+                }
+            }
+        }
+        for (name, entry) in &tree.dirs {
+            if self.skips(name.as_str()) {
+                continue;
+            }
+            let meta = self.dirmeta(&entry.dirmeta)?;
+            let parent = Some((meta, Some(here.clone())));
+            let name_path = Path::new(name.as_str());
+            let sub = Directory::make(&here.dir, name_path, parent, self.shared.options)?;
+            self.directories += u64::from(sub.is_new());
+            let before = self.path.len();
+            if !self.shared.options.skip_list.is_empty() {
+                self.path.push('/');
+                self.path.push_str(name.as_str());
+            }
+            self.directory(Arc::new(sub), entry, depth + 1)?;
+            self.path.truncate(before);
+        }
+        if depth == 0 || self.directories.is_multiple_of(64) {
+            let done = self.directories;
+            self.shared.ctx.report(&Event::Advanced { phase: PHASE, done, total: None });
+        }
+        Directory::release(here)
+    }
+
+    fn skips(&self, name: &str) -> bool {
+        let list = &self.shared.options.skip_list;
+        !list.is_empty() && list.contains(&format!("{}/{name}", self.path))
+    }
+
+    fn dirmeta(&mut self, checksum: &Checksum) -> Result<DirMeta> {
+        if let Some(meta) = self.dirmetas.get(checksum) {
+            return Ok(meta.clone());
+        }
+        let meta = self.shared.repo.load_dirmeta(checksum)?;
+        self.dirmetas.insert(*checksum, meta.clone());
+        Ok(meta)
+    }
+}
+
+/// Whether an existing destination is an error.
+pub(super) fn must_be_new(options: &CheckoutOptions) -> bool {
+    options.union == UnionMode::None
+}
