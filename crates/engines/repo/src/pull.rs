@@ -1,1 +1,202 @@
 //! Fetching commits from other repositories.
+//!
+//! [`pull`] asks a [`Source`] for refs, then works through a plan ([`plan`]) with several workers
+//! that fetch, verify and store one object at a time:
+//!
+//! 1. A commit is marked partial before its object is stored.
+//! 2. Every object is hashed while it arrives; nothing gets its name before that was right.
+//! 3. When all is there: objects durable, markers removed, refs written, in this order.
+//!
+//! Killed at any moment, the next pull finds what was stored and asks only for the rest; large
+//! objects go on in the middle.
+
+mod check;
+mod error;
+mod http;
+mod local;
+mod origin;
+mod partial;
+pub mod plan;
+mod refs;
+mod remote;
+mod work;
+
+use updraft_fs::LockMode;
+use updraft_http::Client;
+use updraft_ostree::{Checksum, Refspec, RemoteName};
+use updraft_task::Context;
+
+use crate::{CommitState, Repo, Trust};
+
+pub use error::Error;
+pub use plan::Depth;
+pub use remote::{RemoteConfig, group_name};
+
+pub(crate) use check::bindings as check_bindings;
+use origin::Origin;
+use refs::Goals;
+
+/// Where to pull from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// An archive repository on a web server.
+    Http {
+        /// Who asks.
+        client: Client,
+        /// The repository's address.
+        url: String,
+    },
+    /// A repository on this machine, of any mode.
+    Local(Repo),
+}
+
+/// How much of each commit is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Extent {
+    /// All it refers to.
+    #[default]
+    Full,
+    /// Only the commit object and what is kept beside it; it stays marked partial.
+    CommitMetadataOnly,
+}
+
+/// Where the refs go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mirror {
+    /// To `refs/remotes/REMOTE/`, or `refs/heads/` when no remote is named.
+    #[default]
+    No,
+    /// To `refs/heads/`; without refs named, all refs of the source's summary, which is then
+    /// stored as well.
+    Yes,
+}
+
+/// Whether a commit's own bindings must name the ref it was found under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bindings {
+    /// Yes.
+    #[default]
+    Check,
+    /// No.
+    Ignore,
+}
+
+/// Whether a commit may be older than the one it replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimestampCheck {
+    /// Yes.
+    #[default]
+    No,
+    /// Not older than what the ref names now.
+    AgainstRef,
+    /// Not older than this commit.
+    Against(Checksum),
+}
+
+/// What to pull, and how.
+#[derive(Debug, Clone, Default)]
+pub struct PullOptions {
+    /// Under which remote the refs are stored. `None` stores them as local refs.
+    pub remote: Option<RemoteName>,
+    /// Refs to pull: `REF` or `REF@COMMIT`. None, and no commits: all of a local source, or of a
+    /// mirrored one.
+    pub refs: Vec<String>,
+    /// Commits to pull without a ref.
+    pub commits: Vec<Checksum>,
+    /// Where the refs go.
+    pub mirror: Mirror,
+    /// How many generations of parents.
+    pub depth: Depth,
+    /// How much of each commit.
+    pub extent: Extent,
+    /// Only these paths of the tree; the commits stay marked partial.
+    pub subpaths: Vec<String>,
+    /// Workers, each with one request in flight; 0 means a default that suits the source.
+    pub jobs: usize,
+    /// Bindings of commits to refs.
+    pub bindings: Bindings,
+    /// The collection that commits have to be bound to.
+    pub collection_id: Option<String>,
+    /// Whether older commits are accepted.
+    pub timestamp_check: TimestampCheck,
+    /// Where the objects are, when not at the source's address.
+    pub content_url: Option<String>,
+    /// Repositories that are asked for objects first.
+    pub caches: Vec<Repo>,
+    /// Whether a local source's objects are hashed; those of others always are.
+    pub trust: Trust,
+}
+
+/// What a pull did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PullStats {
+    /// The refs that were asked for, with their commits now.
+    pub refs: Vec<(Refspec, Checksum)>,
+    /// Metadata objects that were fetched.
+    pub metadata_fetched: u64,
+    /// Files that were fetched.
+    pub content_fetched: u64,
+    /// Objects that came from a cache repository.
+    pub from_caches: u64,
+    /// Bytes that came over the network.
+    pub bytes_transferred: u64,
+    /// Bytes of content that were written.
+    pub content_bytes_written: u64,
+}
+
+/// Fetches commits with all they refer to, then lets refs name them.
+pub fn pull(
+    ctx: &Context,
+    repo: &Repo,
+    source: &Source,
+    options: &PullOptions,
+) -> Result<PullStats, Error> {
+    match source {
+        Source::Http { client, url } => {
+            let origin = http::HttpOrigin::new(repo, client, url, options)?;
+            pull_from(ctx, repo, &origin, options)
+        }
+        Source::Local(from) => {
+            pull_from(ctx, repo, &local::LocalOrigin::new(from, options.trust), options)
+        }
+    }
+}
+
+fn pull_from(
+    ctx: &Context,
+    repo: &Repo,
+    origin: &dyn Origin,
+    options: &PullOptions,
+) -> Result<PullStats, Error> {
+    // Held to the end, so that nobody prunes between the objects and their refs.
+    let _lock = repo.lock(ctx, LockMode::Shared)?;
+    let goals = Goals::find(ctx, origin, options)?;
+    let transaction = repo.transaction(ctx)?;
+    let fetched = work::fetch_all(ctx, &transaction, origin, &goals, options)?;
+    let stored = transaction.commit(ctx)?;
+    // Every object is durable now; what is complete may be called so.
+    for commit in &fetched.complete {
+        repo.set_commit_state(commit, CommitState::Complete)?;
+    }
+    let mut refs = Vec::new();
+    for goal in &goals.refs {
+        let refspec = goal.refspec(options)?;
+        if repo.read_ref(&refspec)? != Some(goal.commit) {
+            // Commit point of each ref: the rename inside.
+            repo.write_ref(&refspec, Some(&goal.commit))?;
+        }
+        refs.push((refspec, goal.commit));
+    }
+    if let Some(summary) = &goals.mirrored_summary {
+        summary.store(repo)?;
+    }
+    partial::clean(repo)?;
+    Ok(PullStats {
+        refs,
+        metadata_fetched: fetched.metadata,
+        content_fetched: fetched.content,
+        from_caches: fetched.from_caches,
+        bytes_transferred: origin.bytes_transferred(),
+        content_bytes_written: stored.content_bytes_written,
+    })
+}

@@ -43,17 +43,9 @@ pub(crate) fn bindings(
 }
 
 /// The new commit is not older than the one it replaces.
-pub(crate) fn not_older(
-    new: (&Checksum, u64),
-    current: (&Checksum, u64),
-) -> Result<(), Error> {
+pub(crate) fn not_older(new: (&Checksum, u64), current: (&Checksum, u64)) -> Result<(), Error> {
     if new.1 >= current.1 {
         return Ok(());
     }
-    Err(Error::Older {
-        new: *new.0,
-        new_time: new.1,
-        current: *current.0,
-        current_time: current.1,
-    })
+    Err(Error::Older { new: *new.0, new_time: new.1, current: *current.0, current_time: current.1 })
 }

@@ -1,7 +1,7 @@
 //! Why a pull did not succeed.
 
 use updraft_error::{Classify, Kind};
-use updraft_ostree::{Checksum, ObjectName, RepoMode};
+use updraft_ostree::{Checksum, ObjectName};
 
 use super::plan::TooManyObjects;
 
@@ -30,12 +30,6 @@ pub enum Error {
     /// A configuration value is malformed.
     #[error("read the configuration of the repository")]
     Config(#[from] updraft_ostree::Error),
-    /// The configuration has no such remote.
-    #[error("find the remote \"{name}\": it is not configured")]
-    NoSuchRemote {
-        /// The name that was asked for.
-        name: String,
-    },
     /// The remote's section is incomplete.
     #[error("use the remote \"{remote}\": {what}")]
     RemoteConfig {
@@ -79,6 +73,14 @@ pub enum Error {
         /// Where it was looked for.
         source_name: String,
     },
+    /// The source's summary has no such ref.
+    #[error("find the ref {name} in {source_name}: No such branch '{name}' in repository summary")]
+    NoSuchBranch {
+        /// The ref.
+        name: String,
+        /// Whose summary it is.
+        source_name: String,
+    },
     /// An object that a commit needs is not at the source.
     #[error("fetch {name}: {source_name} does not have it")]
     MissingObject {
@@ -87,13 +89,16 @@ pub enum Error {
         /// Where it was looked for.
         source_name: String,
     },
-    /// An object's bytes are not what its name says.
-    #[error("accept {name}: Corrupted {} object; checksum expected='{}' actual='{actual}'", name.object_type, name.checksum)]
-    Corrupt {
+    /// What the source gives for an object is not that object.
+    #[error("accept {name} from {source_name}")]
+    BadObject {
         /// The object.
         name: ObjectName,
-        /// What the bytes hash to.
-        actual: Checksum,
+        /// Where it came from.
+        source_name: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<crate::Error>,
     },
     /// The source is not a repository that can be pulled from.
     #[error("pull: Can't pull from archives with mode \"{mode}\"")]
@@ -132,14 +137,6 @@ pub enum Error {
         /// Its time in seconds since 1970.
         current_time: u64,
     },
-    /// A mode of storing that cannot be filled from this source.
-    #[error("store objects of {source_name} in a repository of mode {mode}")]
-    TargetMode {
-        /// Where they come from.
-        source_name: String,
-        /// The mode of our repository.
-        mode: RepoMode,
-    },
     /// A tree that no disk can hold.
     #[error(transparent)]
     TooManyObjects(#[from] TooManyObjects),
@@ -153,6 +150,16 @@ fn time(seconds: u64) -> String {
     format!("@{seconds}")
 }
 
+impl Error {
+    pub(crate) fn bad_object(source_name: &str, name: &ObjectName, source: crate::Error) -> Self {
+        Self::BadObject {
+            name: *name,
+            source_name: source_name.to_owned(),
+            source: Box::new(source),
+        }
+    }
+}
+
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
@@ -161,16 +168,15 @@ impl Classify for Error {
             Self::Fs(error) => error.kind(),
             Self::Format { source, .. } => source.kind(),
             Self::Config(_) | Self::RemoteConfig { .. } | Self::NothingToPull(_) => Kind::Invalid,
-            Self::NoSuchRemote { .. }
-            | Self::NoSuchRef { .. }
+            Self::NoSuchRef { .. }
+            | Self::NoSuchBranch { .. }
             | Self::MissingObject { .. }
             | Self::NoRepository { .. } => Kind::NotFound,
-            Self::Unsupported { .. }
-            | Self::CustomBackend { .. }
-            | Self::SourceMode { .. }
-            | Self::TargetMode { .. } => Kind::Unsupported,
+            Self::Unsupported { .. } | Self::CustomBackend { .. } | Self::SourceMode { .. } => {
+                Kind::Unsupported
+            }
             Self::Unconfigured { .. } => Kind::Conflict,
-            Self::Corrupt { .. } | Self::Bindings { .. } | Self::Older { .. } => Kind::Rejected,
+            Self::BadObject { .. } | Self::Bindings { .. } | Self::Older { .. } => Kind::Rejected,
             Self::TooManyObjects(_) => Kind::Exhausted,
             Self::Cancelled(_) => Kind::Cancelled,
         }

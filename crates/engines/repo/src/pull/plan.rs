@@ -59,7 +59,11 @@ impl Filter {
             path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
         };
         let paths: BTreeSet<_> = paths.iter().map(split).collect();
-        if paths.is_empty() || paths.iter().any(Vec::is_empty) { Self(None) } else { Self(Some(paths)) }
+        if paths.is_empty() || paths.iter().any(Vec::is_empty) {
+            Self(None)
+        } else {
+            Self(Some(paths))
+        }
     }
 
     /// Whether everything is wanted.
@@ -181,7 +185,12 @@ impl Planner {
     }
 
     /// A commit was found.
-    pub fn commit(&mut self, commit: &Commit, depth: Depth, contents: Contents) -> Result<(), TooManyObjects> {
+    pub fn commit(
+        &mut self,
+        commit: &Commit,
+        depth: Depth,
+        contents: Contents,
+    ) -> Result<(), TooManyObjects> {
         self.finish_one();
         if let (Some(parent), Some(depth)) = (commit.parent, depth.below())
             && self.seen.insert(ObjectName::new(parent, ObjectType::Commit))

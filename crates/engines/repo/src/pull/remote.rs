@@ -5,10 +5,11 @@
 
 use std::path::Path;
 
-use updraft_http::{ClientOptions, Identity};
+use updraft_http::{Client, ClientOptions, Identity};
 use updraft_ostree::{KeyFile, RemoteName};
 
-use super::Error;
+use super::{Error, Source};
+use crate::Repo;
 
 /// Why verification cannot be done, and what to do about it.
 const GPG_HINT: &str = "this build cannot check GPG signatures; if the commit's checksum is \
@@ -43,7 +44,7 @@ impl RemoteConfig {
         let group = group_name(name);
         let text = |key: &str| config.get(&group, key).filter(|value| !value.is_empty());
         if !config.has_group(&group) {
-            return Err(Error::NoSuchRemote { name: name.to_string() });
+            return Err(crate::Error::NoSuchRemote(name.to_string()).into());
         }
         if let Some(state) = text("unconfigured-state") {
             return Err(Error::Unconfigured { message: state });
@@ -91,6 +92,17 @@ impl RemoteConfig {
     }
 }
 
+impl RemoteConfig {
+    /// Where to pull from: a web server, or a folder when the address begins with `file:`.
+    pub fn source(&self, base: &ClientOptions) -> Result<Source, Error> {
+        if let Some(path) = self.url.strip_prefix("file://") {
+            return Ok(Source::Local(Repo::open(path)?));
+        }
+        let client = Client::new(&self.client_options(base)?)?;
+        Ok(Source::Http { client, url: self.url.clone() })
+    }
+}
+
 /// The section of a remote.
 pub fn group_name(name: &RemoteName) -> String {
     format!("remote \"{name}\"")
@@ -105,9 +117,8 @@ fn refuse_verification(config: &KeyFile, group: &str, name: &RemoteName) -> Resu
     }
     for key in ["sign-verify", "sign-verify-summary"] {
         // Either a boolean or a list of signature types.
-        let demanded = config.get(group, key).is_some_and(|value| {
-            !matches!(value.trim(), "" | "false" | "0")
-        });
+        let demanded =
+            config.get(group, key).is_some_and(|value| !matches!(value.trim(), "" | "false" | "0"));
         if demanded {
             return Err(unsupported(name, key, SIGN_HINT));
         }
@@ -123,7 +134,11 @@ fn refuse_other_demands(config: &KeyFile, group: &str, name: &RemoteName) -> Res
         return Err(Error::CustomBackend { remote: name.to_string(), backend });
     }
     if config.get_bool(group, "tls-permissive")?.unwrap_or(false) {
-        return Err(unsupported(name, "tls-permissive", "name the server's authority in tls-ca-path"));
+        return Err(unsupported(
+            name,
+            "tls-permissive",
+            "name the server's authority in tls-ca-path",
+        ));
     }
     let pkcs11 = ["tls-client-cert-path", "tls-client-key-path"]
         .iter()
@@ -140,8 +155,7 @@ fn unsupported(name: &RemoteName, demand: &str, hint: &'static str) -> Error {
 
 fn read_pem(path: &str) -> Result<Vec<u8>, Error> {
     let path = Path::new(path);
-    std::fs::read(path)
-        .map_err(|source| updraft_fs::Error::new("read", path, source).into())
+    std::fs::read(path).map_err(|source| updraft_fs::Error::new("read", path, source).into())
 }
 
 #[cfg(test)]

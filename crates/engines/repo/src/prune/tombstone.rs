@@ -1,0 +1,23 @@
+//! Removing one commit, and remembering that it was removed on purpose.
+
+use updraft_fs::atomic_write;
+use updraft_ostree::gvariant::Value;
+use updraft_ostree::{Checksum, Metadata, ObjectName, ObjectType};
+
+use crate::{CommitState, Repo, Result};
+
+/// Removes a commit object, what is kept beside it, and its marker. With `tombstone-commits` in
+/// the configuration a tombstone takes its place.
+pub(super) fn delete_commit(repo: &Repo, commit: &Checksum) -> Result<()> {
+    let path = |kind| ObjectName::new(*commit, kind).loose_path(repo.mode());
+    if repo.config().tombstone_commits {
+        let mut metadata = Metadata::new();
+        metadata.insert("commit", Value::Bytes(format!("{commit}\0").into_bytes()));
+        let path = path(ObjectType::TombstoneCommit);
+        atomic_write(repo.objects_dir(), path, &metadata.encode(), 0o644)?;
+    }
+    repo.objects_dir().try_unlink(path(ObjectType::CommitMeta))?;
+    // Commit point: without its object the commit is gone.
+    repo.objects_dir().try_unlink(path(ObjectType::Commit))?;
+    repo.set_commit_state(commit, CommitState::Complete)
+}

@@ -1,0 +1,98 @@
+//! Pulling from a repository on this machine.
+
+use updraft_ostree::{Checksum, ObjectName, RefName, Refspec};
+use updraft_task::Context;
+
+use super::Error;
+use super::origin::{Origin, SummaryFiles};
+use crate::{Repo, Transaction, Trust};
+
+/// More workers than this do not help a local disk.
+const MAX_JOBS: usize = 4;
+/// The largest summary that is copied.
+const MAX_SUMMARY: u64 = updraft_ostree::MAX_METADATA_SIZE as u64;
+
+/// A repository on this machine.
+pub(crate) struct LocalOrigin<'a> {
+    repo: &'a Repo,
+    trust: Trust,
+}
+
+impl<'a> LocalOrigin<'a> {
+    pub(crate) fn new(repo: &'a Repo, trust: Trust) -> Self {
+        Self { repo, trust }
+    }
+}
+
+impl Origin for LocalOrigin<'_> {
+    fn name(&self) -> String {
+        self.repo.path().display().to_string()
+    }
+
+    fn summary(&self, _ctx: &Context) -> Result<Option<SummaryFiles>, Error> {
+        let Some(summary) = self.repo.root().try_read("summary", MAX_SUMMARY)? else {
+            return Ok(None);
+        };
+        let signature = self.repo.root().try_read("summary.sig", MAX_SUMMARY)?;
+        Ok(Some(SummaryFiles { summary, signature }))
+    }
+
+    fn read_ref(&self, _ctx: &Context, name: &str) -> Result<Option<Checksum>, Error> {
+        let name = RefName::new(name).map_err(crate::Error::from)?;
+        Ok(self.repo.read_ref(&Refspec::local(name))?)
+    }
+
+    fn list_refs(&self) -> Result<Option<Vec<(String, Checksum)>>, Error> {
+        let local = self.repo.refs()?.into_iter().filter(|(refspec, _)| refspec.remote.is_none());
+        Ok(Some(local.map(|(refspec, commit)| (refspec.name.to_string(), commit)).collect()))
+    }
+
+    fn read_metadata(
+        &self,
+        _ctx: &Context,
+        object: &ObjectName,
+        _limit: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        absent_is_none(self.repo.read_metadata(object))
+    }
+
+    fn import_file(
+        &self,
+        _ctx: &Context,
+        transaction: &Transaction,
+        object: &ObjectName,
+    ) -> Result<bool, Error> {
+        import(self.repo, transaction, object, self.trust)
+    }
+
+    fn jobs(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_JOBS)
+    }
+
+    fn bytes_transferred(&self) -> u64 {
+        0
+    }
+}
+
+/// Stores an object of `from`; `false` when it has none.
+pub(crate) fn import(
+    from: &Repo,
+    transaction: &Transaction,
+    object: &ObjectName,
+    trust: Trust,
+) -> Result<bool, Error> {
+    match transaction.import_from(from, object, trust) {
+        Err(error) if error.is_corruption() => {
+            Err(Error::bad_object(&from.path().display().to_string(), object, error))
+        }
+        imported => Ok(absent_is_none(imported)?.is_some()),
+    }
+}
+
+fn absent_is_none<T>(result: crate::Result<T>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(crate::Error::NoSuchObject(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

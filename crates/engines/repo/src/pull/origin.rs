@@ -1,0 +1,51 @@
+//! [`Origin`]: what a pull asks of the repository it pulls from.
+
+use updraft_ostree::{Checksum, ObjectName};
+use updraft_task::Context;
+
+use super::Error;
+use crate::Transaction;
+
+/// A repository elsewhere. Used by all workers at the same time.
+pub(crate) trait Origin: Sync {
+    /// How people know it: an address or a path.
+    fn name(&self) -> String;
+
+    /// Its `summary` file as it is, and `summary.sig`, if there are such.
+    fn summary(&self, ctx: &Context) -> Result<Option<SummaryFiles>, Error>;
+
+    /// The commit that the local ref `name` of it names.
+    fn read_ref(&self, ctx: &Context, name: &str) -> Result<Option<Checksum>, Error>;
+
+    /// All its local refs, when it can list them without a summary.
+    fn list_refs(&self) -> Result<Option<Vec<(String, Checksum)>>, Error>;
+
+    /// The bytes of a metadata object, at most `limit`, not verified; `None` when it has none.
+    fn read_metadata(
+        &self,
+        ctx: &Context,
+        object: &ObjectName,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Fetches, verifies and stores a file. `false` when it has none.
+    fn import_file(
+        &self,
+        ctx: &Context,
+        transaction: &Transaction,
+        object: &ObjectName,
+    ) -> Result<bool, Error>;
+
+    /// Workers that suit it.
+    fn jobs(&self) -> usize;
+
+    /// Bytes that came over the network so far.
+    fn bytes_transferred(&self) -> u64;
+}
+
+/// A summary and its signatures, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SummaryFiles {
+    pub summary: Vec<u8>,
+    pub signature: Option<Vec<u8>>,
+}

@@ -1,0 +1,88 @@
+//! Large files that have arrived in part: `tmp/partial-CHECKSUM.filez`, locked while in use.
+//!
+//! They are a cache: whatever is in them is verified with the rest. libostree removes them with
+//! its other temporary files after a day, and so do we.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufReader, Seek, SeekFrom, Write};
+
+use updraft_fs::{LockFile, LockMode};
+use updraft_http::Stream;
+use updraft_ostree::Checksum;
+
+use super::Error;
+use crate::{Repo, Result};
+
+const PREFIX: &str = "partial-";
+const SUFFIX: &str = ".filez";
+const BUFFER: usize = 64 << 10;
+/// Files that nobody went on with for this many seconds are removed.
+const EXPIRY: i64 = 86_400;
+
+pub(super) fn name(checksum: &Checksum) -> String {
+    format!("{PREFIX}{checksum}{SUFFIX}")
+}
+
+fn checksum(name: &str) -> Option<Checksum> {
+    name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok()
+}
+
+/// The files of which a part is here.
+pub(super) fn list(repo: &Repo) -> Result<HashSet<Checksum>> {
+    let entries = repo.tmp_dir()?.entries()?;
+    Ok(entries.iter().filter_map(|entry| checksum(entry.name.to_str()?)).collect())
+}
+
+/// Removes what nobody went on with for a day, measured by the repository's own time.
+pub(super) fn clean(repo: &Repo) -> Result<()> {
+    let tmp = repo.tmp_dir()?;
+    let now = repo.root().own_metadata()?.mtime;
+    for entry in tmp.entries()? {
+        let Some(name) = entry.name.to_str().filter(|name| checksum(name).is_some()) else {
+            continue;
+        };
+        let expired = |mtime: i64| now.saturating_sub(mtime) > EXPIRY;
+        let stale = tmp.try_metadata(name)?.is_some_and(|metadata| expired(metadata.mtime));
+        if stale && LockFile::try_acquire(&tmp, name, LockMode::Exclusive)?.is_some() {
+            tmp.try_unlink(name)?;
+        }
+    }
+    Ok(())
+}
+
+/// How much is here.
+pub(super) fn length(lock: &LockFile) -> Result<u64, Error> {
+    lock.file().metadata().map(|metadata| metadata.len()).map_err(|error| io(lock, error))
+}
+
+/// Adds what comes from `stream` after the first `offset` bytes.
+pub(super) fn receive(lock: &LockFile, offset: u64, stream: &mut Stream<'_>) -> Result<(), Error> {
+    let mut file = lock.file();
+    file.seek(SeekFrom::Start(offset)).map_err(|error| io(lock, error))?;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = stream.read_typed(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        let piece = buffer.get(..read).unwrap_or_default();
+        file.write_all(piece).map_err(|error| io(lock, error))?;
+    }
+}
+
+/// All that is here, from the start.
+pub(super) fn reader(lock: &LockFile) -> Result<BufReader<&File>, Error> {
+    let mut file = lock.file();
+    file.seek(SeekFrom::Start(0)).map_err(|error| io(lock, error))?;
+    Ok(BufReader::with_capacity(BUFFER, file))
+}
+
+/// Throws away what is here.
+pub(super) fn empty(lock: &LockFile) -> Result<(), Error> {
+    lock.file().set_len(0).map_err(|error| io(lock, error))
+}
+
+fn io(lock: &LockFile, error: std::io::Error) -> Error {
+    updraft_fs::Error::new("write", lock.path(), error).into()
+}

@@ -1,0 +1,339 @@
+//! The workers of a pull: each takes a want from the plan, fetches, verifies, stores and reports.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use updraft_ostree::{Checksum, Commit, DirTree, MAX_METADATA_SIZE, ObjectName, ObjectType};
+use updraft_task::{Context, Event, Unit};
+
+use super::origin::Origin;
+use super::plan::{Contents, Filter, Planner, Want};
+use super::refs::Goals;
+use super::{Bindings, Error, Extent, PullOptions, TimestampCheck, check, local};
+use crate::{CommitState, Repo, Transaction, Trust};
+
+const PHASE: &str = "fetching objects";
+/// Progress is reported once for this many objects.
+const REPORT_EVERY: u64 = 64;
+/// No pull has more workers.
+const MAX_JOBS: usize = 64;
+/// Workers need little: buffers are on the heap.
+const STACK: usize = 512 << 10;
+
+/// What came.
+#[derive(Debug, Default)]
+pub(super) struct Fetched {
+    pub metadata: u64,
+    pub content: u64,
+    pub from_caches: u64,
+    /// Commits of which everything is here now.
+    pub complete: Vec<Checksum>,
+}
+
+/// Fetches all that the goals need into the transaction.
+pub(super) fn fetch_all(
+    ctx: &Context,
+    transaction: &Transaction,
+    origin: &dyn Origin,
+    goals: &Goals,
+    options: &PullOptions,
+) -> Result<Fetched, Error> {
+    let mut planner = Planner::new(Filter::paths(&options.subpaths));
+    for commit in goals.refs.iter().map(|goal| goal.commit).chain(goals.commits.iter().copied()) {
+        planner.want_commit(commit, options.depth);
+    }
+    let work = Work {
+        ctx,
+        transaction,
+        origin,
+        goals,
+        options,
+        plan: Mutex::new(Plan { planner, stopped: None, done: 0, complete: Vec::new() }),
+        wake: Condvar::new(),
+        metadata: AtomicU64::new(0),
+        content: AtomicU64::new(0),
+        from_caches: AtomicU64::new(0),
+    };
+    ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
+    let jobs = if options.jobs == 0 { origin.jobs() } else { options.jobs };
+    std::thread::scope(|scope| {
+        for _ in 1..jobs.min(MAX_JOBS) {
+            let builder = std::thread::Builder::new().stack_size(STACK);
+            // Fewer workers than wished for do the same work.
+            if builder.spawn_scoped(scope, || work.run()).is_err() {
+                break;
+            }
+        }
+        work.run();
+    });
+    ctx.report(&Event::Finished { phase: PHASE });
+    work.finish()
+}
+
+struct Work<'a> {
+    ctx: &'a Context,
+    transaction: &'a Transaction,
+    origin: &'a dyn Origin,
+    goals: &'a Goals,
+    options: &'a PullOptions,
+    plan: Mutex<Plan>,
+    wake: Condvar,
+    metadata: AtomicU64,
+    content: AtomicU64,
+    from_caches: AtomicU64,
+}
+
+struct Plan {
+    planner: Planner,
+    /// The first failure; the others stop when they see it.
+    stopped: Option<Error>,
+    done: u64,
+    complete: Vec<Checksum>,
+}
+
+/// What a want turned out to be.
+enum Found {
+    Commit(Box<Commit>, Contents, CompleteAfter),
+    NoParent,
+    DirTree(DirTree),
+    Leaf,
+}
+
+/// Whether a commit will be complete when the pull is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CompleteAfter {
+    Yes,
+    No,
+}
+
+impl Work<'_> {
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(self) -> Result<Fetched, Error> {
+        let plan = self.plan.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match plan.stopped {
+            Some(error) => Err(error),
+            None => Ok(Fetched {
+                metadata: self.metadata.into_inner(),
+                content: self.content.into_inner(),
+                from_caches: self.from_caches.into_inner(),
+                complete: plan.complete,
+            }),
+        }
+    }
+
+    /// Works until nothing is left or somebody failed.
+    fn run(&self) {
+        while let Some(want) = self.next() {
+            let found = self.ctx.check().map_err(Error::from).and_then(|()| self.handle(&want));
+            let reported = found.and_then(|found| self.report(&want, &found));
+            if let Err(error) = reported {
+                self.plan().stopped.get_or_insert(error);
+            }
+            self.wake.notify_all();
+        }
+    }
+
+    /// Waits for something to do.
+    fn next(&self) -> Option<Want> {
+        let mut plan = self.plan();
+        loop {
+            if plan.stopped.is_some() {
+                return None;
+            }
+            if let Some(want) = plan.planner.next_want() {
+                return Some(want);
+            }
+            if plan.planner.is_done() {
+                return None;
+            }
+            plan = self.wake.wait(plan).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn report(&self, want: &Want, found: &Found) -> Result<(), Error> {
+        let mut plan = self.plan();
+        match (found, want) {
+            (Found::Commit(commit, contents, after), Want::Commit { checksum, depth, .. }) => {
+                plan.planner.commit(commit, *depth, *contents)?;
+                if *after == CompleteAfter::Yes {
+                    plan.complete.push(*checksum);
+                }
+            }
+            (Found::DirTree(tree), Want::DirTree { filter, .. }) => {
+                plan.planner.dirtree(tree, filter)?;
+            }
+            (Found::NoParent, _) => plan.planner.no_parent(),
+            _ => plan.planner.leaf(),
+        }
+        plan.done += 1;
+        if plan.done.is_multiple_of(REPORT_EVERY) {
+            let (done, total) = (plan.done, Some(plan.planner.known() as u64));
+            self.ctx.report(&Event::Advanced { phase: PHASE, done, total });
+        }
+        Ok(())
+    }
+
+    fn handle(&self, want: &Want) -> Result<Found, Error> {
+        let object = want.name();
+        match want {
+            Want::Commit { checksum, is_parent, .. } => self.commit(checksum, *is_parent),
+            Want::DirTree { .. } => {
+                let bytes = self.need_metadata(&object)?;
+                let tree = DirTree::decode(&bytes).map_err(crate::Error::invalid(&object))?;
+                Ok(Found::DirTree(tree))
+            }
+            Want::DirMeta(_) => {
+                if !self.transaction.has_object(&object)? {
+                    self.need_metadata(&object)?;
+                }
+                Ok(Found::Leaf)
+            }
+            Want::File(_) => self.file(&object),
+        }
+    }
+
+    fn file(&self, object: &ObjectName) -> Result<Found, Error> {
+        if self.transaction.has_object(object)? || self.take_from_cache(object)? {
+            return Ok(Found::Leaf);
+        }
+        if !self.origin.import_file(self.ctx, self.transaction, object)? {
+            return Err(self.missing(object));
+        }
+        self.content.fetch_add(1, Ordering::Relaxed);
+        Ok(Found::Leaf)
+    }
+
+    fn commit(&self, checksum: &Checksum, is_parent: bool) -> Result<Found, Error> {
+        let object = ObjectName::new(*checksum, ObjectType::Commit);
+        let repo = self.transaction.repo();
+        let state = repo.commit_state(checksum)?;
+        if !state.is_partial() && repo.has_object(&object)? {
+            let commit = self.transaction.load_commit(checksum)?;
+            self.check(checksum, &commit)?;
+            return Ok(Found::Commit(Box::new(commit), Contents::Skip, CompleteAfter::No));
+        }
+        let limit = self.goals.sizes.get(checksum).copied().unwrap_or(MAX_METADATA_SIZE as u64);
+        let Some(bytes) = self.metadata(&object, limit)? else {
+            return if is_parent { Ok(Found::NoParent) } else { Err(self.missing(&object)) };
+        };
+        let commit = self.decode_commit(&object, &bytes)?;
+        self.check(checksum, &commit)?;
+        self.fetch_beside(checksum)?;
+        // Before the object: a commit that is there unmarked is complete.
+        if state == CommitState::Complete {
+            repo.set_commit_state(checksum, CommitState::Partial)?;
+        }
+        self.store(&object, &bytes)?;
+        let (contents, after) = match self.options.extent {
+            Extent::CommitMetadataOnly => (Contents::Skip, CompleteAfter::No),
+            Extent::Full if self.options.subpaths.is_empty() => {
+                (Contents::Wanted, CompleteAfter::Yes)
+            }
+            Extent::Full => (Contents::Wanted, CompleteAfter::No),
+        };
+        Ok(Found::Commit(Box::new(commit), contents, after))
+    }
+
+    /// Verifies before anything in the bytes is believed.
+    fn decode_commit(&self, object: &ObjectName, bytes: &[u8]) -> Result<Commit, Error> {
+        let actual = Checksum::of(bytes);
+        if actual != object.checksum {
+            let corrupt = crate::Error::Corrupt { object: *object, actual };
+            return Err(Error::bad_object(&self.origin.name(), object, corrupt));
+        }
+        let invalid = crate::Error::invalid(object);
+        Commit::decode(bytes)
+            .map_err(|error| Error::bad_object(&self.origin.name(), object, invalid(error)))
+    }
+
+    /// What has to be right about a commit that a ref will name.
+    fn check(&self, checksum: &Checksum, commit: &Commit) -> Result<(), Error> {
+        let collection = self.options.collection_id.as_deref();
+        for goal in self.goals.refs_of(checksum) {
+            if self.options.bindings == Bindings::Check {
+                check::bindings(commit, checksum, Some(goal.name.as_str()), collection)?;
+            }
+            let repo = self.transaction.repo();
+            let current = match self.options.timestamp_check {
+                TimestampCheck::No => None,
+                TimestampCheck::AgainstRef => repo.read_ref(&goal.refspec(self.options)?)?,
+                TimestampCheck::Against(commit) => Some(commit),
+            };
+            if let Some(current) = current {
+                let (now, _) = repo.load_commit(&current)?;
+                check::not_older((checksum, commit.timestamp), (&current, now.timestamp))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Signatures and the like, which may have changed since the last time.
+    fn fetch_beside(&self, commit: &Checksum) -> Result<(), Error> {
+        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
+        let limit = MAX_METADATA_SIZE as u64;
+        if let Some(bytes) = self.origin.read_metadata(self.ctx, &object, limit)? {
+            self.metadata.fetch_add(1, Ordering::Relaxed);
+            self.store(&object, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a metadata object, which are stored when this returns.
+    fn need_metadata(&self, object: &ObjectName) -> Result<Vec<u8>, Error> {
+        if self.transaction.has_object(object)? {
+            return Ok(self.transaction.read_metadata(object)?);
+        }
+        let bytes = self.metadata(object, MAX_METADATA_SIZE as u64)?;
+        let bytes = bytes.ok_or_else(|| self.missing(object))?;
+        self.store(object, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// The bytes of a metadata object from wherever they are, not verified yet.
+    fn metadata(&self, object: &ObjectName, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        if self.transaction.has_object(object)? {
+            return Ok(Some(self.transaction.read_metadata(object)?));
+        }
+        if self.take_from_cache(object)? {
+            return Ok(Some(self.transaction.read_metadata(object)?));
+        }
+        let bytes = self.origin.read_metadata(self.ctx, object, limit)?;
+        if bytes.is_some() {
+            self.metadata.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(bytes)
+    }
+
+    fn store(&self, object: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
+        match self.transaction.import_metadata(object, bytes) {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_corruption() => {
+                Err(Error::bad_object(&self.origin.name(), object, error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes an object from a cache repository if one has it. A bad one is passed over.
+    fn take_from_cache(&self, object: &ObjectName) -> Result<bool, Error> {
+        let caches: &[Repo] = &self.options.caches;
+        for cache in caches {
+            match local::import(cache, self.transaction, object, Trust::Verify) {
+                Ok(true) => {
+                    self.from_caches.fetch_add(1, Ordering::Relaxed);
+                    return Ok(true);
+                }
+                Ok(false) | Err(Error::BadObject { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    fn missing(&self, object: &ObjectName) -> Error {
+        Error::MissingObject { name: *object, source_name: self.origin.name() }
+    }
+}
