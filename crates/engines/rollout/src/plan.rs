@@ -113,7 +113,7 @@ impl Draft {
         (0..=self.rollout.current_phase).find_map(|phase| {
             let tally = self.tally(phase);
             let size = tally.size;
-            match tally.verdict(&self.rollout) {
+            match tally.verdict(self.rollout.success, self.rollout.failure) {
                 Verdict::Failed => {
                     Some(StopReason::TooManyFailures { phase, failed: tally.failed, size })
                 }
@@ -140,7 +140,8 @@ impl Draft {
     fn advance(&mut self) -> bool {
         let phase = self.rollout.current_phase;
         let next = phase.saturating_add(1);
-        let good = self.tally(phase).verdict(&self.rollout) == Verdict::Succeeded;
+        let good = self.tally(phase).verdict(self.rollout.success, self.rollout.failure)
+            == Verdict::Succeeded;
         if !good || next >= self.rollout.phases {
             return false;
         }

@@ -1,6 +1,6 @@
 //! Counting one phase and judging it.
 
-use crate::model::{Progress, Rollout};
+use crate::model::{Progress, Threshold};
 
 /// How many devices of a phase stand where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,10 +44,10 @@ impl Tally {
     }
 
     /// Judges the phase. Failure is looked at first: a phase can be both.
-    pub fn verdict(&self, rollout: &Rollout) -> Verdict {
-        if rollout.failure.is_reached(self.failed, self.size) {
+    pub fn verdict(&self, success: Threshold, failure: Threshold) -> Verdict {
+        if failure.is_reached(self.failed, self.size) {
             Verdict::Failed
-        } else if self.size == 0 || rollout.success.is_reached(self.succeeded, self.size) {
+        } else if self.size == 0 || success.is_reached(self.succeeded, self.size) {
             Verdict::Succeeded
         } else if self.open == 0 {
             Verdict::Exhausted

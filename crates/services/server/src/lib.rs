@@ -1,1 +1,26 @@
-//! server.
+//! The fleet server: the device gateway, the operator interface, and what lies behind both.
+//!
+//! Layers, each of which knows only those below it:
+//!
+//! - [`http`]: TLS, connections, routes; thin handlers that decode, call and encode;
+//! - [`fleet`]: what the server does: registering devices, judging reports, signing the
+//!   Director's metadata, keeping the Image repository, running rollouts;
+//! - [`storage`]: SQLite, and nothing else knows SQL;
+//! - [`layout`], [`config`], [`names`], [`environment`], [`error`]: what all of them share.
+//!
+//! [`setup`] makes a data folder, tokens and credential files; [`serve`](http::serve) runs a
+//! server on one. Time and randomness come in through [`Environment`].
+
+pub mod config;
+pub mod environment;
+pub mod error;
+pub mod fleet;
+pub mod layout;
+pub mod names;
+pub mod storage;
+
+pub use config::Config;
+pub use environment::{Clock, Environment, Random};
+pub use error::{Error, Result};
+pub use fleet::Fleet;
+pub use layout::Layout;

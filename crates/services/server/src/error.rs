@@ -1,0 +1,366 @@
+//! The server's errors.
+
+use std::path::PathBuf;
+
+use updraft_error::{Classify, Kind};
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the server could not do. Each reads on after "failed to …".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name from outside is not one.
+    #[error("use {what} \"{value}\": {reason}")]
+    Name {
+        /// What sort of name.
+        what: &'static str,
+        /// The value, shortened and escaped.
+        value: String,
+        /// What it must be.
+        reason: String,
+    },
+    /// A request or document says something that cannot be.
+    #[error("accept {what}: {reason}")]
+    Invalid {
+        /// What was to be accepted.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no such thing.
+    #[error("find {what} {name}")]
+    NotFound {
+        /// What sort of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The state of things forbids it. `code` is what device clients look at.
+    #[error("{action}: {reason}")]
+    Conflict {
+        /// A stable code, such as `ecu_already_registered`.
+        code: &'static str,
+        /// What was to be done.
+        action: String,
+        /// Why it cannot be.
+        reason: String,
+    },
+    /// A signature, certificate, token or counter was refused.
+    #[error("accept {what}: {reason}")]
+    Rejected {
+        /// A stable code, such as `manifest_replayed`.
+        code: &'static str,
+        /// What was to be accepted.
+        what: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// Nobody has shown who they are.
+    #[error("recognise the caller: {reason}")]
+    Unauthenticated {
+        /// What is missing.
+        reason: String,
+    },
+    /// A body is larger than its limit.
+    #[error("accept {what}: it is larger than {limit} bytes")]
+    TooLarge {
+        /// What was sent.
+        what: &'static str,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A body did not arrive whole.
+    #[error("receive {what}: {reason}")]
+    Receive {
+        /// What was to be received.
+        what: &'static str,
+        /// What happened.
+        reason: String,
+    },
+    /// Not in the state that a request needs, until an operator does something.
+    #[error("{action}: {reason}")]
+    NotReady {
+        /// What was to be done.
+        action: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// The database did not do what was asked.
+    #[error("{action} in the database")]
+    Database {
+        /// What was to be done.
+        action: &'static str,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The database file itself is the trouble.
+    #[error("open the database {}: {reason}", path.display())]
+    DatabaseFile {
+        /// The file.
+        path: PathBuf,
+        /// The sort of trouble.
+        trouble: DatabaseTrouble,
+        /// What is wrong with it.
+        reason: String,
+        /// What SQLite said.
+        #[source]
+        source: Option<rusqlite::Error>,
+    },
+    /// A value in the database is not what this server writes.
+    #[error("read {what} from the database: {reason}")]
+    Stored {
+        /// Which value.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A configuration file is wrong.
+    #[error("read the configuration {}:\n{reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where.
+        reason: String,
+    },
+    /// Another process uses the data folder.
+    #[error("lock {}: another updraft-server is using this data folder", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// A system call failed.
+    #[error("{action} {}", path.display())]
+    Io {
+        /// What was to be done.
+        action: &'static str,
+        /// The file or address.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file system layer failed.
+    #[error("{action}")]
+    Fs {
+        /// What was to be done.
+        action: &'static str,
+        /// What happened.
+        #[source]
+        source: updraft_fs::Error,
+    },
+    /// The OSTree repository failed.
+    #[error("{action}")]
+    Repo {
+        /// What was to be done.
+        action: &'static str,
+        /// What happened.
+        #[source]
+        source: Box<dyn ClassifiedError>,
+    },
+    /// A key or certificate operation failed.
+    #[error("{action}")]
+    Crypto {
+        /// What was to be done.
+        action: &'static str,
+        /// What happened.
+        #[source]
+        source: Box<dyn ClassifiedError>,
+    },
+    /// The rollout engine refused.
+    #[error("divide the rollout into phases")]
+    Rollout(#[source] updraft_rollout::Error),
+    /// The server is shutting down or a task of it died.
+    #[error("{action}: {reason}")]
+    Internal {
+        /// What was to be done.
+        action: &'static str,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// What is wrong with a database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseTrouble {
+    /// It does not exist.
+    Missing,
+    /// It is not a database, or damaged.
+    Corrupt,
+    /// It cannot be written.
+    ReadOnly,
+    /// Another process holds it.
+    Locked,
+    /// The disk is full.
+    Full,
+    /// A newer server wrote it.
+    TooNew,
+    /// Something else.
+    Other,
+}
+
+/// An error of a lower crate that knows its kind; boxed, because its type does not matter here.
+pub trait ClassifiedError: std::error::Error + Classify + Send + Sync {}
+
+impl<T: std::error::Error + Classify + Send + Sync> ClassifiedError for T {}
+
+impl std::error::Error for Box<dyn ClassifiedError> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        (**self).source()
+    }
+}
+
+impl Error {
+    /// A document or request that cannot be.
+    pub fn invalid(what: &'static str, reason: impl ToString) -> Self {
+        Self::Invalid { what, reason: reason.to_string() }
+    }
+
+    /// There is no such thing.
+    pub fn not_found(what: &'static str, name: impl Into<String>) -> Self {
+        Self::NotFound { what, name: name.into() }
+    }
+
+    /// A failed operation of the OSTree repository.
+    pub fn repo<E: ClassifiedError + 'static>(action: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Repo { action, source: Box::new(source) }
+    }
+
+    /// A failed key or certificate operation.
+    pub fn crypto<E: ClassifiedError + 'static>(action: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Crypto { action, source: Box::new(source) }
+    }
+
+    /// A failed operation of the file system layer.
+    pub fn fs(action: &'static str) -> impl FnOnce(updraft_fs::Error) -> Self {
+        move |source| Self::Fs { action, source }
+    }
+
+    /// A failed statement.
+    pub fn database(action: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Database { action, source }
+    }
+
+    /// The system has no randomness to give.
+    pub fn random(source: std::io::Error) -> Self {
+        Self::Io { action: "read random bytes from", path: "the system".into(), source }
+    }
+
+    /// The stable code that device clients look at.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Conflict { code, .. } | Self::Rejected { code, .. } => code,
+            Self::NotFound { .. } => "missing_entity",
+            Self::Unauthenticated { .. } => "unauthenticated",
+            Self::TooLarge { .. } => "content_too_large",
+            Self::NotReady { .. } => "not_ready",
+            Self::Name { .. } | Self::Invalid { .. } | Self::Receive { .. } => "invalid_entity",
+            _ if self.kind() == Kind::Unavailable => "unavailable",
+            _ => "internal_server_error",
+        }
+    }
+
+    /// The HTTP status, where it is more exact than that of the kind.
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::Unauthenticated { .. } => 401,
+            Self::TooLarge { .. } => 413,
+            Self::NotReady { .. } => 412,
+            // What is wrong inside is no fault of the caller's.
+            Self::Config { .. } | Self::Stored { .. } | Self::Crypto { .. } => 500,
+            Self::Database { .. }
+            | Self::DatabaseFile { .. }
+            | Self::Io { .. }
+            | Self::Fs { .. } => match self.kind() {
+                Kind::Exhausted => 507,
+                Kind::Unavailable | Kind::Cancelled => 503,
+                _ => 500,
+            },
+            _ => self.kind().http_status(),
+        }
+    }
+
+    /// What may help.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthenticated { .. } => {
+                Some("send `Authorization: Bearer TOKEN`; `updraft-server token create` makes one")
+            }
+            Self::NotReady { .. } => {
+                Some("`updraft keys init` and `updraft release` set up the Image repository")
+            }
+            Self::DatabaseFile { trouble, .. } => match trouble {
+                DatabaseTrouble::Missing => Some("`updraft-server init` makes a data folder"),
+                DatabaseTrouble::Corrupt => {
+                    Some("stop the server, move updraft.db* away and restore them from a backup")
+                }
+                DatabaseTrouble::ReadOnly => {
+                    Some("the file, its folder and its file system must be writable for the server")
+                }
+                DatabaseTrouble::Locked => Some("end the process that holds it, then try again"),
+                DatabaseTrouble::Full => Some("free some space, then try again"),
+                DatabaseTrouble::TooNew => Some("run the newer updraft-server"),
+                DatabaseTrouble::Other => None,
+            },
+            Self::Locked { .. } => Some("only one updraft-server may run on a data folder"),
+            Self::Config { .. } => Some("`updraft-server config check` checks it"),
+            _ => None,
+        }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Name { .. }
+            | Self::Invalid { .. }
+            | Self::Receive { .. }
+            | Self::Config { .. }
+            | Self::Rollout(_) => Kind::Invalid,
+            Self::NotFound { .. } => Kind::NotFound,
+            Self::Conflict { .. } | Self::Locked { .. } | Self::NotReady { .. } => Kind::Conflict,
+            Self::Rejected { .. } | Self::Unauthenticated { .. } => Kind::Rejected,
+            Self::TooLarge { .. } => Kind::Exhausted,
+            Self::Database { source, .. } => database_kind(source),
+            Self::DatabaseFile { trouble, .. } => match trouble {
+                DatabaseTrouble::Missing => Kind::NotFound,
+                DatabaseTrouble::Corrupt => Kind::Invalid,
+                DatabaseTrouble::ReadOnly | DatabaseTrouble::Locked => Kind::Conflict,
+                DatabaseTrouble::Full => Kind::Exhausted,
+                DatabaseTrouble::TooNew => Kind::Unsupported,
+                DatabaseTrouble::Other => Kind::Unavailable,
+            },
+            Self::Stored { .. } => Kind::Invalid,
+            Self::Io { source, .. } => source.kind_of(),
+            Self::Fs { source, .. } => source.kind(),
+            Self::Repo { source, .. } | Self::Crypto { source, .. } => source.kind(),
+            Self::Internal { .. } => Kind::Bug,
+        }
+    }
+}
+
+/// `std::io::Error` has a method `kind` of its own.
+trait KindOf {
+    fn kind_of(&self) -> Kind;
+}
+
+impl KindOf for std::io::Error {
+    fn kind_of(&self) -> Kind {
+        Classify::kind(self)
+    }
+}
+
+fn database_kind(error: &rusqlite::Error) -> Kind {
+    use rusqlite::ErrorCode as Code;
+    match error.sqlite_error_code() {
+        Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::SystemIoFailure) => {
+            Kind::Unavailable
+        }
+        Some(Code::DiskFull | Code::TooBig | Code::OutOfMemory) => Kind::Exhausted,
+        Some(Code::ReadOnly | Code::PermissionDenied) => Kind::Conflict,
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => Kind::Invalid,
+        Some(Code::CannotOpen) => Kind::Unavailable,
+        _ => Kind::Bug,
+    }
+}

@@ -1,0 +1,126 @@
+//! What the server does, free of HTTP and of SQL.
+//!
+//! [`Fleet`] is one server's state: its database, keys and repositories. Its operations are
+//! synchronous and safe to call from many threads. Each operation that changes something does so
+//! in one database transaction, its events included.
+
+pub mod components;
+pub mod devices;
+pub mod director;
+pub mod groups;
+pub mod image;
+pub mod online_keys;
+pub mod operators;
+pub mod provision;
+pub mod reconcile;
+pub mod releases;
+pub mod reports;
+pub mod rollouts;
+pub mod seen;
+pub mod status;
+pub mod treehub;
+
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use updraft_crypto::tls::CertificateAuthority;
+use updraft_repo::Repo;
+
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::storage::Database;
+use image::ImageState;
+use online_keys::{DirectorKeys, ImageKeys};
+use seen::Seen;
+
+/// The largest key or certificate file that is read.
+const MAX_KEY_FILE: u64 = 1 << 20;
+
+/// One server's state.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Where its files are.
+    pub layout: Layout,
+    /// How it is configured.
+    pub config: Config,
+    /// Time and randomness.
+    pub environment: Environment,
+    /// When it was started.
+    pub started_at: Timestamp,
+    database: Database,
+    authority: CertificateAuthority,
+    director_keys: DirectorKeys,
+    image_keys: ImageKeys,
+    image: ImageState,
+    image_turn: Mutex<()>,
+    treehub: Repo,
+    seen: Seen,
+    changed: Notify,
+}
+
+impl Fleet {
+    /// Opens a data folder that `init` made.
+    pub fn open(layout: Layout, config: Config, environment: Environment) -> Result<Self> {
+        let database = Database::open(&layout.database())?;
+        let authority = CertificateAuthority::from_pem(
+            &read_text(&layout.ca_certificate())?,
+            &read_text(&layout.ca_key())?,
+        )
+        .map_err(Error::crypto("read the certificate authority in tls/"))?;
+        let director_keys = DirectorKeys::load(&layout.director_keys())?;
+        let image_keys = ImageKeys::load(&layout.image_keys())?;
+        let image = ImageState::load(&layout)?;
+        let treehub = Repo::open(layout.treehub())
+            .map_err(Error::repo("open the OSTree repository treehub/"))?;
+        let started_at = environment.now();
+        Ok(Self {
+            layout,
+            config,
+            environment,
+            started_at,
+            database,
+            authority,
+            director_keys,
+            image_keys,
+            image,
+            image_turn: Mutex::new(()),
+            treehub,
+            seen: Seen::default(),
+            changed: Notify::new(),
+        })
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.environment.now()
+    }
+
+    /// Says that the planner may have something to do.
+    pub fn kick(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Ends when somebody said that the planner may have something to do.
+    pub async fn kicked(&self) {
+        self.changed.notified().await;
+    }
+}
+
+/// Reads a small text file.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let failed = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_KEY_FILE).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}

@@ -1,0 +1,141 @@
+//! The Director repository: one root for all, and targets, snapshot and timestamp per device.
+//!
+//! A device's files are signed when it asks and they do not fit any more: its assignment
+//! changed, or half of their time has passed. The transaction that signs an assignment also
+//! marks it as started, so an assignment that was cancelled has never left the server. All three
+//! files of a device carry the same version, which never goes down, not even when the device is
+//! deleted and registered again.
+
+use jiff::Timestamp;
+use updraft_api::{EventKind, RolloutDeviceState};
+use updraft_publish::{Assignment, DirectorRepository, Expiries};
+use updraft_tuf::Hashes;
+
+use super::Fleet;
+use super::online_keys::{self, DIALECT};
+use crate::error::{Error, Result};
+use crate::storage::events::{self, NewEvent};
+use crate::storage::metadata::{self, DirectorFiles, RootFile};
+use crate::storage::rollouts::{self, AssignedTarget, MemberRecord};
+
+/// How long before its end the root is signed again.
+const ROOT_RENEWAL_DAYS: u16 = 90;
+
+impl Fleet {
+    /// The Director's files for a device, signed anew when they have to be.
+    pub fn director_files(&self, device: &str) -> Result<DirectorFiles> {
+        let now = self.now();
+        let ready = self.database.read("read a device's metadata", |reader| {
+            let files = metadata::director(reader, device)?;
+            let active = rollouts::active(reader, device)?;
+            Ok(files.filter(|files| fits(files, active.as_ref(), now)))
+        })?;
+        match ready {
+            Some(files) => Ok(files),
+            None => self.sign_director(device, now),
+        }
+    }
+
+    fn sign_director(&self, device: &str, now: Timestamp) -> Result<DirectorFiles> {
+        self.database.write("sign a device's metadata", |tx| {
+            let files = metadata::director(tx, device)?;
+            let active = rollouts::active(tx, device)?;
+            if let Some(files) = files.filter(|files| fits(files, active.as_ref(), now)) {
+                return Ok(files);
+            }
+            let root = metadata::director_root(tx, None)?
+                .ok_or_else(|| Error::not_found("the Director's root", "in the database"))?;
+            let version = metadata::director_version(tx, device)?.saturating_add(1);
+            let files = self.vehicle_files(&root, device, version, active.as_ref(), now)?;
+            metadata::set_director(tx, device, &files)?;
+            if let Some(member) = active.filter(|m| m.state == RolloutDeviceState::Assigned) {
+                let started = RolloutDeviceState::Started;
+                rollouts::set_member_state(tx, &member.rollout, device, started, None, now)?;
+                let message = format!("device {device} fetched its assignment");
+                let actor = format!("device:{device}");
+                let event = NewEvent::new(EventKind::AssignmentStarted, &actor, message)
+                    .device(device)
+                    .rollout(&member.rollout);
+                events::append(tx, now, &event)?;
+            }
+            Ok(files)
+        })
+    }
+
+    fn vehicle_files(
+        &self,
+        root: &RootFile,
+        device: &str,
+        version: u64,
+        active: Option<&MemberRecord>,
+        now: Timestamp,
+    ) -> Result<DirectorFiles> {
+        let config = &self.config.metadata;
+        let timestamp_days = config.timestamp_days.min(config.director_days);
+        let long = online_keys::expiry(now, config.director_days);
+        let expiries = Expiries {
+            targets: long,
+            snapshot: long,
+            timestamp: online_keys::expiry(now, timestamp_days),
+        };
+        let assignment = active.and_then(|member| member.assignment.as_ref());
+        let correlation = assignment.map(|assignment| assignment.correlation.as_str());
+        let targets: Vec<Assignment> = assignment
+            .map(|assignment| assignment.targets.iter().map(target).collect())
+            .unwrap_or_default();
+        let action = "sign a device's metadata";
+        let files = DirectorRepository::new(DIALECT, &root.body, self.director_keys.for_vehicles())
+            .and_then(|director| {
+                director.vehicle_files(device, version, correlation, &targets, expiries)
+            })
+            .map_err(Error::crypto(action))?;
+        Ok(DirectorFiles {
+            version,
+            correlation: correlation.map(str::to_owned),
+            targets: files.targets,
+            snapshot: files.snapshot,
+            timestamp: files.timestamp,
+            refresh_at: online_keys::half_life(now, timestamp_days),
+        })
+    }
+
+    /// A version of the Director's root, the newest one without a version.
+    pub fn director_root(&self, version: Option<u64>) -> Result<Option<RootFile>> {
+        self.database
+            .read("read the Director's root", |reader| metadata::director_root(reader, version))
+    }
+
+    /// Signs the Director's root again when its end comes near.
+    pub fn renew_director_root(&self) -> Result<()> {
+        let now = self.now();
+        let days = self.config.metadata.director_root_days;
+        // A short life is renewed after half of it.
+        let soon = online_keys::expiry(now, ROOT_RENEWAL_DAYS.min(days / 2));
+        let current = self.director_root(None)?;
+        if current.is_none_or(|root| root.expires_at > soon) {
+            return Ok(());
+        }
+        self.database.write("sign the Director's root", |tx| {
+            let Some(current) = metadata::director_root(tx, None)? else { return Ok(()) };
+            let root = self.director_keys.next_root(&current, days, now)?;
+            metadata::insert_director_root(tx, &root)
+        })
+    }
+}
+
+fn fits(files: &DirectorFiles, active: Option<&MemberRecord>, now: Timestamp) -> bool {
+    let assignment = active.and_then(|member| member.assignment.as_ref());
+    let correlation = assignment.map(|assignment| &assignment.correlation);
+    now < files.refresh_at && files.correlation.as_ref() == correlation
+}
+
+fn target(assigned: &AssignedTarget) -> Assignment {
+    Assignment {
+        ecu_serial: assigned.serial.clone(),
+        hardware_id: assigned.hardware_id.clone(),
+        filepath: assigned.filepath.clone(),
+        length: assigned.length,
+        hashes: Hashes::from_sha256(&assigned.sha256),
+        uri: None,
+    }
+}

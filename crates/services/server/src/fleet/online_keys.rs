@@ -1,0 +1,152 @@
+//! The keys that live on the server: all of the Director's, and those for snapshot and timestamp
+//! of the Image repository. Each role has a folder of keys.
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use updraft_crypto::{KeyAlgorithm, SigningKey};
+use updraft_publish::{KeyStore, RootPlan, TopLevelKeys};
+use updraft_tuf::{Dialect, Sign};
+
+use crate::error::{Error, Result};
+use crate::storage::metadata::RootFile;
+
+/// The dialect in which both repositories are served.
+pub const DIALECT: Dialect = Dialect::Uptane;
+
+/// The keys of the Director.
+#[derive(Debug)]
+pub struct DirectorKeys {
+    root: Vec<SigningKey>,
+    targets: Vec<SigningKey>,
+    snapshot: Vec<SigningKey>,
+    timestamp: Vec<SigningKey>,
+}
+
+impl DirectorKeys {
+    /// Makes one key per role in a new folder.
+    pub fn create(folder: &Path) -> Result<Self> {
+        Self::with(|role| create(folder, role))
+    }
+
+    /// Reads the keys.
+    pub fn load(folder: &Path) -> Result<Self> {
+        Self::with(|role| load(folder, role))
+    }
+
+    fn with(keys: impl Fn(&str) -> Result<Vec<SigningKey>>) -> Result<Self> {
+        Ok(Self {
+            root: keys("root")?,
+            targets: keys("targets")?,
+            snapshot: keys("snapshot")?,
+            timestamp: keys("timestamp")?,
+        })
+    }
+
+    /// The keys that sign for single vehicles.
+    pub fn for_vehicles(&self) -> Vec<&dyn Sign> {
+        let roles = [&self.targets, &self.snapshot, &self.timestamp];
+        roles.into_iter().flatten().map(|key| key as &dyn Sign).collect()
+    }
+
+    /// The first root of these keys.
+    pub fn first_root(&self, days: u16, now: Timestamp) -> Result<RootFile> {
+        let expires_at = expiry(now, days);
+        let draft = self.plan().first_root(DIALECT, expires_at);
+        self.finish(draft, 1, expires_at)
+    }
+
+    /// The root after `current`, for the keys of today.
+    pub fn next_root(&self, current: &RootFile, days: u16, now: Timestamp) -> Result<RootFile> {
+        let expires_at = expiry(now, days);
+        let repository =
+            updraft_publish::DirectorRepository::new(DIALECT, &current.body, self.for_vehicles())
+                .map_err(Error::crypto("read the Director's root"))?;
+        let draft = self.plan().next_root(DIALECT, repository.root(), expires_at);
+        self.finish(draft, current.version.saturating_add(1), expires_at)
+    }
+
+    fn plan(&self) -> RootPlan {
+        let role = |keys: &[SigningKey]| TopLevelKeys {
+            keys: keys.iter().map(|key| key.public().clone()).collect(),
+            threshold: 1,
+        };
+        RootPlan {
+            root: role(&self.root),
+            targets: role(&self.targets),
+            snapshot: role(&self.snapshot),
+            timestamp: role(&self.timestamp),
+        }
+    }
+
+    fn finish(
+        &self,
+        mut draft: updraft_publish::Draft,
+        version: u64,
+        expires_at: Timestamp,
+    ) -> Result<RootFile> {
+        let keys: Vec<&dyn Sign> = self.root.iter().map(|key| key as &dyn Sign).collect();
+        draft.sign(&keys).map_err(Error::crypto("sign the Director's root"))?;
+        let body = draft.finish().map_err(Error::crypto("sign the Director's root"))?;
+        Ok(RootFile { version, body, expires_at })
+    }
+}
+
+/// The online keys of the Image repository.
+#[derive(Debug)]
+pub struct ImageKeys {
+    /// For snapshot.
+    pub snapshot: Vec<SigningKey>,
+    /// For timestamp.
+    pub timestamp: Vec<SigningKey>,
+}
+
+impl ImageKeys {
+    /// Makes one key per role in a new folder.
+    pub fn create(folder: &Path) -> Result<Self> {
+        Ok(Self { snapshot: create(folder, "snapshot")?, timestamp: create(folder, "timestamp")? })
+    }
+
+    /// Reads the keys.
+    pub fn load(folder: &Path) -> Result<Self> {
+        Ok(Self { snapshot: load(folder, "snapshot")?, timestamp: load(folder, "timestamp")? })
+    }
+
+    /// All of them, to sign with.
+    pub fn all(&self) -> Vec<&dyn Sign> {
+        let roles = [&self.snapshot, &self.timestamp];
+        roles.into_iter().flatten().map(|key| key as &dyn Sign).collect()
+    }
+}
+
+/// `days` from now, in whole seconds as metadata has them.
+pub fn expiry(now: Timestamp, days: u16) -> Timestamp {
+    let expires =
+        now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MAX);
+    Timestamp::from_second(expires.as_second()).unwrap_or(expires)
+}
+
+/// When metadata that is good for `days` is to be signed again: after half of that time.
+pub fn half_life(now: Timestamp, days: u16) -> Timestamp {
+    now.checked_add(SignedDuration::from_hours(12 * i64::from(days))).unwrap_or(Timestamp::MAX)
+}
+
+fn create(folder: &Path, role: &str) -> Result<Vec<SigningKey>> {
+    let action = "make a metadata key";
+    let store = KeyStore::open(folder.join(role), DIALECT).map_err(Error::crypto(action))?;
+    Ok(vec![store.generate(KeyAlgorithm::Ed25519).map_err(Error::crypto(action))?])
+}
+
+fn load(folder: &Path, role: &str) -> Result<Vec<SigningKey>> {
+    let action = "read a metadata key in keys/";
+    let path = folder.join(role);
+    if !path.is_dir() {
+        return Err(Error::not_found("the key folder", path.display().to_string()));
+    }
+    let store = KeyStore::open(&path, DIALECT).map_err(Error::crypto(action))?;
+    let keys = store.load_all().map_err(Error::crypto(action))?;
+    if keys.is_empty() {
+        return Err(Error::not_found("a key in", path.display().to_string()));
+    }
+    Ok(keys)
+}

@@ -1,0 +1,111 @@
+//! Releases: targets that the Image repository has signed, brought together under one name.
+
+use std::collections::BTreeSet;
+
+use updraft_api::{EventKind, NewRelease, Page, Release, ReleaseTarget, TargetFormat};
+use updraft_tuf::Target;
+
+use super::Fleet;
+use super::operators::Operator;
+use crate::error::{Error, Result};
+use crate::names;
+use crate::storage::events::{self, NewEvent};
+use crate::storage::releases;
+
+/// The most targets of one release.
+pub const MAX_TARGETS: usize = 1000;
+const WHAT: &str = "the release";
+
+impl Fleet {
+    /// Makes a release. Each target must be in the signed targets with the same hash, length,
+    /// format and at least these hardware ids; an OSTree target's commit must be here.
+    pub fn create_release(&self, operator: &Operator, new: &NewRelease) -> Result<Release> {
+        names::name("release name", &new.name)?;
+        check_shape(new)?;
+        let image = self.image_targets()?;
+        for target in &new.targets {
+            let listed = image
+                .targets()
+                .and_then(|targets| targets.payload.targets.get(&target.filepath))
+                .ok_or_else(|| {
+                    let reason = format!("{} is not in the signed targets", target.filepath);
+                    Error::invalid(WHAT, reason)
+                })?;
+            compare(target, listed)
+                .map_err(|reason| Error::invalid(WHAT, format!("{}: {reason}", target.filepath)))?;
+            if target.format == TargetFormat::Ostree {
+                self.require_commit(&target.sha256)?;
+            }
+        }
+        let now = self.now();
+        self.database.write("make a release", |tx| {
+            releases::insert(tx, new, now)?;
+            let actor = operator.actor();
+            let message = format!("release {} was made", new.name);
+            events::append(tx, now, &NewEvent::new(EventKind::ReleaseCreated, &actor, message))?;
+            releases::require(tx, &new.name)
+        })
+    }
+
+    /// One release.
+    pub fn release(&self, name: &str) -> Result<Release> {
+        self.database.read("read a release", |reader| releases::require(reader, name))
+    }
+
+    /// One page of the releases.
+    pub fn releases(&self, after: &str, limit: u32) -> Result<Page<Release>> {
+        self.database.read("list releases", |reader| releases::list(reader, after, limit))
+    }
+}
+
+fn check_shape(new: &NewRelease) -> Result<()> {
+    if new.targets.is_empty() || new.targets.len() > MAX_TARGETS {
+        return Err(Error::invalid(WHAT, format!("it must have 1 to {MAX_TARGETS} targets")));
+    }
+    let mut names_seen = BTreeSet::new();
+    let mut hardware_seen = BTreeSet::new();
+    for target in &new.targets {
+        names::target_name(&target.filepath)?;
+        if !names_seen.insert(&target.filepath) {
+            return Err(Error::invalid(WHAT, format!("it has {} twice", target.filepath)));
+        }
+        if target.hardware_ids.is_empty() {
+            let reason = format!("{} is for no hardware", target.filepath);
+            return Err(Error::invalid(WHAT, reason));
+        }
+        for id in &target.hardware_ids {
+            names::hardware_id(id)?;
+            if !hardware_seen.insert(id) {
+                let reason = format!("hardware {id} has two targets");
+                return Err(Error::invalid(WHAT, reason));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compare(target: &ReleaseTarget, listed: &Target) -> Result<(), String> {
+    if listed.hashes.sha256() != Some(target.sha256.as_str()) {
+        return Err("its sha256 is not that of the signed targets".to_owned());
+    }
+    if listed.length != target.length {
+        return Err(format!("its length is {} in the signed targets", listed.length));
+    }
+    let format = listed.custom_field("targetFormat").and_then(|format| format.as_str());
+    let is_ostree = match format {
+        Some(format) => format == "OSTREE",
+        None => listed.length == 0,
+    };
+    if is_ostree != (target.format == TargetFormat::Ostree) {
+        return Err("its format is another one in the signed targets".to_owned());
+    }
+    let signed: BTreeSet<&str> = listed
+        .custom_field("hardwareIds")
+        .and_then(|ids| ids.as_array())
+        .map(|ids| ids.iter().filter_map(|id| id.as_str()).collect())
+        .unwrap_or_default();
+    match target.hardware_ids.iter().find(|id| !signed.contains(id.as_str())) {
+        Some(id) => Err(format!("the signed targets do not list it for hardware {id}")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,98 @@
+//! Where things are in the data folder.
+//!
+//! ```text
+//! DATA/
+//!   server.toml            configuration
+//!   server.lock            held while a server runs
+//!   updraft.db             SQLite (with -wal and -shm beside it)
+//!   tls/ca.pem, ca.key     signs the server's and the devices' certificates
+//!   tls/server.pem, .key   the server's own certificate, chain included
+//!   keys/director/ROLE/    keys of the Director repository
+//!   keys/image/ROLE/       keys for snapshot and timestamp of the Image repository
+//!   image/                 signed metadata of the Image repository
+//!   treehub/               an OSTree repository in archive mode
+//!   targets/               contents of targets that are files
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// The data folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout(PathBuf);
+
+impl Layout {
+    /// The layout below this folder.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self(data.into())
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// The file that a running server holds locked.
+    pub fn lock_name(&self) -> &'static str {
+        "server.lock"
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("server.toml")
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.0.join("updraft.db")
+    }
+
+    /// The folder of TLS files.
+    pub fn tls(&self) -> PathBuf {
+        self.0.join("tls")
+    }
+
+    /// The certificate of the CA.
+    pub fn ca_certificate(&self) -> PathBuf {
+        self.tls().join("ca.pem")
+    }
+
+    /// The private key of the CA.
+    pub fn ca_key(&self) -> PathBuf {
+        self.tls().join("ca.key")
+    }
+
+    /// The server's certificate chain.
+    pub fn server_certificate(&self) -> PathBuf {
+        self.tls().join("server.pem")
+    }
+
+    /// The server's private key.
+    pub fn server_key(&self) -> PathBuf {
+        self.tls().join("server.key")
+    }
+
+    /// The keys of the Director repository.
+    pub fn director_keys(&self) -> PathBuf {
+        self.0.join("keys/director")
+    }
+
+    /// The online keys of the Image repository.
+    pub fn image_keys(&self) -> PathBuf {
+        self.0.join("keys/image")
+    }
+
+    /// The signed metadata of the Image repository.
+    pub fn image(&self) -> PathBuf {
+        self.0.join("image")
+    }
+
+    /// The OSTree repository.
+    pub fn treehub(&self) -> PathBuf {
+        self.0.join("treehub")
+    }
+
+    /// The contents of targets that are files.
+    pub fn targets(&self) -> PathBuf {
+        self.0.join("targets")
+    }
+}

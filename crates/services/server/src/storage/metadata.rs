@@ -1,0 +1,128 @@
+//! What the Director signed: its roots, and the files of each device.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+
+use super::values;
+use crate::error::{Error, Result};
+
+/// One version of the Director's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootFile {
+    /// Its version.
+    pub version: u64,
+    /// Its bytes as signed.
+    pub body: Vec<u8>,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// What the Director signed for one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectorFiles {
+    /// The version of all three files.
+    pub version: u64,
+    /// The correlation of the assignment it was signed for.
+    pub correlation: Option<String>,
+    /// `targets.json`.
+    pub targets: Vec<u8>,
+    /// `snapshot.json`.
+    pub snapshot: Vec<u8>,
+    /// `timestamp.json`.
+    pub timestamp: Vec<u8>,
+    /// When it is to be signed again.
+    pub refresh_at: Timestamp,
+}
+
+/// A version of the Director's root; the newest one without a version.
+pub fn director_root(connection: &Connection, version: Option<u64>) -> Result<Option<RootFile>> {
+    connection
+        .prepare_cached(
+            "SELECT * FROM director_roots WHERE ?1 IS NULL OR version = ?1
+             ORDER BY version DESC LIMIT 1",
+        )
+        .and_then(|mut statement| {
+            statement.query_row([version.map(values::stored)], read_root).optional()
+        })
+        .map_err(Error::database("read the Director's root"))
+}
+
+/// Adds a version of the Director's root.
+pub fn insert_director_root(tx: &Transaction<'_>, root: &RootFile) -> Result<()> {
+    tx.execute(
+        "INSERT INTO director_roots VALUES (?1, ?2, ?3)",
+        params![values::stored(root.version), root.body, values::millis(root.expires_at)],
+    )
+    .map_err(Error::database("store the Director's root"))?;
+    Ok(())
+}
+
+/// What the Director signed for a device.
+pub fn director(connection: &Connection, device: &str) -> Result<Option<DirectorFiles>> {
+    connection
+        .prepare_cached("SELECT * FROM director_metadata WHERE device = ?1")
+        .and_then(|mut statement| statement.query_row([device], read_director).optional())
+        .map_err(Error::database("read a device's metadata"))
+}
+
+/// The highest version that a device of this id was ever given; 0 when none was.
+pub fn director_version(connection: &Connection, device: &str) -> Result<u64> {
+    connection
+        .query_row(
+            "SELECT max(version) FROM (
+                SELECT version FROM director_metadata WHERE device = ?1
+                UNION ALL SELECT version FROM director_versions WHERE device = ?1)",
+            [device],
+            |row| row.get::<_, Option<i64>>(0),
+        )
+        .map(|version| values::count(version.unwrap_or(0)))
+        .map_err(Error::database("read a device's metadata version"))
+}
+
+/// Stores what the Director signed for a device.
+pub fn set_director(tx: &Transaction<'_>, device: &str, files: &DirectorFiles) -> Result<()> {
+    tx.execute(
+        "INSERT OR REPLACE INTO director_metadata VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            device,
+            values::stored(files.version),
+            files.correlation,
+            files.targets,
+            files.snapshot,
+            files.timestamp,
+            values::millis(files.refresh_at)
+        ],
+    )
+    .map_err(Error::database("store a device's metadata"))?;
+    Ok(())
+}
+
+/// Remembers the version of a device that is about to be deleted.
+pub fn remember_director_version(tx: &Transaction<'_>, device: &str) -> Result<()> {
+    let version = director_version(tx, device)?;
+    tx.execute(
+        "INSERT OR REPLACE INTO director_versions VALUES (?1, ?2)",
+        params![device, values::stored(version)],
+    )
+    .map_err(Error::database("remember a device's metadata version"))?;
+    Ok(())
+}
+
+fn read_root(row: &Row<'_>) -> rusqlite::Result<RootFile> {
+    Ok(RootFile {
+        version: values::count(row.get("version")?),
+        body: row.get("body")?,
+        expires_at: values::required_time(row, "expires_at")?,
+    })
+}
+
+fn read_director(row: &Row<'_>) -> rusqlite::Result<DirectorFiles> {
+    Ok(DirectorFiles {
+        version: values::count(row.get("version")?),
+        correlation: row.get("correlation")?,
+        targets: row.get("targets")?,
+        snapshot: row.get("snapshot")?,
+        timestamp: row.get("timestamp")?,
+        refresh_at: values::required_time(row, "refresh_at")?,
+    })
+}

@@ -1,0 +1,85 @@
+//! Operator tokens, of which only hashes are kept.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use updraft_api::Scope;
+
+use super::values;
+use crate::error::{Error, Result};
+
+/// A token as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Its name.
+    pub name: String,
+    /// What it allows.
+    pub scope: Scope,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Adds a token. The name of a revoked one may be used again.
+pub fn insert(
+    tx: &Transaction<'_>,
+    name: &str,
+    hash: &[u8; 32],
+    scope: Scope,
+    now: Timestamp,
+) -> Result<()> {
+    let action = "add a token";
+    tx.execute("DELETE FROM tokens WHERE name = ?1 AND revoked_at IS NOT NULL", [name])
+        .map_err(Error::database(action))?;
+    let inserted = tx.execute(
+        "INSERT INTO tokens (name, hash, scope, created_at) VALUES (?1, ?2, ?3, ?4)",
+        params![name, hash.as_slice(), scope.name(), values::millis(now)],
+    );
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+            code: "token_exists",
+            action: format!("make the token {name}"),
+            reason: "there is one of this name; revoke it or choose another name".to_owned(),
+        }),
+        Err(error) => Err(Error::database(action)(error)),
+    }
+}
+
+/// Finds the token of this hash, revoked or not.
+pub fn find(connection: &Connection, hash: &[u8; 32]) -> Result<Option<TokenRecord>> {
+    connection
+        .prepare_cached("SELECT * FROM tokens WHERE hash = ?1")
+        .and_then(|mut statement| statement.query_row([hash.as_slice()], read).optional())
+        .map_err(Error::database("find a token"))
+}
+
+/// All tokens, by name.
+pub fn list(connection: &Connection) -> Result<Vec<TokenRecord>> {
+    let failed = |error| Error::database("list tokens")(error);
+    let mut statement = connection.prepare("SELECT * FROM tokens ORDER BY name").map_err(failed)?;
+    let rows = statement.query_map([], read).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// Revokes a token; false when there is none of this name that is good.
+pub fn revoke(tx: &Transaction<'_>, name: &str, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE tokens SET revoked_at = ?2 WHERE name = ?1 AND revoked_at IS NULL",
+            params![name, values::millis(now)],
+        )
+        .map_err(Error::database("revoke a token"))?;
+    Ok(changed > 0)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
+    let scope: String = row.get("scope")?;
+    Ok(TokenRecord {
+        name: row.get("name")?,
+        // A scope that this build does not know allows least.
+        scope: scope.parse().unwrap_or(Scope::Read),
+        created_at: values::required_time(row, "created_at")?,
+        revoked_at: values::optional_time(row, "revoked_at")?,
+    })
+}
