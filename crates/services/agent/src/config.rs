@@ -1,0 +1,19 @@
+//! Configuration: one typed struct, read from a file, its drop-in folder, the environment and
+//! options, each stronger than the one before it.
+//!
+//! Sections and keys have the names that aktualizr gave them where it has them. A key that is
+//! not known is refused with its file and line, for a misspelt key is a setting that silently
+//! does not hold.
+
+mod load;
+mod settings;
+mod show;
+mod validate;
+
+pub use load::{Loaded, Origin, Sources, drop_in_folder, load};
+pub use settings::{
+    Boot, Bootloader, DirectorMetadata, HealthCheck, HealthChecks, Import, KeySource, Logger,
+    Pacman, Provision, ProvisionMode, Settings, Storage, Telemetry, Tls, UptaneKeyType,
+    UptaneSettings,
+};
+pub use show::{Setting, settings_list, to_toml};

@@ -1,0 +1,385 @@
+//! The settings themselves, one struct for each section of the file.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// All settings of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// `[tls]`: the server.
+    pub tls: Tls,
+    /// `[provision]`: who this device is and how it becomes known.
+    pub provision: Provision,
+    /// `[uptane]`: where and how often it asks.
+    pub uptane: UptaneSettings,
+    /// `[pacman]`: what it updates.
+    pub pacman: Pacman,
+    /// `[storage]`: where it keeps its state.
+    pub storage: Storage,
+    /// `[import]`: an identity that was made elsewhere.
+    pub import: Import,
+    /// `[telemetry]`: what it tells about itself.
+    pub telemetry: Telemetry,
+    /// `[bootloader]`: how a reboot is asked for.
+    pub bootloader: Bootloader,
+    /// `[boot]`: how it learns what is booted.
+    pub boot: Boot,
+    /// `[health]`: what has to work before an update is confirmed.
+    pub health: HealthChecks,
+    /// `[logger]`: how much it says.
+    pub logger: Logger,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// The device gateway, such as `https://updates.example.com:9443`. Empty: as
+    /// `server_url_path` or the credentials file say.
+    pub server: String,
+    /// A file with the gateway's address.
+    pub server_url_path: PathBuf,
+    /// Where the CA certificate is.
+    pub ca_source: KeySource,
+    /// Where the private key is.
+    pub pkey_source: KeySource,
+    /// Where the certificate is.
+    pub cert_source: KeySource,
+}
+
+/// Where a key or certificate is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeySource {
+    /// In the agent's storage.
+    #[default]
+    File,
+}
+
+/// `[provision]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Provision {
+    /// Where a device registers itself. Empty: `tls.server`.
+    pub server: String,
+    /// The password of the bootstrap identity in the credentials file. Never shown.
+    pub p12_password: String,
+    /// How long the device's certificate shall be valid, in days.
+    #[serde(deserialize_with = "number_or_text")]
+    pub expiry_days: u32,
+    /// The credentials file (a zip) that new devices share. Empty: the identity is imported.
+    pub provision_path: PathBuf,
+    /// This device's name on the server. Empty: the common name of an imported certificate, or
+    /// made up.
+    pub device_id: String,
+    /// The serial number of the primary ECU. Empty: the key id of its Uptane key.
+    pub primary_ecu_serial: String,
+    /// The hardware id of the primary ECU. Empty: the host name.
+    pub primary_ecu_hardware_id: String,
+    /// Where ECUs are registered. Empty: `uptane.director_server` + `/ecus`.
+    pub ecu_registration_endpoint: String,
+    /// How this device gets its identity.
+    pub mode: ProvisionMode,
+}
+
+impl Default for Provision {
+    fn default() -> Self {
+        Self {
+            server: String::new(),
+            p12_password: String::new(),
+            expiry_days: 36_000,
+            provision_path: PathBuf::new(),
+            device_id: String::new(),
+            primary_ecu_serial: String::new(),
+            primary_ecu_hardware_id: String::new(),
+            ecu_registration_endpoint: String::new(),
+            mode: ProvisionMode::default(),
+        }
+    }
+}
+
+/// How a device gets its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ProvisionMode {
+    /// `SharedCred` when there is a `provision_path`, else `DeviceCred`.
+    #[default]
+    Default,
+    /// With the bootstrap identity of a credentials file.
+    SharedCred,
+    /// The same; the credentials file stays as it is.
+    SharedCredReuse,
+    /// With certificate and key from the `[import]` section.
+    DeviceCred,
+}
+
+/// `[uptane]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UptaneSettings {
+    /// Seconds between two checks of `updraftd run`.
+    pub polling_sec: u64,
+    /// The Director repository. Empty: `tls.server` + `/director`.
+    pub director_server: String,
+    /// The Image repository. Empty: `tls.server` + `/repo`.
+    pub repo_server: String,
+    /// Where the ECU's key is kept.
+    pub key_source: KeySource,
+    /// The algorithm of the ECU's key.
+    pub key_type: UptaneKeyType,
+    /// Which files the Director serves.
+    pub director_metadata: DirectorMetadata,
+    /// Runs `bootloader.reboot_command`, or `/sbin/reboot` when it is empty, after an
+    /// installation.
+    pub force_install_completion: bool,
+}
+
+impl Default for UptaneSettings {
+    fn default() -> Self {
+        Self {
+            polling_sec: 10,
+            director_server: String::new(),
+            repo_server: String::new(),
+            key_source: KeySource::default(),
+            key_type: UptaneKeyType::default(),
+            director_metadata: DirectorMetadata::default(),
+            force_install_completion: false,
+        }
+    }
+}
+
+/// Which files the Director serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectorMetadata {
+    /// All four roles, as the Uptane standard demands.
+    #[default]
+    Full,
+    /// Root and targets only, as Directors of the aktualizr world may.
+    TargetsOnly,
+}
+
+/// The algorithm of an ECU's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum UptaneKeyType {
+    /// Ed25519.
+    #[default]
+    #[serde(rename = "ED25519")]
+    Ed25519,
+    /// ECDSA on P-256; servers of the aktualizr world do not know it.
+    #[serde(rename = "ECPRIME256V1")]
+    EcdsaP256,
+    /// RSA with 2048 bits.
+    #[serde(rename = "RSA2048")]
+    Rsa2048,
+    /// RSA with 3072 bits.
+    #[serde(rename = "RSA3072")]
+    Rsa3072,
+    /// RSA with 4096 bits.
+    #[serde(rename = "RSA4096")]
+    Rsa4096,
+}
+
+/// `[pacman]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pacman {
+    /// The kind of installer; only `ostree` so far.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The stateroot. Empty: the booted deployment's, or the only one there is.
+    pub os: String,
+    /// The physical root that holds `ostree/` and `boot/`. Empty: `/`.
+    pub sysroot: PathBuf,
+    /// Where objects are fetched from. Empty: `tls.server` + `/treehub`.
+    pub ostree_server: String,
+    /// A list of installed packages, `NAME VERSION …` a line, that is sent to the server.
+    pub packages_file: PathBuf,
+    /// Whether a sysroot and stateroot that do not exist are made.
+    pub create_sysroot: bool,
+}
+
+impl Default for Pacman {
+    fn default() -> Self {
+        Self {
+            kind: "ostree".to_owned(),
+            os: String::new(),
+            sysroot: PathBuf::new(),
+            ostree_server: String::new(),
+            packages_file: PathBuf::from("/usr/package.manifest"),
+            create_sysroot: false,
+        }
+    }
+}
+
+/// `[storage]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// The kind of database; only `sqlite`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The folder of the agent's state; it is made with mode 0700.
+    pub path: PathBuf,
+    /// The database, relative to `path`.
+    pub sqldb_path: PathBuf,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            kind: "sqlite".to_owned(),
+            path: PathBuf::from("/var/sota"),
+            sqldb_path: PathBuf::from("updraft.db"),
+        }
+    }
+}
+
+/// `[import]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Import {
+    /// The folder that the other paths are relative to. `repo/root.json` and
+    /// `director/root.json` in it become the first trusted roots.
+    pub base_path: PathBuf,
+    /// The server's CA certificate, PEM.
+    pub tls_cacert_path: PathBuf,
+    /// The device's private key, PEM.
+    pub tls_pkey_path: PathBuf,
+    /// The device's certificate, PEM.
+    pub tls_clientcert_path: PathBuf,
+    /// The ECU's private key, PKCS#8 PEM.
+    pub uptane_private_key_path: PathBuf,
+    /// The ECU's public key; it is computed, this key is accepted for aktualizr's files.
+    pub uptane_public_key_path: PathBuf,
+}
+
+impl Default for Import {
+    fn default() -> Self {
+        Self {
+            base_path: PathBuf::from("/var/sota/import"),
+            tls_cacert_path: PathBuf::new(),
+            tls_pkey_path: PathBuf::new(),
+            tls_clientcert_path: PathBuf::new(),
+            uptane_private_key_path: PathBuf::new(),
+            uptane_public_key_path: PathBuf::new(),
+        }
+    }
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// Whether host name and addresses are sent.
+    pub report_network: bool,
+    /// Whether the configuration, without secrets, is sent.
+    pub report_config: bool,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { report_network: true, report_config: true }
+    }
+}
+
+/// `[bootloader]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bootloader {
+    /// How the boot loader is told about success; only `none` so far.
+    pub rollback_mode: String,
+    /// The folder of the sentinel, which must be emptied by a reboot.
+    pub reboot_sentinel_dir: PathBuf,
+    /// The name of the sentinel: while the file exists, the reboot has not happened yet.
+    pub reboot_sentinel_name: PathBuf,
+    /// Run by `/bin/sh -c` when a reboot is needed. Empty: somebody else reboots.
+    pub reboot_command: String,
+}
+
+impl Default for Bootloader {
+    fn default() -> Self {
+        Self {
+            rollback_mode: "none".to_owned(),
+            reboot_sentinel_dir: PathBuf::from("/var/run/aktualizr-session"),
+            reboot_sentinel_name: PathBuf::from("need_reboot"),
+            reboot_command: String::new(),
+        }
+    }
+}
+
+/// `[boot]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Boot {
+    /// The file with the running kernel's command line.
+    pub kernel_cmdline: PathBuf,
+}
+
+impl Default for Boot {
+    fn default() -> Self {
+        Self { kernel_cmdline: PathBuf::from("/proc/cmdline") }
+    }
+}
+
+/// `[health]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthChecks {
+    /// All of them have to pass after the first boot of an update.
+    pub checks: Vec<HealthCheck>,
+}
+
+/// One health check: a program that ends with 0 when all is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// What reports call it.
+    pub name: String,
+    /// The program and its arguments; no shell is involved.
+    pub command: Vec<String>,
+    /// How long it may take, in seconds.
+    #[serde(default = "default_timeout_sec")]
+    pub timeout_sec: u64,
+}
+
+fn default_timeout_sec() -> u64 {
+    60
+}
+
+/// `[logger]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logger {
+    /// 0 trace, 1 debug, 2 info, 3 warning, 4 error, 5 errors only.
+    pub loglevel: u8,
+}
+
+impl Default for Logger {
+    fn default() -> Self {
+        Self { loglevel: 2 }
+    }
+}
+
+/// aktualizr writes this number with quotes.
+fn number_or_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    struct NumberOrText;
+    impl serde::de::Visitor<'_> for NumberOrText {
+        type Value = u32;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a number of days")
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<u32, E> {
+            u32::try_from(number)
+                .map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u32, E> {
+            text.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        }
+    }
+    from.deserialize_any(NumberOrText)
+}

@@ -1,0 +1,147 @@
+//! What types alone cannot say about settings.
+
+use crate::config::{Loaded, Settings};
+use crate::{Error, Result};
+
+/// The shortest pause between two checks that makes sense, in seconds.
+const POLLING_RANGE: std::ops::RangeInclusive<u64> = 1..=31_536_000;
+const HEALTH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=3600;
+const MAX_HEALTH_CHECKS: usize = 64;
+/// As the servers of the aktualizr world have it.
+const MAX_SERIAL: usize = 64;
+const MAX_HARDWARE_ID: usize = 200;
+const MAX_DEVICE_ID: usize = 64;
+
+/// Refuses settings that cannot work.
+pub(super) fn check(loaded: &Loaded) -> Result<()> {
+    rules(&loaded.settings).into_iter().find_map(|rule| rule.broken_in(loaded)).map_or(Ok(()), Err)
+}
+
+struct Rule {
+    key: &'static str,
+    holds: bool,
+    problem: &'static str,
+    hint: &'static str,
+}
+
+impl Rule {
+    fn broken_in(&self, loaded: &Loaded) -> Option<Error> {
+        if self.holds {
+            return None;
+        }
+        let place = loaded
+            .origins
+            .get(self.key)
+            .map_or_else(|| self.key.to_owned(), |origin| format!("{origin}: {}", self.key));
+        Some(Error::Config { place, problem: self.problem.to_owned(), hint: self.hint.to_owned() })
+    }
+}
+
+fn rules(settings: &Settings) -> Vec<Rule> {
+    let rule = |key, holds, problem, hint| Rule { key, holds, problem, hint };
+    let url = |key, value: &str| {
+        rule(
+            key,
+            value.is_empty() || is_url(value),
+            "it is not an address",
+            "write it as `https://HOST:PORT`",
+        )
+    };
+    let provision = &settings.provision;
+    let mut rules = vec![
+        url("tls.server", &settings.tls.server),
+        url("provision.server", &provision.server),
+        url("provision.ecu_registration_endpoint", &provision.ecu_registration_endpoint),
+        url("uptane.director_server", &settings.uptane.director_server),
+        url("uptane.repo_server", &settings.uptane.repo_server),
+        url("pacman.ostree_server", &settings.pacman.ostree_server),
+        rule(
+            "uptane.polling_sec",
+            POLLING_RANGE.contains(&settings.uptane.polling_sec),
+            "it is not between 1 and 31536000",
+            "write the seconds between two checks",
+        ),
+        rule(
+            "pacman.type",
+            settings.pacman.kind == "ostree",
+            "this version installs `ostree` only",
+            "write `type = \"ostree\"`",
+        ),
+        rule(
+            "storage.type",
+            settings.storage.kind == "sqlite",
+            "this version keeps its state in `sqlite` only",
+            "write `type = \"sqlite\"`",
+        ),
+        rule(
+            "bootloader.rollback_mode",
+            settings.bootloader.rollback_mode == "none",
+            "this version knows `none` only",
+            "write `rollback_mode = \"none\"`",
+        ),
+        rule(
+            "logger.loglevel",
+            settings.logger.loglevel <= 5,
+            "it is not between 0 and 5",
+            "0 says everything, 5 only errors",
+        ),
+        rule(
+            "provision.primary_ecu_serial",
+            is_name(&provision.primary_ecu_serial, MAX_SERIAL),
+            "it is not 1 to 64 printable ASCII characters without a space",
+            "choose a shorter serial number",
+        ),
+        rule(
+            "provision.primary_ecu_hardware_id",
+            is_name(&provision.primary_ecu_hardware_id, MAX_HARDWARE_ID),
+            "it is not 1 to 200 printable ASCII characters without a space",
+            "choose a shorter hardware id",
+        ),
+        rule(
+            "provision.device_id",
+            is_name(&provision.device_id, MAX_DEVICE_ID),
+            "it is not 1 to 64 printable ASCII characters without a space",
+            "choose a shorter name",
+        ),
+        rule(
+            "provision.expiry_days",
+            provision.expiry_days > 0,
+            "it is 0",
+            "write the days for which the device's certificate shall be valid",
+        ),
+        rule(
+            "health.checks",
+            settings.health.checks.len() <= MAX_HEALTH_CHECKS,
+            "there are more than 64",
+            "let one program run several checks",
+        ),
+    ];
+    for check in &settings.health.checks {
+        rules.push(rule(
+            "health.checks",
+            !check.name.is_empty() && check.command.first().is_some_and(|name| !name.is_empty()),
+            "a check has no name or no command",
+            "write `{ name = \"NAME\", command = [\"PROGRAM\", \"ARGUMENT\"] }`",
+        ));
+        rules.push(rule(
+            "health.checks",
+            HEALTH_TIMEOUT_RANGE.contains(&check.timeout_sec),
+            "a check's `timeout_sec` is not between 1 and 3600",
+            "write how many seconds the check may take",
+        ));
+    }
+    rules
+}
+
+fn is_url(text: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| {
+        text.strip_prefix(scheme).is_some_and(|rest| {
+            !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(|b| b.is_ascii_graphic())
+        })
+    })
+}
+
+/// Empty means: not set.
+fn is_name(text: &str, longest: usize) -> bool {
+    text.len() <= longest && text.bytes().all(|byte| byte.is_ascii_graphic())
+}

@@ -1,0 +1,183 @@
+//! The server as a device sees it: aktualizr's requests, over mutual TLS.
+
+mod addresses;
+mod registration;
+
+use serde::Deserialize;
+use updraft_http::{Client, ClientOptions, Error as HttpError, Method, Request, Response};
+use updraft_task::Context;
+use updraft_tuf::Repository;
+
+pub use addresses::Addresses;
+pub(crate) use registration::register_device;
+pub use registration::{Certificate, NewDevice, RegisteredDevice};
+
+use crate::store::IdentityRecord;
+use crate::{Error, Result};
+
+/// The largest answer to a POST or PUT, in bytes.
+const ANSWER_LIMIT: u64 = 64 << 10;
+
+/// The server, spoken to as this device.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// For fetching objects.
+    pub client: Client,
+    /// Where everything is.
+    pub addresses: Addresses,
+}
+
+/// A metadata file as the server gave it.
+#[derive(Debug)]
+pub enum File {
+    /// Its bytes.
+    Bytes(Vec<u8>),
+    /// The server says that there is none.
+    Absent,
+    /// It has more bytes than were allowed.
+    TooLarge,
+}
+
+impl Gateway {
+    /// The gateway for a device with this identity.
+    pub fn new(identity: &IdentityRecord, addresses: Addresses) -> Result<Self> {
+        let certificate = identity
+            .certificate_pem
+            .as_ref()
+            .ok_or(Error::Damaged { what: "the device's certificate" })?;
+        let options = ClientOptions {
+            ca_pem: identity.ca_pem.as_ref().map(|pem| pem.as_bytes().to_vec()),
+            identity: Some(updraft_http::Identity {
+                certificate_pem: certificate.as_bytes().to_vec(),
+                private_key_pem: identity.private_key_pem.as_bytes().to_vec(),
+            }),
+            user_agent: USER_AGENT.to_owned(),
+            ..ClientOptions::default()
+        };
+        Ok(Self { client: Client::new(&options)?, addresses })
+    }
+
+    /// A metadata file of at most `max_length` bytes. Only 404 means that there is none: any
+    /// other failure must not end a chain of roots quietly.
+    pub fn metadata(
+        &self,
+        ctx: &Context,
+        repository: Repository,
+        file_name: &str,
+        max_length: u64,
+    ) -> Result<File> {
+        let base = match repository {
+            Repository::Director => &self.addresses.director,
+            Repository::Image => &self.addresses.repo,
+        };
+        let request = Request::new(Method::Get, format!("{base}/{file_name}"));
+        let mut attempts = BODY_ATTEMPTS;
+        loop {
+            let response = self.client.send_with(ctx, &request)?;
+            if response.status == 404 {
+                return Ok(File::Absent);
+            }
+            attempts -= 1;
+            match response.error_for_status()?.bytes(max_length) {
+                Ok(bytes) => return Ok(File::Bytes(bytes)),
+                Err(HttpError::TooLarge { .. }) => return Ok(File::TooLarge),
+                Err(HttpError::Interrupted { .. } | HttpError::TooSlow { .. }) if attempts > 0 => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Sends a signed manifest.
+    pub fn send_manifest(&self, ctx: &Context, manifest: Vec<u8>) -> Result<()> {
+        let url = format!("{}/manifest", self.addresses.director);
+        self.send(ctx, Method::Put, &url, "application/json", manifest)?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Sends data about the device: `path` below the gateway's address.
+    pub fn send_device_data(
+        &self,
+        ctx: &Context,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<()> {
+        let url = format!("{}/{path}", self.addresses.server);
+        self.send(ctx, method, &url, content_type, body)?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Sends a list of events; gives the status of the answer.
+    pub fn send_events(&self, ctx: &Context, body: Vec<u8>) -> Result<u16> {
+        let url = format!("{}/events", self.addresses.server);
+        Ok(self.send(ctx, Method::Post, &url, "application/json", body)?.status)
+    }
+
+    /// All our requests may be repeated: events carry ids, manifests counters.
+    fn send(
+        &self,
+        ctx: &Context,
+        method: Method,
+        url: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Response> {
+        let request =
+            Request::new(method, url).header("Content-Type", content_type).body(body).repeatable();
+        Ok(self.client.send_with(ctx, &request)?)
+    }
+}
+
+/// How the agent calls itself.
+pub(crate) const USER_AGENT: &str = concat!("updraftd/", env!("CARGO_PKG_VERSION"));
+/// How often a metadata file is begun anew when the connection breaks inside it.
+const BODY_ATTEMPTS: u32 = 3;
+
+/// The errors of the aktualizr world, and RFC 9457 problems.
+#[derive(Debug, Default, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    title: String,
+}
+
+impl Refusal {
+    /// Reads the body of an answer that is not a success.
+    fn of(response: Response) -> Self {
+        response
+            .bytes(ANSWER_LIMIT)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
+    }
+
+    /// The code, with what explains it.
+    fn text(&self, status: u16) -> String {
+        let texts = [&self.detail, &self.description, &self.title];
+        let detail = texts.into_iter().find(|text| !text.is_empty());
+        match (self.code.as_str(), detail) {
+            ("", None) => format!("HTTP {status}"),
+            ("", Some(detail)) => format!("HTTP {status}: {detail}"),
+            (code, None) => code.to_owned(),
+            (code, Some(detail)) => format!("{code}: {detail}"),
+        }
+    }
+}
+
+/// The kind of a refused registration.
+fn kind_of(status: u16) -> updraft_error::Kind {
+    use updraft_error::Kind;
+    match status {
+        401 | 403 => Kind::Rejected,
+        409 | 412 => Kind::Conflict,
+        404 => Kind::NotFound,
+        408 | 429 | 500.. => Kind::Unavailable,
+        _ => Kind::Invalid,
+    }
+}

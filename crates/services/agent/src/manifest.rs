@@ -1,0 +1,97 @@
+//! What this vehicle reports about itself, signed by its ECU's key.
+
+use serde::{Deserialize, Serialize};
+use updraft_crypto::SigningKey;
+use updraft_task::Context;
+use updraft_tuf::manifest::{
+    EcuVersionReport, InstallationReport, InstallationResult, InstalledImage, VehicleManifest,
+};
+use updraft_tuf::{Ecu, Hashes};
+
+use crate::session::Session;
+use crate::store::Store;
+use crate::{Error, Result};
+
+/// How one installation went, as it waits in the state for the server to take it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The server's name for the assignment; may be empty.
+    pub correlation_id: String,
+    /// Whether the target is booted and confirmed.
+    pub success: bool,
+    /// `OK`, `DOWNLOAD_FAILED`, `VERIFICATION_FAILED` or `INSTALL_FAILED`.
+    pub code: String,
+    /// What happened, for people.
+    pub description: String,
+}
+
+impl Report {
+    /// The report as the state keeps it.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a struct of strings always has a JSON form")
+    }
+
+    fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|_| Error::Damaged { what: "the installation report" })
+    }
+
+    fn to_wire(&self, ecu: &Ecu) -> InstallationReport {
+        let of_ecu = if self.success {
+            InstallationResult::ok(&self.description)
+        } else {
+            InstallationResult::failed(&self.code, &self.description)
+        };
+        let of_vehicle = if self.success {
+            of_ecu.clone()
+        } else {
+            let code = format!("{}:{}", ecu.hardware_id, self.code);
+            InstallationResult::failed(&code, &self.description)
+        };
+        InstallationReport {
+            correlation_id: self.correlation_id.clone(),
+            result: of_vehicle,
+            raw_report: self.description.clone(),
+            items: vec![(ecu.serial.clone(), of_ecu)],
+        }
+    }
+}
+
+/// A manifest that says what is installed, with a counter that was never used before.
+pub(crate) fn signed(
+    store: &Store,
+    ecu: &Ecu,
+    key: &SigningKey,
+    report: Option<&str>,
+) -> Result<Vec<u8>> {
+    let image =
+        store.installed()?.map_or_else(InstalledImage::unknown, |installed| InstalledImage {
+            filepath: installed.filepath,
+            length: installed.length,
+            hashes: Hashes::from_sha256(&installed.sha256),
+        });
+    let counter = store.next_report_counter()?;
+    let version = EcuVersionReport::new(&ecu.serial, image, counter);
+    let failed = |source: updraft_tuf::SigningFailed| Error::Below {
+        what: "sign the manifest".to_owned(),
+        kind: updraft_error::Kind::Unavailable,
+        source: Box::new(source),
+    };
+    let mut manifest = VehicleManifest::new(&ecu.serial);
+    let signed = version.sign(key).map_err(failed)?;
+    manifest.ecu_version_manifests.insert(ecu.serial.clone(), signed);
+    manifest.installation_report =
+        report.map(Report::from_json).transpose()?.map(|report| report.to_wire(ecu));
+    manifest.sign(key).map_err(failed)
+}
+
+/// Sends the manifest, with the installation report that waits, if one does.
+pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
+    let report = session.store.report()?;
+    let manifest = signed(&session.store, &session.ecu, &session.key, report.as_deref())?;
+    session.gateway.send_manifest(ctx, manifest)?;
+    if let Some(report) = report {
+        session.store.remove_report(&report)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! How a device becomes known: an identity of its own, an ECU key, registration.
+//!
+//! Every step is stored before the next one begins, and each may be repeated: a device that dies
+//! anywhere in here goes on where it stopped, with the same keys.
+
+mod device;
+mod ecu;
+mod import;
+
+use std::sync::Arc;
+
+use updraft_task::Context;
+
+use crate::clock::{Clock, is_plausible};
+use crate::config::{ProvisionMode, Settings};
+use crate::gateway::{Addresses, Gateway};
+use crate::session::Session;
+use crate::store::Store;
+use crate::{Error, Result};
+
+/// Gives this device what it lacks of identity, key and registration.
+pub fn provision(
+    ctx: &Context,
+    settings: Settings,
+    store: Store,
+    clock: Arc<dyn Clock>,
+) -> Result<Session> {
+    if !is_plausible(clock.now()) {
+        return Err(Error::Clock { now: clock.now().to_string() });
+    }
+    let identity = match store.identity()? {
+        Some(identity) if identity.certificate_pem.is_some() => identity,
+        begun => match mode_of(&settings) {
+            ProvisionMode::DeviceCred => import::identity(&settings, &store)?,
+            _ => device::register(ctx, &settings, &store, begun)?,
+        },
+    };
+    import::first_roots(&settings, &store)?;
+    let addresses = Addresses::new(&settings, identity.server.as_deref())?;
+    let gateway = Gateway::new(&identity, addresses)?;
+    let (ecu, key) = ecu::prepare(&settings, &store)?;
+    if !ecu.registered {
+        ecu::register(ctx, &store, &gateway, &ecu, &key)?;
+    }
+    let device_id = identity.device_id;
+    let ecu = updraft_tuf::Ecu { serial: ecu.serial, hardware_id: ecu.hardware_id };
+    Ok(Session { settings, store, clock, gateway, device_id, ecu, key })
+}
+
+fn mode_of(settings: &Settings) -> ProvisionMode {
+    match settings.provision.mode {
+        ProvisionMode::Default if settings.provision.provision_path.as_os_str().is_empty() => {
+            ProvisionMode::DeviceCred
+        }
+        ProvisionMode::Default => ProvisionMode::SharedCred,
+        chosen => chosen,
+    }
+}

@@ -1,0 +1,41 @@
+//! A device that knows who it is: settings, state, clock and server in one place.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use updraft_crypto::SigningKey;
+use updraft_tuf::Ecu;
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::gateway::Gateway;
+use crate::store::Store;
+
+/// What all the work of a provisioned device needs.
+pub struct Session {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) gateway: Gateway,
+    pub(crate) device_id: String,
+    pub(crate) ecu: Ecu,
+    pub(crate) key: SigningKey,
+}
+
+impl Session {
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// This device's id.
+    pub fn device_id(&self) -> &str {
+        &self.device_id
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("device_id", &self.device_id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,30 @@
+//! The agent's state, in one SQLite database: every change of state is one transaction.
+//!
+//! ```text
+//! identity     who we are to the server: id, CA, certificate, key
+//! ecu          the primary ECU: serial, hardware id, key, whether the server knows it
+//! metadata     trusted metadata files, byte for byte
+//! update       the one update in progress and how far it is
+//! journal      the update engine's notes on its steps
+//! installed    what was confirmed, newest last
+//! failed       targets that are not tried again
+//! counter      the report counter
+//! report       the installation report that the server has not taken yet
+//! event        events that the server has not taken yet
+//! sent         hashes of device data that the server has
+//! contact      when the server was reached last
+//! ```
+//! The folder has mode 0700 and the database 0600, for they hold private keys.
+
+mod database;
+mod identity;
+mod metadata;
+mod number;
+mod outbox;
+mod schema;
+mod update;
+
+pub use database::Store;
+pub use identity::{EcuRecord, IdentityRecord};
+pub use outbox::{Contact, QueuedEvent};
+pub use update::{Failed, Installed, Stage, Update};
