@@ -81,8 +81,22 @@ where
     E: Classify + std::error::Error + Send + Sync + 'static,
 {
     fn from(error: E) -> Self {
-        Self { kind: error.kind(), error: anyhow::Error::new(error), hints: Vec::new() }
+        let kind = error.kind();
+        let sentence = sentence(kind, &error.to_string());
+        let error = anyhow::Error::new(error);
+        let error = match sentence {
+            Some(sentence) => error.context(sentence),
+            None => error,
+        };
+        Self { kind, error, hints: Vec::new() }
     }
+}
+
+/// Our errors are fragments such as `read /srv/repo/config`; this makes a sentence of one.
+/// Messages that begin with a capital or a name are sentences already.
+fn sentence(kind: Kind, fragment: &str) -> Option<String> {
+    let is_fragment = fragment.starts_with(|c: char| c.is_ascii_lowercase());
+    (is_fragment && kind != Kind::Cancelled).then(|| format!("failed to {fragment}"))
 }
 
 /// Adds context and hints to a result on its way up.
@@ -139,8 +153,18 @@ mod tests {
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
-    #[error("no such directory")]
+    #[error("No such directory")]
     struct Missing;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("read `a`")]
+    struct Fragment(#[source] Missing);
+
+    impl Classify for Fragment {
+        fn kind(&self) -> Kind {
+            Kind::Invalid
+        }
+    }
 
     impl Classify for Missing {
         fn kind(&self) -> Kind {
@@ -160,10 +184,16 @@ mod tests {
             failure.lines(),
             [
                 "error: failed to open the repository at `/srv/repo`",
-                "caused by: no such directory",
+                "caused by: No such directory",
                 "hint: create it with `updraft ostree init`",
             ]
         );
+    }
+
+    #[test]
+    fn a_fragment_becomes_a_sentence() {
+        let failure = Failure::from(Fragment(Missing));
+        assert_eq!(failure.lines(), ["error: failed to read `a`", "caused by: No such directory"]);
     }
 
     #[test]
