@@ -22,12 +22,10 @@ mod search;
 mod step;
 mod targets;
 mod tuf;
-mod upload;
 mod uptane;
 
 pub use assignment::{Ecu, InstalledTarget, TargetFormat, UptaneTarget};
 pub use options::{DirectorFiles, FirstRoot, Limits, Options};
 pub use step::{RoleFiles, Step, TrustedMetadata};
 pub use tuf::{TufOutcome, TufTarget, TufUpdater};
-pub use upload::{check_uploaded_root, check_uploaded_targets};
 pub use uptane::{Outcome, UptaneUpdater};

@@ -21,7 +21,6 @@ mod hashes;
 pub mod json;
 mod key;
 pub mod manifest;
-
 mod metadata;
 mod pattern;
 mod pem;
@@ -31,7 +30,6 @@ mod verify;
 pub use client::{
     DirectorFiles, Ecu, FirstRoot, InstalledTarget, Limits, Options, Outcome, RoleFiles, Step,
     TargetFormat, TrustedMetadata, TufOutcome, TufTarget, TufUpdater, UptaneTarget, UptaneUpdater,
-    check_uploaded_root, check_uploaded_targets,
 };
 pub use dialect::{Dialect, format_time, parse_time};
 pub use envelope::{Envelope, Sign, Signature, SigningFailed};

@@ -187,6 +187,12 @@ pub trait Payload: Sized {
     #[doc(hidden)]
     fn write(&self, members: &mut Map<String, Value>);
 
+    /// Refuses a payload whose parts contradict each other.
+    #[doc(hidden)]
+    fn check(&self) -> Result<(), Reason> {
+        Ok(())
+    }
+
     /// The `_type` that files of this dialect carry.
     #[must_use]
     fn type_name(dialect: Dialect) -> String {
@@ -214,7 +220,9 @@ pub trait Payload: Sized {
             return Err(Reason::WrongRoleType { expected, found });
         }
         let header = Header::read(dialect, &mut fields)?;
-        Ok(Self::read(dialect, header, fields.rest())?)
+        let payload = Self::read(dialect, header, fields.rest())?;
+        payload.check()?;
+        Ok(payload)
     }
 
     /// The payload as JSON, unknown fields included.

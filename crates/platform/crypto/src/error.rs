@@ -34,13 +34,11 @@ pub enum Error {
 }
 
 impl Error {
-    #[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
     pub(crate) fn malformed(what: &'static str, problem: impl std::fmt::Display) -> Self {
         let problem = format!("{problem}");
         Self::Malformed { what, problem }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
     pub(crate) fn refused(problem: impl std::fmt::Display) -> Self {
         let problem = format!("{problem}");
         Self::Refused { problem }

@@ -1,5 +1,7 @@
 //! Certificates and PKCS#12 against rustls and, where it is installed, the openssl program.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::io::{Read, Write};
 use std::process::Command;
 use std::sync::Arc;

@@ -89,7 +89,6 @@ impl RepositoryClient {
 /// Reads a root that its own keys sign.
 pub(super) fn self_signed(judge: Judge<'_>, bytes: &[u8]) -> Result<Root, Reason> {
     let (root, envelope) = judge.read::<Root>(bytes)?;
-    root.check()?;
     let own =
         root.role(&RoleName::Root).ok_or_else(|| crate::FormatError::missing("roles.root"))?;
     judge.check_signatures(&envelope, &root.keys, own)?;

@@ -75,9 +75,6 @@ impl RepositoryClient {
         if let Some(vehicle) = &self.vehicle {
             vehicle.check(&targets)?;
         }
-        if let Some(delegations) = &targets.delegations {
-            check_delegations(delegations)?;
-        }
         Ok(targets)
     }
 
@@ -166,9 +163,6 @@ impl RepositoryClient {
             Judge::check_not_lower(&role.meta_name(), old, new)?;
         }
         judge.check_expiry(&targets.header)?;
-        if let Some(delegations) = &targets.delegations {
-            check_delegations(delegations)?;
-        }
         Ok(targets)
     }
 
@@ -179,11 +173,4 @@ impl RepositoryClient {
         };
         targets?.delegations.as_ref()
     }
-}
-
-/// Refuses delegated roles that name keys which are not there.
-pub(super) fn check_delegations(delegations: &crate::Delegations) -> Result<(), Reason> {
-    let named = delegations.roles.iter().map(|role| (role.name.as_str(), &role.keys));
-    let bins = delegations.succinct.iter().map(|bins| (bins.name_prefix.as_str(), &bins.keys));
-    named.chain(bins).try_for_each(|(name, keys)| keys.check_known(name, &delegations.keys))
 }

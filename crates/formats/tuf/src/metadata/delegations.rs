@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{RoleKeys, read_keys, write_keys};
 use crate::fields::Fields;
-use crate::{FormatError, Key, KeyId, Separator, pattern, sha256_hex};
+use crate::{FormatError, Key, KeyId, Reason, Separator, pattern, sha256_hex};
 
 /// The target paths that a delegated role may speak for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +128,12 @@ impl Delegations {
             }
         }
         (names, false)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Reason> {
+        let named = self.roles.iter().map(|role| (role.name.as_str(), &role.keys));
+        let bins = self.succinct.iter().map(|bins| (bins.name_prefix.as_str(), &bins.keys));
+        named.chain(bins).try_for_each(|(name, keys)| keys.check_known(name, &self.keys))
     }
 
     pub(crate) fn from_value(value: Value) -> Result<Self, FormatError> {

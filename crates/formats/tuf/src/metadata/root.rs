@@ -59,11 +59,6 @@ impl Root {
         material.dedup();
         material
     }
-
-    /// Refuses roles that name keys which are not there.
-    pub(crate) fn check(&self) -> Result<(), Reason> {
-        self.roles.iter().try_for_each(|(name, role)| role.check_known(name, &self.keys))
-    }
 }
 
 impl Payload for Root {
@@ -89,6 +84,11 @@ impl Payload for Root {
             return Err(FormatError::missing(&format!("roles.{absent}")));
         }
         Ok(Self { header, consistent_snapshot, keys, roles, extra: fields.rest() })
+    }
+
+    /// Refuses roles that name keys which are not there.
+    fn check(&self) -> Result<(), Reason> {
+        self.roles.iter().try_for_each(|(name, role)| role.check_known(name, &self.keys))
     }
 
     fn write(&self, members: &mut Map<String, Value>) {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{Delegations, Header, Payload};
 use crate::fields::{Extra, Fields};
-use crate::{Dialect, FormatError, Hashes};
+use crate::{Dialect, FormatError, Hashes, Reason};
 
 /// Longest target path that is accepted, in bytes.
 const MAX_TARGET_PATH: usize = 4096;
@@ -113,6 +113,11 @@ impl Payload for Targets {
         let delegations = fields.take_optional("delegations").filter(|value| !value.is_null());
         let delegations = delegations.map(Delegations::from_value).transpose()?;
         Ok(Self { header, targets, delegations, extra: fields.rest() })
+    }
+
+    /// Refuses delegated roles that name keys which are not there.
+    fn check(&self) -> Result<(), Reason> {
+        self.delegations.as_ref().map_or(Ok(()), Delegations::check)
     }
 
     fn write(&self, members: &mut Map<String, Value>) {
