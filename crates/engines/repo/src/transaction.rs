@@ -180,6 +180,31 @@ impl Transaction {
         Err(Error::other(Kind::Exhausted, message))
     }
 
+    pub(crate) fn count_hit(&self) {
+        count(&self.counts.content_total, 1);
+        count(&self.counts.cache_hits, 1);
+    }
+
+    /// How many bytes an object takes as stored, here or before.
+    pub(crate) fn stored_size(&self, object: &ObjectName) -> Result<u64> {
+        let path = object.loose_path(self.repo.mode());
+        match self.staging.dir.try_metadata(&path)? {
+            Some(metadata) => Ok(metadata.size),
+            None => self.repo.stored_size(object),
+        }
+    }
+
+    /// Whether to make everything durable, instead of what the configuration says.
+    pub(crate) fn with_fsync(mut self, fsync: bool) -> Self {
+        std::sync::Arc::make_mut(&mut self.config).fsync = fsync;
+        self
+    }
+
+    /// Gives up, and removes what was stored.
+    pub fn abort(self) -> Result<()> {
+        self.staging.remove()
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn stats(&self) -> TransactionStats {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
 
 use updraft_error::Kind;
-use updraft_ostree::{Checksum, Commit, DirEntry, ObjectName, ObjectType};
+use updraft_ostree::{Checksum, Commit, DirEntry, DirTree, ObjectName, ObjectType};
 use updraft_task::Context;
 
-use crate::{Error, Repo, Result};
+use crate::{Error, Repo, Result, Transaction};
 
 /// The deepest tree that is walked.
 pub(crate) const MAX_DEPTH: usize = 1024;
@@ -38,8 +38,26 @@ pub fn root(commit: &Commit) -> DirEntry {
     DirEntry { dirtree: commit.root_dirtree, dirmeta: commit.root_dirmeta }
 }
 
+/// Where directories are loaded from: a repository, or a transaction that has stored more.
+pub trait LoadTree {
+    /// The names in a directory.
+    fn load_dirtree(&self, checksum: &Checksum) -> Result<DirTree>;
+}
+
+impl LoadTree for Repo {
+    fn load_dirtree(&self, checksum: &Checksum) -> Result<DirTree> {
+        self.load_dirtree(checksum)
+    }
+}
+
+impl LoadTree for Transaction {
+    fn load_dirtree(&self, checksum: &Checksum) -> Result<DirTree> {
+        self.load_dirtree(checksum)
+    }
+}
+
 /// What is at `path` below `root`. Empty parts and `.` are passed over; links are not followed.
-pub fn lookup(repo: &Repo, root: DirEntry, path: &str) -> Result<Node> {
+pub fn lookup(repo: &impl LoadTree, root: DirEntry, path: &str) -> Result<Node> {
     let missing = || Error::NoSuchPath(path.to_owned());
     let mut node = Node::Directory(root);
     for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
