@@ -120,9 +120,9 @@ impl VehicleManifest {
             if report.ecu_serial != serial {
                 return Err(Reason::WrongEcu { ecu: report.ecu_serial });
             }
-            if let (Some(last), Some(found)) = (ecu.last_counter, report.report_counter)
-                && found <= last
-            {
+            // An ECU that counted once always counts.
+            let found = report.report_counter.unwrap_or(0);
+            if let Some(last) = ecu.last_counter.filter(|last| found <= *last) {
                 return Err(Reason::ReplayedReport { ecu: serial, last, found });
             }
             reports.insert(serial, report);
