@@ -137,12 +137,16 @@ impl Envelope {
         json!({ "signatures": signatures, "signed": self.signed })
     }
 
-    /// The file: exactly canonical, so that its raw and its canonical hash are the same.
+    /// The file.
+    ///
+    /// Both dialects are written in the Uptane dialect's canonical form: for Uptane's readers the
+    /// raw and the canonical hash of a file must be the same, and OLPC's form, which leaves
+    /// control characters as they are, is not JSON once a PEM key is in it.
     ///
     /// # Errors
     /// [`FormatError::NotCanonical`].
     pub fn to_bytes(&self, dialect: Dialect) -> Result<Vec<u8>, FormatError> {
-        canonical::encode(dialect, &self.to_value(dialect))
+        canonical::encode(Dialect::Uptane, &self.to_value(dialect))
     }
 }
 
