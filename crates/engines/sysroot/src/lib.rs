@@ -1,1 +1,43 @@
-//! sysroot.
+//! Deployments: whole operating systems side by side on one disk, and one switch between them.
+//!
+//! A [`Sysroot`] is laid out as libostree's, in every detail that it looks at, so that a real
+//! `ostree admin` continues where this code stops, and the other way round:
+//!
+//! ```text
+//! /ostree/repo                                     the repository
+//! /ostree/deploy/OS/deploy/COMMIT.N[.origin]       a deployment, and where it came from
+//! /ostree/deploy/OS/var                            data that all deployments of OS share
+//! /ostree/boot.B -> boot.B.S/OS/BOOTCSUM/SERIAL -> ../../../deploy/OS/deploy/COMMIT.N
+//! /boot/loader -> loader.B/entries/ostree-I.conf   what the boot loader offers
+//! /boot/ostree/OS-BOOTCSUM/                        kernels
+//! ```
+//! Everything that a change needs is put beside what runs, and made durable; one rename then
+//! makes the change ([`Locked::write_deployments`] says which); and only after that, what nobody
+//! needs any more is removed. So at any moment the boot loader finds complete systems only.
+//!
+//! [`Sysroot`] reads. [`Sysroot::lock`] gives a [`Locked`], which changes.
+
+mod boot_links;
+mod boot_tree;
+mod cleanup;
+mod copy;
+mod deploy;
+mod deployment;
+mod entries;
+mod error;
+mod etc;
+mod init;
+mod load;
+mod origin;
+mod switch;
+mod sysroot;
+
+pub use deploy::{DeployRequest, Merge};
+pub use deployment::{Deployment, DeploymentId};
+pub use error::{Error, Result};
+pub use etc::EtcChanges;
+pub use init::InitEpoch;
+pub use load::BootVersion;
+pub use origin::Origin;
+pub use switch::Switch;
+pub use sysroot::{Locked, Options, Sysroot};

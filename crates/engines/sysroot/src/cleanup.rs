@@ -1,0 +1,148 @@
+//! Removing what no boot loader entry needs any more.
+//!
+//! Every step can be repeated, and none touches what the current entries name.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use updraft_fs::{Dir, FileKind, Immutable};
+use updraft_ostree::{RefName, Refspec};
+use updraft_repo::prune::{PruneOptions, Roots, prune};
+use updraft_task::Context;
+
+use crate::deployment::parse_dir_name;
+use crate::{Deployment, DeploymentId, Error, Locked, Result, copy};
+
+impl Locked<'_> {
+    /// Removes old boot links, entries, kernels and deployments, and objects that no ref and no
+    /// deployment needs.
+    ///
+    /// # Errors
+    /// Any [`Error`]; what is offered to boot stays complete.
+    pub fn cleanup(&self, ctx: &Context) -> Result<()> {
+        let list = self.sysroot.deployments()?;
+        self.remove_leftovers(&list)?;
+        self.write_deployment_refs(&list)?;
+        let options =
+            PruneOptions { roots: Roots::Refs, depth: Some(0), ..PruneOptions::default() };
+        prune(ctx, &self.sysroot.repo, &options)?;
+        Ok(())
+    }
+
+    /// What an interrupted or finished change left behind, without the repository.
+    pub(crate) fn remove_leftovers(&self, list: &[Deployment]) -> Result<()> {
+        self.remove_boot_versions()?;
+        self.remove_deployments(list)?;
+        self.remove_kernels(list)
+    }
+
+    fn remove_boot_versions(&self) -> Result<()> {
+        let ostree = &self.sysroot.ostree;
+        let now = self.sysroot.boot_version()?;
+        let other = 1 - now.version.min(1);
+        let other_sub = 1 - now.subversion.min(1);
+        // The link before what it points to.
+        copy::remove(ostree, Path::new(&format!("boot.{other}")))?;
+        for folder in [
+            format!("boot.{other}.0"),
+            format!("boot.{other}.1"),
+            format!("boot.{}.{other_sub}", now.version),
+        ] {
+            copy::remove(ostree, Path::new(&folder))?;
+        }
+        if let Some(boot) = self.sysroot.boot_dir()? {
+            copy::remove(&boot, Path::new(&format!("loader.{other}")))?;
+        }
+        Ok(())
+    }
+
+    fn remove_deployments(&self, list: &[Deployment]) -> Result<()> {
+        let Some(deploy) = self.sysroot.ostree.try_open_dir("deploy")? else { return Ok(()) };
+        for stateroot in deploy.sorted_entries()? {
+            if stateroot.kind != FileKind::Directory {
+                continue;
+            }
+            let os = deploy.open_dir(&stateroot.name)?;
+            let Some(folder) = os.try_open_dir("deploy")? else { continue };
+            let name = stateroot.name.to_string_lossy().into_owned();
+            remove_unlisted(&folder, &name, list)?;
+        }
+        Ok(())
+    }
+
+    fn remove_kernels(&self, list: &[Deployment]) -> Result<()> {
+        let Some(boot) = self.sysroot.boot_dir()? else { return Ok(()) };
+        let Some(kernels) = boot.try_open_dir("ostree")? else { return Ok(()) };
+        let used: BTreeSet<String> =
+            list.iter().map(|one| format!("{}-{}", one.id.stateroot, one.boot_checksum)).collect();
+        for entry in kernels.sorted_entries()? {
+            let name = entry.name.to_string_lossy().into_owned();
+            if entry.kind == FileKind::Directory && is_kernel_folder(&name) && !used.contains(&name)
+            {
+                copy::remove(&kernels, Path::new(&name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refs `ostree/B/S/INDEX` keep the commits of deployments from being pruned.
+    fn write_deployment_refs(&self, list: &[Deployment]) -> Result<()> {
+        let repo = &self.sysroot.repo;
+        let now = self.sysroot.boot_version()?;
+        let prefix = format!("ostree/{}/{}/", now.version, now.subversion);
+        let mut wanted = BTreeSet::new();
+        for (index, deployment) in list.iter().enumerate() {
+            let name = format!("{prefix}{index}");
+            let refspec =
+                Refspec::local(RefName::new(name.clone()).map_err(|source| Error::Format {
+                    what: format!("name ref {name}"),
+                    source,
+                })?);
+            if repo.read_ref(&refspec)? != Some(deployment.id.checksum) {
+                repo.set_ref(&refspec, Some(&deployment.id.checksum))?;
+            }
+            wanted.insert(name);
+        }
+        for refspec in repo.refs()?.into_keys() {
+            let name = refspec.name.as_str();
+            if refspec.remote.is_none() && is_deployment_ref(name) && !wanted.contains(name) {
+                repo.set_ref(&refspec, None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether this is `ostree/B/S/INDEX`.
+fn is_deployment_ref(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('/').collect();
+    matches!(parts.as_slice(), ["ostree", "0" | "1", "0" | "1", index]
+        if index.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether this is `OS-BOOTCSUM`.
+fn is_kernel_folder(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(_, checksum)| {
+        checksum.len() == 64 && checksum.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+fn remove_unlisted(folder: &Dir, stateroot: &str, list: &[Deployment]) -> Result<()> {
+    for entry in folder.sorted_entries()? {
+        let Some(name) = entry.name.to_str() else { continue };
+        let stem = name.strip_suffix(".origin").unwrap_or(name);
+        let Some((checksum, deploy_serial)) = parse_dir_name(stem) else { continue };
+        let id = DeploymentId { stateroot: stateroot.to_owned(), checksum, deploy_serial };
+        if list.iter().any(|deployment| deployment.id == id) {
+            continue;
+        }
+        if entry.kind == FileKind::Directory {
+            let root = folder.open_dir(name)?;
+            if let Err(error) = root.set_immutable(Immutable::No) {
+                tracing::debug!(%error, "the deployment has no immutable flag to take away");
+            }
+        }
+        copy::remove(folder, Path::new(name))?;
+    }
+    Ok(())
+}

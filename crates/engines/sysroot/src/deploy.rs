@@ -1,0 +1,234 @@
+//! Making a deployment: everything short of offering it to the boot loader.
+
+use std::path::Path;
+
+use updraft_bootenv::KernelArgs;
+use updraft_error::Kind;
+use updraft_fs::{Dir, FileKind, Immutable, atomic_write};
+use updraft_ostree::Checksum;
+use updraft_repo::checkout::{CheckoutOptions, checkout_at};
+use updraft_task::{Context, Event, Unit};
+
+use crate::boot_tree::BootTree;
+use crate::deployment::parse_dir_name;
+use crate::{
+    Deployment, DeploymentId, Error, EtcChanges, Locked, Origin, Result, Switch, Sysroot, copy,
+};
+
+const PHASE: &str = "deploying";
+
+/// Whose `/etc` and kernel arguments a new deployment takes over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Merge {
+    /// The booted deployment, when it is of the same stateroot, else the default one of it.
+    #[default]
+    Default,
+    /// This one.
+    From(DeploymentId),
+    /// Nobody's.
+    Nothing,
+}
+
+/// What to deploy.
+#[derive(Debug, Clone)]
+pub struct DeployRequest {
+    /// The stateroot; it must exist.
+    pub stateroot: String,
+    /// The commit; it must be complete in the sysroot's repository.
+    pub commit: Checksum,
+    /// What later upgrades follow.
+    pub origin: Origin,
+    /// The kernel command line. `None`: that of the merge deployment.
+    pub kernel_args: Option<KernelArgs>,
+    /// Whose `/etc` is taken over.
+    pub merge: Merge,
+    /// The deployment that runs now, so that it is kept.
+    pub booted: Option<DeploymentId>,
+    /// Keep all other deployments of the stateroot too.
+    pub retain: bool,
+}
+
+impl DeployRequest {
+    /// A request with the usual choices: merge with what runs, keep it as the way back.
+    #[must_use]
+    pub fn new(stateroot: &str, commit: Checksum, origin: Origin) -> Self {
+        Self {
+            stateroot: stateroot.to_owned(),
+            commit,
+            origin,
+            kernel_args: None,
+            merge: Merge::Default,
+            booted: None,
+            retain: false,
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// Deploys a commit, makes it the default of the boot loader, and removes what nobody needs.
+    ///
+    /// Kept are: the deployment that runs, the one that was merged with, pinned ones, and all of
+    /// other stateroots. A failure before the switch leaves the old default; repeating the call
+    /// cleans up what the failed one left.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Kind::NotFound`] for a commit without kernel or an unknown stateroot,
+    /// [`Kind::Conflict`] when `/etc` cannot be merged.
+    pub fn deploy(&self, ctx: &Context, request: &DeployRequest) -> Result<Deployment> {
+        let current = self.sysroot.deployments()?;
+        self.remove_leftovers(&current)?;
+        let merge = self.merge_deployment(request, &current)?;
+        ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
+        let deployment = self.make(ctx, request, merge.as_ref())?;
+        ctx.check()?;
+        let kept = current.into_iter().filter(|old| {
+            request.retain
+                || old.id.stateroot != request.stateroot
+                || old.is_pinned()
+                || Some(&old.id) == request.booted.as_ref()
+                || Some(&old.id) == merge.as_ref().map(|merge| &merge.id)
+        });
+        let list: Vec<Deployment> = std::iter::once(deployment).chain(kept).collect();
+        let switch = self.write_deployments(&list)?;
+        ctx.report(&Event::Finished { phase: PHASE });
+        tracing::debug!(?switch, "the boot loader offers the new deployment");
+        self.cleanup(ctx)?;
+        debug_assert!(switch != Switch::Nothing);
+        let id = &list.first().ok_or_else(no_first)?.id;
+        self.sysroot.deployment(id)
+    }
+
+    fn merge_deployment(
+        &self,
+        request: &DeployRequest,
+        current: &[Deployment],
+    ) -> Result<Option<Deployment>> {
+        let of_stateroot = |deployment: &&Deployment| deployment.id.stateroot == request.stateroot;
+        match &request.merge {
+            Merge::Nothing => Ok(None),
+            Merge::From(id) => self.sysroot.deployment(id).map(Some),
+            Merge::Default => {
+                let booted = request.booted.as_ref();
+                let running =
+                    current.iter().filter(of_stateroot).find(|one| Some(&one.id) == booted);
+                Ok(running.or_else(|| current.iter().find(of_stateroot)).cloned())
+            }
+        }
+    }
+
+    fn make(
+        &self,
+        ctx: &Context,
+        request: &DeployRequest,
+        merge: Option<&Deployment>,
+    ) -> Result<Deployment> {
+        let sysroot = self.sysroot;
+        let stateroot = sysroot.stateroot_dir(&request.stateroot)?;
+        let parent = stateroot.ensure_dir("deploy", 0o755)?;
+        let id = DeploymentId {
+            stateroot: request.stateroot.clone(),
+            checksum: request.commit,
+            deploy_serial: next_serial(&parent, &request.commit)?,
+        };
+        let options = CheckoutOptions { passthrough_whiteouts: true, ..Default::default() };
+        let name = id.dir_name();
+        let dest = (&parent, Path::new(&name));
+        checkout_at(ctx, &sysroot.repo, &request.commit, dest, &options)?;
+        let root = parent.open_dir(&name)?;
+
+        let tree = BootTree::find(&root)?;
+        prepare_etc(&root)?;
+        if let Some(merge) = merge {
+            self.merge_etc(ctx, merge, &root)?;
+        }
+        copy::remove(&root.open_dir("etc")?, Path::new(".updated"))?;
+        copy::remove(&stateroot.ensure_dir("var", 0o755)?, Path::new(".updated"))?;
+
+        let origin_name = format!("{name}.origin");
+        atomic_write(&parent, &origin_name, request.origin.to_text().as_bytes(), 0o644)?;
+        // Nobody shall change a deployment by accident. Not every file system knows the flag.
+        if let Err(error) = root.set_immutable(Immutable::Yes) {
+            tracing::debug!(%error, "the deployment is not marked immutable");
+        }
+        let kernel_args = request.kernel_args.clone();
+        let inherited = || merge.map(|merge| merge.kernel_args.clone()).unwrap_or_default();
+        Ok(Deployment {
+            boot_checksum: tree.checksum,
+            boot_serial: 0,
+            kernel_args: kernel_args.unwrap_or_else(inherited),
+            overlay_initrds: Vec::new(),
+            version: sysroot.commit_version(&id)?,
+            origin: Some(request.origin.clone()),
+            id,
+        })
+    }
+
+    fn merge_etc(&self, ctx: &Context, merge: &Deployment, root: &Dir) -> Result<()> {
+        let old = self.sysroot.root.open_dir(merge.id.path())?;
+        let (Some(defaults), Some(actual)) =
+            (old.try_open_dir("usr/etc")?, old.try_open_dir("etc")?)
+        else {
+            return Ok(());
+        };
+        let changes = EtcChanges::between(&defaults, &actual)?;
+        changes.apply(&actual, &root.open_dir("etc")?)?;
+        ctx.report(&Event::Message(format!(
+            "Copying /etc changes: {} modified, {} removed, {} added",
+            changes.modified.len(),
+            changes.removed.len(),
+            changes.added.len()
+        )));
+        Ok(())
+    }
+}
+
+impl Sysroot {
+    /// What was changed in the `/etc` of a deployment.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no such deployment; [`Error::Fs`].
+    pub fn etc_changes(&self, id: &DeploymentId) -> Result<EtcChanges> {
+        let root = self.root.open_dir(self.deployment(id)?.id.path())?;
+        match root.try_open_dir("usr/etc")? {
+            Some(defaults) => EtcChanges::between(&defaults, &root.open_dir("etc")?),
+            None => Ok(EtcChanges::default()),
+        }
+    }
+}
+
+fn no_first() -> Error {
+    Error::other(Kind::Bug, "deploy: the list of deployments is empty")
+}
+
+/// 1 + the highest serial of this commit, or 0.
+fn next_serial(parent: &Dir, commit: &Checksum) -> Result<u32> {
+    let mut next = 0;
+    for entry in parent.entries()? {
+        if let Some((checksum, serial)) = entry.name.to_str().and_then(parse_dir_name)
+            && checksum == *commit
+        {
+            next = next.max(serial.saturating_add(1));
+        }
+    }
+    Ok(next)
+}
+
+/// Sees to it that defaults are in `usr/etc` and a real copy of them in `etc`.
+fn prepare_etc(root: &Dir) -> Result<()> {
+    let kind = |path: &str| -> Result<Option<FileKind>> {
+        Ok(root.try_metadata(path)?.map(|metadata| metadata.kind))
+    };
+    let has_etc = kind("etc")? == Some(FileKind::Directory);
+    let has_defaults = kind("usr/etc")? == Some(FileKind::Directory);
+    if has_etc && has_defaults {
+        if !root.open_dir("etc")?.entries()?.is_empty() {
+            return Err(Error::other(Kind::Invalid, "Tree contains both /etc and /usr/etc"));
+        }
+        root.remove_dir("etc")?;
+    } else if has_etc {
+        root.rename("etc", &root.ensure_dir("usr", 0o755)?, "etc")?;
+    } else if !has_defaults {
+        root.ensure_dir("usr", 0o755)?.ensure_dir("etc", 0o755)?;
+    }
+    copy::tree(&root.open_dir("usr")?, Path::new("etc"), root, Path::new("etc"))
+}

@@ -1,0 +1,138 @@
+//! Writing boot loader entries, and the kernels that they name.
+
+use std::path::Path;
+
+use updraft_bootenv::{BootEntry, EntryName, KernelArgs};
+use updraft_fs::{Dir, FileKind, atomic_write};
+
+use crate::boot_tree::{BootFile, BootTree};
+use crate::{Deployment, Error, Locked, Result, copy};
+
+const MAX_OS_RELEASE: u64 = 64 * 1024;
+
+impl Locked<'_> {
+    /// Copies the kernels that are not in `/boot` yet, and writes `loader.B/entries`.
+    pub(crate) fn write_entries(&self, version: u8, list: &[Deployment]) -> Result<()> {
+        let boot = self.sysroot.root.ensure_dir("boot", 0o755)?;
+        if !boot.exists("boot")? {
+            // So that paths with and without a `/boot` before them lead to the same file.
+            boot.symlink(".", "boot")?;
+        }
+        let loader_name = format!("loader.{version}");
+        copy::remove(&boot, Path::new(&loader_name))?;
+        let loader = boot.ensure_dir(&loader_name, 0o755)?;
+        let entries = loader.ensure_dir("entries", 0o755)?;
+        let several =
+            list.iter().any(|one| list.first().map(|f| &f.id.stateroot) != Some(&one.id.stateroot));
+        for (index, deployment) in list.iter().enumerate() {
+            let root = self.sysroot.root.open_dir(deployment.id.path())?;
+            let tree = BootTree::find(&root)?;
+            let kernels = format!("{}-{}", deployment.id.stateroot, tree.checksum);
+            install_kernel(&boot, &tree, &kernels)?;
+            let number = u32::try_from(list.len().saturating_sub(index)).unwrap_or(u32::MAX);
+            let place = Place { version, index, number, several };
+            let entry = entry(deployment, &root, &tree, &kernels, &place)
+                .map_err(|source| Error::Entry { path: entries.path().to_path_buf(), source })?;
+            let older = self.sysroot.options.older_entry_names;
+            let stateroot = older.then(|| deployment.id.stateroot.clone());
+            let name = EntryName { number, stateroot }.file_name();
+            atomic_write(&entries, name, &entry.encode(), 0o644)?;
+        }
+        entries.sync()?;
+        loader.sync()?;
+        boot.sync()?;
+        Ok(())
+    }
+}
+
+/// Where an entry stands among the others.
+struct Place {
+    version: u8,
+    index: usize,
+    number: u32,
+    several: bool,
+}
+
+fn entry(
+    deployment: &Deployment,
+    root: &Dir,
+    tree: &BootTree,
+    kernels: &str,
+    place: &Place,
+) -> Result<BootEntry, updraft_bootenv::Error> {
+    let stateroot = &deployment.id.stateroot;
+    let mut title = os_name(root).unwrap_or_else(|| stateroot.clone());
+    if let Some(version) = deployment.version.as_ref().filter(|v| !title.contains(v.as_str())) {
+        title = format!("{title} {version}");
+    }
+    let index = place.index;
+    let title = if place.several {
+        format!("{title} (ostree:{stateroot}:{index})")
+    } else {
+        format!("{title} (ostree:{index})")
+    };
+    let mut options: KernelArgs = deployment.kernel_args.clone();
+    options.replace(&format!(
+        "ostree=/ostree/boot.{}/{stateroot}/{}/{}",
+        place.version, deployment.boot_checksum, deployment.boot_serial
+    ));
+    let path = |file: &BootFile| format!("/ostree/{kernels}/{}", file.name);
+    let mut entry = BootEntry::new();
+    entry.set("title", &title)?;
+    entry.set("version", &place.number.to_string())?;
+    entry.set("options", &options.to_string())?;
+    if let Some(file) = &tree.device_tree {
+        let key = if tree.has_device_tree_folder { "fdtdir" } else { "devicetree" };
+        entry.set(key, &path(file))?;
+    }
+    entry.set("linux", &path(&tree.kernel))?;
+    if let Some(file) = &tree.initramfs {
+        entry.set("initrd", &path(file))?;
+    }
+    for overlay in &deployment.overlay_initrds {
+        entry.add_overlay_initrd(overlay)?;
+    }
+    Ok(entry)
+}
+
+/// `PRETTY_NAME` of os-release, else `ID`.
+fn os_name(root: &Dir) -> Option<String> {
+    let read = |path: &str| {
+        // `etc/os-release` is a link into the deployment; only its usual target is looked at.
+        root.try_read(path, MAX_OS_RELEASE).ok().flatten()
+    };
+    let bytes = read("usr/lib/os-release").or_else(|| read("etc/os-release"))?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        let line = line.trim();
+        let unquoted = ['"', '\'']
+            .iter()
+            .find_map(|quote| line.strip_prefix(*quote).and_then(|rest| rest.strip_suffix(*quote)));
+        Some(unquoted.unwrap_or(line).replace(['\n', '\r'], " "))
+    };
+    value("PRETTY_NAME").or_else(|| value("ID")).filter(|name| !name.is_empty())
+}
+
+/// Copies kernel, initramfs and device tree to `/boot/ostree/OS-BOOTCSUM`. The name is a hash of
+/// the content, so what is complete there is right; each file appears there in one step.
+fn install_kernel(boot: &Dir, tree: &BootTree, kernels: &str) -> Result<()> {
+    let target = boot.ensure_dir("ostree", 0o755)?.ensure_dir(kernels, 0o755)?;
+    let files = [Some(&tree.kernel), tree.initramfs.as_ref(), tree.device_tree.as_ref()];
+    for file in files.into_iter().flatten() {
+        if target.exists(&file.name)? {
+            continue;
+        }
+        let temporary = format!(".{}.new", file.name);
+        copy::remove(&target, Path::new(&temporary))?;
+        let is_file = tree.folder.metadata(&file.source)?.kind == FileKind::Regular;
+        // A link costs nothing where /boot is on the same file system.
+        let linked = is_file && target.link(&tree.folder, &file.source, &temporary).is_ok();
+        if !linked {
+            copy::tree(&tree.folder, &file.source, &target, Path::new(&temporary))?;
+        }
+        target.rename(&temporary, &target, &file.name)?;
+    }
+    target.sync()?;
+    Ok(())
+}

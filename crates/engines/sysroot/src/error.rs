@@ -1,0 +1,74 @@
+//! What can go wrong with a sysroot.
+
+use std::path::PathBuf;
+
+use updraft_error::{Classify, Kind};
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A sysroot operation did not succeed. Nothing that can be booted was changed, unless the
+/// documentation of the operation says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system said no.
+    #[error(transparent)]
+    Fs(#[from] updraft_fs::Error),
+    /// The repository said no.
+    #[error(transparent)]
+    Repo(#[from] updraft_repo::Error),
+    /// A boot loader entry is malformed.
+    #[error("{path}")]
+    Entry {
+        /// The entry.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: updraft_bootenv::Error,
+    },
+    /// A name or an origin file is malformed.
+    #[error("{what}")]
+    Format {
+        /// What was read.
+        what: String,
+        /// What is wrong with it.
+        source: updraft_ostree::Error,
+    },
+    /// Copying file content failed.
+    #[error("copy {path}")]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Somebody asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] updraft_task::Cancelled),
+    /// Anything else, with its kind.
+    #[error("{message}")]
+    Other {
+        /// What a caller may do next.
+        kind: Kind,
+        /// What is wrong, in libostree's words where scripts match on them.
+        message: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn other(kind: Kind, message: impl Into<String>) -> Self {
+        Self::Other { kind, message: message.into() }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Fs(error) => error.kind(),
+            Self::Repo(error) => error.kind(),
+            Self::Entry { .. } | Self::Format { .. } => Kind::Invalid,
+            Self::Copy { source, .. } => Classify::kind(source),
+            Self::Cancelled(error) => error.kind(),
+            Self::Other { kind, .. } => *kind,
+        }
+    }
+}

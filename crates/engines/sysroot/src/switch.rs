@@ -1,0 +1,162 @@
+//! The switch: what the boot loader offers, before and after, with nothing in between.
+
+use std::collections::BTreeMap;
+
+use updraft_error::Kind;
+use updraft_fs::{Dir, atomic_symlink, flush};
+use updraft_task::Context;
+
+use crate::{Deployment, DeploymentId, Error, Locked, Result};
+
+/// How a list of deployments became current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// It was already.
+    Nothing,
+    /// The entries are the same; only the links that they go through changed.
+    BootLinks,
+    /// New entries.
+    Entries,
+}
+
+impl Locked<'_> {
+    /// Makes these deployments the ones that the boot loader offers, the first one as default.
+    ///
+    /// When kernels, command lines and versions stay the same, one by one, the commit point is
+    /// the rename that replaces the link `ostree/boot.B`. Otherwise it is the rename that
+    /// replaces the link `boot/loader`; before it, everything that the new entries need is
+    /// durable, and after it, `/boot` is flushed so that a boot loader that replays no journal
+    /// sees it, before anything that the old entries need is removed.
+    ///
+    /// # Errors
+    /// [`Error::Fs`] and others; the old list is still current then, unless the error came from
+    /// the last flush, after which either list may be.
+    pub fn write_deployments(&self, list: &[Deployment]) -> Result<Switch> {
+        let list = with_boot_serials(list);
+        let current = self.sysroot.deployments()?;
+        let now = self.sysroot.boot_version()?;
+        let same_entries = !current.is_empty()
+            && current.len() == list.len()
+            && current.iter().zip(&list).all(|(old, new)| old.boots_like(new));
+        if same_entries {
+            let same = current.iter().zip(&list).all(|(old, new)| old.id == new.id);
+            if same {
+                return Ok(Switch::Nothing);
+            }
+            let subversion = self.write_boot_links(now.version, &list)?;
+            self.flush()?;
+            // Commit point: boot.B -> boot.B.S.
+            self.switch_boot_links(now.version, subversion)?;
+            self.flush()?;
+            return Ok(Switch::BootLinks);
+        }
+        let version = 1 - now.version.min(1);
+        let subversion = self.write_boot_links(version, &list)?;
+        // Nothing reads this boot.B yet: the current entries name the other one.
+        self.switch_boot_links(version, subversion)?;
+        self.write_entries(version, &list)?;
+        self.flush()?;
+        let boot = self.sysroot.root.open_dir("boot")?;
+        // Commit point: boot/loader -> loader.B.
+        atomic_symlink(&boot, "loader", format!("loader.{version}"))?;
+        self.flush()?;
+        Ok(Switch::Entries)
+    }
+
+    /// Makes a deployment that is offered already the default; the others keep their order.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when it is not offered, and as [`Locked::write_deployments`].
+    pub fn make_default(&self, ctx: &Context, id: &DeploymentId) -> Result<Switch> {
+        let mut list = self.sysroot.deployments()?;
+        let at = list.iter().position(|deployment| deployment.id == *id).ok_or_else(|| {
+            Error::other(Kind::NotFound, format!("find deployment {id} to make it the default"))
+        })?;
+        if let Some(first) = list.get_mut(..=at) {
+            first.rotate_right(1);
+        }
+        let switch = self.write_deployments(&list)?;
+        self.cleanup(ctx)?;
+        Ok(switch)
+    }
+
+    /// Goes back: makes the second deployment of the default's stateroot the default, and returns
+    /// its name.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is none to go back to.
+    pub fn rollback(&self, ctx: &Context) -> Result<DeploymentId> {
+        let list = self.sysroot.deployments()?;
+        let stateroot = list.first().map(|deployment| deployment.id.stateroot.clone());
+        let previous =
+            list.iter().skip(1).find(|one| Some(&one.id.stateroot) == stateroot.as_ref());
+        let id = previous.map(|deployment| deployment.id.clone()).ok_or_else(|| {
+            let os = stateroot.unwrap_or_default();
+            Error::other(Kind::NotFound, format!("No previous deployment for OS '{os}'"))
+        })?;
+        self.make_default(ctx, &id)?;
+        Ok(id)
+    }
+
+    /// Takes a deployment away, files and all.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] for the booted one; [`Kind::NotFound`] when it is not offered.
+    pub fn undeploy(
+        &self,
+        ctx: &Context,
+        id: &DeploymentId,
+        booted: Option<&DeploymentId>,
+    ) -> Result<()> {
+        if booted == Some(id) {
+            let message = format!("Cannot undeploy currently booted deployment {id}");
+            return Err(Error::other(Kind::Conflict, message));
+        }
+        let mut list = self.sysroot.deployments()?;
+        let before = list.len();
+        list.retain(|deployment| deployment.id != *id);
+        if list.len() == before {
+            return Err(Error::other(Kind::NotFound, format!("find deployment {id}")));
+        }
+        self.write_deployments(&list)?;
+        self.cleanup(ctx)
+    }
+
+    /// Makes everything durable. Where `/boot` is a file system of its own, or this is the root
+    /// of a running system, also for readers that replay no journal.
+    fn flush(&self) -> Result<()> {
+        let sysroot = self.sysroot;
+        sysroot.ostree.syncfs()?;
+        if let Some(boot) = sysroot.boot_dir()? {
+            if needs_boot_loader_flush(&sysroot.root, &boot)? {
+                flush::for_boot_loader(&boot)?;
+            } else {
+                boot.syncfs()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn needs_boot_loader_flush(root: &Dir, boot: &Dir) -> Result<bool> {
+    let separate = root.own_metadata()?.device != boot.own_metadata()?.device;
+    let running = {
+        let slash = Dir::open("/")?.own_metadata()?;
+        let own = root.own_metadata()?;
+        (slash.device, slash.inode) == (own.device, own.inode)
+    };
+    Ok(separate || running)
+}
+
+/// Numbers the deployments that share a kernel, in the order of the list.
+fn with_boot_serials(list: &[Deployment]) -> Vec<Deployment> {
+    let mut next: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut list = list.to_vec();
+    for deployment in &mut list {
+        let key = (deployment.id.stateroot.clone(), deployment.boot_checksum.clone());
+        let serial = next.entry(key).or_insert(0);
+        deployment.boot_serial = *serial;
+        *serial = serial.saturating_add(1);
+    }
+    list
+}

@@ -1,0 +1,104 @@
+//! Opening and locking a sysroot.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use updraft_error::Kind;
+use updraft_fs::{Dir, LockFile, LockMode};
+use updraft_repo::Repo;
+use updraft_task::Context;
+
+use crate::{Deployment, DeploymentId, Error, Result};
+
+/// How long to wait for somebody else who changes the sysroot.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Choices that libostree takes from its environment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Name entries `ostree-N-STATEROOT.conf`, as libostree did before 2023.6.
+    pub older_entry_names: bool,
+}
+
+/// A folder that holds deployments; `/` on a running device.
+#[derive(Debug)]
+pub struct Sysroot {
+    pub(crate) path: PathBuf,
+    pub(crate) root: Dir,
+    pub(crate) ostree: Dir,
+    pub(crate) repo: Repo,
+    pub(crate) options: Options,
+}
+
+impl Sysroot {
+    /// Opens the sysroot at `path`, whose `ostree/repo` must exist.
+    ///
+    /// # Errors
+    /// [`Error::Fs`], [`Error::Repo`] naming what is missing.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, Options::default())
+    }
+
+    /// As [`Sysroot::open`], with choices.
+    ///
+    /// # Errors
+    /// As [`Sysroot::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
+        let path = path.as_ref();
+        let root = Dir::open(path)?;
+        let ostree = root.open_dir("ostree")?;
+        let repo = Repo::open(path.join("ostree/repo"))?;
+        Ok(Self { path: path.to_path_buf(), root, ostree, repo, options })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its repository.
+    #[must_use]
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// Keeps all others, real `ostree` included, from changing the sysroot, and gives the right
+    /// to change it.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when somebody keeps the lock for five minutes.
+    pub fn lock(&self, ctx: &Context) -> Result<Locked<'_>> {
+        let lock = LockFile::acquire(ctx, &self.ostree, "lock", LockMode::Exclusive, LOCK_TIMEOUT)?;
+        Ok(Locked { sysroot: self, _lock: lock })
+    }
+
+    /// The deployment of this name.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when the boot loader does not offer it.
+    pub fn deployment(&self, id: &DeploymentId) -> Result<Deployment> {
+        let found = self.deployments()?.into_iter().find(|deployment| deployment.id == *id);
+        found.ok_or_else(|| Error::other(Kind::NotFound, format!("find deployment {id}")))
+    }
+
+    pub(crate) fn stateroot_dir(&self, stateroot: &str) -> Result<Dir> {
+        let found = self.ostree.open_dir("deploy")?.try_open_dir(stateroot)?;
+        found.ok_or_else(|| Error::other(Kind::NotFound, format!("No such stateroot: {stateroot}")))
+    }
+}
+
+/// The right to change a sysroot. Others wait until it is dropped.
+#[derive(Debug)]
+pub struct Locked<'a> {
+    pub(crate) sysroot: &'a Sysroot,
+    _lock: LockFile,
+}
+
+impl Locked<'_> {
+    /// The sysroot.
+    #[must_use]
+    pub fn sysroot(&self) -> &Sysroot {
+        self.sysroot
+    }
+}
