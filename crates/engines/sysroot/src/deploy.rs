@@ -64,6 +64,15 @@ impl DeployRequest {
     }
 }
 
+/// Where a new deployment stands among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before all others.
+    Default,
+    /// After all others.
+    Last,
+}
+
 impl Locked<'_> {
     /// Deploys a commit, makes it the default of the boot loader, and removes what nobody needs.
     ///
@@ -75,6 +84,24 @@ impl Locked<'_> {
     /// Any [`Error`]; [`Kind::NotFound`] for a commit without kernel or an unknown stateroot,
     /// [`Kind::Conflict`] when `/etc` cannot be merged.
     pub fn deploy(&self, ctx: &Context, request: &DeployRequest) -> Result<Deployment> {
+        self.deploy_at(ctx, request, Place::Default)
+    }
+
+    /// As [`Locked::deploy`], but what is the default stays so: the new deployment is offered
+    /// after those that are kept, until [`Locked::make_default`] is called for it.
+    ///
+    /// # Errors
+    /// As [`Locked::deploy`].
+    pub fn stage(&self, ctx: &Context, request: &DeployRequest) -> Result<Deployment> {
+        self.deploy_at(ctx, request, Place::Last)
+    }
+
+    fn deploy_at(
+        &self,
+        ctx: &Context,
+        request: &DeployRequest,
+        place: Place,
+    ) -> Result<Deployment> {
         let current = self.sysroot.deployments()?;
         self.remove_leftovers(&current)?;
         let merge = self.merge_deployment(request, &current)?;
@@ -88,14 +115,17 @@ impl Locked<'_> {
                 || Some(&old.id) == request.booted.as_ref()
                 || Some(&old.id) == merge.as_ref().map(|merge| &merge.id)
         });
-        let list: Vec<Deployment> = std::iter::once(deployment).chain(kept).collect();
+        let id = deployment.id.clone();
+        let list: Vec<Deployment> = match place {
+            Place::Default => std::iter::once(deployment).chain(kept).collect(),
+            Place::Last => kept.chain(std::iter::once(deployment)).collect(),
+        };
         let switch = self.write_deployments(&list)?;
         ctx.report(&Event::Finished { phase: PHASE });
         tracing::debug!(?switch, "the boot loader offers the new deployment");
         self.cleanup(ctx)?;
         debug_assert!(switch != Switch::Nothing);
-        let id = &list.first().ok_or_else(no_first)?.id;
-        self.sysroot.deployment(id)
+        self.sysroot.deployment(&id)
     }
 
     fn merge_deployment(
@@ -194,10 +224,6 @@ impl Sysroot {
             None => Ok(EtcChanges::default()),
         }
     }
-}
-
-fn no_first() -> Error {
-    Error::other(Kind::Bug, "deploy: the list of deployments is empty")
 }
 
 /// 1 + the highest serial of this commit, or 0.
