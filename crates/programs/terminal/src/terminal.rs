@@ -42,6 +42,7 @@ pub struct Terminal {
     /// The token that Ctrl-C cancels and the sink that draws progress.
     pub context: Context,
     json: bool,
+    quiet: bool,
     color: bool,
 }
 
@@ -63,12 +64,22 @@ impl Terminal {
             Color::Never => false,
             Color::Auto => std::io::stdout().is_terminal() && !no_color,
         };
-        Ok(Self { context: Context::new(cancel, progress), json: options.json, color })
+        Ok(Self {
+            context: Context::new(cancel, progress),
+            json: options.json,
+            quiet: options.quiet,
+            color,
+        })
     }
 
     /// Whether the caller wants JSON.
     pub fn wants_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether the caller wants results and errors only.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Whether results may carry colour.
@@ -93,6 +104,13 @@ impl Terminal {
     /// Prints a value as indented JSON on stdout.
     pub fn json(&self, value: &impl Serialize) -> Result {
         let text = serde_json::to_string_pretty(value)
+            .map_err(|error| crate::Failure::of(updraft_error::Kind::Bug, error))?;
+        self.line(text)
+    }
+
+    /// Prints a value as JSON on one line of stdout, for streams of values.
+    pub fn json_line(&self, value: &impl Serialize) -> Result {
+        let text = serde_json::to_string(value)
             .map_err(|error| crate::Failure::of(updraft_error::Kind::Bug, error))?;
         self.line(text)
     }

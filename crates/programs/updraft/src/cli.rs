@@ -4,11 +4,11 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
-use crate::ostree;
+use crate::{account, device, events, group, keys, ostree, release, rollout, status};
 
 /// Build, sign, release and operate systems that update as a whole.
 #[derive(Debug, Parser)]
-#[command(name = "updraft", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "updraft", version, max_term_width = 100)]
 pub(crate) struct Updraft {
     #[command(flatten)]
     output: OutputOptions,
@@ -20,6 +20,22 @@ pub(crate) struct Updraft {
 enum Command {
     /// Work with OSTree repositories, as `ostree` does.
     Ostree(ostree::Arguments),
+    /// Make, list and rotate signing keys; sign requests.
+    Keys(keys::Arguments),
+    /// Build, sign and publish releases.
+    Release(release::Arguments),
+    /// Log in to a server: check the token and remember both.
+    Login(account::Login),
+    /// Show what the server is and how it is doing.
+    Status(status::Arguments),
+    /// Show and remove devices.
+    Device(device::Arguments),
+    /// Work with groups of devices.
+    Group(group::Arguments),
+    /// Create, watch and stop rollouts.
+    Rollout(rollout::Arguments),
+    /// Show what happened, in order.
+    Events(events::Arguments),
     /// Write shell completions and manual pages.
     #[command(hide = true)]
     Generate(Generate),
@@ -30,6 +46,14 @@ impl Updraft {
         let terminal = Terminal::new(&self.output, no_color)?;
         match &self.command {
             Command::Ostree(arguments) => ostree::run(arguments, &terminal),
+            Command::Keys(arguments) => arguments.run(&terminal),
+            Command::Release(arguments) => arguments.run(&terminal),
+            Command::Login(login) => login.run(&terminal),
+            Command::Status(arguments) => arguments.run(&terminal),
+            Command::Device(arguments) => arguments.run(&terminal),
+            Command::Group(arguments) => arguments.run(&terminal),
+            Command::Rollout(arguments) => arguments.run(&terminal),
+            Command::Events(arguments) => arguments.run(&terminal),
             Command::Generate(generate) => generate.run(&terminal, Self::command()),
         }
     }

@@ -11,7 +11,22 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod cli;
+
 mod ostree;
+
+mod keys;
+mod release;
+mod signing;
+
+mod device;
+mod events;
+mod group;
+mod rollout;
+mod status;
+
+mod account;
+mod server;
+mod text;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();

@@ -1,0 +1,145 @@
+//! `updraft device …`: what the fleet is and runs.
+
+use clap::{Args, Subcommand};
+use updraft_api::{Component, Device, DeviceSummary, InstalledImage, paths};
+use updraft_http::Method;
+use updraft_terminal::{Result, Table, Terminal};
+
+use crate::server::Server;
+use crate::text;
+
+/// Show and remove devices.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List devices with what they run.
+    Ls {
+        /// Only members of this group.
+        #[arg(long, value_name = "NAME")]
+        group: Option<String>,
+    },
+    /// Show everything known about one device.
+    Show {
+        /// The device's id.
+        device: String,
+    },
+    /// Refuse a device's certificate from now on; what is known of it stays.
+    Revoke {
+        /// The device's id.
+        device: String,
+    },
+    /// Delete a device and what is known of it; its certificate is no longer accepted.
+    Rm {
+        /// The devices' ids.
+        #[arg(required = true)]
+        devices: Vec<String>,
+    },
+}
+
+impl Arguments {
+    pub(crate) fn run(&self, terminal: &Terminal) -> Result {
+        let server = Server::connect()?;
+        match &self.command {
+            Command::Ls { group } => {
+                let mut devices: Vec<DeviceSummary> = server.list(paths::DEVICES)?;
+                if let Some(group) = group {
+                    devices.retain(|device| device.groups.contains(group));
+                }
+                terminal.show(&devices, |devices| terminal.table(&fleet(devices)))
+            }
+            Command::Show { device } => {
+                let device: Device = server.get(&paths::device(device))?;
+                terminal.show(&device, |device| show(terminal, device))
+            }
+            Command::Revoke { device } => {
+                server.change(Method::Post, &paths::device_revoke(device))
+            }
+            Command::Rm { devices } => {
+                for device in devices {
+                    server.change(Method::Delete, &paths::device(device))?;
+                    terminal.say(format!("deleted {device}"));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn fleet(devices: &[DeviceSummary]) -> Table {
+    let columns =
+        ["device", "state", "hardware", "release", "commit", "assigned", "seen", "groups"];
+    let mut table = Table::new(columns);
+    for device in devices {
+        let installed = device.installed.as_ref();
+        table.row([
+            device.id.clone(),
+            text::name_of(&device.state),
+            device.hardware_id.clone().unwrap_or_default(),
+            installed.and_then(|image| image.release.clone()).unwrap_or_default(),
+            installed.map(|image| text::short(&image.sha256)).unwrap_or_default(),
+            device.assignment.as_ref().map(|a| a.release.clone()).unwrap_or_default(),
+            device.last_seen.map(text::time).unwrap_or_default(),
+            device.groups.join(","),
+        ]);
+    }
+    table
+}
+
+fn show(terminal: &Terminal, device: &Device) -> Result {
+    terminal.line(format!("device      {}", device.id))?;
+    terminal.line(format!("state       {}", text::name_of(&device.state)))?;
+    terminal.line(format!("registered  {}", text::time(device.registered_at)))?;
+    if let Some(seen) = device.last_seen {
+        terminal.line(format!("seen        {}", text::time(seen)))?;
+    }
+    if !device.groups.is_empty() {
+        terminal.line(format!("groups      {}", device.groups.join(", ")))?;
+    }
+    for component in &device.components {
+        show_component(terminal, component)?;
+    }
+    if let Some(assignment) = &device.assignment {
+        terminal.line(format!(
+            "assigned    {} by rollout {} at {} ({})",
+            assignment.release,
+            assignment.rollout,
+            text::time(assignment.assigned_at),
+            text::name_of(&assignment.state)
+        ))?;
+    }
+    if let Some(report) = &device.last_report {
+        terminal.line(format!(
+            "reported    {} at {}: {}",
+            report.code,
+            text::time(report.received_at),
+            report.description
+        ))?;
+    }
+    Ok(())
+}
+
+fn show_component(terminal: &Terminal, component: &Component) -> Result {
+    let role = if component.primary { "primary" } else { "component" };
+    terminal.line(format!("{role:<11} {} ({})", component.serial, component.hardware_id))?;
+    if let Some(installed) = &component.installed {
+        terminal.line(format!("  runs      {}", image(installed)))?;
+    }
+    if !component.attacks_detected.is_empty() {
+        terminal.line(format!("  attacks   {}", component.attacks_detected))?;
+    }
+    Ok(())
+}
+
+fn image(image: &InstalledImage) -> String {
+    match (&image.release, &image.version) {
+        (Some(release), Some(version)) => {
+            format!("{} {} (release {release}, version {version})", image.filepath, image.sha256)
+        }
+        _ => format!("{} {}", image.filepath, image.sha256),
+    }
+}

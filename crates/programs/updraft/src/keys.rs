@@ -1,0 +1,135 @@
+//! `updraft keys …`: the keys that vouch for what devices may run.
+
+mod init;
+mod list;
+mod rotate;
+mod sign;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use updraft_api::{OnlineKeys, paths};
+use updraft_crypto::KeyAlgorithm;
+use updraft_error::Kind;
+use updraft_fs::atomic_write_path;
+use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
+use updraft_tuf::PublicKey;
+
+pub(crate) use sign::SignRequest;
+
+use crate::server::Server;
+use crate::signing::{DIALECT, KeysOption};
+
+/// Make, list and rotate signing keys; sign requests.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    keys: KeysOption,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    /// List the keys of the folder and the roles they sign for.
+    Ls,
+    /// Show one key.
+    Show {
+        /// The key's id, or its first digits.
+        key: String,
+    },
+    /// Make one more key.
+    Generate {
+        /// What sort of key: ed25519, ecdsa-p256, rsa-2048, rsa-3072, rsa-4096.
+        #[arg(long, default_value = "ed25519")]
+        algorithm: KeyAlgorithm,
+    },
+    /// Write a key's public half, for `keys init` or `keys rotate` on another machine.
+    Export {
+        /// The key's id, or its first digits.
+        key: String,
+        /// The file to write; without it, stdout.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Delete a private key. What it signed stays valid until its role is rotated.
+    Rm {
+        /// The key's id, or its first digits.
+        key: String,
+    },
+    /// Write the server's online keys, for `keys init --online-keys` on another machine.
+    Online {
+        /// The file to write; without it, stdout.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    Rotate(rotate::Rotate),
+    Sign(SignRequest),
+}
+
+impl Arguments {
+    pub(crate) fn run(&self, terminal: &Terminal) -> Result {
+        let folder = || self.keys.open();
+        match &self.command {
+            Command::Init(init) => init.run(&folder()?, terminal),
+            Command::Ls => list::list(&folder()?, terminal),
+            Command::Show { key } => list::show(&folder()?, key, terminal),
+            Command::Generate { algorithm } => {
+                let key = folder()?.store.generate(*algorithm)?;
+                let value = serde_json::json!({ "keyid": key.key_id(DIALECT).as_str() });
+                terminal.show(&value, |_| terminal.line(key.key_id(DIALECT)))
+            }
+            Command::Export { key, output } => {
+                let key = list::find(&folder()?, key)?;
+                let text = format!("{:#}\n", key.public.to_json(DIALECT));
+                write(terminal, output.as_ref(), text.as_bytes())
+            }
+            Command::Rm { key } => {
+                let folder = folder()?;
+                let key = list::find(&folder, key)?;
+                Ok(folder.store.remove(&key.key_id)?)
+            }
+            Command::Online { output } => {
+                let keys: OnlineKeys = Server::connect()?.get(paths::ONLINE_KEYS)?;
+                let text = serde_json::to_string_pretty(&keys)
+                    .map_err(|error| Failure::of(Kind::Bug, error))?;
+                write(terminal, output.as_ref(), format!("{text}\n").as_bytes())
+            }
+            Command::Rotate(rotate) => rotate.run(&folder()?, terminal),
+            Command::Sign(sign) => sign.run(&folder()?, terminal),
+        }
+    }
+}
+
+fn write(terminal: &Terminal, path: Option<&PathBuf>, bytes: &[u8]) -> Result {
+    match path {
+        Some(path) => Ok(atomic_write_path(path, bytes, 0o644)?),
+        None => terminal.bytes(bytes),
+    }
+}
+
+/// Reads a public key as `keys export` wrote it.
+fn read_public(path: &PathBuf) -> Result<PublicKey> {
+    let failed = || format!("failed to read the public key `{}`", path.display());
+    let text = std::fs::read_to_string(path).with_context(failed)?;
+    let value = serde_json::from_str(&text)
+        .map_err(|error| Failure::of(Kind::Invalid, error).context(failed()))?;
+    PublicKey::from_json(&value).with_context(failed)?.ok_or_else(|| {
+        Failure::new(Kind::Unsupported, "this sort of key is not known").context(failed())
+    })
+}
+
+/// The public keys that the server signs with, for one role.
+fn public_keys(keys: &[updraft_api::OnlineKey]) -> Result<Vec<PublicKey>> {
+    keys.iter()
+        .map(|key| {
+            PublicKey::from_json(&key.key)?.ok_or_else(|| {
+                Failure::new(
+                    Kind::Unsupported,
+                    format!("the online key {} is of a sort that is not known", key.keyid),
+                )
+            })
+        })
+        .collect()
+}

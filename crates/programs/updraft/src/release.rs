@@ -1,0 +1,119 @@
+//! `updraft release …`: what devices may run, named and signed.
+
+mod create;
+mod import;
+mod target;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use updraft_api::{Release, paths};
+use updraft_terminal::{Result, Table, Terminal};
+use updraft_tuf::RoleName;
+
+use crate::keys::SignRequest;
+use crate::server::Server;
+use crate::signing::{self, KeysOption};
+use crate::text;
+
+/// Build, sign and publish releases.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    keys: KeysOption,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Create(create::Create),
+    /// Sign a request; the same as `updraft keys sign`.
+    Sign(SignRequest),
+    /// Publish a signed request: check it, send it, and register the releases it names.
+    #[command(visible_alias = "publish")]
+    Import {
+        /// The signed requests.
+        #[arg(required = true)]
+        requests: Vec<PathBuf>,
+    },
+    /// Sign the same targets again with a later expiry.
+    Renew {
+        /// For how many days the targets are valid.
+        #[arg(long, value_name = "DAYS", default_value_t = 365)]
+        expires_days: u16,
+        /// Publish nothing: write the targets as a sign request.
+        #[arg(long, value_name = "FILE")]
+        sign_request: Option<PathBuf>,
+    },
+    /// List releases.
+    Ls,
+    /// Show a release and its targets.
+    Show {
+        /// The release.
+        release: String,
+    },
+}
+
+impl Arguments {
+    pub(crate) fn run(&self, terminal: &Terminal) -> Result {
+        match &self.command {
+            Command::Create(create) => create.run(&self.keys.open()?, terminal),
+            Command::Sign(sign) => sign.run(&self.keys.open()?, terminal),
+            Command::Import { requests } => import::run(requests, terminal),
+            Command::Renew { expires_days, sign_request } => {
+                let folder = self.keys.open()?;
+                let server = Server::connect()?;
+                let repository = folder.repository(&server)?;
+                let changes = vec!["the same targets, valid for longer".to_owned()];
+                let expires = signing::in_days(*expires_days)?;
+                let mut draft = repository.draft_targets(expires, changes, |_| {});
+                folder.sign(&mut draft)?;
+                match signing::finish(&draft, sign_request.as_deref(), terminal)? {
+                    Some(bytes) => signing::publish(&server, &RoleName::Targets, bytes),
+                    None => Ok(()),
+                }
+            }
+            Command::Ls => {
+                let releases: Vec<Release> = Server::connect()?.list(paths::RELEASES)?;
+                terminal.show(&releases, |releases| terminal.table(&table(releases)))
+            }
+            Command::Show { release } => {
+                let release: Release = Server::connect()?.get(&paths::release(release))?;
+                terminal.show(&release, |release| show(terminal, release))
+            }
+        }
+    }
+}
+
+fn table(releases: &[Release]) -> Table {
+    let mut table = Table::new(["release", "created", "hardware", "version", "commit", "notes"]);
+    for release in releases {
+        for target in &release.targets {
+            table.row([
+                release.name.clone(),
+                text::time(release.created_at),
+                target.hardware_ids.join(","),
+                target.version.clone(),
+                text::short(&target.sha256),
+                release.notes.clone(),
+            ]);
+        }
+    }
+    table
+}
+
+fn show(terminal: &Terminal, release: &Release) -> Result {
+    terminal.line(format!("release  {}", release.name))?;
+    terminal.line(format!("created  {}", text::time(release.created_at)))?;
+    if !release.notes.is_empty() {
+        terminal.line(format!("notes    {}", release.notes))?;
+    }
+    for target in &release.targets {
+        terminal.line(format!("target   {}", target.filepath))?;
+        terminal.line(format!("  for      {}", target.hardware_ids.join(", ")))?;
+        terminal.line(format!("  version  {}", target.version))?;
+        terminal.line(format!("  sha256   {}", target.sha256))?;
+    }
+    Ok(())
+}

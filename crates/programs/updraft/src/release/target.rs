@@ -1,0 +1,90 @@
+//! The signed form of a release's targets, and back.
+//!
+//! A target's `custom` carries what aktualizr reads (`name`, `version`, `hardwareIds`,
+//! `targetFormat`, `createdAt`, `updatedAt`) and the release that it belongs to, so that a signed
+//! targets file says by itself which releases to register:
+//! `"release": {"name": …, "notes": …}`.
+
+use serde_json::{Value, json};
+use updraft_api::{NewRelease, ReleaseTarget, TargetFormat};
+use updraft_tuf::{Hashes, Target, Targets, format_time};
+
+/// The signed form of one target.
+pub(super) fn to_signed(
+    release: &NewRelease,
+    target: &ReleaseTarget,
+    now: jiff::Timestamp,
+) -> Target {
+    let time = format_time(now);
+    let mut signed = Target::new(target.length, Hashes::from_sha256(&target.sha256));
+    signed.custom = Some(json!({
+        "name": release.name,
+        "version": target.version,
+        "hardwareIds": target.hardware_ids,
+        "targetFormat": target.format,
+        "createdAt": time,
+        "updatedAt": time,
+        "release": { "name": release.name, "notes": release.notes },
+    }));
+    signed
+}
+
+/// The releases that a targets file names, in order of their names.
+pub(super) fn releases(targets: &Targets) -> Vec<NewRelease> {
+    let mut releases: Vec<NewRelease> = Vec::new();
+    for (path, target) in &targets.targets {
+        let Some((name, notes)) = release_of(target) else { continue };
+        let Some(target) = from_signed(path, target) else { continue };
+        match releases.iter_mut().find(|release| release.name == name) {
+            Some(release) => release.targets.push(target),
+            None => releases.push(NewRelease { name, notes, targets: vec![target] }),
+        }
+    }
+    releases.sort_by(|a, b| a.name.cmp(&b.name));
+    releases
+}
+
+fn release_of(target: &Target) -> Option<(String, String)> {
+    let release = target.custom_field("release")?;
+    let text = |name: &str| release.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some((text("name")?, text("notes").unwrap_or_default()))
+}
+
+fn from_signed(path: &str, target: &Target) -> Option<ReleaseTarget> {
+    let ids = target.custom_field("hardwareIds")?.as_array()?;
+    let format: TargetFormat =
+        serde_json::from_value(target.custom_field("targetFormat")?.clone()).ok()?;
+    Some(ReleaseTarget {
+        filepath: path.to_owned(),
+        hardware_ids: ids.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        format,
+        sha256: target.hashes.sha256()?.to_owned(),
+        length: target.length,
+        version: target.custom_field("version")?.as_str()?.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use updraft_tuf::Header;
+
+    #[test]
+    fn a_signed_target_says_which_release_it_belongs_to() {
+        let target = ReleaseTarget {
+            filepath: "v1-board".into(),
+            hardware_ids: vec!["board".into()],
+            format: TargetFormat::Ostree,
+            sha256: "ab".repeat(32),
+            length: 0,
+            version: "1".into(),
+        };
+        let release =
+            NewRelease { name: "v1".into(), notes: "first".into(), targets: vec![target] };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let mut targets = Targets::empty(Header::new(crate::signing::DIALECT, 1, now));
+        let signed = to_signed(&release, &release.targets[0], now);
+        targets.targets.insert("v1-board".into(), signed);
+        assert_eq!(releases(&targets), [release]);
+    }
+}
