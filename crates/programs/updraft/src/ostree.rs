@@ -1,19 +1,114 @@
-//! `updraft ostree …`, and `ostree …` when called by that name.
+//! `updraft ostree …`, and `ostree …` when called by that name: repositories, as the `ostree`
+//! command works on them.
+//!
+//! Names, options and what is printed are those of `ostree`; `--json` gives every list and report
+//! for programs. Not here: static deltas, signatures, collections on removable media.
+
+#![allow(clippy::struct_excessive_bools, reason = "a command line is made of switches")]
+#![allow(clippy::struct_field_names, reason = "fields are named as the options are")]
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use updraft_terminal::{Result, Terminal};
 
+mod repository;
+
+mod commit;
+mod init;
+mod revision;
+
+mod checkout;
+
+mod refs;
+
+mod ls;
+mod show;
+
+mod checksum;
+mod diff;
+mod export;
+
+mod fsck;
+mod prune;
+
+mod config;
+mod remote;
+
+mod http;
+mod pull;
+mod summary;
+
+mod lists;
+mod size;
+mod sizes;
+mod time;
+mod tree;
+mod variant;
+mod variant_text;
+
+use repository::Location;
+
 /// Arguments of `updraft ostree`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    /// The repository; by default the working directory, $OSTREE_REPO or the system's.
+    #[arg(long, global = true, value_name = "PATH")]
+    repo: Option<PathBuf>,
+    /// Print debug information.
+    #[arg(long, short = 'v', global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Cat(ls::Cat),
+    Checkout(checkout::Checkout),
+    Checksum(checksum::ChecksumOf),
+    Commit(commit::Commit),
+    Config(config::Config),
+    Diff(diff::Diff),
+    Export(export::Export),
+    Fsck(fsck::Fsck),
+    Init(init::Init),
+    Log(show::Log),
+    Ls(ls::Ls),
+    Prune(prune::Prune),
+    Pull(pull::Pull),
+    PullLocal(pull::PullLocal),
+    Refs(refs::Refs),
+    Remote(remote::Remote),
+    Reset(revision::Reset),
+    RevParse(revision::RevParse),
+    Show(show::Show),
+    Summary(summary::SummaryCommand),
+}
 
 /// Runs one command.
-pub(crate) fn run(arguments: &Arguments, _terminal: &Terminal) -> Result {
-    match arguments.command {}
+pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result {
+    let location = Location::new(arguments.repo.clone());
+    match &arguments.command {
+        Command::Cat(cat) => cat.run(&location, terminal),
+        Command::Checkout(checkout) => checkout.run(&location, terminal),
+        Command::Commit(commit) => commit.run(&location, terminal),
+        Command::Fsck(fsck) => fsck.run(&location, terminal),
+        Command::Pull(pull) => pull.run(&location, terminal),
+        Command::PullLocal(pull) => pull.run(&location, terminal),
+        Command::Remote(remote) => remote.run(&location, terminal),
+        Command::Summary(summary) => summary.run(&location, terminal),
+        Command::Checksum(checksum) => checksum.run(terminal),
+        Command::Config(config) => config.run(&location, terminal),
+        Command::Diff(diff) => diff.run(&location, terminal),
+        Command::Export(export) => export.run(&location, terminal),
+        Command::Init(init) => init.run(&location),
+        Command::Log(log) => log.run(&location, terminal),
+        Command::Ls(ls) => ls.run(&location, terminal),
+        Command::Prune(prune) => prune.run(&location, terminal),
+        Command::Refs(refs) => refs.run(&location, terminal),
+        Command::Reset(reset) => reset.run(&location),
+        Command::RevParse(rev_parse) => rev_parse.run(&location, terminal),
+        Command::Show(show) => show.run(&location, terminal),
+    }
 }

@@ -1,0 +1,159 @@
+//! `ostree checkout`: a commit's tree as files.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use updraft_error::Kind;
+use updraft_repo::Repo;
+use updraft_repo::checkout::{self, CheckoutOptions, Hardlinks, UnionMode};
+use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
+
+use super::lists;
+use super::repository::Location;
+
+/// Check out a commit into a directory.
+#[derive(Debug, Args)]
+pub(crate) struct Checkout {
+    /// Leave ownership and extended attributes alone.
+    #[arg(long, short = 'U')]
+    user_mode: bool,
+    /// Accepted for compatibility: no cache of uncompressed objects is used.
+    #[arg(long)]
+    disable_cache: bool,
+    /// Check out only this directory or file.
+    #[arg(long, value_name = "PATH")]
+    subpath: Option<String>,
+    /// Keep existing directories, replace existing files.
+    #[arg(long, conflicts_with_all = ["union_add", "union_identical"])]
+    union: bool,
+    /// Keep existing directories and files.
+    #[arg(long, conflicts_with = "union_identical")]
+    union_add: bool,
+    /// Keep existing directories; existing files must be identical. Needs --require-hardlinks.
+    #[arg(long, requires = "require_hardlinks")]
+    union_identical: bool,
+    /// `.wh.NAME` deletes NAME.
+    #[arg(long)]
+    whiteouts: bool,
+    /// `.ostree-wh.NAME` becomes a character device 0:0.
+    #[arg(long)]
+    process_passthrough_whiteouts: bool,
+    /// Do nothing when the subpath does not exist.
+    #[arg(long)]
+    allow_noent: bool,
+    /// Read pairs of revision and subpath from stdin, each ended by a NUL.
+    #[arg(long)]
+    from_stdin: bool,
+    /// Read pairs of revision and subpath from this file, each ended by a NUL.
+    #[arg(long, value_name = "FILE")]
+    from_file: Option<PathBuf>,
+    /// Whether to wait until the data is on the disk.
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
+    fsync: Option<bool>,
+    /// Never copy; fail when a hard link cannot be made.
+    #[arg(long, short = 'H', conflicts_with = "force_copy")]
+    require_hardlinks: bool,
+    /// Never hard link.
+    #[arg(long, short = 'C')]
+    force_copy: bool,
+    /// Never hard link files without content.
+    #[arg(long, short = 'z', hide = true)]
+    force_copy_zerosized: bool,
+    /// Leave modes outside of 0775 off directories.
+    #[arg(long, short = 'M')]
+    bareuseronly_dirs: bool,
+    /// A file with paths to leave out, one a line.
+    #[arg(long, value_name = "FILE")]
+    skip_list: Option<PathBuf>,
+    /// The commit. With --from-stdin or --from-file: the destination.
+    commit: String,
+    /// Where to; by default a directory named as the commit.
+    destination: Option<PathBuf>,
+}
+
+impl Checkout {
+    pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
+        let repo = location.open()?;
+        if self.from_stdin || self.from_file.is_some() {
+            return self.batch(&repo, terminal);
+        }
+        let destination = self.destination.clone().unwrap_or_else(|| PathBuf::from(&self.commit));
+        self.one(&repo, &self.commit, self.subpath.as_deref(), &destination, terminal)
+    }
+
+    fn one(
+        &self,
+        repo: &Repo,
+        revision: &str,
+        subpath: Option<&str>,
+        destination: &Path,
+        terminal: &Terminal,
+    ) -> Result {
+        let commit = repo.resolve(revision)?;
+        let options = self.options(subpath)?;
+        match checkout::checkout(&terminal.context, repo, &commit, destination, &options) {
+            Err(error)
+                if self.allow_noent && matches!(error, updraft_repo::Error::NoSuchPath { .. }) =>
+            {
+                Ok(())
+            }
+            result => Ok(result.map(drop)?),
+        }
+    }
+
+    fn options(&self, subpath: Option<&str>) -> Result<CheckoutOptions> {
+        let union = match (self.union, self.union_add, self.union_identical) {
+            (true, ..) => UnionMode::Overwrite,
+            (_, true, _) => UnionMode::Add,
+            (_, _, true) => UnionMode::Identical,
+            _ => UnionMode::None,
+        };
+        let hardlinks = match (self.require_hardlinks, self.force_copy) {
+            (true, _) => Hardlinks::Require,
+            (_, true) => Hardlinks::Never,
+            _ => Hardlinks::Prefer,
+        };
+        Ok(CheckoutOptions {
+            user_mode: self.user_mode,
+            subpath: subpath.map(str::to_owned),
+            union,
+            hardlinks,
+            whiteouts: self.whiteouts,
+            passthrough_whiteouts: self.process_passthrough_whiteouts,
+            copy_empty: self.force_copy_zerosized,
+            bare_user_only_dirs: self.bareuseronly_dirs,
+            skip_list: self
+                .skip_list
+                .as_deref()
+                .map(lists::skip_list)
+                .transpose()?
+                .unwrap_or_default(),
+            fsync: self.fsync,
+        })
+    }
+
+    /// Many checkouts into one destination, which is the first argument then.
+    fn batch(&self, repo: &Repo, terminal: &Terminal) -> Result {
+        let destination = PathBuf::from(&self.commit);
+        let mut text = Vec::new();
+        match &self.from_file {
+            Some(path) => {
+                text =
+                    std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            }
+            None => _ = std::io::stdin().lock().read_to_end(&mut text)?,
+        }
+        let text = String::from_utf8(text)
+            .map_err(|error| Failure::of(Kind::Invalid, error).context("reading the list"))?;
+        let mut parts = text.split_terminator('\0');
+        while let Some(revision) = parts.next() {
+            let subpath = parts.next().ok_or_else(|| {
+                Failure::new(Kind::Invalid, "Could not read the list: a subpath is missing")
+            })?;
+            let subpath = (!subpath.is_empty()).then_some(subpath);
+            self.one(repo, revision, subpath, &destination, terminal)?;
+        }
+        Ok(())
+    }
+}

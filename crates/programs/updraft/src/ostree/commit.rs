@@ -1,0 +1,340 @@
+//! `ostree commit`: trees become a commit.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::ZonedDateTime;
+use serde::Serialize;
+use updraft_error::Kind;
+use updraft_ostree::gvariant::Value;
+use updraft_ostree::{Metadata, Refspec};
+use updraft_repo::Repo;
+use updraft_repo::commit::{self, Bindings, CommitOptions, CommitOutcome, Parent, TreeSource};
+use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
+
+use super::repository::Location;
+use super::{lists, time, variant_text};
+
+/// Commit a new revision.
+#[derive(Debug, Args)]
+pub(crate) struct Commit {
+    /// The ref to move to the new commit.
+    #[arg(long, short = 'b', value_name = "BRANCH")]
+    branch: Option<String>,
+    /// Write no ref.
+    #[arg(long, conflicts_with = "branch")]
+    orphan: bool,
+    /// The parent's checksum, or `none`; by default what the branch names.
+    #[arg(long, value_name = "COMMIT")]
+    parent: Option<String>,
+    /// One line about the commit.
+    #[arg(long, short = 's', value_name = "TEXT")]
+    subject: Option<String>,
+    /// More about the commit.
+    #[arg(long, short = 'm', value_name = "TEXT")]
+    body: Option<String>,
+    /// Read the body from this file.
+    #[arg(long, short = 'F', value_name = "FILE", conflicts_with = "body")]
+    body_file: Option<PathBuf>,
+    /// Do not write into the commit which refs may name it.
+    #[arg(long)]
+    no_bindings: bool,
+    /// One more ref that may name it.
+    #[arg(long, value_name = "BRANCH")]
+    bind_ref: Vec<String>,
+    /// Begin with this commit's tree; nothing below changes it.
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// Overlay dir=PATH, tar=FILE (- is stdin) or ref=COMMIT; in the order given.
+    #[arg(long, value_name = "TREE")]
+    tree: Vec<String>,
+    /// Add a text to the metadata.
+    #[arg(long, value_name = "KEY=VALUE")]
+    add_metadata_string: Vec<String>,
+    /// Add a value in GVariant text format to the metadata.
+    #[arg(long, value_name = "KEY=VALUE")]
+    add_metadata: Vec<String>,
+    /// Take this key over from the parent's metadata.
+    #[arg(long, value_name = "KEY")]
+    keep_metadata: Vec<String>,
+    /// Add a text to the metadata kept beside the commit.
+    #[arg(long, value_name = "KEY=VALUE")]
+    add_detached_metadata_string: Vec<String>,
+    /// Give everything to this user.
+    #[arg(long, value_name = "UID")]
+    owner_uid: Option<u32>,
+    /// Give everything to this group.
+    #[arg(long, value_name = "GID")]
+    owner_gid: Option<u32>,
+    /// Owner root, modes within 0755, no extended attributes.
+    #[arg(long)]
+    canonical_permissions: bool,
+    /// The tree has a kernel and can be booted.
+    #[arg(long)]
+    bootable: bool,
+    /// Nobody may write to executables.
+    #[arg(long)]
+    mode_ro_executables: bool,
+    /// Leave extended attributes out.
+    #[arg(long)]
+    no_xattrs: bool,
+    /// Take hard links into the repository for what they are there.
+    #[arg(long, short = 'I')]
+    devino_canonical: bool,
+    /// Expect hard links into the repository.
+    #[arg(long)]
+    link_checkout_speedup: bool,
+    /// Make directories that a tar stream does not mention.
+    #[arg(long)]
+    tar_autocreate_parents: bool,
+    /// Do nothing when the tree is that of the parent.
+    #[arg(long)]
+    skip_if_unchanged: bool,
+    /// A file with changes of modes.
+    #[arg(long, value_name = "FILE")]
+    statoverride: Option<PathBuf>,
+    /// A file with paths to leave out, one a line.
+    #[arg(long, value_name = "FILE")]
+    skip_list: Option<PathBuf>,
+    /// Print what was written, as KEY: VALUE.
+    #[arg(long)]
+    table_output: bool,
+    /// Record the sizes of all objects in the commit.
+    #[arg(long)]
+    generate_sizes: bool,
+    /// Whether to wait until the data is on the disk.
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
+    fsync: Option<bool>,
+    /// The time of the commit; by default now, or `SOURCE_DATE_EPOCH`.
+    #[arg(long, value_name = "TIME")]
+    timestamp: Option<String>,
+    /// The directory to commit when there is no --tree; by default the working directory.
+    path: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Committed {
+    commit: String,
+    parent: Option<String>,
+    branch: Option<String>,
+    changed: bool,
+    metadata_total: u64,
+    metadata_written: u64,
+    content_total: u64,
+    content_written: u64,
+    content_cache_hits: u64,
+    content_bytes_written: u64,
+}
+
+impl Commit {
+    pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
+        let repo = location.open()?;
+        if self.branch.is_none() && !self.orphan {
+            let message = "A branch must be specified with --branch, or use --orphan";
+            return Err(Failure::new(Kind::Invalid, message));
+        }
+        self.check_canonical()?;
+        let options = self.options(&repo)?;
+        let sources = self.sources(&repo)?;
+        let outcome = commit::commit(&terminal.context, &repo, &sources, &options)?;
+        self.report(&outcome, terminal)
+    }
+
+    fn report(&self, outcome: &CommitOutcome, terminal: &Terminal) -> Result {
+        let stats = &outcome.stats;
+        let committed = Committed {
+            commit: outcome.checksum.to_string(),
+            parent: outcome.parent.map(|parent| parent.to_string()),
+            branch: self.branch.clone(),
+            changed: outcome.changed,
+            metadata_total: stats.metadata_total,
+            metadata_written: stats.metadata_written,
+            content_total: stats.content_total,
+            content_written: stats.content_written,
+            content_cache_hits: stats.cache_hits,
+            content_bytes_written: stats.content_bytes_written,
+        };
+        terminal.show(&committed, |committed| {
+            if !self.table_output {
+                return terminal.line(&committed.commit);
+            }
+            terminal.line(format!("Commit: {}", committed.commit))?;
+            terminal.line(format!("Metadata Total: {}", committed.metadata_total))?;
+            terminal.line(format!("Metadata Written: {}", committed.metadata_written))?;
+            terminal.line(format!("Content Total: {}", committed.content_total))?;
+            terminal.line(format!("Content Written: {}", committed.content_written))?;
+            terminal.line(format!("Content Cache Hits: {}", committed.content_cache_hits))?;
+            terminal.line(format!("Content Bytes Written: {}", committed.content_bytes_written))
+        })
+    }
+
+    fn options(&self, repo: &Repo) -> Result<CommitOptions> {
+        let branch: Option<Refspec> = self.branch.as_deref().map(str::parse).transpose()?;
+        let parent = self.parent()?;
+        let bindings = if self.no_bindings {
+            Bindings::None
+        } else {
+            Bindings::BranchAnd(self.bind_ref.clone())
+        };
+        let mut detached_metadata = Metadata::new();
+        for option in &self.add_detached_metadata_string {
+            let (key, value) = key_value(option)?;
+            detached_metadata.insert(key, Value::String(value.to_owned()));
+        }
+        Ok(CommitOptions {
+            metadata: self.metadata(repo, parent, branch.as_ref())?,
+            branch,
+            parent,
+            subject: self.subject.clone().unwrap_or_default(),
+            body: self.body()?,
+            timestamp: self.time()?,
+            detached_metadata,
+            bindings,
+            bootable: self.bootable,
+            base: self.base.as_deref().map(|base| repo.resolve(base)).transpose()?,
+            owner_uid: self.owner_uid,
+            owner_gid: self.owner_gid,
+            canonical_permissions: self.canonical_permissions,
+            mode_ro_executables: self.mode_ro_executables,
+            no_xattrs: self.no_xattrs,
+            statoverride: list(self.statoverride.as_deref(), lists::statoverride)?,
+            skip_list: list(self.skip_list.as_deref(), lists::skip_list)?,
+            link_checkout_speedup: self.link_checkout_speedup || self.devino_canonical,
+            tar_autocreate_parents: self.tar_autocreate_parents,
+            tar_xattrs: false,
+            skip_if_unchanged: self.skip_if_unchanged,
+            generate_sizes: self.generate_sizes,
+            fsync: self.fsync,
+        })
+    }
+}
+
+/// Reads a file when it is named.
+fn list<T: Default>(path: Option<&Path>, read: impl Fn(&Path) -> Result<T>) -> Result<T> {
+    path.map_or_else(|| Ok(T::default()), read)
+}
+
+impl Commit {
+    fn check_canonical(&self) -> Result {
+        if !self.canonical_permissions {
+            return Ok(());
+        }
+        for (option, value) in [("uid", self.owner_uid), ("gid", self.owner_gid)] {
+            if value.is_some_and(|id| id != 0) {
+                let message = format!(
+                    "Cannot specify both --canonical-permissions and non-zero --owner-{option}"
+                );
+                return Err(Failure::new(Kind::Invalid, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn parent(&self) -> Result<Parent> {
+        match self.parent.as_deref() {
+            None => Ok(Parent::Branch),
+            Some("none") => Ok(Parent::None),
+            Some(checksum) => checksum.parse().map(Parent::Commit).map_err(|_| {
+                Failure::new(Kind::Invalid, format!("Invalid rev {checksum}"))
+                    .hint("--parent takes a whole checksum, or `none`")
+            }),
+        }
+    }
+
+    fn sources(&self, repo: &Repo) -> Result<Vec<TreeSource>> {
+        let mut sources = Vec::new();
+        for tree in &self.tree {
+            let (kind, value) = tree.split_once('=').ok_or_else(|| {
+                let message = format!("Missing type in tree specification '{tree}'");
+                Failure::new(Kind::Invalid, message)
+            })?;
+            sources.push(match kind {
+                "dir" => TreeSource::Directory(value.into()),
+                "tar" => archive(value)?,
+                "ref" => TreeSource::Commit(repo.resolve(value)?),
+                _ => {
+                    let message = format!("Invalid tree type specification '{kind}'");
+                    return Err(Failure::new(Kind::Invalid, message)
+                        .hint("a tree is dir=PATH, tar=FILE or ref=COMMIT"));
+                }
+            });
+        }
+        if self.tree.is_empty() {
+            let path = self.path.clone().unwrap_or_else(|| PathBuf::from("."));
+            sources.push(TreeSource::Directory(path));
+        }
+        Ok(sources)
+    }
+
+    fn metadata(&self, repo: &Repo, parent: Parent, branch: Option<&Refspec>) -> Result<Metadata> {
+        let mut metadata = Metadata::new();
+        for option in &self.add_metadata_string {
+            let (key, value) = key_value(option)?;
+            metadata.insert(key, Value::String(value.to_owned()));
+        }
+        for option in &self.add_metadata {
+            let (key, value) = key_value(option)?;
+            metadata.insert(key, variant_text::parse(value)?);
+        }
+        if self.keep_metadata.is_empty() {
+            return Ok(metadata);
+        }
+        let parent = match (parent, branch) {
+            (Parent::Commit(parent), _) => Some(parent),
+            (Parent::Branch, Some(branch)) => repo.read_ref(branch)?,
+            _ => None,
+        };
+        let parent = parent.ok_or_else(|| {
+            let message =
+                "Either --branch or --parent must be specified when using --keep-metadata";
+            Failure::new(Kind::Invalid, message)
+        })?;
+        let kept = repo.load_commit(&parent)?.0.metadata;
+        for key in &self.keep_metadata {
+            let value = kept.get(key).ok_or_else(|| {
+                let message = format!("Missing metadata key '{key}' from commit '{parent}'");
+                Failure::new(Kind::NotFound, message)
+            })?;
+            metadata.insert(key, value.clone());
+        }
+        Ok(metadata)
+    }
+
+    fn time(&self) -> Result<u64> {
+        if let Some(text) = &self.timestamp {
+            return time::parse_commit_time(text, &ZonedDateTime::now());
+        }
+        let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH") else {
+            return time::parse_commit_time("now", &ZonedDateTime::now());
+        };
+        epoch.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+            let message = format!("Failed to convert SOURCE_DATE_EPOCH {}", epoch.display());
+            Failure::new(Kind::Invalid, message)
+        })
+    }
+
+    fn body(&self) -> Result<String> {
+        match &self.body_file {
+            None => Ok(self.body.clone().unwrap_or_default()),
+            Some(path) => {
+                std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+            }
+        }
+    }
+}
+
+/// The tar stream of `--tree=tar=FILE`; `-` is stdin.
+fn archive(path: &str) -> Result<TreeSource> {
+    if path == "-" {
+        return Ok(TreeSource::tar(io::stdin()));
+    }
+    Ok(TreeSource::tar(File::open(path).with_context(|| format!("opening {path}"))?))
+}
+
+fn key_value(option: &str) -> Result<(&str, &str)> {
+    option.split_once('=').ok_or_else(|| {
+        Failure::new(Kind::Invalid, format!("Missing '=' in KEY=VALUE metadata '{option}'"))
+    })
+}

@@ -1,0 +1,146 @@
+//! `ostree export`: a commit's tree as a tar stream.
+//!
+//! GNU tar members in the order of the tree, all with the time of the commit: the same commit
+//! always gives the same bytes. Extended attributes go into pax headers (`SCHILY.xattr.NAME`).
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use tar::{Builder, EntryType, Header};
+use updraft_error::Kind;
+use updraft_ostree::{Checksum, DirEntry, Xattrs};
+use updraft_repo::Repo;
+use updraft_repo::traverse::{self, Node};
+use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
+
+use super::repository::Location;
+use super::tree;
+
+/// Write a commit as a tar stream.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Leave extended attributes out.
+    #[arg(long)]
+    no_xattrs: bool,
+    /// Only this directory.
+    #[arg(long, value_name = "PATH")]
+    subpath: Option<String>,
+    /// Put this before every name.
+    #[arg(long, value_name = "PATH")]
+    prefix: Option<String>,
+    /// Write to this file instead of stdout.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The commit.
+    commit: String,
+}
+
+struct Writer<'a, W: Write> {
+    repo: &'a Repo,
+    terminal: &'a Terminal,
+    archive: Builder<W>,
+    time: u64,
+    no_xattrs: bool,
+}
+
+impl Export {
+    pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
+        let repo = location.open()?;
+        match &self.output {
+            None => self.write(&repo, terminal, io::stdout().lock()).map(drop),
+            Some(path) => {
+                let failed = || format!("writing {}", path.display());
+                let file = File::create(path).with_context(failed)?;
+                let file = self.write(&repo, terminal, BufWriter::new(file))?;
+                let file = file.into_inner().map_err(io::IntoInnerError::into_error);
+                file.and_then(|file| file.sync_all()).with_context(failed)
+            }
+        }
+    }
+
+    fn write<W: Write>(&self, repo: &Repo, terminal: &Terminal, out: W) -> Result<W> {
+        let commit = repo.load_commit(&repo.resolve(&self.commit)?)?.0;
+        let subpath = self.subpath.as_deref().unwrap_or("/");
+        let Node::Directory(entry) = traverse::lookup(repo, traverse::root(&commit), subpath)?
+        else {
+            return Err(Failure::new(Kind::Invalid, format!("Not a directory: {subpath}")));
+        };
+        let mut archive = Builder::new(out);
+        archive.mode(tar::HeaderMode::Complete);
+        let time = commit.timestamp;
+        let mut writer = Writer { repo, terminal, archive, time, no_xattrs: self.no_xattrs };
+        let prefix = self.prefix.as_deref().map_or("", |prefix| prefix.trim_matches('/'));
+        writer.directory(prefix, &entry)?;
+        let mut out = writer.archive.into_inner()?;
+        out.flush()?;
+        Ok(out)
+    }
+}
+
+impl<W: Write> Writer<'_, W> {
+    fn directory(&mut self, path: &str, entry: &DirEntry) -> Result {
+        self.terminal.context.check()?;
+        let meta = self.repo.load_dirmeta(&entry.dirmeta)?;
+        self.attributes(&meta.xattrs)?;
+        let mut header =
+            self.header(EntryType::Directory, (meta.uid, meta.gid), meta.permissions());
+        let name = if path.is_empty() { "./".to_owned() } else { format!("{path}/") };
+        header.set_size(0);
+        self.archive.append_data(&mut header, name, io::empty())?;
+        let tree = self.repo.load_dirtree(&entry.dirtree)?;
+        let below =
+            |name: &str| if path.is_empty() { name.to_owned() } else { tree::join(path, name) };
+        for (name, checksum) in &tree.files {
+            self.file(&below(name.as_str()), checksum)?;
+        }
+        for (name, entry) in &tree.dirs {
+            self.directory(&below(name.as_str()), entry)?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &str, checksum: &Checksum) -> Result {
+        let file = self.repo.open_file(checksum)?;
+        let meta = &file.header;
+        self.attributes(&meta.xattrs)?;
+        let kind = if meta.is_symlink() { EntryType::Symlink } else { EntryType::Regular };
+        let mut header = self.header(kind, (meta.uid, meta.gid), meta.permissions());
+        if let Some(target) = &meta.symlink_target {
+            header.set_size(0);
+            self.archive.append_link(&mut header, path, target)?;
+            return Ok(());
+        }
+        header.set_size(file.size);
+        self.archive.append_data(&mut header, path, file.reader)?;
+        Ok(())
+    }
+
+    fn header(&self, kind: EntryType, (uid, gid): (u32, u32), permissions: u32) -> Header {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_uid(uid.into());
+        header.set_gid(gid.into());
+        header.set_mode(permissions);
+        header.set_mtime(self.time);
+        header
+    }
+
+    /// Writes the extended attributes of the next member.
+    fn attributes(&mut self, xattrs: &Xattrs) -> Result {
+        if self.no_xattrs || xattrs.is_empty() {
+            return Ok(());
+        }
+        let mut records = Vec::new();
+        for (name, value) in xattrs.iter() {
+            let name = std::str::from_utf8(name).map_err(|_| {
+                Failure::new(Kind::Unsupported, "write the name of an attribute: it is not UTF-8")
+            })?;
+            records.push((format!("SCHILY.xattr.{name}"), value));
+        }
+        let records = records.iter().map(|(name, value)| (name.as_str(), *value));
+        self.archive.append_pax_extensions(records)?;
+        Ok(())
+    }
+}

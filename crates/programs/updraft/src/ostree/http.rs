@@ -1,0 +1,40 @@
+//! A remote's configuration as the source of a pull: HTTP, or a folder for `file:` URLs.
+
+use std::path::PathBuf;
+
+use updraft_http::{Client, ClientOptions};
+use updraft_ostree::RemoteName;
+use updraft_repo::Repo;
+use updraft_repo::pull::{RemoteConfig, Source};
+use updraft_terminal::Result;
+
+use super::repository;
+
+/// What the command line says about requests.
+#[derive(Debug, Default)]
+pub(crate) struct Overrides {
+    pub(crate) url: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) retries: Option<u32>,
+}
+
+/// The place of a configured remote, and its configuration.
+pub(crate) fn source(
+    repo: &Repo,
+    name: &RemoteName,
+    overrides: Overrides,
+) -> Result<(Source, RemoteConfig)> {
+    let remote = RemoteConfig::read(repo.config().key_file(), name)?;
+    let url = overrides.url.unwrap_or_else(|| remote.url.clone());
+    if let Some(path) = url.strip_prefix("file://") {
+        return Ok((Source::Local(repository::open(&PathBuf::from(path))?), remote));
+    }
+    let mut base = ClientOptions { headers: overrides.headers, ..ClientOptions::default() };
+    base.retries = overrides.retries.unwrap_or(base.retries);
+    if let Some(suffix) = overrides.user_agent {
+        base.user_agent = format!("{} {suffix}", base.user_agent);
+    }
+    let client = Client::new(&remote.client_options(&base)?)?;
+    Ok((Source::Http { client, url }, remote))
+}

@@ -1,0 +1,199 @@
+//! `ostree refs`.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde::Serialize;
+use updraft_error::Kind;
+use updraft_ostree::{Checksum, Refspec};
+use updraft_repo::Repo;
+use updraft_terminal::{Failure, Result, Terminal};
+
+use super::repository::Location;
+
+/// List, make and delete refs.
+#[derive(Debug, Args)]
+pub(crate) struct Refs {
+    /// Delete the refs below each PREFIX.
+    #[arg(long, conflicts_with_all = ["create", "list"])]
+    delete: bool,
+    /// Print whole names, also below a PREFIX.
+    #[arg(long)]
+    list: bool,
+    /// Print the commit of each ref, too.
+    #[arg(long, short = 'r')]
+    revision: bool,
+    /// List aliases; with --create: make an alias.
+    #[arg(long, short = 'A')]
+    alias: bool,
+    /// Make this ref for an existing commit or ref.
+    #[arg(long, value_name = "NEWREF")]
+    create: Option<String>,
+    /// Print the collection of each ref.
+    #[arg(long, short = 'c')]
+    collections: bool,
+    /// Replace an existing ref.
+    #[arg(long)]
+    force: bool,
+    /// Only refs with this name or below it; for --create: the revision.
+    #[arg(value_name = "PREFIX")]
+    prefixes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    remote: Option<String>,
+    #[serde(rename = "ref")]
+    full: String,
+    commit: String,
+    alias_of: Option<String>,
+}
+
+impl Refs {
+    pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
+        let repo = location.open()?;
+        if let Some(new) = &self.create {
+            return self.create(&repo, new);
+        }
+        self.prefixes.iter().try_for_each(|prefix| check_prefix(prefix))?;
+        if self.delete {
+            return self.delete(&repo);
+        }
+        let listed = self.listed(&repo)?;
+        terminal.show(&listed, |listed| {
+            listed.iter().try_for_each(|entry| terminal.line(self.text(entry)))
+        })
+    }
+
+    fn text(&self, entry: &Listed) -> String {
+        let name = &entry.name;
+        match &entry.alias_of {
+            Some(target) if self.alias => format!("{name} -> {target}"),
+            _ if self.revision => format!("{name}\t{}", entry.commit),
+            _ => name.clone(),
+        }
+    }
+
+    fn listed(&self, repo: &Repo) -> Result<Vec<Listed>> {
+        let aliases = repo.aliases()?;
+        let mut listed = Vec::new();
+        for (refspec, commit) in repo.refs()? {
+            let full = refspec.to_string();
+            let alias_of = aliases.get(&refspec).map(ToString::to_string);
+            if self.alias && alias_of.is_none() {
+                continue;
+            }
+            let Some(name) = self.shown(&full) else { continue };
+            listed.push(Listed {
+                name,
+                remote: refspec.remote.as_ref().map(ToString::to_string),
+                full,
+                commit: commit.to_string(),
+                alias_of,
+            });
+        }
+        Ok(listed)
+    }
+
+    /// How a ref is listed, when it is.
+    fn shown(&self, full: &str) -> Option<String> {
+        if self.prefixes.is_empty() {
+            return Some(full.to_owned());
+        }
+        let rest = self.prefixes.iter().find_map(|prefix| below(full, prefix))?;
+        Some(if self.list { full.to_owned() } else { rest })
+    }
+
+    fn create(&self, repo: &Repo, new: &str) -> Result {
+        let [revision] = &self.prefixes[..] else {
+            let message = match self.prefixes.len() {
+                0 => "You must specify a revision when creating a new ref",
+                _ => "You must specify only 1 existing ref when creating a new ref",
+            };
+            return Err(Failure::new(Kind::Invalid, message));
+        };
+        let new: Refspec = new.parse()?;
+        new.check_not_checksum()?;
+        let existing = repo.read_ref(&new)?;
+        if existing.is_some() && !self.force {
+            let message = format!("--create specified but ref {new} already exists");
+            return Err(Failure::new(Kind::Conflict, message).hint("replace it with --force"));
+        }
+        if !self.alias {
+            let commit = repo.resolve(revision)?;
+            repo.set_ref(&new, Some(&commit))?;
+            return Ok(());
+        }
+        let target: Refspec = revision.parse()?;
+        if target.remote.is_some() {
+            let message = format!("Cannot create alias to remote ref: {target}");
+            return Err(Failure::new(Kind::Unsupported, message));
+        }
+        if repo.read_ref(&target)?.is_none() {
+            let message = format!("Cannot create alias to non-existent ref: {target}");
+            return Err(Failure::new(Kind::NotFound, message));
+        }
+        repo.set_alias(&new, &target)?;
+        Ok(())
+    }
+
+    fn delete(&self, repo: &Repo) -> Result {
+        if self.prefixes.is_empty() {
+            let message = "At least one PREFIX is required when deleting refs";
+            return Err(Failure::new(Kind::Invalid, message));
+        }
+        let refs: BTreeMap<Refspec, Checksum> = repo.refs()?;
+        let aliases = repo.aliases()?;
+        let matching = |refspec: &Refspec| {
+            self.prefixes.iter().any(|prefix| below(&refspec.to_string(), prefix).is_some())
+        };
+        for doomed in refs.keys().filter(|refspec| matching(refspec)) {
+            let alias =
+                aliases.iter().find(|(alias, target)| *target == doomed && *alias != doomed);
+            if let Some((alias, _)) = alias
+                && !matching(alias)
+            {
+                let message = format!("Ref '{doomed}' has an active alias: '{alias}'");
+                return Err(Failure::new(Kind::Conflict, message));
+            }
+        }
+        for doomed in refs.keys().filter(|refspec| matching(refspec)) {
+            repo.set_ref(doomed, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// How `full` is listed below `prefix`: whole when they are equal, else without the prefix but
+/// with its remote; `None` when it is not below.
+fn below(full: &str, prefix: &str) -> Option<String> {
+    if full == prefix || (prefix.ends_with(':') && full.starts_with(prefix)) {
+        return Some(full.to_owned());
+    }
+    let rest = full.strip_prefix(prefix)?.strip_prefix('/')?;
+    let remote = prefix.split_once(':').map(|(remote, _)| format!("{remote}:"));
+    Some(remote.unwrap_or_default() + rest)
+}
+
+/// A PREFIX must read like a refspec, or be all of a remote.
+fn check_prefix(prefix: &str) -> Result {
+    let part = prefix.strip_suffix(':').unwrap_or(prefix);
+    part.parse::<Refspec>().map(drop).map_err(|error| Failure::from(error).context("Listing refs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below;
+
+    #[test]
+    fn prefixes_end_at_parts() {
+        let below = |full, prefix| below(full, prefix).unwrap_or_default();
+        assert_eq!(below("a/b/c", "a"), "b/c");
+        assert_eq!(below("a/b/c", "a/b/c"), "a/b/c");
+        assert_eq!(below("ab/c", "a"), "");
+        assert_eq!(below("o:x/y", "o:x"), "o:y");
+        assert_eq!(below("o:x", "o:"), "o:x");
+        assert_eq!(below("o:x", "o"), "");
+    }
+}

@@ -1,0 +1,297 @@
+//! `ostree remote`: where to pull from.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use updraft_error::Kind;
+use updraft_ostree::{KeyFile, RemoteName};
+use updraft_repo::Repo;
+use updraft_repo::pull::Source;
+use updraft_terminal::{Failure, Result, Terminal};
+
+use super::repository::Location;
+use super::{http, summary};
+
+/// Configure remotes and ask them.
+#[derive(Debug, Args)]
+pub(crate) struct Remote {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add a remote repository.
+    Add(Add),
+    /// Delete a remote repository.
+    Delete {
+        /// Do nothing when there is no such remote.
+        #[arg(long)]
+        if_exists: bool,
+        /// The remote.
+        name: String,
+    },
+    /// Print the URL of a remote.
+    ShowUrl {
+        /// The remote.
+        name: String,
+    },
+    /// List remotes.
+    List {
+        /// Print their URLs, too.
+        #[arg(long, short = 'u')]
+        show_urls: bool,
+    },
+    /// List the refs of a remote.
+    Refs {
+        /// Print the commit of each ref, too.
+        #[arg(long, short = 'r')]
+        revision: bool,
+        /// The remote.
+        name: String,
+    },
+    /// Print the summary of a remote.
+    Summary {
+        /// Print it as GVariant text.
+        #[arg(long)]
+        raw: bool,
+        /// The remote.
+        name: String,
+    },
+}
+
+/// Add a remote repository.
+#[derive(Debug, Args)]
+struct Add {
+    /// Set an option of the remote.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Do not ask for OpenPGP signatures.
+    #[arg(long)]
+    no_gpg_verify: bool,
+    /// Do not ask for signatures.
+    #[arg(long)]
+    no_sign_verify: bool,
+    /// Demand signatures: TYPE=inline:KEY or TYPE=file:PATH.
+    #[arg(long, value_name = "TYPE=KEY", conflicts_with = "no_sign_verify")]
+    sign_verify: Vec<String>,
+    /// Do nothing when the remote exists.
+    #[arg(long)]
+    if_not_exists: bool,
+    /// Replace the remote when it exists.
+    #[arg(long, conflicts_with = "if_not_exists")]
+    force: bool,
+    /// Fetch objects from here.
+    #[arg(long, value_name = "URL")]
+    contenturl: Option<String>,
+    /// The collection of the remote's refs.
+    #[arg(long, value_name = "ID")]
+    collection_id: Option<String>,
+    /// Handled by another program.
+    #[arg(long, value_name = "NAME")]
+    custom_backend: Option<String>,
+    /// The name of the remote.
+    name: String,
+    /// Where it is: [metalink=|mirrorlist=]URL.
+    url: String,
+    /// What is pulled when nothing else is said.
+    branches: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    url: Option<String>,
+}
+
+impl Remote {
+    pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
+        let repo = location.open()?;
+        match &self.command {
+            Command::Add(add) => add.run(&repo),
+            Command::Delete { if_exists, name } => delete(&repo, name, *if_exists),
+            Command::ShowUrl { name } => {
+                let url = url(repo.config().key_file(), name)?;
+                let shown = serde_json::json!({ "name": name, "url": url });
+                terminal.show(&shown, |_| terminal.line(&url))
+            }
+            Command::List { show_urls } => list(&repo, *show_urls, terminal),
+            Command::Refs { revision, name } => refs(&repo, name, *revision, terminal),
+            Command::Summary { raw, name } => {
+                let bytes = fetch_summary(&repo, name, terminal)?;
+                let bytes = bytes.ok_or_else(|| {
+                    Failure::new(Kind::NotFound, "Remote server has no summary file")
+                })?;
+                summary::print(&bytes, *raw, terminal)
+            }
+        }
+    }
+}
+
+impl Add {
+    fn run(&self, repo: &Repo) -> Result {
+        let name = RemoteName::new(self.name.as_str())?;
+        let group = group(name.as_str());
+        if repo.config().key_file().has_group(&group) {
+            if self.if_not_exists {
+                return Ok(());
+            }
+            if !self.force {
+                let message =
+                    format!("Remote configuration for \"{name}\" already exists: (in config)");
+                return Err(Failure::new(Kind::Conflict, message).hint("replace it with --force"));
+            }
+        }
+        let settings = self.settings()?;
+        repo.edit_config(|file| {
+            file.remove_group(&group);
+            for (key, value) in &settings {
+                file.set(&group, key, value);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// The keys of the new group, in the order in which the peer writes them.
+    fn settings(&self) -> Result<Vec<(String, String)>> {
+        let mut settings = Vec::new();
+        let mut set = |key: &str, value: &str| settings.push((key.to_owned(), value.to_owned()));
+        match self.url.strip_prefix("metalink=") {
+            Some(url) => set("metalink", url),
+            None => set("url", &self.url),
+        }
+        if !self.branches.is_empty() {
+            set("branches", &(self.branches.join(";") + ";"));
+        }
+        if let Some(url) = &self.contenturl {
+            set("contenturl", url);
+        }
+        for option in &self.set {
+            let (key, value) = option.split_once('=').ok_or_else(|| {
+                let message = format!("Missing '=' in KEY=VALUE metadata '{option}'");
+                Failure::new(Kind::Invalid, message)
+            })?;
+            set(key, value);
+        }
+        if self.no_gpg_verify {
+            set("gpg-verify", "false");
+        }
+        if self.no_sign_verify {
+            set("sign-verify", "false");
+        }
+        let mut types = Vec::new();
+        for option in &self.sign_verify {
+            let parts =
+                option.split_once('=').and_then(|(of, key)| Some((of, key.split_once(':')?)));
+            let (of, key) = match parts {
+                Some((of, ("inline", key))) => (of, ("key", key)),
+                Some((of, ("file", path))) => (of, ("file", path)),
+                _ => {
+                    let message = format!("Failed to parse KEYTYPE=[inline|file]:DATA in {option}");
+                    return Err(Failure::new(Kind::Invalid, message));
+                }
+            };
+            set(&format!("verification-{of}-{}", key.0), key.1);
+            types.push(of);
+        }
+        if !types.is_empty() {
+            set("sign-verify", &(types.join(";") + ";"));
+        }
+        if let Some(id) = &self.collection_id {
+            set("collection-id", id);
+        }
+        if let Some(backend) = &self.custom_backend {
+            set("custom-backend", backend);
+        }
+        Ok(settings)
+    }
+}
+
+/// The name of a remote's group in the configuration.
+pub(crate) fn group(name: &str) -> String {
+    format!("remote \"{name}\"")
+}
+
+fn not_found(name: &str) -> Failure {
+    Failure::new(Kind::NotFound, format!("Remote \"{name}\" not found"))
+        .hint("`remote list` shows the remotes")
+}
+
+/// Where a remote is.
+pub(crate) fn url(config: &KeyFile, name: &str) -> Result<String> {
+    let group = group(name);
+    let url = config.get(&group, "url").or_else(|| config.get(&group, "metalink"));
+    url.ok_or_else(|| not_found(name))
+}
+
+fn delete(repo: &Repo, name: &str, if_exists: bool) -> Result {
+    let group = group(name);
+    if !repo.config().key_file().has_group(&group) {
+        return if if_exists { Ok(()) } else { Err(not_found(name)) };
+    }
+    repo.edit_config(|file| {
+        file.remove_group(&group);
+    })?;
+    Ok(())
+}
+
+fn list(repo: &Repo, show_urls: bool, terminal: &Terminal) -> Result {
+    let config = repo.config();
+    let file = config.key_file();
+    let names = file
+        .groups()
+        .into_iter()
+        .filter_map(|group| Some(group.strip_prefix("remote \"")?.strip_suffix('"')?.to_owned()));
+    let mut listed: Vec<Listed> =
+        names.map(|name| Listed { url: url(file, &name).ok(), name }).collect();
+    listed.sort_by(|a, b| a.name.cmp(&b.name));
+    let width = listed.iter().map(|remote| remote.name.len()).max().unwrap_or(0);
+    terminal.show(&listed, |listed| {
+        listed.iter().try_for_each(|remote| match &remote.url {
+            Some(url) if show_urls => {
+                let pad = " ".repeat(width.saturating_sub(remote.name.len()));
+                terminal.line(format!("{}{pad}  {url}", remote.name))
+            }
+            _ => terminal.line(&remote.name),
+        })
+    })
+}
+
+fn refs(repo: &Repo, name: &str, revision: bool, terminal: &Terminal) -> Result {
+    let bytes = fetch_summary(repo, name, terminal)?.ok_or_else(|| {
+        Failure::new(Kind::NotFound, "Remote refs not available; server has no summary file")
+            .hint("run `ostree summary --update` on the server")
+    })?;
+    let summary = updraft_ostree::Summary::decode(&bytes)?;
+    let listed: Vec<_> = summary
+        .refs
+        .iter()
+        .map(|entry| {
+            let name = format!("{name}:{}", entry.name);
+            serde_json::json!({ "ref": name, "commit": entry.checksum.to_string() })
+        })
+        .collect();
+    terminal.show(&listed, |_| {
+        summary.refs.iter().try_for_each(|entry| {
+            if revision {
+                terminal.line(format!("{name}:{}\t{}", entry.name, entry.checksum))
+            } else {
+                terminal.line(format!("{name}:{}", entry.name))
+            }
+        })
+    })
+}
+
+/// The bytes of the remote's summary, when it has one.
+fn fetch_summary(repo: &Repo, name: &str, terminal: &Terminal) -> Result<Option<Vec<u8>>> {
+    let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
+    let name = RemoteName::new(name)?;
+    match http::source(repo, &name, http::Overrides::default())?.0 {
+        Source::Http { client, url } => {
+            let url = format!("{}/summary", url.trim_end_matches('/'));
+            Ok(client.get_bytes_with(&terminal.context, &url, limit)?)
+        }
+        Source::Local(remote) => {
+            Ok(updraft_fs::Dir::open(remote.path())?.try_read("summary", limit)?)
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Which repository a command works on.
+
+use std::path::{Path, PathBuf};
+
+use updraft_error::Kind;
+use updraft_repo::Repo;
+use updraft_terminal::{Failure, Result, ResultExt as _};
+
+/// What the command line and the environment say about the repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Location {
+    option: Option<PathBuf>,
+}
+
+impl Location {
+    pub(crate) fn new(option: Option<PathBuf>) -> Self {
+        Self { option }
+    }
+
+    /// The repository's folder: the option, else the working directory if it is a repository, else
+    /// `$OSTREE_REPO`, else the system's under `$OSTREE_SYSROOT` or `/`.
+    pub(crate) fn path(&self) -> Result<PathBuf> {
+        if let Some(path) = &self.option {
+            return Ok(path.clone());
+        }
+        if is_repository(Path::new(".")) {
+            return Ok(PathBuf::from("."));
+        }
+        if let Some(path) = environment("OSTREE_REPO") {
+            return Ok(path);
+        }
+        let sysroot = environment("OSTREE_SYSROOT").unwrap_or_else(|| "/".into());
+        let system = sysroot.join("ostree/repo");
+        if is_repository(&system) {
+            return Ok(system);
+        }
+        Err(Failure::new(Kind::Invalid, "Command requires a --repo argument")
+            .hint("name the repository with --repo PATH or OSTREE_REPO"))
+    }
+
+    /// Opens it.
+    pub(crate) fn open(&self) -> Result<Repo> {
+        open(&self.path()?)
+    }
+}
+
+/// Opens the repository at `path`.
+pub(crate) fn open(path: &Path) -> Result<Repo> {
+    let hint = if path.is_dir() {
+        format!("make a repository with `updraft ostree init --repo {}`", path.display())
+    } else {
+        "check the path".to_owned()
+    };
+    match Repo::open(path) {
+        Err(error) if updraft_error::Classify::kind(&error) == Kind::NotFound => {
+            Err(Failure::from(error).context("opening repo").hint(hint))
+        }
+        result => result.context("opening repo"),
+    }
+}
+
+fn is_repository(path: &Path) -> bool {
+    path.join("objects").is_dir() && path.join("config").is_file()
+}
+
+fn environment(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}

@@ -1,0 +1,123 @@
+//! `ostree summary`: the list of a repository's refs that clients fetch first.
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use updraft_error::Kind;
+use updraft_ostree::gvariant::Value;
+use updraft_ostree::{Metadata, Summary};
+use updraft_repo::summary::{self as engine, SummaryOptions};
+use updraft_terminal::{Failure, Result, Terminal};
+
+use super::repository::Location;
+use super::{time, variant, variant_text};
+
+/// Update and print the summary.
+#[derive(Debug, Args)]
+pub(crate) struct SummaryCommand {
+    /// Write the summary anew.
+    #[arg(long, short = 'u')]
+    update: bool,
+    /// Print the summary. (As by the peer, `-v` means this and not `--verbose` here.)
+    #[arg(id = "verbose", long = "view", short = 'v')]
+    view: bool,
+    /// Print the summary as GVariant text.
+    #[arg(long)]
+    raw: bool,
+    /// Add to the metadata of the new summary.
+    #[arg(long, short = 'm', value_name = "KEY=VALUE")]
+    add_metadata: Vec<String>,
+}
+
+impl SummaryCommand {
+    pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
+        let repo = location.open()?;
+        if self.update {
+            let mut metadata = Metadata::new();
+            for option in &self.add_metadata {
+                let (key, value) = option.split_once('=').ok_or_else(|| {
+                    let message = format!("Missing '=' in KEY=VALUE metadata '{option}'");
+                    Failure::new(Kind::Invalid, message)
+                })?;
+                metadata.insert(key, variant_text::parse(value)?);
+            }
+            let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
+            engine::update(&terminal.context, &repo, now, &SummaryOptions { metadata })?;
+            return Ok(());
+        }
+        if !self.view && !self.raw && !terminal.wants_json() {
+            let message = "No option specified; use -u to update summary";
+            return Err(Failure::new(Kind::Invalid, message));
+        }
+        let dir = updraft_fs::Dir::open(repo.path())?;
+        let bytes = dir.read("summary", updraft_ostree::MAX_METADATA_SIZE as u64)?;
+        print(&bytes, self.raw, terminal)
+    }
+}
+
+/// Prints a summary's bytes.
+pub(crate) fn print(bytes: &[u8], raw: bool, terminal: &Terminal) -> Result {
+    let summary = Summary::decode(bytes)?;
+    if terminal.wants_json() {
+        return terminal.json(&json(&summary));
+    }
+    if raw {
+        return terminal.line(variant::byteswap(variant::summary(&summary)));
+    }
+    // The zone of the person at the terminal, as the peer does.
+    let zone = TimeZone::system();
+    for entry in &summary.refs {
+        terminal.line(format!("* {}", entry.name))?;
+        terminal.line(format!("    Latest Commit ({} bytes):", entry.commit_size))?;
+        terminal.line(format!("      {}", entry.checksum))?;
+        for (key, value) in entry.metadata.iter() {
+            terminal.line(format!("    {}", described(key, value, &zone)))?;
+        }
+        terminal.line("")?;
+    }
+    for (key, value) in summary.metadata.iter() {
+        terminal.line(described(key, value, &zone))?;
+    }
+    Ok(())
+}
+
+/// One line about a metadata value: known keys with a title, others as they are.
+fn described(key: &str, value: &Value, zone: &TimeZone) -> String {
+    let title = match key {
+        Summary::COMMIT_VERSION => "Version",
+        Summary::COMMIT_TIMESTAMP => "Timestamp",
+        Summary::MODE => "Repository Mode",
+        Summary::LAST_MODIFIED => "Last-Modified",
+        Summary::EXPIRES => "Expires",
+        Summary::TOMBSTONE_COMMITS => "Has Tombstone Commits",
+        Summary::COLLECTION_ID => "Collection ID",
+        Summary::STATIC_DELTAS => "Static Deltas",
+        _ => return format!("{key}: {value}"),
+    };
+    let text = match (value, Summary::from_big_endian(value)) {
+        (_, Some(seconds)) => time::format_local(seconds, zone),
+        (Value::Bool(true), _) => "Yes".to_owned(),
+        (Value::Bool(false), _) => "No".to_owned(),
+        (Value::String(text), _) => text.clone(),
+        (other, _) => other.to_string(),
+    };
+    format!("{title} ({key}): {text}")
+}
+
+fn json(summary: &Summary) -> serde_json::Value {
+    let refs: Vec<_> = summary
+        .refs
+        .iter()
+        .map(|entry| {
+            let metadata = &entry.metadata;
+            let time = metadata.get(Summary::COMMIT_TIMESTAMP);
+            serde_json::json!({
+                "ref": entry.name,
+                "commit": entry.checksum.to_string(),
+                "size": entry.commit_size,
+                "timestamp": time.and_then(Summary::from_big_endian),
+                "version": metadata.get_str(Summary::COMMIT_VERSION),
+            })
+        })
+        .collect();
+    serde_json::json!({ "refs": refs, "metadata": variant::metadata_json(&summary.metadata) })
+}
