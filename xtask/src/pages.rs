@@ -27,15 +27,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&man)?;
     for program in PROGRAMS {
         let binary = binaries.join(program);
-        shell::run(std::process::Command::new(&binary).arg("man").arg(&man))?;
+        shell::run(std::process::Command::new(&binary).args(["generate", "man"]).arg(&man))?;
         for name in SHELLS {
             let folder = options.out.join("completions").join(name);
             std::fs::create_dir_all(&folder)?;
             let file = File::create(folder.join(program))?;
             let mut command = std::process::Command::new(&binary);
-            let status = command.args(["completions", name]).stdout(file).status();
+            let status = command.args(["generate", "completions", name]).stdout(file).status();
             if !status.with_context(|| format!("start {program}"))?.success() {
-                bail!("`{program} completions {name}` failed");
+                bail!("`{program} generate completions {name}` failed");
             }
         }
     }

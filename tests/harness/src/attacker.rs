@@ -1,0 +1,236 @@
+//! Somebody between device and server, who passes everything on but what he wants to change.
+//!
+//! He has what a real attacker of this strength would have: the network, the server's gateway,
+//! a device's certificate, and, for the last attack, the Director's online keys. The devices he
+//! attacks talk plain HTTP to him, as if TLS had fallen.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use updraft_http::{Client, Identity, Method, Request};
+use updraft_publish::{Assignment, DirectorRepository, Expiries, KeyStore, VehicleFiles};
+use updraft_tuf::{Dialect, Hashes, Sign};
+
+use crate::Server;
+
+const MAX_HEAD: u64 = 64 * 1024;
+const MAX_BODY: u64 = 64 * 1024 * 1024;
+
+type Changes = Arc<Mutex<BTreeMap<String, Change>>>;
+
+/// What is done to the answer for a path.
+#[derive(Debug, Clone)]
+enum Change {
+    /// This is the answer.
+    Replace(Vec<u8>),
+    /// One bit in the middle of the real answer is turned.
+    Flip,
+}
+
+/// A proxy that lies where it is told to.
+#[derive(Debug)]
+pub struct Attacker {
+    url: String,
+    upstream: String,
+    client: Client,
+    changes: Changes,
+    flip_objects: Arc<Mutex<bool>>,
+}
+
+impl Attacker {
+    /// Stands before `server` with a device's identity.
+    ///
+    /// # Errors
+    /// When no port can be opened.
+    pub fn start(server: &Server, identity: Identity) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let attacker = Self {
+            url,
+            upstream: server.url(),
+            client: server.client(Some(identity))?,
+            changes: Changes::default(),
+            flip_objects: Arc::default(),
+        };
+        let (client, upstream) = (attacker.client.clone(), attacker.upstream.clone());
+        let (changes, flip) = (Arc::clone(&attacker.changes), Arc::clone(&attacker.flip_objects));
+        // Lives as long as the process: the listener has no other end.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (client, upstream) = (client.clone(), upstream.clone());
+                let (changes, flip) = (Arc::clone(&changes), Arc::clone(&flip));
+                std::thread::spawn(move || {
+                    let flips = *flip.lock().unwrap_or_else(PoisonError::into_inner);
+                    let _ = serve(&stream, &client, &upstream, &changes, flips);
+                });
+            }
+        });
+        Ok(attacker)
+    }
+
+    /// Where the victim shall go.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What the real server answers for a path.
+    ///
+    /// # Errors
+    /// When it does not answer, or has nothing there.
+    pub fn record(&self, path: &str) -> Result<Vec<u8>> {
+        let bytes = self.client.get_bytes(&format!("{}{path}", self.upstream), MAX_BODY)?;
+        bytes.with_context(|| format!("record {path}: the server has nothing there"))
+    }
+
+    /// From now on this is the answer for a path.
+    pub fn replace(&self, path: &str, bytes: Vec<u8>) {
+        self.changes().insert(path.to_owned(), Change::Replace(bytes));
+    }
+
+    /// From now on one bit of the answer for a path is turned.
+    pub fn flip(&self, path: &str) {
+        self.changes().insert(path.to_owned(), Change::Flip);
+    }
+
+    /// From now on one bit of every content object is turned, or of none.
+    pub fn flip_objects(&self, flips: bool) {
+        *self.flip_objects.lock().unwrap_or_else(PoisonError::into_inner) = flips;
+    }
+
+    /// From now on everything is passed on as it is.
+    pub fn relent(&self) {
+        self.changes().clear();
+        self.flip_objects(false);
+    }
+
+    fn changes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Change>> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn serve(
+    stream: &TcpStream,
+    client: &Client,
+    upstream: &str,
+    changes: &Changes,
+    flip_objects: bool,
+) -> Result<()> {
+    let mut reader = BufReader::new(stream).take(MAX_HEAD);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, path) = (method.to_owned(), path.to_owned());
+    let (mut length, mut content_type) = (0, None);
+    loop {
+        let mut header = String::new();
+        if reader.read_line(&mut header)? == 0 || header.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = header.split_once(':') {
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.trim().parse::<u64>()?,
+                "content-type" => content_type = Some(value.trim().to_owned()),
+                _ => {}
+            }
+        }
+    }
+    reader.set_limit(length.min(MAX_BODY));
+    let mut body = Vec::new();
+    reader.read_to_end(&mut body)?;
+
+    let found = changes.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
+    let is_content = path.starts_with("/treehub/objects/") && path.contains(".filez");
+    let flips = flip_objects && is_content;
+    let (status, bytes) = match found {
+        Some(Change::Replace(bytes)) => (200, bytes),
+        other => {
+            let (status, mut bytes) =
+                pass_on(client, &format!("{upstream}{path}"), &method, content_type, body)?;
+            if (flips || other.is_some()) && status == 200 {
+                // Close to the end, so that it is content and not the file's header.
+                let at = bytes.len().saturating_sub(3);
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 0x10;
+                }
+            }
+            (status, bytes)
+        }
+    };
+    let mut stream = stream;
+    write!(
+        stream,
+        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        bytes.len()
+    )?;
+    if method != "HEAD" {
+        stream.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+fn pass_on(
+    client: &Client,
+    url: &str,
+    method: &str,
+    content_type: Option<String>,
+    body: Vec<u8>,
+) -> Result<(u16, Vec<u8>)> {
+    let method = match method {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        other => anyhow::bail!("pass on {other}"),
+    };
+    let mut request = Request::new(method, url);
+    if !body.is_empty() || matches!(method, Method::Post | Method::Put) {
+        let content_type = content_type.unwrap_or_else(|| "application/json".to_owned());
+        request = request.header("content-type", content_type).body(body);
+    }
+    let response = client.send(request)?;
+    let status = response.status;
+    let mut bytes = Vec::new();
+    response.body.take(MAX_BODY).read_to_end(&mut bytes)?;
+    Ok((status, bytes))
+}
+
+/// What somebody who has stolen the Director's online keys can sign: an order to install `commit`
+/// under a name that the Image repository does not have.
+///
+/// # Errors
+/// When the keys cannot be read.
+pub fn evil_director_files(
+    server: &Server,
+    director_root: &[u8],
+    vehicle: &str,
+    hardware: &str,
+    commit: &str,
+    now: jiff::Timestamp,
+) -> Result<VehicleFiles> {
+    let mut keys = Vec::new();
+    for role in ["targets", "snapshot", "timestamp"] {
+        let folder = server.data().join("keys/director").join(role);
+        keys.extend(KeyStore::open(Path::new(&folder), Dialect::Uptane)?.load_all()?);
+    }
+    let signers = keys.iter().map(|key| key as &dyn Sign).collect();
+    let director = DirectorRepository::new(Dialect::Uptane, director_root, signers)?;
+    let expires = now.checked_add(jiff::SignedDuration::from_hours(24))?;
+    let assignment = Assignment {
+        ecu_serial: format!("{vehicle}-ecu"),
+        hardware_id: hardware.to_owned(),
+        filepath: "evil".to_owned(),
+        length: 0,
+        hashes: Hashes::from_sha256(commit),
+        uri: None,
+    };
+    let expiries = Expiries { targets: expires, snapshot: expires, timestamp: expires };
+    // Far above any version that the real Director has given so far.
+    let files = director.vehicle_files(vehicle, 1_000_000, None, &[assignment], expiries)?;
+    Ok(files)
+}

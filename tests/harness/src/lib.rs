@@ -1,0 +1,25 @@
+//! A whole installation on one machine: server, operator, devices, and an attacker in between.
+//!
+//! Everything is done as a user would do it, by running the programs. A device is a process of
+//! its own with a sysroot folder of its own; its reboot stands for switching to the deployment
+//! that the boot loader entries name. The demo and the end-to-end tests share this code.
+
+#![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
+
+mod attacker;
+mod boot;
+mod device;
+mod fleet;
+mod operator;
+mod programs;
+mod server;
+mod tree;
+
+pub use attacker::{Attacker, evil_director_files};
+pub use boot::boot;
+pub use device::{Device, DeviceOptions};
+pub use fleet::Fleet;
+pub use operator::Operator;
+pub use programs::{Answer, Programs, ostree};
+pub use server::Server;
+pub use tree::{HEALTH_MARK, small_tree};

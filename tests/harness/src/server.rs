@@ -1,0 +1,149 @@
+//! A fleet server as a process.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use updraft_http::{Client, ClientOptions, Identity};
+
+use crate::{Answer, Programs};
+
+/// How long the server may take until it answers.
+const START: Duration = Duration::from_mins(1);
+/// Between two questions whether it answers yet.
+const ASK: Duration = Duration::from_millis(50);
+
+/// A running server with its data folder. It is stopped when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    programs: Programs,
+    data: PathBuf,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// Initialises `data` and starts a server on a free port of the loopback address.
+    ///
+    /// # Errors
+    /// When that does not work; the log is in `DATA/../server.log`.
+    pub fn start(programs: &Programs, data: &Path) -> Result<Self> {
+        let names = ["--name", "localhost", "--name", "127.0.0.1"];
+        let mut init = programs.command("updraft-server");
+        Answer::good(init.arg("init").arg("--data").arg(data).args(names))?;
+        // The port is free at this moment; the server takes it a moment later.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut server =
+            Self { programs: programs.clone(), data: data.to_path_buf(), port, process: None };
+        server.run()?;
+        Ok(server)
+    }
+
+    /// Starts the process again after [`Server::stop`].
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub fn run(&mut self) -> Result<()> {
+        let log = File::options().create(true).append(true).open(self.log())?;
+        let mut command = self.programs.command("updraft-server");
+        command.arg("run").arg("--data").arg(&self.data);
+        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        self.process = Some(command.spawn().context("start updraft-server")?);
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.process.as_mut().map(Child::try_wait).transpose()?.flatten();
+            if let Some(status) = ended {
+                let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+                bail!("the server ended with {status}: {log}");
+            }
+            if begun.elapsed() > START {
+                bail!("the server does not answer on port {}", self.port);
+            }
+            std::thread::sleep(ASK);
+        }
+        Ok(())
+    }
+
+    /// Kills the process, as a power cut would.
+    ///
+    /// # Errors
+    /// When the system does not let us.
+    pub fn stop(&mut self) -> Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.kill()?;
+            process.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Lets the process go on after this value is gone, and returns its process id.
+    pub fn leave_running(&mut self) -> Option<u32> {
+        self.process.take().map(|process| process.id())
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.port)
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The certificate of its CA.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.data.join("tls/ca.pem")
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.data.with_extension("log")
+    }
+
+    /// Makes an operator's token.
+    ///
+    /// # Errors
+    /// When the program does not succeed.
+    pub fn token(&self, name: &str) -> Result<String> {
+        let mut command = self.programs.command("updraft-server");
+        command.args(["token", "create", name]).arg("--data").arg(&self.data);
+        let answer = Answer::good(&mut command)?;
+        let token = answer.out.split_whitespace().last().context("find the token")?;
+        Ok(token.to_owned())
+    }
+
+    /// Writes a credentials file for new devices.
+    ///
+    /// # Errors
+    /// When the program does not succeed.
+    pub fn credentials(&self, path: &Path) -> Result<()> {
+        let mut command = self.programs.command("updraft-server");
+        command.arg("credentials").arg("--data").arg(&self.data).arg("--out").arg(path);
+        Answer::good(command.args(["--url", &self.url()]))?;
+        Ok(())
+    }
+
+    /// A client that trusts this server and shows `identity`.
+    ///
+    /// # Errors
+    /// When the certificates cannot be read.
+    pub fn client(&self, identity: Option<Identity>) -> Result<Client> {
+        let ca_pem = Some(std::fs::read(self.ca())?);
+        Ok(Client::new(&ClientOptions { ca_pem, identity, ..ClientOptions::default() })?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.stop();
+    }
+}
