@@ -161,12 +161,11 @@ impl Place<'_> {
         Ok(Some(FileObject { header, size, reader: FileReader::Plain(file) }))
     }
 
-    /// Whether the object is a symbolic link, which a bare-user repository keeps in a file.
-    pub(crate) fn is_bare_user_symlink(&self, object: &ObjectName, path: &str) -> Result<bool> {
+    /// The type and permissions that a bare-user repository keeps beside the object's file.
+    pub(crate) fn bare_user_mode(&self, object: &ObjectName, path: &str) -> Result<u32> {
         let meta = xattr::get_at(self.dir, path, OSTREEMETA)?
             .ok_or_else(|| Error::broken(object, "it has no xattr user.ostreemeta"))?;
-        let meta = DirMeta::decode_ostreemeta(&meta).map_err(Error::invalid(object))?;
-        Ok(meta.mode & S_IFMT == S_IFLNK)
+        Ok(DirMeta::decode_ostreemeta(&meta).map_err(Error::invalid(object))?.mode)
     }
 
     fn open_archive(&self, object: &ObjectName, path: &str) -> Result<Option<FileObject>> {

@@ -50,6 +50,13 @@ pub(crate) fn from_fs(list: Vec<(std::ffi::OsString, Vec<u8>)>) -> Result<Xattrs
     Ok(Xattrs::from_list(list)?)
 }
 
+/// xattrs of a file that is committed. As in libostree, those without a value are left out: a
+/// tree must have one name whoever commits it.
+pub(crate) fn from_source(mut list: Vec<(std::ffi::OsString, Vec<u8>)>) -> Result<Xattrs> {
+    list.retain(|(_, value)| !value.is_empty());
+    from_fs(list)
+}
+
 /// A stored name as the system wants it.
 pub(crate) fn attribute(name: &[u8]) -> &OsStr {
     OsStr::from_bytes(name)

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use updraft_error::Kind;
 use updraft_fs::{Dir, FileKind, TempFile, remove_tree, xattr};
-use updraft_ostree::{Checksum, FileHeader, ObjectName, ObjectType, RepoMode};
+use updraft_ostree::{Checksum, FileHeader, ObjectName, ObjectType, RepoMode, S_IFLNK, S_IFMT};
 
 use super::copy::{copy_verified, copy_whole};
 use super::directory::Directory;
@@ -97,10 +97,12 @@ fn link(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Checksum) -> Resu
         FileKind::Symlink if shared.repo.mode() == RepoMode::Bare => {}
         _ => return Ok(false),
     }
-    if shared.repo.mode() == RepoMode::BareUser
-        && shared.repo.place().is_bare_user_symlink(&object, &path)?
-    {
-        return Ok(false);
+    if shared.repo.mode() == RepoMode::BareUser {
+        // Symbolic links are files there, and unreadable files are readable.
+        let mode = shared.repo.place().bare_user_mode(&object, &path)?;
+        if mode & S_IFMT == S_IFLNK || mode & 0o400 == 0 {
+            return Ok(false);
+        }
     }
     let linked = match dir.link(objects, &path, name) {
         Err(error) if error.is_already_exists() && shared.options.union != UnionMode::None => {

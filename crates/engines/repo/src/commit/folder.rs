@@ -11,7 +11,7 @@ use super::filter::{Attributes, Filter};
 use super::hardlinks::Known;
 use super::pool::{Job, Pool, not_storable};
 use super::tree::{FileRef, Meta, Tree};
-use crate::ostreemeta::from_fs;
+use crate::ostreemeta::from_source;
 use crate::traverse::MAX_DEPTH;
 use crate::{Error, Result};
 
@@ -43,8 +43,11 @@ impl Walk<'_, '_> {
             return Err(Error::other(Kind::Unsupported, message));
         }
         let metadata = dir.own_metadata()?;
-        let xattrs =
-            if self.filter.wants_xattrs() { from_fs(xattr::all(&dir)?)? } else { Xattrs::new() };
+        let xattrs = if self.filter.wants_xattrs() {
+            from_source(xattr::all(&dir)?)?
+        } else {
+            Xattrs::new()
+        };
         let (uid, gid, mode) = (metadata.uid, metadata.gid, metadata.mode);
         let mut attributes = Attributes { uid, gid, mode, xattrs };
         let path = if self.path.is_empty() { "/" } else { &self.path };

@@ -114,8 +114,6 @@ pub struct CommitOptions {
     pub link_checkout_speedup: bool,
     /// Directories that a tar stream does not mention are made: 0755, owner 0.
     pub tar_autocreate_parents: bool,
-    /// Extended attributes in a tar stream are kept. libostree drops them.
-    pub tar_xattrs: bool,
     /// No commit is made when the tree is that of the parent.
     pub skip_if_unchanged: bool,
     /// The sizes of all objects are recorded in the commit (archive repositories only).

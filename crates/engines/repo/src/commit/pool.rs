@@ -14,7 +14,7 @@ use updraft_task::{Context, Event};
 
 use super::filter::{Attributes, Filter};
 use super::tree::FileRef;
-use crate::ostreemeta::from_fs;
+use crate::ostreemeta::from_source;
 use crate::store::CHUNK;
 use crate::{Error, Result, Transaction};
 
@@ -182,8 +182,11 @@ impl Shared<'_> {
         if metadata.kind != FileKind::Regular {
             return Err(not_storable(&dir.path().join(name)));
         }
-        let xattrs =
-            if self.filter.wants_xattrs() { from_fs(xattr::all(&file)?)? } else { Xattrs::new() };
+        let xattrs = if self.filter.wants_xattrs() {
+            from_source(xattr::all(&file)?)?
+        } else {
+            Xattrs::new()
+        };
         let header = self.header(&metadata, path, None, xattrs);
         let stored = self.transaction.write_open_file(&header, &file, metadata.size, buffer);
         Ok(stored.map_err(|error| named(error, dir, name))?.checksum)
@@ -194,7 +197,7 @@ impl Shared<'_> {
         let target = dir.read_link(name)?.into_os_string().into_encoded_bytes();
         let target = FileHeader::target_from_bytes(&target)?;
         let xattrs = if self.filter.wants_xattrs() {
-            from_fs(xattr::all_at(dir, name)?)?
+            from_source(xattr::all_at(dir, name)?)?
         } else {
             Xattrs::new()
         };

@@ -156,11 +156,7 @@ impl Import<'_, '_> {
         let uid = number(header.uid())?;
         let gid = number(header.gid())?;
         let mode = kind | (header.mode().map_err(failed)? & !S_IFMT & 0o7777);
-        let xattrs = if self.options.tar_xattrs && self.filter.wants_xattrs() {
-            pax_xattrs(entry)?
-        } else {
-            Xattrs::new()
-        };
+        let xattrs = if self.filter.wants_xattrs() { pax_xattrs(entry)? } else { Xattrs::new() };
         let mut attributes = Attributes { uid, gid, mode, xattrs };
         self.filter.apply(path, &mut attributes);
         Ok(attributes)

@@ -88,6 +88,7 @@ fn xattrs(path: &Path) -> Result<Xattrs> {
         Some(name) => xattr::all_at(&dir, name)?,
         None => xattr::all_at(&Dir::open(path)?, ".")?,
     };
-    let list = list.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), value));
+    // Attributes without a value are left out, as by a commit.
+    let list = list.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.as_bytes().to_vec(), value));
     Ok(Xattrs::from_list(list.collect())?)
 }

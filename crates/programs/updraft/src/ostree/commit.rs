@@ -203,7 +203,6 @@ impl Commit {
             skip_list: list(self.skip_list.as_deref(), lists::skip_list)?,
             link_checkout_speedup: self.link_checkout_speedup || self.devino_canonical,
             tar_autocreate_parents: self.tar_autocreate_parents,
-            tar_xattrs: false,
             skip_if_unchanged: self.skip_if_unchanged,
             generate_sizes: self.generate_sizes,
             fsync: self.fsync,
