@@ -42,6 +42,12 @@ impl Failure {
         self.kind
     }
 
+    /// Whether the reader of our output went away.
+    pub fn is_broken_pipe(&self) -> bool {
+        let io = self.error.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
     /// Adds an outer line: what was being done, as `failed to …`.
     #[must_use]
     pub fn context(mut self, message: impl Display) -> Self {
@@ -130,7 +136,7 @@ impl<T, E: Into<Failure>> ResultExt<T> for Result<T, E> {
 pub fn run(command: impl FnOnce() -> Result) -> ExitCode {
     match command() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if is_broken_pipe(&failure.error) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             let mut stderr = std::io::stderr().lock();
             for line in failure.lines() {
@@ -140,12 +146,6 @@ pub fn run(command: impl FnOnce() -> Result) -> ExitCode {
             ExitCode::from(failure.kind.exit_code())
         }
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

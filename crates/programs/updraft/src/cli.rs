@@ -61,7 +61,7 @@ impl Updraft {
 
 /// The same program under the name `ostree`.
 #[derive(Debug, Parser)]
-#[command(name = "ostree", version, max_term_width = 100)]
+#[command(name = "ostree", disable_version_flag = true, max_term_width = 100)]
 pub(crate) struct OstreeProgram {
     #[command(flatten)]
     output: OutputOptions,
@@ -73,6 +73,10 @@ impl OstreeProgram {
     pub(crate) fn run(&self, no_color: bool) -> Result {
         let terminal = Terminal::new(&self.output, no_color)?;
         ostree::run(&self.arguments, &terminal)
+    }
+
+    pub(crate) fn print_version(no_color: bool) -> Result {
+        Terminal::new(&OutputOptions::default(), no_color)?.line(ostree::program::version())
     }
 }
 

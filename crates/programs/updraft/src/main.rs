@@ -32,13 +32,20 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    updraft_terminal::run(|| {
-        if called_as(&arguments, "ostree") {
-            cli::OstreeProgram::parse_from(arguments).run(no_color)
-        } else {
-            cli::Updraft::parse_from(arguments).run(no_color)
+    if called_as(&arguments, "ostree") {
+        return as_ostree(&arguments, no_color);
+    }
+    updraft_terminal::run(|| cli::Updraft::parse_from(arguments).run(no_color))
+}
+
+fn as_ostree(arguments: &[OsString], no_color: bool) -> ExitCode {
+    match cli::OstreeProgram::try_parse_from(arguments) {
+        _ if ostree::program::wants_version(arguments) => {
+            ostree::program::end(cli::OstreeProgram::print_version(no_color))
         }
-    })
+        Ok(program) => ostree::program::end(program.run(no_color)),
+        Err(error) => ostree::program::end_usage(&error),
+    }
 }
 
 fn called_as(arguments: &[OsString], name: &str) -> bool {

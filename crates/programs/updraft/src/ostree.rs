@@ -12,7 +12,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use updraft_terminal::{Result, Terminal};
 
+pub(crate) mod program;
 mod repository;
+
+mod admin;
 
 mod commit;
 mod init;
@@ -59,11 +62,12 @@ pub(crate) struct Arguments {
     #[arg(long, short = 'v', global = true)]
     verbose: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Box<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Admin(admin::Admin),
     Cat(ls::Cat),
     Checkout(checkout::Checkout),
     Checksum(checksum::ChecksumOf),
@@ -88,8 +92,14 @@ enum Command {
 
 /// Runs one command.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result {
+    if arguments.verbose {
+        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
+        // A subscriber that is set already stays; it was asked for earlier.
+        let _ = log.with_writer(std::io::stderr).try_init();
+    }
     let location = Location::new(arguments.repo.clone());
-    match &arguments.command {
+    match &*arguments.command {
+        Command::Admin(admin) => admin.run(terminal),
         Command::Cat(cat) => cat.run(&location, terminal),
         Command::Checkout(checkout) => checkout.run(&location, terminal),
         Command::Commit(commit) => commit.run(&location, terminal),

@@ -139,13 +139,14 @@ impl Checkout {
         let mut text = Vec::new();
         match &self.from_file {
             Some(path) => {
-                text =
-                    std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+                text = std::fs::read(path)
+                    .with_context(|| format!("failed to read {}", path.display()))?;
             }
             None => _ = std::io::stdin().lock().read_to_end(&mut text)?,
         }
-        let text = String::from_utf8(text)
-            .map_err(|error| Failure::of(Kind::Invalid, error).context("reading the list"))?;
+        let text = String::from_utf8(text).map_err(|error| {
+            Failure::of(Kind::Invalid, error).context("failed to read the list")
+        })?;
         let mut parts = text.split_terminator('\0');
         while let Some(revision) = parts.next() {
             let subpath = parts.next().ok_or_else(|| {

@@ -43,7 +43,7 @@ pub(crate) struct Attributes {
 /// The checksum of the object that a local file, or of the metadata that a local directory, would
 /// become.
 pub(crate) fn of_path(path: &Path, attributes: Attributes) -> Result<Checksum> {
-    let failed = || format!("getting information for {}", path.display());
+    let failed = || format!("failed to look at {}", path.display());
     let status = fs::symlink_metadata(path).with_context(failed)?;
     let xattrs = if attributes.no_xattrs { Xattrs::new() } else { xattrs(path)? };
     let uid = attributes.uid.unwrap_or(status.uid());
@@ -55,7 +55,7 @@ pub(crate) fn of_path(path: &Path, attributes: Attributes) -> Result<Checksum> {
     if status.is_symlink() {
         let target = fs::read_link(path).with_context(failed)?;
         let target = target.to_str().ok_or_else(|| {
-            Failure::new(Kind::Unsupported, "the target of the link is not UTF-8")
+            Failure::new(Kind::Unsupported, "Not UTF-8: the target of the symbolic link")
         })?;
         return Ok(FileHeader::symlink(uid, gid, target, xattrs).checksum(b""));
     }
@@ -89,6 +89,9 @@ fn xattrs(path: &Path) -> Result<Xattrs> {
         None => xattr::all_at(&Dir::open(path)?, ".")?,
     };
     // Attributes without a value are left out, as by a commit.
-    let list = list.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.as_bytes().to_vec(), value));
+    let list = list
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.as_bytes().to_vec(), value));
     Ok(Xattrs::from_list(list.collect())?)
 }

@@ -317,9 +317,8 @@ impl Commit {
     fn body(&self) -> Result<String> {
         match &self.body_file {
             None => Ok(self.body.clone().unwrap_or_default()),
-            Some(path) => {
-                std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
-            }
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("failed to read {}", path.display())),
         }
     }
 }
@@ -329,7 +328,7 @@ fn archive(path: &str) -> Result<TreeSource> {
     if path == "-" {
         return Ok(TreeSource::tar(io::stdin()));
     }
-    Ok(TreeSource::tar(File::open(path).with_context(|| format!("opening {path}"))?))
+    Ok(TreeSource::tar(File::open(path).with_context(|| format!("failed to open {path}"))?))
 }
 
 fn key_value(option: &str) -> Result<(&str, &str)> {

@@ -195,12 +195,12 @@ impl Differ<'_> {
     }
 
     fn local_children(&self, path: &Path) -> Result<Vec<Child>> {
-        let failed = || format!("getting information for {}", path.display());
+        let failed = || format!("failed to look at {}", path.display());
         let mut children = Vec::new();
         for entry in fs::read_dir(path).with_context(failed)? {
             let entry = entry.with_context(failed)?;
             let name = entry.file_name().into_string().map_err(|name| {
-                let message = format!("read the name {}: it is not UTF-8", name.display());
+                let message = format!("Invalid UTF-8 in filename {}", name.display());
                 Failure::new(Kind::Unsupported, message)
             })?;
             let is_folder = entry.file_type().with_context(failed)?.is_dir();

@@ -51,7 +51,7 @@ impl Export {
         match &self.output {
             None => self.write(&repo, terminal, io::stdout().lock()).map(drop),
             Some(path) => {
-                let failed = || format!("writing {}", path.display());
+                let failed = || format!("failed to write {}", path.display());
                 let file = File::create(path).with_context(failed)?;
                 let file = self.write(&repo, terminal, BufWriter::new(file))?;
                 let file = file.into_inner().map_err(io::IntoInnerError::into_error);
@@ -135,7 +135,7 @@ impl<W: Write> Writer<'_, W> {
         let mut records = Vec::new();
         for (name, value) in xattrs.iter() {
             let name = std::str::from_utf8(name).map_err(|_| {
-                Failure::new(Kind::Unsupported, "write the name of an attribute: it is not UTF-8")
+                Failure::new(Kind::Unsupported, "Invalid UTF-8 in the name of an attribute")
             })?;
             records.push((format!("SCHILY.xattr.{name}"), value));
         }

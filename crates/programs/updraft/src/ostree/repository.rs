@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use updraft_error::Kind;
 use updraft_repo::Repo;
-use updraft_terminal::{Failure, Result, ResultExt as _};
+use updraft_terminal::{Failure, Result};
 
 /// What the command line and the environment say about the repository.
 #[derive(Debug, Clone)]
@@ -51,12 +51,11 @@ pub(crate) fn open(path: &Path) -> Result<Repo> {
     } else {
         "check the path".to_owned()
     };
-    match Repo::open(path) {
-        Err(error) if updraft_error::Classify::kind(&error) == Kind::NotFound => {
-            Err(Failure::from(error).context("opening repo").hint(hint))
-        }
-        result => result.context("opening repo"),
-    }
+    Repo::open(path).map_err(|error| {
+        let missing = updraft_error::Classify::kind(&error) == Kind::NotFound;
+        let failure = Failure::from(error);
+        if missing { failure.hint(hint) } else { failure }
+    })
 }
 
 fn is_repository(path: &Path) -> bool {

@@ -120,7 +120,8 @@ impl Show {
 
     fn print_file(&self, of: &str, terminal: &Terminal) -> Result {
         let path = PathBuf::from(&self.object);
-        let data = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let data =
+            std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
         let value = Value::decode(&Type::parse(of)?, &data)?;
         terminal.line(self.swapped(value))
     }
