@@ -16,6 +16,8 @@ pub struct DeviceOptions {
     pub fails_on: Option<String>,
     /// Talk to these instead of the server: Director, Image repository, object store.
     pub detour: Option<String>,
+    /// The device's identity is imported; it needs no credentials.
+    pub imported: bool,
     /// More lines of the configuration, whole sections.
     pub configuration: String,
 }
@@ -67,8 +69,13 @@ impl Device {
             at("sysroot"),
             self.kernel_cmdline().display()
         );
+        let provision = if options.imported {
+            "mode = \"DeviceCred\"".to_owned()
+        } else {
+            format!("provision_path = \"{}\"\nmode = \"SharedCredReuse\"", credentials.display())
+        };
         format!(
-            "[provision]\nprovision_path = \"{}\"\nmode = \"SharedCredReuse\"\n\
+            "[provision]\n{provision}\n\
              device_id = \"{}\"\nprimary_ecu_serial = \"{}-ecu\"\n\
              primary_ecu_hardware_id = \"{hardware}\"\n\n\
              [uptane]\npolling_sec = 1\n{uptane}\n\
@@ -78,7 +85,6 @@ impl Device {
              [boot]\nkernel_cmdline = \"{}\"\n\n\
              [[health.checks]]\nname = \"mark\"\n\
              command = [\"/bin/sh\", \"-c\", '''{check}''']\ntimeout_sec = 10\n\n{}",
-            credentials.display(),
             self.id,
             self.id,
             at("sysroot"),

@@ -7,19 +7,23 @@
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
 mod attacker;
+mod attacks;
 mod boot;
 mod device;
 mod fleet;
 mod operator;
 mod programs;
+mod scenario;
 mod server;
 mod tree;
 
 pub use attacker::{Attacker, evil_director_files};
+pub use attacks::Refused;
 pub use boot::boot;
 pub use device::{Device, DeviceOptions};
 pub use fleet::Fleet;
 pub use operator::Operator;
 pub use programs::{Answer, Programs, ostree};
+pub use scenario::{HARDWARE, Installation, Scenario};
 pub use server::Server;
 pub use tree::{HEALTH_MARK, small_tree};

@@ -46,6 +46,8 @@ impl BootEntry {
         let text = std::str::from_utf8(bytes).map_err(|_| Error::NotText)?;
         let mut entry = Self::new();
         for line in text.lines() {
+            // `lines` takes one carriage return; what is read must be what is written.
+            let line = line.trim_end_matches('\r');
             if !line.starts_with(|first: char| first.is_ascii_alphabetic()) {
                 continue;
             }

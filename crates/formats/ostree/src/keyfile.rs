@@ -43,6 +43,8 @@ impl KeyFile {
         let mut in_group = false;
         for (index, line) in text.lines().enumerate() {
             let bad = |reason| Error::KeyFile { line: index + 1, reason };
+            // `lines` takes one carriage return; what is read must be what is written.
+            let line = line.trim_end_matches('\r');
             let trimmed = line.trim_start();
             if trimmed.is_empty() || trimmed.starts_with('#') {
                 lines.push(Line::Other(line.to_owned()));

@@ -1,3 +1,24 @@
-//! updraft-server.
+//! `updraft-server`: the fleet server, one program and one data folder.
 
-fn main() {}
+#![allow(clippy::disallowed_methods, reason = "a program reads its environment and the clock")]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod check;
+mod cli;
+mod config;
+mod credentials;
+mod init;
+mod logging;
+mod notify;
+mod run;
+mod system;
+mod token;
+
+fn main() -> ExitCode {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    updraft_terminal::run(|| cli::Server::parse().run(no_color))
+}

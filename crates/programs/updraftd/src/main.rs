@@ -1,3 +1,21 @@
-//! updraftd.
+//! `updraftd`: the device agent.
+//!
+//! One process does one thing: a single command (`check`, `fetch`, `install`, `run-once`,
+//! `status`) or the service (`run`), which does `run-once` again and again.
 
-fn main() {}
+#![allow(clippy::disallowed_methods, reason = "a program reads its environment and the clock")]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+mod clock;
+mod commands;
+mod configuration;
+mod log;
+mod print;
+
+fn main() -> ExitCode {
+    updraft_terminal::run(|| cli::Updraftd::parse().run())
+}

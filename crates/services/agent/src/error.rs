@@ -102,13 +102,17 @@ pub enum Error {
         /// What sort of refusal it is.
         kind: Kind,
     },
-    /// This target failed before and is not tried again.
-    #[error("install {filepath}: it failed before on this device ({reason})")]
-    FailedBefore {
+    /// An update was taken back, and may be tried again.
+    #[error("{action}: {problem}")]
+    Update {
         /// The target's name.
         filepath: String,
-        /// Why it failed then.
-        reason: String,
+        /// The step that failed.
+        action: String,
+        /// Why.
+        problem: String,
+        /// The kind of that failure.
+        kind: Kind,
     },
     /// An earlier installation waits for a reboot.
     #[error("go on before a reboot: {filepath} is installed and waits for it")]
@@ -207,8 +211,9 @@ impl Error {
                 "remove the old device on the server with `updraft device rm`, or choose another \
                  `provision.device_id` or `provision.primary_ecu_serial`"
             }
-            Self::FailedBefore { .. } => {
-                "roll out a new assignment, or run once with `--retry-failed`"
+            Self::Update { kind: Kind::Rejected, .. } => {
+                "nothing was installed; what the server delivered is not what was signed: repair \
+                 or replace the server's objects"
             }
             Self::RebootRequired { .. } => "reboot, then start updraftd again",
             Self::NothingFetched => "fetch it first with `updraftd fetch`",
@@ -252,8 +257,8 @@ impl Classify for Error {
             }
             Self::Registration { kind, .. }
             | Self::Target { kind, .. }
+            | Self::Update { kind, .. }
             | Self::Below { kind, .. } => *kind,
-            Self::FailedBefore { .. } => Kind::Rejected,
             Self::Refused(refusal) => refusal.kind(),
             Self::Http(source) => source.kind(),
             Self::Fs(source) => source.kind(),

@@ -1,24 +1,48 @@
 //! The device agent: what this device should run is asked, verified, fetched, put in place,
 //! tried, and confirmed or taken back; the server hears the truth about it.
+//!
+//! ```text
+//! config ─► Agent ─► provision ─► Session ─► Cycle ─► Engine (updraft-update)
+//!                                    │                  ├─ UptaneSource     what to run, proven
+//!                                  Store                ├─ OstreeInstaller  puts it in place
+//!                                                       ├─ Device           reboots
+//!                                                       └─ StoredJournal    survives power cuts
+//! ```
+//! Invariants: nothing that Uptane did not verify reaches the installer; a target counts as
+//! installed when it was booted and its health checks passed, and not before; every change of
+//! state is one transaction, so that the agent may be killed anywhere.
 
 pub mod config;
 mod error;
+
+mod agent;
+pub mod clock;
+
 pub mod store;
 
-pub mod clock;
 mod credentials;
-mod device_data;
-mod events;
 pub mod gateway;
-mod manifest;
 mod provision;
 mod session;
 
-mod check;
+mod cycle;
+mod source;
 
+mod boot;
+mod health;
+mod host;
+mod ostree;
+mod reboot;
+
+mod device_data;
+mod events;
+mod manifest;
+mod poll;
+mod status;
+
+pub use agent::Agent;
 pub use clock::Clock;
 pub use credentials::Credentials;
+pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};
 pub use error::{Error, Result};
-pub use manifest::Report;
-pub use provision::provision;
-pub use session::Session;
+pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};

@@ -4,10 +4,12 @@
 //! identity     who we are to the server: id, CA, certificate, key
 //! ecu          the primary ECU: serial, hardware id, key, whether the server knows it
 //! metadata     trusted metadata files, byte for byte
-//! update       the one update in progress and how far it is
-//! journal      the update engine's notes on its steps
+//! update       the target that the journal is about
+//! journal      the update engine's record of its one transaction
+//! boot         which deployment is booted, and whether a reboot was asked for
 //! installed    what was confirmed, newest last
 //! failed       targets that are not tried again
+//! attempt      how often a target was tried that failed through no fault of its own
 //! counter      the report counter
 //! report       the installation report that the server has not taken yet
 //! event        events that the server has not taken yet
@@ -18,6 +20,7 @@
 
 mod database;
 mod identity;
+mod journal;
 mod metadata;
 mod number;
 mod outbox;
@@ -26,5 +29,6 @@ mod update;
 
 pub use database::Store;
 pub use identity::{EcuRecord, IdentityRecord};
+pub use journal::{BootRecord, StoredJournal};
 pub use outbox::{Contact, QueuedEvent};
-pub use update::{Failed, Installed, Stage, Update};
+pub use update::{Failed, Installed, Milestone, Update};

@@ -15,6 +15,8 @@ pub const STATUS: &str = "/api/v1/status";
 pub const DEVICES: &str = "/api/v1/devices";
 /// One device.
 pub const DEVICE: &str = "/api/v1/devices/{id}";
+/// Refuses one device's certificate from now on.
+pub const DEVICE_REVOKE: &str = "/api/v1/devices/{id}/revoke";
 /// What happened to one device.
 pub const DEVICE_EVENTS: &str = "/api/v1/devices/{id}/events";
 /// All groups.
@@ -61,6 +63,11 @@ pub const TREEHUB: &str = "/treehub";
 /// The path of one device.
 pub fn device(id: &str) -> String {
     format!("{DEVICES}/{}", encode(id))
+}
+
+/// The path that revokes one device.
+pub fn device_revoke(id: &str) -> String {
+    format!("{DEVICES}/{}/revoke", encode(id))
 }
 
 /// The path of one device's events.

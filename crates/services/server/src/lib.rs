@@ -15,8 +15,10 @@ pub mod config;
 pub mod environment;
 pub mod error;
 pub mod fleet;
+pub mod http;
 pub mod layout;
 pub mod names;
+pub mod setup;
 pub mod storage;
 
 pub use config::Config;

@@ -33,15 +33,20 @@ CREATE TABLE \"update\" (
     length INTEGER NOT NULL,
     release_counter INTEGER,
     correlation_id TEXT NOT NULL,
-    stage TEXT NOT NULL,
-    previous TEXT,                   -- the commit that was booted before
-    attempts INTEGER NOT NULL DEFAULT 0,
-    reason TEXT                      -- why it is being taken back
+    downloaded INTEGER NOT NULL DEFAULT 0,   -- whether the server was told so
+    started INTEGER NOT NULL DEFAULT 0,
+    applied INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE journal (
-    key TEXT PRIMARY KEY,
-    value BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    record BLOB NOT NULL
+) STRICT;
+CREATE TABLE boot (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    session TEXT NOT NULL,           -- tells this boot from others
+    awaits INTEGER NOT NULL,         -- whether a reboot was asked for in it
+    booted TEXT                      -- STATEROOT COMMIT.SERIAL
+) STRICT;
 CREATE TABLE installed (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     filepath TEXT NOT NULL,
@@ -58,6 +63,12 @@ CREATE TABLE failed (
     code TEXT NOT NULL,
     reason TEXT NOT NULL,
     failed_at TEXT NOT NULL,
+    PRIMARY KEY (sha256, correlation_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE attempt (
+    sha256 TEXT NOT NULL,
+    correlation_id TEXT NOT NULL,
+    count INTEGER NOT NULL,
     PRIMARY KEY (sha256, correlation_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE counter (

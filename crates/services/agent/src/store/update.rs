@@ -4,54 +4,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use serde::Serialize;
 
+use crate::Result;
 use crate::store::Store;
 use crate::store::number::Number;
-use crate::{Error, Result};
 
 /// Rows kept of what was installed and of what failed.
 const HISTORY: u32 = 100;
 
-/// How far the update in progress is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// Its objects are being fetched.
-    Fetching,
-    /// All objects are there, and the commit is the right one.
-    Fetched,
-    /// It is being deployed; the running system is untouched.
-    Installing,
-    /// It is what boots next, and the reboot was asked for.
-    Rebooting,
-    /// It did not pass its health checks; the previous deployment boots next.
-    Returning,
-}
-
-impl Stage {
-    /// The name in the database and in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fetching => "fetching",
-            Self::Fetched => "fetched",
-            Self::Installing => "installing",
-            Self::Rebooting => "rebooting",
-            Self::Returning => "returning",
-        }
-    }
-
-    /// Whether it goes on after a reboot only.
-    pub fn waits_for_reboot(self) -> bool {
-        matches!(self, Self::Rebooting | Self::Returning)
-    }
-
-    fn of_name(name: &str) -> Option<Self> {
-        [Self::Fetching, Self::Fetched, Self::Installing, Self::Rebooting, Self::Returning]
-            .into_iter()
-            .find(|stage| stage.name() == name)
-    }
-}
-
-/// The update in progress.
+/// The target that the transaction in the journal is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Update {
     /// The target's name.
@@ -64,14 +24,17 @@ pub struct Update {
     pub release_counter: Option<u64>,
     /// The server's name for the assignment; may be empty.
     pub correlation_id: String,
-    /// How far it is.
-    pub stage: Stage,
-    /// The commit that was booted before, 64 hexadecimal digits.
-    pub previous: Option<String>,
-    /// How often its current stage was tried without success.
-    pub attempts: u32,
-    /// Why it is being taken back.
-    pub reason: Option<String>,
+}
+
+/// How far an update has come, as the server is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Milestone {
+    /// All objects are on the device.
+    Downloaded,
+    /// It is being put in place.
+    Started,
+    /// It is what boots next.
+    Applied,
 }
 
 /// Something that was booted and confirmed.
@@ -109,56 +72,69 @@ pub struct Failed {
 }
 
 impl Store {
-    /// The update in progress.
+    /// The target that the transaction in the journal is about.
     pub fn update(&self) -> Result<Option<Update>> {
-        let found = self.read(|connection| {
+        self.read(|connection| {
             connection
                 .query_row(
-                    "SELECT filepath, sha256, length, release_counter, correlation_id, stage,
-                            previous, attempts, reason
+                    "SELECT filepath, sha256, length, release_counter, correlation_id
                      FROM \"update\"",
                     [],
-                    |row| Ok((update_of(row)?, row.get::<_, String>(5)?)),
+                    update_of,
                 )
                 .optional()
-        })?;
-        found
-            .map(|(update, stage)| {
-                let stage = Stage::of_name(&stage)
-                    .ok_or(Error::Damaged { what: "the stage of the update in progress" })?;
-                Ok(Update { stage, ..update })
-            })
-            .transpose()
+        })
     }
 
-    /// Makes this the update in progress, or says how far it is. `events` are queued with it.
-    pub fn set_update(&self, update: &Update, events: &[String]) -> Result<()> {
+    /// A transaction about this target is about to begin; `events` say so.
+    pub fn begin_update(&self, update: &Update, events: &[String]) -> Result<()> {
         self.change(|transaction| {
             transaction.execute(
                 "INSERT OR REPLACE INTO \"update\"
-                 (id, filepath, sha256, length, release_counter, correlation_id, stage, previous,
-                  attempts, reason)
-                 VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (id, filepath, sha256, length, release_counter, correlation_id)
+                 VALUES (1, ?1, ?2, ?3, ?4, ?5)",
                 (
                     &update.filepath,
                     &update.sha256,
                     Number(update.length),
                     update.release_counter.map(Number),
                     &update.correlation_id,
-                    update.stage.name(),
-                    &update.previous,
-                    update.attempts,
-                    &update.reason,
                 ),
             )?;
             queue(transaction, events)
         })
     }
 
-    /// Drops an update that the server takes back before it was installed.
-    pub fn drop_update(&self) -> Result<()> {
+    /// The update has come this far; `events` say so, once for each update.
+    pub fn reach(&self, milestone: Milestone, events: &[String]) -> Result<()> {
+        let statement = match milestone {
+            Milestone::Downloaded => "UPDATE \"update\" SET downloaded = 1 WHERE downloaded = 0",
+            Milestone::Started => "UPDATE \"update\" SET started = 1 WHERE started = 0",
+            Milestone::Applied => "UPDATE \"update\" SET applied = 1 WHERE applied = 0",
+        };
         self.change(|transaction| {
-            transaction.execute_batch("DELETE FROM \"update\"; DELETE FROM journal;")
+            let changed = transaction.execute(statement, [])?;
+            if changed > 0 { queue(transaction, events) } else { Ok(()) }
+        })
+    }
+
+    /// Counts one more attempt at a target that failed through no fault of its own.
+    pub fn count_attempt(&self, update: &Update) -> Result<u64> {
+        self.change(|transaction| {
+            transaction.query_row(
+                "INSERT INTO attempt (sha256, correlation_id, count) VALUES (?1, ?2, 1)
+                 ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
+                (&update.sha256, &update.correlation_id),
+                |row| Ok(row.get::<_, Number>(0)?.0),
+            )
+        })
+    }
+
+    /// Forgets an update that changed nothing: it may begin anew.
+    pub fn forget_update(&self, events: &[String]) -> Result<()> {
+        self.change(|transaction| {
+            transaction.execute_batch(FORGET)?;
+            queue(transaction, events)
         })
     }
 
@@ -190,6 +166,7 @@ impl Store {
                 [HISTORY],
             )?;
             transaction.execute("DELETE FROM failed WHERE sha256 = ?1", [&update.sha256])?;
+            transaction.execute("DELETE FROM attempt", [])?;
             finish(transaction, report, events)
         })
     }
@@ -234,15 +211,15 @@ impl Store {
         })
     }
 
-    /// What was confirmed last with this commit.
-    pub fn installed_with(&self, sha256: &str) -> Result<Option<Installed>> {
+    /// The name under which a commit was confirmed.
+    pub fn name_of(&self, sha256: &str) -> Result<Option<String>> {
         self.read(|connection| {
             connection
                 .query_row(
-                    "SELECT filepath, sha256, length, release_counter, correlation_id, confirmed_at
-                     FROM installed WHERE sha256 = ?1 ORDER BY number DESC LIMIT 1",
+                    "SELECT filepath FROM installed WHERE sha256 = ?1
+                     ORDER BY number DESC LIMIT 1",
                     [sha256],
-                    installed_of,
+                    |row| row.get(0),
                 )
                 .optional()
         })
@@ -253,19 +230,15 @@ impl Store {
         self.read(failures)
     }
 
-    /// The failure of this target under this assignment.
-    pub fn failure_of(&self, sha256: &str, correlation_id: &str) -> Result<Option<Failed>> {
-        let failures = self.failures()?;
-        Ok(failures
-            .into_iter()
-            .find(|failed| failed.sha256 == sha256 && failed.correlation_id == correlation_id))
-    }
-
     /// Lets failed targets be tried again.
     pub fn forget_failures(&self) -> Result<()> {
-        self.change(|transaction| transaction.execute_batch("DELETE FROM failed"))
+        self.change(|transaction| {
+            transaction.execute_batch("DELETE FROM failed; DELETE FROM attempt;")
+        })
     }
 }
+
+const FORGET: &str = "DELETE FROM \"update\"; DELETE FROM journal;";
 
 /// Appends events; the oldest go when there are too many.
 pub(super) fn queue(transaction: &Transaction<'_>, events: &[String]) -> rusqlite::Result<()> {
@@ -280,7 +253,7 @@ pub(super) fn queue(transaction: &Transaction<'_>, events: &[String]) -> rusqlit
 }
 
 fn finish(transaction: &Transaction<'_>, report: &str, events: &[String]) -> rusqlite::Result<()> {
-    transaction.execute_batch("DELETE FROM \"update\"; DELETE FROM journal;")?;
+    transaction.execute_batch(FORGET)?;
     transaction.execute("INSERT OR REPLACE INTO report (id, json) VALUES (1, ?1)", [report])?;
     queue(transaction, events)
 }
@@ -292,22 +265,13 @@ fn update_of(row: &Row<'_>) -> rusqlite::Result<Update> {
         length: row.get::<_, Number>(2)?.0,
         release_counter: row.get::<_, Option<Number>>(3)?.map(|counter| counter.0),
         correlation_id: row.get(4)?,
-        stage: Stage::Fetching,
-        previous: row.get(6)?,
-        attempts: row.get(7)?,
-        reason: row.get(8)?,
     })
 }
 
 fn installed_of(row: &Row<'_>) -> rusqlite::Result<Installed> {
-    Ok(Installed {
-        filepath: row.get(0)?,
-        sha256: row.get(1)?,
-        length: row.get::<_, Number>(2)?.0,
-        release_counter: row.get::<_, Option<Number>>(3)?.map(|counter| counter.0),
-        correlation_id: row.get(4)?,
-        confirmed_at: row.get(5)?,
-    })
+    let Update { filepath, sha256, length, release_counter, correlation_id } = update_of(row)?;
+    let confirmed_at = row.get(5)?;
+    Ok(Installed { filepath, sha256, length, release_counter, correlation_id, confirmed_at })
 }
 
 fn failures(connection: &Connection) -> rusqlite::Result<Vec<Failed>> {

@@ -18,7 +18,7 @@ use super::Fleet;
 use super::online_keys::{self, DIALECT, ImageKeys};
 use super::operators::Operator;
 use crate::config::MetadataConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::layout::Layout;
 use crate::storage::events::{self, NewEvent};
 
@@ -124,7 +124,7 @@ impl Fleet {
                 let message = format!(
                     "{} of the Image repository was refused: {}",
                     upload.role(),
-                    error_chain(error)
+                    chain(error)
                 );
                 NewEvent::new(EventKind::ImageMetadataRefused, &actor, message)
             }
@@ -347,22 +347,10 @@ fn rejected(upload: Upload<'_>, source: &updraft_publish::Error) -> Error {
         Upload::Targets => "the targets",
         Upload::Delegated(_) => "the delegated targets",
     };
-    let reason = error_chain(source);
+    let reason = chain(source);
     match source.kind() {
         Kind::Rejected => Error::Rejected { code: "metadata_refused", what, reason },
         Kind::NotFound => Error::NotFound { what: "what is needed:", name: reason },
         _ => Error::Invalid { what, reason },
     }
-}
-
-/// An error and its causes on one line.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -98,7 +98,7 @@ impl Fleet {
                     "malformed" => "invalid_manifest",
                     _ => "bad_signature",
                 };
-                rejected(code, super::image::error_chain(&refusal))
+                rejected(code, crate::error::chain(&refusal))
             })?
             .into_inner();
         if contents.primary_ecu_serial != *primary {

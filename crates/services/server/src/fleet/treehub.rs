@@ -34,7 +34,7 @@ impl Fleet {
             Ok(Imported::Stored) => Ok(true),
             Ok(Imported::Existed) => Ok(false),
             Err(error) if matches!(error.kind(), Kind::Invalid | Kind::Rejected) => {
-                let reason = super::image::error_chain(&error);
+                let reason = crate::error::chain(&error);
                 Err(Error::Rejected { code: "object_refused", what: "the object", reason })
             }
             Err(error) => Err(Error::repo("store the object")(error)),

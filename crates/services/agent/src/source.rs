@@ -1,22 +1,70 @@
-//! Asking what this device should run: full verification of Uptane over HTTP.
+//! The source: what this device should run, as Uptane's full verification proves it.
 
 use updraft_crypto::Verifier;
+use updraft_error::Classify as _;
 use updraft_task::Context;
 use updraft_tuf::{
     Dialect, DirectorFiles, FirstRoot, Hashes, InstalledTarget, Options, Outcome, Step,
     TargetFormat, UptaneTarget, UptaneUpdater, Verified,
 };
+use updraft_update::{Assignment, Component, Image, Source, StepError};
 
 use crate::config::DirectorMetadata;
 use crate::gateway::File;
 use crate::session::Session;
 use crate::{Error, Result};
 
-/// What the server and both repositories agree that this device should run.
-pub(crate) type Wanted = Option<Verified<UptaneTarget>>;
+/// Where metadata comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// From the server; each file is stored as soon as it is trusted.
+    Online,
+    /// From the state, verified again: for work that goes on without the server.
+    Offline,
+}
 
-/// Fetches and verifies metadata; each file is stored as soon as it is trusted.
-pub(crate) fn online(ctx: &Context, session: &Session) -> Result<Wanted> {
+/// Director and Image repository, asked on behalf of one device.
+#[derive(Debug)]
+pub(crate) struct UptaneSource<'a> {
+    session: &'a Session,
+    access: Access,
+    error: Option<Error>,
+}
+
+impl<'a> UptaneSource<'a> {
+    pub(crate) fn new(session: &'a Session, access: Access) -> Self {
+        Self { session, access, error: None }
+    }
+
+    /// The error behind that of the last poll, with all it can say.
+    pub(crate) fn error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+
+    fn ask(&self, ctx: &Context) -> Result<Option<Assignment<UptaneTarget>>> {
+        let wanted = match self.access {
+            Access::Online => online(ctx, self.session)?,
+            Access::Offline => offline(self.session)?,
+        };
+        wanted.map(|target| assignment_of(&self.session.ecu.serial, target)).transpose()
+    }
+}
+
+impl Source for UptaneSource<'_> {
+    type Target = UptaneTarget;
+
+    fn poll(&mut self, ctx: &Context) -> Result<Option<Assignment<UptaneTarget>>, StepError> {
+        self.ask(ctx).map_err(|error| {
+            let told = StepError::message(error.kind(), error.to_string());
+            self.error = Some(error);
+            told
+        })
+    }
+}
+
+type Wanted = Option<Verified<UptaneTarget>>;
+
+fn online(ctx: &Context, session: &Session) -> Result<Wanted> {
     let trusted = session.store.trusted_metadata()?;
     let ecus = [session.ecu.clone()];
     let options = options(session)?;
@@ -43,8 +91,7 @@ pub(crate) fn online(ctx: &Context, session: &Session) -> Result<Wanted> {
     }
 }
 
-/// Verifies again what is stored, for work that goes on without the server.
-pub(crate) fn offline(session: &Session) -> Result<Wanted> {
+fn offline(session: &Session) -> Result<Wanted> {
     let trusted = session.store.trusted_metadata()?;
     let ecus = [session.ecu.clone()];
     let options = options(session)?;
@@ -89,4 +136,21 @@ fn select(session: &Session, outcome: Outcome) -> Result<Wanted> {
 fn oversized(max_length: u64) -> Vec<u8> {
     let length = usize::try_from(max_length).unwrap_or(usize::MAX - 1);
     vec![0; length.saturating_add(1)]
+}
+
+fn assignment_of(
+    ecu_serial: &str,
+    target: Verified<UptaneTarget>,
+) -> Result<Assignment<UptaneTarget>> {
+    let digest = target.hashes.sha256().and_then(|sha256| sha256.parse().ok());
+    let digest = digest.ok_or_else(|| Error::Target {
+        filepath: target.filepath.clone(),
+        problem: "it has no sha256, which names the commit".to_owned(),
+        kind: updraft_error::Kind::Invalid,
+    })?;
+    let image = Image { name: target.filepath.clone(), digest };
+    Ok(Assignment {
+        id: target.correlation_id.clone().unwrap_or_default(),
+        targets: vec![(Component::new(ecu_serial), image, target)],
+    })
 }

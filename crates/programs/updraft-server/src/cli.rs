@@ -1,0 +1,127 @@
+//! The command line: what may be asked, and who answers it.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use updraft_server_service::{Error, Layout};
+use updraft_terminal::generate::Generate;
+use updraft_terminal::{Failure, OutputOptions, Result, Terminal};
+
+use crate::{check, config, credentials, init, run, token};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  success
+  1  a defect of this program
+  2  the command line could not be understood
+  3  invalid input: configuration, name, damaged database
+  4  not found: data folder, token, key
+  5  conflict: exists, locked, read-only
+  6  unsupported: the data folder belongs to a newer version
+  7  exhausted: disk full, limit reached
+  8  unavailable: address in use, system refused; a retry may help
+  9  rejected: a signature or certificate was refused
+  130  interrupted
+
+Environment:
+  UPDRAFT_SERVER_DATA  the data folder, unless --data is given
+  UPDRAFT_LOG          what to log: error, warn, info (default), debug, or a tracing filter
+  NO_COLOR             no colour when set";
+
+/// Direct a fleet: releases, rollouts, devices.
+#[derive(Debug, Parser)]
+#[command(
+    name = "updraft-server",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_long_help = EXIT_CODES
+)]
+pub(crate) struct Server {
+    #[command(flatten)]
+    output: OutputOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new data folder with its keys and certificates.
+    Init(init::Arguments),
+    /// Run the server until it is interrupted.
+    Run(run::Arguments),
+    /// Make, list and revoke operator tokens.
+    Token(token::Arguments),
+    /// Write the credentials file that devices provision themselves with.
+    Credentials(credentials::Arguments),
+    /// Check the data folder: configuration, database, keys, certificates, repositories.
+    Check(check::Arguments),
+    /// Check or show the configuration.
+    Config(config::Arguments),
+    /// Print the OpenAPI description of the operator interface.
+    Openapi,
+    /// Write shell completions and manual pages.
+    #[command(hide = true)]
+    Generate(Generate),
+}
+
+impl Server {
+    pub(crate) fn run(&self, no_color: bool) -> Result {
+        // A running server ends by itself on signals, so it must not be given a second handler.
+        if let Command::Run(arguments) = &self.command {
+            return arguments.run(self.output.json, no_color);
+        }
+        let terminal = Terminal::new(&self.output, no_color)?;
+        match &self.command {
+            Command::Init(arguments) => arguments.run(&terminal),
+            Command::Token(arguments) => arguments.run(&terminal),
+            Command::Credentials(arguments) => arguments.run(&terminal),
+            Command::Check(arguments) => arguments.run(&terminal),
+            Command::Config(arguments) => arguments.run(&terminal),
+            Command::Openapi => {
+                terminal.bytes(updraft_server_service::http::openapi::json().as_bytes())
+            }
+            Command::Generate(generate) => generate.run(&terminal, Self::command()),
+            Command::Run(_) => Ok(()),
+        }
+    }
+}
+
+/// Where the server's data is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DataFolder {
+    /// The data folder.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "UPDRAFT_SERVER_DATA",
+        default_value = "/var/lib/updraft-server"
+    )]
+    data: PathBuf,
+}
+
+impl DataFolder {
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::new(&self.data)
+    }
+}
+
+/// An error of the server with its hint.
+pub(crate) fn failure(error: Error) -> Failure {
+    let hint = error.hint();
+    let failure = Failure::from(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Server::command().debug_assert();
+    }
+}

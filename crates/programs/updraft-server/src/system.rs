@@ -1,0 +1,31 @@
+//! The real clock and the system's randomness.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use updraft_server_service::{Clock, Environment, Random};
+
+struct System;
+
+impl Clock for System {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+impl Random for System {
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        for piece in bytes.chunks_mut(32) {
+            let random: [u8; 32] = updraft_crypto::random_bytes().map_err(std::io::Error::other)?;
+            for (to, from) in piece.iter_mut().zip(random) {
+                *to = from;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a server on this machine runs with.
+pub(crate) fn environment() -> Environment {
+    Environment { clock: Arc::new(System), random: Arc::new(System) }
+}

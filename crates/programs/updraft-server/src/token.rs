@@ -1,0 +1,133 @@
+//! `updraft-server token`.
+
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
+use updraft_api::Scope;
+use updraft_server_service::fleet::operators;
+use updraft_server_service::storage::Database;
+use updraft_terminal::{Result, Table, Terminal};
+
+use crate::cli::{DataFolder, failure};
+use crate::system;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a token and print it; it is not shown again.
+    Create {
+        /// Its name, as it will stand in events.
+        name: String,
+        /// What it allows.
+        #[arg(long, value_enum, default_value_t = ScopeName::Admin)]
+        scope: ScopeName,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+    /// List the tokens.
+    #[command(alias = "list")]
+    Ls {
+        #[command(flatten)]
+        data: DataFolder,
+    },
+    /// Revoke a token; it is refused from then on.
+    Revoke {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ScopeName {
+    /// See everything.
+    Read,
+    /// Upload objects and signed metadata; make releases.
+    Publish,
+    /// Change groups; create and steer rollouts.
+    Operate,
+    /// Everything.
+    Admin,
+}
+
+impl From<ScopeName> for Scope {
+    fn from(name: ScopeName) -> Self {
+        match name {
+            ScopeName::Read => Self::Read,
+            ScopeName::Publish => Self::Publish,
+            ScopeName::Operate => Self::Operate,
+            ScopeName::Admin => Self::Admin,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Created<'a> {
+    name: &'a str,
+    scope: Scope,
+    token: &'a str,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    scope: Scope,
+    created_at: String,
+    revoked_at: Option<String>,
+}
+
+impl Arguments {
+    pub(crate) fn run(&self, terminal: &Terminal) -> Result {
+        match &self.action {
+            Action::Create { name, scope, data } => {
+                let scope = Scope::from(*scope);
+                let token =
+                    operators::create_token(&open(data)?, &system::environment(), name, scope)
+                        .map_err(failure)?;
+                let created = Created { name, scope, token: &token };
+                terminal.show(&created, |created| terminal.line(created.token))
+            }
+            Action::Ls { data } => list(terminal, &open(data)?),
+            Action::Revoke { name, data } => {
+                operators::revoke_token(&open(data)?, &system::environment(), name)
+                    .map_err(failure)?;
+                terminal.say(format!("token {name} was revoked"));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn open(data: &DataFolder) -> Result<Database> {
+    Database::open(&data.layout().database()).map_err(failure)
+}
+
+fn list(terminal: &Terminal, database: &Database) -> Result {
+    let tokens: Vec<Listed> = operators::list_tokens(database)
+        .map_err(failure)?
+        .into_iter()
+        .map(|token| Listed {
+            name: token.name,
+            scope: token.scope,
+            created_at: token.created_at.to_string(),
+            revoked_at: token.revoked_at.map(|time| time.to_string()),
+        })
+        .collect();
+    terminal.show(&tokens, |tokens| {
+        let mut table = Table::new(["name", "scope", "created", "revoked"]);
+        for token in tokens {
+            table.row([
+                token.name.clone(),
+                token.scope.to_string(),
+                token.created_at.clone(),
+                token.revoked_at.clone().unwrap_or_default(),
+            ]);
+        }
+        terminal.table(&table)
+    })
+}

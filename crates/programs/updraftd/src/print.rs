@@ -1,0 +1,90 @@
+//! Errors and results of the agent, for people.
+
+use updraft_agent::{CycleOutcome, CycleReport, Error, StatusReport};
+use updraft_terminal::{Failure, Result, Terminal};
+
+/// An error of the agent, as `failed to …` with its way out.
+pub(crate) fn failure(error: Error) -> Failure {
+    let hint = error.hint();
+    let kind = updraft_error::Classify::kind(&error);
+    let message = format!("failed to {error}");
+    // The first line is the agent's error itself, its causes follow.
+    let failure = match std::error::Error::source(&error) {
+        None => Failure::new(kind, message),
+        Some(source) => {
+            let mut causes = Vec::new();
+            let mut cause = Some(source);
+            while let Some(source) = cause {
+                causes.push(source.to_string());
+                cause = source.source();
+            }
+            let innermost = causes.pop().unwrap_or_default();
+            let begun = Failure::new(kind, innermost);
+            causes.into_iter().rev().fold(begun, Failure::context).context(message)
+        }
+    };
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// The result of a cycle.
+pub(crate) fn cycle(terminal: &Terminal, report: &CycleReport) -> Result {
+    if let Some(target) = &report.target {
+        terminal.line(format_args!("{}  {}", target.filepath, target.sha256))?;
+    }
+    for step in &report.plan {
+        terminal.line(format_args!("- {step}"))?;
+    }
+    terminal.line(report.outcome.text())?;
+    if let Some(problem) = &report.problem {
+        terminal.line(problem)?;
+    }
+    Ok(())
+}
+
+/// A failed update is an error of the program as well.
+pub(crate) fn ending(report: &CycleReport) -> Result {
+    match (report.problem_kind, report.outcome) {
+        (Some(kind), CycleOutcome::Failed | CycleOutcome::RebootRequired) => {
+            let problem = report.problem.clone().unwrap_or_else(|| report.outcome.text().into());
+            Err(Failure::new(kind, problem).hint("the system that ran before stays in place"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The status.
+pub(crate) fn status(terminal: &Terminal, status: &StatusReport) -> Result {
+    let line = |name: &str, value: &str| terminal.line(format_args!("{name:<12}{value}"));
+    let or_none = |text: Option<&str>| text.unwrap_or("-").to_owned();
+    line("device", &or_none(status.device_id.as_deref()))?;
+    line("server", &or_none(status.server.as_deref()))?;
+    if let Some(ecu) = &status.ecu {
+        let registered = if ecu.registered { "registered" } else { "not registered" };
+        line("ECU", &format!("{} ({}, {registered})", ecu.serial, ecu.hardware_id))?;
+    }
+    line("booted", &or_none(status.booted.as_deref()))?;
+    if let Some(problem) = &status.booted_problem {
+        line("", problem)?;
+    }
+    if let Some(installed) = &status.installed {
+        line("confirmed", &format!("{}  {}", installed.filepath, installed.sha256))?;
+    }
+    if let Some(update) = &status.update {
+        let stage = update.stage.name();
+        line("update", &format!("{}  {}  {stage}", update.filepath, update.sha256))?;
+    }
+    line("reboot", if status.reboot_required { "required" } else { "not required" })?;
+    for failed in &status.failed {
+        line("failed", &format!("{}: {} ({})", failed.filepath, failed.code, failed.reason))?;
+    }
+    if let Some(contact) = &status.contact {
+        line("last check", &contact.checked_at)?;
+        if let Some(problem) = &contact.problem {
+            line("", problem)?;
+        }
+    }
+    line("to send", &format!("{} events", status.events_queued))
+}

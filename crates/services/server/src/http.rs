@@ -1,0 +1,55 @@
+//! HTTP: connections, routes, and handlers that decode, call the fleet, and encode.
+
+mod answer;
+mod api;
+mod body;
+mod callers;
+mod content;
+mod gateway;
+pub mod openapi;
+mod serve;
+mod tls;
+
+pub use serve::serve;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+
+use crate::error::{Error, Result};
+use crate::fleet::Fleet;
+use crate::layout::Layout;
+
+/// What all handlers share.
+pub type Shared = Arc<Fleet>;
+
+/// Refuses TLS files that a server could not run with.
+pub fn check_tls(layout: &Layout) -> Result<()> {
+    tls::configuration(layout).map(drop)
+}
+
+/// All routes.
+pub fn router(fleet: Shared) -> Router {
+    Router::new()
+        .route(updraft_api::paths::HEALTH, get(async || "ok\n"))
+        .merge(gateway::routes())
+        .merge(api::routes())
+        .fallback(async || answer::Problem(Error::not_found("anything at", "this path")))
+        // Handlers read bodies through `body`, which knows the configured limits.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(fleet)
+}
+
+/// Runs what may wait for the database or the disk where waiting is allowed.
+async fn run<T: Send + 'static>(
+    fleet: &Shared,
+    work: impl FnOnce(&Fleet) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let fleet = Arc::clone(fleet);
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(|| work(&fleet)))
+        .await
+        .map_err(|error| Error::Internal { action: "run a request", reason: error.to_string() })?
+}

@@ -1,0 +1,77 @@
+//! How errors are answered: RFC 9457 problems to operators, the aktualizr world's error JSON to
+//! devices.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use updraft_error::Classify as _;
+
+use crate::error::{Error, chain};
+
+/// An error on an operator's route.
+#[derive(Debug)]
+pub(crate) struct Problem(pub(crate) Error);
+
+/// An error on a device's route.
+#[derive(Debug)]
+pub(crate) struct GatewayError(pub(crate) Error);
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Error> for GatewayError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let error = self.0;
+        let status = status(&error);
+        let detail = format!("failed to {}", detail(&error, status));
+        let mut problem = updraft_api::Problem::with_status(error.kind(), status.as_u16(), detail);
+        problem.hint = error.hint().map(str::to_owned);
+        let mut response = (status, Json(problem)).into_response();
+        let media_type = HeaderValue::from_static(updraft_api::problem::MEDIA_TYPE);
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for GatewayError {
+    fn into_response(self) -> Response {
+        let error = self.0;
+        let status = status(&error);
+        let body = json!({
+            "code": error.code(),
+            "description": format!("failed to {}", detail(&error, status)),
+        });
+        (status, Json(body)).into_response()
+    }
+}
+
+/// The status; what is our own fault is logged here, once.
+fn status(error: &Error) -> StatusCode {
+    let status =
+        StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if status.is_server_error() {
+        tracing::error!(reason = chain(error), kind = %error.kind(), "a request failed");
+    } else {
+        tracing::debug!(reason = chain(error), kind = %error.kind(), "a request was refused");
+    }
+    status
+}
+
+/// What callers are told. The causes of our own faults are for the log, not for them.
+fn detail(error: &Error, status: StatusCode) -> String {
+    if status.is_server_error() { error.to_string() } else { chain(error) }
+}

@@ -1,0 +1,99 @@
+//! The operator interface `/api/v1`.
+
+pub(crate) mod devices;
+pub(crate) mod events;
+pub(crate) mod groups;
+pub(crate) mod image_repository;
+pub(crate) mod releases;
+pub(crate) mod rollouts;
+pub(crate) mod status;
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use axum::routing::{get, post, put};
+use serde::de::DeserializeOwned;
+use updraft_api::{PageQuery, page, paths};
+
+use super::Shared;
+use super::answer::Problem;
+use crate::error::{Error, Result};
+
+/// The routes of operators.
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route(paths::OPENAPI, get(super::openapi::serve))
+        .route(paths::STATUS, get(status::show))
+        .route(paths::DEVICES, get(devices::list))
+        .route(paths::DEVICE, get(devices::show).delete(devices::delete))
+        .route(paths::DEVICE_REVOKE, post(devices::revoke))
+        .route(paths::DEVICE_EVENTS, get(devices::events))
+        .route(paths::GROUPS, get(groups::list).post(groups::create))
+        .route(paths::GROUP, get(groups::show).put(groups::update).delete(groups::delete))
+        .route(paths::GROUP_DEVICES, get(groups::devices))
+        .route(paths::GROUP_DEVICE, put(groups::add_device).delete(groups::remove_device))
+        .route(paths::RELEASES, get(releases::list).post(releases::create))
+        .route(paths::RELEASE, get(releases::show))
+        .route(paths::ROLLOUTS, get(rollouts::list).post(rollouts::create))
+        .route(paths::ROLLOUT_PREVIEW, post(rollouts::preview))
+        .route(paths::ROLLOUT, get(rollouts::show))
+        .route(paths::ROLLOUT_DEVICES, get(rollouts::devices))
+        .route(paths::ROLLOUT_PAUSE, post(rollouts::pause))
+        .route(paths::ROLLOUT_RESUME, post(rollouts::resume))
+        .route(paths::ROLLOUT_STOP, post(rollouts::stop))
+        .route(paths::EVENTS, get(events::list))
+        .route(paths::ONLINE_KEYS, get(image_repository::online_keys))
+        .route(paths::IMAGE_ROOT, get(image_repository::root).put(image_repository::put_root))
+        .route(
+            paths::IMAGE_TARGETS,
+            get(image_repository::targets).put(image_repository::put_targets),
+        )
+        .route(
+            paths::IMAGE_DELEGATION,
+            get(image_repository::delegation).put(image_repository::put_delegation),
+        )
+        .route(paths::IMAGE_FILE, put(image_repository::put_file))
+}
+
+/// The query of a request; what cannot be read is a problem like any other.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Shared> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, Problem> {
+        let query: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, fleet).await;
+        match query {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Error::invalid("the query", rejection.body_text()).into()),
+        }
+    }
+}
+
+/// Cursor and size of a page of things that have names.
+fn by_name(query: &PageQuery) -> Result<(String, u32)> {
+    Ok((query.after.clone().unwrap_or_default(), limit(query.limit)?))
+}
+
+/// Cursor and size of a page of numbered things.
+fn by_number(after: Option<&str>, asked: Option<u32>) -> Result<(u64, u32)> {
+    let after = match after {
+        None | Some("") => 0,
+        Some(after) => after
+            .parse()
+            .map_err(|_| Error::invalid("the query", "`after` is not the id of an event"))?,
+    };
+    Ok((after, limit(asked)?))
+}
+
+fn limit(asked: Option<u32>) -> Result<u32> {
+    let limit = asked.unwrap_or(page::DEFAULT_LIMIT);
+    if !(1..=page::MAX_LIMIT).contains(&limit) {
+        return Err(Error::invalid(
+            "the query",
+            format!("`limit` must be 1 to {}", page::MAX_LIMIT),
+        ));
+    }
+    Ok(limit)
+}

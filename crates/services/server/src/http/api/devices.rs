@@ -1,0 +1,114 @@
+//! `/api/v1/devices`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use updraft_api::{
+    Device, DeviceSummary, Event, Page, PageQuery, Problem as ProblemBody, Scope, paths,
+};
+use utoipa::IntoParams;
+
+use super::{Asked, by_number, limit};
+use crate::http::answer::Problem;
+use crate::http::callers::Token;
+use crate::http::{Shared, run};
+
+/// Which devices are wanted.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeviceQuery {
+    /// Only the devices of this group.
+    #[serde(default)]
+    group: Option<String>,
+    /// The `next` of the page before; absent for the first page.
+    #[serde(default)]
+    after: Option<String>,
+    /// At most this many items (1 to 1000, default 100).
+    #[serde(default)]
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// Lists the devices, by id.
+#[utoipa::path(get, path = paths::DEVICES, tag = "devices", operation_id = "list_devices",
+    params(DeviceQuery), responses(
+    (status = 200, body = Page<DeviceSummary>),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    State(fleet): State<Shared>,
+    _: Token,
+    Asked(query): Asked<DeviceQuery>,
+) -> Result<Json<Page<DeviceSummary>>, Problem> {
+    let limit = limit(query.limit)?;
+    let page = run(&fleet, move |fleet| {
+        fleet.devices(query.group.as_deref(), query.after.as_deref().unwrap_or_default(), limit)
+    })
+    .await?;
+    Ok(Json(page))
+}
+
+/// Shows one device.
+#[utoipa::path(get, path = paths::DEVICE, tag = "devices", operation_id = "show_device",
+    params(("id" = String, Path, description = "The device's id")), responses(
+    (status = 200, body = Device),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn show(
+    State(fleet): State<Shared>,
+    _: Token,
+    Path(id): Path<String>,
+) -> Result<Json<Device>, Problem> {
+    Ok(Json(run(&fleet, move |fleet| fleet.device(&id)).await?))
+}
+
+/// Deletes a device with all that is known of it. Its certificate is refused from then on, and
+/// its id is free again. Needs the scope `admin`.
+#[utoipa::path(delete, path = paths::DEVICE, tag = "devices", operation_id = "delete_device",
+    params(("id" = String, Path, description = "The device's id")), responses(
+    (status = 204, description = "Deleted"),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn delete(
+    State(fleet): State<Shared>,
+    Token(operator): Token,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    operator.require(Scope::Admin)?;
+    run(&fleet, move |fleet| fleet.delete_device(&operator, &id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses a device's certificate from now on, and keeps what is known of it. Needs the scope
+/// `admin`.
+#[utoipa::path(post, path = paths::DEVICE_REVOKE, tag = "devices", operation_id = "revoke_device",
+    params(("id" = String, Path, description = "The device's id")), responses(
+    (status = 200, body = Device),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn revoke(
+    State(fleet): State<Shared>,
+    Token(operator): Token,
+    Path(id): Path<String>,
+) -> Result<Json<Device>, Problem> {
+    operator.require(Scope::Admin)?;
+    Ok(Json(run(&fleet, move |fleet| fleet.revoke_device(&operator, &id)).await?))
+}
+
+/// Lists what happened to a device, oldest first. Works for deleted devices too.
+#[utoipa::path(get, path = paths::DEVICE_EVENTS, tag = "devices", operation_id = "device_events",
+    params(("id" = String, Path, description = "The device's id"), PageQuery), responses(
+    (status = 200, body = Page<Event>),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn events(
+    State(fleet): State<Shared>,
+    _: Token,
+    Path(id): Path<String>,
+    Asked(query): Asked<PageQuery>,
+) -> Result<Json<Page<Event>>, Problem> {
+    let (after, limit) = by_number(query.after.as_deref(), query.limit)?;
+    Ok(Json(run(&fleet, move |fleet| fleet.device_events(&id, after, limit)).await?))
+}

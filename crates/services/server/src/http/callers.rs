@@ -1,0 +1,93 @@
+//! Who is calling: extractors that a handler names to demand somebody.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::answer::{GatewayError, Problem};
+use super::{Shared, run};
+use crate::error::{Error, Result};
+use crate::fleet::operators::Operator;
+use crate::fleet::provision::PeerCertificate;
+
+/// The client certificate of the connection, put into each request by the connection loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer(pub(crate) Option<PeerCertificate>);
+
+/// The device that shows its certificate.
+#[derive(Debug, Clone)]
+pub(crate) struct Device(pub(crate) String);
+
+/// Somebody who may register devices.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bootstrap;
+
+/// An operator with a good token.
+#[derive(Debug, Clone)]
+pub(crate) struct Token(pub(crate) Operator);
+
+/// A device, or an operator with a good token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Anybody;
+
+fn certificate(parts: &Parts) -> Option<PeerCertificate> {
+    parts.extensions.get::<Peer>().and_then(|peer| peer.0.clone())
+}
+
+async fn operator(parts: &Parts, fleet: &Shared) -> Result<Operator> {
+    let header = parts.headers.get(AUTHORIZATION).cloned();
+    run(fleet, move |fleet| {
+        let value = match &header {
+            Some(value) => Some(value.to_str().map_err(|_| Error::Unauthenticated {
+                reason: "`Authorization` is not text".to_owned(),
+            })?),
+            None => None,
+        };
+        fleet.recognise_operator(value)
+    })
+    .await
+}
+
+async fn device(parts: &Parts, fleet: &Shared) -> Result<String> {
+    let certificate = certificate(parts);
+    run(fleet, move |fleet| fleet.recognise_device(certificate.as_ref())).await
+}
+
+impl FromRequestParts<Shared> for Device {
+    type Rejection = GatewayError;
+
+    async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, GatewayError> {
+        Ok(Self(device(parts, fleet).await?))
+    }
+}
+
+impl FromRequestParts<Shared> for Bootstrap {
+    type Rejection = GatewayError;
+
+    async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, GatewayError> {
+        let certificate = certificate(parts);
+        run(fleet, move |fleet| fleet.require_bootstrap(certificate.as_ref())).await?;
+        Ok(Self)
+    }
+}
+
+impl FromRequestParts<Shared> for Token {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, Problem> {
+        Ok(Self(operator(parts, fleet).await?))
+    }
+}
+
+impl FromRequestParts<Shared> for Anybody {
+    type Rejection = GatewayError;
+
+    async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, GatewayError> {
+        if parts.headers.contains_key(AUTHORIZATION) {
+            operator(parts, fleet).await?;
+        } else {
+            device(parts, fleet).await?;
+        }
+        Ok(Self)
+    }
+}

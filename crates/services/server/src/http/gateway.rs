@@ -1,0 +1,31 @@
+//! The device gateway: paths, bodies and status codes of the aktualizr world.
+
+mod director;
+mod provisioning;
+mod repo;
+mod reports;
+mod treehub;
+
+use axum::Router;
+use axum::routing::{get, post, put};
+
+use super::Shared;
+
+/// The routes of devices, and the OSTree repository.
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/devices", post(provisioning::register))
+        .route("/director/ecus", post(director::register_components))
+        .route("/director/manifest", put(director::manifest))
+        .route("/director/{file}", get(director::metadata))
+        .route("/repo/{file}", get(repo::metadata))
+        .route("/repo/delegations/{file}", get(repo::delegation))
+        .route("/repo/targets/{*name}", get(repo::target))
+        .route("/system_info", put(reports::system_info))
+        .route("/system_info/network", put(reports::network))
+        .route("/system_info/config", post(reports::config).put(reports::config))
+        .route("/core/installed", put(reports::packages))
+        .route("/events", post(reports::events))
+        .route("/campaigner/campaigns", get(reports::campaigns))
+        .route("/treehub/{*path}", get(treehub::get).post(treehub::post))
+}

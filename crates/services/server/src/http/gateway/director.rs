@@ -1,0 +1,77 @@
+//! `/director`: components, manifests, and what a device is to run.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use crate::error::Error;
+use crate::fleet::components::Registered;
+use crate::http::answer::GatewayError;
+use crate::http::callers::Device;
+use crate::http::content::{self, Cache};
+use crate::http::{Shared, body, run};
+
+pub(crate) async fn register_components(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    let registration = body::json(&fleet, content, "the component registration").await?;
+    let registered =
+        run(&fleet, move |fleet| fleet.register_components(&device, &registration)).await?;
+    Ok(match registered {
+        Registered::Created => StatusCode::CREATED,
+        Registered::Updated | Registered::Unchanged => StatusCode::OK,
+    })
+}
+
+pub(crate) async fn manifest(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    let limit = fleet.config.limits.body_bytes;
+    let idle = fleet.config.body_idle_timeout();
+    let bytes = body::bytes(content, "the manifest", limit, idle).await?;
+    run(&fleet, move |fleet| fleet.receive_manifest(&device, &bytes)).await?;
+    Ok(StatusCode::OK)
+}
+
+pub(crate) async fn metadata(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    let missing = || Error::not_found("Director metadata", file.escape_default().to_string());
+    let (version, role) = split(&file).ok_or_else(missing)?;
+    if role == "root" {
+        let root = run(&fleet, move |fleet| fleet.director_root(version)).await?;
+        let root = root.ok_or_else(missing)?;
+        let cache = if version.is_some() { Cache::Immutable } else { Cache::Revalidate };
+        return Ok(content::metadata(&headers, root.body, cache));
+    }
+    if !matches!(role, "targets" | "snapshot" | "timestamp") {
+        return Err(missing().into());
+    }
+    let files = run(&fleet, move |fleet| fleet.director_files(&device)).await?;
+    if version.is_some_and(|version| version != files.version) {
+        return Err(missing().into());
+    }
+    let bytes = match role {
+        "targets" => files.targets,
+        "snapshot" => files.snapshot,
+        _ => files.timestamp,
+    };
+    Ok(content::metadata(&headers, bytes, Cache::Revalidate))
+}
+
+/// `7.root.json` → (7, `root`); `root.json` → (none, `root`).
+fn split(file: &str) -> Option<(Option<u64>, &str)> {
+    let stem = file.strip_suffix(".json")?;
+    match stem.split_once('.') {
+        None => Some((None, stem)),
+        Some((version, role)) => Some((Some(version.parse().ok()?), role)),
+    }
+}

@@ -1,0 +1,53 @@
+//! `/repo`: the Image repository's metadata and target files.
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use crate::error::Error;
+use crate::http::Shared;
+use crate::http::answer::GatewayError;
+use crate::http::callers::Anybody;
+use crate::http::content::{self, Cache};
+
+pub(crate) async fn metadata(
+    State(fleet): State<Shared>,
+    _: Anybody,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    serve(&fleet, &file, &headers)
+}
+
+pub(crate) async fn delegation(
+    State(fleet): State<Shared>,
+    _: Anybody,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    serve(&fleet, &format!("delegations/{file}"), &headers)
+}
+
+fn serve(fleet: &Shared, file: &str, headers: &HeaderMap) -> Result<Response, GatewayError> {
+    let image = fleet.image_repository();
+    let bytes = image.as_ref().and_then(|image| image.file(file)).ok_or_else(|| {
+        Error::not_found("Image repository metadata", file.escape_default().to_string())
+    })?;
+    let versioned = file.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    let cache = if versioned { Cache::Immutable } else { Cache::Revalidate };
+    Ok(content::metadata(headers, bytes.to_vec(), cache))
+}
+
+pub(crate) async fn target(
+    State(fleet): State<Shared>,
+    _: Anybody,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    let missing = || Error::not_found("target file", name.escape_default().to_string());
+    // The stored name is the hash from signed metadata; the asked name never touches the disk.
+    let hash = fleet.target_file_hash(&name).ok_or_else(missing)?;
+    let path = fleet.layout.targets().join(hash);
+    let found = content::file(&fleet, &path, &headers, Cache::Revalidate).await?;
+    Ok(found.ok_or_else(missing)?)
+}

@@ -1,0 +1,77 @@
+//! What devices tell about themselves.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::http::answer::GatewayError;
+use crate::http::callers::Device;
+use crate::http::{Shared, body, run};
+
+pub(crate) async fn system_info(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    json_document(fleet, device, "system_info", content).await
+}
+
+pub(crate) async fn network(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    json_document(fleet, device, "network", content).await
+}
+
+pub(crate) async fn packages(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    json_document(fleet, device, "packages", content).await
+}
+
+async fn json_document(
+    fleet: Shared,
+    device: String,
+    kind: &'static str,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    let limit = fleet.config.limits.body_bytes;
+    let bytes = body::bytes(content, "the report", limit, fleet.config.body_idle_timeout()).await?;
+    serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
+        .map_err(|error| Error::invalid("the report", error))?;
+    run(&fleet, move |fleet| fleet.store_document(&device, kind, &bytes)).await?;
+    Ok(StatusCode::OK)
+}
+
+pub(crate) async fn config(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    let limit = fleet.config.limits.body_bytes;
+    let idle = fleet.config.body_idle_timeout();
+    let bytes = body::bytes(content, "the configuration", limit, idle).await?;
+    run(&fleet, move |fleet| fleet.store_document(&device, "config", &bytes)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn events(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    let reports: Vec<Value> = body::json(&fleet, content, "the list of events").await?;
+    run(&fleet, move |fleet| fleet.store_device_events(&device, &reports)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// There are no campaigns to ask people about; devices that ask are told so.
+pub(crate) async fn campaigns(_: Device) -> Json<Value> {
+    Json(json!({ "campaigns": [] }))
+}

@@ -1,0 +1,147 @@
+//! `/treehub`: the OSTree repository, for devices to pull and for operators to push.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use updraft_api::Scope;
+use updraft_ostree::{ObjectName, RefName, RepoMode};
+use updraft_task::Context;
+
+use crate::error::Error;
+use crate::http::answer::{GatewayError, Problem};
+use crate::http::callers::{Anybody, Token};
+use crate::http::content::{self, Cache};
+use crate::http::{Shared, body, run};
+
+/// The length of a commit and a line end.
+const MAX_REF_BODY: u64 = 80;
+
+/// What a path below `/treehub` means.
+#[derive(Debug, PartialEq, Eq)]
+enum Resource<'a> {
+    /// `config`, `summary` and `summary.sig`: they change.
+    Top(&'a str),
+    /// `objects/XX/….TYPE`.
+    Object(ObjectName),
+    /// `refs/heads/NAME`.
+    Branch(RefName),
+    /// `deltas/…` and `delta-indexes/…`.
+    Delta(&'a str),
+}
+
+impl<'a> Resource<'a> {
+    /// Only what is named here exists; nothing else of a path reaches the disk.
+    fn of(path: &'a str) -> Option<Self> {
+        if matches!(path, "config" | "summary" | "summary.sig") {
+            return Some(Self::Top(path));
+        }
+        let (folder, rest) = path.split_once('/')?;
+        match folder {
+            "objects" => {
+                ObjectName::from_loose_path(rest, RepoMode::Archive).ok().map(Self::Object)
+            }
+            "refs" => rest.strip_prefix("heads/")?.parse().ok().map(Self::Branch),
+            "deltas" | "delta-indexes" => {
+                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+_-.=".contains(&byte);
+                let plain = |part: &str| {
+                    !part.is_empty() && !part.starts_with('.') && part.bytes().all(fits)
+                };
+                rest.split('/').all(plain).then_some(Self::Delta(path))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn missing(path: &str) -> Error {
+    Error::not_found("in the OSTree repository", path.escape_default().to_string())
+}
+
+pub(crate) async fn get(
+    State(fleet): State<Shared>,
+    _: Anybody,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    let resource = Resource::of(&path).ok_or_else(|| missing(&path))?;
+    let root = fleet.treehub().path();
+    let (file, cache) = match resource {
+        Resource::Top(name) => (root.join(name), Cache::Revalidate),
+        Resource::Object(object) => {
+            (root.join("objects").join(object.loose_path(RepoMode::Archive)), Cache::Immutable)
+        }
+        Resource::Branch(name) => {
+            (root.join("refs/heads").join(name.to_string()), Cache::Revalidate)
+        }
+        Resource::Delta(path) => (root.join(path), Cache::Revalidate),
+    };
+    let found = content::file(&fleet, &file, &headers, cache).await?;
+    Ok(found.ok_or_else(|| missing(&path))?)
+}
+
+pub(crate) async fn post(
+    State(fleet): State<Shared>,
+    Token(operator): Token,
+    Path(path): Path<String>,
+    content: Body,
+) -> Result<StatusCode, Problem> {
+    operator.require(Scope::Publish)?;
+    match Resource::of(&path) {
+        Some(Resource::Object(object)) => {
+            body::stream(&fleet, content, "the object", move |fleet, content| {
+                fleet.upload_object(&Context::silent(), &object, content)
+            })
+            .await?;
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Some(Resource::Branch(name)) => {
+            let idle = fleet.config.body_idle_timeout();
+            let bytes = body::bytes(content, "the commit", MAX_REF_BODY, idle).await?;
+            let commit = String::from_utf8_lossy(&bytes).into_owned();
+            run(&fleet, move |fleet| fleet.set_branch(&operator, &name.to_string(), &commit))
+                .await?;
+            Ok(StatusCode::OK)
+        }
+        _ => Err(missing(&path).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Resource;
+
+    #[test]
+    fn only_what_a_repository_has_is_a_resource() {
+        let hex = "a".repeat(62);
+        for path in [
+            "config".to_owned(),
+            "summary.sig".to_owned(),
+            format!("objects/aa/{hex}.filez"),
+            format!("objects/aa/{hex}.commit"),
+            "refs/heads/os/main".to_owned(),
+            "deltas/ab/cdEF+_-ghi/superblock".to_owned(),
+            "delta-indexes/ab/cd.index".to_owned(),
+        ] {
+            assert!(Resource::of(&path).is_some(), "{path}");
+        }
+        for path in [
+            "".to_owned(),
+            ".lock".to_owned(),
+            "tmp/x".to_owned(),
+            "state/x".to_owned(),
+            "../updraft.db".to_owned(),
+            "objects/../../updraft.db".to_owned(),
+            "objects/aa/../config".to_owned(),
+            format!("objects/aa/{hex}.file"),
+            format!("objects/AA/{hex}.commit"),
+            "refs/heads/../../config".to_owned(),
+            "refs/heads/".to_owned(),
+            "refs/remotes/x/y".to_owned(),
+            "deltas/../config".to_owned(),
+            "deltas/a//b".to_owned(),
+        ] {
+            assert!(Resource::of(&path).is_none(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The connection loop: accept, TLS, HTTP, and an orderly end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+use updraft_error::Classify as _;
+
+use super::{Shared, router, tls};
+use crate::error::{Error, Result};
+use crate::fleet::provision::PeerCertificate;
+
+/// The largest head of an HTTP/1 request, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// The most requests at a time on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 128;
+/// How long to wait after accepting failed, so as not to spin while descriptors are short.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown` ends, then lets running requests end and writes what is in memory.
+///
+/// # Errors
+/// For TLS files that cannot be used, a socket that cannot be, and a last write that failed.
+pub async fn serve(
+    fleet: Shared,
+    listener: std::net::TcpListener,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<()> {
+    let failed = |source| Error::Io { action: "listen on", path: "the socket".into(), source };
+    listener.set_nonblocking(true).map_err(failed)?;
+    let listener = TcpListener::from_std(listener).map_err(failed)?;
+    let acceptor = TlsAcceptor::from(tls::configuration(&fleet.layout)?);
+    let (stop, stopping) = watch::channel(false);
+    let background = tokio::spawn(background(Arc::clone(&fleet), stopping.clone()));
+    let connections = accept_until(&fleet, &listener, &acceptor, &stopping, shutdown).await;
+    drop(listener);
+    // Nobody listening is fine: then nothing has to be told.
+    let _ = stop.send(true);
+    drain(connections, Duration::from_secs(fleet.config.server.shutdown_sec)).await;
+    drop(background.await);
+    super::run(&fleet, |fleet| fleet.flush()).await
+}
+
+async fn accept_until(
+    fleet: &Shared,
+    listener: &TcpListener,
+    acceptor: &TlsAcceptor,
+    stopping: &watch::Receiver<bool>,
+    shutdown: impl Future<Output = ()>,
+) -> JoinSet<()> {
+    let permits = Arc::new(Semaphore::new(fleet.config.limits.connections));
+    let router = router(Arc::clone(fleet));
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let permit = tokio::select! {
+            permit = Arc::clone(&permits).acquire_owned() => permit,
+            () = &mut shutdown => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "accepting a connection failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let connection = connection(
+            Arc::clone(fleet),
+            acceptor.clone(),
+            router.clone(),
+            stream,
+            peer,
+            stopping.clone(),
+        );
+        connections.spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+        // Forget those that ended.
+        while connections.try_join_next().is_some() {}
+    }
+    connections
+}
+
+async fn connection(
+    fleet: Shared,
+    acceptor: TlsAcceptor,
+    router: Router,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut stopping: watch::Receiver<bool>,
+) {
+    // Small answers should not wait for each other; a socket that cannot is still good.
+    drop(stream.set_nodelay(true));
+    let timeout = fleet.config.handshake_timeout();
+    let stream = match tokio::time::timeout(timeout, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+            return;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "TLS handshake took too long");
+            return;
+        }
+    };
+    let certificate = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .and_then(|certificate| PeerCertificate::of_der(certificate).ok());
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request;
+        request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
+        router.clone().oneshot(request)
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(timeout).max_buf_size(MAX_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(fleet.config.body_idle_timeout())
+        .keep_alive_timeout(timeout);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "connection ended early");
+                }
+                return;
+            }
+            _ = stopping.changed(), if !asked => {
+                asked = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+async fn drain(mut connections: JoinSet<()>, limit: Duration) {
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limit, all).await.is_err() {
+        tracing::warn!("some requests did not end in time and are cut off");
+        connections.shutdown().await;
+    }
+}
+
+/// What runs beside requests: the rollout planner, renewing metadata, and writing what is only in
+/// memory. Each part is idempotent; a part that failed is tried again the next time.
+async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
+    let mut flush = tokio::time::interval(Duration::from_secs(fleet.config.devices.flush_sec));
+    let mut plan = tokio::time::interval(Duration::from_secs(fleet.config.devices.reconcile_sec));
+    for interval in [&mut flush, &mut plan] {
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
+    loop {
+        let result = tokio::select! {
+            _ = stopping.changed() => return,
+            _ = flush.tick() => super::run(&fleet, |fleet| {
+                fleet.flush()?;
+                fleet.renew_director_root()?;
+                fleet.renew_image_metadata()
+            }).await,
+            _ = plan.tick() => super::run(&fleet, |fleet| fleet.reconcile()).await,
+            () = fleet.kicked() => super::run(&fleet, |fleet| fleet.reconcile()).await,
+        };
+        if let Err(error) = result {
+            let reason = crate::error::chain(&error);
+            tracing::error!(reason, kind = %error.kind(), "background work failed");
+        }
+    }
+}
