@@ -187,7 +187,10 @@ pub(crate) fn read_archive_header(
     object: &ObjectName,
     stream: &mut impl Read,
 ) -> Result<(FileHeader, u64)> {
-    let cut = |error| Error::io(format!("read the header of object {object}"), error);
+    let cut = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::broken(object, "it ends inside its header"),
+        _ => Error::io(format!("read the header of object {object}"), error),
+    };
     let mut frame = [0; FRAME_LEN];
     stream.read_exact(&mut frame).map_err(cut)?;
     let length = frame_length(frame).map_err(Error::invalid(object))?;

@@ -221,12 +221,12 @@ impl Work<'_> {
         };
         let commit = self.decode_commit(&object, &bytes)?;
         self.check(checksum, &commit)?;
-        self.fetch_beside(checksum)?;
         // Before the object: a commit that is there unmarked is complete.
         if state == CommitState::Complete {
             repo.set_commit_state(checksum, CommitState::Partial)?;
         }
         self.store(&object, &bytes)?;
+        self.fetch_beside(checksum)?;
         let (contents, after) = match self.options.extent {
             Extent::CommitMetadataOnly => (Contents::Skip, CompleteAfter::No),
             Extent::Full if self.options.subpaths.is_empty() => {

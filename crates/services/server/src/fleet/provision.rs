@@ -115,7 +115,7 @@ impl Fleet {
             Some(request) => {
                 let certificate = self
                     .authority
-                    .issue_device_for_request(id, request, validity)
+                    .issue_device_for_request(request, id, validity)
                     .map_err(|error| Error::invalid("the certificate request", error))?;
                 (certificate.clone(), Provisioned::Certificate { certificate, ca })
             }

@@ -1,0 +1,9 @@
+//! Commit objects: what is read is written again with the same bytes.
+#![no_main]
+use updraft_ostree::Commit;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    if let Ok(value) = Commit::decode(data) {
+        assert_eq!(value.encode(), data);
+    }
+});

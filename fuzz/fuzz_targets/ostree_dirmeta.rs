@@ -1,0 +1,9 @@
+//! Directory metadata: what is read is written again with the same bytes.
+#![no_main]
+use updraft_ostree::DirMeta;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    if let Ok(value) = DirMeta::decode(data) {
+        assert_eq!(value.encode(), data);
+    }
+});
