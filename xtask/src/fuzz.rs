@@ -53,6 +53,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bail!("found something; the inputs lie in fuzz/artifacts:\n  {}", found.join("\n  "))
 }
 
+/// Whether there are targets.
+pub(crate) fn exists() -> bool {
+    shell::workspace().join("fuzz/Cargo.toml").is_file()
+}
+
 /// Builds all targets.
 pub(crate) fn build() -> Result<()> {
     let mut command = shell::cargo();

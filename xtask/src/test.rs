@@ -64,7 +64,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if shell::exists("cargo-deny") {
             check(&mut problems, "dependencies", shell::cargo().args(["deny", "check"]));
         }
-        if let Err(error) = fuzz::build() {
+        if fuzz::exists()
+            && let Err(error) = fuzz::build()
+        {
             problems.push(format!("fuzz targets: {error:#}"));
         }
     }

@@ -160,7 +160,10 @@ impl Device {
     /// When there is nothing to boot.
     pub fn boot(&self) -> Result<String> {
         let _ = std::fs::remove_file(self.reboot_request());
-        boot(&self.sysroot(), &self.kernel_cmdline(), &self.folder.join("run"))
+        let title = boot(&self.sysroot(), &self.kernel_cmdline(), &self.folder.join("run"))?;
+        // Followed now: later switches replace the link that the command line names.
+        std::fs::write(self.folder.join("booted"), self.named_commit()?)?;
+        Ok(title)
     }
 
     /// Cycles and reboots until a cycle asks for no reboot, at most `limit` times.
@@ -179,11 +182,17 @@ impl Device {
         anyhow::bail!("{} still wants to reboot after {limit} cycles", self.id)
     }
 
-    /// The commit that the kernel command line says is booted.
+    /// The commit that was booted last.
     ///
     /// # Errors
-    /// When nothing is.
+    /// When nothing was.
     pub fn booted_commit(&self) -> Result<String> {
+        let path = self.folder.join("booted");
+        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+    }
+
+    /// The commit that the kernel command line leads to.
+    fn named_commit(&self) -> Result<String> {
         let text = std::fs::read_to_string(self.kernel_cmdline())?;
         let word = text.split_whitespace().find_map(|word| word.strip_prefix("ostree=/"));
         let link = self.sysroot().join(word.context("find ostree= on the command line")?);

@@ -55,6 +55,7 @@ pub fn generate(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) 
     metadata.insert(Summary::MODE, Value::String(repo.mode().as_str().to_owned()));
     metadata.insert(Summary::LAST_MODIFIED, Summary::big_endian(now));
     metadata.insert(Summary::TOMBSTONE_COMMITS, Value::Bool(config.tombstone_commits));
+    metadata.insert(Summary::INDEXED_DELTAS, Value::Bool(true));
     if let Some(id) = &config.collection_id {
         metadata.insert(Summary::COLLECTION_ID, Value::String(id.clone()));
     }

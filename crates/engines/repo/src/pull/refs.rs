@@ -138,11 +138,12 @@ struct Wanted {
 
 impl Wanted {
     fn parse(text: &str) -> Result<Self, Error> {
+        let bad = |source| Error::Format { what: format!("what to pull, {text}"), source };
         let (name, commit) = match text.split_once('@') {
-            Some((name, commit)) => (name, Some(commit.parse()?)),
+            Some((name, commit)) => (name, Some(commit.parse().map_err(bad)?)),
             None => (text, None),
         };
-        Ok(Self { name: RefName::new(name)?, commit })
+        Ok(Self { name: RefName::new(name).map_err(bad)?, commit })
     }
 }
 

@@ -84,7 +84,7 @@ fn a_server_that_cuts_each_body_in_half_still_delivers() {
     let world = World::new();
     let (archive, _) = world.archive("archive");
     let server = Server::start(move |exchange: &Exchange| match Answer::file(&archive, exchange) {
-        Answer::Resource(bytes) if exchange.path.ends_with(".filez") => {
+        Answer::Resource(bytes) if exchange.path.contains(".filez") => {
             let rest = bytes.len() - exchange.range_start().unwrap_or(0).min(bytes.len());
             Answer::Cut(bytes, rest.div_ceil(2))
         }

@@ -9,7 +9,7 @@ use updraft_ostree::{Checksum, RepoMode};
 use updraft_repo::Repo;
 use updraft_repo::fsck::{FsckOptions, OnCorruption, fsck};
 use updraft_repo::prune::{Action, PruneOptions, PruneReport, Roots, prune};
-use updraft_repo::summary;
+use updraft_repo::summary::{self, SummaryOptions};
 use updraft_task::Context;
 
 use crate::peer;
@@ -229,7 +229,8 @@ fn the_summary_is_what_the_peer_would_write() {
     peer::ok(&repo, &["summary", "--update"]);
     let opened = Repo::open(&repo).unwrap();
     let theirs = summary::read(&opened).unwrap().unwrap();
-    let ours = summary::update(&Context::silent(), &opened, 1234, &Default::default()).unwrap();
+    let ours =
+        summary::update(&Context::silent(), &opened, 1234, &SummaryOptions::default()).unwrap();
     assert_eq!(ours.refs, theirs.refs);
     let names = |summary: &updraft_ostree::Summary| {
         let mut names: Vec<_> = summary.metadata.iter().map(|(key, _)| key.to_owned()).collect();

@@ -71,7 +71,7 @@ fn each_mode_is_pushed_in_archive_form_and_the_commit_last() {
         hub.check(&world, &format!("pushed-{mode}"), &commit);
         let store = hub.0.lock().unwrap();
         assert_eq!(store["/refs/heads/os/main"], commit.to_string().as_bytes());
-        assert_eq!(stats.objects_sent as usize, store.len() - 1);
+        assert_eq!(stats.objects_sent, store.len() as u64 - 1);
         let posts: Vec<_> =
             server.log().into_iter().filter(|exchange| exchange.method == "POST").collect();
         assert!(posts[posts.len() - 1].path.starts_with("/refs/"));

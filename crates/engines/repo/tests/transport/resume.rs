@@ -170,7 +170,7 @@ fn a_bad_beginning_of_a_large_object_is_thrown_away() {
         .unwrap();
     let name = large.replace('/', "").replace(".filez", "");
     let repo = world.repo("ours", RepoMode::Archive);
-    write(&repo.path().join(format!("tmp/partial-{name}.filez")), &[7; 100_000]);
+    write(&repo.path().join(format!("tmp/partial-{name}.filez")), &vec![7; 100_000]);
     pull(&repo, &http(&Server::files(archive).url()), &["main"]).unwrap();
     check(&repo, &commit);
     assert!(!repo.path().join(format!("tmp/partial-{name}.filez")).exists());

@@ -27,7 +27,7 @@ pub(crate) struct Export {
     /// Only this directory.
     #[arg(long, value_name = "PATH")]
     subpath: Option<String>,
-    /// Put this before every name.
+    /// Put this before every name; a folder ends in `/`.
     #[arg(long, value_name = "PATH")]
     prefix: Option<String>,
     /// Write to this file instead of stdout.
@@ -42,6 +42,7 @@ struct Writer<'a, W: Write> {
     terminal: &'a Terminal,
     archive: Builder<W>,
     time: u64,
+    prefix: &'a str,
     no_xattrs: bool,
 }
 
@@ -70,9 +71,10 @@ impl Export {
         let mut archive = Builder::new(out);
         archive.mode(tar::HeaderMode::Complete);
         let time = commit.timestamp;
-        let mut writer = Writer { repo, terminal, archive, time, no_xattrs: self.no_xattrs };
-        let prefix = self.prefix.as_deref().map_or("", |prefix| prefix.trim_matches('/'));
-        writer.directory(prefix, &entry)?;
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        let no_xattrs = self.no_xattrs;
+        let mut writer = Writer { repo, terminal, archive, time, prefix, no_xattrs };
+        writer.directory("", &entry)?;
         let mut out = writer.archive.into_inner()?;
         out.flush()?;
         Ok(out)
@@ -86,7 +88,10 @@ impl<W: Write> Writer<'_, W> {
         self.attributes(&meta.xattrs)?;
         let mut header =
             self.header(EntryType::Directory, (meta.uid, meta.gid), meta.permissions());
-        let name = if path.is_empty() { "./".to_owned() } else { format!("{path}/") };
+        let name = match self.named(path) {
+            name if name.is_empty() => "./".to_owned(),
+            name => format!("{}/", name.trim_end_matches('/')),
+        };
         header.set_size(0);
         self.archive.append_data(&mut header, name, io::empty())?;
         let tree = self.repo.load_dirtree(&entry.dirtree)?;
@@ -109,12 +114,18 @@ impl<W: Write> Writer<'_, W> {
         let mut header = self.header(kind, (meta.uid, meta.gid), meta.permissions());
         if let Some(target) = &meta.symlink_target {
             header.set_size(0);
-            self.archive.append_link(&mut header, path, target)?;
+            self.archive.append_link(&mut header, self.named(path), target)?;
             return Ok(());
         }
         header.set_size(file.size);
-        self.archive.append_data(&mut header, path, file.reader)?;
+        self.archive.append_data(&mut header, self.named(path), file.reader)?;
         Ok(())
+    }
+
+    /// The member's name. As by the peer the prefix is put before it as it is: `usr/` and `usr-`
+    /// do different things.
+    fn named(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix.trim_start_matches('/'))
     }
 
     fn header(&self, kind: EntryType, (uid, gid): (u32, u32), permissions: u32) -> Header {

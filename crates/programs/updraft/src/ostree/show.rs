@@ -91,9 +91,15 @@ impl Show {
         if terminal.wants_json() {
             return terminal.json(&Entry::new(checksum, &commit));
         }
-        if self.raw {
+        if self.raw && !self.no_byteswap {
             terminal.line(format!("commit {checksum}"))?;
             return terminal.line(self.swapped(variant::commit(&commit)));
+        }
+        if self.no_byteswap {
+            // As by the peer: the text as well, without its first line.
+            terminal.line(format!("commit {checksum}"))?;
+            terminal.line(variant::commit(&commit))?;
+            return print_about(&commit, terminal);
         }
         print_commit(checksum, &commit, terminal)
     }
@@ -107,7 +113,7 @@ impl Show {
             ObjectType::DirMeta => variant::dirmeta(&repo.load_dirmeta(&object.checksum)?),
             _ => return Ok(()),
         };
-        match (terminal.wants_json(), self.raw) {
+        match (terminal.wants_json(), self.raw || self.no_byteswap) {
             (true, _) => terminal.json(&serde_json::json!({
                 "checksum": object.checksum.to_string(),
                 "type": object.object_type.as_str(),
@@ -247,6 +253,10 @@ impl Entry {
 
 fn print_commit(checksum: &Checksum, commit: &Commit, terminal: &Terminal) -> Result {
     terminal.line(format!("commit {checksum}"))?;
+    print_about(commit, terminal)
+}
+
+fn print_about(commit: &Commit, terminal: &Terminal) -> Result {
     if let Some(parent) = commit.parent {
         terminal.line(format!("Parent:  {parent}"))?;
     }

@@ -1,0 +1,241 @@
+//! Commands that change a repository leave the same behind, run on two copies of one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::world::World;
+
+/// Every file of a repository that both sides must agree on, with its content.
+fn state(repo: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    visit(repo, "", &mut files);
+    files
+}
+
+fn visit(folder: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{name}/{}", entry.file_name().to_str().unwrap());
+        let kind = entry.file_type().unwrap();
+        // Scratch space, locks and empty folders are each side's own business. Deflate streams
+        // differ between encoders.
+        if path == "/tmp" || path == "/.lock" || path == "/extensions" {
+        } else if kind.is_dir() {
+            visit(&entry.path(), &path, files);
+        } else if kind.is_symlink() {
+            let target = fs::read_link(entry.path()).unwrap();
+            files.insert(path, target.into_os_string().into_encoded_bytes());
+        } else {
+            let skip = path.ends_with(".filez") || path == "/summary";
+            let content = if skip { Vec::new() } else { fs::read(entry.path()).unwrap() };
+            files.insert(path, content);
+        }
+    }
+}
+
+/// Runs the same command on two copies of the repository and compares what is left.
+#[track_caller]
+fn compare(world: &World, commands: &[&[&str]]) {
+    for name in ["ours", "theirs"] {
+        if world.path(name).exists() {
+            fs::remove_dir_all(world.path(name)).unwrap();
+        }
+        world.copy(name);
+    }
+    for command in commands {
+        let ours = world.ours(&[&["--repo=ours"], *command].concat());
+        let theirs = world.peer(&[&["--repo=theirs"], *command].concat());
+        assert_eq!(theirs.code, 0, "the peer, {command:?}: {}", theirs.stderr);
+        assert_eq!(ours.code, 0, "{command:?}: {}", ours.stderr);
+        assert_eq!(ours.lines(), theirs.lines(), "{command:?}");
+    }
+    let (ours, theirs) = (state(&world.path("ours")), state(&world.path("theirs")));
+    let names = |state: &BTreeMap<String, Vec<u8>>| state.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&ours), names(&theirs), "{commands:?}");
+    for (path, content) in &ours {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert_eq!(text(content), text(&theirs[path]), "{path} after {commands:?}");
+    }
+    world.peer_ok(&["--repo=ours", "fsck"]);
+}
+
+#[test]
+fn refs_are_changed_alike() {
+    let world = World::new("archive");
+    let cases: &[&[&[&str]]] = &[
+        &[&["refs", "--create=x/y/z", "main^"]],
+        &[&["refs", "--create=os/a", "main", "--force"]],
+        &[&["refs", "--create=al", "--alias", "os/b/c"]],
+        &[&["refs", "--delete", "os"]],
+        &[&["refs", "--delete", "os/a"]],
+        &[&["refs", "--delete", "alias"], &["refs", "--delete", "main"]],
+        &[&["reset", "main", "main^"]],
+    ];
+    for commands in cases {
+        compare(&world, commands);
+    }
+}
+
+#[test]
+fn configuration_and_remotes_are_changed_alike() {
+    let world = World::new("archive");
+    let cases: &[&[&[&str]]] = &[
+        &[&["config", "set", "core.fsync", "false"]],
+        &[&["config", "set", "a.b.c", "d e"], &["config", "unset", "a.b.c"]],
+        &[&["config", "--group=remote \"x\"", "set", "url", "http://x/"]],
+        &[&["config", "unset", "core.nothing"]],
+        &[&["remote", "add", "n", "http://u", "b1", "b2", "--no-gpg-verify", "--set=http2=false"]],
+        &[&["remote", "add", "--force", "origin", "http://other"]],
+        &[&["remote", "add", "--if-not-exists", "origin", "http://other"]],
+        &[&["remote", "add", "c", "http://u", "--contenturl=http://c", "--collection-id=a.b.C"]],
+        &[&["remote", "delete", "origin"]],
+        &[&["remote", "delete", "--if-exists", "nothing"]],
+    ];
+    for commands in cases {
+        compare(&world, commands);
+    }
+}
+
+#[test]
+fn commits_are_made_alike() {
+    let world = World::new("archive");
+    fs::write(world.path("statoverride"), "=420 /hello\n2048 /more\n").unwrap();
+    fs::write(world.path("skip"), "/link\n/sub\n").unwrap();
+    fs::write(world.path("message"), "A longer\nmessage\n").unwrap();
+    let time = "--timestamp=2024-02-29 12:00:00 +0000";
+    for more in [
+        &["-b", "main", "-s", "Third", "-m", "Body"][..],
+        &["-b", "new", "-F", "message"],
+        &["-b", "main", "--parent=none"],
+        &["-b", "main", "--no-bindings"],
+        &["-b", "main", "--bind-ref=z", "--bind-ref=a"],
+        &["-b", "main", "--add-metadata-string=version=3", "--add-metadata=l=['a', 'b']"],
+        &["-b", "main", "--add-metadata=d={'x': <3>}", "--add-metadata=b=byte 0x41"],
+        &["-b", "main", "--keep-metadata=number"],
+        &["-b", "main", "--owner-uid=5", "--owner-gid=6"],
+        &["-b", "main", "--no-xattrs", "--mode-ro-executables"],
+        &["-b", "main", "--canonical-permissions"],
+        &["-b", "main", "--statoverride=statoverride"],
+        &["-b", "main", "--skip-list=skip"],
+        &["-b", "main", "--base=main^"],
+        &["-b", "main", "--add-detached-metadata-string=key=value"],
+        &["-b", "main", "--skip-if-unchanged"],
+        &["--orphan"],
+        &["-b", "main", "--table-output"],
+    ] {
+        let command = [&["commit", time, "--tree=dir=tree"], more].concat();
+        compare(&world, &[&command]);
+    }
+    compare(&world, &[&["commit", time, "-b", "main", "--tree=ref=main^", "--tree=dir=tree"]]);
+    compare(&world, &[&["commit", time, "-b", "main", "tree"]]);
+}
+
+#[test]
+fn repositories_are_pruned_alike() {
+    for mode in ["archive", "bare"] {
+        let world = World::new(mode);
+        let parent = world.peer_ok(&["--repo=repo", "rev-parse", "main^"]);
+        let delete = format!("--delete-commit={}", parent.trim());
+        let cases: &[&[&[&str]]] = &[
+            &[&["prune"]],
+            &[&["prune", "--refs-only"]],
+            &[&["refs", "--delete", "os"], &["prune", "--refs-only", "--depth=0"]],
+            &[&["refs", "--delete", "os"], &["prune", "--refs-only", "--depth=1"]],
+            &[&["refs", "--delete", "os"], &["prune", &delete]],
+            &[&["refs", "--delete", "os"], &["prune", "--keep-younger-than=2030-01-01"]],
+            &[&["refs", "--delete", "os"], &["prune", "--keep-younger-than=2001-01-01"]],
+            &[&["refs", "--delete", "os"], &["prune", "--refs-only", "--depth=0", "--commit-only"]],
+            &[
+                // The peer forgets the depth when another ref names the same commit.
+                &["refs", "--delete", "os"],
+                &["refs", "--delete", "alias"],
+                &["prune", "--refs-only", "--depth=0", "--retain-branch-depth=main=1"],
+            ],
+            &[
+                &["refs", "--delete", "os/a"],
+                &["prune", "--depth=0", "--only-branch=os/b/c", "--refs-only"],
+            ],
+        ];
+        for commands in cases {
+            compare(&world, commands);
+        }
+    }
+}
+
+#[test]
+fn repositories_are_filled_from_others_alike() {
+    let world = World::new("archive");
+    world.peer_ok(&["refs", "--repo=repo", "--delete", "os"]);
+    world.peer_ok(&["refs", "--repo=repo", "--delete", "alias"]);
+    for (index, arguments) in [
+        &["pull-local", "repo", "main"][..],
+        &["pull-local", "repo"],
+        &["pull-local", "--remote=origin", "repo", "main"],
+        &["pull-local", "--depth=-1", "repo", "main"],
+        &["pull-local", "--commit-metadata-only", "repo", "main"],
+        &["pull-local", "--untrusted", "repo", "main"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        for mode in ["archive", "bare-user"] {
+            let names = ["mine", "their"].map(|side| format!("{side}-{index}-{mode}"));
+            for name in &names {
+                world.peer_ok(&["init", &format!("--repo={name}"), &format!("--mode={mode}")]);
+            }
+            let repos = names.clone().map(|name| format!("--repo={name}"));
+            let ours = world.ours(&[&[repos[0].as_str()], *arguments].concat());
+            let theirs = world.peer(&[&[repos[1].as_str()], *arguments].concat());
+            assert_eq!((ours.code, theirs.code), (0, 0), "{arguments:?}: {}", ours.stderr);
+            let names = names.map(|name| state(&world.path(name)).into_keys().collect::<Vec<_>>());
+            assert_eq!(names[0], names[1], "{arguments:?} to {mode}");
+        }
+    }
+}
+
+#[test]
+fn new_repositories_are_alike() {
+    let world = World::new("archive");
+    for (index, more) in [
+        &[][..],
+        &["--mode=archive"],
+        &["--mode=archive-z2"],
+        &["--mode=bare-user-only"],
+        &["--collection-id=org.example.Os"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let names = [format!("mine-{index}"), format!("theirs-{index}")];
+        for (name, run) in names.iter().zip([World::ours, World::peer]) {
+            fs::create_dir(world.path(name)).unwrap();
+            let repo = format!("--repo={name}");
+            let outcome = run(&world, &[&["init", &repo], *more].concat());
+            assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""), "{more:?}");
+        }
+        assert_eq!(state(&world.path(&names[0])), state(&world.path(&names[1])), "{more:?}");
+    }
+}
+
+#[test]
+fn a_summary_of_ours_says_what_theirs_says() {
+    let world = World::new("archive");
+    world.copy("ours");
+    let update = ["--repo=ours", "summary", "--update", "--add-metadata=a.b='x'"];
+    assert_eq!(world.ours(&update).code, 0);
+    let view = |repo: &str| {
+        let text = world.peer_ok(&[repo, "summary", "--view"]);
+        // Ours has no index of deltas, and so does not say that it has.
+        let differs =
+            |line: &&str| !line.starts_with("Last-Modified") && !line.contains("indexed-deltas");
+        let lines = text.lines().filter(differs);
+        let mut lines: Vec<_> = lines.map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let mut expected = view("--repo=repo");
+    expected.push("a.b: 'x'".to_owned());
+    expected.sort();
+    assert_eq!(view("--repo=ours"), expected);
+}

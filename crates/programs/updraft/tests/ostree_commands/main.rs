@@ -1,0 +1,15 @@
+//! `updraft` under the name `ostree`, side by side with the real `ostree`: the same command line
+//! prints the same, ends with the same code and leaves the same behind.
+//!
+//! Needs root and Debian's `ostree`.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
+
+mod changes;
+mod damage;
+mod environment;
+mod json;
+mod reads;
+mod refusals;
+mod world;

@@ -1,0 +1,95 @@
+//! What is refused is refused by both, with the same words where scripts look at them.
+
+use super::world::World;
+
+#[test]
+fn errors_have_the_same_words() {
+    let world = World::new("archive");
+    for command in [
+        &["rev-parse", "nope"][..],
+        &["rev-parse", "main^^"],
+        &["rev-parse", "origin:main"],
+        &["rev-parse", "0000"],
+        &["rev-parse", "--single"],
+        &["log", "nope"],
+        &["log", "0000000000000000000000000000000000000000000000000000000000000000"],
+        &["show", "0000000000000000000000000000000000000000000000000000000000000000"],
+        &["show", "--print-metadata-key=nope", "main"],
+        &["show", "--print-detached-metadata-key=k", "main^"],
+        &["show", "--print-sizes", "main"],
+        &["ls", "main", "/nope"],
+        &["cat", "main", "/nope"],
+        &["cat", "main", "/sub"],
+        &["refs", "--create=main", "main"],
+        &["refs", "--create=new", "nope"],
+        &["refs", "--create=new"],
+        &["refs", "--create=new", "main", "os/a"],
+        &["refs", "--delete"],
+        &["refs", "--delete", "main"],
+        &["reset", "nope", "main"],
+        &["config", "get", "core.nope"],
+        &["config", "get", "nope.x"],
+        &["config", "get", "core"],
+        &["remote", "show-url", "nope"],
+        &["remote", "delete", "nope"],
+        &["remote", "add", "origin", "http://example.com"],
+        &["commit", "--tree=dir=tree"],
+        &["commit", "-b", "x", "--tree=foo=tree"],
+        &["commit", "-b", "x", "--tree=foo"],
+        &["commit", "-b", "x", "--timestamp=garbage", "tree"],
+        &["commit", "-b", "x", "--add-metadata-string=foo", "tree"],
+        &["commit", "-b", "x", "--parent=main", "tree"],
+        &["commit", "-b", "x", "--canonical-permissions", "--owner-uid=3", "tree"],
+        &["commit", "-b", "x", "--keep-metadata=k", "tree"],
+        &["checkout", "nope", "out"],
+        &["checkout", "--subpath=/nope", "main", "out"],
+        &["pull", "nope"],
+        &["prune", "--retain-branch-depth=main"],
+        &["summary"],
+        &["ls", "--frob", "main"],
+        &["frob"],
+    ] {
+        let arguments = [&["--repo=repo"], command].concat();
+        let (ours, theirs) = (world.ours(&arguments), world.peer(&arguments));
+        assert_eq!(theirs.code, 1, "the peer, {command:?}");
+        assert_eq!(ours.code, 1, "{command:?}: {}", ours.stderr);
+        assert_eq!(ours.error(), theirs.error(), "{command:?}");
+        assert_eq!(ours.stdout, theirs.stdout, "{command:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_leaves_nothing_behind() {
+    let world = World::new("archive");
+    let before = world.peer_ok(&["--repo=repo", "refs", "--list"]);
+    for command in [
+        &["init", "--mode=zip", "--repo=new"][..],
+        &["--repo=tree", "refs"],
+        &["--repo=nowhere", "refs"],
+        &["--repo=repo", "checkout", "main", "tree"],
+        &["--repo=repo", "checkout", "--union", "--union-add", "main", "tree"],
+        &["--repo=repo", "checkout", "--union-identical", "main", "tree"],
+        &["--repo=repo", "commit", "-b", "x", "--tree=dir=nowhere"],
+        &["--repo=repo", "commit", "-b", "b ad", "--tree=dir=tree"],
+        &["--repo=repo", "refs", "--create=b ad", "main"],
+        &["--repo=repo", "remote", "add", "a/b", "http://example.com"],
+        &["--repo=repo", "pull-local", "nowhere"],
+        &["--repo=repo", "pull-local", "repo", "nope"],
+        &["--repo=repo", "config", "frob", "core.mode"],
+        &["--repo=repo", "config", "get", "core.mode", "x"],
+        &["--repo=repo", "ls"],
+        &["--repo=repo", "rev-parse"],
+        &["checksum"],
+        &["checksum", "nowhere"],
+        &["remote"],
+        &["remote", "frob"],
+        &["refs"],
+    ] {
+        let (ours, theirs) = (world.ours(command), world.peer(command));
+        assert_eq!((ours.code, theirs.code), (1, 1), "{command:?}: {}", ours.stderr);
+        assert!(ours.stderr.contains("error:"), "{command:?}: {}", ours.stderr);
+        assert_eq!(ours.stdout, "", "{command:?}");
+    }
+    assert_eq!(world.peer_ok(&["--repo=repo", "refs", "--list"]), before);
+    assert!(!world.path("new").join("objects").exists());
+}
