@@ -162,6 +162,7 @@ impl Config {
     }
 
     /// The configuration as TOML, defaults written out.
+    #[allow(clippy::missing_panics_doc, reason = "it never panics")]
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("the configuration has only what TOML can carry")
     }

@@ -213,6 +213,7 @@ impl std::error::Error for Box<dyn ClassifiedError> {
 
 impl Error {
     /// A document or request that cannot be.
+    #[allow(clippy::needless_pass_by_value, reason = "callers give errors away")]
     pub fn invalid(what: &'static str, reason: impl ToString) -> Self {
         Self::Invalid { what, reason: reason.to_string() }
     }
@@ -317,6 +318,7 @@ impl Classify for Error {
             | Self::Invalid { .. }
             | Self::Receive { .. }
             | Self::Config { .. }
+            | Self::Stored { .. }
             | Self::Rollout(_) => Kind::Invalid,
             Self::NotFound { .. } => Kind::NotFound,
             Self::Conflict { .. } | Self::Locked { .. } | Self::NotReady { .. } => Kind::Conflict,
@@ -331,7 +333,6 @@ impl Classify for Error {
                 DatabaseTrouble::TooNew => Kind::Unsupported,
                 DatabaseTrouble::Other => Kind::Unavailable,
             },
-            Self::Stored { .. } => Kind::Invalid,
             Self::Io { source, .. } => source.kind_of(),
             Self::Fs { source, .. } => source.kind(),
             Self::Repo { source, .. } | Self::Crypto { source, .. } => source.kind(),

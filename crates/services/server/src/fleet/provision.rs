@@ -111,6 +111,7 @@ impl Fleet {
         let validity = Validity::days(now, days);
         let ca = self.authority.certificate_pem().to_owned();
         let action = "issue a device certificate";
+        #[allow(clippy::single_match_else, reason = "two cases of equal rank")]
         let (certificate, provisioned) = match request_pem {
             Some(request) => {
                 let certificate = self

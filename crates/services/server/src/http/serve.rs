@@ -50,7 +50,7 @@ pub async fn serve(
     let _ = stop.send(true);
     drain(connections, Duration::from_secs(fleet.config.server.shutdown_sec)).await;
     drop(background.await);
-    super::run(&fleet, |fleet| fleet.flush()).await
+    super::run(&fleet, crate::fleet::Fleet::flush).await
 }
 
 async fn accept_until(
@@ -182,8 +182,8 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
                 fleet.renew_director_root()?;
                 fleet.renew_image_metadata()
             }).await,
-            _ = plan.tick() => super::run(&fleet, |fleet| fleet.reconcile()).await,
-            () = fleet.kicked() => super::run(&fleet, |fleet| fleet.reconcile()).await,
+            _ = plan.tick() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,
+            () = fleet.kicked() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,
         };
         if let Err(error) = result {
             let reason = crate::error::chain(&error);

@@ -48,6 +48,7 @@ fn certificates(pem: &str, name: &'static str) -> Result<Vec<CertificateDer<'sta
     Ok(certificates)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "callers give errors away")]
 fn invalid(name: &'static str, error: impl ToString) -> Error {
     Error::Stored { what: name, reason: error.to_string() }
 }

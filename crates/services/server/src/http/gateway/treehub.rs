@@ -99,7 +99,7 @@ pub(crate) async fn post(
             let idle = fleet.config.body_idle_timeout();
             let bytes = body::bytes(content, "the commit", MAX_REF_BODY, idle).await?;
             let commit = String::from_utf8_lossy(&bytes).into_owned();
-            run(&fleet, move |fleet| fleet.set_branch(&operator, &name.to_string(), &commit))
+            run(&fleet, move |fleet| fleet.set_branch(&operator, name.as_ref(), &commit))
                 .await?;
             Ok(StatusCode::OK)
         }
@@ -126,7 +126,7 @@ mod tests {
             assert!(Resource::of(&path).is_some(), "{path}");
         }
         for path in [
-            "".to_owned(),
+            String::new(),
             ".lock".to_owned(),
             "tmp/x".to_owned(),
             "state/x".to_owned(),
