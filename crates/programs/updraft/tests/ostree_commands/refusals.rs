@@ -47,7 +47,6 @@ fn errors_have_the_same_words() {
         &["prune", "--retain-branch-depth=main"],
         &["summary"],
         &["ls", "--frob", "main"],
-        &["frob"],
     ] {
         let arguments = [&["--repo=repo"], command].concat();
         let (ours, theirs) = (world.ours(&arguments), world.peer(&arguments));
@@ -56,6 +55,13 @@ fn errors_have_the_same_words() {
         assert_eq!(ours.error(), theirs.error(), "{command:?}");
         assert_eq!(ours.stdout, theirs.stdout, "{command:?}");
     }
+}
+
+#[test]
+fn unknown_commands_are_named() {
+    let world = World::new("archive");
+    let (ours, theirs) = (world.ours(&["frob"]), world.peer(&["frob"]));
+    assert_eq!((ours.code, ours.error()), (theirs.code, theirs.error()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -79,10 +79,9 @@ impl World {
             fs::write(tree.join(name), content).unwrap();
         }
         symlink("hello", tree.join("link")).unwrap();
-        let executable =
-            fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o4755));
+        let executable = fs::Permissions::from_mode(0o4755);
         fs::set_permissions(tree.join("with space"), executable).unwrap();
-        rustix_xattr(&tree.join("hello"));
+        set_xattr(&tree.join("hello"));
     }
 
     fn commit(&self, more: &[&str]) {
@@ -172,8 +171,8 @@ impl World {
     }
 }
 
-fn rustix_xattr(path: &Path) {
-    // Written through the command, so that the test needs no more crates.
+/// Gives the file an extended attribute.
+fn set_xattr(path: &Path) {
     let dir = updraft_fs::Dir::open(path.parent().expect("a folder")).unwrap();
     let name = path.file_name().expect("a name");
     updraft_fs::xattr::set_at(&dir, name, "user.note", b"on the file").unwrap();
