@@ -1,4 +1,5 @@
 //! A repository's life: first root, targets, delegation, rotation, offline signing, and disk.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use jiff::Timestamp as Time;
 use updraft_crypto::{KeyAlgorithm, SigningKey};
