@@ -1,5 +1,7 @@
 //! Pull, push, fsck, prune and summary against the real `ostree`, lying servers and kills.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
 mod peer;
 mod world;
 
