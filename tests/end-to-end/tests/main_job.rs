@@ -16,7 +16,7 @@ fn a_system_is_released_rolled_out_and_taken_back_where_it_fails() -> anyhow::Re
         folder: folder.path().to_path_buf(),
         devices: 3,
         trees,
-        patience: Duration::from_secs(60),
+        patience: Duration::from_mins(2),
     };
     let installation = scenario.play(&mut |step| println!("{step}"))?;
     for device in &installation.devices {

@@ -56,6 +56,7 @@ pub(crate) struct ActionStep<'s, 't, 'a, T> {
 
 impl<'a, T> ActionStep<'_, '_, 'a, T> {
     /// The installer and, for steps that bring in bytes, the proof.
+    #[allow(clippy::type_complexity, reason = "two borrows out of one struct")]
     fn parts(
         &mut self,
     ) -> Result<(&mut (dyn Installer<Target = T> + 'a), Option<&Verified<T>>), StepError> {

@@ -46,13 +46,12 @@ pub(crate) fn cycle(terminal: &Terminal, report: &CycleReport) -> Result {
 
 /// A failed update is an error of the program as well.
 pub(crate) fn ending(report: &CycleReport) -> Result {
-    match (report.problem_kind, report.outcome) {
-        (Some(kind), CycleOutcome::Failed | CycleOutcome::RebootRequired) => {
-            let problem = report.problem.clone().unwrap_or_else(|| report.outcome.text().into());
-            Err(Failure::new(kind, problem).hint("the system that ran before stays in place"))
-        }
-        _ => Ok(()),
+    if report.outcome != CycleOutcome::Failed {
+        return Ok(());
     }
+    let problem = report.problem.clone().unwrap_or_else(|| report.outcome.text().into());
+    Err(Failure::new(updraft_error::Kind::Rejected, problem)
+        .hint("the system that ran before stays in place"))
 }
 
 /// The status.

@@ -34,12 +34,12 @@ impl Agent {
 
     /// Sends device data, asks the server and verifies its answer; installs nothing.
     pub fn check(&self, ctx: &Context) -> Result<CycleReport> {
-        self.work(ctx, |session| in_cycle(ctx, session, Cycle::check))
+        self.work(ctx, |session| in_cycle(ctx, session, |cycle| cycle.check()))
     }
 
     /// Checks, and brings all bytes of what is assigned; installs nothing.
     pub fn fetch(&self, ctx: &Context) -> Result<CycleReport> {
-        self.work(ctx, |session| in_cycle(ctx, session, Cycle::fetch))
+        self.work(ctx, |session| in_cycle(ctx, session, |cycle| cycle.fetch()))
     }
 
     /// Installs what was fetched, without asking the server.

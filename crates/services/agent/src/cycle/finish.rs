@@ -121,6 +121,20 @@ impl Cycle<'_> {
     fn event(&self, kind: EventKind, update: &Update) -> String {
         event(kind, &self.session.ecu.serial, update, self.session.now())
     }
+
+    /// Whether this assignment was confirmed already.
+    pub(super) fn is_confirmed(
+        &self,
+        assignment: &updraft_update::Assignment<updraft_tuf::UptaneTarget>,
+    ) -> Result<bool> {
+        let installed = self.session.store.installed()?;
+        Ok(installed.is_some_and(|installed| {
+            installed.correlation_id == assignment.id
+                && assignment.targets.iter().all(|(_, image, _)| {
+                    image.name == installed.filepath && image.digest.as_str() == installed.sha256
+                })
+        }))
+    }
 }
 
 /// The kind that the journal remembers by its label.
