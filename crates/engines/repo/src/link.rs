@@ -33,10 +33,15 @@ impl Transaction {
             let bytes = source.read_metadata(object)?;
             return self.import_metadata(object, &bytes);
         }
-        if trust == Trust::Trusted && self.try_link(source, object)? {
-            count(&self.counts.content_total, 1);
-            count(&self.counts.content_written, 1);
-            return Ok(Imported::Stored);
+        if source.mode() == self.repo().mode() {
+            if trust == Trust::Verify {
+                source.verify_object(object)?;
+            }
+            if self.try_link(source, object)? {
+                count(&self.counts.content_total, 1);
+                count(&self.counts.content_written, 1);
+                return Ok(Imported::Stored);
+            }
         }
         if source.mode() == RepoMode::Archive {
             let file = source.objects_dir().try_open_file(object.loose_path(RepoMode::Archive))?;
@@ -45,11 +50,9 @@ impl Transaction {
         self.copy_unpacked(source, object)
     }
 
-    /// Gives the file of the same mode a further name here. `false` when that cannot be.
+    /// Gives a file of a repository of the same mode a further name here. `false` when that cannot
+    /// be.
     fn try_link(&self, source: &Repo, object: &ObjectName) -> Result<bool> {
-        if source.mode() != self.repo().mode() {
-            return Ok(false);
-        }
         let path = object.loose_path(source.mode());
         self.staging.make_room(&path)?;
         Ok(link_or_not(&self.staging.dir, source.objects_dir(), &path)? != Linked::Impossible)

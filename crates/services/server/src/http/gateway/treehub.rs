@@ -99,8 +99,7 @@ pub(crate) async fn post(
             let idle = fleet.config.body_idle_timeout();
             let bytes = body::bytes(content, "the commit", MAX_REF_BODY, idle).await?;
             let commit = String::from_utf8_lossy(&bytes).into_owned();
-            run(&fleet, move |fleet| fleet.set_branch(&operator, name.as_ref(), &commit))
-                .await?;
+            run(&fleet, move |fleet| fleet.set_branch(&operator, name.as_ref(), &commit)).await?;
             Ok(StatusCode::OK)
         }
         _ => Err(missing(&path).into()),
