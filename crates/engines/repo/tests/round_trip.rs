@@ -1,7 +1,7 @@
 //! What goes in comes out: commits, checkouts and imports of this crate against each other and
 //! against the real `ostree`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::cast_possible_truncation)]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
