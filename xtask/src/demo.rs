@@ -69,8 +69,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("\n== The real tool on {}'s sysroot ==\n{compared}", first.id());
     println!("\n== Attacks, all refused ==");
     for attack in &refused {
-        let said = attack.said.lines().next().unwrap_or_default();
-        println!("- {}\n    exit code {}: {said}", attack.attack, attack.code);
+        println!("- {}", attack.attack);
+        println!("    {} (exit code {}): {}", attack.name, attack.code, attack.said);
     }
     look_at(&installation);
     if options.keep {

@@ -18,16 +18,22 @@ pub(crate) struct Package {
 pub(crate) const DEMO: &[Package] = &[
     Package { name: "ca-certificates", reason: "trust in the Debian archive" },
     Package { name: "mmdebstrap", reason: "builds the Debian system that is rolled out" },
+    Package { name: "e2fsprogs", reason: "chattr, to remove deployments of an earlier run" },
     Package { name: "ostree", reason: "the real tool, which checks what Updraft wrote" },
+    Package { name: "python3", reason: "unpacks credentials for the device that is attacked" },
 ];
 
 /// What the test suite needs.
 pub(crate) const TEST: &[Package] = &[
     Package { name: "curl", reason: "an independent HTTP client" },
+    Package { name: "faketime", reason: "shows an agent a wrong clock" },
     Package { name: "g++", reason: "links the fuzz targets with libFuzzer" },
     Package { name: "git", reason: "lists the files that the tidy test looks at" },
+    Package { name: "gpg-agent", reason: "keeps the secret keys of gpg" },
+    Package { name: "gpg", reason: "makes keys and signatures to check" },
     Package { name: "openssl", reason: "an independent check of keys and certificates" },
     Package { name: "ostree", reason: "the real tool, as the peer of the differential tests" },
+    Package { name: "procps", reason: "kill, to stop agents in the middle of their work" },
     Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },
 ];
 

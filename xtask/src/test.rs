@@ -59,11 +59,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut problems = Vec::new();
     if !options.quick {
         check(&mut problems, "formatting", shell::cargo().args(["fmt", "--all", "--check"]));
-        // Shown, and not yet a reason to fail.
-        let clippy = ["clippy", "--workspace", "--all-targets", "--keep-going"];
-        if let Err(error) = shell::run(shell::cargo().args(clippy)) {
-            eprintln!("warning: lints: {error:#}");
-        }
+        let clippy = ["clippy", "--workspace", "--all-targets", "--keep-going", "--"];
+        check(&mut problems, "lints", shell::cargo().args(clippy).args(["-D", "warnings"]));
         if shell::exists("cargo-deny") {
             check(&mut problems, "dependencies", shell::cargo().args(["deny", "check"]));
         }

@@ -13,6 +13,7 @@
 mod measure;
 mod operation;
 mod report;
+mod served;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -52,6 +53,9 @@ struct Arguments {
     /// Only operations whose name contains this.
     #[arg(long)]
     only: Option<String>,
+    /// Only serve the files below this folder.
+    #[arg(long, hide = true)]
+    serve: Option<PathBuf>,
     /// Print ratios above 1.0, but end successfully.
     #[arg(long)]
     no_fail: bool,
@@ -70,6 +74,10 @@ fn main() -> ExitCode {
 
 /// Whether all ratios are as they should be, or nobody minds.
 fn run(arguments: &Arguments) -> Result<bool> {
+    if let Some(folder) = &arguments.serve {
+        served::serve(folder)?;
+        return Ok(true);
+    }
     let folder = tempfile::Builder::new()
         .prefix("updraft-bench-")
         .tempdir_in(&arguments.work)

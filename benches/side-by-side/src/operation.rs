@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
-use updraft_http::testing::Server;
+
+use crate::served::Served;
 
 /// Both programs take the same command line.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ pub(crate) struct Setup {
     tree: PathBuf,
     theirs: Peer,
     commit: String,
-    server: Server,
+    server: Served,
 }
 
 /// The arguments of all commits, so that they have one checksum.
@@ -52,7 +53,7 @@ impl Setup {
             tree: tree.to_owned(),
             theirs,
             commit: String::new(),
-            server: Server::files(&archive),
+            server: Served::start(&archive)?,
         };
         for (name, mode) in [("bare", "bare"), ("archive", "archive")] {
             let repository = setup.init(&folder.join(name), mode)?;
@@ -86,8 +87,7 @@ impl Setup {
     /// A new repository of `mode` with our server as its remote `origin`.
     fn with_remote(&self, path: &Path, mode: &str) -> Result<PathBuf> {
         let repository = self.init(path, mode)?;
-        let url = self.server.url();
-        let add = ["remote", "add", "--no-gpg-verify", "origin", &url];
+        let add = ["remote", "add", "--no-gpg-verify", "origin", self.server.url()];
         done(self.theirs.command(&repository, &add))?;
         Ok(repository)
     }

@@ -29,6 +29,11 @@ impl Line {
 
     fn too_high(&self) -> Vec<&'static str> {
         let high = |(what, ours, theirs): &(&'static str, f64, f64)| {
+            // Part of `cpu`, and shown only: a copying checkout hashes what it copies, for which
+            // the peer does nothing.
+            if *what == "user" {
+                return false;
+            }
             let noise = if *what == "memory" { 0.0 } else { NOISE_SECONDS };
             *ours > *theirs + noise
         };

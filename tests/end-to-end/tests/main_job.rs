@@ -24,7 +24,7 @@ fn a_system_is_released_rolled_out_and_taken_back_where_it_fails() -> anyhow::Re
     }
     println!("{}", installation.fleet_table()?);
     for refused in installation.attack()? {
-        println!("refused ({}): {}\n{}", refused.code, refused.attack, refused.said);
+        println!("{}: {} ({}): {}", refused.attack, refused.name, refused.code, refused.said);
     }
     // Deployments are marked immutable; nobody could remove the folder.
     std::process::Command::new("chattr").args(["-R", "-f", "-i"]).arg(folder.path()).status()?;

@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use updraft_http::{Client, Identity, Method, Request};
@@ -29,6 +30,22 @@ enum Change {
     Replace(Vec<u8>),
     /// One bit in the middle of the real answer is turned.
     Flip,
+    /// The answer has no end.
+    Endless,
+}
+
+/// What is done to content objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ObjectChange {
+    /// Nothing.
+    #[default]
+    None,
+    /// One bit is turned.
+    Flip,
+    /// The connection breaks in the middle, every time.
+    Truncate,
+    /// Each of them takes this long.
+    Delay(Duration),
 }
 
 /// A proxy that lies where it is told to.
@@ -38,7 +55,8 @@ pub struct Attacker {
     upstream: String,
     client: Client,
     changes: Changes,
-    flip_objects: Arc<Mutex<bool>>,
+    objects: Arc<Mutex<ObjectChange>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Attacker {
@@ -54,18 +72,24 @@ impl Attacker {
             upstream: server.url(),
             client: server.client(Some(identity))?,
             changes: Changes::default(),
-            flip_objects: Arc::default(),
+            objects: Arc::default(),
+            requests: Arc::default(),
         };
         let (client, upstream) = (attacker.client.clone(), attacker.upstream.clone());
-        let (changes, flip) = (Arc::clone(&attacker.changes), Arc::clone(&attacker.flip_objects));
+        let (changes, objects) = (Arc::clone(&attacker.changes), Arc::clone(&attacker.objects));
+        let requests = Arc::clone(&attacker.requests);
         // Lives as long as the process: the listener has no other end.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (client, upstream) = (client.clone(), upstream.clone());
-                let (changes, flip) = (Arc::clone(&changes), Arc::clone(&flip));
+                let (changes, objects) = (Arc::clone(&changes), Arc::clone(&objects));
+                let requests = Arc::clone(&requests);
                 std::thread::spawn(move || {
-                    let flips = *flip.lock().unwrap_or_else(PoisonError::into_inner);
-                    let _ = serve(&stream, &client, &upstream, &changes, flips);
+                    let Ok(request) = read(&stream) else { return };
+                    lock(&requests).push(request.path.clone());
+                    let change = lock(&changes).get(&request.path).cloned();
+                    let objects = *lock(&objects);
+                    let _ = serve(&stream, &client, &upstream, request, change.as_ref(), objects);
                 });
             }
         });
@@ -89,37 +113,55 @@ impl Attacker {
 
     /// From now on this is the answer for a path.
     pub fn replace(&self, path: &str, bytes: Vec<u8>) {
-        self.changes().insert(path.to_owned(), Change::Replace(bytes));
+        lock(&self.changes).insert(path.to_owned(), Change::Replace(bytes));
     }
 
     /// From now on one bit of the answer for a path is turned.
     pub fn flip(&self, path: &str) {
-        self.changes().insert(path.to_owned(), Change::Flip);
+        lock(&self.changes).insert(path.to_owned(), Change::Flip);
     }
 
-    /// From now on one bit of every content object is turned, or of none.
-    pub fn flip_objects(&self, flips: bool) {
-        *self.flip_objects.lock().unwrap_or_else(PoisonError::into_inner) = flips;
+    /// From now on the answer for a path has no end.
+    pub fn never_end(&self, path: &str) {
+        lock(&self.changes).insert(path.to_owned(), Change::Endless);
+    }
+
+    /// From now on this is done to every content object.
+    pub fn change_objects(&self, change: ObjectChange) {
+        *lock(&self.objects) = change;
     }
 
     /// From now on everything is passed on as it is.
     pub fn relent(&self) {
-        self.changes().clear();
-        self.flip_objects(false);
+        lock(&self.changes).clear();
+        self.change_objects(ObjectChange::None);
     }
 
-    fn changes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Change>> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The paths that were asked for since the last [`take_requests`](Self::take_requests).
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.requests).clone()
+    }
+
+    /// The paths that were asked for since the last call.
+    #[must_use]
+    pub fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.requests))
     }
 }
 
-fn serve(
-    stream: &TcpStream,
-    client: &Client,
-    upstream: &str,
-    changes: &Changes,
-    flip_objects: bool,
-) -> Result<()> {
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Received {
+    method: String,
+    path: String,
+    content_type: Option<String>,
+    body: Vec<u8>,
+}
+
+fn read(stream: &TcpStream) -> Result<Received> {
     let mut reader = BufReader::new(stream).take(MAX_HEAD);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -143,35 +185,55 @@ fn serve(
     reader.set_limit(length.min(MAX_BODY));
     let mut body = Vec::new();
     reader.read_to_end(&mut body)?;
+    Ok(Received { method, path, content_type, body })
+}
 
-    let found = changes.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
+fn serve(
+    mut stream: &TcpStream,
+    client: &Client,
+    upstream: &str,
+    request: Received,
+    change: Option<&Change>,
+    objects: ObjectChange,
+) -> Result<()> {
+    let Received { method, path, content_type, body } = request;
     let is_content = path.starts_with("/treehub/objects/") && path.contains(".filez");
-    let flips = flip_objects && is_content;
-    let (status, bytes) = match found {
-        Some(Change::Replace(bytes)) => (200, bytes),
-        other => {
-            let (status, mut bytes) =
-                pass_on(client, &format!("{upstream}{path}"), &method, content_type, body)?;
-            if (flips || other.is_some()) && status == 200 {
-                // Close to the end, so that it is content and not the file's header.
-                let at = bytes.len().saturating_sub(3);
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= 0x10;
-                }
-            }
-            (status, bytes)
-        }
+    let objects = if is_content { objects } else { ObjectChange::None };
+    let (status, mut bytes) = match change {
+        Some(Change::Replace(bytes)) => (200, bytes.clone()),
+        Some(Change::Endless) => return endless(stream),
+        _ => pass_on(client, &format!("{upstream}{path}"), &method, content_type, body)?,
     };
-    let mut stream = stream;
+    if (objects == ObjectChange::Flip || matches!(change, Some(Change::Flip))) && status == 200 {
+        // Close to the end, so that it is content and not the file's header.
+        let at = bytes.len().saturating_sub(3);
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte ^= 0x10;
+        }
+    }
+    if let ObjectChange::Delay(delay) = objects {
+        std::thread::sleep(delay);
+    }
     write!(
         stream,
         "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         bytes.len()
     )?;
+    if objects == ObjectChange::Truncate {
+        bytes.truncate(bytes.len() / 2);
+    }
     if method != "HEAD" {
         stream.write_all(&bytes)?;
     }
     Ok(())
+}
+
+/// Sends until the other side has enough.
+fn endless(mut stream: &TcpStream) -> Result<()> {
+    write!(stream, "HTTP/1.1 200 X\r\nConnection: close\r\n\r\n")?;
+    loop {
+        stream.write_all(&[b' '; 4096])?;
+    }
 }
 
 fn pass_on(

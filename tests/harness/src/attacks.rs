@@ -1,11 +1,16 @@
 //! Three attacks on a device, and the names under which it refuses them.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use updraft_crypto::pkcs12;
 use updraft_http::{Identity, Method, Request};
 
 use crate::scenario::HARDWARE;
-use crate::{Attacker, Device, DeviceOptions, Installation, Server, evil_director_files};
+use crate::{
+    Attacker, Device, DeviceOptions, Installation, ObjectChange, Programs, Server,
+    evil_director_files,
+};
 
 const VICTIM: &str = "device-attacked";
 const MAX_ANSWER: u64 = 1024 * 1024;
@@ -17,7 +22,9 @@ const DIRECTOR_FILES: [&str; 3] =
 pub struct Refused {
     /// What was tried.
     pub attack: &'static str,
-    /// What the agent said.
+    /// The name under which the agent refused it.
+    pub name: &'static str,
+    /// What the agent said, the line with the name.
     pub said: String,
     /// Its exit code.
     pub code: i32,
@@ -29,11 +36,9 @@ impl Installation {
     /// # Errors
     /// When one of them is not refused by its name, or changes what is installed.
     pub fn attack(&self) -> Result<Vec<Refused>> {
-        let identity = enrol(&self.server, VICTIM, &self.credentials)?;
         let folder = self.folder.join("attacked");
-        write_import(&self.server, &identity, &folder.join("import"))?;
-        let attacker = Attacker::start(&self.server, identity)?;
-        let victim = self.victim(&folder, &attacker)?;
+        let (attacker, victim) =
+            behind_attacker(&self.programs, &self.server, &self.credentials, &folder, VICTIM)?;
 
         // First an honest life: registered, and on v1.
         victim.run_once()?;
@@ -47,14 +52,14 @@ impl Installation {
 
         let mut refused = Vec::new();
         // The victim has seen nothing newer than `old` yet; one check tells it.
-        attacker.flip_objects(true);
-        refused.push(self.attempt(&victim, "a flipped byte in an object", &["Corrupted"])?);
+        attacker.change_objects(ObjectChange::Flip);
+        refused.push(self.attempt(&victim, "a flipped byte in an object", "Corrupted")?);
         attacker.relent();
 
         for (path, bytes) in DIRECTOR_FILES.iter().zip(old) {
             attacker.replace(path, bytes);
         }
-        refused.push(self.attempt(&victim, "a replayed old targets file", &["rollback"])?);
+        refused.push(self.attempt(&victim, "a replayed old targets file", "rollback")?);
         attacker.relent();
 
         let evil = "ee".repeat(32);
@@ -64,26 +69,8 @@ impl Installation {
         attacker.replace("/director/snapshot.json", files.snapshot);
         attacker.replace("/director/timestamp.json", files.timestamp);
         let attack = "a Director key that signs for an image the Image repository does not know";
-        refused.push(self.attempt(&victim, attack, &["director-image-mismatch"])?);
+        refused.push(self.attempt(&victim, attack, "director-image-mismatch")?);
         Ok(refused)
-    }
-
-    fn victim(&self, folder: &std::path::Path, attacker: &Attacker) -> Result<Device> {
-        let import = folder.join("import");
-        let configuration = format!(
-            "[import]\nbase_path = \"{}\"\ntls_cacert_path = \"ca.pem\"\n\
-             tls_pkey_path = \"pkey.pem\"\ntls_clientcert_path = \"client.pem\"\n\n\
-             [tls]\nserver = \"{}\"\n",
-            import.display(),
-            self.server.url()
-        );
-        let options = DeviceOptions {
-            detour: Some(attacker.url().to_owned()),
-            imported: true,
-            configuration,
-            ..DeviceOptions::default()
-        };
-        Device::create(&self.programs, folder, VICTIM, HARDWARE, &self.credentials, &options)
     }
 
     fn assign(&self, rollout: &str, release: &str) -> Result<()> {
@@ -99,22 +86,58 @@ impl Installation {
         anyhow::bail!("{release} was not assigned to {VICTIM}")
     }
 
-    fn attempt(&self, victim: &Device, attack: &'static str, names: &[&str]) -> Result<Refused> {
+    fn attempt(
+        &self,
+        victim: &Device,
+        attack: &'static str,
+        name: &'static str,
+    ) -> Result<Refused> {
         let answer = victim.run(&["run-once"])?;
         let said = format!("{}\n{}", answer.err, answer.out);
-        let named = names.iter().any(|name| said.contains(name));
-        ensure!(named, "{attack}: expected {names:?}, the agent said: {said}");
+        // The last one: before it stands what the agent logged while it worked.
+        let named = said.lines().rfind(|line| line.contains(name));
+        let named =
+            named.with_context(|| format!("{attack}: expected {name}, was told: {said}"))?;
         ensure!(answer.code == 9, "{attack}: exit code {}: {said}", answer.code);
         let booted = victim.booted_commit()?;
         ensure!(booted == self.commits[0], "{attack}: {booted} is booted now");
         let status = victim.status()?;
         ensure!(status["reboot_required"] == false, "{attack}: a reboot is required: {status}");
-        Ok(Refused { attack, said: said.trim().to_owned(), code: answer.code })
+        Ok(Refused { attack, name, said: named.trim().to_owned(), code: answer.code })
     }
 }
 
+/// A new device with an imported identity, and somebody between it and the server.
+pub(crate) fn behind_attacker(
+    programs: &Programs,
+    server: &Server,
+    credentials: &Path,
+    folder: &Path,
+    id: &str,
+) -> Result<(Attacker, Device)> {
+    let identity = enrol(server, id, credentials)?;
+    let import = folder.join("import");
+    write_import(server, &identity, &import)?;
+    let attacker = Attacker::start(server, identity)?;
+    let configuration = format!(
+        "[import]\nbase_path = \"{}\"\ntls_cacert_path = \"ca.pem\"\n\
+         tls_pkey_path = \"pkey.pem\"\ntls_clientcert_path = \"client.pem\"\n\n\
+         [tls]\nserver = \"{}\"\n",
+        import.display(),
+        server.url()
+    );
+    let options = DeviceOptions {
+        detour: Some(attacker.url().to_owned()),
+        imported: true,
+        configuration,
+        ..DeviceOptions::default()
+    };
+    let device = Device::create(programs, folder, id, HARDWARE, credentials, &options)?;
+    Ok((attacker, device))
+}
+
 /// Registers a device as aktualizr does, and returns its identity.
-fn enrol(server: &Server, id: &str, credentials: &std::path::Path) -> Result<Identity> {
+fn enrol(server: &Server, id: &str, credentials: &Path) -> Result<Identity> {
     let bundle = std::process::Command::new("python3")
         .args(["-c", "import sys,zipfile;sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read('autoprov_credentials.p12'))"])
         .arg(credentials)
@@ -138,7 +161,7 @@ fn to_http(identity: updraft_crypto::Identity) -> Identity {
     }
 }
 
-fn write_import(server: &Server, identity: &Identity, folder: &std::path::Path) -> Result<()> {
+fn write_import(server: &Server, identity: &Identity, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     std::fs::copy(server.ca(), folder.join("ca.pem"))?;
     std::fs::write(folder.join("client.pem"), &identity.certificate_pem)?;

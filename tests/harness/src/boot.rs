@@ -1,8 +1,8 @@
 //! The boot loader's part: which deployment comes next.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use updraft_bootenv::BootEntry;
 
 /// Does what a boot loader and the kernel would do: takes the first entry, makes its command line
@@ -11,6 +11,51 @@ use updraft_bootenv::BootEntry;
 /// # Errors
 /// When there is no entry: the device would not boot.
 pub fn boot(sysroot: &Path, kernel_cmdline: &Path, run: &Path) -> Result<String> {
+    let entries = entries(sysroot)?;
+    let entry = entries.first().context("find a boot loader entry")?;
+    let options = entry.get("options").context("find the options of an entry")?;
+    if run.exists() {
+        std::fs::remove_dir_all(run)?;
+    }
+    std::fs::create_dir_all(run)?;
+    std::fs::write(kernel_cmdline, format!("{options}\n"))?;
+    Ok(entry.get("title").unwrap_or_default().to_owned())
+}
+
+/// Sees to it that whatever a boot loader offers can be booted, and that there is one default.
+/// Gives the deployments' folders in the order in which they are offered.
+///
+/// # Errors
+/// With what is missing or ambiguous.
+pub fn bootable(sysroot: &Path) -> Result<Vec<PathBuf>> {
+    let mut deployments = Vec::new();
+    let mut orders = std::collections::BTreeSet::new();
+    for entry in entries(sysroot)? {
+        for key in ["linux", "initrd"] {
+            let file = entry.get(key).with_context(|| format!("find {key} in an entry"))?;
+            let path = sysroot.join("boot").join(file.trim_start_matches('/'));
+            let length = path.metadata().with_context(|| path.display().to_string())?.len();
+            ensure!(length > 0, "{} is empty", path.display());
+        }
+        let options = entry.get("options").context("find the options of an entry")?;
+        let link = options.split_whitespace().find_map(|word| word.strip_prefix("ostree=/"));
+        let link = sysroot.join(link.context("find ostree= in an entry")?);
+        let deployment =
+            std::fs::canonicalize(&link).with_context(|| link.display().to_string())?;
+        for file in [crate::HEALTH_MARK, "etc/demo.conf", "usr/bin/tool"] {
+            ensure!(deployment.join(file).is_file(), "{} has no {file}", deployment.display());
+        }
+        ensure!(
+            orders.insert(entry.get("version").map(str::to_owned)),
+            "two entries claim the same place"
+        );
+        deployments.push(deployment);
+    }
+    Ok(deployments)
+}
+
+/// The entries in the order in which a boot loader offers them.
+fn entries(sysroot: &Path) -> Result<Vec<BootEntry>> {
     let folder = sysroot.join("boot/loader/entries");
     let mut entries = Vec::new();
     for item in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
@@ -20,12 +65,5 @@ pub fn boot(sysroot: &Path, kernel_cmdline: &Path, run: &Path) -> Result<String>
         }
     }
     entries.sort_by(BootEntry::offer_order);
-    let entry = entries.first().context("find a boot loader entry")?;
-    let options = entry.get("options").context("find the options of an entry")?;
-    if run.exists() {
-        std::fs::remove_dir_all(run)?;
-    }
-    std::fs::create_dir_all(run)?;
-    std::fs::write(kernel_cmdline, format!("{options}\n"))?;
-    Ok(entry.get("title").unwrap_or_default().to_owned())
+    Ok(entries)
 }

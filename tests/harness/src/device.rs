@@ -51,7 +51,7 @@ impl Device {
         let own = device.folder.join("credentials.zip");
         std::fs::copy(credentials, &own).context("copy the credentials")?;
         let text = device.configuration(hardware, &own, options);
-        std::fs::write(device.folder.join("updraftd.toml"), text)?;
+        std::fs::write(device.configuration_file(), text)?;
         Ok(device)
     }
 
@@ -108,10 +108,55 @@ impl Device {
         self.folder.join("sysroot")
     }
 
+    /// Its configuration.
+    #[must_use]
+    pub fn configuration_file(&self) -> PathBuf {
+        self.folder.join("updraftd.toml")
+    }
+
+    /// The database of its state.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.folder.join("storage/updraft.db")
+    }
+
     /// Its log, when it runs as a process of its own.
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.folder.join("updraftd.log")
+    }
+
+    /// Sees to it that its state can be read and is consistent, as an independent reader has it.
+    ///
+    /// # Errors
+    /// With what that reader found.
+    pub fn check_state(&self) -> Result<()> {
+        let database = self.database();
+        if !database.is_file() {
+            return Ok(());
+        }
+        let script = "import sqlite3,sys\n\
+             print(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchone()[0])";
+        let answer = Answer::good(Command::new("python3").args(["-c", script]).arg(&database))?;
+        anyhow::ensure!(answer.out == "ok", "{}: {}", database.display(), answer.out);
+        Ok(())
+    }
+
+    /// A cycle that kills itself before its write operation number `operations`; whether it came
+    /// to that.
+    ///
+    /// # Errors
+    /// When it ended in another way than by that or well.
+    pub fn run_once_until_killed(&self, operations: u32) -> Result<bool> {
+        let mut command = self.agent(&["run-once"]);
+        command.env("UPDRAFT_TEST_KILL_AFTER", operations.to_string());
+        let answer = Answer::of(&mut command)?;
+        match answer.code {
+            0 => Ok(false),
+            // A signal has no exit code.
+            255 => Ok(true),
+            code => anyhow::bail!("the cycle ended with {code}: {}", answer.err),
+        }
     }
 
     fn kernel_cmdline(&self) -> PathBuf {
@@ -126,7 +171,7 @@ impl Device {
     #[must_use]
     pub fn agent(&self, arguments: &[&str]) -> Command {
         let mut command = self.programs.command("updraftd");
-        command.arg("--config").arg(self.folder.join("updraftd.toml")).args(arguments);
+        command.arg("--config").arg(self.configuration_file()).args(arguments);
         command
     }
 

@@ -88,7 +88,7 @@ impl Server {
     /// Its address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("https://localhost:{}", self.port)
+        format!("https://127.0.0.1:{}", self.port)
     }
 
     /// Its data folder.

@@ -5,7 +5,7 @@ use crate::{Finding, SourceFile};
 /// Longer than this, a file needs its place in [`LONG_FILES`]. Unit tests in the file count not.
 pub const LONG: usize = 400;
 
-/// No file is longer than this without its tests.
+/// No file is longer than this without its tests; neither is a file of a `tests` folder.
 pub const TOO_LONG: usize = 600;
 
 /// Files above [`LONG`] lines, each with its reason. Keep this short.
@@ -27,18 +27,19 @@ pub fn sizes(files: &[&SourceFile], listed: &[(&str, &str)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files {
         // A file of a `tests` folder is all tests.
-        let is_test = file.path.to_string().contains("/tests/");
-        let lines = if is_test { 0 } else { lines_without_tests(&file.text) };
-        let is_listed = listed.iter().any(|(path, _)| *path == file.path);
+        let is_test = file.path.contains("/tests/");
+        let lines =
+            if is_test { file.text.lines().count() } else { lines_without_tests(&file.text) };
+        let is_listed = is_test || listed.iter().any(|(path, _)| *path == file.path);
         if lines > TOO_LONG || (lines > LONG && !is_listed) {
             findings.push(Finding {
                 place: file.path.clone(),
-                problem: format!("{lines} lines without tests"),
+                problem: format!("{lines} lines"),
                 way_out: "split it by idea (`foo.rs` + `foo/`); between 400 and 600 lines it may \
                           instead stand in LONG_FILES with a reason",
             });
         }
-        if lines <= LONG && is_listed {
+        if lines <= LONG && is_listed && !is_test {
             findings.push(Finding {
                 place: file.path.clone(),
                 problem: format!("is in LONG_FILES, but has only {lines} lines"),
@@ -49,7 +50,7 @@ pub fn sizes(files: &[&SourceFile], listed: &[(&str, &str)]) -> Vec<Finding> {
     findings
 }
 
-/// Lines up to the unit tests; a file of `tests/` is all tests.
+/// Lines up to the unit tests.
 fn lines_without_tests(text: &str) -> usize {
     text.lines().take_while(|line| *line != "#[cfg(test)]" && *line != "mod tests {").count()
 }
@@ -105,6 +106,13 @@ mod tests {
         assert_eq!(sizes(&[&file(LONG + 1, "")], &listed).len(), 0);
         assert_eq!(sizes(&[&file(TOO_LONG + 1, "")], &listed).len(), 1);
         assert_eq!(sizes(&[&file(LONG, "")], &listed).len(), 1, "a stale entry is found");
+    }
+
+    #[test]
+    fn a_file_of_tests_may_be_long_but_not_too_long() {
+        let tests = |lines| SourceFile { path: "x/tests/a.rs".into(), ..file(lines, "") };
+        assert_eq!(sizes(&[&tests(TOO_LONG)], &[]), []);
+        assert_eq!(sizes(&[&tests(TOO_LONG + 1)], &[]).len(), 1);
     }
 
     #[test]

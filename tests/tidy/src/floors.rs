@@ -15,6 +15,8 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("updraft-task", "updraft-error", "a cancelled task is a kind of error"),
     ("updraft-http", "updraft-crypto", "one place installs the TLS provider"),
     ("updraft-http", "updraft-fs", "a download ends as a durable file"),
+    ("updraft-repo", "updraft-delta", "a repository makes static deltas and pulls by them"),
+    ("updraft-openpgp", "updraft-process", "signing runs gpg, which alone has the secret keys"),
     ("updraft-sysroot", "updraft-repo", "a deployment is a checkout of a commit"),
     ("updraft-server-service", "updraft-api", "the server answers with the wire types"),
     ("xtask", "harness", "the demo plays the same installation as the end-to-end test"),

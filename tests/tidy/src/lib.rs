@@ -6,6 +6,7 @@
 
 pub mod files;
 pub mod floors;
+pub mod guide;
 pub mod manifests;
 pub mod workspace;
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use tidy::{Finding, Workspace, files, floors, manifests};
+use tidy::{Finding, Workspace, files, floors, guide, manifests};
 
 static WORKSPACE: LazyLock<Workspace> =
     LazyLock::new(|| Workspace::read().expect("the workspace can be read"));
@@ -42,4 +42,15 @@ fn every_crate_takes_its_settings_from_the_workspace() {
 #[test]
 fn no_file_says_what_none_may_say() {
     none(&files::words(&WORKSPACE.files, files::FORBIDDEN));
+}
+
+#[test]
+fn every_page_of_the_guide_can_be_found() {
+    none(&guide::pages(&WORKSPACE.files));
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let root = WORKSPACE.metadata.workspace_root.as_std_path();
+    none(&guide::dead_links(&WORKSPACE.files, |path| root.join(path).exists()));
 }

@@ -1,32 +1,14 @@
 //! A role file on its way to enough signatures, on one machine or on several.
-//!
-//! As a file, a draft is a *sign request*:
-//!
-//! ```text
-//! {"format": "updraft-sign-request", "version": 1, "dialect": "uptane", "role": "targets",
-//!  "changes": ["adds target …"],                         for the person who is asked
-//!  "authorities": [{"label", "keys": [key, …], "keyids": […], "threshold": N}, …],
-//!  "file": {"signatures": […], "signed": {…}}}
-//! ```
-//! The request holds no secrets. Whoever imports it back checks everything again: signatures
-//! count only when they verify over the draft that was sent out.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use updraft_crypto::Verifier;
 use updraft_tuf::{
-    Dialect, Envelope, Key, KeyId, PublicKey, Reason, RoleKeys, RoleName, Sign, check_threshold,
-    json as strict_json,
+    Dialect, Envelope, Key, KeyId, Reason, RoleKeys, RoleName, Sign, check_threshold,
 };
 
 use crate::Error;
-
-/// `format` of a sign request.
-pub const SIGN_REQUEST_FORMAT: &str = "updraft-sign-request";
-const SIGN_REQUEST_VERSION: u64 = 1;
-/// Largest sign request, in bytes: a targets file of 8 MiB, and room for the rest.
-const MAX_SIGN_REQUEST: usize = 16 * 1024 * 1024;
 
 /// Keys that must sign a file, and how many of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +19,15 @@ pub struct Authority {
     pub keys: BTreeMap<KeyId, Key>,
     /// Who signs, and the threshold.
     pub role: RoleKeys,
+}
+
+impl Authority {
+    /// Those of `keys` whom `role` names.
+    pub(crate) fn new(label: String, keys: &BTreeMap<KeyId, Key>, role: RoleKeys) -> Self {
+        let named = role.key_ids.iter().filter_map(|id| keys.get_key_value(id));
+        let keys = named.map(|(id, key)| (id.clone(), key.clone())).collect();
+        Self { label, keys, role }
+    }
 }
 
 /// An authority whose threshold is not met yet.
@@ -55,15 +46,20 @@ pub struct Shortfall {
 /// A role file that may still lack signatures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
-    dialect: Dialect,
-    role: RoleName,
-    changes: Vec<String>,
-    authorities: Vec<Authority>,
-    envelope: Envelope,
+    pub(crate) dialect: Dialect,
+    pub(crate) role: RoleName,
+    pub(crate) changes: Vec<String>,
+    pub(crate) authorities: Vec<Authority>,
+    /// All roots so far, so that a signer can follow them from the one it trusts.
+    pub(crate) roots: Vec<Vec<u8>>,
+    /// The signed file that this one replaces.
+    pub(crate) current: Option<Vec<u8>>,
+    pub(crate) envelope: Envelope,
 }
 
 impl Draft {
-    /// A draft without signatures. `changes` tells a person what signing it means.
+    /// A draft without signatures. `changes` are the words of the one who makes it; a signer goes
+    /// by [`Draft::judge`].
     #[must_use]
     pub fn new(
         dialect: Dialect,
@@ -73,7 +69,16 @@ impl Draft {
         changes: Vec<String>,
     ) -> Self {
         let envelope = Envelope { signatures: Vec::new(), signed };
-        Self { dialect, role, changes, authorities, envelope }
+        let (roots, current) = (Vec::new(), None);
+        Self { dialect, role, changes, authorities, roots, current, envelope }
+    }
+
+    /// Adds what a signer elsewhere compares with: all roots, and the file that this one replaces.
+    #[must_use]
+    pub(crate) fn in_context(mut self, roots: Vec<Vec<u8>>, current: Option<Vec<u8>>) -> Self {
+        self.roots = roots;
+        self.current = current;
+        self
     }
 
     /// The role.
@@ -88,7 +93,7 @@ impl Draft {
         &self.envelope.signed
     }
 
-    /// What signing this means, in words.
+    /// What the one who made it says that it changes.
     #[must_use]
     pub fn changes(&self) -> &[String] {
         &self.changes
@@ -159,8 +164,8 @@ impl Draft {
         self.envelope.to_bytes(self.dialect).map_err(Error::format(self.role.to_string()))
     }
 
-    /// Takes over the signatures of `other`, which must be a copy of this draft. Signatures that
-    /// do not verify are dropped.
+    /// Takes over the signatures of `other`, which must be for the same payload. Signatures that do
+    /// not verify are dropped.
     ///
     /// # Errors
     /// [`Error::DifferentPayload`].
@@ -188,105 +193,6 @@ impl Draft {
             authority.role.key_ids.contains(&signature.key_id)
                 && check_threshold(self.dialect, &authority.keys, &one, &alone, &Verifier).is_ok()
         })
-    }
-
-    /// The draft as a sign request, indented for people.
-    #[must_use]
-    pub fn to_request(&self) -> Vec<u8> {
-        let authorities: Vec<Value> = self.authorities.iter().map(Authority::to_json).collect();
-        let request = json!({
-            "format": SIGN_REQUEST_FORMAT,
-            "version": SIGN_REQUEST_VERSION,
-            "dialect": self.dialect.name(),
-            "role": self.role.as_str(),
-            "changes": self.changes,
-            "authorities": authorities,
-            "file": self.envelope.to_value(self.dialect),
-        });
-        let mut bytes = serde_json::to_vec_pretty(&request).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
-    }
-
-    /// Reads a sign request.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], [`Error::Format`] for anything else.
-    pub fn from_request(bytes: &[u8]) -> Result<Self, Error> {
-        let subject = "sign request";
-        let value = strict_json::parse(bytes, MAX_SIGN_REQUEST).map_err(Error::format(subject))?;
-        let text = |name: &str| value.get(name).and_then(Value::as_str);
-        let is_ours = text("format") == Some(SIGN_REQUEST_FORMAT)
-            && value.get("version").and_then(Value::as_u64) == Some(SIGN_REQUEST_VERSION);
-        if !is_ours {
-            return Err(Error::Invalid(format!(
-                "read sign request: `format` is not `{SIGN_REQUEST_FORMAT}` version \
-                 {SIGN_REQUEST_VERSION}; make one with `updraft release create --sign-request`"
-            )));
-        }
-        let dialect: Dialect =
-            text("dialect").unwrap_or_default().parse().map_err(Error::format(subject))?;
-        let role = match text("role").unwrap_or_default() {
-            "" => return Err(Error::Invalid("read sign request: `role` is missing".into())),
-            "root" => RoleName::Root,
-            "timestamp" => RoleName::Timestamp,
-            "snapshot" => RoleName::Snapshot,
-            "targets" => RoleName::Targets,
-            other => RoleName::Delegated(other.to_owned()),
-        };
-        let list = |name: &str| value.get(name).and_then(Value::as_array).cloned();
-        let changes = list("changes").unwrap_or_default();
-        let authorities = list("authorities").unwrap_or_default();
-        let authorities = authorities
-            .iter()
-            .map(|json| Authority::from_json(dialect, json))
-            .collect::<Result<Vec<_>, Error>>()?;
-        let file = value.get("file").cloned().unwrap_or_default();
-        Ok(Self {
-            dialect,
-            role,
-            changes: changes.iter().filter_map(|c| c.as_str().map(str::to_owned)).collect(),
-            authorities,
-            envelope: Envelope::from_value(dialect, file).map_err(Error::format(subject))?,
-        })
-    }
-}
-
-impl Authority {
-    fn to_json(&self) -> Value {
-        let keys: Vec<&Value> = self.keys.values().map(Key::json).collect();
-        let ids: Vec<&str> = self.role.key_ids.iter().map(KeyId::as_str).collect();
-        json!({
-            "label": self.label,
-            "keys": keys,
-            "keyids": ids,
-            "threshold": self.role.threshold,
-        })
-    }
-
-    /// Keys of algorithms that this build does not know are left out: they cannot sign here.
-    fn from_json(dialect: Dialect, value: &Value) -> Result<Self, Error> {
-        let subject = "sign request";
-        let list = |name: &str| {
-            let entries = value.get(name).and_then(Value::as_array);
-            entries.ok_or_else(|| Error::Invalid(format!("read sign request: no `{name}`")))
-        };
-        let mut keys = BTreeMap::new();
-        for json in list("keys")? {
-            if let Some(key) = PublicKey::from_json(json).map_err(Error::format(subject))? {
-                keys.insert(key.key_id(dialect), Key::new(dialect, key));
-            }
-        }
-        let mut ids = Vec::new();
-        for id in list("keyids")? {
-            let id = id.as_str().unwrap_or_default().parse().map_err(Error::format(subject))?;
-            ids.push(id);
-        }
-        let threshold = value.get("threshold").and_then(Value::as_u64).filter(|n| *n > 0);
-        let threshold =
-            threshold.ok_or_else(|| Error::Invalid("read sign request: no `threshold`".into()))?;
-        let label = value.get("label").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { label, keys, role: RoleKeys::new(ids, threshold) })
     }
 }
 

@@ -62,6 +62,24 @@ pub enum Error {
         /// The role.
         role: RoleName,
     },
+    /// A file calls a key by an id that is not the key's own.
+    #[error("accept key {listed}: it is not the key of that id; its own id is {own}")]
+    MisnamedKey {
+        /// The id in the file.
+        listed: KeyId,
+        /// The id that the key has.
+        own: KeyId,
+    },
+    /// A request is for a version that has been passed, or skips one.
+    #[error("sign {role}: version {trusted} is current, and the request is for version {offered}")]
+    Outdated {
+        /// The role.
+        role: RoleName,
+        /// The version that counts now.
+        trusted: u64,
+        /// The version in the request.
+        offered: u64,
+    },
     /// The key store has no such key.
     #[error("find key {key_id} in {folder}")]
     NoSuchKey {
@@ -75,6 +93,26 @@ pub enum Error {
     Absent {
         /// The role or file.
         what: String,
+    },
+    /// A delegated role may not speak for a target.
+    #[error("list {path} in role {role}: it may only speak for `{patterns}`")]
+    OutOfReach {
+        /// The delegated role.
+        role: String,
+        /// The target's path.
+        path: String,
+        /// The patterns of its delegation.
+        patterns: String,
+    },
+    /// Clients believe another role about a target.
+    #[error("list {path} in role {role}: clients believe {by} about it, and then ask nobody else")]
+    Hidden {
+        /// The delegated role.
+        role: String,
+        /// The target's path.
+        path: String,
+        /// The role that is believed.
+        by: String,
     },
     /// An argument makes no sense.
     #[error("{0}")]
@@ -100,10 +138,15 @@ impl Classify for Error {
             Self::Crypto(error) => error.kind(),
             Self::Signing(_) => Kind::Unavailable,
             Self::Format { source, .. } => source.kind(),
-            Self::Refused { .. } | Self::DifferentPayload { .. } => Kind::Rejected,
-            Self::Unfinished { .. } | Self::NoUsableKey { .. } => Kind::Conflict,
+            Self::Refused { .. }
+            | Self::DifferentPayload { .. }
+            | Self::MisnamedKey { .. }
+            | Self::Outdated { .. } => Kind::Rejected,
+            Self::Unfinished { .. } | Self::NoUsableKey { .. } | Self::Hidden { .. } => {
+                Kind::Conflict
+            }
             Self::NoSuchKey { .. } | Self::Absent { .. } => Kind::NotFound,
-            Self::Invalid(_) => Kind::Invalid,
+            Self::Invalid(_) | Self::OutOfReach { .. } => Kind::Invalid,
         }
     }
 }

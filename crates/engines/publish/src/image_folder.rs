@@ -52,7 +52,8 @@ impl ImageRepository {
         Ok(())
     }
 
-    /// Loads what [`ImageRepository::save`] wrote. Every root is verified by the one before it.
+    /// Loads what [`ImageRepository::save`] wrote: the snapshot and what it lists, or as long as
+    /// there is none, the newest files. Every root is verified by the one before it.
     /// Expiry is not looked at, and targets need not be signed by the newest root's keys, so that
     /// an operator can still open a repository that needs new signatures;
     /// [`ImageRepository::refresh`] makes nothing current that is not signed.
@@ -75,35 +76,37 @@ impl ImageRepository {
         for (_, name) in roots {
             repository.accept_root(&folder.read(&name, MAX_SMALL_FILE as u64)?, never)?;
         }
-        if let Some((_, name)) = versions(&folder, "targets.json")?.pop_last() {
+        repository.load_current(&folder)?;
+        let newest = versions(&folder, "targets.json")?.into_keys().next_back();
+        if let Some(version) = repository.current_version(&RoleName::Targets).or(newest) {
+            let name = format!("{version}.targets.json");
             let bytes = folder.read(&name, MAX_TARGETS_FILE as u64)?;
             repository.targets = Some(repository.parse("targets", bytes)?);
         }
         repository.load_delegated(&folder)?;
-        repository.load_current(&folder)?;
         Ok(repository)
     }
 
     fn load_delegated(&mut self, folder: &Dir) -> Result<(), Error> {
         let Some(delegations) = folder.try_open_dir(DELEGATIONS)? else { return Ok(()) };
-        let mut newest: BTreeMap<String, (u64, String)> = BTreeMap::new();
+        let mut found: BTreeMap<String, (u64, String)> = BTreeMap::new();
         for entry in delegations.sorted_entries()? {
             let name = entry.name.to_string_lossy().into_owned();
             let Some((version, encoded)) = split_version(&name) else { continue };
             let Some(RoleName::Delegated(role)) = RoleName::of_file_name(encoded) else { continue };
-            let entry = newest.entry(role).or_insert((version, name.clone()));
-            if version >= entry.0 {
-                *entry = (version, name);
+            let current = self.current_version(&RoleName::Delegated(role.clone()));
+            let is_current = match (&self.snapshot, current) {
+                (Some(_), current) => current == Some(version),
+                (None, _) => found.get(&role).is_none_or(|(other, _)| *other < version),
+            };
+            if is_current {
+                found.insert(role, (version, name));
             }
         }
-        for (role, (_, name)) in newest {
+        for (role, (_, name)) in found {
             let bytes = delegations.read(&name, MAX_TARGETS_FILE as u64)?;
-            let delegations = self.targets.as_ref().and_then(|t| t.payload.delegations.as_ref());
-            // A delegation that was taken back leaves its file behind.
-            if delegations.is_some_and(|all| all.role_keys(&role).is_some()) {
-                let file = self.parse(&role, bytes)?;
-                self.delegated.insert(role, file);
-            }
+            let file = self.parse(&role, bytes)?;
+            self.delegated.insert(role, file);
         }
         Ok(())
     }
@@ -118,6 +121,12 @@ impl ImageRepository {
         self.timestamp = Some(timestamp);
         self.snapshot = Some(snapshot);
         Ok(())
+    }
+
+    /// The version of a targets file that the snapshot lists.
+    fn current_version(&self, role: &RoleName) -> Option<u64> {
+        let meta = &self.snapshot.as_ref()?.payload.meta;
+        meta.get(&format!("{role}.json")).map(|file| file.version)
     }
 
     fn parse<P: Payload>(&self, subject: &str, bytes: Vec<u8>) -> Result<SignedFile<P>, Error> {

@@ -10,17 +10,23 @@
 //! Everything is a function of keys, times and input; nothing reads a clock. Files are written
 //! so that a power cut leaves the old or the new repository, never a mixture.
 
+mod delegation;
 mod director;
 mod draft;
 mod error;
 mod image;
 mod image_folder;
 mod keystore;
+mod meaning;
+mod request;
 mod root;
 
+pub use delegation::Delegation;
 pub use director::{Assignment, DirectorRepository, VehicleFiles};
-pub use draft::{Authority, Draft, SIGN_REQUEST_FORMAT, Shortfall};
+pub use draft::{Authority, Draft, Shortfall};
 pub use error::Error;
 pub use image::{Expiries, ImageRepository, SignedFile};
 pub use keystore::{KeyStore, StoredKey};
+pub use meaning::printable;
+pub use request::{MAX_SIGN_REQUEST, Meaning, SIGN_REQUEST_FORMAT};
 pub use root::{RootPlan, TopLevelKeys};

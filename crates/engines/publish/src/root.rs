@@ -121,7 +121,7 @@ pub(crate) fn root_authority(root: &Root) -> Authority {
 pub(crate) fn top_level_authority(root: &Root, role: &RoleName) -> Authority {
     let keys = root.role(role).cloned().unwrap_or_else(|| RoleKeys::new(Vec::new(), 1));
     let label = format!("{role} keys of root version {}", root.header.version);
-    Authority { label, keys: root.keys.clone(), role: keys }
+    Authority::new(label, &root.keys, keys)
 }
 
 /// What changes from one root to the next, in words.

@@ -16,8 +16,9 @@ use updraft_crypto::{KeyAlgorithm, SigningKey, Verifier};
 use updraft_fs::{Dir, atomic_write};
 use updraft_publish::{Draft, Expiries, ImageRepository, RootPlan, TopLevelKeys};
 use updraft_tuf::{
-    DelegatedPaths, DelegatedRole, Delegations, Dialect, Hashes, Key, Options, RoleFiles, RoleKeys,
-    RoleName, Sign, Step, Target, TufOutcome, TufUpdater, canonical, json,
+    DelegatedPaths, DelegatedRole, Delegations, Dialect, Hashes, Key, KeyType, Options, PublicKey,
+    RoleFiles, RoleKeys, RoleName, Separator, Sign, Step, Target, TufOutcome, TufUpdater,
+    canonical, json,
 };
 
 const PACKAGES: [&str; 2] = ["tuf==7.0.1", "securesystemslib[crypto]==1.6.0"];
@@ -288,6 +289,39 @@ fn we_update_from_a_repository_of_python_tuf() {
         let ours = canonical::encode(Dialect::Tuf, &case["value"]).unwrap();
         assert_eq!(String::from_utf8(ours).unwrap(), case["canonical"].as_str().unwrap());
     }
+}
+
+#[test]
+fn path_patterns_mean_the_same_to_both() {
+    let folder = tempfile::tempdir().unwrap();
+    run(script("make.py").arg(folder.path()));
+    let cases = fs::read(folder.path().join("patterns.json")).unwrap();
+    let cases: Vec<(String, String, bool)> = serde_json::from_slice(&cases).unwrap();
+    assert!(cases.iter().filter(|(_, _, fits)| *fits).count() > 50);
+    for (pattern, path, fits) in cases {
+        let ours = updraft_tuf::pattern_matches(&pattern, &path, Separator::Special);
+        assert_eq!(ours, fits, "pattern {pattern:?}, path {path:?}");
+    }
+}
+
+#[test]
+fn a_key_in_another_encoding_is_not_another_key() {
+    // The same point compressed, and the same key with its algorithm called otherwise.
+    let code = "
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+public = ec.generate_private_key(ec.SECP256R1()).public_key()
+plain = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+point = public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+print(plain.hex())
+print((bytes.fromhex('3039301306072a8648ce3d020106082a8648ce3d030107032200') + point).hex())
+";
+    let output = run(Command::new(python()).args(["-c", code]));
+    let keys: Vec<bool> = output
+        .lines()
+        .map(|hex| PublicKey::new(KeyType::EcdsaP256, hex::decode(hex).unwrap()).is_ok())
+        .collect();
+    assert_eq!(keys, [true, false]);
 }
 
 #[test]

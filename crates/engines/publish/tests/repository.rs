@@ -249,16 +249,15 @@ fn a_saved_repository_loads_equal_and_a_cut_before_the_timestamp_keeps_the_old_o
     let folder = tempfile::tempdir().unwrap();
     let mut repository = keys.with_target(Dialect::Tuf, "a");
     repository.save(folder.path()).unwrap();
-    let old = repository.file("timestamp.json").unwrap().to_vec();
+    let old = repository.clone();
     let draft = add(&repository, "b");
     keys.publish(&mut repository, draft);
     repository.save(folder.path()).unwrap();
     assert_eq!(ImageRepository::load(folder.path(), Dialect::Tuf).unwrap(), repository);
 
-    updraft_fs::atomic_write_path(folder.path().join("timestamp.json"), &old, 0o644).unwrap();
-    let mut loaded = ImageRepository::load(folder.path(), Dialect::Tuf).unwrap();
-    assert_eq!(loaded.file("1.snapshot.json"), loaded.file("snapshot.json"));
-    assert!(loaded.refresh(&[&keys.online], expiries(), at(0)).unwrap());
+    let timestamp = old.file("timestamp.json").unwrap();
+    updraft_fs::atomic_write_path(folder.path().join("timestamp.json"), timestamp, 0o644).unwrap();
+    assert_eq!(ImageRepository::load(folder.path(), Dialect::Tuf).unwrap(), old);
 }
 
 #[test]
@@ -307,4 +306,60 @@ fn the_director_names_the_vehicle_and_refuses_nonsense() {
     assert!(director.vehicle_files("v1", 3, None, &[assignment, other], expiries()).is_err());
     let wrong = DirectorRepository::new(Dialect::Uptane, &root, vec![&keys.root]).unwrap();
     assert!(wrong.vehicle_files("v1", 1, None, &[], expiries()).is_err());
+}
+
+#[test]
+fn a_write_that_fails_anywhere_leaves_the_old_or_the_new_repository() {
+    use updraft_fs::fault::{Fault, Injection};
+    let keys = Keys::new();
+    let old = keys.with_target(Dialect::Uptane, "a");
+    let mut new = old.clone();
+    let draft = add(&new, "b");
+    keys.publish(&mut new, draft);
+    for operations in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        old.save(folder.path()).unwrap();
+        let injection = Injection::after(operations, Fault::Full);
+        let result = new.save(folder.path());
+        drop(injection);
+        let served = std::fs::read(folder.path().join("timestamp.json")).unwrap();
+        let is_new = served == new.file("timestamp.json").unwrap();
+        assert!(is_new || served == old.file("timestamp.json").unwrap(), "{operations}");
+        let loaded = ImageRepository::load(folder.path(), Dialect::Uptane).unwrap();
+        // What the timestamp names is there, and a second attempt ends with the new repository.
+        let snapshot = if is_new { &new } else { &old };
+        assert_eq!(loaded.file("snapshot.json"), snapshot.file("snapshot.json"), "{operations}");
+        new.save(folder.path()).unwrap();
+        assert_eq!(ImageRepository::load(folder.path(), Dialect::Uptane).unwrap(), new);
+        if result.is_ok() {
+            assert!(is_new && operations > 3, "{operations}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_key_is_stored_whole_or_not_at_all_and_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use updraft_fs::fault::{Fault, Injection};
+    use updraft_publish::KeyStore;
+    for operations in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let store = KeyStore::open(&path, Dialect::Uptane).unwrap();
+        let injection = Injection::after(operations, Fault::Full);
+        let result = store.generate(KeyAlgorithm::Ed25519);
+        drop(injection);
+        let found = store.list().unwrap();
+        assert!(found.len() <= 1 && (result.is_err() || found.len() == 1), "{operations}");
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path) & 0o777, 0o700);
+        for key in found {
+            assert_eq!(mode(&key.path) & 0o777, 0o600);
+        }
+        if result.is_ok() {
+            assert!(operations > 1, "{operations}");
+            return;
+        }
+    }
 }

@@ -8,6 +8,7 @@
 mod copy;
 mod directory;
 mod entry;
+mod label;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use updraft_fs::Dir;
 use updraft_ostree::{Checksum, RepoMode};
 use updraft_task::Context;
 
+use crate::selinux::Policy;
 use crate::traverse::{Node, lookup, root};
 use crate::{Error, Repo, Result};
 
@@ -69,6 +71,9 @@ pub struct CheckoutOptions {
     pub bare_user_only_dirs: bool,
     /// Paths (from `/`) that are left out.
     pub skip_list: BTreeSet<String>,
+    /// Labels that everything gets, and what is put before paths when they are looked up. Files
+    /// are copied then: linked ones would be labelled in the repository.
+    pub selinux: Option<(Policy, String)>,
     /// Whether all is durable when the checkout returns; `None` is no.
     pub fsync: Option<bool>,
 }
@@ -117,6 +122,9 @@ pub fn checkout_at(
         options.user_mode = true;
         options.bare_user_only_dirs = true;
     }
+    if options.selinux.is_some() {
+        options.hardlinks = Hardlinks::Never;
+    }
     let options = &options;
     let (loaded, state) = repo.load_commit(commit)?;
     if state.is_partial() {
@@ -124,10 +132,22 @@ pub fn checkout_at(
     }
     let subpath = options.subpath.as_deref().unwrap_or("/");
     match lookup(repo, root(&loaded), subpath)? {
-        Node::Directory(entry) => walk::tree(ctx, repo, entry, (parent, name), options),
+        Node::Directory(entry) => {
+            let stats = walk::tree(ctx, repo, entry, (parent, name), options)?;
+            if let Some((policy, prefix)) = &options.selinux {
+                let prefix = prefix.trim_end_matches('/');
+                label::tree(ctx, repo, entry, (parent, name), (policy, prefix))?;
+            }
+            Ok(stats)
+        }
         Node::File(checksum) => {
             let file = subpath.trim_end_matches('/').rsplit('/').next().unwrap_or(subpath);
-            walk::single(ctx, repo, (file, checksum), (parent, name), options)
+            let stats = walk::single(ctx, repo, (file, checksum), (parent, name), options)?;
+            if let Some((policy, prefix)) = &options.selinux {
+                let path = format!("{}/{file}", prefix.trim_end_matches('/'));
+                label::file(&parent.open_dir(name)?, file, (policy, &path))?;
+            }
+            Ok(stats)
         }
     }
 }

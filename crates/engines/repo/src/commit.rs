@@ -11,12 +11,14 @@ mod folder;
 mod hardlinks;
 mod options;
 mod pool;
+mod rename;
 mod sizes;
 mod tar;
 mod tree;
 mod write;
 
 pub use options::{Bindings, CommitOptions, CommitOutcome, ModeChange, Parent, TreeSource};
+pub use rename::PathnameFilter;
 
 use updraft_error::Kind;
 use updraft_ostree::{Checksum, Commit, DirEntry};
@@ -111,8 +113,12 @@ fn prepare(
         root_dirmeta: root.dirmeta,
     };
     let checksum = write::commit(transaction, &commit)?;
-    if !options.detached_metadata.is_empty() {
-        transaction.write_commit_meta(&checksum, &options.detached_metadata)?;
+    let mut detached = options.detached_metadata.clone();
+    for signer in &options.signers {
+        signer.add(ctx, &commit.encode(), &mut detached).map_err(Box::new)?;
+    }
+    if !detached.is_empty() {
+        transaction.write_commit_meta(&checksum, &detached)?;
     }
     Ok(Prepared { checksum, changed: true })
 }

@@ -35,6 +35,8 @@ pub struct Config {
     pub collection_id: Option<String>,
     /// Whether a deleted commit leaves a tombstone.
     pub tombstone_commits: bool,
+    /// Whether the summary leaves static deltas out; their indexes list them anyway.
+    pub no_deltas_in_summary: bool,
     /// Whether each new ref regenerates the summary.
     pub auto_update_summary: bool,
 }
@@ -73,6 +75,7 @@ impl Config {
             min_free: min_free(&file)?,
             collection_id: file.get(CORE, "collection-id"),
             tombstone_commits: flag("tombstone-commits", false)?,
+            no_deltas_in_summary: flag("no-deltas-in-summary", false)?,
             auto_update_summary: flag("auto-update-summary", false)?
                 || flag("commit-update-summary", false)?,
             file,

@@ -87,6 +87,28 @@ pub enum Error {
     /// The tree has no such path.
     #[error("No such file or directory: {0}")]
     NoSuchPath(String),
+    /// A list for a commit names paths that the tree does not have.
+    #[error("Unmatched {list} paths")]
+    Unmatched {
+        /// Which list: `statoverride` or `skip-list`.
+        list: &'static str,
+        /// The paths.
+        paths: Vec<String>,
+    },
+    /// A static delta is not what it should be. Nothing of what it is bad for was stored.
+    #[error("{what}: {reason}")]
+    BadDelta {
+        /// The delta or its part.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Making or applying a patch, compressing or decompressing.
+    #[error(transparent)]
+    Delta(#[from] updraft_delta::Error),
+    /// A signature was not made.
+    #[error(transparent)]
+    Sign(#[from] Box<crate::sign::Error>),
     /// Anything else, in words.
     #[error("{message}")]
     Other {
@@ -143,6 +165,8 @@ impl Classify for Error {
             Self::Http(error) => error.kind(),
             Self::Cancelled(error) => error.kind(),
             Self::Io { source, .. } => Classify::kind(source),
+            Self::Delta(error) => error.kind(),
+            Self::BadDelta { .. } => Kind::Rejected,
             Self::Corrupt { .. } | Self::InvalidObject { .. } | Self::BrokenObject { .. } => {
                 Kind::Rejected
             }
@@ -150,6 +174,8 @@ impl Classify for Error {
             | Self::NoSuchRef(_)
             | Self::NoSuchRemote(_)
             | Self::NoSuchPath(_) => Kind::NotFound,
+            Self::Unmatched { .. } => Kind::Invalid,
+            Self::Sign(error) => error.kind(),
             Self::Other { kind, .. } => *kind,
         }
     }

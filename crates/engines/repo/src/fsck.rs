@@ -50,6 +50,8 @@ pub struct FsckOptions {
     pub on_corruption: OnCorruption,
     /// Whether commits and refs have to agree.
     pub bindings: CheckBindings,
+    /// Whether commits whose parent is not here are replaced by tombstones.
+    pub add_tombstones: bool,
     /// Workers; 0 means one for each processor.
     pub jobs: usize,
 }
@@ -71,6 +73,8 @@ pub struct FsckReport {
     pub binding_errors: Vec<String>,
     /// Commits that became partial now.
     pub marked_partial: Vec<Checksum>,
+    /// Commits that tombstones took the place of.
+    pub tombstones: Vec<Checksum>,
 }
 
 impl FsckReport {
@@ -84,6 +88,7 @@ impl FsckReport {
 pub fn fsck(ctx: &Context, repo: &Repo, options: &FsckOptions) -> Result<FsckReport> {
     let _lock = match options.on_corruption {
         OnCorruption::Delete => repo.lock(ctx, LockMode::Shared)?,
+        _ if options.add_tombstones => repo.lock(ctx, LockMode::Shared)?,
         _ => None,
     };
     let mut report = FsckReport::default();
@@ -103,6 +108,12 @@ pub fn fsck(ctx: &Context, repo: &Repo, options: &FsckOptions) -> Result<FsckRep
     report.problems.sort_by_key(|problem| problem.object);
     report.problems.dedup_by_key(|problem| problem.object);
     repair(repo, options, &mut report)?;
+    if options.add_tombstones && report.marked_partial.is_empty() {
+        report.tombstones = orphans(repo, &commits)?;
+        for commit in &report.tombstones {
+            crate::prune::bury(repo, commit)?;
+        }
+    }
     Ok(report)
 }
 
@@ -125,6 +136,18 @@ fn complete_commits(repo: &Repo, report: &mut FsckReport) -> Result<Vec<Checksum
         }
     }
     Ok(complete)
+}
+
+/// The commits whose parent is neither here nor known to be gone for good.
+fn orphans(repo: &Repo, commits: &[Checksum]) -> Result<Vec<Checksum>> {
+    let mut orphans = Vec::new();
+    for checksum in commits {
+        let Some(parent) = repo.load_commit(checksum)?.0.parent else { continue };
+        if !repo.has_object(&ObjectName::new(parent, ObjectType::Commit))? {
+            orphans.push(*checksum);
+        }
+    }
+    Ok(orphans)
 }
 
 /// Removes what is corrupt, if asked to, and marks the commits that lack something.

@@ -11,9 +11,13 @@
 //! * [`checkout`]: a commit becomes files, hard-linked where possible.
 //! * [`traverse`]: what a commit consists of; what differs between two.
 //! * [`pull`], [`push`]: objects come from and go to other repositories.
+//! * [`delta`]: what leads from one commit to another, in few files.
+//! * [`sign`]: signatures of commits and summaries.
 //! * [`fsck`], [`prune`], [`summary`]: care.
 
+mod collections;
 mod config;
+mod cookies;
 mod error;
 mod remote;
 mod repo;
@@ -34,13 +38,17 @@ mod transaction;
 
 pub mod checkout;
 pub mod commit;
+pub mod selinux;
 pub mod traverse;
 
+pub mod delta;
 pub mod fsck;
 pub mod prune;
 pub mod pull;
 pub mod push;
+pub mod sign;
 pub mod summary;
+pub mod usb;
 
 pub use config::Config;
 pub use error::{Error, Result};

@@ -20,6 +20,7 @@ use updraft_task::Context;
 use crate::pull::Depth;
 use crate::{Error, Repo, Result};
 use reach::Reachable;
+pub(crate) use tombstone::bury;
 
 /// What keeps an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,6 +73,8 @@ pub struct PruneOptions {
     pub only_branches: BTreeSet<String>,
     /// Remove these commits first. Refused when a ref names one of them.
     pub delete_commits: Vec<Checksum>,
+    /// Remove the static deltas that lead to these commits.
+    pub delete_deltas_to: Vec<Checksum>,
 }
 
 impl PruneOptions {
@@ -113,6 +116,11 @@ pub fn prune(ctx: &Context, repo: &Repo, options: &PruneOptions) -> Result<Prune
     let _lock = repo.lock(ctx, lock_mode)?;
     let refs = all_refs(repo)?;
     delete_commits(repo, &refs, options)?;
+    for name in crate::delta::list(repo)? {
+        if options.delete_deltas_to.contains(&name.to) {
+            crate::delta::delete(repo, &name)?;
+        }
+    }
     let reachable = reachable(ctx, repo, &refs, options)?;
     let mut report = sweep::sweep(ctx, repo, &reachable, options)?;
     report.pruned_deltas = deltas::sweep(repo, &reachable, options.action)?;
@@ -124,7 +132,8 @@ fn all_refs(repo: &Repo) -> Result<Vec<(String, Checksum)>> {
     let text = |refspec: &Refspec| refspec.to_string();
     let mut refs: Vec<_> =
         repo.refs()?.iter().map(|(refspec, commit)| (text(refspec), *commit)).collect();
-    refs.extend(reach::mirrored_refs(repo)?);
+    let mirrored = repo.mirrored_refs()?.into_iter();
+    refs.extend(mirrored.map(|(of, commit)| (format!("{}:{}", of.collection, of.name), commit)));
     Ok(refs)
 }
 

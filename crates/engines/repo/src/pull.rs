@@ -3,14 +3,17 @@
 //! [`pull`] asks a [`Source`] for refs, then works through a plan ([`plan`]) with several workers
 //! that fetch, verify and store one object at a time:
 //!
-//! 1. A commit is marked partial before its object is stored.
-//! 2. Every object is hashed while it arrives; nothing gets its name before that was right.
-//! 3. When all is there: objects durable, markers removed, refs written, in this order.
+//! 1. A commit's signatures are verified before anything of it is stored, and a summary's before
+//!    a ref in it is read ([`PullOptions::policy`]).
+//! 2. A commit is marked partial before its object is stored.
+//! 3. Every object is hashed while it arrives; nothing gets its name before that was right.
+//! 4. When all is there: objects durable, markers removed, refs written, in this order.
 //!
 //! Killed at any moment, the next pull finds what was stored and asks only for the rest; large
 //! objects go on in the middle.
 
 mod check;
+mod deltas;
 mod error;
 mod http;
 mod local;
@@ -26,6 +29,8 @@ use updraft_http::Client;
 use updraft_ostree::{Checksum, Refspec, RemoteName};
 use updraft_task::Context;
 
+use crate::sign::Policy;
+use crate::staging::Durable;
 use crate::{CommitState, Repo, Trust};
 
 pub use error::Error;
@@ -93,6 +98,35 @@ pub enum TimestampCheck {
     Against(Checksum),
 }
 
+/// Whether static deltas are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deltas {
+    /// Where they are there and cheaper than objects.
+    #[default]
+    Prefer,
+    /// No.
+    Disable,
+    /// A pull without them fails.
+    Require,
+    /// As [`Require`](Self::Require), but nothing is fetched: the pull only tells what would be.
+    RequireDryRun,
+}
+
+/// What a pull by deltas would fetch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeltaPlan {
+    /// Parts whose objects are all here.
+    pub present_parts: u64,
+    /// All parts.
+    pub total_parts: u64,
+    /// Bytes of parts and of objects beside them that need not be fetched.
+    pub present_size: u64,
+    /// All bytes.
+    pub total_size: u64,
+    /// All bytes of what they make.
+    pub uncompressed_size: u64,
+}
+
 /// What to pull, and how.
 #[derive(Debug, Clone, Default)]
 pub struct PullOptions {
@@ -123,8 +157,12 @@ pub struct PullOptions {
     pub content_url: Option<String>,
     /// Repositories that are asked for objects first.
     pub caches: Vec<Repo>,
+    /// Which signatures commits and the summary must have.
+    pub policy: Policy,
     /// Whether a local source's objects are hashed; those of others always are.
     pub trust: Trust,
+    /// Static deltas.
+    pub deltas: Deltas,
 }
 
 /// What a pull did.
@@ -136,6 +174,10 @@ pub struct PullStats {
     pub metadata_fetched: u64,
     /// Files that were fetched.
     pub content_fetched: u64,
+    /// Parts of static deltas that were fetched; `None` when no delta was used.
+    pub delta_parts: Option<u64>,
+    /// What would be fetched, when nothing was to be.
+    pub delta_plan: Option<DeltaPlan>,
     /// Objects that came from a cache repository.
     pub from_caches: u64,
     /// Bytes that came over the network.
@@ -171,6 +213,10 @@ fn pull_from(
     // Held to the end, so that nobody prunes between the objects and their refs.
     let _lock = repo.lock(ctx, LockMode::Shared)?;
     let goals = Goals::find(ctx, origin, options)?;
+    if options.deltas == Deltas::RequireDryRun {
+        let plan = deltas::dry_run(ctx, repo, origin, &goals, options)?;
+        return Ok(PullStats { delta_plan: Some(plan), ..PullStats::default() });
+    }
     let transaction = repo.transaction(ctx)?;
     let fetched = work::fetch_all(ctx, &transaction, origin, &goals, options)?;
     let stored = transaction.commit(ctx)?;
@@ -183,7 +229,7 @@ fn pull_from(
         let refspec = goal.refspec(options)?;
         if repo.read_ref(&refspec)? != Some(goal.commit) {
             // Commit point of each ref: the rename inside.
-            repo.write_ref(&refspec, Some(&goal.commit))?;
+            repo.write_ref(&refspec, Some(&goal.commit), Durable::when(repo.config().fsync))?;
         }
         refs.push((refspec, goal.commit));
     }
@@ -195,6 +241,8 @@ fn pull_from(
         refs,
         metadata_fetched: fetched.metadata,
         content_fetched: fetched.content,
+        delta_parts: fetched.delta_parts,
+        delta_plan: None,
         from_caches: fetched.from_caches,
         bytes_transferred: origin.bytes_transferred(),
         content_bytes_written: stored.content_bytes_written,

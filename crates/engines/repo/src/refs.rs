@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use updraft_error::Kind;
-use updraft_fs::{Dir, FileKind, atomic_symlink, atomic_write};
+use updraft_fs::{Dir, FileKind, atomic_symlink, atomic_write, atomic_write_unsynced};
 use updraft_ostree::{Checksum, RefName, Refspec, RemoteName};
 
 use crate::repo::DIR_MODE;
+use crate::staging::Durable;
 use crate::{Error, Repo, Result};
 
 const HEADS: &str = "refs/heads";
@@ -67,14 +68,20 @@ impl Repo {
     ///
     /// All objects that were stored before are durable before the ref names one of them.
     pub fn set_ref(&self, refspec: &Refspec, commit: Option<&Checksum>) -> Result<()> {
-        if commit.is_some() && self.config().fsync {
+        let durable = Durable::when(self.config().fsync);
+        if commit.is_some() && durable == Durable::Yes {
             self.objects_dir().syncfs()?;
         }
-        self.write_ref(refspec, commit)
+        self.write_ref(refspec, commit, durable)
     }
 
     /// As [`Self::set_ref`], for a caller that made the objects durable already.
-    pub(crate) fn write_ref(&self, refspec: &Refspec, commit: Option<&Checksum>) -> Result<()> {
+    pub(crate) fn write_ref(
+        &self,
+        refspec: &Refspec,
+        commit: Option<&Checksum>,
+        durable: Durable,
+    ) -> Result<()> {
         let path = path(refspec);
         match commit {
             None => {
@@ -82,18 +89,53 @@ impl Repo {
                     let message = format!("Ref '{refspec}' has an active alias: '{alias}'");
                     return Err(Error::other(Kind::Conflict, message));
                 }
-                if self.root().try_unlink(&path)? {
+                if self.root().try_unlink(&path)? && durable == Durable::Yes {
                     self.root().open_dir_follow(parent(&path))?.sync()?;
                 }
             }
             Some(commit) => {
                 refspec.check_not_checksum()?;
                 let path = self.resolve_alias(refspec)?.map_or(path, |target| self::path(&target));
-                self.prepare_ref(refspec, &path)?;
-                atomic_write(self.root(), &path, format!("{commit}\n").as_bytes(), 0o644)?;
+                self.write_ref_file(&base(refspec), &path, commit, durable)?;
             }
         }
         // Clients and caches look at the folder's time to see that a ref changed.
+        Ok(self.root().touch_self()?)
+    }
+
+    fn write_ref_file(
+        &self,
+        base: &Path,
+        path: &Path,
+        commit: &Checksum,
+        durable: Durable,
+    ) -> Result<()> {
+        self.prepare_ref(base, path, durable)?;
+        let text = format!("{commit}\n");
+        match durable {
+            Durable::Yes => atomic_write(self.root(), path, text.as_bytes(), 0o644)?,
+            Durable::No => atomic_write_unsynced(self.root(), path, text.as_bytes(), 0o644)?,
+        }
+        Ok(())
+    }
+
+    /// As [`Self::write_ref`], for a ref in another folder than those of refspecs.
+    pub(crate) fn write_ref_under(
+        &self,
+        base: &str,
+        name: &RefName,
+        commit: Option<&Checksum>,
+        durable: Durable,
+    ) -> Result<()> {
+        let path = Path::new(base).join(name.as_str());
+        match commit {
+            Some(commit) => self.write_ref_file(Path::new(base), &path, commit, durable)?,
+            None => {
+                if self.root().try_unlink(&path)? && durable == Durable::Yes {
+                    self.root().open_dir_follow(parent(&path))?.sync()?;
+                }
+            }
+        }
         Ok(self.root().touch_self()?)
     }
 
@@ -108,7 +150,7 @@ impl Repo {
             return Err(Error::other(Kind::NotFound, message));
         }
         let path = path(alias);
-        self.prepare_ref(alias, &path)?;
+        self.prepare_ref(&base(alias), &path, Durable::when(self.config().fsync))?;
         let up = "../".repeat(alias.name.as_str().matches('/').count());
         atomic_symlink(self.root(), &path, format!("{up}{}", target.name))?;
         Ok(self.root().touch_self()?)
@@ -131,24 +173,30 @@ impl Repo {
     }
 
     /// Makes the folders above a ref, and clears away empty ones in its place.
-    fn prepare_ref(&self, refspec: &Refspec, path: &Path) -> Result<()> {
+    fn prepare_ref(&self, base: &Path, path: &Path, durable: Durable) -> Result<()> {
         let conflict = |prefix: &Path| {
             let message = format!(
                 "Conflict: {} exists under {} when attempting write",
                 prefix.display(),
-                base(refspec).display()
+                base.display()
             );
             Error::other(Kind::Conflict, message)
         };
         let mut so_far = PathBuf::new();
+        let mut dir = self.root().clone();
         for part in parent(path).components() {
             so_far.push(part);
-            let metadata = self.root().try_metadata(&so_far)?;
-            if metadata.is_some_and(|metadata| metadata.kind == FileKind::Regular) {
+            let metadata = dir.try_metadata(part)?;
+            if metadata.as_ref().is_some_and(|metadata| metadata.kind == FileKind::Regular) {
                 return Err(conflict(&so_far));
             }
+            let below = dir.ensure_dir(part, DIR_MODE)?;
+            // A ref is as durable as the folders above it.
+            if metadata.is_none() && durable == Durable::Yes {
+                dir.sync()?;
+            }
+            dir = below;
         }
-        let dir = self.root().ensure_dir_all(parent(path), DIR_MODE)?;
         let name = path.file_name().unwrap_or_default();
         if dir.try_metadata(name)?.is_some_and(|found| found.kind == FileKind::Directory)
             && remove_empty(&dir, Path::new(name)).is_err()
@@ -189,7 +237,7 @@ fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("."))
 }
 
-fn walk(
+pub(crate) fn walk(
     dir: &Dir,
     prefix: &str,
     depth: usize,
@@ -222,7 +270,7 @@ fn remove_empty(dir: &Dir, name: &Path) -> Result<()> {
 }
 
 /// Follows an alias; a folder or a missing file is no ref.
-fn read_ref_file(dir: &Dir, name: &Path) -> Result<Option<Checksum>> {
+pub(crate) fn read_ref_file(dir: &Dir, name: &Path) -> Result<Option<Checksum>> {
     let mut path = name.to_owned();
     for _ in 0..8 {
         let metadata = match dir.try_metadata(&path) {

@@ -84,6 +84,7 @@ impl Repo {
         for name in ["refs/heads", "refs/mirrors", "refs/remotes"] {
             root.ensure_dir(name, DIR_MODE)?;
         }
+        root.ensure_dir("tmp/cache", DIR_MODE)?;
         // Commit point: from here on the folder is a repository.
         root.ensure_dir("objects", DIR_MODE)?;
         root.sync()?;

@@ -169,6 +169,13 @@ pub(crate) enum Durable {
     No,
 }
 
+impl Durable {
+    /// What the setting `fsync` means.
+    pub(crate) fn when(fsync: bool) -> Self {
+        if fsync { Self::Yes } else { Self::No }
+    }
+}
+
 /// `00` … `ff` → 0 … 255.
 fn prefix_index(name: &str) -> Option<usize> {
     let lower = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);

@@ -3,7 +3,7 @@
 //! A commit object may be present while objects it refers to are not: a pull was interrupted, only
 //! a part was asked for, or fsck removed a corrupt object. The marker says so.
 
-use updraft_fs::atomic_write;
+use updraft_fs::{atomic_write, atomic_write_unsynced};
 use updraft_ostree::Checksum;
 
 use crate::repo::DIR_MODE;
@@ -53,6 +53,12 @@ impl Repo {
             CommitState::PartialByFsck => b"f",
         };
         self.root().ensure_dir("state", DIR_MODE)?;
-        Ok(atomic_write(self.root(), marker(commit), content, 0o644)?)
+        let name = marker(commit);
+        if self.config().fsync {
+            atomic_write(self.root(), name, content, 0o644)?;
+        } else {
+            atomic_write_unsynced(self.root(), name, content, 0o644)?;
+        }
+        Ok(())
     }
 }

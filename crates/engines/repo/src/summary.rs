@@ -1,14 +1,22 @@
 //! The `summary` file: all local refs of a repository in one document.
 
+use std::collections::BTreeMap;
+
 use updraft_fs::atomic_write;
 use updraft_ostree::gvariant::Value;
-use updraft_ostree::{Metadata, ObjectName, ObjectType, Summary, SummaryRef};
+use updraft_ostree::{
+    Checksum, CollectionId, Commit, DirMeta, DirTree, Metadata, ObjectName, ObjectType, RefName,
+    Refspec, Summary, SummaryRef, Xattrs,
+};
 use updraft_task::Context;
 
 use crate::{Error, Repo, Result};
 
 /// The largest summary that is read.
 const MAX_SIZE: u64 = updraft_ostree::MAX_METADATA_SIZE as u64;
+
+/// The ref of the commits that say what a collection's summary says.
+const METADATA_REF: &str = "ostree-metadata";
 
 /// What a new summary says besides the refs.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +30,10 @@ pub struct SummaryOptions {
 /// A signature of the summary before is removed first, as by libostree: no moment shows a
 /// signature that does not fit.
 pub fn update(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) -> Result<Summary> {
+    publish_metadata(ctx, repo, now)?;
     let summary = generate(ctx, repo, now, options)?;
+    // Before the summary, which says that there are indexes.
+    crate::delta::reindex(ctx, repo, None)?;
     // The mirror of a reader that takes both in between has an unsigned summary: refused where
     // signatures are demanded, never wrongly accepted.
     repo.root().try_unlink("summary.sig")?;
@@ -31,7 +42,7 @@ pub fn update(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) ->
     Ok(summary)
 }
 
-/// The summary that [`update`] would write.
+/// The summary that [`update`] would write, but for the commit of the metadata.
 pub fn generate(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) -> Result<Summary> {
     let mut refs = Vec::new();
     for (refspec, checksum) in repo.refs()? {
@@ -39,30 +50,73 @@ pub fn generate(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) 
         if refspec.remote.is_some() {
             continue;
         }
-        let (commit, _) = repo.load_commit(&checksum)?;
-        let mut metadata = Metadata::new();
-        if let Some(version) = commit.version() {
-            metadata.insert(Summary::COMMIT_VERSION, Value::String(version.to_owned()));
-        }
-        metadata.insert(Summary::COMMIT_TIMESTAMP, Summary::big_endian(commit.timestamp));
-        let object = ObjectName::new(checksum, ObjectType::Commit);
-        let commit_size = repo.stored_size(&object)?;
-        refs.push(SummaryRef { name: refspec.name.to_string(), commit_size, checksum, metadata });
+        refs.push(entry(repo, refspec.name.as_str(), checksum)?);
     }
     refs.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    let mut mirrored: BTreeMap<CollectionId, Vec<SummaryRef>> = BTreeMap::new();
+    for (of, checksum) in repo.mirrored_refs()? {
+        ctx.check()?;
+        mirrored.entry(of.collection).or_default().push(entry(repo, of.name.as_str(), checksum)?);
+    }
     let config = repo.config();
     let mut metadata = Metadata::new();
     metadata.insert(Summary::MODE, Value::String(repo.mode().as_str().to_owned()));
     metadata.insert(Summary::LAST_MODIFIED, Summary::big_endian(now));
     metadata.insert(Summary::TOMBSTONE_COMMITS, Value::Bool(config.tombstone_commits));
     metadata.insert(Summary::INDEXED_DELTAS, Value::Bool(true));
+    let deltas = crate::delta::listing(repo)?;
+    if !deltas.is_empty() && !config.no_deltas_in_summary {
+        metadata.insert(Summary::STATIC_DELTAS, deltas.to_value());
+    }
     if let Some(id) = &config.collection_id {
         metadata.insert(Summary::COLLECTION_ID, Value::String(id.clone()));
     }
     for (key, value) in options.metadata.iter() {
         metadata.insert(key, value.clone());
     }
-    Ok(Summary { refs, metadata })
+    let mut summary = Summary { refs, metadata };
+    summary.set_collection_map(&mirrored);
+    Ok(summary)
+}
+
+fn entry(repo: &Repo, name: &str, checksum: Checksum) -> Result<SummaryRef> {
+    let (commit, _) = repo.load_commit(&checksum)?;
+    let mut metadata = Metadata::new();
+    if let Some(version) = commit.version() {
+        metadata.insert(Summary::COMMIT_VERSION, Value::String(version.to_owned()));
+    }
+    metadata.insert(Summary::COMMIT_TIMESTAMP, Summary::big_endian(commit.timestamp));
+    let object = ObjectName::new(checksum, ObjectType::Commit);
+    let commit_size = repo.stored_size(&object)?;
+    Ok(SummaryRef { name: name.to_owned(), commit_size, checksum, metadata })
+}
+
+/// A repository with a collection id says what its summary says also by a commit of an empty
+/// tree, which can be signed and mirrored as every other.
+fn publish_metadata(ctx: &Context, repo: &Repo, now: u64) -> Result<()> {
+    let config = repo.config();
+    let Some(id) = &config.collection_id else { return Ok(()) };
+    let refspec = Refspec::local(RefName::new(METADATA_REF)?);
+    let mut metadata = Metadata::new();
+    metadata.insert(Commit::COLLECTION_BINDING, Value::String(id.clone()));
+    metadata.insert(Commit::REF_BINDING, Value::strings([METADATA_REF]));
+    let transaction = repo.transaction(ctx)?;
+    let dirmeta = DirMeta::new(0, 0, 0o755, Xattrs::new()).encode();
+    let commit = Commit {
+        metadata,
+        parent: repo.read_ref(&refspec)?,
+        related: Vec::new(),
+        subject: String::new(),
+        body: String::new(),
+        timestamp: now,
+        root_dirtree: transaction
+            .write_metadata(ObjectType::DirTree, &DirTree::default().encode())?
+            .checksum,
+        root_dirmeta: transaction.write_metadata(ObjectType::DirMeta, &dirmeta)?.checksum,
+    };
+    let stored = transaction.write_metadata(ObjectType::Commit, &commit.encode())?;
+    transaction.set_ref(&refspec, Some(&stored.checksum));
+    transaction.commit(ctx).map(drop)
 }
 
 /// The repository's summary, or `None` when it has none.

@@ -169,11 +169,12 @@ impl Transaction {
         }
         let message = match self.config.min_free {
             MinFree::Percent(percent) => format!(
-                "min-free-space-percent '{percent}%' would be exceeded, at least {bytes} bytes \
+                "write objects: min-free-space-percent '{percent}%' would be exceeded, at least {bytes} bytes \
                  requested"
             ),
             MinFree::Bytes(limit) => format!(
-                "min-free-space-size {}MB would be exceeded, at least {bytes} bytes requested",
+                "write objects: min-free-space-size {}MB would be exceeded, at least {bytes} bytes \
+                 requested",
                 limit >> 20
             ),
         };
@@ -181,7 +182,6 @@ impl Transaction {
     }
 
     pub(crate) fn count_hit(&self) {
-        count(&self.counts.content_total, 1);
         count(&self.counts.cache_hits, 1);
     }
 
@@ -223,7 +223,7 @@ impl Transaction {
     pub fn commit(self, ctx: &Context) -> Result<TransactionStats> {
         ctx.check()?;
         let stats = self.stats();
-        let durable = if self.config.fsync { Durable::Yes } else { Durable::No };
+        let durable = Durable::when(self.config.fsync);
         if durable == Durable::Yes && !self.config.per_object_fsync {
             self.staging.dir.syncfs()?;
         }
@@ -232,7 +232,7 @@ impl Transaction {
         let refs = self.refs.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (refspec, commit) in refs {
             // Commit point of each ref: the rename in `write_ref`. Its objects are durable.
-            self.repo.write_ref(&refspec, commit.as_ref())?;
+            self.repo.write_ref(&refspec, commit.as_ref(), durable)?;
         }
         Ok(stats)
     }

@@ -159,12 +159,7 @@ impl<'a, T: Clone> Engine<'a, T> {
             return Ok(());
         }
         let action = record.plan.actions.get(record.position).map(ToString::to_string);
-        let failure = Failure {
-            action: action.unwrap_or_default(),
-            kind: updraft_error::Kind::Conflict.label().to_owned(),
-            message: "superseded by another assignment".to_owned(),
-            image_at_fault: false,
-        };
+        let failure = Failure::superseded(action.unwrap_or_default());
         turn_back(self.journal, record, failure)
     }
 

@@ -181,6 +181,27 @@ pub struct Failure {
     pub image_at_fault: bool,
 }
 
+/// The message of a transaction that was taken back for another.
+const SUPERSEDED: &str = "superseded by another assignment";
+
+impl Failure {
+    /// Nothing failed in `action`: the device was told to do something else.
+    pub(crate) fn superseded(action: String) -> Self {
+        Self {
+            action,
+            kind: Kind::Conflict.label().to_owned(),
+            message: SUPERSEDED.to_owned(),
+            image_at_fault: false,
+        }
+    }
+
+    /// Whether nothing failed, and the device was told to do something else.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.message == SUPERSEDED
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,8 @@
 //!
 //! Everything libostree writes into a repository is either a GVariant ([`Commit`], [`DirTree`],
 //! [`DirMeta`], [`Summary`], [`Metadata`]), a file stream with a GVariant header
-//! ([`FileHeader`]), a GLib key file ([`KeyFile`]) or a text of one checksum (refs). This crate
+//! ([`FileHeader`]), a [static delta](delta) made of such values, a GLib key file ([`KeyFile`]) or
+//! a text of one checksum (refs). This crate
 //! turns each of them into a type and back, byte for byte as libostree does, because the bytes
 //! are hashed into names. It reads no file and knows no clock.
 //!
@@ -12,6 +13,7 @@
 mod error;
 
 mod checksum;
+mod collection;
 mod mode;
 mod object;
 
@@ -27,10 +29,13 @@ mod name;
 mod summary;
 mod xattrs;
 
+pub mod delta;
+
 mod keyfile;
 mod refs;
 
 pub use checksum::Checksum;
+pub use collection::{CollectionId, CollectionRef};
 pub use commit::{Commit, content_checksum};
 pub use dirmeta::DirMeta;
 pub use dirtree::{DirEntry, DirTree};

@@ -3,6 +3,8 @@
 //! The `t` of a ref is the size of its commit object in host order, which is little-endian
 //! wherever OSTree runs; numbers inside the dictionaries are big-endian as everywhere.
 
+mod collections;
+
 use crate::gvariant::{Member, Type, Value, build_array, build_tuple, decode_str, encode_str};
 use crate::gvariant::{split_array, split_tuple};
 use crate::{Checksum, Error, MAX_METADATA_SIZE, Metadata};

@@ -36,6 +36,18 @@ impl Xattrs {
         Some(&self.0[at].1)
     }
 
+    /// Sets one attribute, in the place of one of that name. A name that is empty or holds a NUL
+    /// is left out.
+    pub fn insert(&mut self, name: &[u8], value: Vec<u8>) {
+        if name.is_empty() || name.contains(&0) {
+            return;
+        }
+        match self.0.binary_search_by(|(have, _)| have.as_slice().cmp(name)) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (name.to_owned(), value)),
+        }
+    }
+
     /// The number of attributes.
     #[must_use]
     pub fn len(&self) -> usize {

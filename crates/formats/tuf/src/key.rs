@@ -15,7 +15,7 @@ use std::str::FromStr;
 use serde_json::{Value, json};
 
 use crate::fields::Fields;
-use crate::{Dialect, FormatError, canonical, pem_decode, pem_encode, sha256_hex};
+use crate::{Dialect, FormatError, canonical, pem_decode, pem_encode, sha256_hex, spki};
 
 /// Longest key id that is accepted, in bytes. SHA-512 in hex has 128.
 const MAX_KEY_ID: usize = 256;
@@ -136,13 +136,12 @@ impl PublicKey {
     /// A key of this type. `bytes`: 32 raw bytes for Ed25519, else SubjectPublicKeyInfo DER.
     ///
     /// # Errors
-    /// [`FormatError::Key`] when the length cannot be right.
+    /// [`FormatError::Key`] unless `bytes` is the one encoding that a key of this type has.
     pub fn new(key_type: KeyType, bytes: Vec<u8>) -> Result<Self, FormatError> {
         let fits = match key_type {
             KeyType::Ed25519 => bytes.len() == 32,
-            KeyType::EcdsaP256 | KeyType::Rsa => {
-                (64..=MAX_KEY_BYTES).contains(&bytes.len()) && bytes.first() == Some(&0x30)
-            }
+            KeyType::EcdsaP256 => spki::is_p256(&bytes),
+            KeyType::Rsa => bytes.len() <= MAX_KEY_BYTES && spki::is_rsa(&bytes),
         };
         if fits {
             Ok(Self { key_type, bytes })
@@ -261,7 +260,7 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::{KeyType, PublicKey};
-    use crate::{Dialect, sha256_hex};
+    use crate::{Dialect, sha256_hex, spki};
     use serde_json::json;
 
     #[test]
@@ -277,9 +276,7 @@ mod tests {
 
     #[test]
     fn the_id_of_a_pem_key_is_over_its_escaped_text() {
-        let mut der = vec![0x30; 91];
-        der[5] = 1;
-        let key = PublicKey::new(KeyType::EcdsaP256, der).unwrap();
+        let key = PublicKey::new(KeyType::EcdsaP256, spki::example_p256()).unwrap();
         let string = format!("\"{}\"", key.public_text().replace('\n', "\\n"));
         assert_eq!(key.key_id(Dialect::Uptane).as_str(), sha256_hex(string.as_bytes()));
     }
@@ -287,7 +284,7 @@ mod tests {
     #[test]
     fn both_wire_forms_read_back_as_the_same_key() {
         let ed25519 = PublicKey::new(KeyType::Ed25519, vec![9; 32]).unwrap();
-        let rsa = PublicKey::new(KeyType::Rsa, vec![0x30; 294]).unwrap();
+        let rsa = PublicKey::new(KeyType::Rsa, spki::example_rsa()).unwrap();
         for key in [ed25519, rsa] {
             for dialect in [Dialect::Tuf, Dialect::Uptane] {
                 let json = key.to_json(dialect);

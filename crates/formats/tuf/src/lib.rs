@@ -25,6 +25,7 @@ mod metadata;
 mod pattern;
 mod pem;
 mod refusal;
+mod spki;
 mod verify;
 
 pub use client::{

@@ -1,5 +1,7 @@
 //! Shell-style path patterns of delegations: `*`, `?`, `[…]`.
 
+use crate::Dialect;
+
 /// Whether wildcards match `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Separator {
@@ -9,34 +11,54 @@ pub enum Separator {
     Plain,
 }
 
+impl Separator {
+    /// How clients of `dialect` match.
+    #[must_use]
+    pub fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Tuf => Self::Special,
+            Dialect::Uptane => Self::Plain,
+        }
+    }
+}
+
 /// Whether `pattern` matches all of `path`.
 ///
 /// Takes time proportional to the product of both lengths at most. A `[` without `]` stands for
-/// itself.
+/// itself. With [`Separator::Special`] this is what python-tuf does, segment by segment; with
+/// [`Separator::Plain`] `^` negates a class as `!` does, and `\` takes away a meaning.
 #[must_use]
 pub fn matches(pattern: &str, path: &str, separator: Separator) -> bool {
+    match separator {
+        Separator::Plain => matches_segment(pattern, path, separator),
+        Separator::Special => {
+            pattern.split('/').count() == path.split('/').count()
+                && pattern
+                    .split('/')
+                    .zip(path.split('/'))
+                    .all(|(pattern, path)| matches_segment(pattern, path, separator))
+        }
+    }
+}
+
+fn matches_segment(pattern: &str, path: &str, separator: Separator) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let path: Vec<char> = path.chars().collect();
     let (mut p, mut t) = (0, 0);
     // Where to resume after the latest `*`: its pattern position, and how much text it took.
     let mut star: Option<(usize, usize)> = None;
     while let Some(&character) = path.get(t) {
-        let crosses = separator == Separator::Special && character == '/';
         if pattern.get(p) == Some(&'*') {
             star = Some((p, t));
             p += 1;
             continue;
         }
-        if let Some(next) = step(&pattern, p, character, crosses) {
+        if let Some(next) = step(&pattern, p, character, separator) {
             p = next;
             t += 1;
             continue;
         }
         let Some((star_p, star_t)) = star else { return false };
-        let taken = path.get(star_t).copied();
-        if separator == Separator::Special && taken == Some('/') {
-            return false;
-        }
         star = Some((star_p, star_t + 1));
         p = star_p + 1;
         t = star_t + 1;
@@ -45,23 +67,30 @@ pub fn matches(pattern: &str, path: &str, separator: Separator) -> bool {
 }
 
 /// The pattern position after the one element at `p`, when it matches `character`.
-fn step(pattern: &[char], p: usize, character: char, crosses: bool) -> Option<usize> {
+fn step(pattern: &[char], p: usize, character: char, separator: Separator) -> Option<usize> {
     match pattern.get(p)? {
-        '?' => (!crosses).then_some(p + 1),
-        '[' => match class_end(pattern, p) {
+        '?' => Some(p + 1),
+        '[' => match class_end(pattern, p, separator) {
             Some(end) => {
-                (!crosses && in_class(pattern.get(p + 1..end)?, character)).then_some(end + 1)
+                in_class(pattern.get(p + 1..end)?, character, separator).then_some(end + 1)
             }
             None => (character == '[').then_some(p + 1),
         },
+        '\\' if separator == Separator::Plain => {
+            (*pattern.get(p + 1)? == character).then_some(p + 2)
+        }
         literal => (*literal == character).then_some(p + 1),
     }
 }
 
+fn negates(character: char, separator: Separator) -> bool {
+    character == '!' || (character == '^' && separator == Separator::Plain)
+}
+
 /// The position of the `]` that closes the class opened at `p`.
-fn class_end(pattern: &[char], p: usize) -> Option<usize> {
+fn class_end(pattern: &[char], p: usize, separator: Separator) -> Option<usize> {
     let mut first = p + 1;
-    if matches!(pattern.get(first), Some('!' | '^')) {
+    if pattern.get(first).is_some_and(|c| negates(*c, separator)) {
         first += 1;
     }
     // A `]` in first place is a member.
@@ -69,9 +98,9 @@ fn class_end(pattern: &[char], p: usize) -> Option<usize> {
     Some(first + 1 + offset)
 }
 
-fn in_class(class: &[char], character: char) -> bool {
+fn in_class(class: &[char], character: char, separator: Separator) -> bool {
     let (negated, class) = match class {
-        ['!' | '^', rest @ ..] => (true, rest),
+        [first, rest @ ..] if negates(*first, separator) => (true, rest),
         all => (false, all),
     };
     let mut rest = class;
@@ -124,6 +153,11 @@ mod tests {
         check("[ab", "[ab", true, true);
         check("[ab", "a", false, false);
         check("[!a]", "/", false, true);
+        check("[^a]x", "bx", false, true);
+        check("[^a]x", "^x", true, true);
+        check("[a/b]", "[a/b]", true, false);
+        check("\\*x", "*x", false, true);
+        check("\\*x", "\\yx", true, false);
     }
 
     #[test]

@@ -128,6 +128,16 @@ fn a_root_must_be_exactly_one_version_up() {
 }
 
 #[test]
+fn no_root_follows_the_last_version_there_can_be() {
+    let mut world = World::tuf();
+    world.image.root.header.version = u64::MAX;
+    world.image.publish_root();
+    let last = world.image.file("18446744073709551615.root.json");
+    world.store.image.insert(RoleName::Root, last);
+    world.refused_tuf("root-version");
+}
+
+#[test]
 fn an_endless_root_is_refused_and_endless_rotation_waits() {
     let mut world = World::tuf();
     world.image.files.insert("2.root.json".to_owned(), vec![b' '; 600 << 10]);

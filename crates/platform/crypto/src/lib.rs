@@ -2,12 +2,14 @@
 //!
 //! - [`SigningKey`] and [`Verifier`] sign and verify metadata, manifests and reports;
 //! - [`tls`] is the small certificate authority of a server and the identity of a device;
+//! - [`plain`] are signatures with bare keys, as OSTree commits carry them;
 //! - [`pkcs12`] is the container in which the aktualizr world hands out identities.
 //!
 //! Times are parameters. Private keys are PKCS#8 PEM, and are never printed or logged.
 
 mod error;
 pub mod pkcs12;
+pub mod plain;
 mod random;
 mod signing;
 pub mod tls;

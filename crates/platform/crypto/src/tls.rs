@@ -9,7 +9,9 @@ mod identity;
 use std::sync::Arc;
 
 pub use authority::{CertificateAuthority, Validity};
-pub use identity::{CertificateInfo, Identity, certificate_info, certificate_request};
+pub use identity::{
+    CertificateInfo, Identity, certificate_info, certificate_request, is_for_request,
+};
 
 /// Makes aws-lc the process's provider of TLS. Call it once, at a program's start; again is fine.
 pub fn install_tls_provider() {

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use updraft_crypto::tls::{
-    CertificateAuthority, Validity, certificate_info, certificate_request, provider,
+    CertificateAuthority, Validity, certificate_info, certificate_request, is_for_request, provider,
 };
 use updraft_crypto::{Identity, pkcs12};
 
@@ -96,6 +96,9 @@ fn devices_and_server_shake_hands() {
     let (request, private_key_pem) = certificate_request("I am root").unwrap();
     let certificate_pem =
         authority.issue_device_for_request(&request, "device-2", validity()).unwrap();
+    assert!(is_for_request(&certificate_pem, &request).unwrap());
+    let (other, _) = certificate_request("I am root").unwrap();
+    assert!(!is_for_request(&certificate_pem, &other).unwrap());
     let device = Identity { certificate_pem, private_key_pem };
     assert_eq!(handshake(&authority, &server, &device).unwrap(), "device-2");
 

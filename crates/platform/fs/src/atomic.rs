@@ -11,15 +11,32 @@ use crate::{Dir, Error, Result, TempFile};
 /// After a crash at any point the name has its old content or all of the new; when this returns
 /// the new content is durable.
 pub fn atomic_write(dir: &Dir, name: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Result<()> {
-    let name = name.as_ref();
-    let (dir, name) = parent_of(dir, name)?;
-    let mut file = TempFile::new_in(&dir)?;
-    file.write_all(bytes).map_err(|error| Error::new("write", dir.path().join(name), error))?;
-    file.set_mode(mode)?;
+    let (dir, name) = parent_of(dir, name.as_ref())?;
+    let file = filled(&dir, name, bytes, mode)?;
     file.sync()?;
     // Commit point: this rename.
     file.persist_replace(&dir, name)?;
     dir.sync()
+}
+
+/// [`atomic_write`] for whoever does not want to wait for the disk: other processes see the old
+/// content or all of the new, but a power cut may lose either.
+pub fn atomic_write_unsynced(
+    dir: &Dir,
+    name: impl AsRef<Path>,
+    bytes: &[u8],
+    mode: u32,
+) -> Result<()> {
+    let (dir, name) = parent_of(dir, name.as_ref())?;
+    filled(&dir, name, bytes, mode)?.persist_replace(&dir, name)
+}
+
+/// A file without a name that holds `bytes`.
+fn filled(dir: &Dir, name: &Path, bytes: &[u8], mode: u32) -> Result<TempFile> {
+    let mut file = TempFile::new_in(dir)?;
+    file.write_all(bytes).map_err(|error| Error::new("write", dir.path().join(name), error))?;
+    file.set_mode(mode)?;
+    Ok(file)
 }
 
 /// [`atomic_write`] for a path whose directory is not open.

@@ -15,6 +15,9 @@ use crate::{Error, Metadata, Result, fault};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
+/// Bytes of a file for which one read should do.
+const SMALL: usize = 4096;
+
 /// An open directory. Clones share the handle.
 ///
 /// Names given to the methods are relative to it and may have several components; the last one
@@ -140,7 +143,8 @@ impl Dir {
     pub fn read(&self, name: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
         let name = name.as_ref();
         let file = self.open_file(name)?;
-        let mut bytes = Vec::new();
+        // Most are small, and a buffer that grows from nothing costs a system call each time.
+        let mut bytes = Vec::with_capacity(usize::try_from(limit).map_or(SMALL, |n| n.min(SMALL)));
         let fail = |error| Error::new("read", self.path.join(name), error);
         let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
         if read as u64 > limit {

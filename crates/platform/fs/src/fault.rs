@@ -1,14 +1,17 @@
-//! A hook for tests: makes the Nth write operation of the current thread fail.
+//! A hook for tests: makes the Nth write operation of the current thread fail, or kills the whole
+//! process before it.
 //!
 //! "Fail the Nth operation, for every N" shows that a crash or a full disk at any point leaves a
 //! store consistent. Off, it costs one relaxed atomic load per operation.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use rustix::io::Errno;
 
 static ARMED: AtomicUsize = AtomicUsize::new(0);
+/// Operations of all threads that still pass before the process dies. Counts on below zero.
+static LIVES: AtomicI64 = AtomicI64::new(i64::MAX);
 
 thread_local! {
     static REMAINING: Cell<Option<u64>> = const { Cell::new(None) };
@@ -53,14 +56,30 @@ impl Drop for Injection {
     }
 }
 
-/// Called before every write operation of this crate.
+/// Lets `operations` write operations of all threads pass; before the next, the process dies as
+/// by `kill -9`. For the tests of whole programs; there is no way back.
+pub fn kill_process_after(operations: u32) {
+    LIVES.store(i64::from(operations), Ordering::Relaxed);
+    ARMED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Counts as a write operation. Called before every one of this crate, and by others that write
+/// without it, such as a database.
+///
+/// # Errors
+/// The injected one.
 #[inline]
-pub(crate) fn check() -> rustix::io::Result<()> {
+pub fn check() -> rustix::io::Result<()> {
     if ARMED.load(Ordering::Relaxed) == 0 { Ok(()) } else { strike() }
 }
 
 #[cold]
 fn strike() -> rustix::io::Result<()> {
+    if LIVES.load(Ordering::Relaxed) != i64::MAX && LIVES.fetch_sub(1, Ordering::Relaxed) <= 0 {
+        let own = rustix::process::getpid();
+        // It cannot fail: a process may always signal itself.
+        let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
+    }
     match REMAINING.get() {
         None => Ok(()),
         Some(0) => Err(match KIND.get() {

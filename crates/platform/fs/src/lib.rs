@@ -30,7 +30,7 @@ pub mod space;
 mod sys;
 pub mod xattr;
 
-pub use atomic::{atomic_symlink, atomic_write, atomic_write_path};
+pub use atomic::{atomic_symlink, atomic_write, atomic_write_path, atomic_write_unsynced};
 pub use dir::{Dir, Immutable};
 pub use entries::Entry;
 pub use error::{Error, Result};

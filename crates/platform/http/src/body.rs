@@ -111,16 +111,24 @@ impl BodyReader {
 
     /// Reads the rest; more than `limit` bytes are an error.
     pub fn read_all(&mut self, limit: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_into(&mut bytes, limit)?;
+        Ok(bytes)
+    }
+
+    /// Reads the rest after what `bytes` holds already; more than `limit` bytes in all are an
+    /// error. What came before an error stays in `bytes`.
+    pub(crate) fn read_into(&mut self, bytes: &mut Vec<u8>, limit: u64) -> Result<()> {
         let too_large = || Error::TooLarge { url: self.url.to_string(), limit };
-        if self.expected.is_some_and(|expected| expected > limit) {
+        let before = bytes.len() as u64;
+        if self.expected.is_some_and(|expected| before.saturating_add(expected) > limit) {
             return Err(too_large());
         }
-        let mut bytes = Vec::new();
         let mut chunk = [0; 16 << 10];
         loop {
             let read = self.read_typed(&mut chunk)?;
             if read == 0 {
-                return Ok(bytes);
+                return Ok(());
             }
             if (bytes.len() as u64).saturating_add(read as u64) > limit {
                 return Err(Error::TooLarge { url: self.url.to_string(), limit });

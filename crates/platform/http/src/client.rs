@@ -9,10 +9,10 @@ use updraft_task::Context;
 use ureq::http;
 use ureq::tls::{Certificate, ClientCert, PemItem, RootCerts, TlsConfig};
 
-use crate::error::{is_absent, shown};
+use crate::error::shown;
 use crate::options::SYSTEM_CERTIFICATES;
 use crate::retry::Retry;
-use crate::{Body, BodyReader, ClientOptions, Error, Identity, Result};
+use crate::{Body, BodyReader, ClientOptions, Error, Identity, Result, cookie};
 
 /// How much of an error answer is looked at for an explanation.
 const PROBLEM_LIMIT: u64 = 16 << 10;
@@ -234,6 +234,9 @@ impl Client {
         for (name, value) in self.options.headers.iter().chain(&request.headers) {
             builder = builder.header(name, value);
         }
+        if let Some(cookies) = cookie::header(&self.options.cookies, &request.url) {
+            builder = builder.header("Cookie", cookies);
+        }
         let answer = match &request.body {
             Body::Empty => {
                 let request = builder.body(()).map_err(|error| fail(error.into()))?;
@@ -260,28 +263,6 @@ impl Client {
             body: BodyReader::new(reader, url.as_str().into(), self.options.low_speed, expected),
             url,
         })
-    }
-
-    /// The body of `url`, at most `limit` bytes; `None` when the server says that there is none
-    /// (403, 404, 410).
-    pub fn get_bytes(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        self.get_bytes_with(&Context::silent(), url, limit)
-    }
-
-    /// [`get_bytes`](Self::get_bytes) that can be cancelled between attempts.
-    pub fn get_bytes_with(&self, ctx: &Context, url: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let request = Request::new(Method::Get, url);
-        let mut retry = Retry::new(&self.options);
-        loop {
-            let response = self.send_with(ctx, &request)?;
-            if is_absent(response.status) {
-                return Ok(None);
-            }
-            match response.error_for_status()?.bytes(limit) {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(error) => retry.after(ctx, error)?,
-            }
-        }
     }
 
     /// Sends `value` as JSON; gives the answer whatever its status.

@@ -10,6 +10,7 @@
 //! Every wait has a bound: to connect, for a response, for each read; a transfer that stays
 //! below the low-speed limit is given up. Every body has a limit that the caller names.
 
+mod cookie;
 mod error;
 mod options;
 
@@ -19,12 +20,14 @@ mod retry;
 
 mod download;
 mod stream;
+mod whole;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use body::{Body, BodyReader, OpenBody};
 pub use client::{Client, Headers, Method, Request, Response};
+pub use cookie::Cookie;
 pub use download::{DownloadOptions, Downloaded, Expected};
 pub use error::{Error, Result};
 pub use options::{ClientOptions, Identity, LowSpeed, Timeouts};

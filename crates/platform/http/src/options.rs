@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Cookie;
+
 /// The certificate store of Debian and most other systems.
 pub(crate) const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -17,6 +19,8 @@ pub struct ClientOptions {
     pub bearer_token: Option<String>,
     /// Sent with every request: (name, value).
     pub headers: Vec<(String, String)>,
+    /// Sent with the requests they belong to.
+    pub cookies: Vec<Cookie>,
     /// The `User-Agent`.
     pub user_agent: String,
     /// The proxy's address, such as `http://proxy:3128`.
@@ -41,6 +45,7 @@ impl Default for ClientOptions {
             identity: None,
             bearer_token: None,
             headers: Vec::new(),
+            cookies: Vec::new(),
             user_agent: concat!("updraft/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxy: None,
             timeouts: Timeouts::default(),

@@ -88,7 +88,10 @@ impl Stream<'_> {
     fn connect_once(&mut self) -> Result<bool> {
         self.ctx.check()?;
         let mut request = self.request.clone();
-        if self.position > 0 {
+        // A validator says that this is not the first attempt: a server that cuts whole bodies may
+        // give ranges.
+        let is_ranged = self.position > 0 || self.validator.is_some();
+        if is_ranged {
             request = request.header("Range", format!("bytes={}-", self.position));
             if let Some(validator) = &self.validator {
                 request = request.header("If-Range", validator);
@@ -98,7 +101,7 @@ impl Stream<'_> {
         if is_absent(response.status) {
             return Ok(false);
         }
-        if response.status == 416 && self.position > 0 {
+        if response.status == 416 && is_ranged {
             return self.at_the_end(&response.headers);
         }
         let response = response.error_for_status()?;
@@ -213,7 +216,7 @@ impl std::fmt::Debug for Stream<'_> {
 }
 
 /// A strong validator for `If-Range`; weak tags must not be used there (RFC 9110, 13.1.5).
-fn validator(headers: &Headers) -> Option<String> {
+pub(crate) fn validator(headers: &Headers) -> Option<String> {
     headers
         .get("etag")
         .filter(|tag| !tag.starts_with("W/"))

@@ -42,6 +42,18 @@ impl Failure {
         self.kind
     }
 
+    /// The outermost error of this type, from this one down to its root cause.
+    pub fn find<E: std::error::Error + Send + Sync + 'static>(&self) -> Option<&E> {
+        // Context lines hide what they wrap from the chain, so the whole is asked first.
+        let whole = self.error.downcast_ref::<E>();
+        whole.or_else(|| self.error.chain().find_map(|cause| cause.downcast_ref::<E>()))
+    }
+
+    /// Whether it names a way out.
+    pub fn has_hint(&self) -> bool {
+        !self.hints.is_empty()
+    }
+
     /// Whether the reader of our output went away.
     pub fn is_broken_pipe(&self) -> bool {
         let io = self.error.downcast_ref::<std::io::Error>();

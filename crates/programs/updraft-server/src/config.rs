@@ -35,7 +35,9 @@ impl Arguments {
             Action::Check { data } => {
                 let path = data.layout().config();
                 Config::load(&path).map_err(failure)?;
-                terminal.say(format!("{} is good", path.display()));
+                let verdict =
+                    if path.exists() { "is good" } else { "is not there; defaults apply" };
+                terminal.say(format!("{} {verdict}", path.display()));
                 Ok(())
             }
             Action::Show { data, .. } => {

@@ -38,6 +38,8 @@ impl Arguments {
         // Held until the end.
         let _lock = setup::lock(&layout).map_err(failure)?;
         let fleet = Fleet::open(layout, config, system::environment()).map_err(failure)?;
+        // Before anybody is told that the server listens.
+        http::check_tls(&fleet.layout).map_err(failure)?;
         let listener = TcpListener::bind(listen).map_err(|error| {
             let kind = error_kind(&error);
             Failure::of(kind, error)

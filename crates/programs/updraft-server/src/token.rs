@@ -3,7 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use updraft_api::Scope;
-use updraft_server_service::fleet::operators;
+use updraft_server_service::fleet::operators::{self, TokenOptions};
 use updraft_server_service::storage::Database;
 use updraft_terminal::{Result, Table, Terminal};
 
@@ -25,6 +25,9 @@ enum Action {
         /// What it allows.
         #[arg(long, value_enum, default_value_t = ScopeName::Admin)]
         scope: ScopeName,
+        /// Days that it is good for; without this it is good until it is revoked.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+        days: Option<u16>,
         #[command(flatten)]
         data: DataFolder,
     },
@@ -78,16 +81,18 @@ struct Listed {
     name: String,
     scope: Scope,
     created_at: String,
+    expires_at: Option<String>,
     revoked_at: Option<String>,
 }
 
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         match &self.action {
-            Action::Create { name, scope, data } => {
+            Action::Create { name, scope, days, data } => {
                 let scope = Scope::from(*scope);
+                let options = TokenOptions { scope, days: *days };
                 let token =
-                    operators::create_token(&open(data)?, &system::environment(), name, scope)
+                    operators::create_token(&open(data)?, &system::environment(), name, options)
                         .map_err(failure)?;
                 let created = Created { name, scope, token: &token };
                 terminal.show(&created, |created| terminal.line(created.token))
@@ -115,16 +120,18 @@ fn list(terminal: &Terminal, database: &Database) -> Result {
             name: token.name,
             scope: token.scope,
             created_at: token.created_at.to_string(),
+            expires_at: token.expires_at.map(|time| time.to_string()),
             revoked_at: token.revoked_at.map(|time| time.to_string()),
         })
         .collect();
     terminal.show(&tokens, |tokens| {
-        let mut table = Table::new(["name", "scope", "created", "revoked"]);
+        let mut table = Table::new(["name", "scope", "created", "expires", "revoked"]);
         for token in tokens {
             table.row([
                 token.name.clone(),
                 token.scope.to_string(),
                 token.created_at.clone(),
+                token.expires_at.clone().unwrap_or_default(),
                 token.revoked_at.clone().unwrap_or_default(),
             ]);
         }

@@ -85,6 +85,13 @@ impl Account {
 
 /// Log in to a server: check the token and remember both.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  updraft-server token create me --data /srv/updraft | \\
+    updraft login https://updates.example:9443 --ca /srv/updraft/tls/ca.pem
+
+The address, the token and the CA are stored in $XDG_CONFIG_HOME/updraft/config.toml, readable by
+you only. UPDRAFT_SERVER, UPDRAFT_TOKEN and UPDRAFT_CA (a file) come before what it says.")]
 pub(crate) struct Login {
     /// The server's address, such as https://updraft.example:9443.
     url: String,
@@ -130,8 +137,16 @@ fn read_certificates(path: &Path) -> Result<String> {
 }
 
 fn base_url(url: &str) -> Result<String> {
-    if url.starts_with("https://") || url.starts_with("http://") {
+    if url.starts_with("https://") {
         return Ok(url.trim_end_matches('/').to_owned());
+    }
+    // The token goes with every request, so it must never be sent where others can read it.
+    if url.starts_with("http://") {
+        return Err(Failure::new(
+            Kind::Invalid,
+            format!("`{url}` would send the token unencrypted"),
+        )
+        .hint("a server is spoken to over https:// only"));
     }
     Err(Failure::new(Kind::Invalid, format!("`{url}` is not the address of a server"))
         .hint("write it with its scheme, such as https://updraft.example:9443"))
@@ -159,6 +174,7 @@ mod tests {
     fn a_base_url_has_a_scheme_and_no_slash_at_its_end() {
         assert_eq!(base_url("https://a:1/").unwrap(), "https://a:1");
         assert!(base_url("a:1").is_err());
+        assert!(base_url("http://a:1").is_err());
     }
 
     #[test]

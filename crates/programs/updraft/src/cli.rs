@@ -61,7 +61,7 @@ impl Updraft {
 
 /// The same program under the name `ostree`.
 #[derive(Debug, Parser)]
-#[command(name = "ostree", disable_version_flag = true, max_term_width = 100)]
+#[command(name = "ostree", disable_version_flag = true, disable_help_subcommand = true)]
 pub(crate) struct OstreeProgram {
     #[command(flatten)]
     output: OutputOptions,

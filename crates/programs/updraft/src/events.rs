@@ -14,6 +14,11 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Show what happened: by people, by devices, by the server itself.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  updraft events --device vehicle-1
+  updraft events --rollout may --follow
+  updraft events --after 1200 --json")]
 pub(crate) struct Arguments {
     /// Only events after this one, by number.
     #[arg(long, value_name = "ID", default_value_t = 0)]
@@ -21,6 +26,9 @@ pub(crate) struct Arguments {
     /// Only events about this device.
     #[arg(long, value_name = "ID")]
     device: Option<String>,
+    /// Only events about this rollout.
+    #[arg(long, value_name = "NAME", conflicts_with = "device")]
+    rollout: Option<String>,
     /// Keep waiting for more until stopped. With --json, one event a line.
     #[arg(long, short)]
     follow: bool,
@@ -29,14 +37,18 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         let server = Server::connect()?;
-        let path = match &self.device {
-            Some(device) => paths::device_events(device),
-            None => paths::EVENTS.to_owned(),
+        let (path, filter) = match (&self.device, &self.rollout) {
+            (Some(device), _) => (paths::device_events(device), String::new()),
+            (None, Some(rollout)) => {
+                (paths::EVENTS.to_owned(), format!("&rollout={}", paths::encode(rollout)))
+            }
+            (None, None) => (paths::EVENTS.to_owned(), String::new()),
         };
         let mut after = self.after;
         let mut all = Vec::new();
         loop {
-            let page: Page<Event> = server.get(&format!("{path}?limit=1000&after={after}"))?;
+            let page: Page<Event> =
+                server.get(&format!("{path}?limit=1000&after={after}{filter}"))?;
             let is_last = page.next.is_none();
             after = page.items.last().map_or(after, |event| event.id);
             if terminal.wants_json() && !self.follow {

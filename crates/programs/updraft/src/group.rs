@@ -10,6 +10,11 @@ use crate::text;
 
 /// Work with groups of devices.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  updraft group create canary vehicle-1 vehicle-2 --description 'on the test bench'
+  updraft group add canary vehicle-3
+  updraft group remove canary vehicle-1")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -1,5 +1,6 @@
 //! `updraft keys …`: the keys that vouch for what devices may run.
 
+mod delegate;
 mod init;
 mod list;
 mod rotate;
@@ -57,6 +58,9 @@ enum Command {
     Rm {
         /// The key's id, or its first digits.
         key: String,
+        /// Delete it although the trusted root still names it.
+        #[arg(long)]
+        force: bool,
     },
     /// Write the server's online keys, for `keys init --online-keys` on another machine.
     Online {
@@ -65,6 +69,7 @@ enum Command {
         output: Option<PathBuf>,
     },
     Rotate(rotate::Rotate),
+    Delegate(delegate::Delegate),
     Sign(SignRequest),
 }
 
@@ -72,11 +77,11 @@ impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         let folder = || self.keys.open();
         match &self.command {
-            Command::Init(init) => init.run(&folder()?, terminal),
+            Command::Init(init) => init.run(&self.keys.make()?, terminal),
             Command::Ls => list::list(&folder()?, terminal),
             Command::Show { key } => list::show(&folder()?, key, terminal),
             Command::Generate { algorithm } => {
-                let key = folder()?.store.generate(*algorithm)?;
+                let key = self.keys.make()?.store.generate(*algorithm)?;
                 let value = serde_json::json!({ "keyid": key.key_id(DIALECT).as_str() });
                 terminal.show(&value, |_| terminal.line(key.key_id(DIALECT)))
             }
@@ -85,9 +90,12 @@ impl Arguments {
                 let text = format!("{:#}\n", key.public.to_json(DIALECT));
                 write(terminal, output.as_ref(), text.as_bytes())
             }
-            Command::Rm { key } => {
+            Command::Rm { key, force } => {
                 let folder = folder()?;
                 let key = list::find(&folder, key)?;
+                if !force {
+                    list::check_unused(&folder, &key)?;
+                }
                 Ok(folder.store.remove(&key.key_id)?)
             }
             Command::Online { output } => {
@@ -97,6 +105,7 @@ impl Arguments {
                 write(terminal, output.as_ref(), format!("{text}\n").as_bytes())
             }
             Command::Rotate(rotate) => rotate.run(&folder()?, terminal),
+            Command::Delegate(delegate) => delegate.run(&folder()?, terminal),
             Command::Sign(sign) => sign.run(&folder()?, terminal),
         }
     }

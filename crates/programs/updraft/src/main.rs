@@ -1,6 +1,6 @@
 //! `updraft`: the program for people who build, sign, release and operate.
 //!
-//! Called as `ostree` (a link to this program) it answers as `updraft ostree` does.
+//! Called as `ostree` (a link to this program), or as `updraft ostree`, it answers as `ostree` does.
 
 #![allow(clippy::disallowed_methods, reason = "a program reads its environment and the clock")]
 
@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 mod cli;
 
@@ -32,22 +32,45 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    if called_as(&arguments, "ostree") {
-        return as_ostree(&arguments, no_color);
+    match words_for_ostree(&arguments) {
+        Some(words) => as_ostree(&words, no_color),
+        None => updraft_terminal::run(|| cli::Updraft::parse_from(arguments).run(no_color)),
     }
-    updraft_terminal::run(|| cli::Updraft::parse_from(arguments).run(no_color))
 }
 
-fn as_ostree(arguments: &[OsString], no_color: bool) -> ExitCode {
-    match cli::OstreeProgram::try_parse_from(arguments) {
-        _ if ostree::program::wants_version(arguments) => {
-            ostree::program::end(cli::OstreeProgram::print_version(no_color))
+fn as_ostree(words: &[OsString], no_color: bool) -> ExitCode {
+    let root = cli::OstreeProgram::command();
+    if let Some(failure) = ostree::program::run_extension(&root, words) {
+        return ostree::program::end(Err(failure), root, words);
+    }
+    match cli::OstreeProgram::try_parse_from(words) {
+        _ if ostree::program::wants_version(words) => {
+            ostree::program::end(cli::OstreeProgram::print_version(no_color), root, words)
         }
-        Ok(program) => ostree::program::end(program.run(no_color)),
-        Err(error) => ostree::program::end_usage(&error),
+        Ok(program) => ostree::program::end(program.run(no_color), root, words),
+        Err(error) => ostree::program::end_usage(&error, root, words),
     }
 }
 
-fn called_as(arguments: &[OsString], name: &str) -> bool {
-    arguments.first().is_some_and(|program| Path::new(program).file_name() == Some(name.as_ref()))
+/// The words as `ostree` is given them: those of a program called by that name, or those around
+/// `ostree` as the first command of `updraft`.
+fn words_for_ostree(arguments: &[OsString]) -> Option<Vec<OsString>> {
+    let program = arguments.first()?;
+    if Path::new(program).file_name() == Some("ostree".as_ref()) {
+        return Some(arguments.to_vec());
+    }
+    if Path::new(program).file_name() == Some("ostree-trivial-httpd".as_ref()) {
+        let words = ["ostree", "trivial-httpd"].map(OsString::from);
+        return Some(words.into_iter().chain(arguments.iter().skip(1).cloned()).collect());
+    }
+    let mut options = arguments.iter().skip(1).take_while(|word| {
+        word.as_encoded_bytes().starts_with(b"-") && *word != "--help" && *word != "-h"
+    });
+    let position = 1 + options.by_ref().count();
+    if arguments.get(position)? != "ostree" {
+        return None;
+    }
+    let name = OsString::from(format!("{} ostree", program.to_string_lossy()));
+    let others = arguments.iter().enumerate().skip(1).filter(|(index, _)| *index != position);
+    Some(std::iter::once(name).chain(others.map(|(_, word)| word.clone())).collect())
 }

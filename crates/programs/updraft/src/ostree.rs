@@ -2,7 +2,7 @@
 //! command works on them.
 //!
 //! Names, options and what is printed are those of `ostree`; `--json` gives every list and report
-//! for programs. Not here: static deltas, signatures, collections on removable media.
+//! for programs.
 
 #![allow(clippy::struct_excessive_bools, reason = "a command line is made of switches")]
 #![allow(clippy::struct_field_names, reason = "fields are named as the options are")]
@@ -21,6 +21,9 @@ mod commit;
 mod init;
 mod revision;
 
+mod sign;
+mod signing;
+
 mod checkout;
 
 mod refs;
@@ -30,17 +33,22 @@ mod show;
 
 mod checksum;
 mod diff;
+mod editor;
 mod export;
 
 mod fsck;
 mod prune;
 
 mod config;
+mod create_usb;
+mod find_remotes;
 mod remote;
 
 mod http;
 mod pull;
+mod static_delta;
 mod summary;
+mod trivial_httpd;
 
 mod lists;
 mod size;
@@ -49,6 +57,7 @@ mod time;
 mod tree;
 mod variant;
 mod variant_text;
+mod way_out;
 
 use repository::Location;
 
@@ -71,11 +80,14 @@ enum Command {
     Cat(ls::Cat),
     Checkout(checkout::Checkout),
     Checksum(checksum::ChecksumOf),
-    Commit(commit::Commit),
+    Commit(Box<commit::Commit>),
     Config(config::Config),
+    CreateUsb(create_usb::CreateUsb),
     Diff(diff::Diff),
     Export(export::Export),
+    FindRemotes(find_remotes::FindRemotes),
     Fsck(fsck::Fsck),
+    GpgSign(sign::GpgSign),
     Init(init::Init),
     Log(show::Log),
     Ls(ls::Ls),
@@ -87,7 +99,10 @@ enum Command {
     Reset(revision::Reset),
     RevParse(revision::RevParse),
     Show(show::Show),
+    StaticDelta(static_delta::StaticDelta),
+    Sign(sign::Sign),
     Summary(summary::SummaryCommand),
+    TrivialHttpd(trivial_httpd::TrivialHttpd),
 }
 
 /// Runs one command.
@@ -98,27 +113,37 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result {
         let _ = log.with_writer(std::io::stderr).try_init();
     }
     let location = Location::new(arguments.repo.clone());
-    match &*arguments.command {
+    command(&arguments.command, &location, terminal).map_err(way_out::added)
+}
+
+fn command(command: &Command, location: &Location, terminal: &Terminal) -> Result {
+    match command {
         Command::Admin(admin) => admin.run(terminal),
-        Command::Cat(cat) => cat.run(&location, terminal),
-        Command::Checkout(checkout) => checkout.run(&location, terminal),
-        Command::Commit(commit) => commit.run(&location, terminal),
-        Command::Fsck(fsck) => fsck.run(&location, terminal),
-        Command::Pull(pull) => pull.run(&location, terminal),
-        Command::PullLocal(pull) => pull.run(&location, terminal),
-        Command::Remote(remote) => remote.run(&location, terminal),
-        Command::Summary(summary) => summary.run(&location, terminal),
+        Command::Cat(cat) => cat.run(location, terminal),
+        Command::Checkout(checkout) => checkout.run(location, terminal),
+        Command::Commit(commit) => commit.run(location, terminal),
+        Command::Fsck(fsck) => fsck.run(location, terminal),
+        Command::GpgSign(sign) => sign.run(location, terminal),
+        Command::Sign(sign) => sign.run(location, terminal),
+        Command::Pull(pull) => pull.run(location, terminal),
+        Command::PullLocal(pull) => pull.run(location, terminal),
+        Command::Remote(remote) => remote.run(location, terminal),
+        Command::Summary(summary) => summary.run(location, terminal),
+        Command::TrivialHttpd(server) => server.run(terminal),
         Command::Checksum(checksum) => checksum.run(terminal),
-        Command::Config(config) => config.run(&location, terminal),
-        Command::Diff(diff) => diff.run(&location, terminal),
-        Command::Export(export) => export.run(&location, terminal),
-        Command::Init(init) => init.run(&location),
-        Command::Log(log) => log.run(&location, terminal),
-        Command::Ls(ls) => ls.run(&location, terminal),
-        Command::Prune(prune) => prune.run(&location, terminal),
-        Command::Refs(refs) => refs.run(&location, terminal),
-        Command::Reset(reset) => reset.run(&location),
-        Command::RevParse(rev_parse) => rev_parse.run(&location, terminal),
-        Command::Show(show) => show.run(&location, terminal),
+        Command::Config(config) => config.run(location, terminal),
+        Command::CreateUsb(create) => create.run(location, terminal),
+        Command::FindRemotes(find) => find.run(location, terminal),
+        Command::Diff(diff) => diff.run(location, terminal),
+        Command::Export(export) => export.run(location, terminal),
+        Command::Init(init) => init.run(location),
+        Command::Log(log) => log.run(location, terminal),
+        Command::Ls(ls) => ls.run(location, terminal),
+        Command::Prune(prune) => prune.run(location, terminal),
+        Command::Refs(refs) => refs.run(location, terminal),
+        Command::Reset(reset) => reset.run(location),
+        Command::RevParse(rev_parse) => rev_parse.run(location, terminal),
+        Command::Show(show) => show.run(location, terminal),
+        Command::StaticDelta(delta) => delta.run(location, terminal),
     }
 }

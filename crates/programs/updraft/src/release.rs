@@ -7,13 +7,15 @@ mod target;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use updraft_api::{Release, paths};
-use updraft_terminal::{Result, Table, Terminal};
-use updraft_tuf::RoleName;
+use updraft_publish::{Draft, ImageRepository};
+use updraft_terminal::{Result, ResultExt as _, Table, Terminal};
+use updraft_tuf::Targets;
 
 use crate::keys::SignRequest;
 use crate::server::Server;
-use crate::signing::{self, KeysOption};
+use crate::signing::{self, KeyFolder, KeysOption};
 use crate::text;
 
 /// Build, sign and publish releases.
@@ -39,6 +41,9 @@ enum Command {
     },
     /// Sign the same targets again with a later expiry.
     Renew {
+        /// Sign those of this delegated role in place of the top-level ones.
+        #[arg(long, value_name = "NAME")]
+        role: Option<String>,
         /// For how many days the targets are valid.
         #[arg(long, value_name = "DAYS", default_value_t = 365)]
         expires_days: u16,
@@ -61,16 +66,16 @@ impl Arguments {
             Command::Create(create) => create.run(&self.keys.open()?, terminal),
             Command::Sign(sign) => sign.run(&self.keys.open()?, terminal),
             Command::Import { requests } => import::run(requests, terminal),
-            Command::Renew { expires_days, sign_request } => {
+            Command::Renew { role, expires_days, sign_request } => {
                 let folder = self.keys.open()?;
                 let server = Server::connect()?;
-                let repository = folder.repository(&server)?;
+                let repository = repository(&folder, &server, role.as_deref())?;
                 let changes = vec!["the same targets, valid for longer".to_owned()];
                 let expires = signing::in_days(*expires_days)?;
-                let mut draft = repository.draft_targets(expires, changes, |_| {});
+                let mut draft = draft(&repository, role.as_deref(), expires, changes, |_| {})?;
                 folder.sign(&mut draft)?;
                 match signing::finish(&draft, sign_request.as_deref(), terminal)? {
-                    Some(bytes) => signing::publish(&server, &RoleName::Targets, bytes),
+                    Some(bytes) => signing::publish(&server, draft.role(), bytes)?.show(terminal),
                     None => Ok(()),
                 }
             }
@@ -83,6 +88,30 @@ impl Arguments {
                 terminal.show(&release, |release| show(terminal, release))
             }
         }
+    }
+}
+
+/// The server's repository; with all delegated targets when one of those roles is meant.
+fn repository(folder: &KeyFolder, server: &Server, role: Option<&str>) -> Result<ImageRepository> {
+    match role {
+        Some(_) => folder.repository_with_delegations(server),
+        None => folder.repository(server),
+    }
+}
+
+/// New targets of a delegated role, or without `role` the top-level ones.
+fn draft(
+    repository: &ImageRepository,
+    role: Option<&str>,
+    expires: Timestamp,
+    changes: Vec<String>,
+    edit: impl FnOnce(&mut Targets),
+) -> Result<Draft> {
+    match role {
+        Some(name) => repository
+            .draft_delegated(name, expires, changes, edit)
+            .hint("make the role with `updraft keys delegate`"),
+        None => Ok(repository.draft_targets(expires, changes, edit)),
     }
 }
 

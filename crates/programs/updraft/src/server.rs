@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use updraft_api::{Page, Status, paths};
-use updraft_error::Kind;
+use updraft_error::{Classify as _, Kind};
 use updraft_http::{Client, ClientOptions, Method, Request};
 use updraft_terminal::{Failure, Result};
 
@@ -118,13 +118,30 @@ impl Server {
     }
 }
 
+/// The kind of failure that an answer of this status is.
+fn error_kind(url: &str, status: u16) -> Kind {
+    updraft_http::Error::Status { url: url.to_owned(), status, detail: None }.kind()
+}
+
 /// Adds the way out that fits an answer.
 fn explain(error: updraft_http::Error) -> Failure {
     let status = error.status();
-    let failure = Failure::from(error);
+    // A file that was refused has nothing to do with the token.
+    let is_scope = error.to_string().contains("scope");
+    let failure = match error {
+        // What the server says is the matter comes first; how it was said is its cause.
+        updraft_http::Error::Status { url, status, detail: Some(detail) } => {
+            let kind = error_kind(&url, status);
+            Failure::new(kind, format!("the server answered HTTP {status} at {url}"))
+                .context(detail)
+        }
+        other => Failure::from(other),
+    };
     match status {
-        Some(401) => failure.hint("the token is unknown or revoked; log in with `updraft login`"),
-        Some(403) => {
+        Some(401) => {
+            failure.hint("make a token with `updraft-server token create`, then `updraft login`")
+        }
+        Some(403) if is_scope => {
             failure.hint("a token's scope is set by `updraft-server token create --scope`")
         }
         None if failure.kind() == Kind::Unavailable => {

@@ -19,7 +19,8 @@ Exit codes:
   6    not supported by this version
   7    no space left
   8    the server or the network did not answer, or the clock is wrong; try again later
-  9    refused: a signature, hash, version or certificate is not trusted
+  9    refused: a signature, hash, version or certificate is not trusted, or the new system did not
+       pass its health checks
   130  stopped by a signal
 Nothing was installed when the exit code is not 0.
 

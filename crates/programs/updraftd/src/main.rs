@@ -13,9 +13,13 @@ mod cli;
 mod clock;
 mod commands;
 mod configuration;
+#[cfg(debug_assertions)]
+mod fault;
 mod log;
 mod print;
 
 fn main() -> ExitCode {
+    #[cfg(debug_assertions)]
+    fault::arm();
     updraft_terminal::run(|| cli::Updraftd::parse().run())
 }

@@ -4,6 +4,7 @@ use updraft_agent::{CycleOutcome, CycleReport, Error, StatusReport};
 use updraft_terminal::{Failure, Result, Terminal};
 
 /// An error of the agent, as `failed to …` with its way out.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub(crate) fn failure(error: Error) -> Failure {
     let hint = error.hint();
     let kind = updraft_error::Classify::kind(&error);

@@ -33,11 +33,13 @@ impl Agent {
     }
 
     /// Sends device data, asks the server and verifies its answer; installs nothing.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method has one lifetime")]
     pub fn check(&self, ctx: &Context) -> Result<CycleReport> {
         self.work(ctx, |session| in_cycle(ctx, session, |cycle| cycle.check()))
     }
 
     /// Checks, and brings all bytes of what is assigned; installs nothing.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method has one lifetime")]
     pub fn fetch(&self, ctx: &Context) -> Result<CycleReport> {
         self.work(ctx, |session| in_cycle(ctx, session, |cycle| cycle.fetch()))
     }
@@ -135,7 +137,8 @@ fn in_cycle(
     work(&mut Cycle::new(ctx, session, &sysroot)?)
 }
 
-/// Whether waiting may help a device that is not provisioned yet.
+/// Whether waiting may help a device that is not provisioned yet. Somebody who runs a command by
+/// hand is gone soon.
 fn can_heal(error: &Error) -> bool {
-    updraft_error::Classify::kind(error).is_retryable()
+    matches!(error, Error::Busy { .. }) || updraft_error::Classify::kind(error).is_retryable()
 }

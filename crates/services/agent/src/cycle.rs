@@ -9,8 +9,8 @@ use updraft_sysroot::Sysroot;
 use updraft_task::Context;
 use updraft_tuf::UptaneTarget;
 use updraft_update::{
-    Assignment, Component, Decision, Digest, Engine, Error as EngineError, Finished, Installer,
-    Intended, Outcome, Plan, Record, Source as _,
+    Assignment, Component, Decision, Digest, Engine, Error as EngineError, Installer, Outcome,
+    Plan, Record, Source as _,
 };
 
 pub use report::{CycleOutcome, CycleReport, TargetSummary};
@@ -281,16 +281,6 @@ impl<'a> Cycle<'a> {
         if options.retry_failed { self.session.store.forget_failures() } else { Ok(()) }
     }
 
-    /// Whether a transaction for something else is under way.
-    fn is_superseded(&self, assignment: &Assignment<UptaneTarget>) -> Result<bool> {
-        let images = assignment.targets.iter().map(|(component, image, _)| (component, image));
-        let intended = Intended::new(assignment.id.clone(), images)
-            .map_err(Error::below("understand the assignment"))?;
-        Ok(self
-            .record()?
-            .is_some_and(|record| record.finished.is_none() && !record.plan.leads_to(&intended)))
-    }
-
     fn record(&self) -> Result<Option<Record>> {
         use updraft_update::Journal as _;
         StoredJournal(&self.session.store).load().map_err(Error::below("read the update journal"))
@@ -323,7 +313,8 @@ impl<'a> Cycle<'a> {
         })
     }
 
-    /// What a reached outcome means: `None` when the assignment is to be tried again at once.
+    /// What a reached outcome means. `None`: another transaction was taken back, the assignment
+    /// can be followed at once.
     fn conclude(&mut self, outcome: Outcome) -> Result<Option<CycleReport>> {
         match outcome {
             Outcome::Idle(_) => Ok(None),
@@ -333,13 +324,12 @@ impl<'a> Cycle<'a> {
                 let report = CycleReport::of(CycleOutcome::RebootRequired).with_plan(&record.plan);
                 Ok(Some(report.with_failure(&record)))
             }
-            Outcome::Finished(record) => self.finish(&record).map(Some),
+            Outcome::Finished(record) => {
+                let report = self.finish(&record)?;
+                Ok((report.outcome != CycleOutcome::Interrupted).then_some(report))
+            }
         }
     }
-}
-
-fn is_rolled_back(record: &Record) -> bool {
-    record.finished == Some(Finished::RolledBack)
 }
 
 /// A server that cannot be reached, or refuses a report, hears it in the next cycle.

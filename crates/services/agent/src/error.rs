@@ -1,5 +1,6 @@
 //! What can go wrong in the agent. Errors of the crates below keep their own kind.
 
+use std::io;
 use std::path::PathBuf;
 
 use updraft_error::{Classify, Kind};
@@ -199,6 +200,9 @@ impl Error {
                 "check free space and permissions of the storage folder; a damaged database may be \
                  removed, the device then registers anew"
             }
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "check the path; `updraftd config show --effective` names every file that is read"
+            }
             Self::Busy { .. } => "wait for it, or stop it with `systemctl stop updraftd`",
             Self::NotProvisioned { .. } => {
                 "set `provision.provision_path` to a credentials file, or import ca, certificate \
@@ -229,8 +233,19 @@ impl Error {
             Self::Refused(_) => {
                 "nothing was installed; somebody may be tampering with the server or the network"
             }
-            Self::Below { kind: Kind::Exhausted, .. } => {
-                "free some space; the update goes on where it stopped"
+            Self::Http(error) if error.kind() == Kind::Rejected && error.status().is_some() => {
+                "the server does not accept this device; if it was removed there, stop the agent \
+                 and remove its storage folder, then it registers anew"
+            }
+            Self::Http(error) if error.kind() == Kind::Rejected => {
+                "check this device's clock and `tls.server`; a server with another CA than the one \
+                 in this device's credentials is not trusted"
+            }
+            other if other.system_error() == Some(io::ErrorKind::ReadOnlyFilesystem) => {
+                "make the file system writable, for example with `mount -o remount,rw`"
+            }
+            other if other.system_error() == Some(io::ErrorKind::PermissionDenied) => {
+                "run updraftd as root"
             }
             other => match other.kind() {
                 Kind::Exhausted => "free some space; the update goes on where it stopped",
@@ -240,17 +255,30 @@ impl Error {
         };
         Some(text.to_owned())
     }
+
+    /// What the system said, where that is the innermost cause.
+    fn system_error(&self) -> Option<io::ErrorKind> {
+        let mut error: &(dyn std::error::Error + 'static) = self;
+        while let Some(source) = error.source() {
+            error = source;
+        }
+        error.downcast_ref::<io::Error>().map(io::Error::kind)
+    }
 }
 
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Config { .. } | Self::Credentials { .. } | Self::Answer { .. } => Kind::Invalid,
             Self::Read { source, .. } => Classify::kind(source),
             Self::State { source, .. } => sqlite_kind(source),
             Self::StateTooNew { .. } => Kind::Unsupported,
             Self::Clock { .. } => Kind::Unavailable,
-            Self::Damaged { .. } | Self::Boot { .. } | Self::Health { .. } => Kind::Invalid,
+            Self::Config { .. }
+            | Self::Credentials { .. }
+            | Self::Answer { .. }
+            | Self::Damaged { .. }
+            | Self::Boot { .. }
+            | Self::Health { .. } => Kind::Invalid,
             Self::Busy { .. } | Self::RebootRequired { .. } => Kind::Conflict,
             Self::NotProvisioned { .. } | Self::NothingFetched | Self::Sysroot { .. } => {
                 Kind::NotFound

@@ -69,11 +69,10 @@ pub(crate) fn flush(ctx: &Context, session: &Session) -> Result<()> {
         let queued = session.store.queued_events(batch)?;
         let Some(last) = queued.last().map(|event| event.number) else { return Ok(()) };
         match session.gateway.send_events(ctx, list(&queued)?)? {
-            200..=299 | 404 => session.store.remove_events(last)?,
             413 if queued.len() > 1 => batch = (batch / 2).max(1),
-            // This one alone is too large, or malformed in the server's eyes: it would stop all
-            // that follow.
-            400 | 413 => session.store.remove_events(last)?,
+            // Taken, or not wanted; or this one alone is too large, or malformed in the server's
+            // eyes: it would stop all that follow.
+            200..=299 | 404 | 400 | 413 => session.store.remove_events(last)?,
             status => {
                 return Err(Error::Answer {
                     request: "POST /events",

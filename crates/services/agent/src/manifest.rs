@@ -15,15 +15,15 @@ use crate::{Error, Result};
 /// How one installation went, as it waits in the state for the server to take it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Report {
+pub(crate) struct Report {
     /// The server's name for the assignment; may be empty.
-    pub correlation_id: String,
+    pub(crate) correlation_id: String,
     /// Whether the target is booted and confirmed.
-    pub success: bool,
+    pub(crate) success: bool,
     /// `OK`, `DOWNLOAD_FAILED`, `VERIFICATION_FAILED` or `INSTALL_FAILED`.
-    pub code: String,
+    pub(crate) code: String,
     /// What happened, for people.
-    pub description: String,
+    pub(crate) description: String,
 }
 
 impl Report {

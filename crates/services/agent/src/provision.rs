@@ -19,7 +19,7 @@ use crate::store::Store;
 use crate::{Error, Result};
 
 /// Gives this device what it lacks of identity, key and registration.
-pub fn provision(
+pub(crate) fn provision(
     ctx: &Context,
     settings: Settings,
     store: Store,

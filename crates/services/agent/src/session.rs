@@ -12,7 +12,7 @@ use crate::gateway::Gateway;
 use crate::store::Store;
 
 /// What all the work of a provisioned device needs.
-pub struct Session {
+pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
@@ -26,11 +26,6 @@ impl Session {
     /// The time now.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// This device's id.
-    pub fn device_id(&self) -> &str {
-        &self.device_id
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Group {
 #[serde(deny_unknown_fields)]
 pub struct NewGroup {
     /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
     pub name: String,
     /// For people.
     #[serde(default)]

@@ -1,6 +1,8 @@
 //! The Image repository as operators see it. Its metadata travels as signed bytes, not as types
 //! of this crate.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +22,26 @@ pub struct OnlineKeys {
     pub snapshot: Vec<OnlineKey>,
     /// For the role timestamp.
     pub timestamp: Vec<OnlineKey>,
+}
+
+/// Signed files that are taken together or not at all, so that no device ever sees one without the
+/// others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImageChange {
+    /// Top-level targets, as the text of the signed file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<String>,
+    /// Name of a delegated role → the text of its signed targets.
+    #[serde(default)]
+    pub delegations: BTreeMap<String, String>,
+}
+
+/// What became current.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImageChanged {
+    /// The files.
+    pub accepted: Vec<MetadataAccepted>,
 }
 
 /// Signed metadata was verified and is served now.

@@ -51,10 +51,14 @@ pub const EVENTS: &str = "/api/v1/events";
 pub const ONLINE_KEYS: &str = "/api/v1/image-repository/online-keys";
 /// The current root of the Image repository.
 pub const IMAGE_ROOT: &str = "/api/v1/image-repository/root";
+/// One version of the Image repository's root; operators follow them one by one.
+pub const IMAGE_ROOT_VERSION: &str = "/api/v1/image-repository/roots/{version}";
 /// The current top-level targets of the Image repository.
 pub const IMAGE_TARGETS: &str = "/api/v1/image-repository/targets";
 /// One delegated role of the Image repository.
 pub const IMAGE_DELEGATION: &str = "/api/v1/image-repository/delegations/{role}";
+/// Targets and delegated targets that are published together.
+pub const IMAGE_CHANGE: &str = "/api/v1/image-repository/change";
 /// The content of one target file that is not an OSTree commit.
 pub const IMAGE_FILE: &str = "/api/v1/image-repository/files/{*name}";
 /// The OSTree repository; operators upload below it with their token.
@@ -118,6 +122,11 @@ pub fn rollout_resume(name: &str) -> String {
 /// The path that stops one rollout.
 pub fn rollout_stop(name: &str) -> String {
     format!("{ROLLOUTS}/{}/stop", encode(name))
+}
+
+/// The path of one version of the Image repository's root.
+pub fn image_root_version(version: u64) -> String {
+    format!("{API}/image-repository/roots/{version}")
 }
 
 /// The path of one delegated role of the Image repository.

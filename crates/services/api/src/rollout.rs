@@ -65,6 +65,7 @@ impl Threshold {
 #[serde(deny_unknown_fields)]
 pub struct NewRollout {
     /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
     pub name: String,
     /// The release to bring out.
     pub release: String,

@@ -7,6 +7,9 @@ use updraft_error::{Classify, Kind};
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What is done first with a data folder; when it is not there, there is a hint to give.
+pub(crate) const OPEN_DATA_FOLDER: &str = "open the data folder";
+
 /// What the server could not do. Each reads on after "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -62,6 +65,12 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// The path exists, the method does not go with it.
+    #[error("{method} this path: it does not take that method")]
+    Method {
+        /// The method.
+        method: String,
+    },
     /// A body is larger than its limit.
     #[error("accept {what}: it is larger than {limit} bytes")]
     TooLarge {
@@ -108,8 +117,8 @@ pub enum Error {
         #[source]
         source: Option<rusqlite::Error>,
     },
-    /// A value in the database is not what this server writes.
-    #[error("read {what} from the database: {reason}")]
+    /// A value in the database, or a file of the data folder, is not what this server writes.
+    #[error("read {what}: {reason}")]
     Stored {
         /// Which value.
         what: &'static str,
@@ -254,6 +263,7 @@ impl Error {
             Self::Conflict { code, .. } | Self::Rejected { code, .. } => code,
             Self::NotFound { .. } => "missing_entity",
             Self::Unauthenticated { .. } => "unauthenticated",
+            Self::Method { .. } => "method_not_allowed",
             Self::TooLarge { .. } => "content_too_large",
             Self::NotReady { .. } => "not_ready",
             Self::Name { .. } | Self::Invalid { .. } | Self::Receive { .. } => "invalid_entity",
@@ -266,6 +276,7 @@ impl Error {
     pub fn http_status(&self) -> u16 {
         match self {
             Self::Unauthenticated { .. } => 401,
+            Self::Method { .. } => 405,
             Self::TooLarge { .. } => 413,
             Self::NotReady { .. } => 412,
             // What is wrong inside is no fault of the caller's.
@@ -304,6 +315,9 @@ impl Error {
                 DatabaseTrouble::TooNew => Some("run the newer updraft-server"),
                 DatabaseTrouble::Other => None,
             },
+            Self::Fs { action: OPEN_DATA_FOLDER, source } if source.kind() == Kind::NotFound => {
+                Some("`updraft-server init` makes a data folder")
+            }
             Self::Locked { .. } => Some("only one updraft-server may run on a data folder"),
             Self::Config { .. } => Some("`updraft-server config check` checks it"),
             _ => None,
@@ -316,6 +330,7 @@ impl Classify for Error {
         match self {
             Self::Name { .. }
             | Self::Invalid { .. }
+            | Self::Method { .. }
             | Self::Receive { .. }
             | Self::Config { .. }
             | Self::Stored { .. }

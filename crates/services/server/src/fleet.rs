@@ -18,6 +18,7 @@ pub mod reports;
 pub mod rollouts;
 pub mod seen;
 pub mod status;
+pub mod target_files;
 pub mod treehub;
 
 use std::io::Read as _;

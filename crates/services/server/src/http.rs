@@ -6,9 +6,11 @@ mod body;
 mod callers;
 mod content;
 mod gateway;
+mod names;
 pub mod openapi;
 mod serve;
 mod tls;
+mod unread;
 
 pub use serve::serve;
 
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
 use axum::routing::get;
 
 use crate::error::{Error, Result};
@@ -36,7 +39,12 @@ pub fn router(fleet: Shared) -> Router {
         .route(updraft_api::paths::HEALTH, get(async || "ok\n"))
         .merge(gateway::routes())
         .merge(api::routes())
-        .fallback(async || answer::Problem(Error::not_found("anything at", "this path")))
+        .fallback(async |uri: Uri| {
+            answer::refusal(&uri, Error::not_found("anything at", "this path"))
+        })
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            answer::refusal(&uri, Error::Method { method: method.to_string() })
+        })
         // Handlers read bodies through `body`, which knows the configured limits.
         .layer(DefaultBodyLimit::disable())
         .with_state(fleet)

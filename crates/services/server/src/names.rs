@@ -73,7 +73,9 @@ fn check<'a>(
         return Err(Error::Name {
             what,
             value: shorten(value),
-            reason: format!("it must have 1 to {max} characters of {alphabet}"),
+            reason: format!(
+                "it must have 1 to {max} characters of {alphabet}, and not begin with a dot"
+            ),
         });
     }
     Ok(value)

@@ -8,12 +8,12 @@ pub use init::{InitOptions, init};
 
 use updraft_fs::{Dir, LockFile, LockMode};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, OPEN_DATA_FOLDER, Result};
 use crate::layout::Layout;
 
 /// Takes the data folder for a running server; it is free again when the value is dropped.
 pub fn lock(layout: &Layout) -> Result<LockFile> {
-    let folder = Dir::open(layout.root()).map_err(Error::fs("open the data folder"))?;
+    let folder = Dir::open(layout.root()).map_err(Error::fs(OPEN_DATA_FOLDER))?;
     LockFile::try_acquire(&folder, layout.lock_name(), LockMode::Exclusive)
         .map_err(Error::fs("lock the data folder"))?
         .ok_or_else(|| Error::Locked { path: layout.root().join(layout.lock_name()) })

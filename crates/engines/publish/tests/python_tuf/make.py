@@ -2,11 +2,13 @@
 
 usage: make.py FOLDER
 FOLDER/metadata gets three roots, and targets with ordinary, unusual and binned delegations.
-FOLDER/canonical.json gets values and their canonical form according to securesystemslib.
+FOLDER/canonical.json gets values and their canonical form according to securesystemslib,
+FOLDER/patterns.json path patterns, paths, and whether they match according to python-tuf.
 """
 
 import json
 import os
+import random
 import sys
 from datetime import datetime, timezone
 from urllib.parse import quote
@@ -103,4 +105,15 @@ values = [
 ]
 cases = [{"value": value, "canonical": encode_canonical(value)} for value in values]
 with open(os.path.join(sys.argv[1], "canonical.json"), "w", encoding="utf-8") as file:
+    json.dump(cases, file)
+
+chance = random.Random(1)
+pieces = ["a", "b", "c", "*", "?", "/", "[a-b]", "[!a]", "[^a]", "[", "]", "!", "^", "-", "\\", "[b]"]
+cases = []
+for _ in range(4000):
+    pattern = "".join(chance.choice(pieces) for _ in range(chance.randint(0, 6)))
+    path = "".join(chance.choice("aabbc//^[]-!\\") for _ in range(chance.randint(1, 5)))
+    role = DelegatedRole("r", [], 1, False, paths=[pattern])
+    cases.append([pattern, path, role.is_delegated_path(path)])
+with open(os.path.join(sys.argv[1], "patterns.json"), "w", encoding="utf-8") as file:
     json.dump(cases, file)

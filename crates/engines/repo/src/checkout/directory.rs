@@ -47,7 +47,7 @@ impl Directory {
             Err(error) if error.is_already_exists() => {
                 if must_be_new(options) && made.is_some() {
                     return Err(Error::Io {
-                        operation: format!("mkdirat {}", above.path().join(name).display()),
+                        operation: "mkdirat".to_owned(),
                         source: std::io::Error::from_raw_os_error(17),
                     });
                 }

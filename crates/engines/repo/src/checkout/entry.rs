@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 
 use updraft_error::Kind;
 use updraft_fs::{Dir, FileKind, TempFile, remove_tree, xattr};
-use updraft_ostree::{Checksum, FileHeader, ObjectName, ObjectType, RepoMode, S_IFLNK, S_IFMT};
+use updraft_ostree::{
+    Checksum, FileHeader, FileName, ObjectName, ObjectType, RepoMode, S_IFLNK, S_IFMT,
+};
 
 use super::copy::{copy_verified, copy_whole};
 use super::directory::Directory;
@@ -25,21 +27,22 @@ pub(super) fn can_link(mode: RepoMode, options: &CheckoutOptions) -> bool {
     }
 }
 
-/// A file for a worker.
-pub(super) struct FileJob {
+/// Files of one directory for a worker.
+pub(super) struct FilesJob {
     directory: Arc<Directory>,
-    name: String,
-    checksum: Checksum,
+    files: Vec<(FileName, Checksum)>,
 }
 
-impl FileJob {
-    pub(super) fn new(directory: &Arc<Directory>, name: &str, checksum: &Checksum) -> Self {
-        Self { directory: directory.clone(), name: name.to_owned(), checksum: *checksum }
+impl FilesJob {
+    pub(super) fn new(directory: &Arc<Directory>, files: Vec<(FileName, Checksum)>) -> Self {
+        Self { directory: directory.clone(), files }
     }
 
     pub(super) fn run(self, shared: &Shared<'_>) -> Result<()> {
-        shared.ctx.check()?;
-        place(shared, &self.directory.dir, &self.name, &self.checksum)?;
+        for (name, checksum) in &self.files {
+            shared.ctx.check()?;
+            place(shared, &self.directory.dir, name.as_str(), checksum)?;
+        }
         Directory::release(self.directory)
     }
 }

@@ -8,17 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crossbeam_channel::Sender;
 use updraft_error::Kind;
 use updraft_fs::Dir;
-use updraft_ostree::{Checksum, DirEntry, DirMeta};
+use updraft_ostree::{Checksum, DirEntry, DirMeta, RepoMode};
 use updraft_task::{Context, Event, Unit};
 
 use super::directory::Directory;
-use super::entry::{FileJob, can_link, place};
+use super::entry::{FilesJob, can_link, place};
 use super::{CheckoutOptions, CheckoutStats, Hardlinks, UnionMode};
 use crate::traverse::MAX_DEPTH;
 use crate::{Error, Repo, Result};
 
-/// Files that wait for a worker. Each may keep a directory open.
+/// Jobs that wait for a worker. Each may keep a directory open.
 const QUEUE: usize = 128;
+/// How many files of a directory are unpacked by one worker at a time: small enough that the last
+/// large directory keeps all of them busy.
+const UNPACKED_TOGETHER: usize = 32;
 const PHASE: &str = "checking out";
 
 /// What all parts of one checkout share.
@@ -108,7 +111,7 @@ pub(super) fn tree(
         }
     } else {
         std::thread::scope(|scope| {
-            let (sender, receiver) = crossbeam_channel::bounded::<FileJob>(QUEUE);
+            let (sender, receiver) = crossbeam_channel::bounded::<FilesJob>(QUEUE);
             for _ in 0..workers() {
                 let (receiver, shared) = (receiver.clone(), &shared);
                 scope.spawn(move || {
@@ -151,7 +154,7 @@ fn workers() -> usize {
 struct Walk<'a> {
     shared: &'a Shared<'a>,
     /// Where files go; `None` when they are placed at once.
-    jobs: Option<Sender<FileJob>>,
+    jobs: Option<Sender<FilesJob>>,
     /// Trees have few different ones.
     dirmetas: HashMap<Checksum, DirMeta>,
     directories: u64,
@@ -172,16 +175,20 @@ impl Walk<'_> {
         if self.shared.options.whiteouts && tree.files.contains_key(".wh..wh..opq") {
             here.clear()?;
         }
-        for (name, checksum) in &tree.files {
-            if self.skips(name.as_str()) {
-                continue;
+        let wanted = tree.files.iter().filter(|(name, _)| !self.skips(name.as_str()));
+        match &self.jobs {
+            None => {
+                for (name, checksum) in wanted {
+                    place(self.shared, &here.dir, name.as_str(), checksum)?;
+                }
             }
-            match &self.jobs {
-                None => place(self.shared, &here.dir, name.as_str(), checksum)?,
-                Some(jobs) => {
-                    let job = FileJob::new(&here, name.as_str(), checksum);
+            Some(jobs) => {
+                let mut files: Vec<_> =
+                    wanted.map(|(name, checksum)| (name.clone(), *checksum)).collect();
+                while !files.is_empty() {
+                    let rest = files.split_off(files.len().min(self.together()));
                     // Workers live until the sender is dropped.
-                    let _ = jobs.send(job);
+                    let _ = jobs.send(FilesJob::new(&here, std::mem::replace(&mut files, rest)));
                 }
             }
         }
@@ -207,6 +214,15 @@ impl Walk<'_> {
             self.shared.ctx.report(&Event::Advanced { phase: PHASE, done, total: None });
         }
         Directory::release(here)
+    }
+
+    /// How many files of a directory make a job. Where files are only copied, all of them: workers
+    /// in one directory would wait for its lock.
+    fn together(&self) -> usize {
+        match self.shared.repo.mode() {
+            RepoMode::Archive => UNPACKED_TOGETHER,
+            _ => usize::MAX,
+        }
     }
 
     fn skips(&self, name: &str) -> bool {

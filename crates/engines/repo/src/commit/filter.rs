@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use updraft_error::Kind;
 use updraft_ostree::{RepoMode, S_IFDIR, S_IFMT, S_IFREG, Xattrs};
 
 use super::{CommitOptions, ModeChange};
@@ -56,7 +55,9 @@ impl<'a> Filter<'a> {
 
     /// Whether [`Self::skips`] and [`Self::apply`] look at paths.
     pub(super) fn needs_paths(&self) -> bool {
-        !self.options.statoverride.is_empty() || !self.options.skip_list.is_empty()
+        !self.options.statoverride.is_empty()
+            || !self.options.skip_list.is_empty()
+            || self.options.selinux_policy.is_some()
     }
 
     /// Whether the path is left out, with everything below it.
@@ -97,6 +98,9 @@ impl<'a> Filter<'a> {
         if self.no_xattrs {
             attributes.xattrs = Xattrs::new();
         }
+        if let Some(policy) = &self.options.selinux_policy {
+            policy.relabel(path, attributes.mode, &mut attributes.xattrs);
+        }
     }
 
     /// Refuses lists with paths that nothing matched: they are probably misspelt.
@@ -105,13 +109,15 @@ impl<'a> Filter<'a> {
         let unmatched = |path: &&String| !matched.contains(*path);
         let adds = self.options.statoverride.iter();
         let adds = adds.filter(|(_, change)| matches!(change, ModeChange::Add(_)));
-        if let Some(path) = adds.map(|(path, _)| path).find(unmatched) {
-            let message = format!("Unmatched statoverride path: {path}");
-            return Err(Error::other(Kind::Invalid, message));
-        }
-        if let Some(path) = self.options.skip_list.iter().find(unmatched) {
-            let message = format!("Unmatched skip-list path: {path}");
-            return Err(Error::other(Kind::Invalid, message));
+        let lists = [
+            ("statoverride", adds.map(|(path, _)| path).filter(unmatched).cloned().collect()),
+            ("skip-list", self.options.skip_list.iter().filter(unmatched).cloned().collect()),
+        ];
+        for (list, paths) in lists {
+            let paths: Vec<String> = paths;
+            if !paths.is_empty() {
+                return Err(Error::Unmatched { list, paths });
+            }
         }
         Ok(())
     }

@@ -7,7 +7,10 @@ use std::sync::Mutex;
 
 use updraft_ostree::{Checksum, Metadata, Refspec};
 
+use super::PathnameFilter;
 use crate::TransactionStats;
+use crate::selinux::Policy;
+use crate::sign::Signer;
 
 /// Where a tree comes from.
 pub enum TreeSource {
@@ -106,6 +109,8 @@ pub struct CommitOptions {
     pub mode_ro_executables: bool,
     /// Extended attributes are left out.
     pub no_xattrs: bool,
+    /// Labels that everything gets.
+    pub selinux_policy: Option<Policy>,
     /// Changes of modes by path (from `/`). Each that adds bits must match.
     pub statoverride: BTreeMap<String, ModeChange>,
     /// Paths (from `/`) that are left out. Each must match.
@@ -114,10 +119,14 @@ pub struct CommitOptions {
     pub link_checkout_speedup: bool,
     /// Directories that a tar stream does not mention are made: 0755, owner 0.
     pub tar_autocreate_parents: bool,
+    /// Changes the names in tar streams.
+    pub tar_pathname_filter: Option<PathnameFilter>,
     /// No commit is made when the tree is that of the parent.
     pub skip_if_unchanged: bool,
     /// The sizes of all objects are recorded in the commit (archive repositories only).
     pub generate_sizes: bool,
+    /// Who signs the commit before the branch moves to it.
+    pub signers: Vec<Signer>,
     /// Whether to make everything durable; `None` is as the repository says.
     pub fsync: Option<bool>,
 }

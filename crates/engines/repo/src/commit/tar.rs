@@ -1,5 +1,8 @@
 //! A tar stream as a source.
 
+mod pax;
+mod sparse;
+
 use std::io::{self, BufRead, BufReader, Read};
 
 use ::tar::{Archive, Entry, EntryType};
@@ -13,10 +16,22 @@ use super::pool::{Job, Pool, not_storable};
 use super::tree::{FileRef, Meta, Tree};
 use crate::store::CHUNK;
 use crate::{Error, Result};
+use pax::Pax;
+use sparse::Sparse;
 
 const BUFFER: usize = 64 << 10;
 /// The unit of tar.
 const BLOCK: usize = 512;
+/// How a stream begins that we unpack ourselves.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+/// How streams begin that we do not unpack, and who does.
+const COMPRESSED: &[(&[u8], &str)] = &[
+    (b"\xfd7zXZ\0", "xz"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+    (b"BZh", "bzip2"),
+    (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
+    (b"LZIP", "lzip"),
+];
 
 /// Lays what is in the stream over `root`.
 pub(super) fn add(
@@ -27,8 +42,15 @@ pub(super) fn add(
     pool: &mut Pool<'_>,
 ) -> Result<()> {
     let mut reader = BufReader::with_capacity(BUFFER, reader);
-    let magic = reader.fill_buf().map_err(failed)?.get(..2) == Some(&[0x1f, 0x8b]);
-    if magic {
+    let beginning = reader.fill_buf().map_err(failed)?;
+    if let Some((_, program)) = COMPRESSED.iter().find(|(magic, _)| beginning.starts_with(magic)) {
+        let message = format!(
+            "read the tar stream: it is compressed; unpack it on the way, as in \
+             `{program} -dc FILE | … --tree=tar=-`"
+        );
+        return Err(Error::other(Kind::Unsupported, message));
+    }
+    if beginning.starts_with(GZIP) {
         read_all(root, &mut MultiGzDecoder::new(reader), options, filter, pool)
     } else {
         read_all(root, &mut reader, options, filter, pool)
@@ -48,10 +70,11 @@ fn read_all(
 ) -> Result<()> {
     let mut tail = Tail { reader, zeros: 0 };
     let mut archive = Archive::new(&mut tail);
-    let mut import = Import { options, filter, pool };
+    let mut import = Import { options, filter, pool, forward: Vec::new() };
     for entry in archive.entries().map_err(failed)? {
         import.entry(root, entry.map_err(failed)?)?;
     }
+    import.link_forward(root)?;
     // A stream that was cut between two members looks like its end, but for the zeros.
     if tail.zeros < BLOCK {
         return Err(failed(io::Error::new(
@@ -73,12 +96,17 @@ struct Import<'a, 'scope> {
     options: &'a CommitOptions,
     filter: &'a Filter<'a>,
     pool: &'a mut Pool<'scope>,
+    /// Hard links whose targets had not come yet, and their targets.
+    forward: Vec<(Vec<String>, Vec<String>)>,
 }
 
 impl Import<'_, '_> {
     fn entry<R: Read>(&mut self, root: &mut Tree, mut entry: Entry<'_, R>) -> Result<()> {
-        let raw = entry.path_bytes().into_owned();
-        let parts = split(&raw)?;
+        let Pax { xattrs, sparse } = Pax::read(&mut entry)?;
+        let made_up = entry.path_bytes();
+        let raw = sparse.as_ref().and_then(|sparse| sparse.name.clone());
+        let raw = raw.unwrap_or_else(|| made_up.into_owned());
+        let parts = self.renamed(split(&raw)?, raw.ends_with(b"/"))?;
         let path = format!("/{}", parts.join("/"));
         if self.skips(&parts) {
             return Ok(());
@@ -93,7 +121,7 @@ impl Import<'_, '_> {
         };
         let Some((name, parents)) = parts.split_last() else {
             if kind == EntryType::Directory {
-                let meta = self.directory(&mut entry, &path)?;
+                let meta = self.directory(&entry, &path, xattrs)?;
                 root.set_meta(Meta::Made(meta));
             }
             return Ok(());
@@ -101,28 +129,48 @@ impl Import<'_, '_> {
         let name = FileName::new(name.as_str())?;
         let file = match kind {
             EntryType::Directory => {
-                let meta = self.directory(&mut entry, &path)?;
+                let meta = self.directory(&entry, &path, xattrs)?;
                 let transaction = self.pool.transaction;
                 let parent = self.parent(root, parents)?;
                 parent.open_dir(transaction, name)?.set_meta(Meta::Made(meta));
                 return Ok(());
             }
-            EntryType::Regular => self.regular(&mut entry, &path)?,
+            EntryType::Regular => {
+                let header = self.header(&entry, &path, S_IFREG, xattrs)?;
+                self.regular(&mut entry, header, sparse)?
+            }
             EntryType::Symlink => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                let header = self.header(&mut entry, &path, S_IFLNK)?;
+                let header = self.header(&entry, &path, S_IFLNK, xattrs)?;
                 let symlink_target = Some(FileHeader::target_from_bytes(&target)?);
                 let header = FileHeader { symlink_target, ..header };
                 FileRef::Stored(self.pool.transaction.write_symlink(&header)?.checksum)
             }
             EntryType::Link => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                self.linked(root, &split(&target)?)?
+                let target = self.renamed(split(&target)?, false)?;
+                let Some(file) = self.linked(root, &target)? else {
+                    let link = (parts, target);
+                    self.forward.push(link);
+                    return Ok(());
+                };
+                file
             }
             EntryType::XGlobalHeader => return Ok(()),
             _ => return Err(not_storable(path.as_ref())),
         };
         self.parent(root, parents)?.put_file(name, file)
+    }
+
+    /// The path as the pathname filter changes it, which sees the slash after a directory's name.
+    fn renamed(&self, parts: Vec<String>, has_slash: bool) -> Result<Vec<String>> {
+        match &self.options.tar_pathname_filter {
+            Some(filter) if !parts.is_empty() => {
+                let path = parts.join("/") + if has_slash { "/" } else { "" };
+                split(filter.apply(&path).as_bytes())
+            }
+            _ => Ok(parts),
+        }
     }
 
     /// Whether the path or a directory above it is left out.
@@ -140,9 +188,10 @@ impl Import<'_, '_> {
 
     fn attributes<R: Read>(
         &self,
-        entry: &mut Entry<'_, R>,
+        entry: &Entry<'_, R>,
         path: &str,
         kind: u32,
+        xattrs: Xattrs,
     ) -> Result<Attributes> {
         let header = entry.header();
         let number = |value: io::Result<u64>| {
@@ -156,7 +205,7 @@ impl Import<'_, '_> {
         let uid = number(header.uid())?;
         let gid = number(header.gid())?;
         let mode = kind | (header.mode().map_err(failed)? & !S_IFMT & 0o7777);
-        let xattrs = if self.filter.wants_xattrs() { pax_xattrs(entry)? } else { Xattrs::new() };
+        let xattrs = if self.filter.wants_xattrs() { xattrs } else { Xattrs::new() };
         let mut attributes = Attributes { uid, gid, mode, xattrs };
         self.filter.apply(path, &mut attributes);
         Ok(attributes)
@@ -164,50 +213,86 @@ impl Import<'_, '_> {
 
     fn header<R: Read>(
         &self,
-        entry: &mut Entry<'_, R>,
+        entry: &Entry<'_, R>,
         path: &str,
         kind: u32,
+        xattrs: Xattrs,
     ) -> Result<FileHeader> {
-        let Attributes { uid, gid, mode, xattrs } = self.attributes(entry, path, kind)?;
+        let Attributes { uid, gid, mode, xattrs } = self.attributes(entry, path, kind, xattrs)?;
         Ok(FileHeader { uid, gid, mode, symlink_target: None, xattrs })
     }
 
-    fn directory<R: Read>(&self, entry: &mut Entry<'_, R>, path: &str) -> Result<DirMeta> {
-        let Attributes { uid, gid, mode, xattrs } = self.attributes(entry, path, S_IFDIR)?;
+    fn directory<R: Read>(
+        &self,
+        entry: &Entry<'_, R>,
+        path: &str,
+        xattrs: Xattrs,
+    ) -> Result<DirMeta> {
+        let Attributes { uid, gid, mode, xattrs } =
+            self.attributes(entry, path, S_IFDIR, xattrs)?;
         Ok(DirMeta { uid, gid, mode, xattrs })
     }
 
-    fn regular<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &str) -> Result<FileRef> {
-        let header = self.header(entry, path, S_IFREG)?;
+    fn regular<R: Read>(
+        &mut self,
+        entry: &mut Entry<'_, R>,
+        header: FileHeader,
+        sparse: Option<Sparse>,
+    ) -> Result<FileRef> {
         let size = entry.size();
+        let member = Whole { entry, left: size };
+        match sparse {
+            None => self.content(header, size, member),
+            Some(sparse) => {
+                let (size, expanded) = sparse.expand(member).map_err(failed)?;
+                self.content(header, size, expanded)
+            }
+        }
+    }
+
+    fn content(
+        &mut self,
+        header: FileHeader,
+        size: u64,
+        mut content: impl Read,
+    ) -> Result<FileRef> {
         if size > CHUNK as u64 {
-            let mut content = Whole { entry, left: size };
             let stored = self.pool.transaction.write_file(&header, size, &mut content)?;
             return Ok(FileRef::Stored(stored.checksum));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        Whole { entry, left: size }.read_to_end(&mut bytes).map_err(failed)?;
+        content.read_to_end(&mut bytes).map_err(failed)?;
         self.pool.submit(Job::Bytes { header, bytes })
     }
 
-    /// The file that a hard link names.
-    fn linked(&self, root: &mut Tree, parts: &[String]) -> Result<FileRef> {
-        let missing = || {
-            let message = format!(
-                "read the tar stream: a hard link names /{}, which is not before it",
-                parts.join("/")
-            );
-            Error::other(Kind::Invalid, message)
-        };
-        let (name, parents) = parts.split_last().ok_or_else(missing)?;
+    /// Hard links to what came after them.
+    fn link_forward(&mut self, root: &mut Tree) -> Result<()> {
+        for (parts, target) in std::mem::take(&mut self.forward) {
+            let Some((name, parents)) = parts.split_last() else { continue };
+            let file = self.linked(root, &target)?.ok_or_else(|| {
+                let message = format!(
+                    "read the tar stream: /{} is a hard link to /{}, which is not in it",
+                    parts.join("/"),
+                    target.join("/")
+                );
+                Error::other(Kind::Invalid, message)
+            })?;
+            self.parent(root, parents)?.put_file(FileName::new(name.as_str())?, file)?;
+        }
+        Ok(())
+    }
+
+    /// The file that a hard link names, if it is there.
+    fn linked(&self, root: &mut Tree, parts: &[String]) -> Result<Option<FileRef>> {
+        let Some((name, parents)) = parts.split_last() else { return Ok(None) };
         let mut tree = root;
         for part in parents {
             if !tree.dirs.contains_key(part.as_str()) {
-                return Err(missing());
+                return Ok(None);
             }
             tree = tree.open_dir(self.pool.transaction, FileName::new(part.as_str())?)?;
         }
-        tree.files.get(name.as_str()).copied().ok_or_else(missing)
+        Ok(tree.files.get(name.as_str()).copied())
     }
 
     /// The directory above an entry.
@@ -239,20 +324,6 @@ fn split(raw: &[u8]) -> Result<Vec<String>> {
     let text = FileHeader::target_from_bytes(raw)?;
     let parts = text.split('/').filter(|part| !matches!(*part, "" | "."));
     parts.map(|part| Ok(FileName::new(part)?.as_str().to_owned())).collect()
-}
-
-/// The extended attributes in pax records, as GNU tar and bsdtar write them.
-fn pax_xattrs<R: Read>(entry: &mut Entry<'_, R>) -> Result<Xattrs> {
-    const PREFIX: &[u8] = b"SCHILY.xattr.";
-    let Some(records) = entry.pax_extensions().map_err(failed)? else { return Ok(Xattrs::new()) };
-    let mut list = Vec::new();
-    for record in records {
-        let record = record.map_err(failed)?;
-        if let Some(name) = record.key_bytes().strip_prefix(PREFIX) {
-            list.push((name.to_vec(), record.value_bytes().to_vec()));
-        }
-    }
-    Ok(Xattrs::from_list(list)?)
 }
 
 /// A member's content; that it ends early is an error.

@@ -38,6 +38,14 @@ impl Problem {
         Self { object, fault, commits: Vec::new(), refs: Vec::new(), deleted: false }
     }
 
+    /// How the peer names the object: content by its checksum alone.
+    fn named(&self) -> String {
+        match self.object.object_type {
+            ObjectType::File => self.object.checksum.to_string(),
+            _ => self.object.to_string(),
+        }
+    }
+
     pub(super) fn missing(object: ObjectName) -> Self {
         Self::new(object, Fault::Missing)
     }
@@ -49,7 +57,7 @@ impl fmt::Display for Problem {
         let commits: Vec<String> = self.commits.iter().map(Checksum::to_string).collect();
         let commits = commits.join(", ");
         let object = &self.object;
-        let what = if object.object_type == ObjectType::File { "content" } else { "metadata" };
+        let what = if object.object_type == ObjectType::File { "content object " } else { "" };
         match &self.fault {
             Fault::Missing => {
                 if let [name, ..] = self.refs.as_slice() {
@@ -60,12 +68,14 @@ impl fmt::Display for Problem {
             }
             Fault::Corrupt { actual } => write!(
                 f,
-                "In commits {commits}: fsck {what} object {}: Corrupted {} object; checksum \
+                "In commits {commits}: fsck {what}{}: Corrupted {} object; checksum \
                  expected='{}' actual='{actual}'",
-                object.checksum, object.object_type, object.checksum
+                self.named(),
+                object.object_type,
+                object.checksum
             ),
             Fault::Unreadable(reason) => {
-                write!(f, "In commits {commits}: fsck {what} object {object}: {reason}")
+                write!(f, "In commits {commits}: fsck {what}{}: {reason}", self.named())
             }
         }
     }

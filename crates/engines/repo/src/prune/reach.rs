@@ -1,18 +1,13 @@
 //! What commits refer to.
 
 use std::collections::HashSet;
-use std::path::Path;
 
-use updraft_fs::{Dir, FileKind};
 use updraft_ostree::{Checksum, Commit, ObjectName, ObjectType};
 use updraft_task::Context;
 
 use super::Scope;
 use crate::pull::Depth;
 use crate::{CommitState, Error, Repo, Result};
-
-/// Folders of refs are not deeper than this.
-const MAX_REF_DEPTH: usize = 64;
 
 /// Names of objects that are referred to.
 #[derive(Debug)]
@@ -130,45 +125,4 @@ fn load(repo: &Repo, checksum: &Checksum) -> Result<Option<(Commit, CommitState)
         Err(Error::NoSuchObject(_)) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Refs under `refs/mirrors/COLLECTION/`, named `COLLECTION:REF`.
-pub(super) fn mirrored_refs(repo: &Repo) -> Result<Vec<(String, Checksum)>> {
-    let mut refs = Vec::new();
-    let Some(mirrors) = repo.root().try_open_dir("refs/mirrors")? else { return Ok(refs) };
-    for collection in mirrors.entries()? {
-        if collection.kind == FileKind::Directory {
-            let dir = mirrors.open_dir(&collection.name)?;
-            let prefix = format!("{}:", collection.name.to_string_lossy());
-            collect(&dir, &prefix, 0, &mut refs)?;
-        }
-    }
-    Ok(refs)
-}
-
-fn collect(
-    dir: &Dir,
-    prefix: &str,
-    depth: usize,
-    refs: &mut Vec<(String, Checksum)>,
-) -> Result<()> {
-    for entry in dir.entries()? {
-        let name = format!("{prefix}{}", entry.name.to_string_lossy());
-        match entry.kind {
-            FileKind::Directory if depth < MAX_REF_DEPTH => {
-                let below = dir.open_dir(&entry.name)?;
-                collect(&below, &format!("{name}/"), depth + 1, refs)?;
-            }
-            FileKind::Regular => {
-                let bytes = dir.read(Path::new(&entry.name), 4096)?;
-                let text = String::from_utf8_lossy(&bytes);
-                // A ref that is no checksum protects nothing and is not ours to judge here.
-                if let Ok(commit) = text.trim_end().parse() {
-                    refs.push((name, commit));
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

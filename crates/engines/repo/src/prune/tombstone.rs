@@ -9,13 +9,27 @@ use crate::{CommitState, Repo, Result};
 /// Removes a commit object, what is kept beside it, and its marker. With `tombstone-commits` in
 /// the configuration a tombstone takes its place.
 pub(super) fn delete_commit(repo: &Repo, commit: &Checksum) -> Result<()> {
-    let path = |kind| ObjectName::new(*commit, kind).loose_path(repo.mode());
     if repo.config().tombstone_commits {
-        let mut metadata = Metadata::new();
-        metadata.insert("commit", Value::Bytes(format!("{commit}\0").into_bytes()));
-        let path = path(ObjectType::TombstoneCommit);
-        atomic_write(repo.objects_dir(), path, &metadata.encode(), 0o644)?;
+        write_tombstone(repo, commit)?;
     }
+    remove(repo, commit)
+}
+
+/// Puts a tombstone in the place of a commit, whatever the configuration says.
+pub(crate) fn bury(repo: &Repo, commit: &Checksum) -> Result<()> {
+    write_tombstone(repo, commit)?;
+    remove(repo, commit)
+}
+
+fn write_tombstone(repo: &Repo, commit: &Checksum) -> Result<()> {
+    let mut metadata = Metadata::new();
+    metadata.insert("commit", Value::Bytes(format!("{commit}\0").into_bytes()));
+    let path = ObjectName::new(*commit, ObjectType::TombstoneCommit).loose_path(repo.mode());
+    Ok(atomic_write(repo.objects_dir(), path, &metadata.encode(), 0o644)?)
+}
+
+fn remove(repo: &Repo, commit: &Checksum) -> Result<()> {
+    let path = |kind| ObjectName::new(*commit, kind).loose_path(repo.mode());
     repo.objects_dir().try_unlink(path(ObjectType::CommitMeta))?;
     // Commit point: without its object the commit is gone.
     repo.objects_dir().try_unlink(path(ObjectType::Commit))?;

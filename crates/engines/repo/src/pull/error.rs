@@ -4,6 +4,7 @@ use updraft_error::{Classify, Kind};
 use updraft_ostree::{Checksum, ObjectName};
 
 use super::plan::TooManyObjects;
+use crate::sign;
 
 /// A pull that did not succeed. The repository is as before, except for objects that a later
 /// pull will not have to fetch again.
@@ -62,11 +63,14 @@ pub enum Error {
         /// Its program.
         backend: String,
     },
+    /// What should be a commit's checksum is none.
+    #[error("Invalid rev {0}")]
+    InvalidRevision(String),
     /// Nothing was named to pull.
     #[error("decide what to pull: {0}")]
     NothingToPull(&'static str),
     /// The source has no such ref.
-    #[error("find the ref {name} in {source_name}")]
+    #[error("Refspec '{name}' not found")]
     NoSuchRef {
         /// The ref.
         name: String,
@@ -114,8 +118,29 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The commit has no good OpenPGP signature.
+    #[error("Commit {commit}")]
+    GpgSignature {
+        /// The commit.
+        commit: Checksum,
+        /// What is wrong with its signatures.
+        #[source]
+        source: sign::Error,
+    },
+    /// The commit has no good signature of another type.
+    #[error("Can't verify commit")]
+    Signature {
+        /// The commit.
+        commit: Checksum,
+        /// What is wrong with its signatures.
+        #[source]
+        source: sign::Error,
+    },
+    /// What is demanded cannot be checked, or the summary's signatures are not good.
+    #[error(transparent)]
+    Sign(#[from] sign::Error),
     /// The commit was not made for this ref.
-    #[error("accept commit {commit}: {reason}")]
+    #[error("Commit {commit}: {reason}")]
     Bindings {
         /// The commit.
         commit: Checksum,
@@ -136,6 +161,22 @@ pub enum Error {
         current: Checksum,
         /// Its time in seconds since 1970.
         current_time: u64,
+    },
+    /// Deltas are demanded, and the repository is one that stores packed files.
+    #[error("Can't use static deltas in an archive repo")]
+    DeltaIntoArchive,
+    /// Deltas are demanded, and the source has none.
+    #[error(
+        "Fetch configured to require static deltas, but no summary deltas or delta index found"
+    )]
+    NoDeltas,
+    /// Deltas are demanded, and none leads from what is here to what is wanted.
+    #[error("Static deltas required, but none found for {name} to {commit}")]
+    NoDelta {
+        /// The ref, or the commit.
+        name: String,
+        /// The commit.
+        commit: Checksum,
     },
     /// A tree that no disk can hold.
     #[error(transparent)]
@@ -167,15 +208,24 @@ impl Classify for Error {
             Self::Http(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Format { source, .. } => source.kind(),
-            Self::Config(_) | Self::RemoteConfig { .. } | Self::NothingToPull(_) => Kind::Invalid,
+            Self::Config(_)
+            | Self::RemoteConfig { .. }
+            | Self::InvalidRevision(_)
+            | Self::NothingToPull(_) => Kind::Invalid,
             Self::NoSuchRef { .. }
             | Self::NoSuchBranch { .. }
             | Self::MissingObject { .. }
+            | Self::NoDeltas
+            | Self::NoDelta { .. }
             | Self::NoRepository { .. } => Kind::NotFound,
-            Self::Unsupported { .. } | Self::CustomBackend { .. } | Self::SourceMode { .. } => {
-                Kind::Unsupported
-            }
+            Self::DeltaIntoArchive
+            | Self::Unsupported { .. }
+            | Self::CustomBackend { .. }
+            | Self::SourceMode { .. } => Kind::Unsupported,
             Self::Unconfigured { .. } => Kind::Conflict,
+            Self::GpgSignature { source, .. }
+            | Self::Signature { source, .. }
+            | Self::Sign(source) => source.kind(),
             Self::BadObject { .. } | Self::Bindings { .. } | Self::Older { .. } => Kind::Rejected,
             Self::TooManyObjects(_) => Kind::Exhausted,
             Self::Cancelled(_) => Kind::Cancelled,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use updraft_fs::{LockFile, LockMode};
 use updraft_http::{Client, Stream, StreamOptions};
+use updraft_ostree::delta::{DeltaIndex, DeltaName};
 use updraft_ostree::{Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, RepoMode};
 use updraft_task::Context;
 
@@ -190,6 +191,30 @@ impl Origin for HttpOrigin<'_> {
         self.import_stream(transaction, object, stream)
     }
 
+    fn delta_index(&self, ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error> {
+        let url = format!("{}/{}", self.content_url, DeltaName::index_path(to));
+        let Some(bytes) = self.get(ctx, &url, MAX_METADATA_SIZE as u64)? else { return Ok(None) };
+        let index = DeltaIndex::decode(&bytes);
+        index.map(Some).map_err(|source| Error::Format { what: url, source })
+    }
+
+    fn open_delta_file<'s>(
+        &'s self,
+        ctx: &'s Context,
+        path: &str,
+    ) -> Result<Option<Box<dyn Read + 's>>, crate::Error> {
+        let url = format!("{}/{path}", self.content_url);
+        let stream = self.client.stream(ctx, &url, StreamOptions::limit(MAX_FILE))?;
+        let count = |stream| -> Box<dyn Read + 's> {
+            Box::new(Counted { stream, transferred: &self.transferred })
+        };
+        Ok(stream.map(count))
+    }
+
+    fn prefers_objects(&self) -> bool {
+        false
+    }
+
     fn jobs(&self) -> usize {
         JOBS
     }
@@ -246,6 +271,20 @@ impl Read for Typed<'_> {
             self.failed = Some(error);
             io::Error::other("the transfer failed")
         })
+    }
+}
+
+/// A stream whose bytes are counted as they come.
+struct Counted<'a> {
+    stream: Stream<'a>,
+    transferred: &'a AtomicU64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read_typed(buffer).map_err(io::Error::other)?;
+        self.transferred.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Pulling from a repository on this machine.
 
+use std::io::Read;
+
+use updraft_ostree::delta::DeltaIndex;
 use updraft_ostree::{Checksum, ObjectName, RefName, Refspec};
 use updraft_task::Context;
 
@@ -63,6 +66,26 @@ impl Origin for LocalOrigin<'_> {
         object: &ObjectName,
     ) -> Result<bool, Error> {
         import(self.repo, transaction, object, self.trust)
+    }
+
+    fn delta_index(&self, _ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error> {
+        let all = crate::delta::listing(self.repo)?;
+        let leading = all.iter().filter(|(name, _)| name.to == *to);
+        let index: DeltaIndex = leading.map(|(name, sum)| (*name, *sum)).collect();
+        Ok(if all.is_empty() { None } else { Some(index) })
+    }
+
+    fn open_delta_file<'a>(
+        &'a self,
+        _ctx: &'a Context,
+        path: &str,
+    ) -> Result<Option<Box<dyn Read + 'a>>, crate::Error> {
+        let file = self.repo.root().try_open_file(path)?;
+        Ok(file.map(|file| -> Box<dyn Read + 'a> { Box::new(file) }))
+    }
+
+    fn prefers_objects(&self) -> bool {
+        true
     }
 
     fn jobs(&self) -> usize {

@@ -1,5 +1,8 @@
 //! [`Origin`]: what a pull asks of the repository it pulls from.
 
+use std::io::Read;
+
+use updraft_ostree::delta::DeltaIndex;
 use updraft_ostree::{Checksum, ObjectName};
 use updraft_task::Context;
 
@@ -35,6 +38,19 @@ pub(crate) trait Origin: Sync {
         transaction: &Transaction,
         object: &ObjectName,
     ) -> Result<bool, Error>;
+
+    /// The deltas that lead to this commit, when it has a list of them besides its summary.
+    fn delta_index(&self, ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error>;
+
+    /// A file of a delta, by its path in the repository.
+    fn open_delta_file<'a>(
+        &'a self,
+        ctx: &'a Context,
+        path: &str,
+    ) -> Result<Option<Box<dyn Read + 'a>>, crate::Error>;
+
+    /// Whether its objects are cheaper to have than deltas are to apply.
+    fn prefers_objects(&self) -> bool;
 
     /// Workers that suit it.
     fn jobs(&self) -> usize;

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use updraft_fs::atomic_write;
+use updraft_ostree::delta::DeltaIndex;
+use updraft_ostree::gvariant::Value;
 use updraft_ostree::{Checksum, RefName, Refspec, RepoMode, Summary};
 use updraft_task::Context;
 
 use super::origin::{Origin, SummaryFiles};
 use super::{Error, Mirror, PullOptions};
 use crate::Repo;
+use crate::sign::Policy;
 
 /// A ref to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,18 @@ impl RefGoal {
     }
 }
 
+/// What a summary says about static deltas.
+#[derive(Debug, Default)]
+pub(super) enum SummaryDeltas {
+    /// Nothing, or there is no summary.
+    #[default]
+    Unknown,
+    /// Their indexes have to be looked at.
+    Indexed,
+    /// These are all.
+    Listed(DeltaIndex),
+}
+
 /// All that is to be reached.
 #[derive(Debug, Default)]
 pub(super) struct Goals {
@@ -36,6 +51,8 @@ pub(super) struct Goals {
     pub commits: Vec<Checksum>,
     /// The sizes of commit objects, as the summary says.
     pub sizes: BTreeMap<Checksum, u64>,
+    /// What the summary says about static deltas.
+    pub deltas: SummaryDeltas,
     /// The summary to be stored at the end.
     pub mirrored_summary: Option<SummaryFiles>,
 }
@@ -56,7 +73,12 @@ impl Goals {
         }
         let pinned = wanted.iter().all(|wanted| wanted.commit.is_some());
         let lists_refs = origin.list_refs()?.is_some();
-        let summary = if pinned || lists_refs { None } else { goals.read_summary(ctx, origin)?.0 };
+        let demanded = options.policy.demands_summary();
+        let summary = if !demanded && (pinned || lists_refs) {
+            None
+        } else {
+            goals.read_summary(ctx, origin, &options.policy)?.0
+        };
         for Wanted { name, commit } in wanted {
             let found = match (commit, &summary) {
                 (Some(commit), _) => Some(commit),
@@ -76,19 +98,26 @@ impl Goals {
         origin: &dyn Origin,
         options: &PullOptions,
     ) -> Result<Self, Error> {
-        let refs = match (origin.list_refs()?, options.mirror) {
+        let demanded = options.policy.demands_summary();
+        let listed = if demanded { None } else { origin.list_refs()? };
+        let refs = match (listed, options.mirror) {
             (Some(refs), _) => refs,
+            // Of a source on this machine all refs are wanted, and here those of its summary.
+            (None, Mirror::No) if demanded && origin.list_refs()?.is_some() => {
+                let (summary, _) = self.read_summary(ctx, origin, &options.policy)?;
+                named_by(summary.unwrap_or_default())
+            }
             (None, Mirror::No) => {
                 return Err(Error::NothingToPull("No configured branches for the remote"));
             }
             (None, Mirror::Yes) => {
-                let (summary, files) = self.read_summary(ctx, origin)?;
+                let (summary, files) = self.read_summary(ctx, origin, &options.policy)?;
                 let summary = summary.ok_or(Error::NothingToPull(
                     "Fetching all refs was requested in mirror mode, but remote repository does \
                      not have a summary",
                 ))?;
                 self.mirrored_summary = files;
-                summary.refs.into_iter().map(|entry| (entry.name, entry.checksum)).collect()
+                named_by(summary)
             }
         };
         for (name, commit) in refs {
@@ -101,8 +130,13 @@ impl Goals {
         &mut self,
         ctx: &Context,
         origin: &dyn Origin,
+        policy: &Policy,
     ) -> Result<(Option<Summary>, Option<SummaryFiles>), Error> {
-        let Some(files) = origin.summary(ctx)? else { return Ok((None, None)) };
+        let files = origin.summary(ctx)?;
+        // Before anything in it is believed.
+        let signature = files.as_ref().and_then(|files| files.signature.as_deref());
+        policy.check_summary(files.as_ref().map(|files| files.summary.as_slice()), signature)?;
+        let Some(files) = files else { return Ok((None, None)) };
         let what = format!("the summary of {}", origin.name());
         let summary =
             Summary::decode(&files.summary).map_err(|source| Error::Format { what, source })?;
@@ -111,6 +145,15 @@ impl Goals {
         {
             return Err(Error::SourceMode { mode: mode.to_owned() });
         }
+        let what = || format!("the static deltas in the summary of {}", origin.name());
+        let listed = DeltaIndex::from_metadata(&summary.metadata)
+            .map_err(|source| Error::Format { what: what(), source })?;
+        let indexed = summary.metadata.get(Summary::INDEXED_DELTAS) == Some(&Value::Bool(true));
+        self.deltas = match listed {
+            Some(listed) => SummaryDeltas::Listed(listed),
+            None if indexed => SummaryDeltas::Indexed,
+            None => SummaryDeltas::Unknown,
+        };
         self.sizes.extend(summary.refs.iter().map(|entry| (entry.checksum, entry.commit_size)));
         Ok((Some(summary), Some(files)))
     }
@@ -119,6 +162,10 @@ impl Goals {
     pub(super) fn refs_of(&self, commit: &Checksum) -> impl Iterator<Item = &RefGoal> {
         self.refs.iter().filter(move |goal| goal.commit == *commit)
     }
+}
+
+fn named_by(summary: Summary) -> Vec<(String, Checksum)> {
+    summary.refs.into_iter().map(|entry| (entry.name, entry.checksum)).collect()
 }
 
 fn no_such_ref(name: &RefName, origin: &dyn Origin, in_summary: bool) -> Error {
@@ -140,7 +187,11 @@ impl Wanted {
     fn parse(text: &str) -> Result<Self, Error> {
         let bad = |source| Error::Format { what: format!("what to pull, {text}"), source };
         let (name, commit) = match text.split_once('@') {
-            Some((name, commit)) => (name, Some(commit.parse().map_err(bad)?)),
+            Some((name, commit)) => {
+                let commit =
+                    commit.parse().map_err(|_| Error::InvalidRevision(commit.to_owned()))?;
+                (name, Some(commit))
+            }
             None => (text, None),
         };
         Ok(Self { name: RefName::new(name).map_err(bad)?, commit })

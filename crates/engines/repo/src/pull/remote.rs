@@ -1,7 +1,7 @@
 //! What a repository's configuration says about a remote.
 //!
-//! A remote that demands signatures which this build cannot check is refused, never pulled from
-//! unchecked: `gpg-verify` is on unless the configuration turns it off, as in libostree.
+//! What it demands of signatures comes with it: give [`RemoteConfig::policy`] to the pull.
+//! `gpg-verify` is on unless the configuration turns it off, as in libostree.
 
 use std::path::Path;
 
@@ -10,12 +10,7 @@ use updraft_ostree::{KeyFile, RemoteName};
 
 use super::{Error, Source};
 use crate::Repo;
-
-/// Why verification cannot be done, and what to do about it.
-const GPG_HINT: &str = "this build cannot check GPG signatures; if the commit's checksum is \
-    authenticated in another way, set gpg-verify=false for the remote";
-const SIGN_HINT: &str = "this build cannot check these signatures; if the commit's checksum is \
-    authenticated in another way, set sign-verify=false for the remote";
+use crate::sign::{Demands, Places, Policy};
 
 /// `[remote "NAME"]` of a repository's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +31,8 @@ pub struct RemoteConfig {
     pub tls_ca_path: Option<String>,
     /// The files of our certificate and its key.
     pub tls_client: Option<(String, String)>,
+    /// Which signatures it demands.
+    pub demands: Demands,
 }
 
 impl RemoteConfig {
@@ -49,7 +46,7 @@ impl RemoteConfig {
         if let Some(state) = text("unconfigured-state") {
             return Err(Error::Unconfigured { message: state });
         }
-        refuse_verification(config, &group, name)?;
+        let demands = Demands::read(config, &group)?;
         refuse_other_demands(config, &group, name)?;
         let bad = |what| Error::RemoteConfig { remote: name.to_string(), what };
         let url = text("url").ok_or_else(|| bad("it has no url"))?;
@@ -70,6 +67,7 @@ impl RemoteConfig {
             proxy: text("proxy"),
             tls_ca_path: text("tls-ca-path"),
             tls_client,
+            demands,
         })
     }
 
@@ -93,6 +91,11 @@ impl RemoteConfig {
 }
 
 impl RemoteConfig {
+    /// What a pull from here has to verify, with the remote's keys.
+    pub fn policy(&self, repo: &Repo, places: &Places) -> Result<Policy, Error> {
+        Ok(Policy::load(repo, places, &self.name, &self.demands)?)
+    }
+
     /// Where to pull from: a web server, or a folder when the address begins with `file:`.
     pub fn source(&self, base: &ClientOptions) -> Result<Source, Error> {
         if let Some(path) = self.url.strip_prefix("file://") {
@@ -106,24 +109,6 @@ impl RemoteConfig {
 /// The section of a remote.
 pub fn group_name(name: &RemoteName) -> String {
     format!("remote \"{name}\"")
-}
-
-fn refuse_verification(config: &KeyFile, group: &str, name: &RemoteName) -> Result<(), Error> {
-    if config.get_bool(group, "gpg-verify")?.unwrap_or(true) {
-        return Err(unsupported(name, "gpg-verify", GPG_HINT));
-    }
-    if config.get_bool(group, "gpg-verify-summary")?.unwrap_or(false) {
-        return Err(unsupported(name, "gpg-verify-summary", GPG_HINT));
-    }
-    for key in ["sign-verify", "sign-verify-summary"] {
-        // Either a boolean or a list of signature types.
-        let demanded =
-            config.get(group, key).is_some_and(|value| !matches!(value.trim(), "" | "false" | "0"));
-        if demanded {
-            return Err(unsupported(name, key, SIGN_HINT));
-        }
-    }
-    Ok(())
 }
 
 fn refuse_other_demands(config: &KeyFile, group: &str, name: &RemoteName) -> Result<(), Error> {
@@ -172,14 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn verification_is_demanded_by_default_and_refused() {
+    fn demands_of_signatures_are_kept_and_others_refused() {
+        assert!(read("url=http://x\n").unwrap().demands.gpg);
+        let unchecked = read("url=http://x\ngpg-verify=false\nsign-verify=false\n").unwrap();
+        assert_eq!(unchecked.demands, super::Demands::default());
         for section in [
-            "url=http://x\n",
-            "url=http://x\ngpg-verify=true\n",
-            "url=http://x\ngpg-verify=false\ngpg-verify-summary=true\n",
-            "url=http://x\ngpg-verify=false\nsign-verify=ed25519;\n",
-            "url=http://x\ngpg-verify=false\nsign-verify=true\n",
-            "url=http://x\ngpg-verify=false\nsign-verify-summary=true\n",
+            "url=http://x\ngpg-verify=false\nsign-verify=rot13;\n",
             "url=http://x\ngpg-verify=false\ntls-permissive=true\n",
             "gpg-verify=false\nmetalink=http://x\n",
         ] {

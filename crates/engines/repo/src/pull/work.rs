@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use updraft_ostree::{Checksum, Commit, DirTree, MAX_METADATA_SIZE, ObjectName, ObjectType};
+use updraft_ostree::{
+    Checksum, Commit, DirTree, MAX_METADATA_SIZE, Metadata, ObjectName, ObjectType,
+};
 use updraft_task::{Context, Event, Unit};
 
 use super::origin::Origin;
 use super::plan::{Contents, Filter, Planner, Want};
 use super::refs::Goals;
 use super::{Bindings, Error, Extent, PullOptions, TimestampCheck, check, local};
+use crate::sign;
 use crate::{CommitState, Repo, Transaction, Trust};
 
 const PHASE: &str = "fetching objects";
@@ -26,6 +29,8 @@ pub(super) struct Fetched {
     pub metadata: u64,
     pub content: u64,
     pub from_caches: u64,
+    /// Parts of static deltas; `None` when no delta was used.
+    pub delta_parts: Option<u64>,
     /// Commits of which everything is here now.
     pub complete: Vec<Checksum>,
 }
@@ -54,6 +59,8 @@ pub(super) fn fetch_all(
         content: AtomicU64::new(0),
         from_caches: AtomicU64::new(0),
     };
+    // Deltas first and alone: what they bring is then found here and not fetched.
+    let delta_parts = work.apply_deltas()?;
     ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
     let jobs = if options.jobs == 0 { origin.jobs() } else { options.jobs };
     std::thread::scope(|scope| {
@@ -67,15 +74,15 @@ pub(super) fn fetch_all(
         work.run();
     });
     ctx.report(&Event::Finished { phase: PHASE });
-    work.finish()
+    Ok(Fetched { delta_parts, ..work.finish()? })
 }
 
-struct Work<'a> {
-    ctx: &'a Context,
-    transaction: &'a Transaction,
-    origin: &'a dyn Origin,
-    goals: &'a Goals,
-    options: &'a PullOptions,
+pub(super) struct Work<'a> {
+    pub(super) ctx: &'a Context,
+    pub(super) transaction: &'a Transaction,
+    pub(super) origin: &'a dyn Origin,
+    pub(super) goals: &'a Goals,
+    pub(super) options: &'a PullOptions,
     plan: Mutex<Plan>,
     wake: Condvar,
     metadata: AtomicU64,
@@ -120,6 +127,7 @@ impl Work<'_> {
                 content: self.content.into_inner(),
                 from_caches: self.from_caches.into_inner(),
                 complete: plan.complete,
+                delta_parts: None,
             }),
         }
     }
@@ -211,22 +219,29 @@ impl Work<'_> {
         let repo = self.transaction.repo();
         let state = repo.commit_state(checksum)?;
         if !state.is_partial() && repo.has_object(&object)? {
-            let commit = self.transaction.load_commit(checksum)?;
+            let bytes = self.transaction.read_metadata(&object)?;
+            let beside = self.fetch_beside(checksum)?;
+            self.verify(checksum, &bytes, beside.as_deref())?;
+            let commit = self.decode_commit(&object, &bytes)?;
             self.check(checksum, &commit)?;
+            self.store_beside(checksum, beside.as_deref())?;
             return Ok(Found::Commit(Box::new(commit), Contents::Skip, CompleteAfter::No));
         }
+        // Before the commit: what is fetched is verified and stored at once.
+        let beside = self.fetch_beside(checksum)?;
         let limit = self.goals.sizes.get(checksum).copied().unwrap_or(MAX_METADATA_SIZE as u64);
-        let Some(bytes) = self.metadata(&object, limit)? else {
+        let Some(bytes) = self.commit_bytes(&object, limit)? else {
             return if is_parent { Ok(Found::NoParent) } else { Err(self.missing(&object)) };
         };
         let commit = self.decode_commit(&object, &bytes)?;
+        self.verify(checksum, &bytes, beside.as_deref())?;
         self.check(checksum, &commit)?;
         // Before the object: a commit that is there unmarked is complete.
         if state == CommitState::Complete {
             repo.set_commit_state(checksum, CommitState::Partial)?;
         }
         self.store(&object, &bytes)?;
-        self.fetch_beside(checksum)?;
+        self.store_beside(checksum, beside.as_deref())?;
         let (contents, after) = match self.options.extent {
             Extent::CommitMetadataOnly => (Contents::Skip, CompleteAfter::No),
             Extent::Full if self.options.subpaths.is_empty() => {
@@ -237,8 +252,26 @@ impl Work<'_> {
         Ok(Found::Commit(Box::new(commit), contents, after))
     }
 
+    /// The bytes of a commit from wherever they are. They are not stored: the commit has to be
+    /// marked partial first, else a pull that dies here leaves one that looks complete.
+    fn commit_bytes(&self, object: &ObjectName, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        if self.transaction.has_object(object)? {
+            return Ok(Some(self.transaction.read_metadata(object)?));
+        }
+        for cache in &self.options.caches {
+            // A cache that has no good copy is passed over.
+            if let Ok(bytes) = cache.read_metadata(object) {
+                self.from_caches.fetch_add(1, Ordering::Relaxed);
+                return Ok(Some(bytes));
+            }
+        }
+        let bytes = self.origin.read_metadata(self.ctx, object, limit)?;
+        self.metadata.fetch_add(u64::from(bytes.is_some()), Ordering::Relaxed);
+        Ok(bytes)
+    }
+
     /// Verifies before anything in the bytes is believed.
-    fn decode_commit(&self, object: &ObjectName, bytes: &[u8]) -> Result<Commit, Error> {
+    pub(super) fn decode_commit(&self, object: &ObjectName, bytes: &[u8]) -> Result<Commit, Error> {
         let actual = Checksum::of(bytes);
         if actual != object.checksum {
             let corrupt = crate::Error::Corrupt { object: *object, actual };
@@ -250,7 +283,7 @@ impl Work<'_> {
     }
 
     /// What has to be right about a commit that a ref will name.
-    fn check(&self, checksum: &Checksum, commit: &Commit) -> Result<(), Error> {
+    pub(super) fn check(&self, checksum: &Checksum, commit: &Commit) -> Result<(), Error> {
         let collection = self.options.collection_id.as_deref();
         for goal in self.goals.refs_of(checksum) {
             if self.options.bindings == Bindings::Check {
@@ -270,15 +303,41 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Signatures and the like, which may have changed since the last time.
-    fn fetch_beside(&self, commit: &Checksum) -> Result<(), Error> {
+    /// Signatures and the like, which may have changed since the last time. Not stored yet.
+    pub(super) fn fetch_beside(&self, commit: &Checksum) -> Result<Option<Vec<u8>>, Error> {
         let object = ObjectName::new(*commit, ObjectType::CommitMeta);
-        let limit = MAX_METADATA_SIZE as u64;
-        if let Some(bytes) = self.origin.read_metadata(self.ctx, &object, limit)? {
-            self.metadata.fetch_add(1, Ordering::Relaxed);
-            self.store(&object, &bytes)?;
-        }
-        Ok(())
+        self.origin.read_metadata(self.ctx, &object, MAX_METADATA_SIZE as u64)
+    }
+
+    fn store_beside(&self, commit: &Checksum, bytes: Option<&[u8]>) -> Result<(), Error> {
+        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
+        bytes.map_or(Ok(()), |bytes| self.store(&object, bytes))
+    }
+
+    /// Whether the bytes of a commit are signed as is demanded, by what lies beside it at the
+    /// source, or else here.
+    pub(super) fn verify(
+        &self,
+        commit: &Checksum,
+        bytes: &[u8],
+        beside: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
+        let detached = match beside {
+            Some(beside) => Some(Metadata::decode(beside).map_err(|source| {
+                let invalid = crate::Error::invalid(&object)(source);
+                Error::bad_object(&self.origin.name(), &object, invalid)
+            })?),
+            None => self.transaction.repo().read_commit_meta(commit)?,
+        };
+        let (policy, commit) = (&self.options.policy, *commit);
+        policy
+            .check_gpg(bytes, detached.as_ref())
+            .map_err(|source| Error::GpgSignature { commit, source })?;
+        policy.check_sign(bytes, detached.as_ref()).map_err(|source| match source {
+            sign::Error::NoDetachedMetadata => source.into(),
+            source => Error::Signature { commit, source },
+        })
     }
 
     /// The bytes of a metadata object, which are stored when this returns.
@@ -286,28 +345,17 @@ impl Work<'_> {
         if self.transaction.has_object(object)? {
             return Ok(self.transaction.read_metadata(object)?);
         }
-        let bytes = self.metadata(object, MAX_METADATA_SIZE as u64)?;
+        if self.take_from_cache(object)? {
+            return Ok(self.transaction.read_metadata(object)?);
+        }
+        let bytes = self.origin.read_metadata(self.ctx, object, MAX_METADATA_SIZE as u64)?;
         let bytes = bytes.ok_or_else(|| self.missing(object))?;
+        self.metadata.fetch_add(1, Ordering::Relaxed);
         self.store(object, &bytes)?;
         Ok(bytes)
     }
 
-    /// The bytes of a metadata object from wherever they are, not verified yet.
-    fn metadata(&self, object: &ObjectName, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-        if self.transaction.has_object(object)? {
-            return Ok(Some(self.transaction.read_metadata(object)?));
-        }
-        if self.take_from_cache(object)? {
-            return Ok(Some(self.transaction.read_metadata(object)?));
-        }
-        let bytes = self.origin.read_metadata(self.ctx, object, limit)?;
-        if bytes.is_some() {
-            self.metadata.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(bytes)
-    }
-
-    fn store(&self, object: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn store(&self, object: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
         match self.transaction.import_metadata(object, bytes) {
             Ok(_) => Ok(()),
             Err(error) if error.is_corruption() => {

@@ -104,7 +104,7 @@ fn fresh_checkouts_are_equal() {
 
 #[test]
 fn a_checkout_is_the_tree_that_was_committed() {
-    let world = World::nasty();
+    let world = World::nasty_and_large();
     for mode in ["archive", "bare", "bare-user"] {
         let repo = ours::init(&world.path(mode), mode);
         ours::commit(&repo, "main", &world.path("tree"));

@@ -4,7 +4,7 @@ use super::{MODES, World, assert_same, ours, peer, tree};
 
 #[test]
 fn one_tree_has_one_checksum_in_every_mode() {
-    let world = World::nasty();
+    let world = World::nasty_and_large();
     for mode in MODES {
         let (mine, theirs) = (world.path(format!("mine-{mode}")), world.path(mode));
         peer::init(&theirs, mode);

@@ -140,7 +140,7 @@ fn a_ref_that_is_no_checksum_is_refused() {
 
 #[test]
 fn deleted_objects_come_back_with_the_next_pull() {
-    let world = World::nasty();
+    let world = World::nasty_and_large();
     let source = world.path("source");
     peer::init(&source, "archive");
     peer::commit(&source, "main", &world.path("tree"), &[]);

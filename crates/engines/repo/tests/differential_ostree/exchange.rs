@@ -57,7 +57,7 @@ fn we_pull_what_they_wrote() {
 
 #[test]
 fn canonical_trees_pass_through_bare_user_only() {
-    let world = World::nasty();
+    let world = World::nasty_and_large();
     let (first, second) = (world.path("first"), world.path("second"));
     let repo = ours::init(&first, "bare-user-only");
     ours::commit(&repo, "main", &world.path("tree"));

@@ -59,6 +59,13 @@ impl World {
         world
     }
 
+    /// As [`nasty`](Self::nasty), with a large file as well.
+    fn nasty_and_large() -> Self {
+        let world = Self::nasty();
+        tree::large(&world.path("tree"));
+        world
+    }
+
     /// One that holds [`tree::small`] at `tree`.
     fn small() -> Self {
         let world = Self::new();

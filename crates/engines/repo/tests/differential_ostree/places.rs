@@ -63,7 +63,7 @@ fn what_is_no_repository_is_named() {
 
 #[test]
 fn a_full_disk_is_said_and_leaves_no_ref() {
-    let world = World::nasty();
+    let world = World::nasty_and_large();
     for mode in ["archive", "bare"] {
         let mount = Mount::tmpfs(world.path(mode), "size=8m");
         let path = mount.0.join("repo");
@@ -86,7 +86,7 @@ fn a_full_disk_is_said_and_leaves_no_ref() {
 
 #[test]
 fn a_checkout_to_a_full_disk_is_said() {
-    let world = World::nasty();
+    let world = World::nasty_and_large();
     let repo = ours::init(&world.path("repo"), "archive");
     ours::commit(&repo, "main", &world.path("tree"));
     let mount = Mount::tmpfs(world.path("room"), "size=8m");

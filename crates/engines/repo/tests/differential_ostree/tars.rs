@@ -1,6 +1,6 @@
 //! Tar streams become the same commit on both sides.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{World, assert_same, ours, peer, tree};
@@ -118,4 +118,82 @@ fn a_truncated_stream_commits_nothing() {
         assert!(repo.refs().unwrap().is_empty());
     }
     ours::fsck(&repo);
+}
+
+#[test]
+fn sparse_files_come_whole_in_every_form() {
+    let world = World::small();
+    let file = std::fs::File::create(world.path("tree/holes")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"in the middle", 1 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"later", 3 << 20).unwrap();
+    file.set_len(5 << 20).unwrap();
+    let archive = world.path("tree.tar");
+    let forms = ["--format=gnu", "--sparse-version=0.0", "--sparse-version=0.1"];
+    for (number, form) in forms.into_iter().chain(["--sparse-version=1.0"]).enumerate() {
+        let format = if number == 0 { form } else { "--format=pax" };
+        tar(&world.path("tree"), &archive, &["--sparse", format, form], &["."]);
+        let stored = std::fs::metadata(&archive).unwrap().len();
+        assert!(stored < 1 << 20, "{form} keeps the holes out: {stored}");
+        compare(&world, &format!("sparse-{number}"), &archive, false);
+    }
+}
+
+/// A pax archive of the file `x` with these records, made by Python.
+fn with_records(world: &World, records: &str) -> PathBuf {
+    let archive = world.path("records.tar");
+    let script = format!(
+        "import tarfile,io,sys\n\
+         t=tarfile.open(sys.argv[1],'w',format=tarfile.PAX_FORMAT)\n\
+         d=tarfile.TarInfo('./'); d.type=tarfile.DIRTYPE; d.mode=0o755; t.addfile(d)\n\
+         x=tarfile.TarInfo('x'); x.size=1; x.pax_headers={records}\n\
+         t.addfile(x,io.BytesIO(b'1')); t.close()\n"
+    );
+    let status = Command::new("python3").args(["-c", &script]).arg(&archive).status().unwrap();
+    assert!(status.success());
+    archive
+}
+
+#[test]
+fn attributes_of_other_tar_programs_are_kept() {
+    let world = World::new();
+    for (name, records) in [
+        ("libarchive", "{'LIBARCHIVE.xattr.user.k%20k': 'dg'}"),
+        ("selinux", "{'RHT.security.selinux': 'system_u:object_r:etc_t:s0'}"),
+    ] {
+        let archive = with_records(&world, records);
+        compare(&world, name, &archive, false);
+        let listed = peer::ok(&world.path(format!("mine-{name}")), &["ls", "-X", "main", "/x"]);
+        assert!(!listed.contains("@a(ayay) []"), "{listed}");
+    }
+}
+
+#[test]
+fn a_hard_link_may_come_before_its_target() {
+    let world = World::small();
+    std::fs::hard_link(world.path("tree/hello"), world.path("tree/twin")).unwrap();
+    let (archive, reversed) = (world.path("tree.tar"), world.path("reversed.tar"));
+    tar(&world.path("tree"), &archive, &["--no-recursion"], &["./", "./hello", "./twin"]);
+    let bytes = std::fs::read(&archive).unwrap();
+    // One block for the folder, two for the file and its content, one for the link.
+    let order = [&bytes[..512], &bytes[1536..2048], &bytes[512..1536], &bytes[2048..]];
+    std::fs::write(&reversed, order.concat()).unwrap();
+    compare(&world, "reversed", &reversed, false);
+    std::fs::write(&reversed, [&bytes[..512], &bytes[1536..]].concat()).unwrap();
+    let repo = ours::init(&world.path("mine"), "archive");
+    let error = ours::try_commit_tar(&repo, &reversed, false).unwrap_err();
+    assert!(error.contains("/twin is a hard link to /hello"), "{error}");
+}
+
+#[test]
+fn compressed_streams_are_unpacked_or_named() {
+    let world = World::small();
+    let archive = world.path("tree.tar");
+    tar(&world.path("tree"), &archive, &["--gzip"], &["."]);
+    compare(&world, "gzip", &archive, false);
+    let repo = ours::init(&world.path("mine"), "archive");
+    for (beginning, program) in [(&b"\xfd7zXZ\0"[..], "xz"), (b"\x28\xb5\x2f\xfd", "zstd")] {
+        std::fs::write(&archive, [beginning, &[0; 2000]].concat()).unwrap();
+        let error = ours::try_commit_tar(&repo, &archive, false).unwrap_err();
+        assert!(error.contains(&format!("{program} -dc")), "{error}");
+    }
 }

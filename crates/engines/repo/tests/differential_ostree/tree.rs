@@ -10,8 +10,13 @@ use rustix::fs::XattrFlags;
 /// `cap_net_bind_service+ep` as the kernel stores it (`vfs_cap_data`, version 2).
 const NET_BIND_SERVICE: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// The size of the largest file.
-pub(crate) const LARGE: usize = 20 * 1024 * 1024;
+/// The size of a file that no buffer holds.
+const LARGE: usize = 20 * 1024 * 1024;
+
+/// Adds a large file.
+pub(crate) fn large(root: &Path) {
+    file(&root.join("large"), &noise(LARGE), (0, 0), 0o644);
+}
 
 /// Writes a file with owner and mode, in the order that keeps set-uid bits.
 pub(crate) fn file(path: &Path, content: &[u8], (uid, gid): (u32, u32), mode: u32) {
@@ -68,7 +73,7 @@ pub(crate) fn nasty(root: &Path) {
     file(&root("world-writable"), b"all", (1000, 1001), 0o666);
     file(&root("large-owner"), b"owner", (4_000_000_000, 65534), 0o640);
     file(&root("zeros"), &vec![0; 300_000], (0, 0), 0o644);
-    file(&root("large"), &noise(LARGE), (0, 0), 0o644);
+    file(&root("noise"), &noise(300_000), (0, 0), 0o644);
 
     file(&root("attributes"), b"with xattrs", (0, 0), 0o644);
     xattr(&root("attributes"), "user.zeta", b"last");

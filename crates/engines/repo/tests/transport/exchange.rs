@@ -25,10 +25,14 @@ fn http_into_each_mode_is_what_the_peer_calls_sound() {
             peer::ok(&archive, &["ls", "-RCX", "main"]),
             "{mode}"
         );
-        // Up to date: nothing but the ref is asked for.
+        // Up to date: nothing but the ref and the commit's signatures is asked for.
         let before = server.log().len();
         crate::world::pull(&repo, &http(&server.url()), &["main"]).unwrap();
-        assert!(server.paths()[before..].iter().all(|path| !path.contains("/objects/")));
+        assert!(
+            server.paths()[before..]
+                .iter()
+                .all(|path| { !path.contains("/objects/") || path.ends_with(".commitmeta") })
+        );
     }
 }
 
@@ -137,4 +141,27 @@ fn an_update_fetches_only_what_is_new_and_caches_are_asked_first() {
     assert_eq!((stats.metadata_fetched, stats.content_fetched), (0, 0));
     assert!(stats.from_caches > 40);
     peer::fsck(other.path());
+}
+
+#[test]
+fn signatures_added_later_come_with_the_next_pull() {
+    let world = World::new();
+    let (archive, commit) = world.archive("archive");
+    let server = Server::files(archive.clone());
+    let repo = world.repo("ours", RepoMode::Bare);
+    crate::world::pull(&repo, &http(&server.url()), &["main"]).unwrap();
+    assert!(repo.read_commit_meta(&commit).unwrap().is_none());
+    let signed = std::process::Command::new("ostree")
+        .env("OSTREE_DUMMY_SIGN_ENABLED", "1")
+        .arg(format!("--repo={}", archive.display()))
+        .args(["sign", "--sign-type=dummy", &commit.to_string(), "some key"])
+        .status()
+        .unwrap();
+    assert!(signed.success());
+    crate::world::pull(&repo, &http(&server.url()), &["main"]).unwrap();
+    let metadata = repo.read_commit_meta(&commit).unwrap().unwrap();
+    assert!(metadata.get("ostree.sign.dummy").is_some());
+    let local = world.repo("local", RepoMode::Archive);
+    crate::world::pull(&local, &Source::Local(repo), &["main"]).unwrap();
+    assert!(local.read_commit_meta(&commit).unwrap().is_some());
 }

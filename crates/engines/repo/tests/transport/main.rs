@@ -11,3 +11,4 @@ mod exchange;
 mod push;
 mod resume;
 mod rules;
+mod signatures;

@@ -98,8 +98,8 @@ fn remotes_of_the_peers_configuration_are_used() {
     let repo = updraft_repo::Repo::open(&path).unwrap();
     let remote =
         |name: &str| RemoteConfig::read(repo.config().key_file(), &RemoteName::new(name).unwrap());
-    // Nothing demanded is left out: what cannot be verified is not pulled.
-    assert_eq!(remote("unchecked").unwrap_err().kind(), Kind::Unsupported);
+    // Signatures are demanded unless the configuration says otherwise.
+    assert!(remote("unchecked").unwrap().demands.gpg);
     let remote = remote("good").unwrap();
     let options = PullOptions {
         remote: Some(remote.name.clone()),

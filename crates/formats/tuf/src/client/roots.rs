@@ -112,7 +112,8 @@ pub(super) fn next_root(judge: Judge<'_>, trusted: &Root, bytes: &[u8]) -> Resul
     judge.check_signatures(&envelope, &trusted.keys, old)?;
     let offered = self_signed(judge, bytes)?;
     let expected = trusted.header.version.saturating_add(1);
-    if offered.header.version != expected {
+    // After the last number there is no next one: the same version again is not newer.
+    if offered.header.version != expected || trusted.header.version == expected {
         return Err(Reason::RootVersion { expected, found: offered.header.version });
     }
     Ok(offered)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::repository::RepositoryClient;
-use crate::{Dialect, Reason, Refusal, RoleName, Separator, Target, VerifySignature};
+use crate::{Reason, Refusal, RoleName, Separator, Target, VerifySignature};
 
 /// One search in progress.
 #[derive(Debug)]
@@ -38,10 +38,7 @@ impl Search {
         client: &mut RepositoryClient,
         verifier: &dyn VerifySignature,
     ) -> Result<Found, Refusal> {
-        let separator = match client.options.dialect {
-            Dialect::Tuf => Separator::Special,
-            Dialect::Uptane => Separator::Plain,
-        };
+        let separator = Separator::of(client.options.dialect);
         while let Some((role, delegator)) = self.to_visit.last().cloned() {
             if self.visited.contains(&role) {
                 self.to_visit.pop();

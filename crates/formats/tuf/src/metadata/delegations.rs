@@ -115,8 +115,10 @@ impl Delegations {
         })
     }
 
-    /// The roles that may speak for `path`, in order, and whether the last one is terminating.
-    pub(crate) fn roles_for(&self, path: &str, separator: Separator) -> (Vec<String>, bool) {
+    /// The roles that may speak for `path`, in the order in which they are asked, and whether the
+    /// last one ends the search.
+    #[must_use]
+    pub fn roles_for(&self, path: &str, separator: Separator) -> (Vec<String>, bool) {
         if let Some(bins) = &self.succinct {
             return (vec![bins.role_for(path)], true);
         }

@@ -37,6 +37,23 @@ pub fn certificate_request(common_name: &str) -> Result<(String, String), Error>
     Ok((request.pem().map_err(Error::refused)?, key.serialize_pem()))
 }
 
+/// Whether a certificate (PEM) is for the key of a certificate request (PEM), whose signature is
+/// checked.
+///
+/// # Errors
+/// [`Error::Malformed`] for either of them.
+pub fn is_for_request(certificate_pem: &str, request_pem: &str) -> Result<bool, Error> {
+    use rcgen::PublicKeyData as _;
+    let request = rcgen::CertificateSigningRequestParams::from_pem(request_pem)
+        .map_err(|error| Error::malformed("certificate request", error))?;
+    let what = "certificate";
+    let der = pem_decode("CERTIFICATE", certificate_pem)
+        .map_err(|error| Error::malformed(what, error))?;
+    let (_, certificate) =
+        x509_parser::parse_x509_certificate(&der).map_err(|error| Error::malformed(what, error))?;
+    Ok(*certificate.public_key().subject_public_key.data == *request.public_key.der_bytes())
+}
+
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateInfo {

@@ -75,8 +75,9 @@ impl Init {
                 Ok(())
             }
             (None, Some(server)) => {
-                signing::publish(&server, &RoleName::Root, root.clone())?;
+                let published = signing::publish(&server, &RoleName::Root, root.clone())?;
                 folder.trust(&root)?;
+                published.show(terminal)?;
                 self.publish_targets(folder, &server, &repository, terminal)
             }
             (None, None) => Ok(()),
@@ -159,7 +160,7 @@ impl Init {
             terminal.say("the targets keys live elsewhere: sign the first release there");
         }
         terminal.say(format!("made the keys in {}", folder.store.path().display()));
-        terminal.line("published root version 1")
+        Ok(())
     }
 
     fn expires(&self) -> Result<jiff::Timestamp> {

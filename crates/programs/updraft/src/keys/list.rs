@@ -2,15 +2,12 @@
 
 use serde::Serialize;
 use updraft_error::Kind;
-use updraft_publish::StoredKey;
+use updraft_publish::{ImageRepository, StoredKey, printable};
 use updraft_terminal::{Failure, Result, Table, Terminal};
-use updraft_tuf::{Envelope, KeyId, Payload as _, Root};
+use updraft_tuf::KeyId;
 
 use crate::signing::{DIALECT, KeyFolder};
 use crate::text;
-
-/// Largest root, in bytes.
-const ROOT_LIMIT: usize = 64 * 1024;
 
 /// One key as `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -23,9 +20,9 @@ struct Row {
 }
 
 pub(super) fn list(folder: &KeyFolder, terminal: &Terminal) -> Result {
-    let root = trusted_root(folder)?;
+    let known = folder.known()?;
     let keys = folder.store.list()?;
-    let rows: Vec<Row> = keys.iter().map(|key| row(key, root.as_ref())).collect();
+    let rows: Vec<Row> = keys.iter().map(|key| row(key, known.as_ref())).collect();
     terminal.show(&rows, |rows| {
         let mut table = Table::new(["key", "type", "signs", "file"]);
         for row in rows {
@@ -41,7 +38,7 @@ pub(super) fn list(folder: &KeyFolder, terminal: &Terminal) -> Result {
 }
 
 pub(super) fn show(folder: &KeyFolder, key: &str, terminal: &Terminal) -> Result {
-    let row = row(&find(folder, key)?, trusted_root(folder)?.as_ref());
+    let row = row(&find(folder, key)?, folder.known()?.as_ref());
     terminal.show(&row, |row| {
         terminal.line(format!("key     {}", row.keyid))?;
         terminal.line(format!("type    {}", row.keytype))?;
@@ -53,6 +50,7 @@ pub(super) fn show(folder: &KeyFolder, key: &str, terminal: &Terminal) -> Result
 
 /// The key whose id is `text` or begins with it.
 pub(super) fn find(folder: &KeyFolder, text: &str) -> Result<StoredKey> {
+    check_digits(text)?;
     let keys = folder.store.list()?;
     let mut fitting = keys.into_iter().filter(|key| key.key_id.as_str().starts_with(text));
     match (fitting.next(), fitting.next()) {
@@ -66,26 +64,45 @@ pub(super) fn find(folder: &KeyFolder, text: &str) -> Result<StoredKey> {
     }
 }
 
-fn row(key: &StoredKey, root: Option<&Root>) -> Row {
+/// A slip such as an empty variable must not name a key.
+pub(super) fn check_digits(text: &str) -> Result {
+    const FEWEST: usize = 4;
+    if text.len() >= FEWEST {
+        return Ok(());
+    }
+    let message = format!("`{text}` is too short to name a key: give at least {FEWEST} digits");
+    Err(Failure::new(Kind::Invalid, message).hint("list them with `updraft keys ls`"))
+}
+
+/// Refuses to lose a key that the trusted root still counts on.
+pub(super) fn check_unused(folder: &KeyFolder, key: &StoredKey) -> Result {
+    let signs = folder.known()?.map(|known| roles(&known, &key.key_id)).unwrap_or_default();
+    if signs.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the key {} still signs {}", key.key_id, signs.join(", "));
+    Err(Failure::new(Kind::Conflict, message)
+        .hint("take it away with `updraft keys rotate ROLE --remove KEY` first")
+        .hint("for a delegated role, delegate anew without it: `updraft keys delegate`")
+        .hint("--force deletes it all the same, for example after copying it elsewhere"))
+}
+
+fn row(key: &StoredKey, known: Option<&ImageRepository>) -> Row {
     Row {
         keyid: key.key_id.as_str().to_owned(),
         keytype: key.public.key_type().wire_name(DIALECT),
-        roles: root.map(|root| roles(root, &key.key_id)).unwrap_or_default(),
+        roles: known.map(|known| roles(known, &key.key_id)).unwrap_or_default(),
         path: key.path.display().to_string(),
         public: key.public.public_text(),
     }
 }
 
-fn roles(root: &Root, key: &KeyId) -> Vec<String> {
-    let signs = root.roles.iter().filter(|(_, keys)| keys.key_ids.contains(key));
-    signs.map(|(name, _)| name.clone()).collect()
-}
-
-fn trusted_root(folder: &KeyFolder) -> Result<Option<Root>> {
-    let Some(bytes) = folder.trusted_root()? else { return Ok(None) };
-    let envelope = Envelope::parse(DIALECT, &bytes, ROOT_LIMIT)?;
-    let root = Root::from_value(DIALECT, envelope.signed);
-    root.map(Some).map_err(|reason| {
-        Failure::new(Kind::Invalid, format!("the trusted root of this folder is damaged: {reason}"))
-    })
+/// The roles that a key signs for, delegated ones last.
+fn roles(known: &ImageRepository, key: &KeyId) -> Vec<String> {
+    let top = known.root().roles.iter().filter(|(_, keys)| keys.key_ids.contains(key));
+    let mut names: Vec<String> = top.map(|(name, _)| name.clone()).collect();
+    let delegated = known.delegations().into_iter().flat_map(|all| &all.roles);
+    let delegated = delegated.filter(|role| role.keys.key_ids.contains(key));
+    names.extend(delegated.map(|role| printable(&role.name)));
+    names
 }

@@ -10,7 +10,7 @@ use updraft_publish::{ImageRepository, RootPlan, TopLevelKeys};
 use updraft_terminal::{Failure, Result, Terminal};
 use updraft_tuf::RoleName;
 
-use super::{public_keys, read_public};
+use super::{list, public_keys, read_public};
 use crate::server::Server;
 use crate::signing::{self, DIALECT, KeyFolder};
 
@@ -67,13 +67,13 @@ impl Rotate {
         let Some(root) = signing::finish(&draft, self.sign_request.as_deref(), terminal)? else {
             return Ok(());
         };
-        signing::publish(&server, &RoleName::Root, root.clone())?;
+        let published = signing::publish(&server, &RoleName::Root, root.clone())?;
         repository.accept_root(&root, jiff::Timestamp::now())?;
         if self.role == Role::Targets {
             self.sign_targets_anew(folder, &server, &repository, terminal)?;
         }
         folder.trust(&root)?;
-        terminal.line(format!("published root version {}", repository.root().header.version))
+        published.show(terminal)
     }
 
     fn change(&self, keys: &mut TopLevelKeys, folder: &KeyFolder, server: &Server) -> Result {
@@ -83,6 +83,7 @@ impl Rotate {
             self.replace(keys, folder, server)?;
         }
         for text in &self.remove {
+            list::check_digits(text)?;
             let before = keys.keys.len();
             keys.keys.retain(|key| !key.key_id(DIALECT).as_str().starts_with(text));
             if before != keys.keys.len() + 1 {
@@ -137,7 +138,9 @@ impl Rotate {
         let mut draft = repository.draft_targets(expires, changes, |_| {});
         folder.sign(&mut draft)?;
         if draft.shortfalls()?.is_empty() {
-            return signing::publish(server, &RoleName::Targets, draft.finish()?);
+            let published = signing::publish(server, &RoleName::Targets, draft.finish()?)?;
+            terminal.say(format!("signed the targets anew: version {}", published.version));
+            return Ok(());
         }
         terminal.say("the targets still need signatures of the new keys:");
         terminal.say("  updraft release renew --sign-request FILE");

@@ -7,6 +7,7 @@ use clap::Args;
 use updraft_error::Kind;
 use updraft_repo::Repo;
 use updraft_repo::checkout::{self, CheckoutOptions, Hardlinks, UnionMode};
+use updraft_repo::selinux::{self, Policy};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::lists;
@@ -25,13 +26,13 @@ pub(crate) struct Checkout {
     #[arg(long, value_name = "PATH")]
     subpath: Option<String>,
     /// Keep existing directories, replace existing files.
-    #[arg(long, conflicts_with_all = ["union_add", "union_identical"])]
+    #[arg(long)]
     union: bool,
     /// Keep existing directories and files.
-    #[arg(long, conflicts_with = "union_identical")]
+    #[arg(long)]
     union_add: bool,
     /// Keep existing directories; existing files must be identical. Needs --require-hardlinks.
-    #[arg(long, requires = "require_hardlinks")]
+    #[arg(long)]
     union_identical: bool,
     /// `.wh.NAME` deletes NAME.
     #[arg(long)]
@@ -49,10 +50,10 @@ pub(crate) struct Checkout {
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
     /// Whether to wait until the data is on the disk.
-    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
-    fsync: Option<bool>,
+    #[arg(long, value_name = "POLICY")]
+    fsync: Option<String>,
     /// Never copy; fail when a hard link cannot be made.
-    #[arg(long, short = 'H', conflicts_with = "force_copy")]
+    #[arg(long, short = 'H')]
     require_hardlinks: bool,
     /// Never hard link.
     #[arg(long, short = 'C')]
@@ -60,6 +61,12 @@ pub(crate) struct Checkout {
     /// Never hard link files without content.
     #[arg(long, short = 'z', hide = true)]
     force_copy_zerosized: bool,
+    /// Label everything by the SELinux policy of the system whose root is here; implies copies.
+    #[arg(long, value_name = "PATH")]
+    selinux_policy: Option<PathBuf>,
+    /// Put this before paths when their labels are looked up.
+    #[arg(long, value_name = "PATH")]
+    selinux_prefix: Option<String>,
     /// Leave modes outside of 0775 off directories.
     #[arg(long, short = 'M')]
     bareuseronly_dirs: bool,
@@ -75,6 +82,7 @@ pub(crate) struct Checkout {
 impl Checkout {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
+        self.check()?;
         if self.from_stdin || self.from_file.is_some() {
             return self.batch(&repo, terminal);
         }
@@ -102,6 +110,29 @@ impl Checkout {
         }
     }
 
+    /// Refuses options that contradict each other.
+    fn check(&self) -> Result {
+        if self.selinux_prefix.is_some() && self.selinux_policy.is_none() {
+            let message = "Cannot specify --selinux-prefix without --selinux-policy";
+            return Err(Failure::new(Kind::Invalid, message));
+        }
+        let copies = self.force_copy || self.selinux_policy.is_some();
+        let pairs = [
+            (self.union && self.union_add, "--union and --union-add"),
+            (self.union && self.union_identical, "--union and --union-identical"),
+            (self.union_add && self.union_identical, "--union-add and --union-identical"),
+            (self.require_hardlinks && copies, "--require-hardlinks and --force-copy"),
+        ];
+        if let Some((_, both)) = pairs.iter().find(|(given, _)| *given) {
+            return Err(Failure::new(Kind::Invalid, format!("Cannot specify both {both}")));
+        }
+        if self.union_identical && !self.require_hardlinks {
+            let message = "--union-identical requires --require-hardlinks";
+            return Err(Failure::new(Kind::Invalid, message));
+        }
+        Ok(())
+    }
+
     fn options(&self, subpath: Option<&str>) -> Result<CheckoutOptions> {
         let union = match (self.union, self.union_add, self.union_identical) {
             (true, ..) => UnionMode::Overwrite,
@@ -122,6 +153,7 @@ impl Checkout {
             whiteouts: self.whiteouts,
             passthrough_whiteouts: self.process_passthrough_whiteouts,
             copy_empty: self.force_copy_zerosized,
+            selinux: self.labels()?,
             bare_user_only_dirs: self.bareuseronly_dirs,
             skip_list: self
                 .skip_list
@@ -129,8 +161,15 @@ impl Checkout {
                 .map(lists::skip_list)
                 .transpose()?
                 .unwrap_or_default(),
-            fsync: self.fsync,
+            fsync: super::commit::fsync(self.fsync.as_deref(), false)?,
         })
+    }
+
+    /// The policy to label by, and what is put before paths.
+    fn labels(&self) -> Result<Option<(Policy, String)>> {
+        let Some(root) = &self.selinux_policy else { return Ok(None) };
+        let prefix = self.selinux_prefix.clone().unwrap_or_default();
+        Ok(selinux::from_folder(root)?.map(|policy| (policy, prefix)))
     }
 
     /// Many checkouts into one destination, which is the first argument then.

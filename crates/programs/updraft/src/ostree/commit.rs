@@ -1,21 +1,27 @@
 //! `ostree commit`: trees become a commit.
 
+mod about;
+mod labels;
+
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::ZonedDateTime;
 use serde::Serialize;
 use updraft_error::Kind;
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{Metadata, Refspec};
 use updraft_repo::Repo;
-use updraft_repo::commit::{self, Bindings, CommitOptions, CommitOutcome, Parent, TreeSource};
+use updraft_repo::commit::{
+    self, Bindings, CommitOptions, CommitOutcome, Parent, PathnameFilter, TreeSource,
+};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
+use super::lists;
 use super::repository::Location;
-use super::{lists, time, variant_text};
+use super::signing::SigningOptions;
+use about::key_value;
 
 /// Commit a new revision.
 #[derive(Debug, Args)]
@@ -24,7 +30,7 @@ pub(crate) struct Commit {
     #[arg(long, short = 'b', value_name = "BRANCH")]
     branch: Option<String>,
     /// Write no ref.
-    #[arg(long, conflicts_with = "branch")]
+    #[arg(long)]
     orphan: bool,
     /// The parent's checksum, or `none`; by default what the branch names.
     #[arg(long, value_name = "COMMIT")]
@@ -36,8 +42,11 @@ pub(crate) struct Commit {
     #[arg(long, short = 'm', value_name = "TEXT")]
     body: Option<String>,
     /// Read the body from this file.
-    #[arg(long, short = 'F', value_name = "FILE", conflicts_with = "body")]
+    #[arg(long, short = 'F', value_name = "FILE")]
     body_file: Option<PathBuf>,
+    /// Write subject and body in an editor.
+    #[arg(long, short = 'e')]
+    editor: bool,
     /// Do not write into the commit which refs may name it.
     #[arg(long)]
     no_bindings: bool,
@@ -80,6 +89,15 @@ pub(crate) struct Commit {
     /// Leave extended attributes out.
     #[arg(long)]
     no_xattrs: bool,
+    /// Label everything by the SELinux policy of the system whose root is here.
+    #[arg(long, value_name = "PATH")]
+    selinux_policy: Option<PathBuf>,
+    /// Label everything by the SELinux policy in the first tree.
+    #[arg(long, short = 'P')]
+    selinux_policy_from_base: bool,
+    /// Accepted for compatibility: how labels are computed has not changed.
+    #[arg(long, value_name = "N")]
+    selinux_labeling_epoch: Option<u32>,
     /// Take hard links into the repository for what they are there.
     #[arg(long, short = 'I')]
     devino_canonical: bool,
@@ -89,6 +107,9 @@ pub(crate) struct Commit {
     /// Make directories that a tar stream does not mention.
     #[arg(long)]
     tar_autocreate_parents: bool,
+    /// Change the names in tar streams: what matches REGEX becomes REPLACEMENT.
+    #[arg(long, value_name = "REGEX,REPLACEMENT")]
+    tar_pathname_filter: Option<String>,
     /// Do nothing when the tree is that of the parent.
     #[arg(long)]
     skip_if_unchanged: bool,
@@ -98,6 +119,9 @@ pub(crate) struct Commit {
     /// A file with paths to leave out, one a line.
     #[arg(long, value_name = "FILE")]
     skip_list: Option<PathBuf>,
+    /// Delete committed directories once they are stored.
+    #[arg(long)]
+    consume: bool,
     /// Print what was written, as KEY: VALUE.
     #[arg(long)]
     table_output: bool,
@@ -105,8 +129,16 @@ pub(crate) struct Commit {
     #[arg(long)]
     generate_sizes: bool,
     /// Whether to wait until the data is on the disk.
-    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
-    fsync: Option<bool>,
+    #[arg(long, value_name = "POLICY")]
+    fsync: Option<String>,
+    /// The same as --fsync=false.
+    #[arg(long, hide = true)]
+    disable_fsync: bool,
+    #[command(flatten)]
+    signing: SigningOptions,
+    /// Sign with the secret keys in this file.
+    #[arg(long, value_name = "FILE")]
+    sign_from_file: Vec<PathBuf>,
     /// The time of the commit; by default now, or `SOURCE_DATE_EPOCH`.
     #[arg(long, value_name = "TIME")]
     timestamp: Option<String>,
@@ -136,9 +168,19 @@ impl Commit {
             return Err(Failure::new(Kind::Invalid, message));
         }
         self.check_canonical()?;
+        self.check_labels()?;
         let options = self.options(&repo)?;
         let sources = self.sources(&repo)?;
-        let outcome = commit::commit(&terminal.context, &repo, &sources, &options)?;
+        let outcome = commit::commit(&terminal.context, &repo, &sources, &options)
+            .inspect_err(|error| tell_unmatched(error, terminal))?;
+        if self.consume {
+            // The commit is durable: what is left of a half-deleted source is a copy.
+            for source in &sources {
+                if let TreeSource::Directory(path) = source {
+                    consume(path)?;
+                }
+            }
+        }
         self.report(&outcome, terminal)
     }
 
@@ -183,12 +225,13 @@ impl Commit {
             let (key, value) = key_value(option)?;
             detached_metadata.insert(key, Value::String(value.to_owned()));
         }
+        let (subject, body) = self.message()?;
         Ok(CommitOptions {
             metadata: self.metadata(repo, parent, branch.as_ref())?,
             branch,
             parent,
-            subject: self.subject.clone().unwrap_or_default(),
-            body: self.body()?,
+            subject,
+            body,
             timestamp: self.time()?,
             detached_metadata,
             bindings,
@@ -199,13 +242,16 @@ impl Commit {
             canonical_permissions: self.canonical_permissions,
             mode_ro_executables: self.mode_ro_executables,
             no_xattrs: self.no_xattrs,
+            selinux_policy: self.policy(repo)?,
             statoverride: list(self.statoverride.as_deref(), lists::statoverride)?,
             skip_list: list(self.skip_list.as_deref(), lists::skip_list)?,
             link_checkout_speedup: self.link_checkout_speedup || self.devino_canonical,
             tar_autocreate_parents: self.tar_autocreate_parents,
+            tar_pathname_filter: self.pathname_filter()?,
             skip_if_unchanged: self.skip_if_unchanged,
             generate_sizes: self.generate_sizes,
-            fsync: self.fsync,
+            signers: self.signing.signers(&self.sign_from_file)?,
+            fsync: fsync(self.fsync.as_deref(), self.disable_fsync)?,
         })
     }
 }
@@ -267,59 +313,12 @@ impl Commit {
         Ok(sources)
     }
 
-    fn metadata(&self, repo: &Repo, parent: Parent, branch: Option<&Refspec>) -> Result<Metadata> {
-        let mut metadata = Metadata::new();
-        for option in &self.add_metadata_string {
-            let (key, value) = key_value(option)?;
-            metadata.insert(key, Value::String(value.to_owned()));
-        }
-        for option in &self.add_metadata {
-            let (key, value) = key_value(option)?;
-            metadata.insert(key, variant_text::parse(value)?);
-        }
-        if self.keep_metadata.is_empty() {
-            return Ok(metadata);
-        }
-        let parent = match (parent, branch) {
-            (Parent::Commit(parent), _) => Some(parent),
-            (Parent::Branch, Some(branch)) => repo.read_ref(branch)?,
-            _ => None,
-        };
-        let parent = parent.ok_or_else(|| {
-            let message =
-                "Either --branch or --parent must be specified when using --keep-metadata";
-            Failure::new(Kind::Invalid, message)
-        })?;
-        let kept = repo.load_commit(&parent)?.0.metadata;
-        for key in &self.keep_metadata {
-            let value = kept.get(key).ok_or_else(|| {
-                let message = format!("Missing metadata key '{key}' from commit '{parent}'");
-                Failure::new(Kind::NotFound, message)
-            })?;
-            metadata.insert(key, value.clone());
-        }
-        Ok(metadata)
-    }
-
-    fn time(&self) -> Result<u64> {
-        if let Some(text) = &self.timestamp {
-            return time::parse_commit_time(text, &ZonedDateTime::now());
-        }
-        let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH") else {
-            return time::parse_commit_time("now", &ZonedDateTime::now());
-        };
-        epoch.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-            let message = format!("Failed to convert SOURCE_DATE_EPOCH {}", epoch.display());
-            Failure::new(Kind::Invalid, message)
-        })
-    }
-
-    fn body(&self) -> Result<String> {
-        match &self.body_file {
-            None => Ok(self.body.clone().unwrap_or_default()),
-            Some(path) => std::fs::read_to_string(path)
-                .with_context(|| format!("failed to read {}", path.display())),
-        }
+    fn pathname_filter(&self) -> Result<Option<PathnameFilter>> {
+        let Some(text) = &self.tar_pathname_filter else { return Ok(None) };
+        let (pattern, replacement) = text
+            .split_once(',')
+            .ok_or_else(|| Failure::new(Kind::Invalid, "Missing ',' in --tar-pathname-filter"))?;
+        Ok(Some(PathnameFilter::new(pattern, replacement)?))
     }
 }
 
@@ -331,8 +330,41 @@ fn archive(path: &str) -> Result<TreeSource> {
     Ok(TreeSource::tar(File::open(path).with_context(|| format!("failed to open {path}"))?))
 }
 
-fn key_value(option: &str) -> Result<(&str, &str)> {
-    option.split_once('=').ok_or_else(|| {
-        Failure::new(Kind::Invalid, format!("Missing '=' in KEY=VALUE metadata '{option}'"))
-    })
+/// Names the paths of a list that nothing matched.
+fn tell_unmatched(error: &updraft_repo::Error, terminal: &Terminal) {
+    if let updraft_repo::Error::Unmatched { list, paths } = error {
+        for path in paths {
+            terminal.say(format!("Unmatched {list} path: {path}"));
+        }
+    }
+}
+
+/// The value of `--fsync`, in the words that the peer takes.
+pub(super) fn fsync(policy: Option<&str>, disabled: bool) -> Result<Option<bool>> {
+    match policy {
+        _ if disabled => Ok(Some(false)),
+        None => Ok(None),
+        Some("1" | "true" | "yes") => Ok(Some(true)),
+        Some("0" | "false" | "no" | "none") => Ok(Some(false)),
+        Some(other) => {
+            Err(Failure::new(Kind::Invalid, format!("Invalid boolean argument '{other}'")))
+        }
+    }
+}
+
+/// Deletes what was committed; the working directory itself stays.
+fn consume(path: &Path) -> Result {
+    let failed = || format!("failed to delete {}", path.display());
+    if path != Path::new(".") {
+        return std::fs::remove_dir_all(path).with_context(failed);
+    }
+    for entry in std::fs::read_dir(path).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        let is_folder = entry.file_type().with_context(failed)?.is_dir();
+        let path = entry.path();
+        let done =
+            if is_folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        done.with_context(failed)?;
+    }
+    Ok(())
 }

@@ -1,10 +1,11 @@
 //! `ostree config`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
 use updraft_terminal::{Failure, Result, Terminal};
 
+use super::program::Usage;
 use super::repository::Location;
 
 /// Read and change the repository's configuration.
@@ -13,16 +14,15 @@ pub(crate) struct Config {
     /// The group, when its name or the key's holds dots or quotes.
     #[arg(long)]
     group: Option<String>,
-    /// What to do.
-    operation: Operation,
-    /// SECTION.KEY, or KEY with --group.
-    #[arg(value_name = "KEY")]
-    key: String,
-    /// The new value, for `set`.
-    value: Option<String>,
+    /// What to do: get, set or unset.
+    #[arg(value_name = "OPERATION")]
+    operation: Option<String>,
+    /// SECTION.KEY (or KEY with --group), and the new value for `set`.
+    #[arg(value_name = "KEY VALUE")]
+    words: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     Get,
     Set,
@@ -39,27 +39,51 @@ struct Setting {
 impl Config {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
+        let operation = self.operation()?;
+        let (key, value) = self.key_and_value(operation)?;
         let (group, key) = match &self.group {
-            Some(group) => (group.clone(), self.key.clone()),
-            None => split(&self.key)?,
+            Some(group) => (group.clone(), key.to_owned()),
+            None => split(key)?,
         };
-        match (self.operation, &self.value) {
-            (Operation::Get, None) => {
+        match operation {
+            Operation::Get => {
                 let value = repo.config().key_file().get(&group, &key);
                 let value = value.ok_or_else(|| missing(&repo, &group, &key))?;
                 let setting = Setting { group, key, value };
                 terminal.show(&setting, |setting| terminal.line(&setting.value))
             }
-            (Operation::Set, Some(value)) => Ok(repo.edit_config(|file| {
+            Operation::Set => Ok(repo.edit_config(|file| {
                 file.set(&group, &key, value);
             })?),
-            (Operation::Unset, None) => Ok(repo.edit_config(|file| {
+            Operation::Unset => Ok(repo.edit_config(|file| {
                 file.remove(&group, &key);
             })?),
-            (Operation::Set, None) => {
-                Err(Failure::new(Kind::Invalid, "KEY and VALUE must be specified"))
+        }
+    }
+
+    fn operation(&self) -> Result<Operation> {
+        match self.operation.as_deref() {
+            Some("get") => Ok(Operation::Get),
+            Some("set") => Ok(Operation::Set),
+            Some("unset") => Ok(Operation::Unset),
+            Some(other) => Err(Failure::new(Kind::Invalid, format!("Unknown operation {other}"))),
+            None => Err(Usage::failure("OPERATION must be specified")),
+        }
+    }
+
+    fn key_and_value(&self, operation: Operation) -> Result<(&str, &str)> {
+        let grouped = self.group.is_some();
+        let invalid = |message: &str| Err(Failure::new(Kind::Invalid, message));
+        match (operation, self.words.as_slice()) {
+            (Operation::Set, [key, value]) => Ok((key, value)),
+            (Operation::Get | Operation::Unset, [key]) => Ok((key, "")),
+            (Operation::Set, [] | [_]) if grouped => {
+                invalid("GROUP name, KEY and VALUE must be specified")
             }
-            (_, Some(_)) => Err(Failure::new(Kind::Invalid, "Too many arguments given")),
+            (Operation::Set, [] | [_]) => invalid("KEY and VALUE must be specified"),
+            (_, []) if grouped => invalid("Group name and key must be specified"),
+            (_, []) => invalid("KEY must be specified"),
+            _ => Err(Usage::failure("Too many arguments given")),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! GNU tar members in the order of the tree, all with the time of the commit: the same commit
 //! always gives the same bytes. Extended attributes go into pax headers (`SCHILY.xattr.NAME`).
 
+mod blocks;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use updraft_ostree::{Checksum, DirEntry, Xattrs};
 use updraft_repo::Repo;
 use updraft_repo::traverse::{self, Node};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
+
+use blocks::Blocks;
 
 use super::repository::Location;
 use super::tree;
@@ -40,7 +44,7 @@ pub(crate) struct Export {
 struct Writer<'a, W: Write> {
     repo: &'a Repo,
     terminal: &'a Terminal,
-    archive: Builder<W>,
+    archive: Builder<Blocks<W>>,
     time: u64,
     prefix: &'a str,
     no_xattrs: bool,
@@ -50,34 +54,36 @@ impl Export {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
         match &self.output {
-            None => self.write(&repo, terminal, io::stdout().lock()).map(drop),
+            None => {
+                let out = BufWriter::new(io::stdout().lock());
+                Ok(self.write(&repo, terminal, out)?.finish(true).map(drop)?)
+            }
             Some(path) => {
                 let failed = || format!("failed to write {}", path.display());
                 let file = File::create(path).with_context(failed)?;
                 let file = self.write(&repo, terminal, BufWriter::new(file))?;
+                let file = file.finish(false).with_context(failed)?;
                 let file = file.into_inner().map_err(io::IntoInnerError::into_error);
                 file.and_then(|file| file.sync_all()).with_context(failed)
             }
         }
     }
 
-    fn write<W: Write>(&self, repo: &Repo, terminal: &Terminal, out: W) -> Result<W> {
+    fn write<W: Write>(&self, repo: &Repo, terminal: &Terminal, out: W) -> Result<Blocks<W>> {
         let commit = repo.load_commit(&repo.resolve(&self.commit)?)?.0;
         let subpath = self.subpath.as_deref().unwrap_or("/");
         let Node::Directory(entry) = traverse::lookup(repo, traverse::root(&commit), subpath)?
         else {
             return Err(Failure::new(Kind::Invalid, format!("Not a directory: {subpath}")));
         };
-        let mut archive = Builder::new(out);
+        let mut archive = Builder::new(Blocks::new(out));
         archive.mode(tar::HeaderMode::Complete);
         let time = commit.timestamp;
         let prefix = self.prefix.as_deref().unwrap_or_default();
         let no_xattrs = self.no_xattrs;
         let mut writer = Writer { repo, terminal, archive, time, prefix, no_xattrs };
         writer.directory("", &entry)?;
-        let mut out = writer.archive.into_inner()?;
-        out.flush()?;
-        Ok(out)
+        Ok(writer.archive.into_inner()?)
     }
 }
 

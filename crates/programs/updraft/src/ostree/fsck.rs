@@ -1,9 +1,13 @@
 //! `ostree fsck`: is everything there, and what it says it is?
 
+use std::io::IsTerminal as _;
+
 use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
-use updraft_repo::fsck::{self, CheckBindings, FsckOptions, FsckReport, OnCorruption};
+use updraft_repo::fsck::{
+    self, CheckBindings, Fault, FsckOptions, FsckReport, OnCorruption, Problem,
+};
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::repository::Location;
@@ -17,6 +21,9 @@ pub(crate) struct Fsck {
     /// Remove corrupt objects and mark their commits as partial.
     #[arg(long)]
     delete: bool,
+    /// Put tombstones in the place of commits whose parent is missing.
+    #[arg(long)]
+    add_tombstones: bool,
     /// Check that commits name the refs they are reached by.
     #[arg(long)]
     verify_bindings: bool,
@@ -34,6 +41,7 @@ struct Checked {
     problems: Vec<Found>,
     binding_errors: Vec<String>,
     marked_partial: Vec<String>,
+    tombstones: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -60,6 +68,7 @@ impl Checked {
             problems: problems.collect(),
             binding_errors: report.binding_errors.clone(),
             marked_partial: report.marked_partial.iter().map(ToString::to_string).collect(),
+            tombstones: report.tombstones.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -78,41 +87,79 @@ impl Fsck {
                 (_, true) => CheckBindings::Refs,
                 _ => CheckBindings::No,
             },
+            add_tombstones: self.add_tombstones,
             ..FsckOptions::default()
         };
-        let talk = !terminal.is_quiet() && !terminal.wants_json();
-        if talk {
-            terminal.line("Validating refs...")?;
-            terminal.line("Validating refs in collections...")?;
-            terminal.line("Enumerating commits...")?;
-        }
         let report = fsck::fsck(&terminal.context, &repo, &options)?;
         if terminal.wants_json() {
             terminal.json(&Checked::new(&report))?;
+        } else {
+            narrate(&report, &options, terminal)?;
         }
-        if talk {
-            let count = report.commits;
-            terminal.line(format!("Verifying content integrity of {count} commit objects..."))?;
-        }
-        conclude(&report, terminal)
+        conclude(&report, &options, terminal)
     }
 }
 
-/// Says what was found; fails when it is not good.
-fn conclude(report: &FsckReport, terminal: &Terminal) -> Result {
-    for commit in &report.marked_partial {
-        terminal.say(format!("Marking commit as partial: {commit}"));
+/// The course of the check, as far as it went, in the peer's lines.
+fn narrate(report: &FsckReport, options: &FsckOptions, terminal: &Terminal) -> Result {
+    let talk = |text: &str| if terminal.is_quiet() { Ok(()) } else { terminal.line(text) };
+    talk("Validating refs...")?;
+    if !report.binding_errors.is_empty() || report.problems.iter().any(is_about_a_ref) {
+        return Ok(());
     }
+    talk("Validating refs in collections...")?;
+    talk("Enumerating commits...")?;
+    let commits = report.commits;
+    talk(&format!("Verifying content integrity of {commits} commit objects..."))?;
+    let (objects, stopped) = (report.objects, stops(report, options).is_some());
+    if objects > 0 && !std::io::stdout().is_terminal() {
+        terminal.line(format!("fsck objects (1/{objects}) {}%", 100 / objects))?;
+        if !stopped && objects > 1 {
+            terminal.line(format!("fsck objects ({objects}/{objects}) 100%"))?;
+        }
+    }
+    if !stopped && report.problems.is_empty() && report.partial_commits > 0 {
+        terminal.line(format!("{} partial commits not verified", report.partial_commits))?;
+    }
+    for commit in &report.tombstones {
+        terminal.line(format!("Adding tombstone for commit {commit}"))?;
+    }
+    Ok(())
+}
+
+fn is_about_a_ref(problem: &Problem) -> bool {
+    problem.fault == Fault::Missing && !problem.refs.is_empty()
+}
+
+/// The problem at which the check ended.
+fn stops<'a>(report: &'a FsckReport, options: &FsckOptions) -> Option<&'a Problem> {
+    let ends = |problem: &&Problem| problem.fault != Fault::Missing;
+    let stops = options.on_corruption == OnCorruption::Stop;
+    report.problems.iter().find(ends).filter(|_| stops)
+}
+
+/// Says what was found; fails when it is not good.
+fn conclude(report: &FsckReport, options: &FsckOptions, terminal: &Terminal) -> Result {
+    let hint = "fsck --delete removes what is corrupt; the next pull fetches it again";
     if let Some(error) = report.binding_errors.first() {
         return Err(Failure::new(Kind::Rejected, error));
     }
-    if let [first, rest @ ..] = report.problems.as_slice() {
-        for problem in rest {
-            terminal.say(problem);
-        }
-        return Err(Failure::new(Kind::Rejected, first)
-            .context("Repository corruption encountered")
-            .hint("fsck --delete removes what is corrupt; the next pull fetches it again"));
+    if let Some(problem) = report.problems.iter().find(|problem| is_about_a_ref(problem)) {
+        terminal.say(format!("Object missing: {}", problem.object));
+        return Err(Failure::new(Kind::Rejected, problem).hint(hint));
+    }
+    if let Some(problem) = stops(report, options) {
+        return Err(Failure::new(Kind::Rejected, problem).hint(hint));
+    }
+    for problem in &report.problems {
+        terminal.say(problem);
+    }
+    for commit in &report.marked_partial {
+        terminal.say(format!("Marking commit as partial: {commit}"));
+    }
+    if !report.problems.is_empty() {
+        let message = "Repository corruption encountered";
+        return Err(Failure::new(Kind::Rejected, message).hint(hint));
     }
     if report.fsck_partial_commits > 0 {
         let count = report.fsck_partial_commits;
@@ -123,9 +170,6 @@ fn conclude(report: &FsckReport, terminal: &Terminal) -> Result {
     }
     if terminal.wants_json() {
         return Ok(());
-    }
-    if report.partial_commits > 0 {
-        terminal.line(format!("{} partial commits not verified", report.partial_commits))?;
     }
     let count = report.commits;
     terminal

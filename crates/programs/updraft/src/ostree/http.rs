@@ -1,6 +1,7 @@
 //! A remote's configuration as the source of a pull: HTTP, or a folder for `file:` URLs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use updraft_http::{Client, ClientOptions};
 use updraft_ostree::RemoteName;
@@ -17,6 +18,8 @@ pub(crate) struct Overrides {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) user_agent: Option<String>,
     pub(crate) retries: Option<u32>,
+    /// Bytes a second, and for how many seconds it has to be slower.
+    pub(crate) low_speed: (Option<u64>, Option<u64>),
 }
 
 /// The place of a configured remote, and its configuration.
@@ -30,7 +33,14 @@ pub(crate) fn source(
     if let Some(path) = url.strip_prefix("file://") {
         return Ok((Source::Local(repository::open(&PathBuf::from(path))?), remote));
     }
-    let mut base = ClientOptions { headers: overrides.headers, ..ClientOptions::default() };
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
+    let mut cookies = repo.cookies(name)?;
+    cookies.retain(|cookie| cookie.is_valid(now));
+    let headers = overrides.headers;
+    let mut base = ClientOptions { headers, cookies, ..ClientOptions::default() };
+    let (bytes, seconds) = overrides.low_speed;
+    base.low_speed.bytes_per_second = bytes.unwrap_or(base.low_speed.bytes_per_second);
+    base.low_speed.time = seconds.map_or(base.low_speed.time, Duration::from_secs);
     base.retries = overrides.retries.unwrap_or(base.retries);
     if let Some(suffix) = overrides.user_agent {
         base.user_agent = format!("{} {suffix}", base.user_agent);

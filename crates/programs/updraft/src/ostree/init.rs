@@ -1,9 +1,10 @@
 //! `ostree init`.
 
 use clap::Args;
-use updraft_ostree::RepoMode;
+use updraft_error::Kind;
+use updraft_ostree::{CollectionId, RepoMode};
 use updraft_repo::{InitOptions, Repo};
-use updraft_terminal::Result;
+use updraft_terminal::{Failure, Result};
 
 use super::repository::Location;
 
@@ -20,8 +21,12 @@ pub(crate) struct Init {
 
 impl Init {
     pub(crate) fn run(&self, location: &Location) -> Result {
-        let mode: RepoMode = self.mode.parse()?;
-        let options = InitOptions { collection_id: self.collection_id.clone() };
+        let mode: RepoMode = self.mode.parse().map_err(|error| {
+            let message = format!("Invalid mode '{}' in repository configuration", self.mode);
+            Failure::new(Kind::Invalid, message).hint(error)
+        })?;
+        let collection = self.collection_id.as_deref().map(CollectionId::new).transpose()?;
+        let options = InitOptions { collection_id: collection.map(|id| id.to_string()) };
         Repo::init(location.path()?, mode, &options)?;
         Ok(())
     }

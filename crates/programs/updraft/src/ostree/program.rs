@@ -1,20 +1,29 @@
-//! How the program behaves under the name `ostree`: like the peer where scripts look.
+//! How the program behaves as `ostree`: like the peer where scripts look.
 //!
-//! One line for an error and all its causes, exit code 1 for every error, `--version` as YAML.
+//! One line for an error and all its causes, exit code 1 for every error, `--version` as YAML,
+//! help in the peer's layout, and a command that is not built in is a program `ostree-COMMAND`.
+
+mod extension;
+mod help;
+mod usage;
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use updraft_error::Kind;
-use updraft_terminal::Result;
+use updraft_terminal::{Failure, Result};
+
+pub(crate) use extension::run as run_extension;
+pub(super) use usage::Usage;
 
 /// The release of the peer whose commands, options and texts these are.
 const COMPATIBLE_WITH: &str = "2022.7";
 
 /// What scripts may ask for, by the names of the peer's list.
-const FEATURES: [&str; 2] = ["inode64", "libarchive"];
+const FEATURES: [&str; 5] = ["inode64", "gpgme", "libarchive", "sign-ed25519", "sign-spki"];
 
 /// Whether the command line asks for the version, at whatever place.
 pub(crate) fn wants_version(arguments: &[OsString]) -> bool {
@@ -32,11 +41,14 @@ pub(crate) fn version() -> String {
 }
 
 /// Ends the program after its command.
-pub(crate) fn end(result: Result) -> ExitCode {
+pub(crate) fn end(result: Result, root: Command, arguments: &[OsString]) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
+            if failure.find::<Usage>().is_some() {
+                say(&help::of(root, arguments));
+            }
             say(&one_line(&failure.lines()));
             let cancelled = failure.kind() == Kind::Cancelled;
             if cancelled { ExitCode::from(Kind::Cancelled.exit_code()) } else { ExitCode::FAILURE }
@@ -45,30 +57,41 @@ pub(crate) fn end(result: Result) -> ExitCode {
 }
 
 /// Ends the program when its command line is not understood, or asks for help.
-pub(crate) fn end_usage(error: &clap::Error) -> ExitCode {
+pub(crate) fn end_usage(error: &clap::Error, root: Command, arguments: &[OsString]) -> ExitCode {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
         _ => String::new(),
     };
-    match error.kind() {
+    let failure = match error.kind() {
         ErrorKind::DisplayHelp => {
             // Nobody is left to tell when stdout itself fails.
-            let _ = error.print();
+            let _ = writeln!(std::io::stdout().lock(), "{}", help::of(root, arguments).trim_end());
             return ExitCode::SUCCESS;
         }
         ErrorKind::InvalidSubcommand => {
-            say(&format!("error: Unknown command '{}'", context(ContextKind::InvalidSubcommand)));
+            usage::unknown_command(&root, arguments, &context(ContextKind::InvalidSubcommand))
         }
-        ErrorKind::UnknownArgument => {
-            say(&format!("error: Unknown option {}", context(ContextKind::InvalidArg)));
-        }
+        ErrorKind::UnknownArgument => usage::unknown_argument(&context(ContextKind::InvalidArg)),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = error.print();
-            say("\nerror: No command specified");
+            usage::no_command(&root, arguments)
         }
-        _ => _ = error.print(),
-    }
-    ExitCode::FAILURE
+        ErrorKind::MissingRequiredArgument => usage::missing(&root, arguments),
+        ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_empty() => {
+            let option = context(ContextKind::InvalidArg);
+            let option = option.split([' ', '=']).next().unwrap_or_default();
+            Failure::new(Kind::Invalid, format!("Missing argument for {option}"))
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            usage::bad_value(&context(ContextKind::InvalidArg), &context(ContextKind::InvalidValue))
+        }
+        _ => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            Failure::new(Kind::Invalid, line.trim_start_matches("error: "))
+        }
+    };
+    end(Err(failure), root, arguments)
 }
 
 /// `error: outer: inner: cause`, then the hints.
@@ -77,15 +100,27 @@ fn one_line(lines: &[String]) -> String {
     for line in lines {
         if let Some(cause) = line.strip_prefix("caused by: ") {
             text.push_str(": ");
-            text.push_str(cause);
+            text.push_str(&without_numbers(cause));
         } else {
             if !text.is_empty() {
                 text.push('\n');
             }
-            text.push_str(line);
+            text.push_str(&without_numbers(line));
         }
     }
     text
+}
+
+/// Without ` (os error 2)`: scripts match the system's words at the end of the line.
+fn without_numbers(text: &str) -> String {
+    let mut rest = text;
+    let mut clean = String::new();
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        clean.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, after)| after);
+    }
+    clean.push_str(rest);
+    clean
 }
 
 fn say(text: &str) {
@@ -95,14 +130,18 @@ fn say(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use updraft_terminal::Failure;
-
     use super::*;
 
     #[test]
     fn an_error_is_one_line_with_its_causes() {
         let failure = Failure::new(Kind::NotFound, "inner").context("outer").hint("a way out");
         assert_eq!(one_line(&failure.lines()), "error: outer: inner\nhint: a way out");
+    }
+
+    #[test]
+    fn the_system_speaks_without_numbers() {
+        let text = "open x: No such file or directory (os error 2)";
+        assert_eq!(without_numbers(text), "open x: No such file or directory");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use updraft_error::Kind;
 use updraft_repo::prune::{self, Action, PruneOptions, Roots, Scope};
 use updraft_terminal::{Failure, Result, Terminal};
 
+use super::program::Usage;
 use super::repository::Location;
 use super::size::format_size;
 use super::time;
@@ -24,11 +25,14 @@ pub(crate) struct Prune {
     #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
     depth: i64,
     /// Delete this commit.
-    #[arg(long, value_name = "COMMIT", conflicts_with = "no_prune")]
+    #[arg(long, value_name = "COMMIT")]
     delete_commit: Option<String>,
     /// Delete commits older than this.
     #[arg(long, value_name = "TIME")]
     keep_younger_than: Option<String>,
+    /// With --delete-commit: delete only the static deltas that lead to the commit.
+    #[arg(long)]
+    static_deltas_only: bool,
     /// Keep this many parents of a branch.
     #[arg(long, value_name = "BRANCH=N")]
     retain_branch_depth: Vec<String>,
@@ -51,6 +55,13 @@ struct Pruned {
 impl Prune {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
+        if self.delete_commit.is_some() && self.no_prune {
+            return Err(Usage::failure("Cannot specify both --delete-commit and --no-prune"));
+        }
+        if self.static_deltas_only && self.delete_commit.is_none() {
+            let message = "--static-deltas-only requires --delete-commit; see https://github.com/ostreedev/ostree/issues/1479";
+            return Err(Failure::new(Kind::Invalid, message));
+        }
         let mut options = PruneOptions {
             roots: if self.refs_only { Roots::Refs } else { Roots::AllCommits },
             depth: depth(self.depth),
@@ -68,7 +79,12 @@ impl Prune {
             options.branch_depths.insert(branch, count);
         }
         if let Some(revision) = &self.delete_commit {
-            options.delete_commits.push(repo.resolve(revision)?);
+            let commit = repo.resolve(revision)?;
+            if self.static_deltas_only {
+                options.delete_deltas_to.push(commit);
+            } else {
+                options.delete_commits.push(commit);
+            }
         }
         let report = prune::prune(&terminal.context, &repo, &options)?;
         let pruned = Pruned {

@@ -9,13 +9,16 @@ use serde::Serialize;
 use updraft_error::Kind;
 use updraft_ostree::RemoteName;
 use updraft_repo::pull::{
-    self, Bindings, Depth, Extent, Mirror, PullOptions, PullStats, Source, TimestampCheck,
+    self, Bindings, Deltas, Depth, Extent, Mirror, PullOptions, PullStats, RemoteConfig, Source,
+    TimestampCheck,
 };
+use updraft_repo::sign::{self, Demands, Policy, Types};
 use updraft_repo::{Repo, Trust};
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::http::{self, Overrides};
 use super::repository::{self, Location};
+use super::signing;
 use super::size::format_size;
 
 /// What both commands have in common.
@@ -39,7 +42,7 @@ struct Common {
     /// Do not ask that a commit names the ref it is fetched for.
     #[arg(long)]
     disable_verify_bindings: bool,
-    /// Accepted for compatibility: static deltas are not used.
+    /// Fetch objects, no static deltas.
     #[arg(long)]
     disable_static_deltas: bool,
     /// Fail unless static deltas can be used.
@@ -51,19 +54,18 @@ struct Common {
 }
 
 impl Common {
-    fn options(&self, refs: Vec<String>) -> Result<PullOptions> {
-        if self.require_static_deltas {
-            let message = "Fetch configured to require static deltas, but no summary deltas or delta index found";
-            return Err(
-                Failure::new(Kind::Unsupported, message).hint("leave --require-static-deltas out")
-            );
-        }
+    fn options(&self, refs: Vec<String>) -> PullOptions {
         let extent =
             if self.commit_metadata_only { Extent::CommitMetadataOnly } else { Extent::Full };
         let bindings =
             if self.disable_verify_bindings { Bindings::Ignore } else { Bindings::Check };
         let depth = Depth::from_signed(self.depth);
-        Ok(PullOptions { refs, extent, bindings, depth, ..PullOptions::default() })
+        let deltas = match (self.require_static_deltas, self.disable_static_deltas) {
+            (true, _) => Deltas::Require,
+            (false, true) => Deltas::Disable,
+            (false, false) => Deltas::Prefer,
+        };
+        PullOptions { refs, deltas, extent, bindings, depth, ..PullOptions::default() }
     }
 }
 
@@ -90,6 +92,15 @@ pub(crate) struct Pull {
     /// How often a failed request is repeated.
     #[arg(long, value_name = "N")]
     network_retries: Option<u32>,
+    /// Do not repeat a request when the network fails.
+    #[arg(long)]
+    disable_retry_on_network_errors: bool,
+    /// Give a transfer up when it is slower.
+    #[arg(long, value_name = "BYTES-PER-SECOND")]
+    low_speed_limit_bytes: Option<u64>,
+    /// For how long it has to be slower.
+    #[arg(long, value_name = "SECONDS")]
+    low_speed_time_seconds: Option<u64>,
     /// How many requests are in flight.
     #[arg(long, value_name = "N")]
     max_outstanding_fetcher_requests: Option<usize>,
@@ -102,6 +113,9 @@ pub(crate) struct Pull {
     /// Refuse commits older than this revision.
     #[arg(long, value_name = "REV")]
     timestamp_check_from_rev: Option<String>,
+    /// Do not ask for signatures other than OpenPGP, whatever the remote's configuration says.
+    #[arg(long)]
+    disable_sign_verify: bool,
     /// Accepted for compatibility: objects are always verified.
     #[arg(long)]
     http_trusted: bool,
@@ -111,6 +125,9 @@ pub(crate) struct Pull {
     /// Accepted for compatibility.
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
+    /// Only tell what static deltas would bring.
+    #[arg(long)]
+    dry_run: bool,
     /// The remote.
     #[arg(value_name = "REMOTE")]
     remote: String,
@@ -122,6 +139,9 @@ pub(crate) struct Pull {
 impl Pull {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
+        if self.dry_run && !self.common.require_static_deltas {
+            return Err(Failure::new(Kind::Invalid, "--dry-run requires --require-static-deltas"));
+        }
         // `pull REMOTE:REF` is `pull REMOTE REF`.
         let (remote, first) = match self.remote.split_once(':') {
             Some((remote, name)) => (remote, Some(name.to_owned())),
@@ -132,7 +152,12 @@ impl Pull {
             url: self.url.clone(),
             headers: headers(&self.http_header)?,
             user_agent: self.append_user_agent.clone(),
-            retries: self.network_retries,
+            retries: if self.disable_retry_on_network_errors {
+                Some(0)
+            } else {
+                self.network_retries
+            },
+            low_speed: (self.low_speed_limit_bytes, self.low_speed_time_seconds),
         };
         let (source, config) = http::source(&repo, &name, overrides)?;
         let mut refs: Vec<String> = first.into_iter().chain(self.refs.iter().cloned()).collect();
@@ -144,8 +169,12 @@ impl Pull {
                     .hint("name the refs, or pull all of them with --mirror"));
             }
         }
-        let mut options = self.common.options(refs)?;
+        let mut options = self.common.options(refs);
         options.remote = Some(name);
+        if self.dry_run {
+            options.deltas = Deltas::RequireDryRun;
+        }
+        options.policy = self.policy(&repo, &config)?;
         options.content_url = config.content_url;
         options.collection_id = config.collection_id;
         options.mirror = if self.mirror { Mirror::Yes } else { Mirror::No };
@@ -159,7 +188,30 @@ impl Pull {
         for path in &self.localcache_repo {
             options.caches.push(repository::open(path)?);
         }
-        run(&repo, &source, &options, terminal)
+        run(&repo, &source, &options, terminal).map_err(as_summary)
+    }
+}
+
+/// A remote's refs are those of its summary, also when it is a folder.
+fn as_summary(failure: Failure) -> Failure {
+    match failure.find::<pull::Error>() {
+        Some(pull::Error::NoSuchRef { name, .. }) => {
+            let message = format!("No such branch '{name}' in repository summary");
+            Failure::new(Kind::NotFound, message)
+                .hint("`ostree remote refs REMOTE` lists the branches that are there")
+        }
+        _ => failure,
+    }
+}
+
+impl Pull {
+    /// What the remote demands of signatures.
+    fn policy(&self, repo: &Repo, config: &RemoteConfig) -> Result<Policy> {
+        let mut config = config.clone();
+        if self.disable_sign_verify {
+            (config.demands.sign, config.demands.sign_summary) = (Types::None, Types::None);
+        }
+        Ok(config.policy(repo, &signing::places())?)
     }
 }
 
@@ -181,6 +233,12 @@ pub(crate) struct PullLocal {
     /// Write refs below this remote's name.
     #[arg(long, value_name = "REMOTE")]
     remote: Option<String>,
+    /// Ask for OpenPGP signatures of the remote's keys on commits.
+    #[arg(long)]
+    gpg_verify: bool,
+    /// Ask for OpenPGP signatures of the remote's keys on the summary.
+    #[arg(long)]
+    gpg_verify_summary: bool,
     /// The repository to copy from.
     #[arg(value_name = "SRC_REPO")]
     from: PathBuf,
@@ -193,16 +251,35 @@ impl PullLocal {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
         let from = repository::open(&self.from)?;
-        let mut options = self.common.options(self.refs.clone())?;
+        let mut options = self.common.options(self.refs.clone());
         options.remote = self.remote.as_deref().map(RemoteName::new).transpose()?;
+        options.policy = self.policy(&repo, options.remote.as_ref())?;
         options.trust = if self.common.untrusted { Trust::Verify } else { Trust::Trusted };
         run(&repo, &Source::Local(from), &options, terminal)
     }
 }
 
+impl PullLocal {
+    fn policy(&self, repo: &Repo, remote: Option<&RemoteName>) -> Result<Policy> {
+        let (gpg, gpg_summary) = (self.gpg_verify, self.gpg_verify_summary);
+        match remote {
+            Some(remote) => {
+                let demands = Demands { gpg, gpg_summary, ..Demands::default() };
+                Ok(Policy::load(repo, &signing::places(), remote, &demands)?)
+            }
+            None if gpg || gpg_summary => Err(sign::Error::NoRemote.into()),
+            None => Ok(Policy::default()),
+        }
+    }
+}
+
 fn run(repo: &Repo, source: &Source, options: &PullOptions, terminal: &Terminal) -> Result {
     let start = Instant::now();
-    let stats = pull::pull(&terminal.context, repo, source, options)?;
+    let stats =
+        pull::pull(&terminal.context, repo, source, options).map_err(|error| match error {
+            pull::Error::Sign(error) => signing::failure(error),
+            error => error.into(),
+        })?;
     report(&stats, source, start.elapsed(), terminal)
 }
 
@@ -211,6 +288,7 @@ struct Pulled {
     refs: BTreeMap<String, String>,
     metadata: u64,
     content: u64,
+    delta_parts: Option<u64>,
     from_caches: u64,
     bytes_transferred: u64,
     content_bytes_written: u64,
@@ -218,11 +296,15 @@ struct Pulled {
 }
 
 fn report(stats: &PullStats, source: &Source, time: Duration, terminal: &Terminal) -> Result {
+    if let Some(plan) = &stats.delta_plan {
+        return report_plan(plan, terminal);
+    }
     let refs = stats.refs.iter().map(|(name, commit)| (name.to_string(), commit.to_string()));
     let pulled = Pulled {
         refs: refs.collect(),
         metadata: stats.metadata_fetched,
         content: stats.content_fetched,
+        delta_parts: stats.delta_parts,
         from_caches: stats.from_caches,
         bytes_transferred: stats.bytes_transferred,
         content_bytes_written: stats.content_bytes_written,
@@ -231,7 +313,10 @@ fn report(stats: &PullStats, source: &Source, time: Duration, terminal: &Termina
     let verb = if matches!(source, Source::Local(_)) { "imported" } else { "fetched" };
     terminal.show(&pulled, |pulled| {
         let (metadata, content) = (pulled.metadata, pulled.content);
-        let mut parts = vec![format!("{metadata} metadata, {content} content objects {verb}")];
+        let mut parts = vec![match pulled.delta_parts {
+            Some(parts) => format!("{parts} delta parts, {} loose fetched", metadata + content),
+            None => format!("{metadata} metadata, {content} content objects {verb}"),
+        }];
         if pulled.bytes_transferred > 0 {
             let size = transferred(pulled.bytes_transferred);
             parts.push(format!("{size} transferred in {} seconds", pulled.seconds));
@@ -239,6 +324,27 @@ fn report(stats: &PullStats, source: &Source, time: Duration, terminal: &Termina
         parts.push(format!("{} content written", format_size(pulled.content_bytes_written)));
         terminal.line(parts.join("; "))
     })
+}
+
+/// What a dry run says.
+fn report_plan(plan: &pull::DeltaPlan, terminal: &Terminal) -> Result {
+    if terminal.wants_json() {
+        return terminal.json(&serde_json::json!({
+            "present_parts": plan.present_parts,
+            "total_parts": plan.total_parts,
+            "present_size": plan.present_size,
+            "total_size": plan.total_size,
+            "uncompressed_size": plan.uncompressed_size,
+        }));
+    }
+    terminal.line(format!(
+        "Delta update: {}/{} parts, {}/{}, {} total uncompressed",
+        plan.present_parts,
+        plan.total_parts,
+        format_size(plan.present_size),
+        format_size(plan.total_size),
+        format_size(plan.uncompressed_size)
+    ))
 }
 
 /// Sizes of transfers are in KiB, as the peer prints them.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
-use updraft_ostree::{Checksum, Refspec};
+use updraft_ostree::{Checksum, CollectionRef, Refspec};
 use updraft_repo::Repo;
 use updraft_terminal::{Failure, Result, Terminal};
 
@@ -15,7 +15,7 @@ use super::repository::Location;
 #[derive(Debug, Args)]
 pub(crate) struct Refs {
     /// Delete the refs below each PREFIX.
-    #[arg(long, conflicts_with_all = ["create", "list"])]
+    #[arg(long)]
     delete: bool,
     /// Print whole names, also below a PREFIX.
     #[arg(long)]
@@ -60,6 +60,9 @@ impl Refs {
         if self.delete {
             return self.delete(&repo);
         }
+        if self.collections {
+            return self.list_collections(&repo, terminal);
+        }
         let listed = self.listed(&repo)?;
         terminal.show(&listed, |listed| {
             listed.iter().try_for_each(|entry| terminal.line(self.text(entry)))
@@ -94,6 +97,32 @@ impl Refs {
             });
         }
         Ok(listed)
+    }
+
+    /// Refs with their collections, as `(COLLECTION, REF)`.
+    fn list_collections(&self, repo: &Repo, terminal: &Terminal) -> Result {
+        let wanted = |of: &CollectionRef| {
+            self.prefixes.is_empty()
+                || self.prefixes.iter().any(|prefix| prefix == of.collection.as_str())
+        };
+        let refs: Vec<_> =
+            repo.collection_refs()?.into_iter().filter(|(of, _)| wanted(of)).collect();
+        let json: Vec<_> = refs
+            .iter()
+            .map(|(of, commit)| {
+                serde_json::json!({
+                    "collection": of.collection.as_str(),
+                    "ref": of.name.as_str(),
+                    "commit": commit.to_string(),
+                })
+            })
+            .collect();
+        terminal.show(&json, |_| {
+            refs.iter().try_for_each(|(of, commit)| {
+                let commit = if self.revision { format!("\t{commit}") } else { String::new() };
+                terminal.line(format!("{of}{commit}"))
+            })
+        })
     }
 
     /// How a ref is listed, when it is.

@@ -1,15 +1,23 @@
 //! `ostree remote`: where to pull from.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use updraft_error::Kind;
 use updraft_ostree::{KeyFile, RemoteName};
 use updraft_repo::Repo;
 use updraft_repo::pull::Source;
+use updraft_repo::sign::{self, SignType};
 use updraft_terminal::{Failure, Result, Terminal};
 
+use super::program::Usage;
 use super::repository::Location;
-use super::{http, summary};
+use super::{http, signing, summary};
+
+mod keys;
+
+mod cookies;
 
 /// Configure remotes and ask them.
 #[derive(Debug, Args)]
@@ -35,6 +43,14 @@ enum Command {
         /// The remote.
         name: String,
     },
+    AddCookie(cookies::AddCookie),
+    /// Remove a cookie from a remote.
+    DeleteCookie(cookies::Which),
+    /// List the cookies of a remote.
+    ListCookies {
+        /// The remote.
+        name: String,
+    },
     /// List remotes.
     List {
         /// Print their URLs, too.
@@ -57,6 +73,12 @@ enum Command {
         /// The remote.
         name: String,
     },
+    GpgImport(keys::Import),
+    /// List the OpenPGP keys of a remote, or the global ones.
+    GpgListKeys {
+        /// The remote.
+        name: Option<String>,
+    },
 }
 
 /// Add a remote repository.
@@ -68,17 +90,20 @@ struct Add {
     /// Do not ask for OpenPGP signatures.
     #[arg(long)]
     no_gpg_verify: bool,
-    /// Do not ask for signatures.
+    /// Import the OpenPGP keys in this file.
+    #[arg(long, value_name = "FILE")]
+    gpg_import: Option<PathBuf>,
+    /// Do not ask for signatures, of OpenPGP neither.
     #[arg(long)]
     no_sign_verify: bool,
     /// Demand signatures: TYPE=inline:KEY or TYPE=file:PATH.
-    #[arg(long, value_name = "TYPE=KEY", conflicts_with = "no_sign_verify")]
+    #[arg(long, value_name = "TYPE=KEY")]
     sign_verify: Vec<String>,
     /// Do nothing when the remote exists.
     #[arg(long)]
     if_not_exists: bool,
     /// Replace the remote when it exists.
-    #[arg(long, conflicts_with = "if_not_exists")]
+    #[arg(long)]
     force: bool,
     /// Fetch objects from here.
     #[arg(long, value_name = "URL")]
@@ -107,13 +132,18 @@ impl Remote {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
         match &self.command {
-            Command::Add(add) => add.run(&repo),
+            Command::Add(add) => add.run(&repo, terminal),
+            Command::GpgImport(import) => import.run(&repo, terminal),
+            Command::GpgListKeys { name } => keys::list(&repo, name.as_deref(), terminal),
             Command::Delete { if_exists, name } => delete(&repo, name, *if_exists),
             Command::ShowUrl { name } => {
                 let url = url(repo.config().key_file(), name)?;
                 let shown = serde_json::json!({ "name": name, "url": url });
                 terminal.show(&shown, |_| terminal.line(&url))
             }
+            Command::AddCookie(add) => add.run(&repo),
+            Command::DeleteCookie(which) => cookies::delete(&repo, which),
+            Command::ListCookies { name } => cookies::list(&repo, name, terminal),
             Command::List { show_urls } => list(&repo, *show_urls, terminal),
             Command::Refs { revision, name } => refs(&repo, name, *revision, terminal),
             Command::Summary { raw, name } => {
@@ -128,7 +158,14 @@ impl Remote {
 }
 
 impl Add {
-    fn run(&self, repo: &Repo) -> Result {
+    fn run(&self, repo: &Repo, terminal: &Terminal) -> Result {
+        if self.if_not_exists && self.force {
+            return Err(Usage::failure("Can only specify one of --if-not-exists and --force"));
+        }
+        if !self.sign_verify.is_empty() && self.no_sign_verify {
+            let message = "Cannot specify both --sign-verify and --no-sign-verify";
+            return Err(Failure::new(Kind::Invalid, message));
+        }
         let name = RemoteName::new(self.name.as_str())?;
         let group = group(name.as_str());
         if repo.config().key_file().has_group(&group) {
@@ -148,7 +185,10 @@ impl Add {
                 file.set(&group, key, value);
             }
         })?;
-        Ok(())
+        match &self.gpg_import {
+            Some(path) => keys::import(repo, &name, &keys::read(path)?, &[], terminal),
+            None => Ok(()),
+        }
     }
 
     /// The keys of the new group, in the order in which the peer writes them.
@@ -167,12 +207,12 @@ impl Add {
         }
         for option in &self.set {
             let (key, value) = option.split_once('=').ok_or_else(|| {
-                let message = format!("Missing '=' in KEY=VALUE metadata '{option}'");
+                let message = "Missing '=' in KEY=VALUE for --set";
                 Failure::new(Kind::Invalid, message)
             })?;
             set(key, value);
         }
-        if self.no_gpg_verify {
+        if self.no_gpg_verify || self.no_sign_verify {
             set("gpg-verify", "false");
         }
         if self.no_sign_verify {
@@ -190,11 +230,12 @@ impl Add {
                     return Err(Failure::new(Kind::Invalid, message));
                 }
             };
+            of.parse::<SignType>()?;
             set(&format!("verification-{of}-{}", key.0), key.1);
             types.push(of);
         }
         if !types.is_empty() {
-            set("sign-verify", &(types.join(";") + ";"));
+            set("sign-verify", &types.join(";"));
         }
         if let Some(id) = &self.collection_id {
             set("collection-id", id);
@@ -231,6 +272,7 @@ fn delete(repo: &Repo, name: &str, if_exists: bool) -> Result {
     repo.edit_config(|file| {
         file.remove_group(&group);
     })?;
+    repo.root().try_unlink(sign::keyring_path(&RemoteName::new(name)?))?;
     Ok(())
 }
 
@@ -242,16 +284,20 @@ fn list(repo: &Repo, show_urls: bool, terminal: &Terminal) -> Result {
         .into_iter()
         .filter_map(|group| Some(group.strip_prefix("remote \"")?.strip_suffix('"')?.to_owned()));
     let mut listed: Vec<Listed> =
-        names.map(|name| Listed { url: url(file, &name).ok(), name }).collect();
+        names.map(|name| Listed { url: file.get(&group(&name), "url"), name }).collect();
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     let width = listed.iter().map(|remote| remote.name.len()).max().unwrap_or(0);
     terminal.show(&listed, |listed| {
         listed.iter().try_for_each(|remote| match &remote.url {
-            Some(url) if show_urls => {
+            _ if !show_urls => terminal.line(&remote.name),
+            Some(url) => {
                 let pad = " ".repeat(width.saturating_sub(remote.name.len()));
                 terminal.line(format!("{}{pad}  {url}", remote.name))
             }
-            _ => terminal.line(&remote.name),
+            None => {
+                let message = format!("No \"url\" option in remote \"{}\"", remote.name);
+                Err(Failure::new(Kind::NotFound, message))
+            }
         })
     })
 }
@@ -282,16 +328,43 @@ fn refs(repo: &Repo, name: &str, revision: bool, terminal: &Terminal) -> Result 
 }
 
 /// The bytes of the remote's summary, when it has one.
-fn fetch_summary(repo: &Repo, name: &str, terminal: &Terminal) -> Result<Option<Vec<u8>>> {
+pub(super) fn fetch_summary(
+    repo: &Repo,
+    name: &str,
+    terminal: &Terminal,
+) -> Result<Option<Vec<u8>>> {
     let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
     let name = RemoteName::new(name)?;
-    match http::source(repo, &name, http::Overrides::default())?.0 {
-        Source::Http { client, url } => {
-            let url = format!("{}/summary", url.trim_end_matches('/'));
-            Ok(client.get_bytes_with(&terminal.context, &url, limit)?)
+    let (source, config) = http::source(repo, &name, http::Overrides::default())?;
+    let fetch = |file: &str| -> Result<Option<Vec<u8>>> {
+        match &source {
+            Source::Http { client, url } => {
+                let url = format!("{}/{file}", url.trim_end_matches('/'));
+                Ok(client.get_bytes_with(&terminal.context, &url, limit)?)
+            }
+            Source::Local(remote) => {
+                Ok(updraft_fs::Dir::open(remote.path())?.try_read(file, limit)?)
+            }
         }
-        Source::Local(remote) => {
-            Ok(updraft_fs::Dir::open(remote.path())?.try_read("summary", limit)?)
+    };
+    let summary = fetch("summary")?;
+    let policy = config.policy(repo, &signing::places())?;
+    if summary.is_some() && policy.demands_summary() {
+        let signature = fetch("summary.sig")?;
+        if signature.is_none() {
+            let (which, option) = if policy.demands_gpg_summary() {
+                ("GPG", "gpg-verify-summary")
+            } else {
+                ("Signature", "sign-verify-summary")
+            };
+            let message = format!(
+                "{which} verification enabled, but no summary signatures found (use \
+                 {option}=false in remote config to disable)"
+            );
+            return Err(Failure::new(Kind::Rejected, message));
         }
+        let checked = policy.check_summary(summary.as_deref(), signature.as_deref());
+        checked.map_err(signing::failure)?;
     }
+    Ok(summary)
 }

@@ -6,6 +6,8 @@ use updraft_error::Kind;
 use updraft_repo::Repo;
 use updraft_terminal::{Failure, Result};
 
+use super::program::Usage;
+
 /// What the command line and the environment say about the repository.
 #[derive(Debug, Clone)]
 pub(crate) struct Location {
@@ -34,7 +36,7 @@ impl Location {
         if is_repository(&system) {
             return Ok(system);
         }
-        Err(Failure::new(Kind::Invalid, "Command requires a --repo argument")
+        Err(Usage::failure("Command requires a --repo argument")
             .hint("name the repository with --repo PATH or OSTREE_REPO"))
     }
 
@@ -46,6 +48,11 @@ impl Location {
 
 /// Opens the repository at `path`.
 pub(crate) fn open(path: &Path) -> Result<Repo> {
+    if !path.exists() {
+        let message =
+            format!("opening repo: opendir({}): No such file or directory", path.display());
+        return Err(Failure::new(Kind::NotFound, message).hint("check the path"));
+    }
     let hint = if path.is_dir() {
         format!("make a repository with `updraft ostree init --repo {}`", path.display())
     } else {

@@ -6,13 +6,14 @@ use updraft_error::Kind;
 use updraft_ostree::{ObjectType, Refspec};
 use updraft_terminal::{Failure, Result, Terminal};
 
+use super::program::Usage;
 use super::repository::Location;
 
 /// Print the commit that a revision names.
 #[derive(Debug, Args)]
 pub(crate) struct RevParse {
     /// Print the only commit of a repository that has exactly one.
-    #[arg(long, short = 'S', conflicts_with = "revisions")]
+    #[arg(long, short = 'S')]
     single: bool,
     /// A ref, REMOTE:REF, a checksum or the beginning of one; `^` after it means its parent.
     #[arg(value_name = "REV", required_unless_present = "single")]
@@ -29,6 +30,9 @@ impl RevParse {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
         let mut resolved = Vec::new();
+        if self.single && !self.revisions.is_empty() {
+            return Err(Usage::failure("Cannot specify arguments with --single"));
+        }
         if self.single {
             let mut commits =
                 repo.list_objects()?.into_iter().filter(|o| o.object_type == ObjectType::Commit);

@@ -6,12 +6,12 @@ use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
 use updraft_ostree::gvariant::{Type, Value};
-use updraft_ostree::{Checksum, Commit, ObjectName, ObjectType};
+use updraft_ostree::{Checksum, Commit, ObjectName, ObjectType, RemoteName};
 use updraft_repo::Repo;
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::repository::Location;
-use super::{sizes, time, variant};
+use super::{signing, sizes, time, variant};
 
 /// Print an object.
 #[derive(Debug, Args)]
@@ -40,6 +40,12 @@ pub(crate) struct Show {
     /// Leave numbers as they are stored (big-endian).
     #[arg(long, short = 'B')]
     no_byteswap: bool,
+    /// Look for keys in the keyrings of this folder, too.
+    #[arg(long, value_name = "HOMEDIR")]
+    gpg_homedir: Option<PathBuf>,
+    /// Look for keys in those of this remote.
+    #[arg(long, value_name = "REMOTE")]
+    gpg_verify_remote: Option<String>,
     /// A revision, or the checksum of any object.
     object: String,
 }
@@ -101,7 +107,10 @@ impl Show {
             terminal.line(variant::commit(&commit))?;
             return print_about(&commit, terminal);
         }
-        print_commit(checksum, &commit, terminal)
+        print_commit(checksum, &commit, terminal)?;
+        let remote = self.gpg_verify_remote.as_deref().map(RemoteName::new).transpose()?;
+        let home = self.gpg_homedir.as_deref();
+        signing::print_gpg(repo, checksum, remote.as_ref(), home, terminal)
     }
 
     fn metadata(&self, repo: &Repo, object: &ObjectName, terminal: &Terminal) -> Result {

@@ -5,10 +5,12 @@ use jiff::tz::TimeZone;
 use updraft_error::Kind;
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{Metadata, Summary};
+use updraft_repo::sign;
 use updraft_repo::summary::{self as engine, SummaryOptions};
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::repository::Location;
+use super::signing::SigningOptions;
 use super::{time, variant, variant_text};
 
 /// Update and print the summary.
@@ -26,6 +28,8 @@ pub(crate) struct SummaryCommand {
     /// Add to the metadata of the new summary.
     #[arg(long, short = 'm', value_name = "KEY=VALUE")]
     add_metadata: Vec<String>,
+    #[command(flatten)]
+    signing: SigningOptions,
 }
 
 impl SummaryCommand {
@@ -40,8 +44,10 @@ impl SummaryCommand {
                 })?;
                 metadata.insert(key, variant_text::parse(value)?);
             }
+            let signers = self.signing.signers(&[])?;
             let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
             engine::update(&terminal.context, &repo, now, &SummaryOptions { metadata })?;
+            sign::sign_summary(&terminal.context, &repo, &signers)?;
             return Ok(());
         }
         if !self.view && !self.raw && !terminal.wants_json() {
@@ -65,8 +71,16 @@ pub(crate) fn print(bytes: &[u8], raw: bool, terminal: &Terminal) -> Result {
     }
     // The zone of the person at the terminal, as the peer does.
     let zone = TimeZone::system();
-    for entry in &summary.refs {
-        terminal.line(format!("* {}", entry.name))?;
+    let id = summary.metadata.get_str(Summary::COLLECTION_ID);
+    let own = summary.refs.iter().map(|entry| (id.map(str::to_owned), entry));
+    let map = summary.collection_map()?;
+    let others =
+        map.iter().flat_map(|(id, refs)| refs.iter().map(|entry| (Some(id.to_string()), entry)));
+    for (collection, entry) in own.chain(others) {
+        match collection {
+            Some(id) => terminal.line(format!("* ({id}, {})", entry.name))?,
+            None => terminal.line(format!("* {}", entry.name))?,
+        }
         terminal.line(format!("    Latest Commit ({} bytes):", entry.commit_size))?;
         terminal.line(format!("      {}", entry.checksum))?;
         for (key, value) in entry.metadata.iter() {
@@ -90,6 +104,7 @@ fn described(key: &str, value: &Value, zone: &TimeZone) -> String {
         Summary::EXPIRES => "Expires",
         Summary::TOMBSTONE_COMMITS => "Has Tombstone Commits",
         Summary::COLLECTION_ID => "Collection ID",
+        Summary::COLLECTION_MAP => return format!("Collection Map ({key}): (printed above)"),
         Summary::STATIC_DELTAS => "Static Deltas",
         _ => return format!("{key}: {value}"),
     };

@@ -51,9 +51,23 @@ fn absolute(text: &str, local: &TimeZone) -> Option<Timestamp> {
             return Some(time.to_zoned_datetime(zone).ok()?.timestamp());
         }
     }
-    let date = Date::strptime("%Y-%m-%d", text).ok()?;
+    let spelled = text.replace(',', " ");
+    let spelled = spelled.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    for format in SPELLED {
+        if let Ok(time) = DateTime::strptime(format!("{format} %H:%M:%S"), &spelled) {
+            return Some(time.to_zoned_datetime(zone).ok()?.timestamp());
+        }
+        if let Ok(time) = DateTime::strptime(format!("{format} %H:%M"), &spelled) {
+            return Some(time.to_zoned_datetime(zone).ok()?.timestamp());
+        }
+    }
+    let date = SPELLED.iter().find_map(|format| Date::strptime(format, &spelled).ok())?;
     Some(date.to_zoned_datetime(zone).ok()?.timestamp())
 }
+
+/// How dates are written, commas aside.
+const SPELLED: [&str; 8] =
+    ["%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%Y%m%d", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y"];
 
 fn relative(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
     match text {
@@ -122,6 +136,10 @@ mod tests {
             ("2023-11-15T00:00:00Z", 1_700_006_400),
             ("Wed, 15 Nov 2023 00:00:00 +0000", 1_700_006_400),
             ("2023-11-15", 1_700_006_400),
+            ("15 Nov 2023", 1_700_006_400),
+            ("November 15, 2023", 1_700_006_400),
+            ("11/15/2023 00:00", 1_700_006_400),
+            ("20231115", 1_700_006_400),
             ("2023-11-15 00:00", 1_700_006_400),
             ("2023-11-15 00:00:00 UTC", 1_700_006_400),
             ("now", 1_700_000_000),

@@ -64,21 +64,7 @@ pub(crate) fn dirmeta(meta: &DirMeta) -> Value {
 
 /// A summary as its tuple, with its numbers as stored.
 pub(crate) fn summary(summary: &Summary) -> Value {
-    let refs = summary.refs.iter().map(|entry| {
-        Value::Tuple(vec![
-            Value::String(entry.name.clone()),
-            Value::Tuple(vec![
-                Value::Uint64(entry.commit_size),
-                Value::Bytes(entry.checksum.as_bytes().to_vec()),
-                entry.metadata.to_value(),
-            ]),
-        ])
-    });
-    let of = Type::Tuple(vec![
-        Type::String,
-        Type::Tuple(vec![Type::Uint64, Type::bytes(), Type::vardict()]),
-    ]);
-    Value::Tuple(vec![Value::Array(of, refs.collect()), summary.metadata.to_value()])
+    Value::Tuple(vec![Summary::refs_to_value(&summary.refs), summary.metadata.to_value()])
 }
 
 /// The same value with the bytes of every number swapped, whether it was stored swapped or not:

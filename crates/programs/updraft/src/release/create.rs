@@ -8,10 +8,9 @@ use updraft_api::{NewRelease, Release, ReleaseTarget, TargetFormat, paths};
 use updraft_error::Kind;
 use updraft_http::Method;
 use updraft_ostree::Checksum;
-use updraft_publish::{Draft, ImageRepository};
+use updraft_publish::{Draft, Error as PublishError, ImageRepository};
 use updraft_repo::Repo;
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
-use updraft_tuf::RoleName;
 
 use super::target;
 use crate::server::Server;
@@ -36,6 +35,9 @@ pub(crate) struct Create {
     /// What changed, for people.
     #[arg(long, default_value = "")]
     notes: String,
+    /// List the targets in this delegated role, which `updraft keys delegate` made.
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
     /// For how many days the targets are valid.
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     expires_days: u16,
@@ -49,14 +51,15 @@ impl Create {
         let repo = Repo::open(&self.repo)?;
         let server = Server::connect()?;
         let release = self.release(&repo)?;
-        let repository = folder.repository(&server)?;
+        let repository = super::repository(folder, &server, self.role.as_deref())?;
+        self.check(&release, &repository)?;
         self.push(&repo, &release, &server, terminal)?;
         let mut draft = self.draft(&release, &repository)?;
         folder.sign(&mut draft)?;
         let Some(bytes) = signing::finish(&draft, self.sign_request.as_deref(), terminal)? else {
             return Ok(());
         };
-        signing::publish(&server, &RoleName::Targets, bytes)?;
+        signing::publish(&server, draft.role(), bytes)?;
         let release: Release = server
             .send(Method::Post, paths::RELEASES, &release)
             .with_context(|| format!("failed to register release `{}`", self.name))?;
@@ -111,31 +114,50 @@ impl Create {
         Ok(())
     }
 
-    fn draft(&self, release: &NewRelease, repository: &ImageRepository) -> Result<Draft> {
-        let now = Timestamp::now();
-        let known = repository.targets().map(|file| &file.payload.targets);
+    /// Sees to it that devices would find these targets, and no older ones under their names.
+    fn check(&self, release: &NewRelease, repository: &ImageRepository) -> Result {
         for target in &release.targets {
-            let signed = known.and_then(|targets| targets.get(&target.filepath));
+            let path = &target.filepath;
+            if let Some(role) = &self.role {
+                repository.check_reach(role, path).map_err(explain)?;
+            }
+            let signed = repository.find_target(path).map(|(_, signed)| signed);
             if signed.is_some_and(|signed| signed.hashes.sha256() != Some(&target.sha256)) {
-                return Err(Failure::new(
-                    Kind::Conflict,
-                    format!("the target `{}` exists with another commit", target.filepath),
-                )
-                .hint("a release never changes; give the new one another name"));
+                let message = format!("the target `{path}` exists with another commit");
+                return Err(Failure::new(Kind::Conflict, message)
+                    .hint("a release never changes; give the new one another name"));
             }
         }
+        Ok(())
+    }
+
+    fn draft(&self, release: &NewRelease, repository: &ImageRepository) -> Result<Draft> {
+        let now = Timestamp::now();
         let changes = release
             .targets
             .iter()
             .map(|target| format!("adds {} = commit {}", target.filepath, target.sha256));
         let expires = signing::in_days(self.expires_days)?;
-        Ok(repository.draft_targets(expires, changes.collect(), |targets| {
+        super::draft(repository, self.role.as_deref(), expires, changes.collect(), |targets| {
             for new in &release.targets {
                 let signed = target::to_signed(release, new, now);
                 targets.targets.insert(new.filepath.clone(), signed);
             }
-        }))
+        })
     }
+}
+
+/// Adds the way out.
+fn explain(error: PublishError) -> Failure {
+    let hint = match &error {
+        PublishError::OutOfReach { .. } => {
+            "name the release or its hardware so that NAME-HARDWARE fits, or change the patterns \
+             with `updraft keys delegate`"
+        }
+        PublishError::Hidden { .. } => "list the target in that role, or give it another name",
+        _ => "make the role with `updraft keys delegate`",
+    };
+    Failure::from(error).hint(hint)
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

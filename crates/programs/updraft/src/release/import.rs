@@ -2,55 +2,149 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use updraft_api::{NewRelease, Release, paths};
+use updraft_error::Kind;
 use updraft_http::Method;
-use updraft_terminal::{Result, ResultExt as _, Terminal};
+use updraft_publish::{Draft, printable};
+use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 use updraft_tuf::{Payload as _, RoleName, Targets};
 
 use super::target;
 use crate::server::Server;
-use crate::signing::{self, DIALECT};
+use crate::signing::{self, DIALECT, Published};
 
-/// Publishes each request, roots before targets so that one call can bring both.
+/// What `--json` prints.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    published: Vec<Published>,
+    released: Vec<String>,
+}
+
+/// A finished file, the request that it came in, and what it says.
+struct Finished<'a> {
+    path: &'a Path,
+    draft: Draft,
+    bytes: Vec<u8>,
+}
+
+/// Publishes the requests, roots before targets so that one call can bring both. Copies of one
+/// request that several people signed count as one. Targets and delegated targets go together: a
+/// new delegation and its first targets need each other.
 pub(super) fn run(requests: &[PathBuf], terminal: &Terminal) -> Result {
     let server = Server::connect()?;
-    let mut drafts = Vec::new();
-    for path in requests {
-        drafts.push((path, signing::read_request(path)?));
+    let mut report = Report::default();
+    // All are finished before the first one is sent: one that lacks signatures keeps back all.
+    let finished = read(requests)?.into_iter().map(finish).collect::<Result<Vec<_>>>()?;
+    let mut registrable = Vec::new();
+    for group in groups(finished) {
+        send(&server, &group, &mut report.published)?;
+        registrable.extend(group.into_iter().filter(|file| *file.draft.role() != RoleName::Root));
     }
-    drafts.sort_by_key(|(_, draft)| *draft.role() != RoleName::Root);
-    for (path, draft) in drafts {
-        let bytes = draft
-            .finish()
-            .with_context(|| format!("failed to publish `{}`", path.display()))
-            .hint("sign it with `updraft keys sign` where the missing keys are")?;
-        signing::publish(&server, draft.role(), bytes)?;
-        terminal.line(format!("published {}", draft.role()))?;
-        if *draft.role() == RoleName::Targets {
-            register(&server, path, draft.signed(), terminal)?;
+    for file in registrable {
+        register(&server, file.path, file.draft.signed(), &mut report.released)?;
+    }
+    terminal.show(&report, |report| {
+        report.published.iter().map(Published::text).try_for_each(|line| terminal.line(line))?;
+        report.released.iter().try_for_each(|name| terminal.line(format!("released {name}")))
+    })
+}
+
+fn read(requests: &[PathBuf]) -> Result<Vec<(&PathBuf, Draft)>> {
+    let mut drafts: Vec<(&PathBuf, Draft)> = Vec::new();
+    for path in requests {
+        let draft = signing::read_request(path)?;
+        let same = drafts
+            .iter_mut()
+            .find(|(_, other)| other.role() == draft.role() && other.signed() == draft.signed());
+        match same {
+            Some((_, other)) => other.merge(&draft)?,
+            None => drafts.push((path, draft)),
+        }
+    }
+    let version = |draft: &Draft| draft.signed().get("version").and_then(serde_json::Value::as_u64);
+    let rank = |draft: &Draft| match draft.role() {
+        RoleName::Root => 0,
+        RoleName::Delegated(_) => 2,
+        _ => 1,
+    };
+    drafts.sort_by_key(|(_, draft)| (rank(draft), version(draft)));
+    Ok(drafts)
+}
+
+fn finish((path, draft): (&PathBuf, Draft)) -> Result<Finished<'_>> {
+    let bytes = draft
+        .finish()
+        .with_context(|| format!("failed to publish `{}`", path.display()))
+        .hint("sign it with `updraft keys sign` where the missing keys are")?;
+    Ok(Finished { path, draft, bytes })
+}
+
+/// What is sent at a time: the newest targets with the first file of each delegated role, all else
+/// by itself. The files come with roots first and delegated targets last.
+fn groups(files: Vec<Finished<'_>>) -> Vec<Vec<Finished<'_>>> {
+    let (mut groups, mut together, mut later) =
+        (Vec::new(), Vec::<Finished<'_>>::new(), Vec::new());
+    for file in files {
+        match file.draft.role() {
+            RoleName::Targets => {
+                groups.extend(together.drain(..).map(|older| vec![older]));
+                together.push(file);
+            }
+            RoleName::Delegated(_)
+                if !together.iter().any(|other| other.draft.role() == file.draft.role()) =>
+            {
+                together.push(file);
+            }
+            RoleName::Delegated(_) => later.push(vec![file]),
+            _ => groups.push(vec![file]),
+        }
+    }
+    groups.push(together);
+    groups.extend(later);
+    groups
+}
+
+fn send(server: &Server, group: &[Finished<'_>], published: &mut Vec<Published>) -> Result {
+    match group {
+        [] => {}
+        [one] => published.push(signing::publish(server, one.draft.role(), one.bytes.clone())?),
+        several => {
+            let files: Vec<_> = several
+                .iter()
+                .map(|file| (file.draft.role().clone(), file.bytes.clone()))
+                .collect();
+            published.extend(signing::publish_together(server, &files)?);
         }
     }
     Ok(())
 }
 
-/// Registers the releases that the signed targets name and the server does not know yet.
+/// Registers the releases that the signed targets name and the server does not know yet. One that
+/// the server refuses does not keep the others back.
 fn register(
     server: &Server,
     path: &Path,
     signed: &serde_json::Value,
-    terminal: &Terminal,
+    released: &mut Vec<String>,
 ) -> Result {
     let targets = Targets::from_value(DIALECT, signed.clone()).map_err(|reason| {
-        updraft_terminal::Failure::new(
-            updraft_error::Kind::Invalid,
-            format!("failed to read `{}`: {reason}", path.display()),
-        )
+        Failure::new(Kind::Invalid, format!("failed to read `{}`: {reason}", path.display()))
     })?;
     let known: Vec<Release> = server.list(paths::RELEASES)?;
     let is_new = |new: &NewRelease| !known.iter().any(|release| release.name == new.name);
-    for release in target::releases(&targets).into_iter().filter(is_new) {
-        let release: Release = server.send(Method::Post, paths::RELEASES, &release)?;
-        terminal.line(format!("released {}", release.name))?;
+    let mut refused = None;
+    for new in target::releases(&targets).into_iter().filter(is_new) {
+        let answer: Result<Release> = server
+            .send(Method::Post, paths::RELEASES, &new)
+            .with_context(|| format!("failed to register release `{}`", printable(&new.name)));
+        match answer {
+            Ok(release) => released.push(release.name),
+            Err(failure) => refused = refused.or(Some(failure)),
+        }
     }
-    Ok(())
+    refused.map_or(Ok(()), |failure| {
+        Err(failure
+            .hint("the signed targets are published; import again once the server can take it"))
+    })
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use updraft_api::{NewRollout, PhaseSelector, Rollout, RolloutScope, Threshold, paths};
+use updraft_api::{
+    NewRollout, Page, PhaseSelector, Rollout, RolloutDevice, RolloutScope, Threshold, paths,
+};
 use updraft_http::Method;
 use updraft_terminal::{Result, Terminal};
 
@@ -13,6 +15,15 @@ use crate::server::Server;
 
 /// Bring a release to devices, phase by phase.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  updraft rollout create may --release v2 --dry-run
+  updraft rollout create may --release v2 --phase group:canary --phase 20% --phase 100%
+  updraft rollout create may --release v2 --failure 5% --failure-minimum 3 --device-timeout 7d
+
+A device belongs to the first phase that names it; a share counts all devices of the rollout, those
+of earlier phases included. When neither threshold is reached and no device is left to wait for,
+the rollout stops.")]
 pub(crate) struct Create {
     /// 1 to 64 of A-Z a-z 0-9 . _ -
     name: String,
@@ -53,7 +64,7 @@ impl Create {
     pub(crate) fn run(&self, server: &Server, terminal: &Terminal) -> Result {
         let new = self.request();
         if self.dry_run {
-            let preview: serde_json::Value =
+            let preview: Page<RolloutDevice> =
                 server.send(Method::Post, paths::ROLLOUT_PREVIEW, &new)?;
             return show::preview(terminal, &preview);
         }

@@ -1,7 +1,9 @@
 //! Rollouts in words and tables.
 
 use serde_json::json;
-use updraft_api::{Phase, PhaseSelector, Rollout, RolloutCounts, RolloutDevice, RolloutScope};
+use updraft_api::{
+    Page, Phase, PhaseSelector, Rollout, RolloutCounts, RolloutDevice, RolloutScope,
+};
 use updraft_terminal::{Result, Table, Terminal};
 
 use crate::text;
@@ -106,6 +108,12 @@ fn selector(selector: &PhaseSelector) -> String {
 }
 
 /// What a rollout would reach.
-pub(super) fn preview(terminal: &Terminal, preview: &serde_json::Value) -> Result {
-    terminal.json(preview)
+pub(super) fn preview(terminal: &Terminal, preview: &Page<RolloutDevice>) -> Result {
+    terminal.show(preview, |preview| {
+        let mut table = Table::new(["device", "phase"]);
+        for device in &preview.items {
+            table.row([device.device.clone(), (device.phase + 1).to_string()]);
+        }
+        terminal.table(&table)
+    })
 }

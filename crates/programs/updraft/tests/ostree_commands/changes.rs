@@ -240,3 +240,16 @@ fn a_summary_of_ours_says_what_theirs_says() {
     expected.sort();
     assert_eq!(view("--repo=ours"), expected);
 }
+
+#[test]
+fn deltas_of_a_commit_are_pruned_alike() {
+    let world = World::new("archive");
+    let generate = ["static-delta", "generate", "--repo=repo", "--from=main^", "--to=main"];
+    world.peer_ok(&generate);
+    let main = world.peer_ok(&["rev-parse", "--repo=repo", "main"]);
+    let delete = format!("--delete-commit={}", main.trim());
+    compare(&world, &[&["prune", "--static-deltas-only", &delete], &["static-delta", "list"]]);
+    let alone = ["prune", "--repo=repo", "--static-deltas-only"];
+    let (ours, theirs) = (world.ours(&alone), world.peer(&alone));
+    assert_eq!((ours.code, ours.error()), (theirs.code, theirs.error()));
+}

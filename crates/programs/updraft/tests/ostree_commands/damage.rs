@@ -90,3 +90,37 @@ fn bindings_are_checked_alike() {
     let (ours, theirs) = (world.ours(&arguments), world.peer(&arguments));
     assert_eq!((ours.code, ours.error()), (theirs.code, theirs.error()));
 }
+
+/// The line that says what can be done.
+fn hint(stderr: &str) -> &str {
+    stderr.lines().find(|line| line.starts_with("hint: ")).unwrap_or_default()
+}
+
+#[test]
+fn each_damage_names_a_way_out() {
+    let world = World::new("archive");
+    world.copy("damaged");
+    break_object(&world, "damaged");
+    world.copy("incomplete");
+    fs::remove_file(object(&world, "incomplete", "/hello")).unwrap();
+
+    let cases: &[(&[&str], &str)] = &[
+        (&["checkout", "--repo=damaged", "main", "out"], "fsck --delete"),
+        (&["pull-local", "--untrusted", "--repo=new", "damaged", "main"], "another mirror"),
+        (&["pull-local", "--repo=new", "incomplete", "main"], "what was fetched is kept"),
+        (&["pull", "--repo=new", "nowhere", "main"], "remote show-url"),
+        (&["commit", "--repo=full", "-b", "x", "tree"], "make room"),
+        (&["refs", "--repo=absent"], "check the path"),
+    ];
+    world.peer_ok(&["init", "--repo=new", "--mode=archive"]);
+    let url = "http://127.0.0.1:1/";
+    world.peer_ok(&["remote", "--repo=new", "add", "--no-gpg-verify", "nowhere", url]);
+    world.peer_ok(&["init", "--repo=full", "--mode=archive"]);
+    world.peer_ok(&["config", "--repo=full", "set", "core.min-free-space-percent", "99"]);
+    for (arguments, words) in cases {
+        let outcome = world.updraft(&[&["ostree"], *arguments].concat());
+        assert_eq!(outcome.code, 1, "{arguments:?}: {}", outcome.stderr);
+        assert!(hint(&outcome.stderr).contains(words), "{arguments:?}: {}", outcome.stderr);
+    }
+    assert_eq!(world.ours(&["--repo=new", "refs"]).stdout, "", "no ref was written");
+}

@@ -7,9 +7,16 @@
 #![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
 
 mod changes;
+mod collections;
 mod damage;
+mod deltas;
 mod environment;
+mod gnupg;
 mod json;
 mod reads;
 mod refusals;
+mod selinux;
+mod signatures;
+mod trees;
+mod trivial_httpd;
 mod world;

@@ -34,8 +34,10 @@ impl Cycle<'_> {
             None => update_of(record),
         };
         match (record.finished, &record.failure) {
-            (Some(Finished::RolledBack), Some(failure)) => self.failed(record, &update, failure),
-            (Some(Finished::RolledBack), None) => {
+            (Some(Finished::RolledBack), Some(failure)) if !failure.is_superseded() => {
+                self.failed(record, &update, failure)
+            }
+            (Some(Finished::RolledBack), _) => {
                 self.session.store.forget_update(&[])?;
                 Ok(CycleReport::of(CycleOutcome::Interrupted).with_plan(&record.plan))
             }

@@ -19,7 +19,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Store {
     connection: Connection,
     path: PathBuf,
-    _lock: Option<LockFile>,
+    /// Held while this lives; readers have none.
+    lock: Option<LockFile>,
 }
 
 impl Store {
@@ -46,7 +47,7 @@ impl Store {
             let failed = store.failed("upgrade");
             schema::migrate(&mut store.connection, version).map_err(failed)?;
         }
-        store._lock = Some(lock);
+        store.lock = Some(lock);
         Ok(store)
     }
 
@@ -67,7 +68,7 @@ impl Store {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        let store = Self { connection, path: path.to_owned(), _lock: None };
+        let store = Self { connection, path: path.to_owned(), lock: None };
         let found = store.version()?;
         if found > schema::NEWEST {
             return Err(Error::StateTooNew { path: store.path, found, known: schema::NEWEST });
@@ -103,6 +104,10 @@ impl Store {
         &self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
+        // Tests of power cuts count this as the write operation that it is.
+        updraft_fs::fault::check().map_err(|errno| {
+            Error::Fs(updraft_fs::Error::new("write", self.path.clone(), errno.into()))
+        })?;
         Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
             .and_then(|transaction| {
                 let value = change(&transaction)?;

@@ -175,6 +175,9 @@ impl Fleet {
                 limit: MAX_DEVICE_EVENTS as u64,
             });
         }
+        if !reports.iter().all(serde_json::Value::is_object) {
+            return Err(Error::invalid("the list of events", "an event is not an object"));
+        }
         let now = self.now();
         let actor = format!("device:{device}");
         self.database.write("append events", |tx| {

@@ -8,11 +8,10 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
-use updraft_api::{EventKind, MetadataAccepted, OnlineKey, OnlineKeys};
+use updraft_api::{EventKind, ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys};
 use updraft_crypto::SigningKey;
 use updraft_publish::{Expiries, ImageRepository};
-use updraft_tuf::{Payload as _, RoleName, Targets};
+use updraft_tuf::{Envelope, Payload as _, RoleName, Root, Targets};
 
 use super::Fleet;
 use super::online_keys::{self, DIALECT, ImageKeys};
@@ -107,76 +106,83 @@ impl Fleet {
         upload: Upload<'_>,
         bytes: &[u8],
     ) -> Result<MetadataAccepted> {
+        self.accept_image_files(operator, &[(upload, bytes)])?;
+        Ok(MetadataAccepted { role: upload.role(), version: version_of(upload, bytes)? })
+    }
+
+    /// Takes targets and delegated targets together: all of them, or none.
+    pub fn accept_image_change(
+        &self,
+        operator: &Operator,
+        change: &ImageChange,
+    ) -> Result<ImageChanged> {
+        let targets = change.targets.iter().map(|text| (Upload::Targets, text.as_bytes()));
+        let delegated = change.delegations.iter();
+        let delegated = delegated.map(|(name, text)| (Upload::Delegated(name), text.as_bytes()));
+        // The targets first: they say who may sign the others.
+        let files: Vec<(Upload<'_>, &[u8])> = targets.chain(delegated).collect();
+        if files.is_empty() {
+            return Err(Error::invalid("the change", "it has no files"));
+        }
+        self.accept_image_files(operator, &files)?;
+        let accepted = files.into_iter().map(|(upload, bytes)| {
+            Ok(MetadataAccepted { role: upload.role(), version: version_of(upload, bytes)? })
+        });
+        Ok(ImageChanged { accepted: accepted.collect::<Result<_>>()? })
+    }
+
+    fn accept_image_files(&self, operator: &Operator, files: &[(Upload<'_>, &[u8])]) -> Result<()> {
         let now = self.now();
         // One upload at a time: the lock is held from reading the old state to storing the new.
         let _turn = self.image_turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.try_accept(upload, bytes, now);
+        let outcome = self.try_accept(files, now);
         let actor = operator.actor();
-        let event = match &outcome {
-            Ok(accepted) => {
-                let message = format!(
-                    "{} version {} of the Image repository was accepted",
-                    accepted.role, accepted.version
-                );
-                NewEvent::new(EventKind::ImageMetadataAccepted, &actor, message)
-            }
-            Err(error) => {
-                let message = format!(
-                    "{} of the Image repository was refused: {}",
-                    upload.role(),
-                    chain(error)
-                );
-                NewEvent::new(EventKind::ImageMetadataRefused, &actor, message)
-            }
-        };
-        self.database.write("append an event", |tx| events::append(tx, now, &event))?;
+        let of = "of the Image repository";
+        let mut new = Vec::new();
+        for (upload, bytes) in files {
+            let role = upload.role();
+            new.push(match &outcome {
+                Ok(()) => {
+                    let version = version_of(*upload, bytes)?;
+                    let message = format!("{role} version {version} {of} was accepted");
+                    NewEvent::new(EventKind::ImageMetadataAccepted, &actor, message)
+                }
+                Err(error) => {
+                    let message = format!("{role} {of} was refused: {}", chain(error));
+                    NewEvent::new(EventKind::ImageMetadataRefused, &actor, message)
+                }
+            });
+        }
+        self.database.write("append an event", |tx| {
+            new.iter().try_for_each(|event| events::append(tx, now, event).map(drop))
+        })?;
         outcome
     }
 
-    fn try_accept(
-        &self,
-        upload: Upload<'_>,
-        bytes: &[u8],
-        now: Timestamp,
-    ) -> Result<MetadataAccepted> {
-        let refused = |source: updraft_publish::Error| rejected(upload, &source);
+    fn try_accept(&self, files: &[(Upload<'_>, &[u8])], now: Timestamp) -> Result<()> {
         let current = self.image.get();
-        let mut next = match (&current, upload) {
-            (None, Upload::Root) => ImageRepository::new(DIALECT, bytes, now).map_err(refused)?,
-            (None, _) => return Err(no_root()),
-            (Some(current), _) => ImageRepository::clone(current),
-        };
-        match upload {
-            Upload::Root if current.is_none() => {}
-            // The same root again is a retry.
-            Upload::Root if next.file("root.json") == Some(bytes) => {}
-            Upload::Root => next.accept_root(bytes, now).map_err(refused)?,
-            Upload::Targets => next.accept_targets(bytes, now).map_err(refused)?,
-            Upload::Delegated(name) => {
-                check_role_name(name)?;
-                next.accept_delegated(name, bytes, now).map_err(refused)?;
-            }
+        let mut next = current.as_deref().cloned();
+        for (upload, bytes) in files {
+            take(&mut next, *upload, bytes, now)?;
         }
+        let Some(mut next) = next else { return Err(no_root()) };
         check_online_keys(&next, &self.image_keys)?;
+        let last = files.last().map_or(Upload::Targets, |(upload, _)| *upload);
         if next.targets().is_some() {
             let refreshed = next.refresh(&self.image_keys.all(), self.image_expiries(now), now);
-            match (refreshed, upload) {
+            match (refreshed, last) {
                 (Ok(_), _) => {}
                 // A root that names new targets keys: what the old snapshot says stays served
                 // until targets signed by the new keys come.
                 (Err(error), Upload::Root) => {
                     tracing::warn!(%error, "the new root needs newly signed targets");
                 }
-                (Err(error), _) => return Err(refused(error)),
+                (Err(error), _) => return Err(rejected(last, &error)),
             }
         }
         next.save(self.layout.image()).map_err(Error::crypto("store the Image repository"))?;
-        let version = match upload {
-            Upload::Root => next.root().header().version,
-            Upload::Targets | Upload::Delegated(_) => payload_version(bytes)?,
-        };
         self.image.set(next);
-        Ok(MetadataAccepted { role: upload.role(), version })
+        Ok(())
     }
 
     /// Signs snapshot and timestamp again when half of their time has passed.
@@ -205,89 +211,50 @@ impl Fleet {
         Expiries { targets: snapshot, snapshot, timestamp }
     }
 
-    /// The Image repository's top-level targets.
+    /// The Image repository, once it has targets.
     pub fn image_targets(&self) -> Result<Arc<ImageRepository>> {
         self.image.get().filter(|image| image.targets().is_some()).ok_or_else(no_root)
     }
-
-    /// Stores the content of a target file, after comparing it with what the signed targets say.
-    pub fn store_target_file(&self, name: &str, content: &mut dyn std::io::Read) -> Result<bool> {
-        crate::names::target_name(name)?;
-        let image = self.image_targets()?;
-        let listed = image
-            .targets()
-            .and_then(|targets| targets.payload.targets.get(name))
-            .ok_or_else(|| Error::not_found("in the signed targets", name))?;
-        let sha256 = listed
-            .hashes
-            .sha256()
-            .ok_or_else(|| Error::invalid("the target", "it is listed without a SHA-256"))?;
-        let folder = updraft_fs::Dir::create_all(self.layout.targets(), 0o755)
-            .map_err(Error::fs("open the folder of target files"))?;
-        if folder.exists(sha256).map_err(Error::fs("look for a target file"))? {
-            return Ok(false);
-        }
-        let mut file =
-            updraft_fs::TempFile::new_in(&folder).map_err(Error::fs("make a target file"))?;
-        copy_verified(content, &mut file, listed.length, sha256)?;
-        file.set_mode(0o644).map_err(Error::fs("store a target file"))?;
-        file.sync().map_err(Error::fs("store a target file"))?;
-        // Commit point: the name appears with the whole content.
-        file.persist_new(&folder, sha256).map_err(Error::fs("store a target file"))?;
-        folder.sync().map_err(Error::fs("store a target file"))?;
-        Ok(true)
-    }
-
-    /// The SHA-256 under which a target file's content is stored, when the targets list it.
-    pub fn target_file_hash(&self, name: &str) -> Option<String> {
-        let image = self.image.get()?;
-        let listed = image.targets()?.payload.targets.get(name)?;
-        listed.hashes.sha256().map(str::to_owned)
-    }
 }
 
-fn copy_verified(
-    content: &mut dyn std::io::Read,
-    file: &mut updraft_fs::TempFile,
-    length: u64,
-    sha256: &str,
+/// Verifies one file as a client would, and puts it into the repository.
+fn take(
+    repository: &mut Option<ImageRepository>,
+    upload: Upload<'_>,
+    bytes: &[u8],
+    now: Timestamp,
 ) -> Result<()> {
-    use std::io::Write as _;
-    let what = "the target file";
-    let received = |error: std::io::Error| Error::Receive { what, reason: error.to_string() };
-    let mut hash = Sha256::new();
-    let mut total = 0_u64;
-    let mut buffer = vec![0_u8; 64 * 1024];
-    loop {
-        let count = content.read(&mut buffer).map_err(received)?;
-        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else { break };
-        total = total.saturating_add(piece.len() as u64);
-        if total > length {
-            return Err(Error::TooLarge { what, limit: length });
+    let refused = |source: updraft_publish::Error| rejected(upload, &source);
+    let Some(next) = repository else {
+        if upload != Upload::Root {
+            return Err(no_root());
         }
-        hash.update(piece);
-        file.file_mut().write_all(piece).map_err(|source| Error::Io {
-            action: "write",
-            path: what.into(),
-            source,
-        })?;
+        *repository = Some(ImageRepository::new(DIALECT, bytes, now).map_err(refused)?);
+        return Ok(());
+    };
+    match upload {
+        // The same root again is a retry.
+        Upload::Root if next.file("root.json") == Some(bytes) => Ok(()),
+        Upload::Root => next.accept_root(bytes, now).map_err(refused),
+        Upload::Targets => next.accept_targets(bytes, now).map_err(refused),
+        Upload::Delegated(name) => {
+            check_role_name(name)?;
+            next.accept_delegated(name, bytes, now).map_err(refused)
+        }
     }
-    if total != length || hex::encode(hash.finalize()) != sha256 {
-        return Err(Error::Rejected {
-            code: "wrong_hash",
-            what,
-            reason: "its length or SHA-256 is not what the signed targets say".to_owned(),
-        });
-    }
-    Ok(())
 }
 
-fn payload_version(bytes: &[u8]) -> Result<u64> {
-    let envelope = updraft_tuf::Envelope::parse(DIALECT, bytes, bytes.len())
+/// The version that a file says it has.
+fn version_of(upload: Upload<'_>, bytes: &[u8]) -> Result<u64> {
+    let envelope = Envelope::parse(DIALECT, bytes, bytes.len())
         .map_err(|error| Error::invalid("the metadata", error))?;
-    let payload = Targets::from_value(DIALECT, envelope.signed)
-        .map_err(|error| Error::invalid("the metadata", error))?;
-    Ok(payload.header.version)
+    let version = match upload {
+        Upload::Root => Root::from_value(DIALECT, envelope.signed).map(|root| root.header.version),
+        Upload::Targets | Upload::Delegated(_) => {
+            Targets::from_value(DIALECT, envelope.signed).map(|targets| targets.header.version)
+        }
+    };
+    version.map_err(|error| Error::invalid("the metadata", error))
 }
 
 /// Refuses a root under which this server could not sign.

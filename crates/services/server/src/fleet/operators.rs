@@ -1,5 +1,6 @@
 //! Operators: tokens, and who a token belongs to.
 
+use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
 use updraft_api::{EventKind, Scope};
 
@@ -45,19 +46,34 @@ impl Operator {
     }
 }
 
+/// What a new token is to be like.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenOptions {
+    /// What it allows.
+    pub scope: Scope,
+    /// Days that it is good for; none for ever.
+    pub days: Option<u16>,
+}
+
 /// Makes a token and gives it; it is stored as a hash only and never shown again.
 pub fn create_token(
     database: &Database,
     environment: &Environment,
     name: &str,
-    scope: Scope,
+    options: TokenOptions,
 ) -> Result<String> {
+    let TokenOptions { scope, days } = options;
     names::name("token name", name)?;
     let token = format!("{PREFIX}{}", environment.secret().map_err(Error::random)?);
     let now = environment.now();
+    let expires = days
+        .map(|days| now.checked_add(SignedDuration::from_hours(24 * i64::from(days))))
+        .transpose()
+        .map_err(|error| Error::invalid("the token's days", error))?;
     database.write("make a token", |tx| {
-        tokens::insert(tx, name, &hash(&token), scope, now)?;
-        let message = format!("token {name} was made with scope {scope}");
+        tokens::insert(tx, name, &hash(&token), scope, now, expires)?;
+        let until = expires.map(|time| format!(" until {time:.0}")).unwrap_or_default();
+        let message = format!("token {name} was made with scope {scope}{until}");
         events::append(tx, now, &NewEvent::new(EventKind::TokenCreated, "server", message))
     })?;
     Ok(token)
@@ -93,10 +109,13 @@ impl Fleet {
         let found =
             self.database.read("find a token", |reader| tokens::find(reader, &hash(token)))?;
         match found {
-            Some(record) if record.revoked_at.is_none() => {
-                Ok(Operator { name: record.name, scope: record.scope })
+            Some(record) if record.revoked_at.is_some() => {
+                Err(unauthenticated("the token was revoked"))
             }
-            Some(_) => Err(unauthenticated("the token was revoked")),
+            Some(record) if record.expires_at.is_some_and(|end| end <= self.now()) => {
+                Err(unauthenticated("the token has expired"))
+            }
+            Some(record) => Ok(Operator { name: record.name, scope: record.scope }),
             None => Err(unauthenticated("the token is unknown")),
         }
     }

@@ -8,7 +8,7 @@
 use sha2::{Digest as _, Sha256};
 use updraft_api::EventKind;
 use updraft_crypto::pkcs12;
-use updraft_crypto::tls::{Validity, certificate_info};
+use updraft_crypto::tls::{Validity, certificate_info, is_for_request};
 
 use super::Fleet;
 use crate::error::{Error, Result};
@@ -97,7 +97,8 @@ impl Fleet {
     }
 
     /// Registers a device. With a certificate request the device keeps its key to itself; else
-    /// the server makes one. `ttl_days` may shorten the certificate's life.
+    /// the server makes one. `ttl_days` may shorten the certificate's life. A device that did not
+    /// hear the answer asks again with the same key, and gets the same certificate.
     pub fn register_device(
         &self,
         id: &str,
@@ -105,6 +106,12 @@ impl Fleet {
         request_pem: Option<&str>,
     ) -> Result<Provisioned> {
         names::device_id(id)?;
+        if let Some(request) = request_pem
+            && let Some(certificate) = self.issued_before(id, request)?
+        {
+            let ca = self.authority.certificate_pem().to_owned();
+            return Ok(Provisioned::Certificate { certificate, ca });
+        }
         let now = self.now();
         let most = u32::from(self.config.devices.certificate_days);
         let days = ttl_days.filter(|days| *days > 0).map_or(most, |days| days.min(most));
@@ -128,14 +135,25 @@ impl Fleet {
             }
         };
         let hash = certificate_hash(&certificate)?;
+        let issued = request_pem.map(|_| certificate.as_str());
         // Nothing was given away yet: the device learns its certificate after this commit only.
         self.database.write("register a device", |tx| {
-            devices::insert(tx, id, &hash, now)?;
+            devices::insert(tx, id, &hash, issued, now)?;
             let message = format!("device {id} was registered");
             let event = NewEvent::new(EventKind::DeviceRegistered, "server", message).device(id);
             events::append(tx, now, &event)
         })?;
         Ok(provisioned)
+    }
+
+    /// The certificate that a device of this id was given for the key of this request.
+    fn issued_before(&self, id: &str, request_pem: &str) -> Result<Option<String>> {
+        let device = self.database.read("find a device", |reader| devices::get(reader, id))?;
+        let issued = device.filter(|one| one.revoked_at.is_none()).and_then(|one| one.issued_pem);
+        let Some(certificate) = issued else { return Ok(None) };
+        let same = is_for_request(&certificate, request_pem)
+            .map_err(|error| Error::invalid("the certificate request", error))?;
+        Ok(same.then_some(certificate))
     }
 }
 

@@ -17,17 +17,16 @@ pub const MAX_TARGETS: usize = 1000;
 const WHAT: &str = "the release";
 
 impl Fleet {
-    /// Makes a release. Each target must be in the signed targets with the same hash, length,
+    /// Makes a release. Each target must be in the signed targets, where a device would find it, be
+    /// that in a delegated role, with the same hash, length,
     /// format and at least these hardware ids; an OSTree target's commit must be here.
     pub fn create_release(&self, operator: &Operator, new: &NewRelease) -> Result<Release> {
         names::name("release name", &new.name)?;
         check_shape(new)?;
         let image = self.image_targets()?;
         for target in &new.targets {
-            let listed = image
-                .targets()
-                .and_then(|targets| targets.payload.targets.get(&target.filepath))
-                .ok_or_else(|| {
+            let listed =
+                image.find_target(&target.filepath).map(|(_, listed)| listed).ok_or_else(|| {
                     let reason = format!("{} is not in the signed targets", target.filepath);
                     Error::invalid(WHAT, reason)
                 })?;

@@ -92,10 +92,12 @@ impl Fleet {
         }
         let contents = VehicleManifest::verify(bytes, &registered, &Verifier)
             .map_err(|refusal| {
+                if refusal.name() == "malformed" {
+                    return Error::invalid("the manifest", crate::error::chain(&refusal));
+                }
                 let code = match refusal.name() {
                     "replayed-report" => "manifest_replayed",
                     "wrong-ecu" => "wrong_ecu",
-                    "malformed" => "invalid_manifest",
                     _ => "bad_signature",
                 };
                 rejected(code, crate::error::chain(&refusal))
@@ -127,7 +129,12 @@ impl Fleet {
         tracing::warn!(device, %error, kind = %error.kind(), "a manifest was refused");
         let now = self.now();
         let actor = format!("device:{device}");
-        let event = NewEvent::new(EventKind::ManifestRefused, &actor, error.to_string())
+        let reason = match error {
+            Error::Rejected { reason, .. } | Error::Invalid { reason, .. } => reason.clone(),
+            other => crate::error::chain(other),
+        };
+        let message = format!("a manifest of device {device} was refused: {reason}");
+        let event = NewEvent::new(EventKind::ManifestRefused, &actor, message)
             .device(device)
             .data(serde_json::json!({ "code": error.code() }));
         self.database.write("append an event", |tx| events::append(tx, now, &event))

@@ -22,6 +22,9 @@ use crate::storage::{devices, groups, releases, values};
 /// The longest time-out of a device, in seconds: ten years.
 const MAX_TIMEOUT: u64 = 10 * 365 * 24 * 3600;
 
+/// `/api/v1/rollouts/preview` is not a rollout of that name.
+const RESERVED: &str = "preview";
+
 impl Fleet {
     /// Creates a rollout and begins it. Its devices are fixed now.
     pub fn create_rollout(&self, operator: &Operator, new: &NewRollout) -> Result<Rollout> {
@@ -179,6 +182,10 @@ fn ended(name: &str, record: &RolloutRecord) -> Error {
 /// The devices of each phase of a rollout, as it would be created now.
 fn divide(reader: &Connection, new: &NewRollout) -> Result<Vec<Vec<String>>> {
     names::name("rollout name", &new.name)?;
+    if new.name == RESERVED {
+        let reason = format!("`{RESERVED}` has a meaning in addresses; choose another name");
+        return Err(Error::invalid("the rollout", reason));
+    }
     releases::require(reader, &new.release)?;
     thresholds(new)?;
     if new.device_timeout_seconds.is_some_and(|seconds| seconds == 0 || seconds > MAX_TIMEOUT) {

@@ -2,8 +2,8 @@
 //! devices.
 
 use axum::Json;
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use updraft_error::Classify as _;
@@ -27,6 +27,15 @@ impl From<Error> for Problem {
 impl From<Error> for GatewayError {
     fn from(error: Error) -> Self {
         Self(error)
+    }
+}
+
+/// Answers, in the manner of the path's audience, what no handler was asked for.
+pub(crate) fn refusal(uri: &Uri, error: Error) -> Response {
+    if uri.path().starts_with("/api/") {
+        Problem(error).into_response()
+    } else {
+        GatewayError(error).into_response()
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::EVENTS, get(events::list))
         .route(paths::ONLINE_KEYS, get(image_repository::online_keys))
         .route(paths::IMAGE_ROOT, get(image_repository::root).put(image_repository::put_root))
+        .route(paths::IMAGE_ROOT_VERSION, get(image_repository::root_version))
         .route(
             paths::IMAGE_TARGETS,
             get(image_repository::targets).put(image_repository::put_targets),
@@ -53,6 +54,7 @@ pub(crate) fn routes() -> Router<Shared> {
             paths::IMAGE_DELEGATION,
             get(image_repository::delegation).put(image_repository::put_delegation),
         )
+        .route(paths::IMAGE_CHANGE, post(image_repository::change))
         .route(paths::IMAGE_FILE, put(image_repository::put_file))
 }
 

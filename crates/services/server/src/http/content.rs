@@ -50,7 +50,9 @@ pub(crate) fn metadata(headers: &HeaderMap, bytes: Vec<u8>, cache: Cache) -> Res
         (CONTENT_TYPE, "application/json".to_owned()),
     ];
     if has_current(headers, &etag) {
-        return (StatusCode::NOT_MODIFIED, common).into_response();
+        // Whose length it says is that of the content, which is not sent (RFC 9110, 8.6).
+        let length = [(CONTENT_LENGTH, bytes.len().to_string())];
+        return (StatusCode::NOT_MODIFIED, common, length).into_response();
     }
     (common, bytes).into_response()
 }
@@ -89,6 +91,7 @@ fn answer(path: &Path, headers: &HeaderMap, cache: Cache) -> Result<Option<Respo
         (ACCEPT_RANGES, "bytes".to_owned()),
     ];
     if has_current(headers, &etag) {
+        common.push((CONTENT_LENGTH, length.to_string()));
         return Ok(Some(respond(StatusCode::NOT_MODIFIED, common, Body::empty())));
     }
     common.push((CONTENT_TYPE, "application/octet-stream".to_owned()));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -18,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 use updraft_error::Classify as _;
 
+use super::unread::ReadOut;
 use super::{Shared, router, tls};
 use crate::error::{Error, Result};
 use crate::fleet::provision::PeerCertificate;
@@ -128,7 +130,7 @@ async fn connection(
         .and_then(|chain| chain.first())
         .and_then(|certificate| PeerCertificate::of_der(certificate).ok());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut request = request;
+        let mut request = request.map(|body| Body::new(ReadOut::new(body)));
         request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
         router.clone().oneshot(request)
     });

@@ -15,6 +15,8 @@ pub struct DeviceRecord {
     pub id: String,
     /// SHA-256 of its certificate.
     pub certificate: [u8; 32],
+    /// The certificate itself, PEM, when the device made its own key.
+    pub issued_pem: Option<String>,
     /// When it was given the certificate.
     pub registered_at: Timestamp,
     /// When it was revoked.
@@ -51,11 +53,12 @@ pub fn insert(
     tx: &Transaction<'_>,
     id: &str,
     certificate: &[u8; 32],
+    issued_pem: Option<&str>,
     now: Timestamp,
 ) -> Result<()> {
     let inserted = tx.execute(
-        "INSERT INTO devices (id, certificate, registered_at) VALUES (?1, ?2, ?3)",
-        params![id, certificate.as_slice(), values::millis(now)],
+        "INSERT INTO devices (id, certificate, issued_pem, registered_at) VALUES (?1, ?2, ?3, ?4)",
+        params![id, certificate.as_slice(), issued_pem, values::millis(now)],
     );
     match inserted {
         Ok(_) => Ok(()),
@@ -337,6 +340,7 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<DeviceRecord> {
     Ok(DeviceRecord {
         id: row.get("id")?,
         certificate: row.get("certificate")?,
+        issued_pem: row.get("issued_pem")?,
         registered_at: values::required_time(row, "registered_at")?,
         revoked_at: values::optional_time(row, "revoked_at")?,
         last_seen: values::optional_time(row, "last_seen")?,

@@ -16,24 +16,36 @@ pub struct TokenRecord {
     pub scope: Scope,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it stops being good by itself.
+    pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Adds a token. The name of a revoked one may be used again.
+/// Adds a token. The name of one that was revoked or has expired may be used again.
 pub fn insert(
     tx: &Transaction<'_>,
     name: &str,
     hash: &[u8; 32],
     scope: Scope,
     now: Timestamp,
+    expires: Option<Timestamp>,
 ) -> Result<()> {
     let action = "add a token";
-    tx.execute("DELETE FROM tokens WHERE name = ?1 AND revoked_at IS NOT NULL", [name])
-        .map_err(Error::database(action))?;
+    tx.execute(
+        "DELETE FROM tokens WHERE name = ?1 AND (revoked_at IS NOT NULL OR expires_at <= ?2)",
+        params![name, values::millis(now)],
+    )
+    .map_err(Error::database(action))?;
     let inserted = tx.execute(
-        "INSERT INTO tokens (name, hash, scope, created_at) VALUES (?1, ?2, ?3, ?4)",
-        params![name, hash.as_slice(), scope.name(), values::millis(now)],
+        "INSERT INTO tokens (name, hash, scope, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            name,
+            hash.as_slice(),
+            scope.name(),
+            values::millis(now),
+            expires.map(values::millis)
+        ],
     );
     match inserted {
         Ok(_) => Ok(()),
@@ -80,6 +92,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
         // A scope that this build does not know allows least.
         scope: scope.parse().unwrap_or(Scope::Read),
         created_at: values::required_time(row, "created_at")?,
+        expires_at: values::optional_time(row, "expires_at")?,
         revoked_at: values::optional_time(row, "revoked_at")?,
     })
 }

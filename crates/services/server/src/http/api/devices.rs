@@ -1,7 +1,7 @@
 //! `/api/v1/devices`.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use updraft_api::{
@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use super::{Asked, by_number, limit};
 use crate::http::answer::Problem;
 use crate::http::callers::Token;
+use crate::http::names::Names;
 use crate::http::{Shared, run};
 
 /// Which devices are wanted.
@@ -59,7 +60,7 @@ pub(crate) async fn list(
 pub(crate) async fn show(
     State(fleet): State<Shared>,
     _: Token,
-    Path(id): Path<String>,
+    Names(id): Names<String>,
 ) -> Result<Json<Device>, Problem> {
     Ok(Json(run(&fleet, move |fleet| fleet.device(&id)).await?))
 }
@@ -74,7 +75,7 @@ pub(crate) async fn show(
 pub(crate) async fn delete(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(id): Path<String>,
+    Names(id): Names<String>,
 ) -> Result<StatusCode, Problem> {
     operator.require(Scope::Admin)?;
     run(&fleet, move |fleet| fleet.delete_device(&operator, &id)).await?;
@@ -91,7 +92,7 @@ pub(crate) async fn delete(
 pub(crate) async fn revoke(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(id): Path<String>,
+    Names(id): Names<String>,
 ) -> Result<Json<Device>, Problem> {
     operator.require(Scope::Admin)?;
     Ok(Json(run(&fleet, move |fleet| fleet.revoke_device(&operator, &id)).await?))
@@ -106,7 +107,7 @@ pub(crate) async fn revoke(
 pub(crate) async fn events(
     State(fleet): State<Shared>,
     _: Token,
-    Path(id): Path<String>,
+    Names(id): Names<String>,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Json<Page<Event>>, Problem> {
     let (after, limit) = by_number(query.after.as_deref(), query.limit)?;

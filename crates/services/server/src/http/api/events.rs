@@ -25,6 +25,7 @@ pub(crate) struct EventQuery {
     rollout: Option<String>,
     /// The id of the last event seen; absent for the beginning.
     #[serde(default)]
+    #[param(pattern = "^[0-9]{0,18}$")]
     after: Option<String>,
     /// At most this many items (1 to 1000, default 100).
     #[serde(default)]

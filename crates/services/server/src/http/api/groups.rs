@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use updraft_api::{
     DeviceSummary, Group, GroupUpdate, NewGroup, Page, PageQuery, Problem as ProblemBody, Scope,
@@ -12,6 +12,7 @@ use updraft_api::{
 use super::{Asked, by_name};
 use crate::http::answer::Problem;
 use crate::http::callers::Token;
+use crate::http::names::Names;
 use crate::http::{Shared, body, run};
 
 /// Lists the groups, by name.
@@ -55,7 +56,7 @@ pub(crate) async fn create(
 pub(crate) async fn show(
     State(fleet): State<Shared>,
     _: Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Result<Json<Group>, Problem> {
     Ok(Json(run(&fleet, move |fleet| fleet.group(&name)).await?))
 }
@@ -70,7 +71,7 @@ pub(crate) async fn show(
 pub(crate) async fn update(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
     content: Body,
 ) -> Result<Json<Group>, Problem> {
     operator.require(Scope::Operate)?;
@@ -90,7 +91,7 @@ pub(crate) async fn update(
 pub(crate) async fn delete(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Result<StatusCode, Problem> {
     operator.require(Scope::Operate)?;
     run(&fleet, move |fleet| fleet.delete_group(&operator, &name)).await?;
@@ -106,7 +107,7 @@ pub(crate) async fn delete(
 pub(crate) async fn devices(
     State(fleet): State<Shared>,
     _: Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Json<Page<DeviceSummary>>, Problem> {
     let (after, limit) = by_name(&query)?;
@@ -123,7 +124,7 @@ pub(crate) async fn devices(
 pub(crate) async fn add_device(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path((name, id)): Path<(String, String)>,
+    Names((name, id)): Names<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     operator.require(Scope::Operate)?;
     run(&fleet, move |fleet| fleet.add_to_group(&operator, &name, &id)).await?;
@@ -141,7 +142,7 @@ pub(crate) async fn add_device(
 pub(crate) async fn remove_device(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path((name, id)): Path<(String, String)>,
+    Names((name, id)): Names<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     operator.require(Scope::Operate)?;
     run(&fleet, move |fleet| fleet.remove_from_group(&operator, &name, &id)).await?;

@@ -2,17 +2,24 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use updraft_api::{MetadataAccepted, OnlineKeys, Problem as ProblemBody, Scope, paths};
+use updraft_api::{
+    ImageChange, ImageChanged, MetadataAccepted, OnlineKeys, Problem as ProblemBody, Scope, paths,
+};
 
 use crate::error::Error;
 use crate::fleet::image::Upload;
 use crate::http::answer::Problem;
 use crate::http::callers::Token;
 use crate::http::content::{self, Cache};
+use crate::http::names::Names;
 use crate::http::{Shared, body, run};
+
+/// A change may be as large as so many metadata files: the text of a file has its quotation marks
+/// escaped.
+const FILES_OF_A_CHANGE: u64 = 4;
 
 /// The keys that the root must name for the roles snapshot and timestamp.
 #[utoipa::path(get, path = paths::ONLINE_KEYS, tag = "image-repository",
@@ -36,6 +43,22 @@ pub(crate) async fn root(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     current(&fleet, "root.json", &headers)
+}
+
+/// One version of the root, as signed. Whoever trusts one of them follows the others from it.
+#[utoipa::path(get, path = paths::IMAGE_ROOT_VERSION, tag = "image-repository",
+    operation_id = "get_image_root_version",
+    params(("version" = u64, Path, description = "The root's version, from 1")), responses(
+    (status = 200, body = serde_json::Value),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn root_version(
+    State(fleet): State<Shared>,
+    _: Token,
+    Names(version): Names<u64>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    current(&fleet, &format!("{version}.root.json"), &headers)
 }
 
 /// Takes a root, signed by the thresholds of the current one and its own; the first one is taken
@@ -102,7 +125,7 @@ pub(crate) async fn put_targets(
 pub(crate) async fn delegation(
     State(fleet): State<Shared>,
     _: Token,
-    Path(role): Path<String>,
+    Names(role): Names<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     current(&fleet, &format!("delegations/{role}.json"), &headers)
@@ -118,7 +141,7 @@ pub(crate) async fn delegation(
 pub(crate) async fn put_delegation(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(role): Path<String>,
+    Names(role): Names<String>,
     content: Body,
 ) -> Result<Json<MetadataAccepted>, Problem> {
     operator.require(Scope::Publish)?;
@@ -128,6 +151,28 @@ pub(crate) async fn put_delegation(
     })
     .await?;
     Ok(Json(accepted))
+}
+
+/// Takes top-level targets and targets of delegated roles together or not at all: a new delegation
+/// with its first targets, or other keys with what they signed. Needs the scope `publish`.
+#[utoipa::path(post, path = paths::IMAGE_CHANGE, tag = "image-repository",
+    operation_id = "change_image_repository", request_body = ImageChange, responses(
+    (status = 200, body = ImageChanged),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn change(
+    State(fleet): State<Shared>,
+    Token(operator): Token,
+    content: Body,
+) -> Result<Json<ImageChanged>, Problem> {
+    operator.require(Scope::Publish)?;
+    let limit = fleet.config.limits.metadata_bytes.saturating_mul(FILES_OF_A_CHANGE);
+    let what = "the change";
+    let bytes = body::bytes(content, what, limit, fleet.config.body_idle_timeout()).await?;
+    let change: ImageChange =
+        serde_json::from_slice(&bytes).map_err(|error| Error::invalid(what, error))?;
+    let changed = run(&fleet, move |fleet| fleet.accept_image_change(&operator, &change)).await?;
+    Ok(Json(changed))
 }
 
 /// Uploads the content of a target that is a file; it must be what the signed targets say. Needs
@@ -144,7 +189,7 @@ pub(crate) async fn put_delegation(
 pub(crate) async fn put_file(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
     content: Body,
 ) -> Result<StatusCode, Problem> {
     operator.require(Scope::Publish)?;

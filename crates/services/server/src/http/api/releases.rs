@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use updraft_api::{NewRelease, Page, PageQuery, Problem as ProblemBody, Release, Scope, paths};
 
 use super::{Asked, by_name};
 use crate::http::answer::Problem;
 use crate::http::callers::Token;
+use crate::http::names::Names;
 use crate::http::{Shared, body, run};
 
 /// Lists the releases, by name.
@@ -53,7 +54,7 @@ pub(crate) async fn create(
 pub(crate) async fn show(
     State(fleet): State<Shared>,
     _: Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Result<Json<Release>, Problem> {
     Ok(Json(run(&fleet, move |fleet| fleet.release(&name)).await?))
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use updraft_api::{
     NewRollout, Page, PageQuery, Problem as ProblemBody, Rollout, RolloutDevice, Scope, paths,
@@ -11,6 +11,7 @@ use updraft_api::{
 use super::{Asked, by_name};
 use crate::http::answer::Problem;
 use crate::http::callers::Token;
+use crate::http::names::Names;
 use crate::http::{Shared, body, run};
 
 /// Lists the rollouts, by name.
@@ -70,7 +71,7 @@ pub(crate) async fn preview(
 pub(crate) async fn show(
     State(fleet): State<Shared>,
     _: Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Result<Json<Rollout>, Problem> {
     Ok(Json(run(&fleet, move |fleet| fleet.rollout(&name)).await?))
 }
@@ -85,7 +86,7 @@ pub(crate) async fn show(
 pub(crate) async fn devices(
     State(fleet): State<Shared>,
     _: Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Json<Page<RolloutDevice>>, Problem> {
     let (after, limit) = by_name(&query)?;
@@ -101,7 +102,7 @@ pub(crate) async fn devices(
 pub(crate) async fn pause(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Result<Json<Rollout>, Problem> {
     operator.require(Scope::Operate)?;
     Ok(Json(run(&fleet, move |fleet| fleet.pause_rollout(&operator, &name)).await?))
@@ -117,7 +118,7 @@ pub(crate) async fn pause(
 pub(crate) async fn resume(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Result<Json<Rollout>, Problem> {
     operator.require(Scope::Operate)?;
     Ok(Json(run(&fleet, move |fleet| fleet.resume_rollout(&operator, &name)).await?))
@@ -132,7 +133,7 @@ pub(crate) async fn resume(
 pub(crate) async fn stop(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Result<Json<Rollout>, Problem> {
     operator.require(Scope::Operate)?;
     Ok(Json(run(&fleet, move |fleet| fleet.stop_rollout(&operator, &name)).await?))

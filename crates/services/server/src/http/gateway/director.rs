@@ -1,7 +1,7 @@
 //! `/director`: components, manifests, and what a device is to run.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
@@ -10,6 +10,7 @@ use crate::fleet::components::Registered;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Device;
 use crate::http::content::{self, Cache};
+use crate::http::names::GatewayNames;
 use crate::http::{Shared, body, run};
 
 pub(crate) async fn register_components(
@@ -41,7 +42,7 @@ pub(crate) async fn manifest(
 pub(crate) async fn metadata(
     State(fleet): State<Shared>,
     Device(device): Device,
-    Path(file): Path<String>,
+    GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
     let missing = || Error::not_found("Director metadata", file.escape_default().to_string());
@@ -72,6 +73,10 @@ fn split(file: &str) -> Option<(Option<u64>, &str)> {
     let stem = file.strip_suffix(".json")?;
     match stem.split_once('.') {
         None => Some((None, stem)),
-        Some((version, role)) => Some((Some(version.parse().ok()?), role)),
+        // One content has one name: no signs, no leading zeros.
+        Some((version, role)) => {
+            let number: u64 = version.parse().ok()?;
+            (number.to_string() == version).then_some((Some(number), role))
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `/repo`: the Image repository's metadata and target files.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
@@ -9,11 +9,12 @@ use crate::http::Shared;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Anybody;
 use crate::http::content::{self, Cache};
+use crate::http::names::GatewayNames;
 
 pub(crate) async fn metadata(
     State(fleet): State<Shared>,
     _: Anybody,
-    Path(file): Path<String>,
+    GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
     serve(&fleet, &file, &headers)
@@ -22,7 +23,7 @@ pub(crate) async fn metadata(
 pub(crate) async fn delegation(
     State(fleet): State<Shared>,
     _: Anybody,
-    Path(file): Path<String>,
+    GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
     serve(&fleet, &format!("delegations/{file}"), &headers)
@@ -41,7 +42,7 @@ fn serve(fleet: &Shared, file: &str, headers: &HeaderMap) -> Result<Response, Ga
 pub(crate) async fn target(
     State(fleet): State<Shared>,
     _: Anybody,
-    Path(name): Path<String>,
+    GatewayNames(name): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
     let missing = || Error::not_found("target file", name.escape_default().to_string());

@@ -1,7 +1,7 @@
 //! `/treehub`: the OSTree repository, for devices to pull and for operators to push.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use updraft_api::Scope;
@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::http::answer::{GatewayError, Problem};
 use crate::http::callers::{Anybody, Token};
 use crate::http::content::{self, Cache};
+use crate::http::names::GatewayNames;
 use crate::http::{Shared, body, run};
 
 /// The length of a commit and a line end.
@@ -61,7 +62,7 @@ fn missing(path: &str) -> Error {
 pub(crate) async fn get(
     State(fleet): State<Shared>,
     _: Anybody,
-    Path(path): Path<String>,
+    GatewayNames(path): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
     let resource = Resource::of(&path).ok_or_else(|| missing(&path))?;
@@ -83,7 +84,7 @@ pub(crate) async fn get(
 pub(crate) async fn post(
     State(fleet): State<Shared>,
     Token(operator): Token,
-    Path(path): Path<String>,
+    GatewayNames(path): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, Problem> {
     operator.require(Scope::Publish)?;

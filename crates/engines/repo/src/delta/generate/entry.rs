@@ -1,0 +1,176 @@
+//! One object becomes an entry of a part: whole, as copies, or as a patch.
+
+use std::io;
+
+use updraft_delta::{Budget, Piece, ReadAt, find_copies, make_patch, patch_memory};
+use updraft_fs::Dir;
+use updraft_ostree::delta::Fallback;
+use updraft_ostree::{Checksum, FileHeader};
+
+use super::plan::{Candidate, Item};
+use super::{GenerateOptions, file};
+use crate::delta::spill::{Spill, read_anywhere};
+use crate::delta::writer::{Entry, Recipe};
+use crate::{Error, FileObject, Repo, Result};
+
+/// A patch or copies are used when at least one in so many bytes comes from the old file.
+const WORTHWHILE: u64 = 4;
+/// The memory of looking for copies, for each byte of the old file: one chunk's hash and place.
+const COPIES_MEMORY_DIVISOR: u64 = 64;
+const MIN_MEMORY: u64 = 1 << 20;
+
+/// What an object became.
+pub(super) enum Made {
+    Entry(Box<Entry>),
+    /// It is left to be fetched by itself.
+    Fallback(Fallback),
+}
+
+/// Makes the entry of an item.
+pub(super) fn make(
+    repo: &Repo,
+    tmp: &Dir,
+    budget: &Budget,
+    item: &Item,
+    options: &GenerateOptions<'_>,
+) -> Result<Made> {
+    match item {
+        Item::Metadata(object) => {
+            let bytes = repo.read_metadata(object)?;
+            let entry = Entry {
+                object: *object,
+                size: bytes.len() as u64,
+                recipe: Recipe::Metadata,
+                payload: spill(tmp, &mut bytes.as_slice())?,
+            };
+            Ok(Made::Entry(Box::new(entry)))
+        }
+        Item::File { checksum, old } => {
+            if let Some(old) = old
+                && let Some(entry) = from_old(repo, tmp, budget, checksum, *old, options)?
+            {
+                return Ok(Made::Entry(Box::new(entry)));
+            }
+            whole(repo, tmp, budget, checksum, options)
+        }
+    }
+}
+
+fn spill(tmp: &Dir, reader: &mut dyn io::Read) -> Result<Spill> {
+    let mut spill = Spill::new(tmp, u64::MAX);
+    io::copy(reader, &mut spill).map_err(|error| Error::io("read an object", error))?;
+    Ok(spill)
+}
+
+fn whole(
+    repo: &Repo,
+    tmp: &Dir,
+    budget: &Budget,
+    checksum: &Checksum,
+    options: &GenerateOptions<'_>,
+) -> Result<Made> {
+    let FileObject { header, size, mut reader } = repo.open_file(checksum)?;
+    let object = file(*checksum);
+    if options.min_fallback_size > 0 && size > options.min_fallback_size {
+        return Ok(Made::Fallback(Fallback {
+            object,
+            compressed_size: repo.stored_size(&object)?,
+            uncompressed_size: size,
+        }));
+    }
+    let _share = budget.take(MIN_MEMORY);
+    let payload = match &header.symlink_target {
+        Some(target) => spill(tmp, &mut target.as_bytes())?,
+        None => spill(tmp, &mut reader)?,
+    };
+    let recipe = Recipe::Whole(header);
+    Ok(Made::Entry(Box::new(Entry { object, size, recipe, payload })))
+}
+
+/// As a patch or as copies of an old file; `None` when that is not worth it.
+fn from_old(
+    repo: &Repo,
+    tmp: &Dir,
+    budget: &Budget,
+    checksum: &Checksum,
+    old: Candidate,
+    options: &GenerateOptions<'_>,
+) -> Result<Option<Entry>> {
+    let new = repo.open_file(checksum)?;
+    let old_file = repo.open_file(&old.checksum)?;
+    let (size, old_size) = (new.size, old_file.size);
+    let header = new.header.clone();
+    let (Some(new), Some(old_bytes)) = (read_anywhere(new, tmp)?, read_anywhere(old_file, tmp)?)
+    else {
+        return Ok(None);
+    };
+    let patch =
+        options.patches && !old.packed && old_size.saturating_add(size) <= options.max_patch_size;
+    let made = if patch {
+        let _share = budget.take(MIN_MEMORY + patch_memory(old_size, size));
+        patched(tmp, &*old_bytes, &*new, header, old.checksum)?
+    } else {
+        let _share = budget.take(MIN_MEMORY + old_size / COPIES_MEMORY_DIVISOR);
+        copied(tmp, &*old_bytes, &*new, header, old.checksum)?
+    };
+    Ok(made.map(|(recipe, payload)| Entry { object: file(*checksum), size, recipe, payload }))
+}
+
+fn patched(
+    tmp: &Dir,
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    header: FileHeader,
+    source: Checksum,
+) -> Result<Option<(Recipe, Spill)>> {
+    let mut payload = Spill::new(tmp, u64::MAX);
+    let stats = make_patch(old, new, &mut payload)?;
+    let total = stats.same + stats.other;
+    let worthwhile = stats.same >= total / WORTHWHILE;
+    Ok(worthwhile.then_some((Recipe::Patch(header, source), payload)))
+}
+
+fn copied(
+    tmp: &Dir,
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    header: FileHeader,
+    source: Checksum,
+) -> Result<Option<(Recipe, Spill)>> {
+    let pieces = find_copies(old, new)?;
+    let (mut same, mut total) = (0, 0);
+    for piece in &pieces {
+        match piece {
+            Piece::Old { length, .. } => (same, total) = (same + length, total + length),
+            Piece::New { length, .. } => total += length,
+        }
+    }
+    if same == 0 || same < total / WORTHWHILE {
+        return Ok(None);
+    }
+    let mut payload = Spill::new(tmp, u64::MAX);
+    for piece in &pieces {
+        if let Piece::New { offset, length } = piece {
+            let mut part = Part { source: new, at: *offset, end: offset + length };
+            io::copy(&mut part, &mut payload)
+                .map_err(|error| Error::io("read an object", error))?;
+        }
+    }
+    Ok(Some((Recipe::Copies(header, source, pieces), payload)))
+}
+
+/// A range of a file, in order.
+struct Part<'a> {
+    source: &'a dyn ReadAt,
+    at: u64,
+    end: u64,
+}
+
+impl io::Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.source.read_at(buffer.get_mut(..left).unwrap_or_default(), self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}

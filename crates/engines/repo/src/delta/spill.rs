@@ -1,0 +1,103 @@
+//! [`Spill`]: bytes that stay in memory while they are few, and go to a file without a name when
+//! they are not.
+
+use std::io::{self, Write};
+
+use updraft_delta::ReadAt;
+use updraft_fs::{Dir, TempFile};
+
+use crate::{Error, FileObject, FileReader, Result};
+
+/// What is kept in memory of one.
+const IN_MEMORY: usize = 1 << 20;
+
+/// Bytes that are written once and read anywhere.
+pub(crate) struct Spill {
+    dir: Dir,
+    memory: Vec<u8>,
+    file: Option<TempFile>,
+    length: u64,
+    limit: u64,
+}
+
+impl Spill {
+    /// Empty. Its file, if one is needed, is made in the file system of `dir`; more than `limit`
+    /// bytes are an error of kind `FileTooLarge`.
+    pub(crate) fn new(dir: &Dir, limit: u64) -> Self {
+        Self { dir: dir.clone(), memory: Vec::new(), file: None, length: 0, limit }
+    }
+
+    /// How many bytes were written.
+    pub(crate) fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Calls `take` with all bytes, in order, in pieces.
+    pub(crate) fn each_piece(
+        &self,
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        let mut at = 0;
+        loop {
+            let read = self.read_at(&mut buffer, at)?;
+            if read == 0 {
+                return Ok(());
+            }
+            take(buffer.get(..read).unwrap_or_default())?;
+            at += read as u64;
+        }
+    }
+}
+
+impl Write for Spill {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.length + bytes.len() as u64;
+        if length > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if self.file.is_none() && self.memory.len() + bytes.len() > IN_MEMORY {
+            let mut file = TempFile::new_in(&self.dir).map_err(io::Error::other)?;
+            file.write_all(&self.memory)?;
+            self.memory = Vec::new();
+            self.file = Some(file);
+        }
+        match &mut self.file {
+            Some(file) => file.write_all(bytes)?,
+            None => self.memory.extend_from_slice(bytes),
+        }
+        self.length = length;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ReadAt for Spill {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.length)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match &self.file {
+            Some(file) => ReadAt::read_at(file.file(), buffer, offset),
+            None => self.memory.read_at(buffer, offset),
+        }
+    }
+}
+
+/// The content of a file for reading anywhere; packed content is unpacked to `tmp`. `None` for a
+/// symbolic link.
+pub(crate) fn read_anywhere(file: FileObject, tmp: &Dir) -> Result<Option<Box<dyn ReadAt>>> {
+    Ok(match file.reader {
+        FileReader::Plain(file) => Some(Box::new(file)),
+        FileReader::Empty => None,
+        FileReader::Deflated(mut reader) => {
+            let mut spill = Spill::new(tmp, file.size);
+            io::copy(&mut reader, &mut spill).map_err(|error| Error::io("unpack a file", error))?;
+            Some(Box::new(spill))
+        }
+    })
+}

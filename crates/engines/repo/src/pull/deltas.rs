@@ -1,0 +1,247 @@
+//! Pulling by static deltas.
+//!
+//! Before any object is asked for, each commit that is wanted and not here gets the best delta
+//! there is: from the newest commit that is here completely, or from nothing where the ref is new.
+//! Then the plan walks the tree as always: it finds what the delta brought, and fetches what it
+//! left out. So no object comes twice, and a delta that lies by omission gains nothing.
+
+use std::io::Read as _;
+
+use updraft_ostree::delta::{DeltaIndex, DeltaName, SignedDelta, Superblock};
+use updraft_ostree::{
+    Checksum, Commit, MAX_METADATA_SIZE, Metadata, ObjectName, ObjectType, RepoMode,
+};
+use updraft_task::Context;
+
+use super::origin::Origin;
+use super::refs::{Goals, SummaryDeltas};
+use super::work::Work;
+use super::{DeltaPlan, Deltas, Error, Extent, PullOptions};
+use crate::delta::store::read_inline;
+use crate::delta::{MAX_JOBS, NoPart, execute_parts, read_part};
+use crate::{CommitState, Repo};
+
+/// Who looks for deltas, where, and for what.
+#[derive(Clone, Copy)]
+struct Search<'a> {
+    ctx: &'a Context,
+    repo: &'a Repo,
+    origin: &'a dyn Origin,
+    goals: &'a Goals,
+    options: &'a PullOptions,
+}
+
+/// What [`Deltas::RequireDryRun`] tells.
+pub(super) fn dry_run(
+    ctx: &Context,
+    repo: &Repo,
+    origin: &dyn Origin,
+    goals: &Goals,
+    options: &PullOptions,
+) -> Result<DeltaPlan, Error> {
+    let search = Search { ctx, repo, origin, goals, options };
+    let mut plan = DeltaPlan::default();
+    for commit in search.wanted()? {
+        let Some((superblock, _)) = search.find(&commit)? else { continue };
+        for part in &superblock.parts {
+            let mut missing = false;
+            for object in &part.objects {
+                missing = missing || !repo.has_object(object)?;
+            }
+            plan.total_parts += 1;
+            plan.present_parts += u64::from(!missing);
+            plan.add(missing, part.size, part.uncompressed_size);
+        }
+        for fallback in &superblock.fallbacks {
+            let missing = !repo.has_object(&fallback.object)?;
+            plan.add(missing, fallback.compressed_size, fallback.uncompressed_size);
+        }
+    }
+    Ok(plan)
+}
+
+impl DeltaPlan {
+    fn add(&mut self, missing: bool, size: u64, uncompressed: u64) {
+        let present = if missing { 0 } else { size };
+        self.present_size = self.present_size.saturating_add(present);
+        self.total_size = self.total_size.saturating_add(size);
+        self.uncompressed_size = self.uncompressed_size.saturating_add(uncompressed);
+    }
+}
+
+impl Search<'_> {
+    fn is_required(&self) -> bool {
+        matches!(self.options.deltas, Deltas::Require | Deltas::RequireDryRun)
+    }
+
+    /// The commits for which deltas are looked for.
+    fn wanted(&self) -> Result<Vec<Checksum>, Error> {
+        let Self { repo, goals, options, .. } = self;
+        if repo.mode() == RepoMode::Archive {
+            // What is served as packed files would have to be packed again.
+            return if self.is_required() { Err(Error::DeltaIntoArchive) } else { Ok(Vec::new()) };
+        }
+        let whole = options.extent == Extent::Full && options.subpaths.is_empty();
+        let useful = self.is_required()
+            || (options.deltas == Deltas::Prefer && !self.origin.prefers_objects());
+        if !whole || !useful {
+            return Ok(Vec::new());
+        }
+        let mut wanted = Vec::new();
+        let named = goals.refs.iter().map(|goal| goal.commit);
+        for commit in named.chain(goals.commits.iter().copied()) {
+            if !wanted.contains(&commit) && !self.is_complete(&commit)? {
+                wanted.push(commit);
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn is_complete(&self, commit: &Checksum) -> Result<bool, Error> {
+        let object = ObjectName::new(*commit, ObjectType::Commit);
+        Ok(self.repo.has_object(&object)? && !self.repo.commit_state(commit)?.is_partial())
+    }
+
+    /// The superblock of the best delta to `commit`, and its own bytes' place in the repository.
+    fn find(&self, commit: &Checksum) -> Result<Option<(Superblock, DeltaName)>, Error> {
+        let Some(index) = self.index(commit)? else {
+            return if self.is_required() { Err(Error::NoDeltas) } else { Ok(None) };
+        };
+        let missing = || {
+            let goal = self.goals.refs_of(commit).next();
+            let name = goal.map_or_else(|| commit.to_string(), |goal| goal.name.to_string());
+            Error::NoDelta { name, commit: *commit }
+        };
+        let found = match self.best(&index, commit)? {
+            Some((name, digest)) => self.superblock(&name, &digest)?,
+            None => None,
+        };
+        if found.is_none() && self.is_required() { Err(missing()) } else { Ok(found) }
+    }
+
+    /// The deltas there are to `commit`; `None` when nobody says.
+    fn index(&self, commit: &Checksum) -> Result<Option<DeltaIndex>, Error> {
+        match &self.goals.deltas {
+            SummaryDeltas::Listed(listed) => Ok(Some(listed.clone())),
+            SummaryDeltas::Indexed => {
+                Ok(Some(self.origin.delta_index(self.ctx, commit)?.unwrap_or_default()))
+            }
+            SummaryDeltas::Unknown => self.origin.delta_index(self.ctx, commit),
+        }
+    }
+
+    fn best(
+        &self,
+        index: &DeltaIndex,
+        commit: &Checksum,
+    ) -> Result<Option<(DeltaName, Checksum)>, Error> {
+        let mut best: Option<(u64, DeltaName, Checksum)> = None;
+        for (name, digest) in index.iter().filter(|(name, _)| name.to == *commit) {
+            let Some(from) = &name.from else { continue };
+            if !self.is_complete(from)? {
+                continue;
+            }
+            let (Commit { timestamp, .. }, _) = self.repo.load_commit(from)?;
+            if best.as_ref().is_none_or(|(newest, ..)| timestamp > *newest) {
+                best = Some((timestamp, *name, *digest));
+            }
+        }
+        if let Some((_, name, digest)) = best {
+            return Ok(Some((name, digest)));
+        }
+        // Where there is something already, most objects are here: then they are less.
+        for goal in self.goals.refs_of(commit) {
+            if self.repo.read_ref(&goal.refspec(self.options)?)?.is_some() {
+                return Ok(None);
+            }
+        }
+        let scratch = DeltaName::new(None, *commit);
+        Ok(index.get(&scratch).map(|digest| (scratch, digest)))
+    }
+
+    fn superblock(
+        &self,
+        name: &DeltaName,
+        digest: &Checksum,
+    ) -> Result<Option<(Superblock, DeltaName)>, Error> {
+        let limit = MAX_METADATA_SIZE as u64;
+        let path = name.superblock_path();
+        let Some(file) = self.origin.open_delta_file(self.ctx, &path)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = file.take(limit + 1).read_to_end(&mut bytes);
+        read.map_err(|error| crate::Error::io(format!("receive {path}"), error))?;
+        let bad = |reason: String| {
+            let what = format!("accept the static delta {name} from {}", self.origin.name());
+            Error::Repo(crate::Error::BadDelta { what, reason })
+        };
+        if Checksum::of(&bytes) != *digest {
+            return Err(bad(format!("Invalid checksum for static delta {name}")));
+        }
+        let decoded = if SignedDelta::is_signed(&bytes) {
+            SignedDelta::decode(&bytes).and_then(|signed| Superblock::decode(&signed.superblock))
+        } else {
+            Superblock::decode(&bytes)
+        };
+        let superblock = decoded.map_err(|error| bad(error.to_string()))?;
+        if superblock.name != *name {
+            return Err(bad(format!("it is that from {}", superblock.name)));
+        }
+        Ok(Some((superblock, *name)))
+    }
+}
+
+impl Work<'_> {
+    /// Applies the best delta for each commit that is wanted. The number of parts that were
+    /// fetched; `None` when no delta was used.
+    pub(super) fn apply_deltas(&self) -> Result<Option<u64>, Error> {
+        let search = Search {
+            ctx: self.ctx,
+            repo: self.transaction.repo(),
+            origin: self.origin,
+            goals: self.goals,
+            options: self.options,
+        };
+        let mut fetched = None;
+        for commit in search.wanted()? {
+            if let Some((superblock, name)) = search.find(&commit)? {
+                *fetched.get_or_insert(0) += self.apply_delta(&superblock, &name)?;
+            }
+        }
+        Ok(fetched)
+    }
+
+    fn apply_delta(&self, superblock: &Superblock, name: &DeltaName) -> Result<u64, Error> {
+        let (repo, object) =
+            (self.transaction.repo(), ObjectName::new(name.to, ObjectType::Commit));
+        // The same checks as for a commit that comes by itself, before anything is made.
+        let commit = self.decode_commit(&object, &superblock.commit)?;
+        let metadata = superblock.commit_meta().map_err(crate::Error::from)?;
+        let beside = self.fetch_beside(&name.to)?;
+        let beside = beside.or_else(|| metadata.as_ref().map(Metadata::encode));
+        self.verify(&name.to, &superblock.commit, beside.as_deref())?;
+        self.check(&name.to, &commit)?;
+        if repo.commit_state(&name.to)? == CommitState::Complete {
+            repo.set_commit_state(&name.to, CommitState::Partial)?;
+        }
+        self.store(&object, &superblock.commit)?;
+        if let Some(metadata) = metadata {
+            self.transaction.write_commit_meta(&name.to, &metadata)?;
+        }
+        let tmp = repo.tmp_dir()?;
+        let (parts, _) =
+            execute_parts(self.ctx, self.transaction, superblock, MAX_JOBS, &|number, header| {
+                match read_inline(superblock, number, header, &tmp) {
+                    Err(NoPart) => {}
+                    Ok(part) => return part,
+                }
+                let path = name.part_path(number);
+                let Some(file) = self.origin.open_delta_file(self.ctx, &path)? else {
+                    let what = format!("fetch {path} from {}", self.origin.name());
+                    let reason = "it is not there".to_owned();
+                    return Err(crate::Error::BadDelta { what, reason });
+                };
+                read_part(number, header, file, &tmp)
+            })?;
+        Ok(parts)
+    }
+}

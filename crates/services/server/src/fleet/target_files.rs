@@ -1,0 +1,79 @@
+//! The content of targets that are files, as the signed targets describe it.
+
+use sha2::{Digest as _, Sha256};
+
+use super::Fleet;
+use crate::error::{Error, Result};
+
+impl Fleet {
+    /// Stores the content of a target file, after comparing it with what the signed targets say.
+    pub fn store_target_file(&self, name: &str, content: &mut dyn std::io::Read) -> Result<bool> {
+        crate::names::target_name(name)?;
+        let image = self.image_targets()?;
+        let listed = image
+            .find_target(name)
+            .map(|(_, target)| target)
+            .ok_or_else(|| Error::not_found("signed target", name))?;
+        let sha256 = listed
+            .hashes
+            .sha256()
+            .ok_or_else(|| Error::invalid("the target", "it is listed without a SHA-256"))?;
+        let folder = updraft_fs::Dir::create_all(self.layout.targets(), 0o755)
+            .map_err(Error::fs("open the folder of target files"))?;
+        if folder.exists(sha256).map_err(Error::fs("look for a target file"))? {
+            return Ok(false);
+        }
+        let mut file =
+            updraft_fs::TempFile::new_in(&folder).map_err(Error::fs("make a target file"))?;
+        copy_verified(content, &mut file, listed.length, sha256)?;
+        file.set_mode(0o644).map_err(Error::fs("store a target file"))?;
+        file.sync().map_err(Error::fs("store a target file"))?;
+        // Commit point: the name appears with the whole content.
+        file.persist_new(&folder, sha256).map_err(Error::fs("store a target file"))?;
+        folder.sync().map_err(Error::fs("store a target file"))?;
+        Ok(true)
+    }
+
+    /// The SHA-256 under which a target file's content is stored, when the targets list it.
+    pub fn target_file_hash(&self, name: &str) -> Option<String> {
+        let image = self.image_repository()?;
+        let (_, listed) = image.find_target(name)?;
+        listed.hashes.sha256().map(str::to_owned)
+    }
+}
+
+fn copy_verified(
+    content: &mut dyn std::io::Read,
+    file: &mut updraft_fs::TempFile,
+    length: u64,
+    sha256: &str,
+) -> Result<()> {
+    use std::io::Write as _;
+    let what = "the target file";
+    let received = |error: std::io::Error| Error::Receive { what, reason: error.to_string() };
+    let mut hash = Sha256::new();
+    let mut total = 0_u64;
+    let mut buffer = vec![0_u8; 64 * 1024];
+    loop {
+        let count = content.read(&mut buffer).map_err(received)?;
+        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else { break };
+        total = total.saturating_add(piece.len() as u64);
+        if total > length {
+            return Err(Error::TooLarge { what, limit: length });
+        }
+        hash.update(piece);
+        file.file_mut().write_all(piece).map_err(|source| Error::Io {
+            action: "write",
+            path: what.into(),
+            source,
+        })?;
+    }
+    if total != length || hex::encode(hash.finalize()) != sha256 {
+        return Err(Error::Rejected {
+            code: "wrong_hash",
+            what,
+            reason: "its length or SHA-256 is not what the signed targets say".to_owned(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! A real server on a loopback port, with real TLS, real HTTP, real devices' cryptography, and
+//! the real `ostree` as one of its clients.
+
+#![allow(clippy::disallowed_methods, reason = "tests read the clock and damage files on purpose")]
+
+mod device;
+mod operator;
+mod world;
+
+mod director;
+mod documents;
+mod image_repository;
+mod manifests;
+mod operators;
+mod protocol;
+mod provisioning;
+mod rollouts;
+mod storage;
+mod treehub;

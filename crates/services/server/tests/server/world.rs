@@ -1,0 +1,286 @@
+//! A server in a temporary folder, and clients to talk to it.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread::JoinHandle;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use updraft_api::Scope;
+use updraft_http::{Client, ClientOptions, Identity, Method, Request};
+use updraft_server_service::fleet::operators::{self, TokenOptions};
+use updraft_server_service::setup::{self, CredentialsOptions, InitOptions};
+use updraft_server_service::storage::Database;
+use updraft_server_service::{Clock, Config, Environment, Fleet, Layout, Random, http};
+
+/// More than any answer in these tests.
+const LIMIT: u64 = 16 << 20;
+
+/// The real time, moved by hand.
+#[derive(Debug, Default)]
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        for piece in bytes.chunks_mut(32) {
+            let random: [u8; 32] = updraft_crypto::random_bytes().map_err(std::io::Error::other)?;
+            piece.copy_from_slice(&random[..piece.len()]);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) layout: Layout,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) token: String,
+    running: Option<Running>,
+}
+
+struct Running {
+    fleet: Arc<Fleet>,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<updraft_server_service::Result<()>>,
+}
+
+/// An answer that was read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: updraft_http::Headers,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("the answer is JSON")
+    }
+
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(&self) -> T {
+        assert!((200..300).contains(&self.status), "{self:?}: {}", self.text());
+        serde_json::from_slice(&self.body).expect("the answer has the expected shape")
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The `code` of the gateway's error JSON.
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+}
+
+impl World {
+    /// A new server that runs.
+    pub(crate) fn new() -> Self {
+        let mut world = Self::stopped();
+        world.start();
+        world
+    }
+
+    /// A new data folder without a running server.
+    pub(crate) fn stopped() -> Self {
+        updraft_crypto::install_tls_provider();
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let layout = Layout::new(folder.path().join("data"));
+        let clock = Arc::new(TestClock::default());
+        let environment = environment(&clock);
+        setup::init(&layout, &InitOptions::default(), &environment).expect("init");
+        let database = Database::open(&layout.database()).expect("database");
+        let token =
+            operators::create_token(&database, &environment, "admin", for_ever(Scope::Admin))
+                .expect("token");
+        Self { folder, layout, clock, token, running: None }
+    }
+
+    pub(crate) fn environment(&self) -> Environment {
+        environment(&self.clock)
+    }
+
+    pub(crate) fn start(&mut self) {
+        let config = Config::load(&self.layout.config()).expect("configuration");
+        let fleet = Fleet::open(self.layout.clone(), config, self.environment()).expect("fleet");
+        let fleet = Arc::new(fleet);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("address");
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&fleet);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("runtime");
+            runtime.block_on(http::serve(served, listener, async {
+                let _ = stopped.await;
+            }))
+        });
+        self.running = Some(Running { fleet, address, stop, thread });
+    }
+
+    pub(crate) fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = running.stop.send(());
+            running.thread.join().expect("no panic").expect("an orderly end");
+        }
+    }
+
+    /// Ends the server and begins another one on the same data.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.running.as_ref().expect("the server runs").fleet
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.as_ref().expect("the server runs").address
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.address().port())
+    }
+
+    pub(crate) fn ca_pem(&self) -> Vec<u8> {
+        std::fs::read(self.layout.ca_certificate()).expect("CA")
+    }
+
+    pub(crate) fn client(&self, identity: Option<Identity>, token: Option<&str>) -> Client {
+        Client::new(&ClientOptions {
+            ca_pem: Some(self.ca_pem()),
+            identity,
+            bearer_token: token.map(str::to_owned),
+            retries: 0,
+            ..ClientOptions::default()
+        })
+        .expect("client")
+    }
+
+    /// A client with the administrator's token.
+    pub(crate) fn operator(&self) -> Client {
+        self.client(None, Some(&self.token))
+    }
+
+    /// A token of this scope.
+    pub(crate) fn make_token(&self, name: &str, scope: Scope) -> String {
+        self.make_token_with(name, for_ever(scope))
+    }
+
+    pub(crate) fn make_token_with(&self, name: &str, options: TokenOptions) -> String {
+        operators::create_token(self.fleet().database(), &self.environment(), name, options)
+            .expect("token")
+    }
+
+    pub(crate) fn get(&self, client: &Client, path: &str) -> Answer {
+        ask(client, Request::new(Method::Get, self.url(path)))
+    }
+
+    pub(crate) fn send(
+        &self,
+        client: &Client,
+        method: Method,
+        path: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        ask(client, Request::new(method, self.url(path)).body(body.into()))
+    }
+
+    pub(crate) fn send_json(
+        &self,
+        client: &Client,
+        method: Method,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> Answer {
+        self.send(client, method, path, serde_json::to_vec(body).expect("JSON"))
+    }
+
+    /// Writes a credentials file and gives the bootstrap identity in it.
+    pub(crate) fn bootstrap(&self) -> Identity {
+        let bundle = self.credentials_member("autoprov_credentials.p12");
+        identity_of(&bundle)
+    }
+
+    /// Writes a credentials file and gives one member of it.
+    pub(crate) fn credentials_member(&self, name: &str) -> Vec<u8> {
+        use std::io::Read as _;
+        let path = self.write_credentials();
+        let file = std::fs::File::open(path).expect("credentials");
+        let mut archive = zip::ZipArchive::new(file).expect("zip");
+        let mut member = archive.by_name(name).expect("member");
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes).expect("member");
+        bytes
+    }
+
+    pub(crate) fn write_credentials(&self) -> PathBuf {
+        let path = self.folder.path().join("credentials.zip");
+        let options = CredentialsOptions { url: self.url(""), days: 30 };
+        let database = Database::open(&self.layout.database()).expect("database");
+        setup::write_credentials(&self.layout, &database, &self.environment(), &options, &path)
+            .expect("credentials");
+        path
+    }
+}
+
+/// Sends a request and reads the whole answer.
+pub(crate) fn ask(client: &Client, request: Request) -> Answer {
+    let response = client.send(request).expect("an answer");
+    let (status, headers) = (response.status, response.headers.clone());
+    let body = response.bytes(LIMIT).expect("a whole answer");
+    Answer { status, headers, body }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = running.stop.send(());
+            let _ = running.thread.join();
+        }
+    }
+}
+
+fn for_ever(scope: Scope) -> TokenOptions {
+    TokenOptions { scope, days: None }
+}
+
+/// The identity in a PKCS#12 bundle with an empty password.
+pub(crate) fn identity_of(bundle: &[u8]) -> Identity {
+    let contents = updraft_crypto::pkcs12::decode(bundle, "").expect("PKCS#12");
+    Identity {
+        certificate_pem: contents.identity.certificate_pem.into_bytes(),
+        private_key_pem: contents.identity.private_key_pem.into_bytes(),
+    }
+}
+
+fn environment(clock: &Arc<TestClock>) -> Environment {
+    Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom) }
+}
