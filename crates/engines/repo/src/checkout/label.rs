@@ -1,4 +1,7 @@
 //! Labels of a policy on what was checked out, in the place of those of the commit.
+//!
+//! They are written as the peer's checkout writes them, without the NUL that ends a label in a
+//! commit: a kernel with SELinux adds it, and one without keeps what it is given.
 
 use std::path::Path;
 
@@ -22,7 +25,7 @@ pub(super) fn tree(
     let dir = parent.open_dir(name)?;
     let own = if path.is_empty() { "/" } else { path };
     if let Some(label) = policy.label(own, dir.own_metadata()?.mode) {
-        xattr::set(&dir, ATTRIBUTE, &with_nul(label))?;
+        xattr::set(&dir, ATTRIBUTE, label.as_bytes())?;
     }
     let tree = repo.load_dirtree(&entry.dirtree)?;
     for name in tree.files.keys() {
@@ -42,12 +45,7 @@ pub(super) fn tree(
 pub(super) fn file(dir: &Dir, name: &str, (policy, path): (&Policy, &str)) -> Result<()> {
     let Some(metadata) = dir.try_metadata(name)? else { return Ok(()) };
     if let Some(label) = policy.label(path, metadata.mode) {
-        xattr::set_at(dir, name, ATTRIBUTE, &with_nul(label))?;
+        xattr::set_at(dir, name, ATTRIBUTE, label.as_bytes())?;
     }
     Ok(())
-}
-
-/// The kernel keeps labels with the NUL that ends them.
-fn with_nul(label: &str) -> Vec<u8> {
-    [label.as_bytes(), b"\0"].concat()
 }
