@@ -98,6 +98,8 @@ impl Repo {
         let root = Dir::open(path).map_err(missing)?;
         let objects = root.open_dir_follow("objects").map_err(missing)?;
         let config = read_config(&root, path)?;
+        // Who may only read cannot make it, and does not need it.
+        let _ = root.ensure_dir("tmp", DIR_MODE);
         let inner = Inner {
             path: path.to_owned(),
             root,

@@ -54,7 +54,14 @@ impl Repo {
         Ok(found)
     }
 
+    /// As the ref of any remote, or as `REMOTE/REF`.
     fn find_in_remotes(&self, name: &RefName) -> Result<Option<Checksum>> {
+        if let Some((remote, name)) = name.as_str().split_once('/')
+            && let (Ok(remote), Ok(name)) = (remote.parse(), name.parse())
+            && let Some(found) = self.read_ref(&Refspec::remote(remote, name))?
+        {
+            return Ok(Some(found));
+        }
         let Some(remotes) = self.root().try_open_dir("refs/remotes")? else { return Ok(None) };
         for entry in remotes.sorted_entries()? {
             let remote = entry.name.to_str().and_then(|remote| remote.parse().ok());

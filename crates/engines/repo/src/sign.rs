@@ -1,4 +1,4 @@
-//! Signatures of commits and summaries.
+//! Signatures of commits, summaries and deltas.
 //!
 //! ```text
 //! objects/XX/REST.commitmeta  a{sv} beside a commit
@@ -20,7 +20,7 @@ mod kind;
 mod places;
 mod policy;
 
-pub use add::{Signer, delete_gpg, delete_signatures, sign_commit, sign_summary};
+pub use add::{Signer, delete_gpg, delete_signatures, sign_bytes, sign_commit, sign_summary};
 pub use check::{Success, verify_signatures};
 pub use error::Error;
 pub use gpg::{

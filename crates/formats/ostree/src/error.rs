@@ -38,6 +38,12 @@ pub enum Error {
         /// The name with the offending bytes as `\xNN`.
         escaped: String,
     },
+    /// A name that no entry of a directory may have. The words are libostree's.
+    #[error("{reason}")]
+    InvalidFileName {
+        /// Why it may not be one.
+        reason: String,
+    },
     /// A text that should be a checksum, a ref, a remote or a mode is not.
     #[error("read {text:?} as {what}: {reason}")]
     InvalidName {

@@ -22,7 +22,7 @@ impl FileName {
             _ if name.contains('\0') => "Invalid NUL in filename".to_owned(),
             _ => return Ok(Self(name)),
         };
-        Err(Error::name("a file name", name, reason))
+        Err(Error::InvalidFileName { reason })
     }
 
     /// Checks the bytes of a name as the file system gives them.

@@ -62,6 +62,8 @@ impl Updraft {
 /// The same program under the name `ostree`.
 #[derive(Debug, Parser)]
 #[command(name = "ostree", disable_version_flag = true, disable_help_subcommand = true)]
+// The last of several values counts: scripts keep options in variables and add to them.
+#[command(args_override_self = true)]
 pub(crate) struct OstreeProgram {
     #[command(flatten)]
     output: OutputOptions,

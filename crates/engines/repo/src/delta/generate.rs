@@ -69,7 +69,8 @@ pub struct GenerateOptions<'a> {
     pub endianness: Endianness,
     /// Further metadata of the superblock.
     pub metadata: Metadata,
-    /// Signs the superblock. Only for a delta that is a file: pulls expect unsigned ones.
+    /// Signs the superblock. The peer applies a signed delta offline only: where one lies in a
+    /// repository, its pulls of the target fail.
     pub sign: Option<&'a Sign<'a>>,
 }
 
@@ -113,11 +114,6 @@ pub fn generate(
     now: u64,
     options: &GenerateOptions<'_>,
 ) -> Result<Generated> {
-    if options.sign.is_some() && options.target == Target::Repository {
-        let message = "make a signed delta in a repository: no pull could use it; write it to a \
-                       file";
-        return Err(Error::other(Kind::Unsupported, message));
-    }
     let lock = repo.lock(ctx, updraft_fs::LockMode::Shared)?;
     let delivery = deliver::Delivery::begin(repo, name, options)?;
     let plan = plan::plan(ctx, repo, name)?;

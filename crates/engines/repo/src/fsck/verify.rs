@@ -85,6 +85,8 @@ impl Shared<'_> {
             Ok(()) => return Ok(()),
             Err(Error::NoSuchObject(_)) => Fault::Missing,
             Err(Error::Corrupt { actual, .. }) => Fault::Corrupt { actual },
+            // The problem names the object already.
+            Err(Error::InvalidObject { source, .. }) => Fault::Unreadable(source.to_string()),
             Err(error) if error.is_corruption() || error.kind() == Kind::Invalid => {
                 Fault::Unreadable(chain(&error))
             }

@@ -304,9 +304,13 @@ impl Work<'_> {
     }
 
     /// Signatures and the like, which may have changed since the last time. Not stored yet.
+    ///
+    /// Where nobody asks for signatures, bytes that cannot be understood are as good as none.
     pub(super) fn fetch_beside(&self, commit: &Checksum) -> Result<Option<Vec<u8>>, Error> {
         let object = ObjectName::new(*commit, ObjectType::CommitMeta);
-        self.origin.read_metadata(self.ctx, &object, MAX_METADATA_SIZE as u64)
+        let beside = self.origin.read_metadata(self.ctx, &object, MAX_METADATA_SIZE as u64)?;
+        let asked = self.options.policy.demands_commit();
+        Ok(beside.filter(|bytes| asked || Metadata::decode(bytes).is_ok()))
     }
 
     fn store_beside(&self, commit: &Checksum, bytes: Option<&[u8]>) -> Result<(), Error> {

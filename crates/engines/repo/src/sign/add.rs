@@ -112,6 +112,13 @@ pub fn sign_summary(ctx: &Context, repo: &Repo, signers: &[Signer]) -> Result<()
     Ok(atomic_write(repo.root(), SUMMARY_SIGNATURES, &metadata.encode(), 0o644)?)
 }
 
+/// Signatures of `data`, such as the superblock of a delta, by all signers.
+pub fn sign_bytes(ctx: &Context, signers: &[Signer], data: &[u8]) -> Result<Metadata, Error> {
+    let mut metadata = Metadata::new();
+    signers.iter().try_for_each(|signer| signer.add(ctx, data, &mut metadata))?;
+    Ok(metadata)
+}
+
 /// Takes the OpenPGP signatures of these keys away from a commit; gives their number.
 pub fn delete_gpg(
     ctx: &Context,

@@ -43,6 +43,9 @@ pub enum Error {
     /// A commit has nothing beside it.
     #[error("Can't verify commit without detached metadata")]
     NoDetachedMetadata,
+    /// A delta is not signed at all.
+    #[error("no signatures in static-delta")]
+    UnsignedDelta,
     /// No signature of a demanded type.
     #[error("No signatures found")]
     NoSignature,
@@ -134,6 +137,7 @@ impl Classify for Error {
             | Self::BadGpgSignature(_)
             | Self::NoSummarySignature
             | Self::NoDetachedMetadata
+            | Self::UnsignedDelta
             | Self::NoSignature
             | Self::NoneOfType(_)
             | Self::NotVerified { .. }

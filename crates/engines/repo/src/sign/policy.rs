@@ -108,6 +108,12 @@ impl Policy {
         })
     }
 
+    /// Whether commits have to be verified.
+    #[must_use]
+    pub fn demands_commit(&self) -> bool {
+        self.commit.gpg.is_some() || self.commit.sign.is_some()
+    }
+
     /// Whether the summary has to be verified.
     #[must_use]
     pub fn demands_summary(&self) -> bool {

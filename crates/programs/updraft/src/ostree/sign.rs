@@ -1,13 +1,12 @@
 //! `ostree sign`, `ostree gpg-sign`: signing commits that are there.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use updraft_error::Kind;
 use updraft_ostree::{Checksum, ObjectName, ObjectType};
 use updraft_repo::Repo;
-use updraft_repo::sign::{self, PublicKeys, SecretKey, SignType, Signer};
+use updraft_repo::sign::{self, PublicKeys, SignType, Signer};
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::repository::Location;
@@ -61,17 +60,10 @@ impl Sign {
             let deleted = sign::delete_signatures(&terminal.context, &repo, &commit, &keys)?;
             return terminal.line(format!("Signatures deleted: {deleted}"));
         }
-        let mut keys: Vec<SecretKey> = Vec::new();
-        for key in &self.keys {
-            keys.push(SecretKey::parse(kind, key)?);
-        }
-        if let Some(file) = &self.keys_file {
-            keys.extend(SecretKey::read(kind, file)?);
-        }
         let places = signing::places();
-        keys.into_iter().try_for_each(|key| {
-            let signer = Signer::Key(Arc::new(key));
-            Ok(sign::sign_commit(&terminal.context, &repo, &places, &commit, &signer)?)
+        let signers = signing::key_signers(kind, &self.keys, self.keys_file.as_deref())?;
+        signers.iter().try_for_each(|signer| {
+            Ok(sign::sign_commit(&terminal.context, &repo, &places, &commit, signer)?)
         })
     }
 

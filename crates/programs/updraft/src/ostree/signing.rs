@@ -37,12 +37,9 @@ impl SigningOptions {
         let mut signers: Vec<Signer> = Vec::new();
         if !self.sign.is_empty() || !files.is_empty() {
             let kind = kind(self.sign_type.as_deref())?;
-            for key in &self.sign {
-                signers.push(Signer::Key(Arc::new(SecretKey::parse(kind, key)?)));
-            }
+            signers.extend(key_signers(kind, &self.sign, None)?);
             for file in files {
-                let keys = SecretKey::read(kind, file)?;
-                signers.extend(keys.into_iter().map(|key| Signer::Key(Arc::new(key))));
+                signers.extend(key_signers(kind, &[], Some(file))?);
             }
         }
         let gpg = self.gpg_sign.iter();
@@ -51,6 +48,22 @@ impl SigningOptions {
         );
         Ok(signers)
     }
+}
+
+/// The secret keys of `texts` and of the file, as signers.
+pub(crate) fn key_signers(
+    kind: SignType,
+    texts: &[String],
+    file: Option<&Path>,
+) -> Result<Vec<Signer>> {
+    let mut keys = Vec::new();
+    for text in texts {
+        keys.push(SecretKey::parse(kind, text)?);
+    }
+    if let Some(file) = file {
+        keys.extend(SecretKey::read(kind, file)?);
+    }
+    Ok(keys.into_iter().map(|key| Signer::Key(Arc::new(key))).collect())
 }
 
 /// The type that an option names; ed25519 by default.
@@ -71,6 +84,14 @@ pub(crate) fn failure(error: sign::Error) -> Failure {
         | sign::Error::Crypto(_)
         | sign::Error::Several { .. } => error.into(),
         words => Failure::new(words.kind(), &words),
+    }
+}
+
+/// [`failure`] for what a repository's operation says of a signature.
+pub(crate) fn repo_failure(error: updraft_repo::Error) -> Failure {
+    match error {
+        updraft_repo::Error::Sign(error) => failure(*error),
+        error => error.into(),
     }
 }
 

@@ -1,18 +1,21 @@
 //! `ostree static-delta`: deltas between commits, made, listed, shown and applied.
 
 mod generate;
+mod keys;
 mod show;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use updraft_error::Kind;
-use updraft_ostree::delta::DeltaName;
+use updraft_ostree::delta::{DeltaName, SignedDelta};
 use updraft_repo::Repo;
 use updraft_repo::delta::{self, ApplyOptions};
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::repository::Location;
+use super::signing;
+use keys::Keys;
 
 /// Make, list and apply static deltas.
 #[derive(Debug, Args)]
@@ -53,33 +56,6 @@ enum Command {
     },
 }
 
-/// Whose signatures are accepted.
-#[derive(Debug, Args)]
-struct Keys {
-    /// The type of signature.
-    #[arg(long, value_name = "NAME")]
-    sign_type: Option<String>,
-    /// A file with keys.
-    #[arg(long, value_name = "NAME")]
-    keys_file: Option<PathBuf>,
-    /// A folder with files of trusted and revoked keys.
-    #[arg(long, value_name = "NAME")]
-    keys_dir: Option<PathBuf>,
-    /// Keys.
-    #[arg(value_name = "KEY-ID")]
-    keys: Vec<String>,
-}
-
-impl Keys {
-    /// Whether the command line asks for verification.
-    fn are_given(&self) -> bool {
-        !self.keys.is_empty()
-            || self.keys_file.is_some()
-            || self.keys_dir.is_some()
-            || self.sign_type.is_some()
-    }
-}
-
 #[derive(Debug, Args)]
 struct ApplyOffline {
     /// The file of the superblock, or the folder that it is in.
@@ -106,7 +82,7 @@ impl StaticDelta {
             Command::Delete { name } => delete(&repo, &given(name.as_ref(), "DELTA")?),
             Command::Generate(generate) => generate.run(&repo, terminal),
             Command::ApplyOffline(apply) => apply.run(&repo, terminal),
-            Command::Verify(verify) => verify.run(&repo),
+            Command::Verify(verify) => verify.run(&repo, terminal),
             Command::Indexes => indexes(&repo, terminal),
             Command::Reindex { to } => {
                 let to = to.as_deref().map(|to| repo.resolve(to)).transpose()?;
@@ -164,22 +140,29 @@ fn delete(repo: &Repo, text: &str) -> Result {
         .hint("`static-delta list` shows the deltas"))
 }
 
-/// What the peer says without the libraries that signatures need.
-fn cannot_verify() -> Failure {
-    Failure::new(Kind::Unsupported, "Requested signature type is not implemented")
-}
-
 impl ApplyOffline {
     fn run(&self, repo: &Repo, terminal: &Terminal) -> Result {
         let missing = || Failure::new(Kind::Invalid, "PATH must be specified");
         let path = self.path.clone().ok_or_else(missing)?;
-        let demanded = repo.config().key_file().get_bool("core", "sign-verify-deltas")?;
-        if self.keys.are_given() || demanded.unwrap_or(false) {
-            return Err(cannot_verify());
-        }
         let location = delta::Location::Path(path);
-        let options = ApplyOptions::default();
-        let applied = delta::apply_offline(&terminal.context, repo, &location, &options)?;
+        let demanded = repo.config().key_file().get_bool("core", "sign-verify-deltas")?;
+        let keys = if self.keys.are_given() {
+            Some(self.keys.load()?)
+        } else if demanded.unwrap_or(false) {
+            // Whatever the delta is: one without signatures proves no more than one with them.
+            let message = "Key is mandatory to check delta signature";
+            return Err(Failure::new(Kind::Rejected, message)
+                .hint("give the signer's public key, or set core.sign-verify-deltas=false"));
+        } else {
+            None
+        };
+        let verify = |signed: Option<&SignedDelta>| match &keys {
+            Some(keys) => Ok(keys::verify(keys, signed).map(drop).map_err(Box::new)?),
+            None => Ok(()),
+        };
+        let options = ApplyOptions { verify: Some(&verify) };
+        let applied = delta::apply_offline(&terminal.context, repo, &location, &options);
+        let applied = applied.map_err(signing::repo_failure)?;
         if terminal.wants_json() {
             return terminal.json(&serde_json::json!({
                 "commit": applied.commit.to_string(),
@@ -193,9 +176,27 @@ impl ApplyOffline {
 }
 
 impl Verify {
-    fn run(&self, repo: &Repo) -> Result {
+    fn run(&self, repo: &Repo, terminal: &Terminal) -> Result {
         let text = given(self.delta.as_ref(), "DELTA")?;
-        delta::Delta::open(repo, &place(&text)?)?;
-        Err(cannot_verify())
+        let keys = match self.keys.load() {
+            Err(error) if !self.keys.is_known_type() => {
+                terminal.line("Sign-type not supported")?;
+                return Err(error);
+            }
+            keys => keys?,
+        };
+        let opened = place(&text).and_then(|place| Ok(delta::Delta::open(repo, &place)?));
+        let checked = opened.and_then(|delta| {
+            keys::verify(&keys, delta.signed.as_ref()).map_err(signing::failure)
+        });
+        if terminal.wants_json() {
+            let success = checked.as_ref().ok().map(|success| success.0.as_str());
+            let verified = serde_json::json!({ "verified": success.is_some(), "by": success });
+            terminal.json(&verified)?;
+        } else {
+            let verdict = if checked.is_ok() { "OK" } else { "fails" };
+            terminal.line(format!("Verification {verdict}"))?;
+        }
+        checked.map(drop)
     }
 }

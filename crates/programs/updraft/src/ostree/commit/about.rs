@@ -1,5 +1,7 @@
 //! What a commit says about its tree: message, time and metadata.
 
+use std::num::IntErrorKind;
+
 use jiff::ZonedDateTime;
 use updraft_error::Kind;
 use updraft_ostree::gvariant::Value;
@@ -58,10 +60,16 @@ impl Commit {
         let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH") else {
             return time::parse_commit_time("now", &ZonedDateTime::now());
         };
-        epoch.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-            let message = format!("Failed to convert SOURCE_DATE_EPOCH {}", epoch.display());
-            Failure::new(Kind::Invalid, message)
-        })
+        let seconds = epoch.to_str().unwrap_or_default().parse::<i64>();
+        let seconds = seconds.map_err(|error| match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+                "Parsing SOURCE_DATE_EPOCH: Numerical result out of range".to_owned()
+            }
+            _ => format!("Failed to convert SOURCE_DATE_EPOCH {}", epoch.display()),
+        });
+        let negative = |_| format!("Failed to convert SOURCE_DATE_EPOCH {}", epoch.display());
+        let seconds = seconds.and_then(|seconds| u64::try_from(seconds).map_err(negative));
+        seconds.map_err(|message| Failure::new(Kind::Invalid, message))
     }
 
     /// Subject and body.

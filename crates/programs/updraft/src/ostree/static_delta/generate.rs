@@ -7,7 +7,10 @@ use updraft_error::Kind;
 use updraft_ostree::delta::{DeltaName, Endianness};
 use updraft_repo::Repo;
 use updraft_repo::delta::{self, GenerateOptions, Target};
+use updraft_repo::sign::{self, Signer};
 use updraft_terminal::{Failure, Result, Terminal};
+
+use crate::ostree::signing;
 
 const MB: u64 = 1 << 20;
 
@@ -80,7 +83,14 @@ impl Generate {
         if self.if_not_exists && delta::exists(repo, &name)? {
             return terminal.line(format!("Delta {name} already exists."));
         }
-        let options = self.options()?;
+        let signers = self.signers()?;
+        let sign = |data: &[u8]| {
+            Ok(sign::sign_bytes(&terminal.context, &signers, data).map_err(Box::new)?)
+        };
+        let mut options = self.options()?;
+        if !signers.is_empty() {
+            options.sign = Some(&sign);
+        }
         if !terminal.wants_json() {
             terminal.line("Generating static delta:")?;
             let from = name.from.map_or_else(|| "empty".to_owned(), |from| from.to_string());
@@ -117,13 +127,15 @@ impl Generate {
         Ok(DeltaName::new(from, repo.resolve(target)?))
     }
 
-    fn options(&self) -> Result<GenerateOptions<'static>> {
-        if !self.sign.is_empty() || self.keys_file.is_some() {
-            return Err(Failure::new(
-                Kind::Unsupported,
-                "Requested signature type is not implemented",
-            ));
+    fn signers(&self) -> Result<Vec<Signer>> {
+        if self.sign.is_empty() && self.keys_file.is_none() {
+            return Ok(Vec::new());
         }
+        let kind = signing::kind(self.sign_type.as_deref())?;
+        signing::key_signers(kind, &self.sign, self.keys_file.as_deref())
+    }
+
+    fn options(&self) -> Result<GenerateOptions<'_>> {
         let mut endianness = match self.set_endianness.as_deref() {
             None => Endianness::NATIVE,
             Some("l") => Endianness::Little,
