@@ -2,11 +2,13 @@
 //! `refs/mirrors/COLLECTION/REF`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use updraft_fs::FileKind;
-use updraft_ostree::{Checksum, CollectionId, CollectionRef, RefName};
+use updraft_ostree::{Checksum, CollectionId, CollectionRef, RefName, Refspec, RemoteName};
 
 use crate::refs::{read_ref_file, walk};
+use crate::remote::group;
 use crate::staging::Durable;
 use crate::{Repo, Result};
 
@@ -14,19 +16,47 @@ const MIRRORS: &str = "refs/mirrors";
 
 impl Repo {
     /// All refs that belong to a collection: local ones when the repository has a collection id,
-    /// and mirrored ones.
+    /// those of remotes that have one, and mirrored ones.
     pub fn collection_refs(&self) -> Result<BTreeMap<CollectionRef, Checksum>> {
-        let mut refs = self.mirrored_refs()?;
-        if let Some(id) = &self.config().collection_id {
-            let collection = CollectionId::new(id.as_str())?;
-            for (refspec, checksum) in self.refs()? {
-                if refspec.remote.is_none() {
-                    let collection = collection.clone();
-                    refs.insert(CollectionRef { collection, name: refspec.name }, checksum);
+        let mut refs = BTreeMap::new();
+        let mut known: BTreeMap<Option<RemoteName>, Option<CollectionId>> = BTreeMap::new();
+        for (refspec, checksum) in self.refs()? {
+            let collection = match known.entry(refspec.remote) {
+                Entry::Occupied(entry) => entry.get().clone(),
+                Entry::Vacant(entry) => {
+                    let collection = self.collection_of(entry.key().as_ref())?;
+                    entry.insert(collection).clone()
                 }
+            };
+            if let Some(collection) = collection {
+                refs.insert(CollectionRef { collection, name: refspec.name }, checksum);
             }
         }
+        refs.extend(self.mirrored_refs()?);
         Ok(refs)
+    }
+
+    /// The collection of a remote, or the repository's own.
+    fn collection_of(&self, remote: Option<&RemoteName>) -> Result<Option<CollectionId>> {
+        let id = match remote {
+            None => self.config().collection_id.clone(),
+            // Refs may outlive the section of their remote.
+            Some(remote) => self.remotes_config()?.get(&group(remote), "collection-id"),
+        };
+        Ok(id.filter(|id| !id.is_empty()).map(CollectionId::new).transpose()?)
+    }
+
+    /// Makes a ref of a collection name a commit, or removes it with `None`: a local ref when the
+    /// collection is the repository's own, else a mirrored one.
+    pub fn set_collection_ref(
+        &self,
+        name: &CollectionRef,
+        commit: Option<&Checksum>,
+    ) -> Result<()> {
+        if self.config().collection_id.as_deref() == Some(name.collection.as_str()) {
+            return self.set_ref(&Refspec::local(name.name.clone()), commit);
+        }
+        self.set_mirrored_ref(name, commit)
     }
 
     /// The refs that are mirrored here.

@@ -131,7 +131,7 @@ fn store_tree(
 ) -> Result<DirEntry> {
     let filter = Filter::new(transaction, options);
     let (mut root, checksums) = std::thread::scope(|scope| {
-        let mut pool = Pool::start(scope, ctx, transaction, &filter);
+        let mut pool = Pool::start(scope, ctx, transaction, &filter, options.adopt);
         let built = overlay(transaction, sources, options, &filter, &mut pool);
         // The workers' error comes first: it is why the walk stopped, if both failed.
         let checksums = pool.finish()?;

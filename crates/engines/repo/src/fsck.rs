@@ -15,6 +15,7 @@ use updraft_fs::LockMode;
 use updraft_ostree::{Checksum, ObjectName, ObjectType};
 use updraft_task::Context;
 
+use crate::config::CORE;
 use crate::{CommitState, Repo, Result};
 
 pub use problem::{Fault, Problem};
@@ -110,6 +111,10 @@ pub fn fsck(ctx: &Context, repo: &Repo, options: &FsckOptions) -> Result<FsckRep
     repair(repo, options, &mut report)?;
     if options.add_tombstones && report.marked_partial.is_empty() {
         report.tombstones = orphans(repo, &commits)?;
+        // From now on whoever prunes leaves them, too.
+        if !repo.config().tombstone_commits {
+            repo.edit_config(|file| file.set(CORE, "tombstone-commits", "true"))?;
+        }
         for commit in &report.tombstones {
             crate::prune::bury(repo, commit)?;
         }

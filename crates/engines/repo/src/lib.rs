@@ -27,6 +27,7 @@ mod refs;
 mod rev;
 mod state;
 
+mod adopt;
 mod codec;
 mod import;
 mod link;

@@ -17,6 +17,8 @@ mod deltas;
 mod error;
 mod http;
 mod local;
+mod metalink;
+mod mirrors;
 mod origin;
 mod partial;
 pub mod plan;
@@ -53,6 +55,26 @@ pub enum Source {
     },
     /// A repository on this machine, of any mode.
     Local(Repo),
+}
+
+/// The summary of a repository on a web server, and its signatures, where there are such. `url`
+/// may begin with `mirrorlist=` or `metalink=`. Not verified.
+pub fn remote_summary(
+    ctx: &Context,
+    client: &Client,
+    url: &str,
+) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
+    let mirrors = mirrors::Mirrors::find(ctx, client, url)?;
+    let get = |path: &str| {
+        let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
+        mirrors.first(|url| client.get_bytes_with(ctx, &format!("{url}/{path}"), limit))
+    };
+    let summary = match &mirrors.summary {
+        Some(summary) => Some(summary.clone()),
+        None => get("summary")?,
+    };
+    let signature = if summary.is_some() { get("summary.sig")? } else { None };
+    Ok((summary, signature))
 }
 
 /// How much of each commit is fetched.
@@ -178,8 +200,8 @@ pub struct PullStats {
     pub delta_parts: Option<u64>,
     /// What would be fetched, when nothing was to be.
     pub delta_plan: Option<DeltaPlan>,
-    /// Objects that came from a cache repository.
-    pub from_caches: u64,
+    /// Metadata objects and files that came from cache repositories.
+    pub from_caches: (u64, u64),
     /// Bytes that came over the network.
     pub bytes_transferred: u64,
     /// Bytes of content that were written.
@@ -195,7 +217,7 @@ pub fn pull(
 ) -> Result<PullStats, Error> {
     match source {
         Source::Http { client, url } => {
-            let origin = http::HttpOrigin::new(repo, client, url, options)?;
+            let origin = http::HttpOrigin::new(ctx, repo, client, url, options)?;
             pull_from(ctx, repo, &origin, options)
         }
         Source::Local(from) => {

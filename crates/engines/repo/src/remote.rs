@@ -1,9 +1,20 @@
 //! Remotes: sections `[remote "NAME"]` of the configuration.
 
+use std::path::Path;
+
 use updraft_error::Kind;
+use updraft_fs::Dir;
 use updraft_ostree::{KeyFile, RemoteName};
 
+use crate::config::CORE;
 use crate::{Error, Repo, Result};
+
+/// Where a system keeps files `*.conf`, each with sections of remotes.
+pub(crate) const REMOTES_DIR: &str = "/etc/ostree/remotes.d";
+/// The longest chain of parents that is followed.
+const MAX_PARENTS: usize = 8;
+/// The largest file of remotes.
+const MAX_FILE: u64 = 1 << 20;
 
 /// A repository elsewhere that refs are pulled from.
 #[derive(Debug, Clone)]
@@ -28,7 +39,7 @@ pub struct Remote {
     pub tls_ca_path: Option<String>,
 }
 
-fn group(name: &RemoteName) -> String {
+pub(crate) fn group(name: &RemoteName) -> String {
     format!("remote \"{name}\"")
 }
 
@@ -66,6 +77,29 @@ impl Repo {
         names
     }
 
+    /// The configuration of all remotes: those of the repository itself, those of the files of
+    /// [`REMOTES_DIR`] where the repository is the system's or says so, and those of its parent.
+    /// What comes earlier wins.
+    pub fn remotes_config(&self) -> Result<KeyFile> {
+        let mut all = KeyFile::new();
+        let mut next = Some(self.clone());
+        for _ in 0..MAX_PARENTS {
+            let Some(repo) = next.take() else { break };
+            let config = repo.config();
+            let own = config.key_file();
+            merge(&mut all, own);
+            let system = matches!(repo.path().to_str(), Some("/ostree/repo" | "/sysroot/ostree/repo"));
+            if own.get_bool(CORE, "add-remotes-config-dir")?.unwrap_or(system) {
+                for file in remotes_in(Path::new(REMOTES_DIR))? {
+                    merge(&mut all, &file);
+                }
+            }
+            let parent = own.get(CORE, "parent").filter(|path| !path.is_empty());
+            next = parent.map(Self::open).transpose()?;
+        }
+        Ok(all)
+    }
+
     /// One remote.
     pub fn remote(&self, name: &RemoteName) -> Result<Remote> {
         Remote::read(self.config().key_file(), name.clone())?
@@ -95,4 +129,38 @@ impl Repo {
             file.remove_group(&group(name));
         })
     }
+}
+
+/// Adds the sections of remotes that are not there yet.
+fn merge(all: &mut KeyFile, more: &KeyFile) {
+    for group in more.groups() {
+        if !group.starts_with("remote \"") || all.has_group(group) {
+            continue;
+        }
+        for key in more.keys(group) {
+            if let Some(value) = more.get_raw(group, key) {
+                all.set(group, key, value);
+            }
+        }
+    }
+}
+
+/// The files of a folder of remotes, in the order of their names.
+fn remotes_in(path: &Path) -> Result<Vec<KeyFile>> {
+    let dir = match Dir::open(path) {
+        Ok(dir) => dir,
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut files = Vec::new();
+    for entry in dir.sorted_entries()? {
+        let name = Path::new(&entry.name);
+        if name.extension().is_none_or(|end| end != "conf") {
+            continue;
+        }
+        let text = dir.read(name, MAX_FILE)?;
+        let invalid = |source| Error::Config { path: path.join(name), source };
+        files.push(KeyFile::parse(&String::from_utf8_lossy(&text)).map_err(invalid)?);
+    }
+    Ok(files)
 }

@@ -128,6 +128,12 @@ impl Terminal {
         if self.json { self.json(value) } else { human(value) }
     }
 
+    /// Says something on stderr that has to be seen, also by who wants results and errors only.
+    pub fn warn(&self, text: impl std::fmt::Display) {
+        // Nobody is left to tell when stderr itself fails.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
     /// Says something on stderr that is not a result.
     pub fn say(&self, text: impl std::fmt::Display) {
         self.context.report(&Event::Message(text.to_string()));

@@ -105,6 +105,14 @@ enum Command {
     TrivialHttpd(trivial_httpd::TrivialHttpd),
 }
 
+impl Command {
+    /// Whether refs of the repository may be others afterwards.
+    fn changes_refs(&self) -> bool {
+        use Command::{Commit, Pull, PullLocal, Refs, Reset};
+        matches!(self, Commit(_) | Pull(_) | PullLocal(_) | Refs(_) | Reset(_))
+    }
+}
+
 /// Runs one command.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result {
     if arguments.verbose {
@@ -113,7 +121,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result {
         let _ = log.with_writer(std::io::stderr).try_init();
     }
     let location = Location::new(arguments.repo.clone());
-    command(&arguments.command, &location, terminal).map_err(way_out::added)
+    let follower = arguments.command.changes_refs().then(|| summary::Follower::new(&location));
+    let done = command(&arguments.command, &location, terminal);
+    let done = done.and_then(|()| follower.map_or(Ok(()), |follower| follower.finish(terminal)));
+    done.map_err(way_out::added)
 }
 
 fn command(command: &Command, location: &Location, terminal: &Terminal) -> Result {

@@ -16,7 +16,8 @@ use crate::sign::Signer;
 pub enum TreeSource {
     /// A folder.
     Directory(PathBuf),
-    /// A tar stream (ustar, pax, GNU or v7), as it is or compressed by gzip. It is read once.
+    /// A tar stream (ustar, pax, GNU or v7) or cpio stream (new ASCII format), as it is or
+    /// compressed by gzip, xz, zstd or bzip2. It is read once.
     Tar(Mutex<Box<dyn Read + Send>>),
     /// The tree of a commit in this repository.
     Commit(Checksum),
@@ -117,6 +118,9 @@ pub struct CommitOptions {
     pub skip_list: BTreeSet<String>,
     /// Files that are hard links into the repository are taken for the objects they are.
     pub link_checkout_speedup: bool,
+    /// Whether files of folders may become objects as they are, without being copied. The caller
+    /// gives them away: changing one later would change the object.
+    pub adopt: bool,
     /// Directories that a tar stream does not mention are made: 0755, owner 0.
     pub tar_autocreate_parents: bool,
     /// Changes the names in tar streams.

@@ -48,6 +48,8 @@ struct Shared<'scope> {
     ctx: &'scope Context,
     transaction: &'scope Transaction,
     filter: &'scope Filter<'scope>,
+    /// Whether files may become objects without being copied.
+    adopts: bool,
     results: Mutex<Vec<Option<Checksum>>>,
     error: Mutex<Option<Error>>,
     failed: AtomicBool,
@@ -60,11 +62,13 @@ impl<'scope> Pool<'scope> {
         ctx: &'env Context,
         transaction: &'env Transaction,
         filter: &'env Filter<'env>,
+        adopts: bool,
     ) -> Self {
         let shared = Arc::new(Shared {
             ctx,
             transaction,
             filter,
+            adopts,
             results: Mutex::default(),
             error: Mutex::default(),
             failed: AtomicBool::new(false),
@@ -188,6 +192,13 @@ impl Shared<'_> {
             Xattrs::new()
         };
         let header = self.header(&metadata, path, None, xattrs);
+        if self.adopts {
+            let place = (dir, name);
+            let adopted = self.transaction.adopt_file(&header, place, (&file, &metadata), buffer);
+            if let Some(stored) = adopted.map_err(|error| named(error, dir, name))? {
+                return Ok(stored.checksum);
+            }
+        }
         let stored = self.transaction.write_open_file(&header, &file, metadata.size, buffer);
         Ok(stored.map_err(|error| named(error, dir, name))?.checksum)
     }

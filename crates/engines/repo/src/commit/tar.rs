@@ -1,5 +1,6 @@
-//! A tar stream as a source.
+//! A tar or cpio stream as a source, as it is or compressed.
 
+mod cpio;
 mod pax;
 mod sparse;
 
@@ -22,13 +23,15 @@ use sparse::Sparse;
 const BUFFER: usize = 64 << 10;
 /// The unit of tar.
 const BLOCK: usize = 512;
-/// How a stream begins that we unpack ourselves.
+/// How streams begin that we unpack ourselves.
 const GZIP: &[u8] = &[0x1f, 0x8b];
+const XZ: &[u8] = b"\xfd7zXZ\0";
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+const BZIP2: &[u8] = b"BZh";
+/// What unpacking xz may take, as its own largest preset does.
+const XZ_MEMORY: u64 = 96 << 20;
 /// How streams begin that we do not unpack, and who does.
 const COMPRESSED: &[(&[u8], &str)] = &[
-    (b"\xfd7zXZ\0", "xz"),
-    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
-    (b"BZh", "bzip2"),
     (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
     (b"LZIP", "lzip"),
 ];
@@ -50,10 +53,26 @@ pub(super) fn add(
         );
         return Err(Error::other(Kind::Unsupported, message));
     }
-    if beginning.starts_with(GZIP) {
-        read_all(root, &mut MultiGzDecoder::new(reader), options, filter, pool)
+    let unpacked: Box<dyn Read + '_> = if beginning.starts_with(GZIP) {
+        Box::new(MultiGzDecoder::new(reader))
+    } else if beginning.starts_with(XZ) {
+        let flags = liblzma::stream::CONCATENATED;
+        let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags);
+        let stream = stream.map_err(|error| failed(io::Error::other(error)))?;
+        Box::new(liblzma::bufread::XzDecoder::new_stream(reader, stream))
+    } else if beginning.starts_with(ZSTD) {
+        Box::new(zstd::Decoder::with_buffer(reader).map_err(failed)?)
+    } else if beginning.starts_with(BZIP2) {
+        Box::new(bzip2::bufread::MultiBzDecoder::new(reader))
     } else {
-        read_all(root, &mut reader, options, filter, pool)
+        Box::new(reader)
+    };
+    let mut unpacked = BufReader::with_capacity(BUFFER, unpacked);
+    let beginning = unpacked.fill_buf().map_err(failed)?;
+    if cpio::MAGIC.iter().any(|magic| beginning.starts_with(magic)) {
+        read_all(root, &mut cpio::Cpio::new(unpacked), options, filter, pool)
+    } else {
+        read_all(root, &mut unpacked, options, filter, pool)
     }
 }
 

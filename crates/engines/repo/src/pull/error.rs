@@ -49,6 +49,20 @@ pub enum Error {
         /// What can be done.
         hint: &'static str,
     },
+    /// No mirror of a list can be used.
+    #[error("No valid mirrors were found in mirrorlist '{list}'")]
+    NoMirrors {
+        /// The address of the list.
+        list: String,
+    },
+    /// A metalink does not lead to a summary.
+    #[error("use the metalink {address}: {reason}")]
+    Metalink {
+        /// Where it is.
+        address: String,
+        /// What is wrong with it, or with all that it names.
+        reason: String,
+    },
     /// The remote is to be set up first, as its vendor says.
     #[error("pull: remote unconfigured-state: {message}")]
     Unconfigured {
@@ -217,6 +231,7 @@ impl Classify for Error {
             | Self::MissingObject { .. }
             | Self::NoDeltas
             | Self::NoDelta { .. }
+            | Self::NoMirrors { .. }
             | Self::NoRepository { .. } => Kind::NotFound,
             Self::DeltaIntoArchive
             | Self::Unsupported { .. }
@@ -226,7 +241,10 @@ impl Classify for Error {
             Self::GpgSignature { source, .. }
             | Self::Signature { source, .. }
             | Self::Sign(source) => source.kind(),
-            Self::BadObject { .. } | Self::Bindings { .. } | Self::Older { .. } => Kind::Rejected,
+            Self::BadObject { .. }
+            | Self::Bindings { .. }
+            | Self::Metalink { .. }
+            | Self::Older { .. } => Kind::Rejected,
             Self::TooManyObjects(_) => Kind::Exhausted,
             Self::Cancelled(_) => Kind::Cancelled,
         }

@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use updraft_fs::{LockFile, LockMode};
 use updraft_http::{Client, Stream, StreamOptions};
 use updraft_ostree::delta::{DeltaIndex, DeltaName};
-use updraft_ostree::{Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, RepoMode};
+use updraft_ostree::{
+    Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, ObjectType, RepoMode,
+};
 use updraft_task::Context;
 
+use super::mirrors::Mirrors;
 use super::origin::{Origin, SummaryFiles};
 use super::{Error, PullOptions, partial};
 use crate::{Repo, Transaction};
@@ -32,8 +35,10 @@ const RESUMABLE: u64 = 16 << 20;
 pub(crate) struct HttpOrigin<'a> {
     repo: &'a Repo,
     client: &'a Client,
-    url: String,
-    content_url: String,
+    /// Where refs, summary and signatures are.
+    mirrors: Mirrors,
+    /// Where objects and deltas are.
+    content: Mirrors,
     /// Files of which a part came before.
     begun: HashSet<Checksum>,
     transferred: AtomicU64,
@@ -41,42 +46,66 @@ pub(crate) struct HttpOrigin<'a> {
 
 impl<'a> HttpOrigin<'a> {
     pub(crate) fn new(
+        ctx: &Context,
         repo: &'a Repo,
         client: &'a Client,
         url: &str,
         options: &PullOptions,
     ) -> Result<Self, Error> {
-        let trim = |url: &str| url.trim_end_matches('/').to_owned();
+        let mirrors = Mirrors::find(ctx, client, url)?;
+        let content = match &options.content_url {
+            Some(url) => Mirrors::find(ctx, client, url)?,
+            None => Mirrors { urls: mirrors.urls.clone(), summary: None },
+        };
         Ok(Self {
             repo,
             client,
-            url: trim(url),
-            content_url: trim(options.content_url.as_deref().unwrap_or(url)),
+            mirrors,
+            content,
             begun: partial::list(repo)?,
             transferred: AtomicU64::new(0),
         })
     }
 
-    fn get(&self, ctx: &Context, url: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-        let bytes = self.client.get_bytes_with(ctx, url, limit)?;
+    fn get(
+        &self,
+        ctx: &Context,
+        from: &Mirrors,
+        path: &str,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let bytes = from.first(|url| {
+            ctx.check()?;
+            Ok::<_, Error>(self.client.get_bytes_with(ctx, &format!("{url}/{path}"), limit)?)
+        })?;
         self.count(bytes.as_ref().map_or(0, Vec::len) as u64);
         Ok(bytes)
+    }
+
+    /// Begins to fetch a file of the content from the first mirror that has it.
+    fn stream<'s>(
+        &'s self,
+        ctx: &'s Context,
+        path: &str,
+        options: StreamOptions,
+    ) -> Result<Option<Stream<'s>>, updraft_http::Error> {
+        self.content.first(|url| self.client.stream(ctx, &format!("{url}/{path}"), options))
     }
 
     fn count(&self, bytes: u64) {
         self.transferred.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn object_url(&self, object: &ObjectName) -> String {
-        format!("{}/objects/{}", self.content_url, object.loose_path(RepoMode::Archive))
+    fn object_path(object: &ObjectName) -> String {
+        format!("objects/{}", object.loose_path(RepoMode::Archive))
     }
 
     /// Refuses a server whose repository is not in archive mode, or that has none.
     fn check_config(&self, ctx: &Context) -> Result<(), Error> {
-        let url = format!("{}/config", self.url);
-        let Some(bytes) = self.get(ctx, &url, MAX_CONFIG)? else { return Ok(()) };
+        let bytes = self.get(ctx, &self.mirrors, "config", MAX_CONFIG)?;
+        let Some(bytes) = bytes else { return Ok(()) };
         let no_repository =
-            |reason: &str| Error::NoRepository { url: self.url.clone(), reason: reason.to_owned() };
+            |reason: &str| Error::NoRepository { url: self.name(), reason: reason.to_owned() };
         let text = std::str::from_utf8(&bytes).map_err(|_| no_repository("config is no text"))?;
         let config = KeyFile::parse(text)
             .map_err(|_| no_repository("its config is not that of a repository"))?;
@@ -103,8 +132,7 @@ impl<'a> HttpOrigin<'a> {
         let mut offset = partial::length(&lock)?;
         loop {
             let options = StreamOptions { limit: MAX_FILE, offset };
-            let url = self.object_url(object);
-            let Some(mut stream) = self.client.stream(ctx, &url, options)? else {
+            let Some(mut stream) = self.stream(ctx, &Self::object_path(object), options)? else {
                 return Ok(Some(false));
             };
             let received = partial::receive(&lock, offset, &mut stream);
@@ -116,7 +144,7 @@ impl<'a> HttpOrigin<'a> {
                     partial::empty(&lock)?;
                     if offset == 0 {
                         tmp.try_unlink(&name)?;
-                        return Err(Error::bad_object(&self.url, object, error));
+                        return Err(Error::bad_object(self.content.name(), object, error));
                     }
                     offset = 0;
                 }
@@ -132,25 +160,30 @@ impl<'a> HttpOrigin<'a> {
 
 impl Origin for HttpOrigin<'_> {
     fn name(&self) -> String {
-        self.url.clone()
+        self.mirrors.name().to_owned()
     }
 
     fn summary(&self, ctx: &Context) -> Result<Option<SummaryFiles>, Error> {
         let limit = MAX_METADATA_SIZE as u64;
-        let Some(summary) = self.get(ctx, &format!("{}/summary", self.url), limit)? else {
+        let summary = match &self.mirrors.summary {
+            Some(summary) => Some(summary.clone()),
+            None => self.get(ctx, &self.mirrors, "summary", limit)?,
+        };
+        let Some(summary) = summary else {
             self.check_config(ctx)?;
             return Ok(None);
         };
-        let signature = self.get(ctx, &format!("{}/summary.sig", self.url), MAX_SIGNATURE)?;
+        let signature = self.get(ctx, &self.mirrors, "summary.sig", MAX_SIGNATURE)?;
         Ok(Some(SummaryFiles { summary, signature }))
     }
 
     fn read_ref(&self, ctx: &Context, name: &str) -> Result<Option<Checksum>, Error> {
-        let url = format!("{}/refs/heads/{}", self.url, escape(name));
-        let Some(bytes) = self.get(ctx, &url, MAX_REF)? else { return Ok(None) };
+        let path = format!("refs/heads/{}", escape(name));
+        let Some(bytes) = self.get(ctx, &self.mirrors, &path, MAX_REF)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
         let checksum = text.trim_end().parse();
-        checksum.map(Some).map_err(|source| Error::Format { what: url, source })
+        let what = || format!("{}/{path}", self.mirrors.name());
+        checksum.map(Some).map_err(|source| Error::Format { what: what(), source })
     }
 
     fn list_refs(&self) -> Result<Option<Vec<(String, Checksum)>>, Error> {
@@ -163,7 +196,12 @@ impl Origin for HttpOrigin<'_> {
         object: &ObjectName,
         limit: u64,
     ) -> Result<Option<Vec<u8>>, Error> {
-        self.get(ctx, &self.object_url(object), limit)
+        // What lies beside commits is metadata of the repository, as its summary is.
+        let from = match object.object_type {
+            ObjectType::CommitMeta => &self.mirrors,
+            _ => &self.content,
+        };
+        self.get(ctx, from, &Self::object_path(object), limit)
     }
 
     fn import_file(
@@ -178,7 +216,7 @@ impl Origin for HttpOrigin<'_> {
             return Ok(found);
         }
         let options = StreamOptions::limit(MAX_FILE);
-        let Some(stream) = self.client.stream(ctx, &self.object_url(object), options)? else {
+        let Some(stream) = self.stream(ctx, &Self::object_path(object), options)? else {
             return Ok(false);
         };
         if stream.length().is_some_and(|length| length >= RESUMABLE) {
@@ -192,10 +230,12 @@ impl Origin for HttpOrigin<'_> {
     }
 
     fn delta_index(&self, ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error> {
-        let url = format!("{}/{}", self.content_url, DeltaName::index_path(to));
-        let Some(bytes) = self.get(ctx, &url, MAX_METADATA_SIZE as u64)? else { return Ok(None) };
+        let path = DeltaName::index_path(to);
+        let bytes = self.get(ctx, &self.content, &path, MAX_METADATA_SIZE as u64)?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let what = || format!("{}/{path}", self.content.name());
         let index = DeltaIndex::decode(&bytes);
-        index.map(Some).map_err(|source| Error::Format { what: url, source })
+        index.map(Some).map_err(|source| Error::Format { what: what(), source })
     }
 
     fn open_delta_file<'s>(
@@ -203,8 +243,7 @@ impl Origin for HttpOrigin<'_> {
         ctx: &'s Context,
         path: &str,
     ) -> Result<Option<Box<dyn Read + 's>>, crate::Error> {
-        let url = format!("{}/{path}", self.content_url);
-        let stream = self.client.stream(ctx, &url, StreamOptions::limit(MAX_FILE))?;
+        let stream = self.stream(ctx, path, StreamOptions::limit(MAX_FILE))?;
         let count = |stream| -> Box<dyn Read + 's> {
             Box::new(Counted { stream, transferred: &self.transferred })
         };
@@ -232,7 +271,7 @@ impl HttpOrigin<'_> {
         object: &ObjectName,
     ) -> Result<bool, Error> {
         let options = StreamOptions::limit(MAX_FILE);
-        match self.client.stream(ctx, &self.object_url(object), options)? {
+        match self.stream(ctx, &Self::object_path(object), options)? {
             Some(stream) => self.import_stream(transaction, object, stream),
             None => Ok(false),
         }
@@ -253,7 +292,9 @@ impl HttpOrigin<'_> {
         }
         match imported {
             Ok(_) => Ok(true),
-            Err(error) if error.is_corruption() => Err(Error::bad_object(&self.url, object, error)),
+            Err(error) if error.is_corruption() => {
+                Err(Error::bad_object(self.content.name(), object, error))
+            }
             Err(error) => Err(error.into()),
         }
     }

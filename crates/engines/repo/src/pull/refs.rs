@@ -65,8 +65,13 @@ impl Goals {
         options: &PullOptions,
     ) -> Result<Self, Error> {
         let mut goals = Self { commits: options.commits.clone(), ..Self::default() };
-        let wanted: Vec<Wanted> =
-            options.refs.iter().map(|text| Wanted::parse(text)).collect::<Result<_, _>>()?;
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for text in &options.refs {
+            match text.parse() {
+                Ok(commit) => goals.commits.push(commit),
+                Err(_) => wanted.push(Wanted::parse(text)?),
+            }
+        }
         let nothing_named = wanted.is_empty() && goals.commits.is_empty();
         if nothing_named {
             return goals.all(ctx, origin, options);

@@ -8,6 +8,7 @@ use std::path::Path;
 use updraft_http::{Client, ClientOptions, Identity};
 use updraft_ostree::{KeyFile, RemoteName};
 
+use super::mirrors::METALINK;
 use super::{Error, Source};
 use crate::Repo;
 use crate::sign::{Demands, Places, Policy};
@@ -17,9 +18,10 @@ use crate::sign::{Demands, Places, Policy};
 pub struct RemoteConfig {
     /// The name.
     pub name: RemoteName,
-    /// Where refs, the summary and the configuration are.
+    /// Where refs, the summary and the configuration are. `mirrorlist=` or `metalink=` before the
+    /// address says that it only leads there.
     pub url: String,
-    /// Where objects are, when that is elsewhere.
+    /// Where objects are, when that is elsewhere. May begin with `mirrorlist=`.
     pub content_url: Option<String>,
     /// What is pulled when no refs are named.
     pub branches: Vec<String>,
@@ -49,10 +51,8 @@ impl RemoteConfig {
         let demands = Demands::read(config, &group)?;
         refuse_other_demands(config, &group, name)?;
         let bad = |what| Error::RemoteConfig { remote: name.to_string(), what };
-        let url = text("url").ok_or_else(|| bad("it has no url"))?;
-        if url.starts_with("mirrorlist=") {
-            return Err(unsupported(name, "mirrorlist", "give the url of one mirror"));
-        }
+        let metalink = text("metalink").map(|address| format!("{METALINK}{address}"));
+        let url = metalink.or_else(|| text("url")).ok_or_else(|| bad("it has no url"))?;
         let tls_client = match (text("tls-client-cert-path"), text("tls-client-key-path")) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
@@ -112,9 +112,6 @@ pub fn group_name(name: &RemoteName) -> String {
 }
 
 fn refuse_other_demands(config: &KeyFile, group: &str, name: &RemoteName) -> Result<(), Error> {
-    if config.get(group, "metalink").is_some() {
-        return Err(unsupported(name, "metalink", "give the url of the repository"));
-    }
     if let Some(backend) = config.get(group, "custom-backend") {
         return Err(Error::CustomBackend { remote: name.to_string(), backend });
     }
@@ -164,7 +161,6 @@ mod tests {
         for section in [
             "url=http://x\ngpg-verify=false\nsign-verify=rot13;\n",
             "url=http://x\ngpg-verify=false\ntls-permissive=true\n",
-            "gpg-verify=false\nmetalink=http://x\n",
         ] {
             assert_eq!(read(section).unwrap_err().kind(), Kind::Unsupported, "{section}");
         }

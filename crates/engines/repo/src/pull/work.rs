@@ -28,7 +28,8 @@ const STACK: usize = 512 << 10;
 pub(super) struct Fetched {
     pub metadata: u64,
     pub content: u64,
-    pub from_caches: u64,
+    /// Metadata objects and files that came from caches.
+    pub from_caches: (u64, u64),
     /// Parts of static deltas; `None` when no delta was used.
     pub delta_parts: Option<u64>,
     /// Commits of which everything is here now.
@@ -57,7 +58,7 @@ pub(super) fn fetch_all(
         wake: Condvar::new(),
         metadata: AtomicU64::new(0),
         content: AtomicU64::new(0),
-        from_caches: AtomicU64::new(0),
+        from_caches: [AtomicU64::new(0), AtomicU64::new(0)],
     };
     // Deltas first and alone: what they bring is then found here and not fetched.
     let delta_parts = work.apply_deltas()?;
@@ -87,7 +88,7 @@ pub(super) struct Work<'a> {
     wake: Condvar,
     metadata: AtomicU64,
     content: AtomicU64,
-    from_caches: AtomicU64,
+    from_caches: [AtomicU64; 2],
 }
 
 struct Plan {
@@ -119,13 +120,14 @@ impl Work<'_> {
     }
 
     fn finish(self) -> Result<Fetched, Error> {
+        let [metadata_cached, content_cached] = self.from_caches.map(AtomicU64::into_inner);
         let plan = self.plan.into_inner().unwrap_or_else(PoisonError::into_inner);
         match plan.stopped {
             Some(error) => Err(error),
             None => Ok(Fetched {
                 metadata: self.metadata.into_inner(),
                 content: self.content.into_inner(),
-                from_caches: self.from_caches.into_inner(),
+                from_caches: (metadata_cached, content_cached),
                 complete: plan.complete,
                 delta_parts: None,
             }),
@@ -261,7 +263,7 @@ impl Work<'_> {
         for cache in &self.options.caches {
             // A cache that has no good copy is passed over.
             if let Ok(bytes) = cache.read_metadata(object) {
-                self.from_caches.fetch_add(1, Ordering::Relaxed);
+                self.from_caches[0].fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(bytes));
             }
         }
@@ -375,7 +377,8 @@ impl Work<'_> {
         for cache in caches {
             match local::import(cache, self.transaction, object, Trust::Verify) {
                 Ok(true) => {
-                    self.from_caches.fetch_add(1, Ordering::Relaxed);
+                    let counter = usize::from(!object.object_type.is_metadata());
+                    self.from_caches[counter].fetch_add(1, Ordering::Relaxed);
                     return Ok(true);
                 }
                 Ok(false) | Err(Error::BadObject { .. }) => {}

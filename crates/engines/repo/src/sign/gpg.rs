@@ -33,8 +33,9 @@ pub fn remote_keyring(repo: &Repo, places: &Places, remote: &RemoteName) -> Resu
     let has_own = own.is_some();
     let mut keyring = own.unwrap_or_default();
     let group = crate::pull::group_name(remote);
-    let paths = repo.config().key_file().get_list(&group, "gpgkeypath").unwrap_or_default();
-    for path in paths.iter().filter(|path| !path.is_empty()) {
+    let paths = repo.remotes_config()?.get_list(&group, "gpgkeypath").unwrap_or_default();
+    // Commas separate as well as what separates other lists.
+    for path in paths.iter().flat_map(|path| path.split(',')).filter(|path| !path.is_empty()) {
         keyring.merge(keys_at(Path::new(path))?);
     }
     if !has_own {

@@ -1,4 +1,4 @@
-//! The text form of values, as `g_variant_print` writes it with type annotations.
+//! The text form of values, as `g_variant_print` writes it, with type annotations or without.
 
 use std::fmt;
 
@@ -7,6 +7,24 @@ use super::Value;
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         print(self, f, true)
+    }
+}
+
+/// A value whose text does not say what types it is of.
+#[derive(Debug)]
+pub struct Untyped<'a>(&'a Value);
+
+impl Value {
+    /// The value for a text without type annotations.
+    #[must_use]
+    pub fn untyped(&self) -> Untyped<'_> {
+        Untyped(self)
+    }
+}
+
+impl fmt::Display for Untyped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print(self.0, f, false)
     }
 }
 

@@ -246,6 +246,7 @@ impl Commit {
             statoverride: list(self.statoverride.as_deref(), lists::statoverride)?,
             skip_list: list(self.skip_list.as_deref(), lists::skip_list)?,
             link_checkout_speedup: self.link_checkout_speedup || self.devino_canonical,
+            adopt: self.consume,
             tar_autocreate_parents: self.tar_autocreate_parents,
             tar_pathname_filter: self.pathname_filter()?,
             skip_if_unchanged: self.skip_if_unchanged,

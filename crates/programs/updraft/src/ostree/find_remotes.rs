@@ -134,7 +134,7 @@ impl FindRemotes {
         commit: Checksum,
         terminal: &Terminal,
     ) -> Result {
-        let config = RemoteConfig::read(repo.config().key_file(), &found.remote)?;
+        let config = RemoteConfig::read(&repo.remotes_config()?, &found.remote)?;
         let options = PullOptions {
             policy: config.policy(repo, &signing::places())?,
             remote: Some(found.remote.clone()),
@@ -181,7 +181,7 @@ fn configured(repo: &Repo, wanted: &[CollectionRef], terminal: &Terminal) -> Res
 }
 
 fn collection_of(repo: &Repo, remote: &RemoteName) -> Option<String> {
-    repo.config().key_file().get(&group(remote.as_str()), "collection-id")
+    repo.remotes_config().ok()?.get(&group(remote.as_str()), "collection-id")
 }
 
 fn modified(summary: &Summary) -> Option<u64> {

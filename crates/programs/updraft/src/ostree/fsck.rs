@@ -8,6 +8,7 @@ use updraft_error::Kind;
 use updraft_repo::fsck::{
     self, CheckBindings, Fault, FsckOptions, FsckReport, OnCorruption, Problem,
 };
+use updraft_repo::Repo;
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::repository::Location;
@@ -94,20 +95,32 @@ impl Fsck {
         if terminal.wants_json() {
             terminal.json(&Checked::new(&report))?;
         } else {
-            narrate(&report, &options, terminal)?;
+            narrate(&repo, &report, &options, terminal)?;
         }
         conclude(&report, &options, terminal)
     }
 }
 
 /// The course of the check, as far as it went, in the peer's lines.
-fn narrate(report: &FsckReport, options: &FsckOptions, terminal: &Terminal) -> Result {
+fn narrate(
+    repo: &Repo,
+    report: &FsckReport,
+    options: &FsckOptions,
+    terminal: &Terminal,
+) -> Result {
     let talk = |text: &str| if terminal.is_quiet() { Ok(()) } else { terminal.line(text) };
     talk("Validating refs...")?;
-    if !report.binding_errors.is_empty() || report.problems.iter().any(is_about_a_ref) {
+    let refs = repo.refs()?;
+    let is_plain = |name: &String| name.parse().is_ok_and(|name| refs.contains_key(&name));
+    let about_a_ref = || report.problems.iter().filter(|problem| is_about_a_ref(problem));
+    let ends = about_a_ref().any(|problem| problem.refs.iter().any(is_plain));
+    if ends || !report.binding_errors.is_empty() {
         return Ok(());
     }
     talk("Validating refs in collections...")?;
+    if about_a_ref().next().is_some() {
+        return Ok(());
+    }
     talk("Enumerating commits...")?;
     let commits = report.commits;
     talk(&format!("Verifying content integrity of {commits} commit objects..."))?;
@@ -151,11 +164,12 @@ fn conclude(report: &FsckReport, options: &FsckOptions, terminal: &Terminal) -> 
     if let Some(problem) = stops(report, options) {
         return Err(Failure::new(Kind::Rejected, problem).hint(hint));
     }
+    // Findings are results, which --quiet leaves.
     for problem in &report.problems {
-        terminal.say(problem);
+        terminal.warn(problem);
     }
     for commit in &report.marked_partial {
-        terminal.say(format!("Marking commit as partial: {commit}"));
+        terminal.warn(format!("Marking commit as partial: {commit}"));
     }
     if !report.problems.is_empty() {
         let message = "Repository corruption encountered";

@@ -9,6 +9,7 @@ use updraft_repo::Repo;
 use updraft_repo::pull::{RemoteConfig, Source};
 use updraft_terminal::Result;
 
+use super::program::COMPATIBLE_WITH;
 use super::repository;
 
 /// What the command line says about requests.
@@ -28,7 +29,7 @@ pub(crate) fn source(
     name: &RemoteName,
     overrides: Overrides,
 ) -> Result<(Source, RemoteConfig)> {
-    let remote = RemoteConfig::read(repo.config().key_file(), name)?;
+    let remote = RemoteConfig::read(&repo.remotes_config()?, name)?;
     let url = overrides.url.unwrap_or_else(|| remote.url.clone());
     if let Some(path) = url.strip_prefix("file://") {
         return Ok((Source::Local(repository::open(&PathBuf::from(path))?), remote));
@@ -42,6 +43,8 @@ pub(crate) fn source(
     base.low_speed.bytes_per_second = bytes.unwrap_or(base.low_speed.bytes_per_second);
     base.low_speed.time = seconds.map_or(base.low_speed.time, Duration::from_secs);
     base.retries = overrides.retries.unwrap_or(base.retries);
+    // Servers and their logs know the peer's clients by this.
+    base.user_agent = format!("libostree/{COMPATIBLE_WITH}");
     if let Some(suffix) = overrides.user_agent {
         base.user_agent = format!("{} {suffix}", base.user_agent);
     }

@@ -20,7 +20,7 @@ pub(crate) use extension::run as run_extension;
 pub(super) use usage::Usage;
 
 /// The release of the peer whose commands, options and texts these are.
-const COMPATIBLE_WITH: &str = "2022.7";
+pub(super) const COMPATIBLE_WITH: &str = "2022.7";
 
 /// What scripts may ask for, by the names of the peer's list.
 const FEATURES: [&str; 5] = ["inode64", "gpgme", "libarchive", "sign-ed25519", "sign-spki"];

@@ -254,6 +254,8 @@ impl PullLocal {
         let mut options = self.common.options(self.refs.clone());
         options.remote = self.remote.as_deref().map(RemoteName::new).transpose()?;
         options.policy = self.policy(&repo, options.remote.as_ref())?;
+        // What is copied has to be of the collection that it is copied from.
+        options.collection_id.clone_from(&from.config().collection_id);
         options.trust = if self.common.untrusted { Trust::Verify } else { Trust::Trusted };
         run(&repo, &Source::Local(from), &options, terminal)
     }
@@ -305,7 +307,7 @@ fn report(stats: &PullStats, source: &Source, time: Duration, terminal: &Termina
         metadata: stats.metadata_fetched,
         content: stats.content_fetched,
         delta_parts: stats.delta_parts,
-        from_caches: stats.from_caches,
+        from_caches: stats.from_caches.0 + stats.from_caches.1,
         bytes_transferred: stats.bytes_transferred,
         content_bytes_written: stats.content_bytes_written,
         seconds: time.as_secs(),
@@ -315,6 +317,13 @@ fn report(stats: &PullStats, source: &Source, time: Duration, terminal: &Termina
         let (metadata, content) = (pulled.metadata, pulled.content);
         let mut parts = vec![match pulled.delta_parts {
             Some(parts) => format!("{parts} delta parts, {} loose fetched", metadata + content),
+            None if stats.from_caches != (0, 0) => {
+                let (meta, files) = stats.from_caches;
+                format!(
+                    "{metadata} metadata, {content} content objects {verb} ({meta} meta, {files} \
+                     content local)"
+                )
+            }
             None => format!("{metadata} metadata, {content} content objects {verb}"),
         }];
         if pulled.bytes_transferred > 0 {

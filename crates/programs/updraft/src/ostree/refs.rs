@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
-use updraft_ostree::{Checksum, CollectionRef, Refspec};
+use updraft_ostree::{Checksum, CollectionId, CollectionRef, RefName, Refspec};
 use updraft_repo::Repo;
 use updraft_terminal::{Failure, Result, Terminal};
 
@@ -99,14 +99,18 @@ impl Refs {
         Ok(listed)
     }
 
-    /// Refs with their collections, as `(COLLECTION, REF)`.
-    fn list_collections(&self, repo: &Repo, terminal: &Terminal) -> Result {
+    /// Refs of the collections that are named, or of all.
+    fn in_collections(&self, repo: &Repo) -> Result<Vec<(CollectionRef, Checksum)>> {
         let wanted = |of: &CollectionRef| {
             self.prefixes.is_empty()
                 || self.prefixes.iter().any(|prefix| prefix == of.collection.as_str())
         };
-        let refs: Vec<_> =
-            repo.collection_refs()?.into_iter().filter(|(of, _)| wanted(of)).collect();
+        Ok(repo.collection_refs()?.into_iter().filter(|(of, _)| wanted(of)).collect())
+    }
+
+    /// Refs with their collections, as `(COLLECTION, REF)`.
+    fn list_collections(&self, repo: &Repo, terminal: &Terminal) -> Result {
+        let refs = self.in_collections(repo)?;
         let json: Vec<_> = refs
             .iter()
             .map(|(of, commit)| {
@@ -142,6 +146,9 @@ impl Refs {
             };
             return Err(Failure::new(Kind::Invalid, message));
         };
+        if self.collections {
+            return self.create_in_collection(repo, new, revision);
+        }
         let new: Refspec = new.parse()?;
         new.check_not_checksum()?;
         let existing = repo.read_ref(&new)?;
@@ -167,10 +174,34 @@ impl Refs {
         Ok(())
     }
 
+    /// `COLLECTION:REF` for a revision.
+    fn create_in_collection(&self, repo: &Repo, new: &str, revision: &str) -> Result {
+        let invalid = || Failure::new(Kind::Invalid, format!("Invalid refspec {new}"));
+        let (collection, name) = new.split_once(':').ok_or_else(invalid)?;
+        let name = RefName::new(name)?;
+        let new = CollectionRef { collection: CollectionId::new(collection)?, name };
+        if self.alias {
+            let message = format!("Cannot create alias to collection–ref: {new}");
+            return Err(Failure::new(Kind::Unsupported, message));
+        }
+        if repo.collection_refs()?.contains_key(&new) && !self.force {
+            let message = format!("--create specified but ref {new} already exists");
+            return Err(Failure::new(Kind::Conflict, message).hint("replace it with --force"));
+        }
+        let commit = repo.resolve(revision)?;
+        Ok(repo.set_collection_ref(&new, Some(&commit))?)
+    }
+
     fn delete(&self, repo: &Repo) -> Result {
         if self.prefixes.is_empty() {
             let message = "At least one PREFIX is required when deleting refs";
             return Err(Failure::new(Kind::Invalid, message));
+        }
+        if self.collections {
+            let doomed = self.in_collections(repo)?;
+            return doomed
+                .iter()
+                .try_for_each(|(of, _)| Ok(repo.set_collection_ref(of, None)?));
         }
         let refs: BTreeMap<Refspec, Checksum> = repo.refs()?;
         let aliases = repo.aliases()?;
@@ -197,6 +228,8 @@ impl Refs {
 /// How `full` is listed below `prefix`: whole when they are equal, else without the prefix but
 /// with its remote; `None` when it is not below.
 fn below(full: &str, prefix: &str) -> Option<String> {
+    // Another way to write all of a remote.
+    let prefix = if prefix.ends_with(":.") { prefix.trim_end_matches('.') } else { prefix };
     if full == prefix || (prefix.ends_with(':') && full.starts_with(prefix)) {
         return Some(full.to_owned());
     }
@@ -207,7 +240,7 @@ fn below(full: &str, prefix: &str) -> Option<String> {
 
 /// A PREFIX must read like a refspec, or be all of a remote.
 fn check_prefix(prefix: &str) -> Result {
-    let part = prefix.strip_suffix(':').unwrap_or(prefix);
+    let part = prefix.strip_suffix(":.").or_else(|| prefix.strip_suffix(':')).unwrap_or(prefix);
     part.parse::<Refspec>().map(drop).map_err(|error| Failure::from(error).context("Listing refs"))
 }
 

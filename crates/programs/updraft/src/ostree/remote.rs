@@ -7,7 +7,7 @@ use serde::Serialize;
 use updraft_error::Kind;
 use updraft_ostree::{KeyFile, RemoteName};
 use updraft_repo::Repo;
-use updraft_repo::pull::Source;
+use updraft_repo::pull::{self, Source};
 use updraft_repo::sign::{self, SignType};
 use updraft_terminal::{Failure, Result, Terminal};
 
@@ -45,7 +45,7 @@ enum Command {
     },
     AddCookie(cookies::AddCookie),
     /// Remove a cookie from a remote.
-    DeleteCookie(cookies::Which),
+    DeleteCookie(cookies::DeleteCookie),
     /// List the cookies of a remote.
     ListCookies {
         /// The remote.
@@ -137,12 +137,12 @@ impl Remote {
             Command::GpgListKeys { name } => keys::list(&repo, name.as_deref(), terminal),
             Command::Delete { if_exists, name } => delete(&repo, name, *if_exists),
             Command::ShowUrl { name } => {
-                let url = url(repo.config().key_file(), name)?;
+                let url = url(&repo.remotes_config()?, name)?;
                 let shown = serde_json::json!({ "name": name, "url": url });
                 terminal.show(&shown, |_| terminal.line(&url))
             }
             Command::AddCookie(add) => add.run(&repo),
-            Command::DeleteCookie(which) => cookies::delete(&repo, which),
+            Command::DeleteCookie(delete) => cookies::delete(&repo, &delete.which),
             Command::ListCookies { name } => cookies::list(&repo, name, terminal),
             Command::List { show_urls } => list(&repo, *show_urls, terminal),
             Command::Refs { revision, name } => refs(&repo, name, *revision, terminal),
@@ -220,17 +220,19 @@ impl Add {
         }
         let mut types = Vec::new();
         for option in &self.sign_verify {
-            let parts =
-                option.split_once('=').and_then(|(of, key)| Some((of, key.split_once(':')?)));
-            let (of, key) = match parts {
-                Some((of, ("inline", key))) => (of, ("key", key)),
-                Some((of, ("file", path))) => (of, ("file", path)),
+            let invalid = |message: String| Failure::new(Kind::Invalid, message);
+            let (of, reference) = option.split_once('=').ok_or_else(|| {
+                invalid(format!("Failed to parse KEYTYPE=[inline|file]:DATA in {option}"))
+            })?;
+            of.parse::<SignType>()?;
+            let key = match reference.split_once(':') {
+                Some(("inline", key)) => ("key", key),
+                Some(("file", path)) => ("file", path),
                 _ => {
-                    let message = format!("Failed to parse KEYTYPE=[inline|file]:DATA in {option}");
-                    return Err(Failure::new(Kind::Invalid, message));
+                    let message = format!("Invalid key reference {reference}");
+                    return Err(invalid(message).hint("use inline:KEY or file:PATH"));
                 }
             };
-            of.parse::<SignType>()?;
             set(&format!("verification-{of}-{}", key.0), key.1);
             types.push(of);
         }
@@ -277,8 +279,7 @@ fn delete(repo: &Repo, name: &str, if_exists: bool) -> Result {
 }
 
 fn list(repo: &Repo, show_urls: bool, terminal: &Terminal) -> Result {
-    let config = repo.config();
-    let file = config.key_file();
+    let file = repo.remotes_config()?;
     let names = file
         .groups()
         .into_iter()
@@ -336,21 +337,15 @@ pub(super) fn fetch_summary(
     let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
     let name = RemoteName::new(name)?;
     let (source, config) = http::source(repo, &name, http::Overrides::default())?;
-    let fetch = |file: &str| -> Result<Option<Vec<u8>>> {
-        match &source {
-            Source::Http { client, url } => {
-                let url = format!("{}/{file}", url.trim_end_matches('/'));
-                Ok(client.get_bytes_with(&terminal.context, &url, limit)?)
-            }
-            Source::Local(remote) => {
-                Ok(updraft_fs::Dir::open(remote.path())?.try_read(file, limit)?)
-            }
+    let (summary, signature) = match &source {
+        Source::Http { client, url } => pull::remote_summary(&terminal.context, client, url)?,
+        Source::Local(remote) => {
+            let read = |file| remote.root().try_read(file, limit);
+            (read("summary")?, read("summary.sig")?)
         }
     };
-    let summary = fetch("summary")?;
     let policy = config.policy(repo, &signing::places())?;
     if summary.is_some() && policy.demands_summary() {
-        let signature = fetch("summary.sig")?;
         if signature.is_none() {
             let (which, option) = if policy.demands_gpg_summary() {
                 ("GPG", "gpg-verify-summary")

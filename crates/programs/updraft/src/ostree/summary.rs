@@ -1,10 +1,13 @@
 //! `ostree summary`: the list of a repository's refs that clients fetch first.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use jiff::tz::TimeZone;
 use updraft_error::Kind;
 use updraft_ostree::gvariant::Value;
-use updraft_ostree::{Metadata, Summary};
+use updraft_ostree::{Checksum, Metadata, Refspec, Summary};
+use updraft_repo::Repo;
 use updraft_repo::sign;
 use updraft_repo::summary::{self as engine, SummaryOptions};
 use updraft_terminal::{Failure, Result, Terminal};
@@ -45,8 +48,7 @@ impl SummaryCommand {
                 metadata.insert(key, variant_text::parse(value)?);
             }
             let signers = self.signing.signers(&[])?;
-            let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
-            engine::update(&terminal.context, &repo, now, &SummaryOptions { metadata })?;
+            engine::update(&terminal.context, &repo, now(), &SummaryOptions { metadata })?;
             sign::sign_summary(&terminal.context, &repo, &signers)?;
             return Ok(());
         }
@@ -58,6 +60,32 @@ impl SummaryCommand {
         let bytes = dir.read("summary", updraft_ostree::MAX_METADATA_SIZE as u64)?;
         print(&bytes, self.raw, terminal)
     }
+}
+
+/// A repository whose summary follows its refs, as it was before a command.
+pub(crate) struct Follower(Option<(Repo, BTreeMap<Refspec, Checksum>)>);
+
+impl Follower {
+    /// Notes the refs, where `core.auto-update-summary` asks for it.
+    pub(crate) fn new(location: &Location) -> Self {
+        let noted = location.open().ok().filter(|repo| repo.config().auto_update_summary);
+        Self(noted.and_then(|repo| repo.refs().ok().map(|refs| (repo, refs))))
+    }
+
+    /// Writes the summary anew when a ref changed.
+    pub(crate) fn finish(self, terminal: &Terminal) -> Result {
+        let Some((repo, before)) = self.0 else { return Ok(()) };
+        if repo.refs()? != before {
+            let options = SummaryOptions::default();
+            engine::update(&terminal.context, &repo, now(), &options)?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
 }
 
 /// Prints a summary's bytes.
@@ -106,14 +134,14 @@ fn described(key: &str, value: &Value, zone: &TimeZone) -> String {
         Summary::COLLECTION_ID => "Collection ID",
         Summary::COLLECTION_MAP => return format!("Collection Map ({key}): (printed above)"),
         Summary::STATIC_DELTAS => "Static Deltas",
-        _ => return format!("{key}: {value}"),
+        _ => return format!("{key}: {}", value.untyped()),
     };
     let text = match (value, Summary::from_big_endian(value)) {
         (_, Some(seconds)) => time::format_local(seconds, zone),
         (Value::Bool(true), _) => "Yes".to_owned(),
         (Value::Bool(false), _) => "No".to_owned(),
         (Value::String(text), _) => text.clone(),
-        (other, _) => other.to_string(),
+        (other, _) => other.untyped().to_string(),
     };
     format!("{title} ({key}): {text}")
 }

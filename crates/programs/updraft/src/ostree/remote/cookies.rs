@@ -31,6 +31,16 @@ pub(super) struct Which {
     cookie: String,
 }
 
+/// Which cookie is to go. Scripts give its value, too.
+#[derive(Debug, Args)]
+pub(super) struct DeleteCookie {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Not looked at.
+    #[arg(hide = true)]
+    value: Option<String>,
+}
+
 /// Add a cookie to a remote.
 #[derive(Debug, Args)]
 pub(super) struct AddCookie {

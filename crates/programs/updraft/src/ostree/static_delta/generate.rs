@@ -99,6 +99,8 @@ impl Generate {
         }
         let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
         let made = delta::generate(&terminal.context, repo, &name, now, &options)?;
+        terminal.say(format!("rollsum={} objects", made.copied));
+        terminal.say(format!("bsdiff={} objects", made.patched));
         if terminal.wants_json() {
             return terminal.json(&serde_json::json!({
                 "from": name.from.map(|from| from.to_string()),
