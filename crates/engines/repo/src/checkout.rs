@@ -115,7 +115,7 @@ pub fn checkout_at(
     (parent, name): (&Dir, &Path),
     options: &CheckoutOptions,
 ) -> Result<CheckoutStats> {
-    check_options(repo, options)?;
+    check_options(repo, parent, options)?;
     let mut options = options.clone();
     if repo.mode() == RepoMode::BareUserOnly {
         // Such a repository knows no owners and only modes that anybody may have.
@@ -152,7 +152,17 @@ pub fn checkout_at(
     }
 }
 
-fn check_options(repo: &Repo, options: &CheckoutOptions) -> Result<()> {
+fn check_options(repo: &Repo, parent: &Dir, options: &CheckoutOptions) -> Result<()> {
+    if options.hardlinks == Hardlinks::Require {
+        let source = repo.objects_dir().own_metadata()?.device;
+        let target = parent.own_metadata()?.device;
+        if source != target {
+            let message = format!(
+                "Unable to do hardlink checkout across devices (src={source}, target={target})"
+            );
+            return Err(Error::other(Kind::Unsupported, message));
+        }
+    }
     if options.hardlinks == Hardlinks::Require && !entry::can_link(repo.mode(), options) {
         let message = if repo.mode() == RepoMode::BareUser {
             "User repository mode requires user checkout mode to hardlink"

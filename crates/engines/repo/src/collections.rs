@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::path::Path;
 
 use updraft_fs::FileKind;
 use updraft_ostree::{Checksum, CollectionId, CollectionRef, RefName, Refspec, RemoteName};
@@ -78,6 +79,12 @@ impl Repo {
             })?;
         }
         Ok(refs)
+    }
+
+    /// The commit that a mirrored ref names.
+    pub fn read_mirrored_ref(&self, name: &CollectionRef) -> Result<Option<Checksum>> {
+        let path = format!("{MIRRORS}/{}/{}", name.collection, name.name);
+        read_ref_file(self.root(), Path::new(&path))
     }
 
     /// Makes a mirrored ref name a commit, or removes it with `None`. Durable when this returns.

@@ -20,7 +20,7 @@ use updraft_task::Context;
 use crate::pull::Depth;
 use crate::{Error, Repo, Result};
 use reach::Reachable;
-pub(crate) use tombstone::bury;
+pub(crate) use tombstone::{bury, exhume};
 
 /// What keeps an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,6 +124,9 @@ pub fn prune(ctx: &Context, repo: &Repo, options: &PruneOptions) -> Result<Prune
     let reachable = reachable(ctx, repo, &refs, options)?;
     let mut report = sweep::sweep(ctx, repo, &reachable, options)?;
     report.pruned_deltas = deltas::sweep(repo, &reachable, options.action)?;
+    if options.action == Action::Remove {
+        repo.clean_summary_cache()?;
+    }
     Ok(report)
 }
 

@@ -12,6 +12,7 @@
 //! Killed at any moment, the next pull finds what was stored and asks only for the rest; large
 //! objects go on in the middle.
 
+mod cached;
 mod check;
 mod deltas;
 mod error;
@@ -26,13 +27,12 @@ mod refs;
 mod remote;
 mod work;
 
-use updraft_fs::LockMode;
+use updraft_fs::{Dir, LockMode};
 use updraft_http::Client;
 use updraft_ostree::{Checksum, Refspec, RemoteName};
 use updraft_task::Context;
 
 use crate::sign::Policy;
-use crate::staging::Durable;
 use crate::{CommitState, Repo, Trust};
 
 pub use error::Error;
@@ -157,6 +157,8 @@ pub struct PullOptions {
     /// Refs to pull: `REF` or `REF@COMMIT`. None, and no commits: all of a local source, or of a
     /// mirrored one.
     pub refs: Vec<String>,
+    /// Where signed summaries are kept from one pull to the next; see [`Repo::summary_cache`].
+    pub summary_cache: Option<Dir>,
     /// Commits to pull without a ref.
     pub commits: Vec<Checksum>,
     /// Where the refs go.
@@ -245,15 +247,15 @@ fn pull_from(
     // Every object is durable now; what is complete may be called so.
     for commit in &fetched.complete {
         repo.set_commit_state(commit, CommitState::Complete)?;
+        // What was removed on purpose is wanted again.
+        crate::prune::exhume(repo, commit)?;
     }
     let mut refs = Vec::new();
     for goal in &goals.refs {
-        let refspec = goal.refspec(options)?;
-        if repo.read_ref(&refspec)? != Some(goal.commit) {
-            // Commit point of each ref: the rename inside.
-            repo.write_ref(&refspec, Some(&goal.commit), Durable::when(repo.config().fsync))?;
+        if goal.current(repo, options)? != Some(goal.commit) {
+            goal.write(repo, options)?;
         }
-        refs.push((refspec, goal.commit));
+        refs.push((goal.refspec(options)?, goal.commit));
     }
     if let Some(summary) = &goals.mirrored_summary {
         summary.store(repo)?;

@@ -30,7 +30,7 @@ pub struct SummaryOptions {
 /// A signature of the summary before is removed first, as by libostree: no moment shows a
 /// signature that does not fit.
 pub fn update(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) -> Result<Summary> {
-    publish_metadata(ctx, repo, now)?;
+    publish_metadata(ctx, repo, now, &options.metadata)?;
     let summary = generate(ctx, repo, now, options)?;
     // Before the summary, which says that there are indexes.
     crate::delta::reindex(ctx, repo, None)?;
@@ -54,8 +54,12 @@ pub fn generate(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) 
     }
     refs.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     let mut mirrored: BTreeMap<CollectionId, Vec<SummaryRef>> = BTreeMap::new();
-    for (of, checksum) in repo.mirrored_refs()? {
+    let own = repo.config().collection_id.clone();
+    for (of, checksum) in repo.collection_refs()? {
         ctx.check()?;
+        if own.as_deref() == Some(of.collection.as_str()) {
+            continue;
+        }
         mirrored.entry(of.collection).or_default().push(entry(repo, of.name.as_str(), checksum)?);
     }
     let config = repo.config();
@@ -80,24 +84,25 @@ pub fn generate(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) 
 }
 
 fn entry(repo: &Repo, name: &str, checksum: Checksum) -> Result<SummaryRef> {
-    let (commit, _) = repo.load_commit(&checksum)?;
+    // As it is: whether it is what its name says is found out by who fetches it.
+    let object = ObjectName::new(checksum, ObjectType::Commit);
+    let commit = Commit::decode(&repo.read_metadata(&object)?).map_err(Error::invalid(&object))?;
     let mut metadata = Metadata::new();
     if let Some(version) = commit.version() {
         metadata.insert(Summary::COMMIT_VERSION, Value::String(version.to_owned()));
     }
     metadata.insert(Summary::COMMIT_TIMESTAMP, Summary::big_endian(commit.timestamp));
-    let object = ObjectName::new(checksum, ObjectType::Commit);
     let commit_size = repo.stored_size(&object)?;
     Ok(SummaryRef { name: name.to_owned(), commit_size, checksum, metadata })
 }
 
 /// A repository with a collection id says what its summary says also by a commit of an empty
 /// tree, which can be signed and mirrored as every other.
-fn publish_metadata(ctx: &Context, repo: &Repo, now: u64) -> Result<()> {
+fn publish_metadata(ctx: &Context, repo: &Repo, now: u64, more: &Metadata) -> Result<()> {
     let config = repo.config();
     let Some(id) = &config.collection_id else { return Ok(()) };
     let refspec = Refspec::local(RefName::new(METADATA_REF)?);
-    let mut metadata = Metadata::new();
+    let mut metadata = more.clone();
     metadata.insert(Commit::COLLECTION_BINDING, Value::String(id.clone()));
     metadata.insert(Commit::REF_BINDING, Value::strings([METADATA_REF]));
     let transaction = repo.transaction(ctx)?;

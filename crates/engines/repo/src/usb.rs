@@ -17,6 +17,8 @@ use crate::{Error, InitOptions, Repo, Result, Trust};
 
 /// Where the repository is by default, below the mount point. Looked for without being told.
 pub const DEFAULT_DESTINATION: &str = ".ostree/repo";
+/// Places that are searched by themselves.
+const FOUND_WITHOUT_LINK: [&str; 3] = [DEFAULT_DESTINATION, "ostree/repo", "var/lib/flatpak/repo"];
 /// Where links to repositories at other places are.
 const LINKS: &str = ".ostree/repos.d";
 
@@ -74,7 +76,7 @@ pub fn copy(
         target.set_mirrored_ref(name, Some(&commit))?;
     }
     summary::update(ctx, &target, options.now, &SummaryOptions::default())?;
-    if options.destination != DEFAULT_DESTINATION {
+    if !FOUND_WITHOUT_LINK.contains(&options.destination.as_str()) {
         link(mount, &options.destination)?;
     }
     Ok(())

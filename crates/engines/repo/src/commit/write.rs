@@ -82,15 +82,11 @@ pub(super) fn metadata(
 
 /// The release of the only kernel under `usr/lib/modules`.
 fn kernel_release(transaction: &Transaction, root: DirEntry) -> Result<String> {
-    let missing = || {
-        Error::other(
-            Kind::NotFound,
-            "Failed to find kernel in /usr/lib/modules, /usr/lib/ostree-boot or /boot",
-        )
-    };
+    let missing = || Error::other(Kind::NotFound, "No kernel found in /usr/lib/modules");
     let modules = match lookup(transaction, root, "usr/lib/modules") {
         Ok(Node::Directory(modules)) => modules,
-        Ok(Node::File(_)) | Err(Error::NoSuchPath(_)) => return Err(missing()),
+        Ok(Node::File(_)) => return Err(missing()),
+        Err(Error::NoSuchPath(_)) => return Err(Error::NoSuchPath("/usr/lib/modules".into())),
         Err(error) => return Err(error),
     };
     let mut found: Option<FileName> = None;

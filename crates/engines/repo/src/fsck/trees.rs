@@ -11,11 +11,14 @@ use crate::{Error, Repo, Result};
 /// Commits that refs name and that are not here.
 pub(super) fn missing_ref_targets(repo: &Repo) -> Result<Vec<Problem>> {
     let mut missing: BTreeMap<Checksum, Problem> = BTreeMap::new();
-    for (refspec, commit) in repo.refs()? {
+    let plain = repo.refs()?.into_iter().map(|(refspec, commit)| (refspec.to_string(), commit));
+    let mirrored = repo.mirrored_refs()?.into_iter();
+    let mirrored = mirrored.map(|(of, commit)| (format!("{}:{}", of.collection, of.name), commit));
+    for (name, commit) in plain.chain(mirrored) {
         let object = ObjectName::new(commit, ObjectType::Commit);
         if !repo.has_object(&object)? {
             let problem = missing.entry(commit).or_insert_with(|| Problem::missing(object));
-            problem.refs.push(refspec.to_string());
+            problem.refs.push(name);
         }
     }
     Ok(missing.into_values().collect())

@@ -21,6 +21,12 @@ pub(crate) fn bury(repo: &Repo, commit: &Checksum) -> Result<()> {
     remove(repo, commit)
 }
 
+/// Takes the tombstone of a commit away.
+pub(crate) fn exhume(repo: &Repo, commit: &Checksum) -> Result<()> {
+    let path = ObjectName::new(*commit, ObjectType::TombstoneCommit).loose_path(repo.mode());
+    Ok(repo.objects_dir().try_unlink(path).map(drop)?)
+}
+
 fn write_tombstone(repo: &Repo, commit: &Checksum) -> Result<()> {
     let mut metadata = Metadata::new();
     metadata.insert("commit", Value::Bytes(format!("{commit}\0").into_bytes()));

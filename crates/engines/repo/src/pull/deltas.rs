@@ -151,7 +151,7 @@ impl Search<'_> {
         }
         // Where there is something already, most objects are here: then they are less.
         for goal in self.goals.refs_of(commit) {
-            if self.repo.read_ref(&goal.refspec(self.options)?)?.is_some() {
+            if goal.current(self.repo, self.options)?.is_some() {
                 return Ok(None);
             }
         }

@@ -177,6 +177,10 @@ impl Origin for HttpOrigin<'_> {
         Ok(Some(SummaryFiles { summary, signature }))
     }
 
+    fn summary_signature(&self, ctx: &Context) -> Result<Option<Vec<u8>>, Error> {
+        self.get(ctx, &self.mirrors, "summary.sig", MAX_SIGNATURE)
+    }
+
     fn read_ref(&self, ctx: &Context, name: &str) -> Result<Option<Checksum>, Error> {
         let path = format!("refs/heads/{}", escape(name));
         let Some(bytes) = self.get(ctx, &self.mirrors, &path, MAX_REF)? else { return Ok(None) };

@@ -17,6 +17,9 @@ pub(crate) trait Origin: Sync {
     /// Its `summary` file as it is, and `summary.sig`, if there are such.
     fn summary(&self, ctx: &Context) -> Result<Option<SummaryFiles>, Error>;
 
+    /// Its `summary.sig` alone.
+    fn summary_signature(&self, ctx: &Context) -> Result<Option<Vec<u8>>, Error>;
+
     /// The commit that the local ref `name` of it names.
     fn read_ref(&self, ctx: &Context, name: &str) -> Result<Option<Checksum>, Error>;
 

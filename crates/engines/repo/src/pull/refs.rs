@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use updraft_fs::atomic_write;
 use updraft_ostree::delta::DeltaIndex;
 use updraft_ostree::gvariant::Value;
-use updraft_ostree::{Checksum, RefName, Refspec, RepoMode, Summary};
+use updraft_ostree::{
+    Checksum, CollectionId, CollectionRef, RefName, Refspec, RepoMode, Summary,
+};
 use updraft_task::Context;
 
 use super::origin::{Origin, SummaryFiles};
-use super::{Error, Mirror, PullOptions};
+use super::{Error, Mirror, PullOptions, cached};
 use crate::Repo;
-use crate::sign::Policy;
+use crate::staging::Durable;
 
 /// A ref to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,40 @@ impl RefGoal {
         };
         refspec.check_not_checksum()?;
         Ok(refspec)
+    }
+
+    /// The ref of a collection that it is, when what is mirrored belongs to another collection
+    /// than the repository's own.
+    fn mirrored(&self, repo: &Repo, options: &PullOptions) -> Result<Option<CollectionRef>, Error> {
+        let id = options.collection_id.as_ref().filter(|_| options.mirror == Mirror::Yes);
+        let Some(id) = id.filter(|id| repo.config().collection_id.as_ref() != Some(*id)) else {
+            return Ok(None);
+        };
+        let collection = CollectionId::new(id.as_str())?;
+        Ok(Some(CollectionRef { collection, name: self.name.clone() }))
+    }
+
+    /// The commit that it names now.
+    pub(super) fn current(
+        &self,
+        repo: &Repo,
+        options: &PullOptions,
+    ) -> Result<Option<Checksum>, Error> {
+        match self.mirrored(repo, options)? {
+            Some(mirrored) => Ok(repo.read_mirrored_ref(&mirrored)?),
+            None => Ok(repo.read_ref(&self.refspec(options)?)?),
+        }
+    }
+
+    /// Makes it name the commit. Commit point: the rename inside.
+    pub(super) fn write(&self, repo: &Repo, options: &PullOptions) -> Result<(), Error> {
+        match self.mirrored(repo, options)? {
+            Some(mirrored) => Ok(repo.set_mirrored_ref(&mirrored, Some(&self.commit))?),
+            None => {
+                let durable = Durable::when(repo.config().fsync);
+                Ok(repo.write_ref(&self.refspec(options)?, Some(&self.commit), durable)?)
+            }
+        }
     }
 }
 
@@ -82,7 +118,7 @@ impl Goals {
         let summary = if !demanded && (pinned || lists_refs) {
             None
         } else {
-            goals.read_summary(ctx, origin, &options.policy)?.0
+            goals.read_summary(ctx, origin, options)?.0
         };
         for Wanted { name, commit } in wanted {
             let found = match (commit, &summary) {
@@ -109,14 +145,14 @@ impl Goals {
             (Some(refs), _) => refs,
             // Of a source on this machine all refs are wanted, and here those of its summary.
             (None, Mirror::No) if demanded && origin.list_refs()?.is_some() => {
-                let (summary, _) = self.read_summary(ctx, origin, &options.policy)?;
+                let (summary, _) = self.read_summary(ctx, origin, options)?;
                 named_by(summary.unwrap_or_default())
             }
             (None, Mirror::No) => {
                 return Err(Error::NothingToPull("No configured branches for the remote"));
             }
             (None, Mirror::Yes) => {
-                let (summary, files) = self.read_summary(ctx, origin, &options.policy)?;
+                let (summary, files) = self.read_summary(ctx, origin, options)?;
                 let summary = summary.ok_or(Error::NothingToPull(
                     "Fetching all refs was requested in mirror mode, but remote repository does \
                      not have a summary",
@@ -135,12 +171,13 @@ impl Goals {
         &mut self,
         ctx: &Context,
         origin: &dyn Origin,
-        policy: &Policy,
+        options: &PullOptions,
     ) -> Result<(Option<Summary>, Option<SummaryFiles>), Error> {
-        let files = origin.summary(ctx)?;
+        let files = cached::summary(ctx, origin, options)?;
         // Before anything in it is believed.
         let signature = files.as_ref().and_then(|files| files.signature.as_deref());
-        policy.check_summary(files.as_ref().map(|files| files.summary.as_slice()), signature)?;
+        let bytes = files.as_ref().map(|files| files.summary.as_slice());
+        options.policy.check_summary(bytes, signature)?;
         let Some(files) = files else { return Ok((None, None)) };
         let what = format!("the summary of {}", origin.name());
         let summary =
@@ -159,6 +196,7 @@ impl Goals {
             None if indexed => SummaryDeltas::Indexed,
             None => SummaryDeltas::Unknown,
         };
+        cached::keep(options, &files)?;
         self.sizes.extend(summary.refs.iter().map(|entry| (entry.checksum, entry.commit_size)));
         Ok((Some(summary), Some(files)))
     }

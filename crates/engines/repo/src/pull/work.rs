@@ -294,7 +294,7 @@ impl Work<'_> {
             let repo = self.transaction.repo();
             let current = match self.options.timestamp_check {
                 TimestampCheck::No => None,
-                TimestampCheck::AgainstRef => repo.read_ref(&goal.refspec(self.options)?)?,
+                TimestampCheck::AgainstRef => goal.current(repo, self.options)?,
                 TimestampCheck::Against(commit) => Some(commit),
             };
             if let Some(current) = current {

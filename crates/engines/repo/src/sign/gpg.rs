@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use updraft_fs::Dir;
+use updraft_fs::{Dir, FileKind};
 use updraft_openpgp::{Keyring, MAX_KEYRING, Report, Standing, verify};
 use updraft_ostree::{Metadata, RemoteName};
 
@@ -29,17 +29,25 @@ pub fn keyring_path(remote: &RemoteName) -> String {
 /// The keys of a remote: its own keyring and `gpgkeypath`; the global keyrings when it has none
 /// of its own.
 pub fn remote_keyring(repo: &Repo, places: &Places, remote: &RemoteName) -> Result<Keyring, Error> {
-    let own = own_keyring(repo, places, remote)?;
-    let has_own = own.is_some();
-    let mut keyring = own.unwrap_or_default();
+    let mut keyring = keys_of_remote(repo, places, remote)?;
+    if own_keyring(repo, places, remote)?.is_none() {
+        keyring.merge(global_keyring(places)?);
+    }
+    Ok(keyring)
+}
+
+/// The keys that a remote has for itself: its own keyring and `gpgkeypath`.
+pub fn keys_of_remote(
+    repo: &Repo,
+    places: &Places,
+    remote: &RemoteName,
+) -> Result<Keyring, Error> {
+    let mut keyring = own_keyring(repo, places, remote)?.unwrap_or_default();
     let group = crate::pull::group_name(remote);
     let paths = repo.remotes_config()?.get_list(&group, "gpgkeypath").unwrap_or_default();
     // Commas separate as well as what separates other lists.
     for path in paths.iter().flat_map(|path| path.split(',')).filter(|path| !path.is_empty()) {
         keyring.merge(keys_at(Path::new(path))?);
-    }
-    if !has_own {
-        keyring.merge(global_keyring(places)?);
     }
     Ok(keyring)
 }
@@ -121,7 +129,11 @@ fn keys_at(path: &Path) -> Result<Keyring, Error> {
 }
 
 fn keys_in(dir: &Dir, wanted: impl Fn(&Path) -> bool) -> Result<Keyring, Error> {
-    let mut names: Vec<_> = dir.entries()?.into_iter().map(|entry| entry.name).collect();
+    // A GnuPG home has sockets, too.
+    let files = dir.entries()?.into_iter().filter(|entry| {
+        matches!(entry.kind, FileKind::Regular | FileKind::Symlink)
+    });
+    let mut names: Vec<_> = files.map(|entry| entry.name).collect();
     names.sort();
     let mut keyring = Keyring::new();
     for name in names {

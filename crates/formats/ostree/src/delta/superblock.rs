@@ -23,8 +23,6 @@ const WHAT: &str = "delta superblock";
 const OBJECT_LEN: usize = 1 + Checksum::LEN;
 /// No delta has more parts: with the default size of 32 MB that is 2 TB.
 const MAX_PARTS: usize = 1 << 16;
-/// An average object larger than this is taken as a sign of swapped numbers.
-const GUESS_OBJECT_SIZE: u64 = 1 << 32;
 
 /// The order of the bytes of a superblock's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,14 +232,21 @@ impl Superblock {
         value.map(|value| Metadata::from_value(value.clone())).transpose()
     }
 
-    /// Whether the numbers make no sense in this order of bytes.
+    /// Whether the order of bytes was guessed, because the delta does not name it.
+    #[must_use]
+    pub fn guessed_endianness(&self) -> bool {
+        self.metadata.get(Self::ENDIANNESS).is_none()
+    }
+
+    /// Whether the sizes would be smaller in the other order of bytes: real ones use the low half
+    /// of their bytes at most, so that one order makes them huge.
     fn looks_swapped(&self) -> bool {
-        self.parts.iter().any(|part| {
-            let objects = part.objects.len() as u64;
-            let limit = part.uncompressed_size.saturating_add(part.uncompressed_size / 5);
-            part.size > limit
-                || (objects > 0 && part.uncompressed_size / objects > GUESS_OBJECT_SIZE)
-        })
+        let parts = self.parts.iter().flat_map(|part| [part.size, part.uncompressed_size]);
+        let fallbacks = self.fallbacks.iter();
+        let fallbacks = fallbacks.flat_map(|file| [file.compressed_size, file.uncompressed_size]);
+        let sizes: Vec<u64> = parts.chain(fallbacks).collect();
+        let largest = sizes.iter().max();
+        largest > sizes.iter().map(|size| size.swap_bytes()).max().as_ref()
     }
 }
 

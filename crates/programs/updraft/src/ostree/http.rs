@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use updraft_error::Kind;
 use updraft_http::{Client, ClientOptions};
 use updraft_ostree::RemoteName;
 use updraft_repo::Repo;
 use updraft_repo::pull::{RemoteConfig, Source};
-use updraft_terminal::Result;
+use updraft_terminal::{Failure, Result};
 
 use super::program::COMPATIBLE_WITH;
 use super::repository;
@@ -33,6 +34,12 @@ pub(crate) fn source(
     let url = overrides.url.unwrap_or_else(|| remote.url.clone());
     if let Some(path) = url.strip_prefix("file://") {
         return Ok((Source::Local(repository::open(&PathBuf::from(path))?), remote));
+    }
+    let bare = ["mirrorlist=", "metalink="].iter().find_map(|prefix| url.strip_prefix(prefix));
+    let bare = bare.unwrap_or(&url);
+    if !bare.starts_with("http://") && !bare.starts_with("https://") {
+        let message = format!("Invalid URI scheme in {bare}");
+        return Err(Failure::new(Kind::Invalid, message).hint("use http://, https:// or file://"));
     }
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
     let mut cookies = repo.cookies(name)?;

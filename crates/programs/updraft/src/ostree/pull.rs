@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
+use updraft_fs::Dir;
 use updraft_ostree::RemoteName;
 use updraft_repo::pull::{
     self, Bindings, Deltas, Depth, Extent, Mirror, PullOptions, PullStats, RemoteConfig, Source,
@@ -122,7 +123,7 @@ pub(crate) struct Pull {
     /// Accepted for compatibility.
     #[arg(long, value_name = "MS")]
     update_frequency: Option<u32>,
-    /// Accepted for compatibility.
+    /// Keep signed summaries below this folder instead of the repository's.
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     /// Only tell what static deltas would bring.
@@ -184,6 +185,7 @@ impl Pull {
             None if self.timestamp_check => TimestampCheck::AgainstRef,
             None => TimestampCheck::No,
         };
+        options.summary_cache = self.summary_cache(&repo)?;
         options.jobs = self.max_outstanding_fetcher_requests.unwrap_or(0);
         for path in &self.localcache_repo {
             options.caches.push(repository::open(path)?);
@@ -205,6 +207,17 @@ fn as_summary(failure: Failure) -> Failure {
 }
 
 impl Pull {
+    /// Where signed summaries are kept.
+    fn summary_cache(&self, repo: &Repo) -> Result<Option<Dir>> {
+        if let Some(dir) = &self.cache_dir {
+            return Ok(Some(Dir::open(dir)?.ensure_dir("summaries", 0o775)?));
+        }
+        if std::env::var_os("OSTREE_SKIP_CACHE").is_some() {
+            return Ok(None);
+        }
+        Ok(Some(repo.summary_cache()?))
+    }
+
     /// What the remote demands of signatures.
     fn policy(&self, repo: &Repo, config: &RemoteConfig) -> Result<Policy> {
         let mut config = config.clone();

@@ -152,7 +152,9 @@ impl Refs {
         let new: Refspec = new.parse()?;
         new.check_not_checksum()?;
         let existing = repo.read_ref(&new)?;
-        if existing.is_some() && !self.force {
+        // One alias takes the place of another.
+        let replaces = self.alias && repo.aliases()?.contains_key(&new);
+        if existing.is_some() && !self.force && !replaces {
             let message = format!("--create specified but ref {new} already exists");
             return Err(Failure::new(Kind::Conflict, message).hint("replace it with --force"));
         }

@@ -112,7 +112,8 @@ pub(super) fn list(repo: &Repo, name: Option<&str>, terminal: &Terminal) -> Resu
         Some(name) => {
             let name = RemoteName::new(name)?;
             repo.remote(&name)?;
-            sign::remote_keyring(repo, &places, &name)?
+            // Not the global keys, although they count where a remote has none of its own.
+            sign::keys_of_remote(repo, &places, &name)?
         }
         None => sign::global_keyring(&places)?,
     };

@@ -60,7 +60,8 @@ fn print(
         None => terminal.line("From <scratch>")?,
     }
     terminal.line(format!("To: {}", superblock.name.to))?;
-    terminal.line(format!("Endianness: {}", endianness(delta)))?;
+    let guess = if delta.superblock.guessed_endianness() { " (heuristic)" } else { "" };
+    terminal.line(format!("Endianness: {}{guess}", endianness(delta)))?;
     terminal.line(format!("Timestamp: {}", superblock.timestamp))?;
     terminal.line("Number of parents: 0")?;
     terminal.line(format!("Number of fallback entries: {}", superblock.fallbacks.len()))?;
