@@ -72,6 +72,8 @@ pub struct FsckReport {
     pub problems: Vec<Problem>,
     /// Disagreements of refs and bindings, in words.
     pub binding_errors: Vec<String>,
+    /// How many of them, the first ones, are about refs outside of collections.
+    pub plain_binding_errors: usize,
     /// Commits that became partial now.
     pub marked_partial: Vec<Checksum>,
     /// Commits that tombstones took the place of.
@@ -95,7 +97,8 @@ pub fn fsck(ctx: &Context, repo: &Repo, options: &FsckOptions) -> Result<FsckRep
     let mut report = FsckReport::default();
     report.problems.extend(trees::missing_ref_targets(repo)?);
     if options.bindings != CheckBindings::No {
-        report.binding_errors = bindings::check(repo, options.bindings)?;
+        (report.binding_errors, report.plain_binding_errors) =
+            bindings::check(repo, options.bindings)?;
     }
     let commits = complete_commits(repo, &mut report)?;
     let (objects, missing) = trees::objects(ctx, repo, &commits)?;

@@ -74,7 +74,8 @@ impl Transaction {
         if let Some(error) = tee.broken.take() {
             return Err(Error::io("write an object", error));
         }
-        let (_, size) = read?;
+        let (header, size) = read?;
+        self.check_storable(&header, &object.checksum)?;
         self.reserve(size)?;
         let is_new = tee.sink.finish_plain(&object.loose_path(RepoMode::Archive))?;
         self.count_content(is_new, size);

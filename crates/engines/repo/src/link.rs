@@ -4,6 +4,7 @@ use updraft_fs::Dir;
 use updraft_ostree::{ObjectName, ObjectType, RepoMode};
 
 use crate::import::Imported;
+use crate::object::{check_hash, check_metadata};
 use crate::transaction::count;
 use crate::{Error, FileObject, Repo, Result, Transaction};
 
@@ -29,6 +30,7 @@ impl Transaction {
         if !rewritten && self.has_object(object)? {
             return Ok(Imported::Existed);
         }
+        let source = source.holder(object)?.ok_or(Error::NoSuchObject(*object))?;
         if object.object_type.is_metadata() {
             let bytes = source.read_metadata(object)?;
             return self.import_metadata(object, &bytes);
@@ -36,6 +38,10 @@ impl Transaction {
         if source.mode() == self.repo().mode() {
             if trust == Trust::Verify {
                 source.verify_object(object)?;
+            }
+            if self.canonical_modes {
+                let header = source.open_file(&object.checksum)?.header;
+                self.check_storable(&header, &object.checksum)?;
             }
             if self.try_link(source, object)? {
                 count(&self.counts.content_total, 1);
@@ -48,6 +54,26 @@ impl Transaction {
             return self.import_archive_object(object, file.ok_or(Error::NoSuchObject(*object))?);
         }
         self.copy_unpacked(source, object)
+    }
+
+    /// Stores a metadata object of `source`, whose bytes these are, by a hard link. `false` when
+    /// that cannot be.
+    pub(crate) fn link_metadata(
+        &self,
+        source: &Repo,
+        object: &ObjectName,
+        bytes: &[u8],
+    ) -> Result<bool> {
+        check_hash(object, bytes)?;
+        check_metadata(object, bytes)?;
+        // Metadata objects are the same files in repositories of all modes.
+        if object.object_type == ObjectType::CommitMeta || self.has_object(object)? {
+            return Ok(false);
+        }
+        let linked = self.try_link(source, object)?;
+        count(&self.counts.metadata_total, u64::from(linked));
+        count(&self.counts.metadata_written, u64::from(linked));
+        Ok(linked)
     }
 
     /// Gives a file of a repository of the same mode a further name here. `false` when that cannot

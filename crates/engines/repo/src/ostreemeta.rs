@@ -27,17 +27,24 @@ pub(crate) fn bare_user_permissions(mode: u32) -> u32 {
 
 /// Refuses what a bare-user-only repository cannot store.
 pub(crate) fn check_bare_user_only(header: &FileHeader, name: &str) -> Result<()> {
+    check_canonical_mode(header, name)?;
+    if header.uid != 0 || header.gid != 0 || !header.xattrs.is_empty() {
+        let message = format!(
+            "Content object {name}: a bare-user-only repository keeps neither owner nor xattrs"
+        );
+        return Err(Error::other(Kind::Unsupported, message));
+    }
+    Ok(())
+}
+
+/// Refuses a file with a mode that bare-user-only repositories cannot hold: one with set-uid,
+/// say.
+pub(crate) fn check_canonical_mode(header: &FileHeader, name: &str) -> Result<()> {
     let excess = header.mode & !S_IFMT & !CANONICAL_BITS;
     if !header.is_symlink() && excess != 0 {
         let message = format!(
             "Content object {name}: invalid mode 0{:04o} with bits 0{excess:04o}",
             header.mode
-        );
-        return Err(Error::other(Kind::Unsupported, message));
-    }
-    if header.uid != 0 || header.gid != 0 || !header.xattrs.is_empty() {
-        let message = format!(
-            "Content object {name}: a bare-user-only repository keeps neither owner nor xattrs"
         );
         return Err(Error::other(Kind::Unsupported, message));
     }

@@ -66,7 +66,8 @@ pub struct PruneOptions {
     /// Keep each ref's commit, and its parents as long as they are not older than this (seconds
     /// since 1970). Implies [`Roots::Refs`].
     pub keep_younger_than: Option<u64>,
-    /// Other depths for some refs; `None` is all. Implies [`Roots::Refs`].
+    /// Other depths for some refs; `None` is all. Comes before everything else that is said about
+    /// such a ref. Implies [`Roots::Refs`].
     pub branch_depths: BTreeMap<String, Option<u32>>,
     /// Only prune the history of these refs; that of the others is kept. Implies
     /// [`Roots::Refs`].
@@ -175,10 +176,10 @@ fn reachable(
     }
     for (name, tip) in refs {
         let kept = !options.only_branches.is_empty() && !options.only_branches.contains(name);
-        if kept {
-            reachable.add_commit(ctx, repo, *tip, Depth::All)?;
-        } else if let Some(depth) = options.branch_depths.get(name) {
+        if let Some(depth) = options.branch_depths.get(name) {
             reachable.add_commit(ctx, repo, *tip, depth_of(*depth))?;
+        } else if kept {
+            reachable.add_commit(ctx, repo, *tip, Depth::All)?;
         } else if let Some(oldest) = options.keep_younger_than {
             reachable.add_younger(ctx, repo, *tip, oldest)?;
         } else {

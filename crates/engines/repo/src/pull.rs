@@ -157,6 +157,8 @@ pub struct PullOptions {
     /// Refs to pull: `REF` or `REF@COMMIT`. None, and no commits: all of a local source, or of a
     /// mirrored one.
     pub refs: Vec<String>,
+    /// Whether files with modes outside of 0775 are refused.
+    pub canonical_modes: bool,
     /// Where signed summaries are kept from one pull to the next; see [`Repo::summary_cache`].
     pub summary_cache: Option<Dir>,
     /// Commits to pull without a ref.
@@ -241,7 +243,7 @@ fn pull_from(
         let plan = deltas::dry_run(ctx, repo, origin, &goals, options)?;
         return Ok(PullStats { delta_plan: Some(plan), ..PullStats::default() });
     }
-    let transaction = repo.transaction(ctx)?;
+    let transaction = repo.transaction(ctx)?.with_canonical_modes(options.canonical_modes);
     let fetched = work::fetch_all(ctx, &transaction, origin, &goals, options)?;
     let stored = transaction.commit(ctx)?;
     // Every object is durable now; what is complete may be called so.

@@ -11,8 +11,6 @@ use crate::{Error, Repo, Result};
 
 /// Where a system keeps files `*.conf`, each with sections of remotes.
 pub(crate) const REMOTES_DIR: &str = "/etc/ostree/remotes.d";
-/// The longest chain of parents that is followed.
-const MAX_PARENTS: usize = 8;
 /// The largest file of remotes.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -82,9 +80,7 @@ impl Repo {
     /// What comes earlier wins.
     pub fn remotes_config(&self) -> Result<KeyFile> {
         let mut all = KeyFile::new();
-        let mut next = Some(self.clone());
-        for _ in 0..MAX_PARENTS {
-            let Some(repo) = next.take() else { break };
+        for repo in std::iter::once(self).chain(self.parents()?) {
             let config = repo.config();
             let own = config.key_file();
             merge(&mut all, own);
@@ -94,8 +90,6 @@ impl Repo {
                     merge(&mut all, &file);
                 }
             }
-            let parent = own.get(CORE, "parent").filter(|path| !path.is_empty());
-            next = parent.map(Self::open).transpose()?;
         }
         Ok(all)
     }

@@ -12,7 +12,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use updraft_error::Kind;
@@ -27,6 +27,8 @@ use crate::{Config, Error, Result};
 pub(crate) const DIR_MODE: u32 = 0o775;
 /// The largest `config` that is read.
 const MAX_CONFIG_SIZE: u64 = 4 << 20;
+/// The longest chain of parents that is followed.
+pub(crate) const MAX_PARENTS: usize = 8;
 /// Stands for waiting without end.
 const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
@@ -40,6 +42,8 @@ struct Inner {
     objects: Dir,
     mode: RepoMode,
     config: RwLock<Arc<Config>>,
+    /// Where objects are looked for that are not here; opened when the first one is.
+    parents: OnceLock<Vec<Repo>>,
 }
 
 /// What else a new repository's configuration says.
@@ -106,6 +110,7 @@ impl Repo {
             objects,
             mode: config.mode,
             config: RwLock::new(Arc::new(config)),
+            parents: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -120,6 +125,22 @@ impl Repo {
     #[must_use]
     pub fn mode(&self) -> RepoMode {
         self.0.mode
+    }
+
+    /// The repositories that this one takes objects from without having them: `core.parent`, its
+    /// parent, and so on.
+    pub(crate) fn parents(&self) -> Result<&[Self]> {
+        if let Some(parents) = self.0.parents.get() {
+            return Ok(parents);
+        }
+        let mut parents: Vec<Self> = Vec::new();
+        while parents.len() < MAX_PARENTS {
+            let child = parents.last().unwrap_or(self);
+            let path = child.config().key_file().get(CORE, "parent");
+            let Some(path) = path.filter(|path| !path.is_empty()) else { break };
+            parents.push(Self::open(path)?);
+        }
+        Ok(self.0.parents.get_or_init(|| parents))
     }
 
     /// The configuration as last read.

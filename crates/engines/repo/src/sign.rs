@@ -27,6 +27,8 @@ pub use gpg::{
     GPG_SIGNATURES, date, describe, global_keyring, gpg_reports, keyring_path, keys_of_remote, remote_keyring,
     viewing_keyring,
 };
+pub use updraft_openpgp::Report;
+
 pub use keys::{PublicKeys, SecretKey};
 pub use kind::SignType;
 pub use places::Places;

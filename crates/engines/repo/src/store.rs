@@ -9,7 +9,7 @@ use updraft_ostree::{
     Checksum, FileHeader, MAX_METADATA_SIZE, Metadata, ObjectName, ObjectType, RepoMode,
 };
 
-use crate::ostreemeta::check_bare_user_only;
+use crate::ostreemeta::{check_bare_user_only, check_canonical_mode};
 use crate::sink::{Sink, store_symlink};
 use crate::transaction::count;
 use crate::{Error, Repo, Result, Transaction};
@@ -228,6 +228,8 @@ impl Transaction {
     pub(crate) fn check_storable(&self, header: &FileHeader, checksum: &Checksum) -> Result<()> {
         if self.repo().mode() == RepoMode::BareUserOnly {
             check_bare_user_only(header, &checksum.to_hex())?;
+        } else if self.canonical_modes {
+            check_canonical_mode(header, &checksum.to_hex())?;
         }
         Ok(())
     }

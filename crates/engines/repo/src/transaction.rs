@@ -28,6 +28,8 @@ pub struct Transaction {
     refs: Mutex<BTreeMap<Refspec, Option<Checksum>>>,
     /// Bytes that may still be written; `i64::MAX` when nobody counts.
     budget: AtomicI64,
+    /// Whether files with modes outside of 0775 are refused in repositories of all modes.
+    pub(crate) canonical_modes: bool,
     pub(crate) counts: Counts,
 }
 
@@ -75,6 +77,7 @@ impl Repo {
             staging: Staging::open(self)?,
             refs: Mutex::default(),
             budget,
+            canonical_modes: false,
             counts: Counts::default(),
         })
     }
@@ -110,7 +113,16 @@ impl Transaction {
         if self.staging.may_have(&path) && self.staging.dir.exists(&path)? {
             return Ok(true);
         }
-        Ok(self.repo.objects_dir().exists(&path)?)
+        if self.repo.objects_dir().exists(&path)? {
+            return Ok(true);
+        }
+        // What a parent has need not be here.
+        for parent in self.repo.parents()? {
+            if parent.place().has(object)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn staged(&self) -> Place<'_> {
@@ -192,6 +204,12 @@ impl Transaction {
             Some(metadata) => Ok(metadata.size),
             None => self.repo.stored_size(object),
         }
+    }
+
+    /// Refuses files that a bare-user-only repository could not hold for their modes.
+    pub(crate) fn with_canonical_modes(mut self, canonical_modes: bool) -> Self {
+        self.canonical_modes = canonical_modes;
+        self
     }
 
     /// Whether to make everything durable, instead of what the configuration says.

@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// The name of a file or the target of a symbolic link is not UTF-8. OSTree's format has no
     /// way to store it.
-    #[error("store the name \"{escaped}\": it is not UTF-8, which the OSTree format requires")]
+    #[error("Invalid UTF-8 in filename {escaped}")]
     NotUtf8 {
         /// The name with the offending bytes as `\xNN`.
         escaped: String,

@@ -86,8 +86,12 @@ pub(super) fn place(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Check
 /// Makes `name` a link to its object. `false` when the file must be made anew.
 fn link(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Checksum) -> Result<bool> {
     let object = ObjectName::new(*checksum, ObjectType::File);
-    let path = object.loose_path(shared.repo.mode());
-    let objects = shared.repo.objects_dir();
+    let repo = shared.repo.holder(&object)?.ok_or(Error::NoSuchObject(object))?;
+    if !can_link(repo.mode(), shared.options) {
+        return Ok(false);
+    }
+    let path = object.loose_path(repo.mode());
+    let objects = repo.objects_dir();
     let metadata = objects.try_metadata(&path)?.ok_or(Error::NoSuchObject(object))?;
     match metadata.kind {
         // All empty files would share one inode: anybody who writes to one writes to all.
@@ -97,12 +101,12 @@ fn link(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Checksum) -> Resu
         }
         FileKind::Regular => {}
         // A symbolic link may be linked as well, but only as what it is.
-        FileKind::Symlink if shared.repo.mode() == RepoMode::Bare => {}
+        FileKind::Symlink if repo.mode() == RepoMode::Bare => {}
         _ => return Ok(false),
     }
-    if shared.repo.mode() == RepoMode::BareUser {
+    if repo.mode() == RepoMode::BareUser {
         // Symbolic links are files there, and unreadable files are readable.
-        let mode = shared.repo.place().bare_user_mode(&object, &path)?;
+        let mode = repo.place().bare_user_mode(&object, &path)?;
         if mode & S_IFMT == S_IFLNK || mode & 0o400 == 0 {
             return Ok(false);
         }

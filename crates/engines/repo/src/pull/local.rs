@@ -64,6 +64,16 @@ impl Origin for LocalOrigin<'_> {
         absent_is_none(self.repo.read_metadata(object))
     }
 
+    fn link_metadata(
+        &self,
+        transaction: &Transaction,
+        object: &ObjectName,
+        bytes: &[u8],
+    ) -> Result<bool, crate::Error> {
+        // An object that others could change later is copied from who is not trusted.
+        Ok(self.trust == Trust::Trusted && transaction.link_metadata(self.repo, object, bytes)?)
+    }
+
     fn import_file(
         &self,
         _ctx: &Context,

@@ -34,6 +34,18 @@ pub(crate) trait Origin: Sync {
         limit: u64,
     ) -> Result<Option<Vec<u8>>, Error>;
 
+    /// Stores a metadata object, whose bytes these are, without writing them. `false` when it has
+    /// to be written.
+    fn link_metadata(
+        &self,
+        transaction: &Transaction,
+        object: &ObjectName,
+        bytes: &[u8],
+    ) -> Result<bool, crate::Error> {
+        let _ = (transaction, object, bytes);
+        Ok(false)
+    }
+
     /// Fetches, verifies and stores a file. `false` when it has none.
     fn import_file(
         &self,

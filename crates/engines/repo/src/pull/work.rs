@@ -311,6 +311,8 @@ impl Work<'_> {
     pub(super) fn fetch_beside(&self, commit: &Checksum) -> Result<Option<Vec<u8>>, Error> {
         let object = ObjectName::new(*commit, ObjectType::CommitMeta);
         let beside = self.origin.read_metadata(self.ctx, &object, MAX_METADATA_SIZE as u64)?;
+        // Over a network the peer counts it as fetched, whatever the answer.
+        self.metadata.fetch_add(u64::from(!self.origin.prefers_objects()), Ordering::Relaxed);
         let asked = self.options.policy.demands_commit();
         Ok(beside.filter(|bytes| asked || Metadata::decode(bytes).is_ok()))
     }
@@ -362,8 +364,13 @@ impl Work<'_> {
     }
 
     pub(super) fn store(&self, object: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
-        match self.transaction.import_metadata(object, bytes) {
-            Ok(_) => Ok(()),
+        let linked = self.origin.link_metadata(self.transaction, object, bytes);
+        let stored = linked.and_then(|linked| match linked {
+            true => Ok(()),
+            false => self.transaction.import_metadata(object, bytes).map(drop),
+        });
+        match stored {
+            Ok(()) => Ok(()),
             Err(error) if error.is_corruption() => {
                 Err(Error::bad_object(&self.origin.name(), object, error))
             }

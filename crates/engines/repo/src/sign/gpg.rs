@@ -45,8 +45,18 @@ pub fn keys_of_remote(
     let mut keyring = own_keyring(repo, places, remote)?.unwrap_or_default();
     let group = crate::pull::group_name(remote);
     let paths = repo.remotes_config()?.get_list(&group, "gpgkeypath").unwrap_or_default();
-    // Commas separate as well as what separates other lists.
-    for path in paths.iter().flat_map(|path| path.split(',')).filter(|path| !path.is_empty()) {
+    // Commas separate as well as what separates other lists; one may be at the end.
+    let split = |path: &String| {
+        let parts = path.strip_suffix(',').unwrap_or(path).split(',');
+        parts.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for path in paths.iter().flat_map(split) {
+        if path.is_empty() {
+            let missing = rustix::io::Errno::NOENT.into();
+            let error = updraft_fs::Error::new("open", "()", missing);
+            return Err(error.into());
+        }
+        let path = path.as_str();
         keyring.merge(keys_at(Path::new(path))?);
     }
     Ok(keyring)

@@ -165,10 +165,12 @@ impl Policy {
                 (None, _) => Error::NoSummarySignature,
             });
         };
-        let signatures = Metadata::decode(signatures).map_err(crate::Error::from)?;
+        // What cannot be understood holds no signatures.
+        let signatures = Metadata::decode(signatures).unwrap_or_default();
         if let Some(keyring) = &self.summary.gpg {
             let reports = gpg_reports(keyring, summary, &signatures, self.now)?;
-            let reports = reports.ok_or_else(|| missing("summary signatures"))?;
+            let none = Error::NoGpgSignature { what: "signatures", option: "gpg-verify" };
+            let reports = reports.ok_or(none)?;
             require(&reports, &self.zone())?;
         }
         if let Some(keys) = &self.summary.sign {

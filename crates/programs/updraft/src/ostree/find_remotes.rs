@@ -103,8 +103,12 @@ impl FindRemotes {
         wanted: &[CollectionRef],
         terminal: &Terminal,
     ) -> Result {
-        let mut failed = Vec::new();
+        let (mut failed, mut pulled) = (Vec::new(), 0);
         for name in wanted {
+            // What nobody has was said already.
+            if !found.iter().any(|one| matches!(one.refs.get(name), Some(Some(_)))) {
+                continue;
+            }
             let candidates = found.iter().filter_map(|one| Some((one, (*one.refs.get(name)?)?)));
             let mut outcome = Err(Failure::new(Kind::NotFound, "it was not found"));
             for (one, commit) in candidates {
@@ -114,13 +118,13 @@ impl FindRemotes {
                     Err(failure) => terminal.say(failure.lines().join(": ")),
                 }
             }
-            if outcome.is_err() {
-                failed.push(name.to_string());
+            match outcome {
+                Ok(()) => pulled += 1,
+                Err(_) => failed.push(name.to_string()),
             }
         }
         if failed.is_empty() {
-            let count = wanted.len();
-            return terminal.line(format!("Pulled {count}/{count} refs successfully."));
+            return terminal.line(format!("Pulled {pulled}/{pulled} refs successfully."));
         }
         let message = format!("Failed to pull some refs from the remotes: {}", failed.join(", "));
         Err(Failure::new(Kind::Unavailable, message))

@@ -114,11 +114,11 @@ fn narrate(
     let is_plain = |name: &String| name.parse().is_ok_and(|name| refs.contains_key(&name));
     let about_a_ref = || report.problems.iter().filter(|problem| is_about_a_ref(problem));
     let ends = about_a_ref().any(|problem| problem.refs.iter().any(is_plain));
-    if ends || !report.binding_errors.is_empty() {
+    if ends || report.plain_binding_errors > 0 {
         return Ok(());
     }
     talk("Validating refs in collections...")?;
-    if about_a_ref().next().is_some() {
+    if about_a_ref().next().is_some() || !report.binding_errors.is_empty() {
         return Ok(());
     }
     talk("Enumerating commits...")?;

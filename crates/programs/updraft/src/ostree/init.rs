@@ -17,6 +17,9 @@ pub(crate) struct Init {
     /// Globally unique ID for this repository as a collection of refs.
     #[arg(long, value_name = "ID")]
     collection_id: Option<String>,
+    /// Not looked at: scripts give the command's name twice.
+    #[arg(hide = true)]
+    ignored: Vec<String>,
 }
 
 impl Init {

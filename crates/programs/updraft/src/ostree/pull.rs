@@ -66,7 +66,15 @@ impl Common {
             (false, true) => Deltas::Disable,
             (false, false) => Deltas::Prefer,
         };
-        PullOptions { refs, deltas, extent, bindings, depth, ..PullOptions::default() }
+        PullOptions {
+            refs,
+            deltas,
+            extent,
+            bindings,
+            depth,
+            canonical_modes: self.bareuseronly_files,
+            ..PullOptions::default()
+        }
     }
 }
 

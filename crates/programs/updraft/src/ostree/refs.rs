@@ -186,10 +186,7 @@ impl Refs {
             let message = format!("Cannot create alias to collection–ref: {new}");
             return Err(Failure::new(Kind::Unsupported, message));
         }
-        if repo.collection_refs()?.contains_key(&new) && !self.force {
-            let message = format!("--create specified but ref {new} already exists");
-            return Err(Failure::new(Kind::Conflict, message).hint("replace it with --force"));
-        }
+        // As by the peer, what is there is replaced without being asked.
         let commit = repo.resolve(revision)?;
         Ok(repo.set_collection_ref(&new, Some(&commit))?)
     }

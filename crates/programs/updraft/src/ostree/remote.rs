@@ -147,11 +147,18 @@ impl Remote {
             Command::List { show_urls } => list(&repo, *show_urls, terminal),
             Command::Refs { revision, name } => refs(&repo, name, *revision, terminal),
             Command::Summary { raw, name } => {
-                let bytes = fetch_summary(&repo, name, terminal)?;
-                let bytes = bytes.ok_or_else(|| {
+                let fetched = fetch_signed_summary(&repo, name, terminal)?;
+                let (bytes, signature) = fetched.ok_or_else(|| {
                     Failure::new(Kind::NotFound, "Remote server has no summary file")
                 })?;
-                summary::print(&bytes, *raw, terminal)
+                summary::print(&bytes, *raw, terminal)?;
+                match signature {
+                    Some(signature) if !raw && !terminal.wants_json() => {
+                        let name = RemoteName::new(name.as_str())?;
+                        signing::print_summary_gpg(&repo, &name, &bytes, &signature, terminal)
+                    }
+                    _ => Ok(()),
+                }
             }
         }
     }
@@ -334,6 +341,15 @@ pub(super) fn fetch_summary(
     name: &str,
     terminal: &Terminal,
 ) -> Result<Option<Vec<u8>>> {
+    Ok(fetch_signed_summary(repo, name, terminal)?.map(|(summary, _)| summary))
+}
+
+/// The bytes of the remote's summary, and its signatures where they had to be good.
+fn fetch_signed_summary(
+    repo: &Repo,
+    name: &str,
+    terminal: &Terminal,
+) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>> {
     let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
     let name = RemoteName::new(name)?;
     let (source, config) = http::source(repo, &name, http::Overrides::default())?;
@@ -361,5 +377,6 @@ pub(super) fn fetch_summary(
         let checked = policy.check_summary(summary.as_deref(), signature.as_deref());
         checked.map_err(signing::failure)?;
     }
-    Ok(summary)
+    let signature = signature.filter(|_| policy.demands_gpg_summary());
+    Ok(summary.map(|summary| (summary, signature)))
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::tz::TimeZone;
 use updraft_error::Classify as _;
-use updraft_ostree::{Checksum, ObjectName, ObjectType, RemoteName};
+use updraft_ostree::{Checksum, Metadata, ObjectName, ObjectType, RemoteName};
 use updraft_repo::Repo;
-use updraft_repo::sign::{self, Places, SecretKey, SignType, Signer};
+use updraft_repo::sign::{self, Places, Report, SecretKey, SignType, Signer};
 use updraft_terminal::{Failure, Result, Terminal};
 
 /// Who signs: options of `commit` and `summary`.
@@ -125,9 +125,36 @@ pub(crate) fn print_gpg(
     let Some(reports) = sign::gpg_reports(&keyring, &data, &metadata, places.now)? else {
         return Ok(());
     };
+    print_reports("Found", &reports, &places, terminal)
+}
+
+/// Prints what there is to say about the OpenPGP signatures of a remote's summary, where the
+/// remote demands such.
+pub(crate) fn print_summary_gpg(
+    repo: &Repo,
+    remote: &RemoteName,
+    summary: &[u8],
+    signatures: &[u8],
+    terminal: &Terminal,
+) -> Result {
+    let places = places();
+    let keyring = sign::remote_keyring(repo, &places, remote)?;
+    let signatures = Metadata::decode(signatures)?;
+    let reports = sign::gpg_reports(&keyring, summary, &signatures, places.now)?;
+    let Some(reports) = reports else { return Ok(()) };
+    terminal.line("")?;
+    print_reports("GPG: Verification enabled, found", &reports, &places, terminal)
+}
+
+fn print_reports(
+    found: &str,
+    reports: &[Report],
+    places: &Places,
+    terminal: &Terminal,
+) -> Result {
     let count = reports.len();
-    terminal.line(format!("Found {count} signature{}:", if count == 1 { "" } else { "s" }))?;
-    for report in &reports {
+    terminal.line(format!("{found} {count} signature{}:", if count == 1 { "" } else { "s" }))?;
+    for report in reports {
         terminal.line("")?;
         for line in sign::describe(report, &places.zone) {
             terminal.line(format!("  {line}"))?;

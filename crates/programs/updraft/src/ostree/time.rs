@@ -22,12 +22,9 @@ pub(crate) fn parse(text: &str, now: &ZonedDateTime) -> Result<Timestamp> {
         })
 }
 
-/// Reads a time and refuses those before 1970, which a commit cannot carry.
+/// Reads a time as a commit carries it: times before 1970 count down from the largest number.
 pub(crate) fn parse_commit_time(text: &str, now: &ZonedDateTime) -> Result<u64> {
-    let time = parse(text, now)?;
-    u64::try_from(time.as_second()).map_err(|_| {
-        Failure::new(Kind::Invalid, format!("Could not use '{text}': it is before 1970"))
-    })
+    Ok(parse(text, now)?.as_second().cast_unsigned())
 }
 
 fn absolute(text: &str, local: &TimeZone) -> Option<Timestamp> {
@@ -101,16 +98,16 @@ fn relative(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
 
 /// `2023-11-14 22:13:20 +0000`, as `log` prints a commit's time.
 pub(crate) fn format_utc(seconds: u64) -> String {
-    match i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok()) {
-        Some(time) => time.strftime("%Y-%m-%d %H:%M:%S +0000").to_string(),
-        None => format!("@{seconds}"),
+    match Timestamp::from_second(seconds.cast_signed()) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S +0000").to_string(),
+        Err(_) => format!("@{seconds}"),
     }
 }
 
 /// `2023-11-14T22:13:20+00`, as `summary --view` prints times: local, with the zone's hours.
 pub(crate) fn format_local(seconds: u64, zone: &TimeZone) -> String {
-    let time = i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok());
-    let Some(time) = time else { return format!("@{seconds}") };
+    let time = Timestamp::from_second(seconds.cast_signed());
+    let Ok(time) = time else { return format!("@{seconds}") };
     let local = time.to_zoned_datetime(zone.clone());
     let offset = local.offset().seconds();
     let (sign, offset) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs());
