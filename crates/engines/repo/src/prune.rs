@@ -167,6 +167,10 @@ fn reachable(
     refs: &[(String, Checksum)],
     options: &PruneOptions,
 ) -> Result<Reachable> {
+    let known = |wanted: &&String| refs.iter().any(|(name, _)| name == *wanted);
+    if let Some(name) = options.only_branches.iter().find(|name| !known(name)) {
+        return Err(Error::NoSuchRef(name.clone()));
+    }
     let mut reachable = Reachable::new(options.scope);
     if options.roots == Roots::AllCommits && !options.is_refined() {
         for commit in sweep::commits(repo)? {

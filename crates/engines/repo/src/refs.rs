@@ -211,15 +211,21 @@ impl Repo {
         &self,
         each: &mut dyn FnMut(&Dir, &Path, FileKind, Refspec) -> Result<()>,
     ) -> Result<()> {
-        if let Some(heads) = self.root().try_open_dir(HEADS)? {
-            walk(&heads, "", 0, &mut |dir, name, kind, full| {
-                match RefName::new(full) {
-                    Ok(full) => each(dir, name, kind, Refspec::local(full)),
-                    Err(_) => Ok(()), // somebody's temporary file
-                }
-            })?;
-        }
-        let Some(remotes) = self.root().try_open_dir(REMOTES)? else { return Ok(()) };
+        // Without a folder nobody knows what is referred to: pruning would remove everything.
+        let open = |folder: &str| {
+            self.root().try_open_dir(folder)?.ok_or_else(|| {
+                let message =
+                    format!("Listing refs: opendir({folder}): No such file or directory");
+                Error::other(Kind::NotFound, message)
+            })
+        };
+        walk(&open(HEADS)?, "", 0, &mut |dir, name, kind, full| {
+            match RefName::new(full) {
+                Ok(full) => each(dir, name, kind, Refspec::local(full)),
+                Err(_) => Ok(()), // somebody's temporary file
+            }
+        })?;
+        let remotes = open(REMOTES)?;
         for entry in remotes.sorted_entries()? {
             let remote = entry.name.to_str().and_then(|name| RemoteName::new(name).ok());
             let (Some(remote), FileKind::Directory) = (remote, entry.kind) else { continue };

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
 
 fn as_ostree(words: &[OsString], no_color: bool) -> ExitCode {
     let root = cli::OstreeProgram::command();
+    let words = &ostree::program::commands_first(&root, words.to_vec())[..];
     if let Some(failure) = ostree::program::run_extension(&root, words) {
         return ostree::program::end(Err(failure), root, words);
     }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 
 use sha2::Digest;
 use updraft_fs::{Dir, FileKind, xattr};
-use updraft_ostree::{Checksum, FileHeader, ObjectName};
+use updraft_ostree::{Checksum, FileHeader, ObjectName, RepoMode};
 
 use super::entry::differs;
 use crate::store::start;
@@ -93,11 +93,19 @@ fn pump(
 }
 
 /// Refuses a file that is not identical to the object: content, owner, mode, xattrs.
-pub(super) fn compare(dir: &Dir, name: &str, objects: &Dir, path: &str) -> Result<()> {
+pub(super) fn compare(
+    mode: RepoMode,
+    dir: &Dir,
+    name: &str,
+    (objects, path): (&Dir, &str),
+) -> Result<()> {
     let (there, ours) = (dir.metadata(name)?, objects.metadata(path)?);
     let same = (there.kind, there.mode, there.uid, there.gid, there.size)
         == (ours.kind, ours.mode, ours.uid, ours.gid, ours.size);
-    if !same || xattr::all_at(dir, name)? != xattr::all_at(objects, path)? {
+    // The others keep the xattrs that count elsewhere, or none.
+    let alike = mode != RepoMode::Bare
+        || xattr::all_at(dir, name)? == xattr::all_at(objects, path)?;
+    if !same || !alike {
         return Err(differs(dir, name));
     }
     if there.kind == FileKind::Symlink {

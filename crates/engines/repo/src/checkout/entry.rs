@@ -144,7 +144,7 @@ fn existing(
         UnionMode::Add | UnionMode::None => Ok(()),
         _ if there.kind == FileKind::Directory => Err(directory_in_the_way(name)),
         _ if (there.device, there.inode) == (ours.device, ours.inode) => Ok(()),
-        UnionMode::Identical => super::copy::compare(dir, name, objects, path),
+        UnionMode::Identical => super::copy::compare(shared.repo.mode(), dir, name, (objects, path)),
         UnionMode::Overwrite => {
             let temporary = format!(".updraft-tmp-{}", path.replace('/', ""));
             dir.try_unlink(&temporary)?;
@@ -210,7 +210,7 @@ fn symlink(shared: &Shared<'_>, dir: &Dir, name: &str, header: &FileHeader) -> R
 
 pub(super) fn differs(dir: &Dir, name: &str) -> Error {
     let path = dir.path().join(name);
-    let message = format!("existing destination file {} does not match", path.display());
+    let message = format!("Hardlinking to {}: File exists", path.display());
     Error::other(Kind::Conflict, message)
 }
 

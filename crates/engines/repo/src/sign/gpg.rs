@@ -44,13 +44,21 @@ pub fn keys_of_remote(
 ) -> Result<Keyring, Error> {
     let mut keyring = own_keyring(repo, places, remote)?.unwrap_or_default();
     let group = crate::pull::group_name(remote);
-    let paths = repo.remotes_config()?.get_list(&group, "gpgkeypath").unwrap_or_default();
-    // Commas separate as well as what separates other lists; one may be at the end.
-    let split = |path: &String| {
-        let parts = path.strip_suffix(',').unwrap_or(path).split(',');
-        parts.map(str::to_owned).collect::<Vec<_>>()
+    let config = repo.remotes_config()?;
+    let text = config.get_raw(&group, "gpgkeypath").unwrap_or_default();
+    if text.contains(';') && text.contains(',') {
+        let message = "key value list contains more than one separator".to_owned();
+        let error = crate::Error::other(updraft_error::Kind::Invalid, message);
+        return Err(Error::Repo(Box::new(error)));
+    }
+    let paths = if text.contains(';') || text.is_empty() {
+        config.get_list(&group, "gpgkeypath").unwrap_or_default()
+    } else {
+        // Commas separate where semicolons do not; one may be at the end.
+        let parts = text.strip_suffix(',').unwrap_or(text).split(',');
+        parts.map(str::to_owned).collect()
     };
-    for path in paths.iter().flat_map(split) {
+    for path in paths {
         if path.is_empty() {
             let missing = rustix::io::Errno::NOENT.into();
             let error = updraft_fs::Error::new("open", "()", missing);

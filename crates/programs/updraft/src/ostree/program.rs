@@ -25,6 +25,27 @@ pub(super) const COMPATIBLE_WITH: &str = "2022.7";
 /// What scripts may ask for, by the names of the peer's list.
 const FEATURES: [&str; 5] = ["inode64", "gpgme", "libarchive", "sign-ed25519", "sign-spki"];
 
+/// The words with the command, and its own command, before all options: the peer takes options
+/// at whatever place.
+pub(crate) fn commands_first(root: &Command, mut words: Vec<OsString>) -> Vec<OsString> {
+    let mut command = root;
+    let mut place = 1;
+    while command.has_subcommands() && place < words.len() {
+        let rest = words.iter().enumerate().skip(place);
+        let found = rest.take_while(|(_, word)| *word != "--").find(|(_, word)| {
+            !word.as_encoded_bytes().starts_with(b"-")
+        });
+        let Some((index, word)) = found else { break };
+        let known = word.to_str().and_then(|name| command.find_subcommand(name));
+        let Some(next) = known else { break };
+        let word = words.remove(index);
+        words.insert(place, word);
+        command = next;
+        place += 1;
+    }
+    words
+}
+
 /// Whether the command line asks for the version, at whatever place.
 pub(crate) fn wants_version(arguments: &[OsString]) -> bool {
     arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--version")
@@ -136,6 +157,20 @@ mod tests {
     fn an_error_is_one_line_with_its_causes() {
         let failure = Failure::new(Kind::NotFound, "inner").context("outer").hint("a way out");
         assert_eq!(one_line(&failure.lines()), "error: outer: inner\nhint: a way out");
+    }
+
+    #[test]
+    fn options_may_come_before_the_command() {
+        let root = Command::new("ostree")
+            .subcommand(Command::new("commit"))
+            .subcommand(Command::new("remote").subcommand(Command::new("add")));
+        let first = |words: &[&str]| {
+            let words = words.iter().map(OsString::from).collect();
+            commands_first(&root, words).join(" ".as_ref()).into_string().unwrap()
+        };
+        assert_eq!(first(&["ostree", "-v", "commit", "x"]), "ostree commit -v x");
+        assert_eq!(first(&["ostree", "--a", "remote", "-f", "add", "add"]), "ostree remote add --a -f add");
+        assert_eq!(first(&["ostree", "--repo", "r", "commit"]), "ostree --repo r commit");
     }
 
     #[test]
