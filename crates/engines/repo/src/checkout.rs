@@ -5,6 +5,7 @@
 //! what its name says. Directories are created for their owner only and get their real owner, mode
 //! and time when everything below them is there.
 
+mod cache;
 mod copy;
 mod directory;
 mod entry;
@@ -18,6 +19,8 @@ use updraft_error::Kind;
 use updraft_fs::Dir;
 use updraft_ostree::{Checksum, RepoMode};
 use updraft_task::Context;
+
+pub(crate) use cache::sweep as sweep_cache;
 
 use crate::selinux::Policy;
 use crate::traverse::{Node, lookup, root};
@@ -61,6 +64,9 @@ pub struct CheckoutOptions {
     pub union: UnionMode,
     /// Whether to link.
     pub hardlinks: Hardlinks,
+    /// Whether unpacked files of an archive repository are kept in it, to be linked by the next
+    /// checkout in user mode.
+    pub uncompressed_cache: bool,
     /// A file `.wh.NAME` deletes NAME instead of being made.
     pub whiteouts: bool,
     /// A file `.ostree-wh.NAME` becomes the character device 0/0 called NAME.

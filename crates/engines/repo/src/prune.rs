@@ -127,6 +127,7 @@ pub fn prune(ctx: &Context, repo: &Repo, options: &PruneOptions) -> Result<Prune
     report.pruned_deltas = deltas::sweep(repo, &reachable, options.action)?;
     if options.action == Action::Remove {
         repo.clean_summary_cache()?;
+        crate::checkout::sweep_cache(repo)?;
     }
     Ok(report)
 }

@@ -186,7 +186,7 @@ fn prefix_index(name: &str) -> Option<usize> {
 }
 
 /// One line that the kernel gives.
-fn kernel_text(path: &str) -> Result<String> {
+pub(crate) fn kernel_text(path: &str) -> Result<String> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(format!("read {path}"), e))?;
     Ok(text.trim().to_owned())
 }

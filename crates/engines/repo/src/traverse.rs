@@ -61,7 +61,9 @@ pub fn lookup(repo: &impl LoadTree, root: DirEntry, path: &str) -> Result<Node> 
     let missing = || Error::NoSuchPath(path.to_owned());
     let mut node = Node::Directory(root);
     for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
-        let Node::Directory(entry) = node else { return Err(missing()) };
+        let Node::Directory(entry) = node else {
+            return Err(Error::other(Kind::Invalid, "Not a directory"));
+        };
         let tree = repo.load_dirtree(&entry.dirtree)?;
         node = if let Some(checksum) = tree.files.get(part) {
             Node::File(*checksum)

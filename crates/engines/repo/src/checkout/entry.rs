@@ -10,6 +10,7 @@ use updraft_ostree::{
     Checksum, FileHeader, FileName, ObjectName, ObjectType, RepoMode, S_IFLNK, S_IFMT,
 };
 
+use super::cache::Cache;
 use super::copy::{copy_verified, copy_whole};
 use super::directory::Directory;
 use super::walk::Shared;
@@ -67,8 +68,14 @@ pub(super) fn place(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Check
         shared.linked.fetch_add(1, Ordering::Relaxed);
         return Ok(());
     }
-    let object = shared.repo.open_file(checksum)?;
     let object_name = ObjectName::new(*checksum, ObjectType::File);
+    if let Some(cache) = &shared.cache
+        && from_cache(shared, cache, dir, name, &object_name)?
+    {
+        shared.linked.fetch_add(1, Ordering::Relaxed);
+        return Ok(());
+    }
+    let object = shared.repo.open_file(checksum)?;
     if object.header.is_symlink() {
         if object.header.checksum(b"") != *checksum && shared.repo.mode() != RepoMode::BareUserOnly
         {
@@ -81,6 +88,26 @@ pub(super) fn place(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Check
     }
     shared.copied.fetch_add(1, Ordering::Relaxed);
     Ok(())
+}
+
+/// Makes `name` a link to the unpacked file, which is made when it is not there. `false` when
+/// there cannot be one.
+fn from_cache(
+    shared: &Shared<'_>,
+    cache: &Cache,
+    dir: &Dir,
+    name: &str,
+    object: &ObjectName,
+) -> Result<bool> {
+    let path = Cache::path(object);
+    if !cache.has(&path)? {
+        let FileObject { header, size, mut reader } = shared.repo.open_file(&object.checksum)?;
+        if header.is_symlink() || size == 0 {
+            return Ok(false);
+        }
+        cache.put(&path, object, (&header, size), &mut reader)?;
+    }
+    link_to(shared, dir, name, (cache.dir(), &path))
 }
 
 /// Makes `name` a link to its object. `false` when the file must be made anew.
@@ -111,9 +138,19 @@ fn link(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Checksum) -> Resu
             return Ok(false);
         }
     }
-    let linked = match dir.link(objects, &path, name) {
+    link_to(shared, dir, name, (objects, &path))
+}
+
+/// Makes `name` a link to the file at `path`. `false` when that cannot be and need not be.
+fn link_to(
+    shared: &Shared<'_>,
+    dir: &Dir,
+    name: &str,
+    (objects, path): (&Dir, &str),
+) -> Result<bool> {
+    let linked = match dir.link(objects, path, name) {
         Err(error) if error.is_already_exists() && shared.options.union != UnionMode::None => {
-            return existing(shared, dir, name, (objects, &path)).map(|()| true);
+            return existing(shared, dir, name, (objects, path)).map(|()| true);
         }
         other => other,
     };

@@ -11,6 +11,7 @@ use updraft_fs::Dir;
 use updraft_ostree::{Checksum, DirEntry, DirMeta, RepoMode};
 use updraft_task::{Context, Event, Unit};
 
+use super::cache::Cache;
 use super::directory::Directory;
 use super::entry::{FilesJob, can_link, place};
 use super::{CheckoutOptions, CheckoutStats, Hardlinks, UnionMode};
@@ -29,6 +30,7 @@ pub(super) struct Shared<'a> {
     pub(super) ctx: &'a Context,
     pub(super) repo: &'a Repo,
     pub(super) options: &'a CheckoutOptions,
+    pub(super) cache: Option<Cache>,
     pub(super) linked: AtomicU64,
     pub(super) copied: AtomicU64,
     failed: AtomicBool,
@@ -36,16 +38,17 @@ pub(super) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    fn new(ctx: &'a Context, repo: &'a Repo, options: &'a CheckoutOptions) -> Self {
-        Self {
+    fn new(ctx: &'a Context, repo: &'a Repo, options: &'a CheckoutOptions) -> Result<Self> {
+        Ok(Self {
             ctx,
             repo,
             options,
+            cache: Cache::open(repo, options)?,
             linked: AtomicU64::new(0),
             copied: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
-        }
+        })
     }
 
     /// Keeps the first error.
@@ -74,7 +77,7 @@ pub(super) fn single(
     (parent, name): (&Dir, &Path),
     options: &CheckoutOptions,
 ) -> Result<CheckoutStats> {
-    let shared = Shared::new(ctx, repo, options);
+    let shared = Shared::new(ctx, repo, options)?;
     let directory = Directory::make(parent, name, None, options)?;
     place(&shared, &directory.dir, file, &checksum)?;
     sync(&directory.dir, options)?;
@@ -89,7 +92,7 @@ pub(super) fn tree(
     (parent, name): (&Dir, &Path),
     options: &CheckoutOptions,
 ) -> Result<CheckoutStats> {
-    let shared = Shared::new(ctx, repo, options);
+    let shared = Shared::new(ctx, repo, options)?;
     ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
     let meta = repo.load_dirmeta(&entry.dirmeta)?;
     let top = Arc::new(Directory::make(parent, name, Some((meta, None)), options)?);

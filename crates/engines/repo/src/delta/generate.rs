@@ -251,7 +251,8 @@ impl Assembler {
     }
 
     fn finish(mut self) -> Result<()> {
-        if self.part.is_empty() {
+        // A delta that brings nothing but its commit has an empty part, as readers expect.
+        if self.part.is_empty() && self.number > 0 {
             return Ok(());
         }
         let tmp_part = self.part;

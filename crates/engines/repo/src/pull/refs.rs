@@ -11,7 +11,7 @@ use updraft_ostree::{
 use updraft_task::Context;
 
 use super::origin::{Origin, SummaryFiles};
-use super::{Error, Mirror, PullOptions, cached};
+use super::{Deltas, Error, Mirror, PullOptions, cached};
 use crate::Repo;
 use crate::staging::Durable;
 
@@ -115,7 +115,9 @@ impl Goals {
         let pinned = wanted.iter().all(|wanted| wanted.commit.is_some());
         let lists_refs = origin.list_refs()?.is_some();
         let demanded = options.policy.demands_summary();
-        let summary = if !demanded && (pinned || lists_refs) {
+        // Which deltas there are is said by the summary.
+        let by_delta = matches!(options.deltas, Deltas::Require | Deltas::RequireDryRun);
+        let summary = if !demanded && (pinned && !by_delta || lists_refs) {
             None
         } else {
             goals.read_summary(ctx, origin, options)?.0

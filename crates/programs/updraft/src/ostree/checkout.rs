@@ -19,7 +19,7 @@ pub(crate) struct Checkout {
     /// Leave ownership and extended attributes alone.
     #[arg(long, short = 'U')]
     user_mode: bool,
-    /// Accepted for compatibility: no cache of uncompressed objects is used.
+    /// Keep no unpacked files in an archive repository for later checkouts in user mode.
     #[arg(long)]
     disable_cache: bool,
     /// Check out only this directory or file.
@@ -150,6 +150,7 @@ impl Checkout {
             subpath: subpath.map(str::to_owned),
             union,
             hardlinks,
+            uncompressed_cache: !self.disable_cache,
             whiteouts: self.whiteouts,
             passthrough_whiteouts: self.process_passthrough_whiteouts,
             copy_empty: self.force_copy_zerosized,

@@ -117,7 +117,7 @@ struct Add {
     /// The name of the remote.
     name: String,
     /// Where it is: [metalink=|mirrorlist=]URL.
-    url: String,
+    url: Option<String>,
     /// What is pulled when nothing else is said.
     branches: Vec<String>,
 }
@@ -166,6 +166,9 @@ impl Remote {
 
 impl Add {
     fn run(&self, repo: &Repo, terminal: &Terminal) -> Result {
+        if self.url.is_none() && self.custom_backend.is_none() {
+            return Err(Usage::failure("NAME and URL must be specified"));
+        }
         if self.if_not_exists && self.force {
             return Err(Usage::failure("Can only specify one of --if-not-exists and --force"));
         }
@@ -202,9 +205,11 @@ impl Add {
     fn settings(&self) -> Result<Vec<(String, String)>> {
         let mut settings = Vec::new();
         let mut set = |key: &str, value: &str| settings.push((key.to_owned(), value.to_owned()));
-        match self.url.strip_prefix("metalink=") {
-            Some(url) => set("metalink", url),
-            None => set("url", &self.url),
+        if let Some(url) = &self.url {
+            match url.strip_prefix("metalink=") {
+                Some(url) => set("metalink", url),
+                None => set("url", url),
+            }
         }
         if !self.branches.is_empty() {
             set("branches", &(self.branches.join(";") + ";"));
@@ -261,6 +266,10 @@ pub(crate) fn group(name: &str) -> String {
     format!("remote \"{name}\"")
 }
 
+fn no_url(name: &str) -> Failure {
+    Failure::new(Kind::NotFound, format!("No \"url\" option in remote \"{name}\""))
+}
+
 fn not_found(name: &str) -> Failure {
     Failure::new(Kind::NotFound, format!("Remote \"{name}\" not found"))
         .hint("`remote list` shows the remotes")
@@ -270,7 +279,7 @@ fn not_found(name: &str) -> Failure {
 pub(crate) fn url(config: &KeyFile, name: &str) -> Result<String> {
     let group = group(name);
     let url = config.get(&group, "url").or_else(|| config.get(&group, "metalink"));
-    url.ok_or_else(|| not_found(name))
+    url.ok_or_else(|| if config.has_group(&group) { no_url(name) } else { not_found(name) })
 }
 
 fn delete(repo: &Repo, name: &str, if_exists: bool) -> Result {
@@ -303,8 +312,7 @@ fn list(repo: &Repo, show_urls: bool, terminal: &Terminal) -> Result {
                 terminal.line(format!("{}{pad}  {url}", remote.name))
             }
             None => {
-                let message = format!("No \"url\" option in remote \"{}\"", remote.name);
-                Err(Failure::new(Kind::NotFound, message))
+                Err(no_url(&remote.name))
             }
         })
     })
@@ -351,6 +359,7 @@ fn fetch_signed_summary(
     terminal: &Terminal,
 ) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>> {
     let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
+    url(&repo.remotes_config()?, name)?;
     let name = RemoteName::new(name)?;
     let (source, config) = http::source(repo, &name, http::Overrides::default())?;
     let (summary, signature) = match &source {
