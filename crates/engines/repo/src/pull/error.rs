@@ -6,6 +6,9 @@ use updraft_ostree::{Checksum, ObjectName};
 use super::plan::TooManyObjects;
 use crate::sign;
 
+/// How long the text of a checksum is.
+const CHECKSUM_DIGITS: usize = 64;
+
 /// A pull that did not succeed. The repository is as before, except for objects that a later
 /// pull will not have to fetch again.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +83,16 @@ pub enum Error {
     /// What should be a commit's checksum is none.
     #[error("Invalid rev {0}")]
     InvalidRevision(String),
+    /// What a server gives for a ref is no checksum.
+    #[error("Fetching checksum for ref ((empty), {name}): Invalid rev {text}")]
+    BadRef {
+        /// The ref.
+        name: String,
+        /// The beginning of what came.
+        text: String,
+    },
     /// Nothing was named to pull.
-    #[error("decide what to pull: {0}")]
+    #[error("{0}")]
     NothingToPull(&'static str),
     /// The source has no such ref.
     #[error("Refspec '{name}' not found")]
@@ -92,7 +103,7 @@ pub enum Error {
         source_name: String,
     },
     /// The source's summary has no such ref.
-    #[error("find the ref {name} in {source_name}: No such branch '{name}' in repository summary")]
+    #[error("No such branch '{name}' in repository summary")]
     NoSuchBranch {
         /// The ref.
         name: String,
@@ -100,7 +111,7 @@ pub enum Error {
         source_name: String,
     },
     /// An object that a commit needs is not at the source.
-    #[error("fetch {name}: {source_name} does not have it")]
+    #[error("fetch {name} from {source_name}: {}", absent(.source_name))]
     MissingObject {
         /// The object.
         name: ObjectName,
@@ -200,6 +211,20 @@ pub enum Error {
     Cancelled(#[from] updraft_task::Cancelled),
 }
 
+/// How a source says that it has no such file.
+fn absent(source_name: &str) -> &'static str {
+    if source_name.starts_with("http") {
+        "Server returned HTTP 404"
+    } else {
+        "No such file or directory"
+    }
+}
+
+/// The beginning of what should have been a checksum, on one line.
+pub(super) fn beginning(text: &str) -> String {
+    text.chars().take(CHECKSUM_DIGITS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// A time of a commit in the error's text, as `date -u` prints it in ISO form.
 fn time(seconds: u64) -> String {
     format!("@{seconds}")
@@ -225,6 +250,7 @@ impl Classify for Error {
             Self::Config(_)
             | Self::RemoteConfig { .. }
             | Self::InvalidRevision(_)
+            | Self::BadRef { .. }
             | Self::NothingToPull(_) => Kind::Invalid,
             Self::NoSuchRef { .. }
             | Self::NoSuchBranch { .. }

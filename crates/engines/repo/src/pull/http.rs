@@ -185,9 +185,10 @@ impl Origin for HttpOrigin<'_> {
         let path = format!("refs/heads/{}", escape(name));
         let Some(bytes) = self.get(ctx, &self.mirrors, &path, MAX_REF)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
-        let checksum = text.trim_end().parse();
-        let what = || format!("{}/{path}", self.mirrors.name());
-        checksum.map(Some).map_err(|source| Error::Format { what: what(), source })
+        text.trim_end().parse().map(Some).map_err(|_| Error::BadRef {
+            name: name.to_owned(),
+            text: super::error::beginning(&text),
+        })
     }
 
     fn list_refs(&self) -> Result<Option<Vec<(String, Checksum)>>, Error> {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use updraft_ostree::delta::DeltaIndex;
+use updraft_ostree::delta::{DeltaIndex, DeltaName};
 use updraft_ostree::{Checksum, ObjectName, RefName, Refspec};
 use updraft_task::Context;
 
@@ -84,10 +84,10 @@ impl Origin for LocalOrigin<'_> {
     }
 
     fn delta_index(&self, _ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error> {
-        let all = crate::delta::listing(self.repo)?;
-        let leading = all.iter().filter(|(name, _)| name.to == *to);
-        let index: DeltaIndex = leading.map(|(name, sum)| (*name, *sum)).collect();
-        Ok(if all.is_empty() { None } else { Some(index) })
+        let path = DeltaName::index_path(to);
+        let Some(bytes) = self.repo.root().try_read(&path, MAX_SUMMARY)? else { return Ok(None) };
+        let index = DeltaIndex::decode(&bytes);
+        index.map(Some).map_err(|source| Error::Format { what: path, source })
     }
 
     fn open_delta_file<'a>(

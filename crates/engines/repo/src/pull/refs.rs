@@ -117,7 +117,7 @@ impl Goals {
         let demanded = options.policy.demands_summary();
         // Which deltas there are is said by the summary.
         let by_delta = matches!(options.deltas, Deltas::Require | Deltas::RequireDryRun);
-        let summary = if !demanded && (pinned && !by_delta || lists_refs) {
+        let summary = if !demanded && !by_delta && (pinned || lists_refs) {
             None
         } else {
             goals.read_summary(ctx, origin, options)?.0
@@ -125,8 +125,10 @@ impl Goals {
         for Wanted { name, commit } in wanted {
             let found = match (commit, &summary) {
                 (Some(commit), _) => Some(commit),
-                (None, Some(summary)) => summary.find(name.as_str()).map(|entry| entry.checksum),
-                (None, None) => origin.read_ref(ctx, name.as_str())?,
+                (None, Some(summary)) if demanded || !lists_refs => {
+                    summary.find(name.as_str()).map(|entry| entry.checksum)
+                }
+                (None, _) => origin.read_ref(ctx, name.as_str())?,
             };
             let commit = found.ok_or_else(|| no_such_ref(&name, origin, summary.is_some()))?;
             goals.refs.push(RefGoal { name, commit });

@@ -205,6 +205,11 @@ impl Pull {
 /// A remote's refs are those of its summary, also when it is a folder.
 fn as_summary(failure: Failure) -> Failure {
     match failure.find::<pull::Error>() {
+        Some(pull::Error::NoSuchRef { source_name, name }) if source_name.starts_with("http") => {
+            let message = format!("Fetching ref {name}: Server returned HTTP 404");
+            Failure::new(Kind::NotFound, message)
+                .hint("`ostree remote refs REMOTE` lists the branches that are there")
+        }
         Some(pull::Error::NoSuchRef { name, .. }) => {
             let message = format!("No such branch '{name}' in repository summary");
             Failure::new(Kind::NotFound, message)
