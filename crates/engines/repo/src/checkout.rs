@@ -169,14 +169,6 @@ fn check_options(repo: &Repo, parent: &Dir, options: &CheckoutOptions) -> Result
             return Err(Error::other(Kind::Unsupported, message));
         }
     }
-    if options.hardlinks == Hardlinks::Require && !entry::can_link(repo.mode(), options) {
-        let message = if repo.mode() == RepoMode::BareUser {
-            "User repository mode requires user checkout mode to hardlink"
-        } else {
-            "Bare repository mode cannot hardlink in user checkout mode"
-        };
-        return Err(Error::other(Kind::Unsupported, message));
-    }
     if options.union == UnionMode::Identical && options.hardlinks != Hardlinks::Require {
         let message = "check out: --union-identical requires --require-hardlinks";
         return Err(Error::other(Kind::Invalid, message));

@@ -49,11 +49,30 @@ impl Transaction {
                 return Ok(Imported::Stored);
             }
         }
+        if trust == Trust::Trusted && self.try_link_canonical(source, object)? {
+            count(&self.counts.content_total, 1);
+            count(&self.counts.content_written, 1);
+            return Ok(Imported::Stored);
+        }
         if source.mode() == RepoMode::Archive {
             let file = source.objects_dir().try_open_file(object.loose_path(RepoMode::Archive))?;
             return self.import_archive_object(object, file.ok_or(Error::NoSuchObject(*object))?);
         }
         self.copy_unpacked(source, object)
+    }
+
+    /// Bare-user → bare-user-only: a file that such a repository can hold is the same there, but
+    /// for an xattr that it does not look at.
+    fn try_link_canonical(&self, source: &Repo, object: &ObjectName) -> Result<bool> {
+        if (source.mode(), self.repo().mode()) != (RepoMode::BareUser, RepoMode::BareUserOnly) {
+            return Ok(false);
+        }
+        let header = source.open_file(&object.checksum)?.header;
+        self.check_storable(&header, &object.checksum)?;
+        let path = object.loose_path(RepoMode::BareUser);
+        let found = source.objects_dir().metadata(&path)?;
+        let same_mode = found.mode & 0o7777 == header.permissions();
+        Ok(!header.is_symlink() && same_mode && self.try_link(source, object)?)
     }
 
     /// Stores a metadata object of `source`, whose bytes these are, by a hard link. `false` when

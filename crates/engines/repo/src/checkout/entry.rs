@@ -68,6 +68,14 @@ pub(super) fn place(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Check
         shared.linked.fetch_add(1, Ordering::Relaxed);
         return Ok(());
     }
+    if options.hardlinks == Hardlinks::Require && !can_link(shared.repo.mode(), options) {
+        let message = if shared.repo.mode() == RepoMode::BareUser {
+            "User repository mode requires user checkout mode to hardlink"
+        } else {
+            "Bare repository mode cannot hardlink in user checkout mode"
+        };
+        return Err(Error::other(Kind::Unsupported, message));
+    }
     let object_name = ObjectName::new(*checksum, ObjectType::File);
     if let Some(cache) = &shared.cache
         && from_cache(shared, cache, dir, name, &object_name)?

@@ -44,7 +44,8 @@ impl<'a> Filter<'a> {
             && owner_gid.is_none()
             && !self.canonical
             && !mode_ro_executables
-            && !self.no_xattrs
+            // Where the configuration forbids xattrs, objects have none either.
+            && !self.options.no_xattrs
             && !self.needs_paths()
     }
 

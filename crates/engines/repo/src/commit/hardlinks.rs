@@ -22,7 +22,9 @@ impl Known {
     pub(super) fn find(repo: &Repo, options: &CommitOptions, filter: &Filter<'_>) -> Result<Self> {
         let device = repo.objects_dir().own_metadata()?.device;
         let mut inodes = HashMap::new();
-        if options.link_checkout_speedup && repo.mode().is_bare() && filter.changes_nothing() {
+        let applies = options.devino_canonical
+            || options.link_checkout_speedup && filter.changes_nothing();
+        if applies && repo.mode().is_bare() {
             for first in 0..=u8::MAX {
                 let prefix = format!("{first:02x}");
                 let Some(dir) = repo.objects_dir().try_open_dir(&prefix)? else { continue };

@@ -118,6 +118,8 @@ pub struct CommitOptions {
     pub skip_list: BTreeSet<String>,
     /// Files that are hard links into the repository are taken for the objects they are.
     pub link_checkout_speedup: bool,
+    /// The same, also where the options would change such files: they stay the objects they are.
+    pub devino_canonical: bool,
     /// Whether files of folders may become objects as they are, without being copied. The caller
     /// gives them away: changing one later would change the object.
     pub adopt: bool,

@@ -92,7 +92,10 @@ impl Commit {
 
 /// The parts of KEY=VALUE.
 pub(super) fn key_value(option: &str) -> Result<(&str, &str)> {
-    option.split_once('=').ok_or_else(|| {
-        Failure::new(Kind::Invalid, format!("Missing '=' in KEY=VALUE metadata '{option}'"))
-    })
+    let invalid = |message: String| Failure::new(Kind::Invalid, message);
+    match option.split_once('=') {
+        Some(("", _)) => Err(invalid(format!("Empty metadata key '{option}'"))),
+        Some(pair) => Ok(pair),
+        None => Err(invalid(format!("Missing '=' in KEY=VALUE metadata '{option}'"))),
+    }
 }
