@@ -37,7 +37,8 @@ impl Transaction {
             if trust == Trust::Verify {
                 source.verify_object(object)?;
             }
-            if self.try_link(source, object)? {
+            // Another's file is not ours to seal: where objects are sealed they are copied.
+            if !self.sealing.is_active() && self.try_link(source, object)? {
                 count(&self.counts.content_total, 1);
                 count(&self.counts.content_written, 1);
                 return Ok(Imported::Stored);

@@ -79,6 +79,7 @@ impl<'a> Sink<'a> {
                 .map_err(|error| Error::io("write an object", error))?;
             deflater.give_back();
         }
+        self.transaction.sealing.seal(&mut self.temp)?;
         self.set_attributes(header)?;
         let object = ObjectName::new(*checksum, ObjectType::File);
         let path = object.loose_path(self.transaction.repo().mode());
@@ -86,7 +87,8 @@ impl<'a> Sink<'a> {
     }
 
     /// Gives a file without attributes of its own its name.
-    pub(crate) fn finish_plain(self, path: &str) -> Result<bool> {
+    pub(crate) fn finish_plain(mut self, path: &str) -> Result<bool> {
+        self.transaction.sealing.seal(&mut self.temp)?;
         self.temp.set_mode(OBJECT_MODE)?;
         self.name(path)
     }

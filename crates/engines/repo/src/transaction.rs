@@ -12,6 +12,7 @@ use updraft_task::Context;
 use crate::config::MinFree;
 use crate::object::Place;
 use crate::staging::{Durable, Staging};
+use crate::verity::Sealing;
 use crate::{Config, Error, FileObject, Repo, Result};
 
 /// Writes to a repository. All threads may write through one transaction.
@@ -25,6 +26,7 @@ pub struct Transaction {
     pub(crate) config: std::sync::Arc<Config>,
     _lock: Option<LockFile>,
     pub(crate) staging: Staging,
+    pub(crate) sealing: Sealing,
     refs: Mutex<BTreeMap<Refspec, Option<Checksum>>>,
     /// Bytes that may still be written; `i64::MAX` when nobody counts.
     budget: AtomicI64,
@@ -70,6 +72,7 @@ impl Repo {
         let budget = AtomicI64::new(budget(self, &config)?);
         Ok(Transaction {
             repo: self.clone(),
+            sealing: Sealing::new(config.fsverity),
             config,
             _lock: lock,
             staging: Staging::open(self)?,

@@ -8,6 +8,7 @@
 
 mod changes;
 mod collections;
+mod composefs;
 mod damage;
 mod deltas;
 mod environment;
