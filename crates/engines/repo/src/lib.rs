@@ -33,6 +33,7 @@ mod import;
 mod link;
 mod ostreemeta;
 mod sink;
+mod split_xattrs;
 mod staging;
 mod store;
 mod transaction;

@@ -33,7 +33,9 @@ impl Transaction {
             let bytes = source.read_metadata(object)?;
             return self.import_metadata(object, &bytes);
         }
-        if source.mode() == self.repo().mode() {
+        let alike = source.mode() == self.repo().mode();
+        // Where xattrs are files of their own an object is more than one file.
+        if alike && source.mode() != RepoMode::BareSplitXattrs {
             if trust == Trust::Verify {
                 source.verify_object(object)?;
             }

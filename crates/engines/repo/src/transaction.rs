@@ -110,10 +110,10 @@ impl Transaction {
     /// Whether the object is stored here or was in the repository before.
     pub fn has_object(&self, object: &ObjectName) -> Result<bool> {
         let path = object.loose_path(self.repo.mode());
-        if self.staging.may_have(&path) && self.staging.dir.exists(&path)? {
+        if self.staging.may_have(&path) && self.staged().has(object)? {
             return Ok(true);
         }
-        Ok(self.repo.objects_dir().exists(&path)?)
+        self.repo.has_object(object)
     }
 
     fn staged(&self) -> Place<'_> {

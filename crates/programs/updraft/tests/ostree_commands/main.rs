@@ -18,6 +18,7 @@ mod reads;
 mod refusals;
 mod selinux;
 mod signatures;
+mod split_xattrs;
 mod trees;
 mod trivial_httpd;
 mod world;
