@@ -29,7 +29,8 @@ impl Transaction {
         (file, metadata): (&File, &Metadata),
         buffer: &mut [u8],
     ) -> Result<Option<Stored>> {
-        if !self.is_alike(header, file, metadata)? {
+        // Where objects are sealed they are copied: sealing needs a file that nobody has open.
+        if self.sealing.is_active() || !self.is_alike(header, file, metadata)? {
             return Ok(None);
         }
         let checksum = hash_file(header, file, metadata.size, buffer)?;
@@ -67,7 +68,7 @@ impl Transaction {
     fn is_alike(&self, header: &FileHeader, file: &File, metadata: &Metadata) -> Result<bool> {
         let same_mode = metadata.mode & PERMISSIONS == header.permissions();
         match self.repo().mode() {
-            RepoMode::Archive | RepoMode::BareUser => Ok(false),
+            RepoMode::Archive | RepoMode::BareUser | RepoMode::BareSplitXattrs => Ok(false),
             RepoMode::BareUserOnly => Ok(same_mode),
             RepoMode::Bare => {
                 let same_owner = (metadata.uid, metadata.gid) == (header.uid, header.gid);

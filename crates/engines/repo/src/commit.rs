@@ -103,7 +103,7 @@ fn prepare(
         }
     }
     let commit = Commit {
-        metadata: write::metadata(transaction, root, options)?,
+        metadata: write::metadata(ctx, transaction, root, options)?,
         parent: parent.copied(),
         related: Vec::new(),
         subject: options.subject.clone(),

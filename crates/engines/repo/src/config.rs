@@ -37,8 +37,24 @@ pub struct Config {
     pub tombstone_commits: bool,
     /// Whether the summary leaves static deltas out; their indexes list them anyway.
     pub no_deltas_in_summary: bool,
+    /// Whether objects get fs-verity digests.
+    pub fsverity: Wanted,
+    /// Whether deployments must boot from composefs images.
+    pub composefs: Wanted,
     /// Whether each new ref regenerates the summary.
     pub auto_update_summary: bool,
+}
+
+/// Whether something is done that not every system can do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// It is not.
+    #[default]
+    No,
+    /// Where it can be.
+    Maybe,
+    /// It must be; else the operation fails.
+    Yes,
 }
 
 /// How much room a transaction must leave on the file system.
@@ -63,6 +79,7 @@ impl Config {
             let message = format!("Invalid mode '{mode}' in repository configuration");
             Error::other(Kind::Unsupported, message)
         })?;
+        let composefs = wanted(&file, "composefs")?.unwrap_or_default();
         let flag = |key, default| Ok::<_, Error>(file.get_bool(CORE, key)?.unwrap_or(default));
         Ok(Self {
             mode,
@@ -76,6 +93,8 @@ impl Config {
             collection_id: file.get(CORE, "collection-id"),
             tombstone_commits: flag("tombstone-commits", false)?,
             no_deltas_in_summary: flag("no-deltas-in-summary", false)?,
+            fsverity: fsverity(&file, composefs)?,
+            composefs,
             auto_update_summary: flag("auto-update-summary", false)?
                 || flag("commit-update-summary", false)?,
             file,
@@ -87,6 +106,36 @@ impl Config {
     pub fn key_file(&self) -> &KeyFile {
         &self.file
     }
+}
+
+/// A key of `[ex-integrity]`.
+fn wanted(file: &KeyFile, key: &str) -> Result<Option<Wanted>> {
+    let Some(text) = file.get("ex-integrity", key) else { return Ok(None) };
+    match text.trim_end() {
+        "yes" | "true" | "1" => Ok(Some(Wanted::Yes)),
+        "no" | "false" | "0" => Ok(Some(Wanted::No)),
+        "maybe" => Ok(Some(Wanted::Maybe)),
+        other => {
+            let message = format!("Invalid tri-state value '{other}' of ex-integrity.{key}");
+            Err(Error::other(Kind::Invalid, message))
+        }
+    }
+}
+
+/// Composefs wants fs-verity where it can be had. The keys of `[ex-fsverity]` came before those of
+/// `[ex-integrity]` and count when these say no.
+fn fsverity(file: &KeyFile, composefs: Wanted) -> Result<Wanted> {
+    let default = if composefs == Wanted::No { Wanted::No } else { Wanted::Maybe };
+    match wanted(file, "fsverity")?.unwrap_or(default) {
+        Wanted::No => {}
+        wanted => return Ok(wanted),
+    }
+    let old = |key| Ok::<_, Error>(file.get_bool("ex-fsverity", key)?.unwrap_or(false));
+    Ok(match (old("required")?, old("opportunistic")?) {
+        (true, _) => Wanted::Yes,
+        (_, true) => Wanted::Maybe,
+        _ => Wanted::No,
+    })
 }
 
 fn lock_timeout(file: &KeyFile) -> Result<Option<Duration>> {
@@ -151,7 +200,7 @@ fn parse_size(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, MinFree};
+    use super::{Config, MinFree, Wanted};
     use updraft_ostree::{KeyFile, RepoMode};
 
     fn config(extra: &str) -> Result<Config, String> {
@@ -168,6 +217,20 @@ mod tests {
     }
 
     #[test]
+    fn composefs_wants_verity() {
+        for (text, fsverity) in [
+            ("", Wanted::No),
+            ("[ex-integrity]\ncomposefs=maybe", Wanted::Maybe),
+            ("[ex-integrity]\ncomposefs=true\nfsverity=yes", Wanted::Yes),
+            ("[ex-integrity]\ncomposefs=yes\nfsverity=no", Wanted::No),
+            ("[ex-fsverity]\nrequired=true", Wanted::Yes),
+            ("[ex-fsverity]\nopportunistic=true", Wanted::Maybe),
+        ] {
+            assert_eq!(config(text).unwrap().fsverity, fsverity, "{text}");
+        }
+    }
+
+    #[test]
     fn bad_values_are_named() {
         for (text, message) in [
             ("mode=zip", "Invalid mode 'zip'"),
@@ -175,6 +238,7 @@ mod tests {
             ("min-free-space-percent=x", "must be a number"),
             ("min-free-space-size=5KB", "'123MB'"),
             ("fsync=perhaps", "perhaps"),
+            ("[ex-integrity]\nfsverity=perhaps", "perhaps"),
             ("[archive]\nzlib-level=10", "zlib-level"),
         ] {
             let error = config(text).unwrap_err();

@@ -106,6 +106,9 @@ pub enum Error {
     /// Making or applying a patch, compressing or decompressing.
     #[error(transparent)]
     Delta(#[from] updraft_delta::Error),
+    /// A tree has no place in a composefs image, or the image was not written.
+    #[error(transparent)]
+    Composefs(#[from] updraft_composefs::Error),
     /// A signature was not made.
     #[error(transparent)]
     Sign(#[from] Box<crate::sign::Error>),
@@ -175,6 +178,7 @@ impl Classify for Error {
             | Self::NoSuchRemote(_)
             | Self::NoSuchPath(_) => Kind::NotFound,
             Self::Unmatched { .. } => Kind::Invalid,
+            Self::Composefs(error) => error.kind(),
             Self::Sign(error) => error.kind(),
             Self::Other { kind, .. } => *kind,
         }

@@ -9,6 +9,7 @@
 //!
 //! * [`commit`]: folders, tar streams and other commits become one commit.
 //! * [`checkout`]: a commit becomes files, hard-linked where possible.
+//! * [`composefs`]: a commit becomes an image that the kernel verifies.
 //! * [`traverse`]: what a commit consists of; what differs between two.
 //! * [`pull`], [`push`]: objects come from and go to other repositories.
 //! * [`delta`]: what leads from one commit to another, in few files.
@@ -33,12 +34,15 @@ mod import;
 mod link;
 mod ostreemeta;
 mod sink;
+mod split_xattrs;
 mod staging;
 mod store;
 mod transaction;
+mod verity;
 
 pub mod checkout;
 pub mod commit;
+pub mod composefs;
 pub mod selinux;
 pub mod traverse;
 
@@ -51,7 +55,7 @@ pub mod sign;
 pub mod summary;
 pub mod usb;
 
-pub use config::Config;
+pub use config::{Config, Wanted};
 pub use error::{Error, Result};
 pub use import::Imported;
 pub use link::Trust;

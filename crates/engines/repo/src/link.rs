@@ -35,7 +35,9 @@ impl Transaction {
             let bytes = source.read_metadata(object)?;
             return self.import_metadata(object, &bytes);
         }
-        if source.mode() == self.repo().mode() {
+        let alike = source.mode() == self.repo().mode();
+        // Where xattrs are files of their own an object is more than one file.
+        if alike && source.mode() != RepoMode::BareSplitXattrs {
             if trust == Trust::Verify {
                 source.verify_object(object)?;
             }
@@ -43,7 +45,8 @@ impl Transaction {
                 let header = source.open_file(&object.checksum)?.header;
                 self.check_storable(&header, &object.checksum)?;
             }
-            if self.try_link(source, object)? {
+            // Another's file is not ours to seal: where objects are sealed they are copied.
+            if !self.sealing.is_active() && self.try_link(source, object)? {
                 count(&self.counts.content_total, 1);
                 count(&self.counts.content_written, 1);
                 return Ok(Imported::Stored);
@@ -64,7 +67,8 @@ impl Transaction {
     /// Bare-user → bare-user-only: a file that such a repository can hold is the same there, but
     /// for an xattr that it does not look at.
     fn try_link_canonical(&self, source: &Repo, object: &ObjectName) -> Result<bool> {
-        if (source.mode(), self.repo().mode()) != (RepoMode::BareUser, RepoMode::BareUserOnly) {
+        let modes = (source.mode(), self.repo().mode());
+        if modes != (RepoMode::BareUser, RepoMode::BareUserOnly) || self.sealing.is_active() {
             return Ok(false);
         }
         let header = source.open_file(&object.checksum)?.header;

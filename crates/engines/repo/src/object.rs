@@ -12,7 +12,7 @@ use updraft_ostree::{
 };
 
 use crate::ostreemeta::{OSTREEMETA, from_fs};
-use crate::{CommitState, Error, Repo, Result};
+use crate::{CommitState, Error, Repo, Result, split_xattrs};
 
 /// The largest target of a symbolic link.
 const MAX_TARGET: u64 = 4096;
@@ -95,7 +95,9 @@ pub(crate) struct Place<'a> {
 
 impl Place<'_> {
     pub(crate) fn has(&self, object: &ObjectName) -> Result<bool> {
-        Ok(self.dir.exists(object.loose_path(self.mode))?)
+        let xattrs = split_xattrs::link_of(object, self.mode);
+        Ok(self.dir.exists(object.loose_path(self.mode))?
+            && xattrs.map_or(Ok(true), |path| self.dir.exists(path))?)
     }
 
     /// The bytes of a metadata object, as they are.
@@ -110,26 +112,30 @@ impl Place<'_> {
         match self.mode {
             RepoMode::Archive => self.open_archive(&object, &path),
             RepoMode::BareUser => self.open_bare_user(&object, &path),
-            RepoMode::Bare | RepoMode::BareUserOnly => self.open_bare(&path),
+            RepoMode::Bare | RepoMode::BareUserOnly | RepoMode::BareSplitXattrs => {
+                self.open_bare(&object, &path)
+            }
         }
     }
 
-    fn open_bare(&self, path: &str) -> Result<Option<FileObject>> {
+    fn open_bare(&self, object: &ObjectName, path: &str) -> Result<Option<FileObject>> {
         let Some(metadata) = self.dir.try_metadata(path)? else { return Ok(None) };
         let canonical = self.mode == RepoMode::BareUserOnly;
-        let no_xattrs = canonical || self.disable_xattrs;
+        let is_split = self.mode == RepoMode::BareSplitXattrs;
+        let no_xattrs = canonical || is_split || self.disable_xattrs;
         let (uid, gid) = if canonical { (0, 0) } else { (metadata.uid, metadata.gid) };
         let mode = metadata.mode;
         if metadata.kind == FileKind::Symlink {
             let xattrs = if no_xattrs { vec![] } else { xattr::all_at(self.dir, path)? };
-            let xattrs = from_fs(xattrs)?;
+            let xattrs = if is_split { split_xattrs::read(self, object) } else { from_fs(xattrs) }?;
             let target = self.dir.read_link(path)?.into_os_string().into_encoded_bytes();
             let symlink_target = Some(FileHeader::target_from_bytes(&target)?);
             let header = FileHeader { uid, gid, mode, symlink_target, xattrs };
             return Ok(Some(FileObject { header, size: 0, reader: FileReader::Empty }));
         }
         let file = self.dir.open_file(path)?;
-        let xattrs = from_fs(if no_xattrs { vec![] } else { xattr::all(&file)? })?;
+        let xattrs = if no_xattrs { vec![] } else { xattr::all(&file)? };
+        let xattrs = if is_split { split_xattrs::read(self, object) } else { from_fs(xattrs) }?;
         let header = FileHeader { uid, gid, mode, symlink_target: None, xattrs };
         Ok(Some(FileObject { header, size: metadata.size, reader: FileReader::Plain(file) }))
     }
@@ -382,7 +388,11 @@ impl Repo {
 
     /// Removes an object. Says whether it was here.
     pub fn delete_object(&self, object: &ObjectName) -> Result<bool> {
-        Ok(self.objects_dir().try_unlink(object.loose_path(self.mode()))?)
+        let deleted = self.objects_dir().try_unlink(object.loose_path(self.mode()))?;
+        if let Some(xattrs) = split_xattrs::link_of(object, self.mode()) {
+            self.objects_dir().try_unlink(xattrs)?;
+        }
+        Ok(deleted)
     }
 }
 

@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ struct Inner {
     config: RwLock<Arc<Config>>,
     /// Where objects are looked for that are not here; opened when the first one is.
     parents: OnceLock<Vec<Repo>>,
+    writes_split_xattrs: AtomicBool,
 }
 
 /// What else a new repository's configuration says.
@@ -111,8 +113,19 @@ impl Repo {
             mode: config.mode,
             config: RwLock::new(Arc::new(config)),
             parents: OnceLock::new(),
+            writes_split_xattrs: AtomicBool::new(false),
         };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// Permits writing files when the mode is bare-split-xattrs, which libostree does only when
+    /// `OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS` is set. Reading needs no permission.
+    pub fn permit_split_xattrs(&self) {
+        self.0.writes_split_xattrs.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn may_write_split_xattrs(&self) -> bool {
+        self.0.writes_split_xattrs.load(Ordering::Relaxed)
     }
 
     /// The path it was opened at.

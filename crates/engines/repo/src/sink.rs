@@ -10,7 +10,7 @@ use updraft_ostree::{Checksum, FileHeader, ObjectName, ObjectType, RepoMode};
 
 use crate::codec::Deflater;
 use crate::ostreemeta::{OSTREEMETA, attribute, bare_user_permissions, encode};
-use crate::{Error, Result, Transaction};
+use crate::{Error, Result, Transaction, split_xattrs};
 
 /// The mode of the files of metadata objects and of archived files.
 pub(crate) const OBJECT_MODE: u32 = 0o644;
@@ -79,14 +79,19 @@ impl<'a> Sink<'a> {
                 .map_err(|error| Error::io("write an object", error))?;
             deflater.give_back();
         }
+        self.transaction.sealing.seal(&mut self.temp)?;
         self.set_attributes(header)?;
+        if self.transaction.repo().mode() == RepoMode::BareSplitXattrs {
+            split_xattrs::store(self.transaction, header, checksum)?;
+        }
         let object = ObjectName::new(*checksum, ObjectType::File);
         let path = object.loose_path(self.transaction.repo().mode());
         self.name(&path)
     }
 
     /// Gives a file without attributes of its own its name.
-    pub(crate) fn finish_plain(self, path: &str) -> Result<bool> {
+    pub(crate) fn finish_plain(mut self, path: &str) -> Result<bool> {
+        self.transaction.sealing.seal(&mut self.temp)?;
         self.temp.set_mode(OBJECT_MODE)?;
         self.name(path)
     }
@@ -123,6 +128,10 @@ impl<'a> Sink<'a> {
                 // Last: a change of owner takes set-uid away.
                 self.temp.set_mode(header.permissions())?;
             }
+            RepoMode::BareSplitXattrs => {
+                self.temp.set_owner(header.uid, header.gid)?;
+                self.temp.set_mode(header.permissions())?;
+            }
             RepoMode::BareUser => {
                 xattr::set(file, OSTREEMETA, &encode(header))?;
                 let link = header.is_symlink();
@@ -137,7 +146,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// Stores a real symbolic link (bare and bare-user-only).
+/// Stores a real symbolic link (all bare modes but bare-user).
 pub(crate) fn store_symlink(
     transaction: &Transaction,
     header: &FileHeader,
@@ -151,12 +160,13 @@ pub(crate) fn store_symlink(
     let temporary = format!("link-{}-{number}", std::process::id());
     dir.try_unlink(&temporary)?;
     dir.symlink(target, &temporary)?;
-    if transaction.repo().mode() == RepoMode::Bare {
+    let mode = transaction.repo().mode();
+    if matches!(mode, RepoMode::Bare | RepoMode::BareSplitXattrs) {
         dir.chown(&temporary, header.uid, header.gid)?;
-        if !transaction.config.disable_xattrs {
-            for (name, value) in header.xattrs.iter() {
-                xattr::set_at(dir, &temporary, attribute(name), value)?;
-            }
+    }
+    if mode == RepoMode::Bare && !transaction.config.disable_xattrs {
+        for (name, value) in header.xattrs.iter() {
+            xattr::set_at(dir, &temporary, attribute(name), value)?;
         }
     }
     dir.set_mtime(&temporary, 0)?;

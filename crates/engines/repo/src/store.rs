@@ -12,7 +12,7 @@ use updraft_ostree::{
 use crate::ostreemeta::{check_bare_user_only, check_canonical_mode};
 use crate::sink::{Sink, store_symlink};
 use crate::transaction::count;
-use crate::{Error, Repo, Result, Transaction};
+use crate::{Error, Repo, Result, Transaction, split_xattrs};
 
 /// What is read at once; smaller files are read only once.
 pub(crate) const CHUNK: usize = 256 << 10;
@@ -94,7 +94,10 @@ impl Transaction {
                 sink.write(&[0])?;
                 sink.finish(header, checksum)?
             }
-            RepoMode::Bare | RepoMode::BareUserOnly => {
+            RepoMode::Bare | RepoMode::BareUserOnly | RepoMode::BareSplitXattrs => {
+                if self.repo().mode() == RepoMode::BareSplitXattrs {
+                    split_xattrs::store(self, header, checksum)?;
+                }
                 let path = object.loose_path(self.repo().mode());
                 store_symlink(self, header, target, &path)?
             }
@@ -226,6 +229,7 @@ impl Transaction {
 
     /// Whether this repository's mode can hold a file with this header.
     pub(crate) fn check_storable(&self, header: &FileHeader, checksum: &Checksum) -> Result<()> {
+        split_xattrs::check_writable(self.repo())?;
         if self.repo().mode() == RepoMode::BareUserOnly {
             check_bare_user_only(header, &checksum.to_hex())?;
         } else if self.canonical_modes {

@@ -12,6 +12,7 @@ use updraft_task::Context;
 use crate::config::MinFree;
 use crate::object::Place;
 use crate::staging::{Durable, Staging};
+use crate::verity::Sealing;
 use crate::{Config, Error, FileObject, Repo, Result};
 
 /// Writes to a repository. All threads may write through one transaction.
@@ -25,6 +26,7 @@ pub struct Transaction {
     pub(crate) config: std::sync::Arc<Config>,
     _lock: Option<LockFile>,
     pub(crate) staging: Staging,
+    pub(crate) sealing: Sealing,
     refs: Mutex<BTreeMap<Refspec, Option<Checksum>>>,
     /// Bytes that may still be written; `i64::MAX` when nobody counts.
     budget: AtomicI64,
@@ -72,6 +74,7 @@ impl Repo {
         let budget = AtomicI64::new(budget(self, &config)?);
         Ok(Transaction {
             repo: self.clone(),
+            sealing: Sealing::new(config.fsverity),
             config,
             _lock: lock,
             staging: Staging::open(self)?,
@@ -110,19 +113,11 @@ impl Transaction {
     /// Whether the object is stored here or was in the repository before.
     pub fn has_object(&self, object: &ObjectName) -> Result<bool> {
         let path = object.loose_path(self.repo.mode());
-        if self.staging.may_have(&path) && self.staging.dir.exists(&path)? {
-            return Ok(true);
-        }
-        if self.repo.objects_dir().exists(&path)? {
+        if self.staging.may_have(&path) && self.staged().has(object)? {
             return Ok(true);
         }
         // What a parent has need not be here.
-        for parent in self.repo.parents()? {
-            if parent.place().has(object)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.repo.has_object(object)
     }
 
     fn staged(&self) -> Place<'_> {

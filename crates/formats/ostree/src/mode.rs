@@ -14,6 +14,8 @@ pub enum RepoMode {
     BareUser,
     /// Files without owner and xattrs; only modes within 0775.
     BareUserOnly,
+    /// As [`Bare`](Self::Bare), but xattrs are files of their own beside the objects.
+    BareSplitXattrs,
     /// Files deflated behind a header (`.filez`): the only mode that can be served over HTTP.
     Archive,
 }
@@ -26,6 +28,7 @@ impl RepoMode {
             Self::Bare => "bare",
             Self::BareUser => "bare-user",
             Self::BareUserOnly => "bare-user-only",
+            Self::BareSplitXattrs => "bare-split-xattrs",
             Self::Archive => "archive-z2",
         }
     }
@@ -51,11 +54,12 @@ impl FromStr for RepoMode {
             "bare" => Ok(Self::Bare),
             "bare-user" => Ok(Self::BareUser),
             "bare-user-only" => Ok(Self::BareUserOnly),
+            "bare-split-xattrs" => Ok(Self::BareSplitXattrs),
             "archive" | "archive-z2" => Ok(Self::Archive),
             _ => Err(Error::name(
                 "a repository mode",
                 text,
-                "known are bare, bare-user, bare-user-only and archive",
+                "known are bare, bare-user, bare-user-only, bare-split-xattrs and archive",
             )),
         }
     }

@@ -91,7 +91,9 @@ impl Xattrs {
 
     pub(crate) const MEMBER: Member = Member::BYTES;
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The bytes of `a(ayay)`.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         build_array(
             1,
             self.0.iter().map(|(name, value)| {
@@ -102,7 +104,8 @@ impl Xattrs {
         )
     }
 
-    pub(crate) fn decode(data: &[u8]) -> Result<Self, Error> {
+    /// Reads `a(ayay)`. Attributes that are not sorted or repeat are refused.
+    pub fn decode(data: &[u8]) -> Result<Self, Error> {
         let what = "xattrs";
         let mut list = Vec::new();
         for (index, element) in split_array(what, data, 1)?.into_iter().enumerate() {

@@ -5,6 +5,7 @@
 //! * [`TempFile`] and [`atomic_write`]: new content appears under its name whole and durable, or
 //!   not at all.
 //! * [`xattr`], [`copy`], [`space`], [`remove_tree`]: what tree builders need.
+//! * [`verity`]: content that the kernel vouches for.
 //! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
 //! * [`flush`]: make a file system readable for boot loaders that do not replay journals.
 //! * [`fault`]: makes the Nth write of a test fail.
@@ -28,6 +29,7 @@ mod lock;
 mod remove;
 pub mod space;
 mod sys;
+pub mod verity;
 pub mod xattr;
 
 pub use atomic::{atomic_symlink, atomic_write, atomic_write_path, atomic_write_unsynced};

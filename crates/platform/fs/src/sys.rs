@@ -1,5 +1,5 @@
-//! The few system calls that rustix does not offer safely: OFD locks, and freezing a file system
-//! under a watchdog process. Everything `unsafe` of this crate is here.
+//! The few system calls that rustix does not offer safely: OFD locks, fs-verity, and freezing a
+//! file system under a watchdog process. Everything `unsafe` of this crate is here.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -11,6 +11,69 @@ use rustix::io::Errno;
 const FIFREEZE: libc::c_ulong = 0xC004_5877;
 /// `_IOWR('X', 120, int)`.
 const FITHAW: libc::c_ulong = 0xC004_5878;
+
+/// `_IOW('f', 133, struct fsverity_enable_arg)`.
+const FS_IOC_ENABLE_VERITY: libc::c_ulong = 0x4080_6685;
+/// `_IOWR('f', 134, struct fsverity_digest)`.
+const FS_IOC_MEASURE_VERITY: libc::c_ulong = 0xC004_6686;
+/// `FS_VERITY_HASH_ALG_SHA256`.
+const VERITY_SHA256: u16 = 1;
+
+/// `struct fsverity_enable_arg`.
+#[repr(C)]
+struct VerityEnable {
+    version: u32,
+    hash_algorithm: u32,
+    block_size: u32,
+    salt_size: u32,
+    salt: u64,
+    signature_size: u32,
+    reserved: u32,
+    signature: u64,
+    more_reserved: [u64; 11],
+}
+
+/// `struct fsverity_digest` with room for a SHA-256.
+#[repr(C)]
+struct VerityMeasure {
+    algorithm: u16,
+    size: u16,
+    digest: [u8; 32],
+}
+
+/// Turns fs-verity on: SHA-256, blocks of 4096 bytes, no salt, no signature.
+pub(crate) fn enable_verity(file: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    const { assert!(size_of::<VerityEnable>() == 128) };
+    let argument = VerityEnable {
+        version: 1,
+        hash_algorithm: u32::from(VERITY_SHA256),
+        block_size: 4096,
+        salt_size: 0,
+        salt: 0,
+        signature_size: 0,
+        reserved: 0,
+        signature: 0,
+        more_reserved: [0; 11],
+    };
+    // SAFETY: the descriptor is open while borrowed; the kernel reads 128 bytes, which is the
+    // structure, and follows neither of its pointers, whose lengths are zero.
+    let result =
+        unsafe { libc::ioctl(file.as_raw_fd(), FS_IOC_ENABLE_VERITY, &raw const argument) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// The fs-verity digest of a file, when it is a SHA-256.
+pub(crate) fn measure_verity(file: BorrowedFd<'_>) -> rustix::io::Result<Option<[u8; 32]>> {
+    let mut measure = VerityMeasure { algorithm: 0, size: 32, digest: [0; 32] };
+    // SAFETY: the descriptor is open while borrowed; the kernel writes the four bytes of the
+    // header and at most `size` bytes of digest, for which there is room.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), FS_IOC_MEASURE_VERITY, &raw mut measure) };
+    if result != 0 {
+        return Err(last_errno());
+    }
+    let is_ours = measure.algorithm == VERITY_SHA256 && measure.size == 32;
+    Ok(is_ours.then_some(measure.digest))
+}
 
 /// The error number the last libc call left.
 fn last_errno() -> Errno {

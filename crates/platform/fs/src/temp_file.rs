@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::verity::{self, Support};
 use crate::{Dir, Error, Result, fault};
 
 /// How often another name is tried when a temporary one is taken.
@@ -67,6 +68,18 @@ impl TempFile {
         let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
         rustix::fs::fchown(&self.file, Some(uid), Some(gid))
             .map_err(|errno| self.fail("set the owner of", errno))
+    }
+
+    /// Seals the content by fs-verity, where the file system knows it. Nothing can be written
+    /// afterwards; owner, mode, xattrs and name can still be given.
+    pub fn seal(&mut self) -> Result<Support> {
+        // The kernel seals only what nobody has open for writing, so the handle is exchanged.
+        let proc = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let reader = rustix::fs::openat(CWD, proc, flags, Mode::empty())
+            .map_err(|errno| self.fail("open", errno))?;
+        self.file = reader.into();
+        verity::seal(&self.file)
     }
 
     /// Makes the content durable.

@@ -146,3 +146,20 @@ fn a_file_system_that_cannot_be_frozen_is_synced() {
     assert_eq!(flushed, updraft_fs::flush::Flushed::Synced);
     assert!(updraft_fs::space::of(&dir).unwrap().total > 0);
 }
+
+#[test]
+fn a_sealed_file_can_be_named_but_not_changed() {
+    use std::io::Write as _;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = Dir::open(folder.path()).unwrap();
+    let mut file = updraft_fs::TempFile::new_in(&dir).unwrap();
+    file.write_all(b"hello\n").unwrap();
+    let support = file.seal().unwrap();
+    assert!(file.write_all(b"more").is_err());
+    file.set_mode(0o644).unwrap();
+    file.sync().unwrap();
+    assert!(file.persist_new(&dir, "name").unwrap());
+    assert_eq!(dir.read("name", 100).unwrap(), b"hello\n");
+    let measured = updraft_fs::verity::measure(&dir.open_file("name").unwrap());
+    assert_eq!(measured.is_some(), support == updraft_fs::verity::Support::Sealed);
+}

@@ -24,7 +24,8 @@ pub(super) fn can_link(mode: RepoMode, options: &CheckoutOptions) -> bool {
         RepoMode::Bare => !options.user_mode,
         RepoMode::BareUser => options.user_mode,
         RepoMode::BareUserOnly => true,
-        RepoMode::Archive => false,
+        // The objects have no xattrs of their own.
+        RepoMode::BareSplitXattrs | RepoMode::Archive => false,
     }
 }
 

@@ -131,6 +131,8 @@ pub struct CommitOptions {
     pub skip_if_unchanged: bool,
     /// The sizes of all objects are recorded in the commit (archive repositories only).
     pub generate_sizes: bool,
+    /// The digest of the tree's composefs image is recorded in the commit.
+    pub generate_composefs: bool,
     /// Who signs the commit before the branch moves to it.
     pub signers: Vec<Signer>,
     /// Whether to make everything durable; `None` is as the repository says.

@@ -8,7 +8,7 @@ use updraft_task::Context;
 use super::tree::{FileRef, Meta, SubTree, Tree};
 use super::{Bindings, CommitOptions, sizes};
 use crate::traverse::{Node, lookup};
-use crate::{Error, Result, Transaction};
+use crate::{Error, Result, Transaction, composefs};
 
 /// Stores a directory and all below it. `checksums` resolves pending files.
 pub(super) fn tree(
@@ -53,6 +53,7 @@ pub(super) fn commit(transaction: &Transaction, commit: &Commit) -> Result<Check
 
 /// The options' metadata and what we say about the commit ourselves.
 pub(super) fn metadata(
+    ctx: &Context,
     transaction: &Transaction,
     root: DirEntry,
     options: &CommitOptions,
@@ -73,6 +74,10 @@ pub(super) fn metadata(
         {
             metadata.insert(Commit::COLLECTION_BINDING, Value::String(id.clone()));
         }
+    }
+    if options.generate_composefs {
+        let digest = composefs::digest(ctx, transaction, root)?;
+        metadata.insert(composefs::DIGEST, Value::Bytes(digest.as_bytes().to_vec()));
     }
     if options.generate_sizes {
         metadata.insert("ostree.sizes", sizes::of(transaction, root)?);

@@ -6,7 +6,7 @@ use updraft_task::{Context, Event, Unit};
 
 use super::reach::Reachable;
 use super::{Action, PruneOptions, PruneReport, Scope, tombstone};
-use crate::{Repo, Result};
+use crate::{Repo, Result, split_xattrs};
 
 const PHASE: &str = "looking through objects";
 
@@ -63,6 +63,9 @@ pub(super) fn sweep(
         remove(repo, name, options.action, &mut report)?;
         ctx.report(&Event::Advanced { phase: PHASE, done: done as u64 + 1, total });
     }
+    if options.action == Action::Remove {
+        split_xattrs::remove_unused(repo)?;
+    }
     ctx.report(&Event::Finished { phase: PHASE });
     Ok(report)
 }
@@ -74,7 +77,7 @@ fn remove(repo: &Repo, name: &ObjectName, action: Action, report: &mut PruneRepo
         if name.object_type == ObjectType::Commit {
             tombstone::delete_commit(repo, &name.checksum)?;
         } else {
-            repo.objects_dir().try_unlink(&path)?;
+            repo.delete_object(name)?;
         }
     }
     report.freed_bytes += metadata.size;

@@ -7,6 +7,7 @@ use clap::Args;
 use updraft_error::Kind;
 use updraft_repo::Repo;
 use updraft_repo::checkout::{self, CheckoutOptions, Hardlinks, UnionMode};
+use updraft_repo::composefs::{self, Digests};
 use updraft_repo::selinux::{self, Policy};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
@@ -73,6 +74,12 @@ pub(crate) struct Checkout {
     /// A file with paths to leave out, one a line.
     #[arg(long, value_name = "FILE")]
     skip_list: Option<PathBuf>,
+    /// Write a composefs image with the fs-verity digests of all files.
+    #[arg(long)]
+    composefs: bool,
+    /// Write a composefs image without digests.
+    #[arg(long)]
+    composefs_noverity: bool,
     /// The commit. With --from-stdin or --from-file: the destination.
     commit: String,
     /// Where to; by default a directory named as the commit.
@@ -83,11 +90,41 @@ impl Checkout {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
         self.check()?;
+        if self.composefs || self.composefs_noverity {
+            return self.image(&repo, terminal);
+        }
         if self.from_stdin || self.from_file.is_some() {
             return self.batch(&repo, terminal);
         }
-        let destination = self.destination.clone().unwrap_or_else(|| PathBuf::from(&self.commit));
-        self.one(&repo, &self.commit, self.subpath.as_deref(), &destination, terminal)
+        self.one(&repo, &self.commit, self.subpath.as_deref(), &self.destination(), terminal)
+    }
+
+    fn destination(&self) -> PathBuf {
+        self.destination.clone().unwrap_or_else(|| PathBuf::from(&self.commit))
+    }
+
+    /// `--composefs`: one file instead of a tree of them.
+    fn image(&self, repo: &Repo, terminal: &Terminal) -> Result {
+        let others = [
+            self.user_mode,
+            self.subpath.is_some(),
+            self.union || self.union_add || self.union_identical,
+            self.whiteouts || self.process_passthrough_whiteouts,
+            self.allow_noent,
+            self.from_stdin || self.from_file.is_some(),
+            self.require_hardlinks || self.force_copy || self.force_copy_zerosized,
+            self.selinux_policy.is_some(),
+            self.bareuseronly_dirs,
+            self.skip_list.is_some(),
+        ];
+        if others.contains(&true) {
+            let message = "Specified options are incompatible with --composefs";
+            return Err(Failure::new(Kind::Invalid, message));
+        }
+        let commit = repo.resolve(&self.commit)?;
+        let digests = if self.composefs_noverity { Digests::None } else { Digests::All };
+        composefs::checkout(&terminal.context, repo, &commit, self.destination(), digests)?;
+        Ok(())
     }
 
     fn one(

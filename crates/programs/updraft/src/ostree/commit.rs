@@ -128,6 +128,9 @@ pub(crate) struct Commit {
     /// Record the sizes of all objects in the commit.
     #[arg(long)]
     generate_sizes: bool,
+    /// Record the digest of the tree's composefs image in the commit.
+    #[arg(long)]
+    generate_composefs_metadata: bool,
     /// Whether to wait until the data is on the disk.
     #[arg(long, value_name = "POLICY")]
     fsync: Option<String>,
@@ -252,6 +255,7 @@ impl Commit {
             tar_pathname_filter: self.pathname_filter()?,
             skip_if_unchanged: self.skip_if_unchanged,
             generate_sizes: self.generate_sizes,
+            generate_composefs: self.generate_composefs_metadata,
             signers: self.signing.signers(&self.sign_from_file)?,
             fsync: fsync(self.fsync.as_deref(), self.disable_fsync)?,
         })

@@ -11,7 +11,7 @@ use super::repository::Location;
 /// Initialize a new empty repository.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// How file objects are stored: bare, bare-user, bare-user-only or archive.
+    /// How file objects are stored: bare, bare-user, bare-user-only, bare-split-xattrs or archive.
     #[arg(long, value_name = "MODE", default_value = "bare")]
     mode: String,
     /// Globally unique ID for this repository as a collection of refs.

@@ -58,11 +58,15 @@ pub(crate) fn open(path: &Path) -> Result<Repo> {
     } else {
         "check the path".to_owned()
     };
-    Repo::open(path).map_err(|error| {
+    let repo = Repo::open(path).map_err(|error| {
         let missing = updraft_error::Classify::kind(&error) == Kind::NotFound;
         let failure = Failure::from(error);
         if missing { failure.hint(hint) } else { failure }
-    })
+    })?;
+    if std::env::var_os("OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS").is_some() {
+        repo.permit_split_xattrs();
+    }
+    Ok(repo)
 }
 
 fn is_repository(path: &Path) -> bool {

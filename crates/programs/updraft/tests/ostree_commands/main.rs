@@ -8,6 +8,7 @@
 
 mod changes;
 mod collections;
+mod composefs;
 mod damage;
 mod deltas;
 mod environment;
@@ -17,6 +18,7 @@ mod reads;
 mod refusals;
 mod selinux;
 mod signatures;
+mod split_xattrs;
 mod trees;
 mod trivial_httpd;
 mod world;
