@@ -23,7 +23,8 @@ pub(super) use usage::Usage;
 const COMPATIBLE_WITH: &str = "2022.7";
 
 /// What scripts may ask for, by the names of the peer's list.
-const FEATURES: [&str; 5] = ["inode64", "gpgme", "libarchive", "sign-ed25519", "sign-spki"];
+const FEATURES: [&str; 7] =
+    ["inode64", "gpgme", "composefs", "ex-fsverity", "libarchive", "sign-ed25519", "sign-spki"];
 
 /// Whether the command line asks for the version, at whatever place.
 pub(crate) fn wants_version(arguments: &[OsString]) -> bool {
