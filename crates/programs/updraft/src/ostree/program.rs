@@ -23,7 +23,8 @@ pub(super) use usage::Usage;
 pub(super) const COMPATIBLE_WITH: &str = "2022.7";
 
 /// What scripts may ask for, by the names of the peer's list.
-const FEATURES: [&str; 5] = ["inode64", "gpgme", "libarchive", "sign-ed25519", "sign-spki"];
+const FEATURES: [&str; 7] =
+    ["inode64", "gpgme", "composefs", "ex-fsverity", "libarchive", "sign-ed25519", "sign-spki"];
 
 /// The words with the command, and its own command, before all options: the peer takes options
 /// at whatever place.
