@@ -25,6 +25,9 @@ pub(crate) const DEMO: &[Package] = &[
 
 /// What the test suite needs.
 pub(crate) const TEST: &[Package] = &[
+    Package { name: "attr", reason: "sets and reads xattrs in the suite of the real tool" },
+    Package { name: "bzip2", reason: "packs tar streams" },
+    Package { name: "cpio", reason: "makes cpio streams" },
     Package { name: "curl", reason: "an independent HTTP client" },
     Package { name: "faketime", reason: "shows an agent a wrong clock" },
     Package { name: "g++", reason: "links the fuzz targets with libFuzzer" },
@@ -33,8 +36,15 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "gpg", reason: "makes keys and signatures to check" },
     Package { name: "openssl", reason: "an independent check of keys and certificates" },
     Package { name: "ostree", reason: "the real tool, as the peer of the differential tests" },
+    Package {
+        name: "ostree-tests",
+        reason: "the real tool's own test suite, which ours must pass",
+    },
     Package { name: "procps", reason: "kill, to stop agents in the middle of their work" },
+    Package { name: "python3-yaml", reason: "reads the version of ostree in its suite" },
     Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },
+    Package { name: "xz-utils", reason: "packs tar streams" },
+    Package { name: "zstd", reason: "packs tar streams" },
 ];
 
 /// Sees to it that `packages` are installed. With `install`, installs what is missing, and says

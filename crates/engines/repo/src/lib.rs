@@ -24,6 +24,7 @@ mod remote;
 mod repo;
 
 mod object;
+mod parents;
 mod refs;
 mod rev;
 mod state;

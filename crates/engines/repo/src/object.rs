@@ -217,42 +217,11 @@ impl Repo {
         }
     }
 
-    /// The repository that has the object: this one, or a parent.
-    pub(crate) fn holder(&self, object: &ObjectName) -> Result<Option<&Self>> {
-        if self.place().has(object)? {
-            return Ok(Some(self));
-        }
-        for parent in self.parents()? {
-            if parent.place().has(object)? {
-                return Ok(Some(parent));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the object is here or in a parent. Its content is not looked at.
-    pub fn has_object(&self, object: &ObjectName) -> Result<bool> {
-        Ok(self.holder(object)?.is_some())
-    }
-
     /// The bytes of a metadata object. Bytes that do not hash to their name are an error.
     pub fn read_metadata(&self, object: &ObjectName) -> Result<Vec<u8>> {
         let bytes = self.read_unverified(object)?;
         check_hash(object, &bytes)?;
         Ok(bytes)
-    }
-
-    /// As [`Self::read_metadata`], whatever the bytes hash to.
-    pub(crate) fn read_unverified(&self, object: &ObjectName) -> Result<Vec<u8>> {
-        if let Some(bytes) = self.place().read(object)? {
-            return Ok(bytes);
-        }
-        for parent in self.parents()? {
-            if let Some(bytes) = parent.place().read(object)? {
-                return Ok(bytes);
-            }
-        }
-        Err(Error::NoSuchObject(*object))
     }
 
     /// A commit, and whether all it refers to is here.
@@ -284,19 +253,6 @@ impl Repo {
             None => Ok(None),
             Some(bytes) => Metadata::decode(&bytes).map(Some).map_err(Error::invalid(&object)),
         }
-    }
-
-    /// A file or symbolic link.
-    pub fn open_file(&self, checksum: &Checksum) -> Result<FileObject> {
-        if let Some(file) = self.place().open_file(checksum)? {
-            return Ok(file);
-        }
-        for parent in self.parents()? {
-            if let Some(file) = parent.place().open_file(checksum)? {
-                return Ok(file);
-            }
-        }
-        Err(Error::NoSuchObject(ObjectName::new(*checksum, ObjectType::File)))
     }
 
     /// The bytes that an archive repository serves for this object, whatever this one's mode, as a

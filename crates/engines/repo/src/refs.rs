@@ -214,8 +214,7 @@ impl Repo {
         // Without a folder nobody knows what is referred to: pruning would remove everything.
         let open = |folder: &str| {
             self.root().try_open_dir(folder)?.ok_or_else(|| {
-                let message =
-                    format!("Listing refs: opendir({folder}): No such file or directory");
+                let message = format!("Listing refs: opendir({folder}): No such file or directory");
                 Error::other(Kind::NotFound, message)
             })
         };

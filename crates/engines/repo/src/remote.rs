@@ -84,7 +84,8 @@ impl Repo {
             let config = repo.config();
             let own = config.key_file();
             merge(&mut all, own);
-            let system = matches!(repo.path().to_str(), Some("/ostree/repo" | "/sysroot/ostree/repo"));
+            let system =
+                matches!(repo.path().to_str(), Some("/ostree/repo" | "/sysroot/ostree/repo"));
             if own.get_bool(CORE, "add-remotes-config-dir")?.unwrap_or(system) {
                 for file in remotes_in(Path::new(REMOTES_DIR))? {
                     merge(&mut all, &file);

@@ -28,8 +28,6 @@ use crate::{Config, Error, Result};
 pub(crate) const DIR_MODE: u32 = 0o775;
 /// The largest `config` that is read.
 const MAX_CONFIG_SIZE: u64 = 4 << 20;
-/// The longest chain of parents that is followed.
-pub(crate) const MAX_PARENTS: usize = 8;
 /// Stands for waiting without end.
 const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
@@ -140,20 +138,9 @@ impl Repo {
         self.0.mode
     }
 
-    /// The repositories that this one takes objects from without having them: `core.parent`, its
-    /// parent, and so on.
-    pub(crate) fn parents(&self) -> Result<&[Self]> {
-        if let Some(parents) = self.0.parents.get() {
-            return Ok(parents);
-        }
-        let mut parents: Vec<Self> = Vec::new();
-        while parents.len() < MAX_PARENTS {
-            let child = parents.last().unwrap_or(self);
-            let path = child.config().key_file().get(CORE, "parent");
-            let Some(path) = path.filter(|path| !path.is_empty()) else { break };
-            parents.push(Self::open(path)?);
-        }
-        Ok(self.0.parents.get_or_init(|| parents))
+    /// Parents that were opened already.
+    pub(crate) fn known_parents(&self) -> &OnceLock<Vec<Self>> {
+        &self.0.parents
     }
 
     /// The configuration as last read.

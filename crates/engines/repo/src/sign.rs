@@ -24,8 +24,8 @@ pub use add::{Signer, delete_gpg, delete_signatures, sign_bytes, sign_commit, si
 pub use check::{Success, verify_signatures};
 pub use error::Error;
 pub use gpg::{
-    GPG_SIGNATURES, date, describe, global_keyring, gpg_reports, keyring_path, keys_of_remote, remote_keyring,
-    viewing_keyring,
+    GPG_SIGNATURES, date, describe, global_keyring, gpg_reports, keyring_path, keys_of_remote,
+    remote_keyring, viewing_keyring,
 };
 pub use updraft_openpgp::Report;
 

@@ -267,7 +267,12 @@ pub(crate) fn start(header: &FileHeader) -> Sha256 {
     hash
 }
 
-pub(crate) fn hash_file(header: &FileHeader, file: &File, size: u64, buffer: &mut [u8]) -> Result<Checksum> {
+pub(crate) fn hash_file(
+    header: &FileHeader,
+    file: &File,
+    size: u64,
+    buffer: &mut [u8],
+) -> Result<Checksum> {
     let mut hash = start(header);
     let mut at = 0;
     while at < size {

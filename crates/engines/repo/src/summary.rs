@@ -86,7 +86,8 @@ pub fn generate(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) 
 fn entry(repo: &Repo, name: &str, checksum: Checksum) -> Result<SummaryRef> {
     // As it is: whether it is what its name says is found out by who fetches it.
     let object = ObjectName::new(checksum, ObjectType::Commit);
-    let commit = Commit::decode(&repo.read_unverified(&object)?).map_err(Error::invalid(&object))?;
+    let commit =
+        Commit::decode(&repo.read_unverified(&object)?).map_err(Error::invalid(&object))?;
     let mut metadata = Metadata::new();
     if let Some(version) = commit.version() {
         metadata.insert(Summary::COMMIT_VERSION, Value::String(version.to_owned()));

@@ -259,6 +259,6 @@ fn hostile_names_are_refused() {
         tree.push(u8::try_from(files.len()).unwrap());
         tree.push(u8::try_from(tree.len()).unwrap());
         let error = DirTree::decode(&tree).unwrap_err().to_string();
-        assert!(error.contains("file name"), "{bad:?}: {error}");
+        assert!(error.contains("filename"), "{bad:?}: {error}");
     }
 }

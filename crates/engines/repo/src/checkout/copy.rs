@@ -103,8 +103,8 @@ pub(super) fn compare(
     let same = (there.kind, there.mode, there.uid, there.gid, there.size)
         == (ours.kind, ours.mode, ours.uid, ours.gid, ours.size);
     // The others keep the xattrs that count elsewhere, or none.
-    let alike = mode != RepoMode::Bare
-        || xattr::all_at(dir, name)? == xattr::all_at(objects, path)?;
+    let alike =
+        mode != RepoMode::Bare || xattr::all_at(dir, name)? == xattr::all_at(objects, path)?;
     if !same || !alike {
         return Err(differs(dir, name));
     }

@@ -190,7 +190,9 @@ fn existing(
         UnionMode::Add | UnionMode::None => Ok(()),
         _ if there.kind == FileKind::Directory => Err(directory_in_the_way(name)),
         _ if (there.device, there.inode) == (ours.device, ours.inode) => Ok(()),
-        UnionMode::Identical => super::copy::compare(shared.repo.mode(), dir, name, (objects, path)),
+        UnionMode::Identical => {
+            super::copy::compare(shared.repo.mode(), dir, name, (objects, path))
+        }
         UnionMode::Overwrite => {
             let temporary = format!(".updraft-tmp-{}", path.replace('/', ""));
             dir.try_unlink(&temporary)?;

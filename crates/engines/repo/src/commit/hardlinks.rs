@@ -22,8 +22,8 @@ impl Known {
     pub(super) fn find(repo: &Repo, options: &CommitOptions, filter: &Filter<'_>) -> Result<Self> {
         let device = repo.objects_dir().own_metadata()?.device;
         let mut inodes = HashMap::new();
-        let applies = options.devino_canonical
-            || options.link_checkout_speedup && filter.changes_nothing();
+        let applies =
+            options.devino_canonical || options.link_checkout_speedup && filter.changes_nothing();
         if applies && repo.mode().is_bare() {
             for first in 0..=u8::MAX {
                 let prefix = format!("{first:02x}");

@@ -31,10 +31,7 @@ const BZIP2: &[u8] = b"BZh";
 /// What unpacking xz may take, as its own largest preset does.
 const XZ_MEMORY: u64 = 96 << 20;
 /// How streams begin that we do not unpack, and who does.
-const COMPRESSED: &[(&[u8], &str)] = &[
-    (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
-    (b"LZIP", "lzip"),
-];
+const COMPRESSED: &[(&[u8], &str)] = &[(&[0x04, 0x22, 0x4d, 0x18], "lz4"), (b"LZIP", "lzip")];
 
 /// Lays what is in the stream over `root`.
 pub(super) fn add(

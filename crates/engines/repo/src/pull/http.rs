@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use updraft_fs::{LockFile, LockMode};
 use updraft_http::{Client, Stream, StreamOptions};
 use updraft_ostree::delta::{DeltaIndex, DeltaName};
-use updraft_ostree::{
-    Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, ObjectType, RepoMode,
-};
+use updraft_ostree::{Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, ObjectType, RepoMode};
 use updraft_task::Context;
 
 use super::mirrors::Mirrors;

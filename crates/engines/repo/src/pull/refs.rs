@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use updraft_fs::atomic_write;
 use updraft_ostree::delta::DeltaIndex;
 use updraft_ostree::gvariant::Value;
-use updraft_ostree::{
-    Checksum, CollectionId, CollectionRef, RefName, Refspec, RepoMode, Summary,
-};
+use updraft_ostree::{Checksum, CollectionId, CollectionRef, RefName, Refspec, RepoMode, Summary};
 use updraft_task::Context;
 
 use super::origin::{Origin, SummaryFiles};

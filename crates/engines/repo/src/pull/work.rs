@@ -369,13 +369,10 @@ impl Work<'_> {
             true => Ok(()),
             false => self.transaction.import_metadata(object, bytes).map(drop),
         });
-        match stored {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_corruption() => {
-                Err(Error::bad_object(&self.origin.name(), object, error))
-            }
-            Err(error) => Err(error.into()),
-        }
+        stored.map_err(|error| match error.is_corruption() {
+            true => Error::bad_object(&self.origin.name(), object, error),
+            false => error.into(),
+        })
     }
 
     /// Takes an object from a cache repository if one has it. A bad one is passed over.

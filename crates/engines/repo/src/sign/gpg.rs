@@ -37,11 +37,7 @@ pub fn remote_keyring(repo: &Repo, places: &Places, remote: &RemoteName) -> Resu
 }
 
 /// The keys that a remote has for itself: its own keyring and `gpgkeypath`.
-pub fn keys_of_remote(
-    repo: &Repo,
-    places: &Places,
-    remote: &RemoteName,
-) -> Result<Keyring, Error> {
+pub fn keys_of_remote(repo: &Repo, places: &Places, remote: &RemoteName) -> Result<Keyring, Error> {
     let mut keyring = own_keyring(repo, places, remote)?.unwrap_or_default();
     let group = crate::pull::group_name(remote);
     let config = repo.remotes_config()?;
@@ -148,9 +144,10 @@ fn keys_at(path: &Path) -> Result<Keyring, Error> {
 
 fn keys_in(dir: &Dir, wanted: impl Fn(&Path) -> bool) -> Result<Keyring, Error> {
     // A GnuPG home has sockets, too.
-    let files = dir.entries()?.into_iter().filter(|entry| {
-        matches!(entry.kind, FileKind::Regular | FileKind::Symlink)
-    });
+    let files = dir
+        .entries()?
+        .into_iter()
+        .filter(|entry| matches!(entry.kind, FileKind::Regular | FileKind::Symlink));
     let mut names: Vec<_> = files.map(|entry| entry.name).collect();
     names.sort();
     let mut keyring = Keyring::new();

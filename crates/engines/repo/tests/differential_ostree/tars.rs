@@ -188,10 +188,17 @@ fn a_hard_link_may_come_before_its_target() {
 fn compressed_streams_are_unpacked_or_named() {
     let world = World::small();
     let archive = world.path("tree.tar");
-    tar(&world.path("tree"), &archive, &["--gzip"], &["."]);
-    compare(&world, "gzip", &archive, false);
+    for name in ["gzip", "xz", "zstd", "bzip2"] {
+        tar(&world.path("tree"), &archive, &[&format!("--{name}")], &["."]);
+        compare(&world, name, &archive, false);
+        let bytes = std::fs::read(&archive).unwrap();
+        std::fs::write(&archive, &bytes[..bytes.len() / 2]).unwrap();
+        let repo = ours::init(&world.path(format!("cut-{name}")), "archive");
+        assert!(ours::try_commit_tar(&repo, &archive, false).is_err(), "{name}");
+        assert!(repo.list_objects().unwrap().is_empty(), "{name}");
+    }
     let repo = ours::init(&world.path("mine"), "archive");
-    for (beginning, program) in [(&b"\xfd7zXZ\0"[..], "xz"), (b"\x28\xb5\x2f\xfd", "zstd")] {
+    for (beginning, program) in [(&b"\x04\x22\x4d\x18"[..], "lz4"), (b"LZIP", "lzip")] {
         std::fs::write(&archive, [beginning, &[0; 2000]].concat()).unwrap();
         let error = ours::try_commit_tar(&repo, &archive, false).unwrap_err();
         assert!(error.contains(&format!("{program} -dc")), "{error}");

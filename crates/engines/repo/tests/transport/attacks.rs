@@ -76,7 +76,7 @@ fn a_missing_object_is_named() {
     let error = refused(".filez", |_| Answer::Bytes(404, Vec::new()));
     assert!(matches!(error, Error::MissingObject { .. }));
     assert_eq!(error.kind(), Kind::NotFound);
-    assert!(error.to_string().contains(".file:"), "{error}");
+    assert!(error.to_string().contains(".file from http://"), "{error}");
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::io::IsTerminal as _;
 use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
+use updraft_repo::Repo;
 use updraft_repo::fsck::{
     self, CheckBindings, Fault, FsckOptions, FsckReport, OnCorruption, Problem,
 };
-use updraft_repo::Repo;
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::repository::Location;
@@ -102,12 +102,7 @@ impl Fsck {
 }
 
 /// The course of the check, as far as it went, in the peer's lines.
-fn narrate(
-    repo: &Repo,
-    report: &FsckReport,
-    options: &FsckOptions,
-    terminal: &Terminal,
-) -> Result {
+fn narrate(repo: &Repo, report: &FsckReport, options: &FsckOptions, terminal: &Terminal) -> Result {
     let talk = |text: &str| if terminal.is_quiet() { Ok(()) } else { terminal.line(text) };
     talk("Validating refs...")?;
     let refs = repo.refs()?;

@@ -33,9 +33,9 @@ pub(crate) fn commands_first(root: &Command, mut words: Vec<OsString>) -> Vec<Os
     let mut place = 1;
     while command.has_subcommands() && place < words.len() {
         let rest = words.iter().enumerate().skip(place);
-        let found = rest.take_while(|(_, word)| *word != "--").find(|(_, word)| {
-            !word.as_encoded_bytes().starts_with(b"-")
-        });
+        let found = rest
+            .take_while(|(_, word)| *word != "--")
+            .find(|(_, word)| !word.as_encoded_bytes().starts_with(b"-"));
         let Some((index, word)) = found else { break };
         let known = word.to_str().and_then(|name| command.find_subcommand(name));
         let Some(next) = known else { break };
@@ -170,7 +170,10 @@ mod tests {
             commands_first(&root, words).join(" ".as_ref()).into_string().unwrap()
         };
         assert_eq!(first(&["ostree", "-v", "commit", "x"]), "ostree commit -v x");
-        assert_eq!(first(&["ostree", "--a", "remote", "-f", "add", "add"]), "ostree remote add --a -f add");
+        assert_eq!(
+            first(&["ostree", "--a", "remote", "-f", "add", "add"]),
+            "ostree remote add --a -f add"
+        );
         assert_eq!(first(&["ostree", "--repo", "r", "commit"]), "ostree --repo r commit");
     }
 

@@ -198,9 +198,7 @@ impl Refs {
         }
         if self.collections {
             let doomed = self.in_collections(repo)?;
-            return doomed
-                .iter()
-                .try_for_each(|(of, _)| Ok(repo.set_collection_ref(of, None)?));
+            return doomed.iter().try_for_each(|(of, _)| Ok(repo.set_collection_ref(of, None)?));
         }
         let refs: BTreeMap<Refspec, Checksum> = repo.refs()?;
         let aliases = repo.aliases()?;

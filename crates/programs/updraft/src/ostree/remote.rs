@@ -311,9 +311,7 @@ fn list(repo: &Repo, show_urls: bool, terminal: &Terminal) -> Result {
                 let pad = " ".repeat(width.saturating_sub(remote.name.len()));
                 terminal.line(format!("{}{pad}  {url}", remote.name))
             }
-            None => {
-                Err(no_url(&remote.name))
-            }
+            None => Err(no_url(&remote.name)),
         })
     })
 }

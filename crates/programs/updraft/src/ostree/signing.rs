@@ -146,12 +146,7 @@ pub(crate) fn print_summary_gpg(
     print_reports("GPG: Verification enabled, found", &reports, &places, terminal)
 }
 
-fn print_reports(
-    found: &str,
-    reports: &[Report],
-    places: &Places,
-    terminal: &Terminal,
-) -> Result {
+fn print_reports(found: &str, reports: &[Report], places: &Places, terminal: &Terminal) -> Result {
     let count = reports.len();
     terminal.line(format!("{found} {count} signature{}:", if count == 1 { "" } else { "s" }))?;
     for report in reports {

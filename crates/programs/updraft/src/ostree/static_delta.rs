@@ -186,9 +186,8 @@ impl Verify {
             keys => keys?,
         };
         let opened = place(&text).and_then(|place| Ok(delta::Delta::open(repo, &place)?));
-        let checked = opened.and_then(|delta| {
-            keys::verify(&keys, delta.signed.as_ref()).map_err(signing::failure)
-        });
+        let checked = opened
+            .and_then(|delta| keys::verify(&keys, delta.signed.as_ref()).map_err(signing::failure));
         if terminal.wants_json() {
             let success = checked.as_ref().ok().map(|success| success.0.as_str());
             let verified = serde_json::json!({ "verified": success.is_some(), "by": success });

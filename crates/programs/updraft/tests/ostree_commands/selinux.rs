@@ -99,9 +99,10 @@ fn checkouts_are_labelled_alike() {
         let found = all.into_iter().find(|(name, _)| name == "security.selinux");
         found.map(|(_, label)| String::from_utf8(label).unwrap())
     };
-    // The peer leaves directories unlabelled.
+    // The peer leaves directories unlabelled, and symbolic links on some kernels.
     assert!(label("ours", "a").is_some());
-    for path in ["a/g", "f", "l", "usr/bin/ls"] {
+    assert!(label("ours", "l").is_some());
+    for path in ["a/g", "f", "usr/bin/ls"] {
         assert!(label("ours", path).is_some(), "{path}");
         assert_eq!(label("ours", path), label("theirs", path), "{path}");
     }

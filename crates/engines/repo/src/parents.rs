@@ -1,0 +1,71 @@
+//! Parent repositories: where objects are taken from that are not here (`core.parent`).
+
+use updraft_ostree::{Checksum, ObjectName, ObjectType};
+
+use crate::config::CORE;
+use crate::{Error, FileObject, Repo, Result};
+
+/// The longest chain of parents that is followed.
+const MAX_PARENTS: usize = 8;
+
+impl Repo {
+    /// The repositories that this one takes objects from without having them: `core.parent`, its
+    /// parent, and so on.
+    pub(crate) fn parents(&self) -> Result<&[Self]> {
+        if let Some(parents) = self.known_parents().get() {
+            return Ok(parents);
+        }
+        let mut parents: Vec<Self> = Vec::new();
+        while parents.len() < MAX_PARENTS {
+            let child = parents.last().unwrap_or(self);
+            let path = child.config().key_file().get(CORE, "parent");
+            let Some(path) = path.filter(|path| !path.is_empty()) else { break };
+            parents.push(Self::open(path)?);
+        }
+        Ok(self.known_parents().get_or_init(|| parents))
+    }
+
+    /// The repository that has the object: this one, or a parent.
+    pub(crate) fn holder(&self, object: &ObjectName) -> Result<Option<&Self>> {
+        if self.place().has(object)? {
+            return Ok(Some(self));
+        }
+        for parent in self.parents()? {
+            if parent.place().has(object)? {
+                return Ok(Some(parent));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the object is here or in a parent. Its content is not looked at.
+    pub fn has_object(&self, object: &ObjectName) -> Result<bool> {
+        Ok(self.holder(object)?.is_some())
+    }
+
+    /// As [`Self::read_metadata`], whatever the bytes hash to.
+    pub(crate) fn read_unverified(&self, object: &ObjectName) -> Result<Vec<u8>> {
+        if let Some(bytes) = self.place().read(object)? {
+            return Ok(bytes);
+        }
+        for parent in self.parents()? {
+            if let Some(bytes) = parent.place().read(object)? {
+                return Ok(bytes);
+            }
+        }
+        Err(Error::NoSuchObject(*object))
+    }
+
+    /// A file or symbolic link.
+    pub fn open_file(&self, checksum: &Checksum) -> Result<FileObject> {
+        if let Some(file) = self.place().open_file(checksum)? {
+            return Ok(file);
+        }
+        for parent in self.parents()? {
+            if let Some(file) = parent.place().open_file(checksum)? {
+                return Ok(file);
+            }
+        }
+        Err(Error::NoSuchObject(ObjectName::new(*checksum, ObjectType::File)))
+    }
+}
