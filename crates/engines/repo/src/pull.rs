@@ -12,6 +12,7 @@
 //! Killed at any moment, the next pull finds what was stored and asks only for the rest; large
 //! objects go on in the middle.
 
+mod beside;
 mod cached;
 mod check;
 mod deltas;
@@ -57,13 +58,18 @@ pub enum Source {
     Local(Repo),
 }
 
+/// What a server has of a summary.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemoteSummary {
+    /// The bytes of `summary`.
+    pub summary: Option<Vec<u8>>,
+    /// The bytes of `summary.sig`.
+    pub signature: Option<Vec<u8>>,
+}
+
 /// The summary of a repository on a web server, and its signatures, where there are such. `url`
 /// may begin with `mirrorlist=` or `metalink=`. Not verified.
-pub fn remote_summary(
-    ctx: &Context,
-    client: &Client,
-    url: &str,
-) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
+pub fn remote_summary(ctx: &Context, client: &Client, url: &str) -> Result<RemoteSummary, Error> {
     let mirrors = mirrors::Mirrors::find(ctx, client, url)?;
     let get = |path: &str| {
         let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
@@ -74,7 +80,7 @@ pub fn remote_summary(
         None => get("summary")?,
     };
     let signature = if summary.is_some() { get("summary.sig")? } else { None };
-    Ok((summary, signature))
+    Ok(RemoteSummary { summary, signature })
 }
 
 /// How much of each commit is fetched.

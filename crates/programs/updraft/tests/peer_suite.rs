@@ -6,6 +6,9 @@
 //!
 //! Where we differ on purpose, a part of a script is left out or changed ([`DIFFERENCES`]).
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
+
 use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -56,13 +56,11 @@ impl RefGoal {
 
     /// Makes it name the commit. Commit point: the rename inside.
     pub(super) fn write(&self, repo: &Repo, options: &PullOptions) -> Result<(), Error> {
-        match self.mirrored(repo, options)? {
-            Some(mirrored) => Ok(repo.set_mirrored_ref(&mirrored, Some(&self.commit))?),
-            None => {
-                let durable = Durable::when(repo.config().fsync);
-                Ok(repo.write_ref(&self.refspec(options)?, Some(&self.commit), durable)?)
-            }
+        if let Some(mirrored) = self.mirrored(repo, options)? {
+            return Ok(repo.set_mirrored_ref(&mirrored, Some(&self.commit))?);
         }
+        let durable = Durable::when(repo.config().fsync);
+        Ok(repo.write_ref(&self.refspec(options)?, Some(&self.commit), durable)?)
     }
 }
 

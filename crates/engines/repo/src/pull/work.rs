@@ -86,7 +86,7 @@ pub(super) struct Work<'a> {
     pub(super) options: &'a PullOptions,
     plan: Mutex<Plan>,
     wake: Condvar,
-    metadata: AtomicU64,
+    pub(super) metadata: AtomicU64,
     content: AtomicU64,
     from_caches: [AtomicU64; 2],
 }
@@ -305,23 +305,6 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Signatures and the like, which may have changed since the last time. Not stored yet.
-    ///
-    /// Where nobody asks for signatures, bytes that cannot be understood are as good as none.
-    pub(super) fn fetch_beside(&self, commit: &Checksum) -> Result<Option<Vec<u8>>, Error> {
-        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
-        let beside = self.origin.read_metadata(self.ctx, &object, MAX_METADATA_SIZE as u64)?;
-        // Over a network the peer counts it as fetched, whatever the answer.
-        self.metadata.fetch_add(u64::from(!self.origin.prefers_objects()), Ordering::Relaxed);
-        let asked = self.options.policy.demands_commit();
-        Ok(beside.filter(|bytes| asked || Metadata::decode(bytes).is_ok()))
-    }
-
-    fn store_beside(&self, commit: &Checksum, bytes: Option<&[u8]>) -> Result<(), Error> {
-        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
-        bytes.map_or(Ok(()), |bytes| self.store(&object, bytes))
-    }
-
     /// Whether the bytes of a commit are signed as is demanded, by what lies beside it at the
     /// source, or else here.
     pub(super) fn verify(
@@ -365,13 +348,16 @@ impl Work<'_> {
 
     pub(super) fn store(&self, object: &ObjectName, bytes: &[u8]) -> Result<(), Error> {
         let linked = self.origin.link_metadata(self.transaction, object, bytes);
-        let stored = linked.and_then(|linked| match linked {
-            true => Ok(()),
-            false => self.transaction.import_metadata(object, bytes).map(drop),
-        });
-        stored.map_err(|error| match error.is_corruption() {
-            true => Error::bad_object(&self.origin.name(), object, error),
-            false => error.into(),
+        let stored = match linked {
+            Ok(false) => self.transaction.import_metadata(object, bytes).map(drop),
+            linked => linked.map(drop),
+        };
+        stored.map_err(|error| {
+            if error.is_corruption() {
+                Error::bad_object(&self.origin.name(), object, error)
+            } else {
+                error.into()
+            }
         })
     }
 

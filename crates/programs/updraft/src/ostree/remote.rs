@@ -7,7 +7,7 @@ use serde::Serialize;
 use updraft_error::Kind;
 use updraft_ostree::{KeyFile, RemoteName};
 use updraft_repo::Repo;
-use updraft_repo::pull::{self, Source};
+use updraft_repo::pull::{self, RemoteSummary, Source};
 use updraft_repo::sign::{self, SignType};
 use updraft_terminal::{Failure, Result, Terminal};
 
@@ -148,7 +148,7 @@ impl Remote {
             Command::Refs { revision, name } => refs(&repo, name, *revision, terminal),
             Command::Summary { raw, name } => {
                 let fetched = fetch_signed_summary(&repo, name, terminal)?;
-                let (bytes, signature) = fetched.ok_or_else(|| {
+                let SignedSummary { summary: bytes, signature } = fetched.ok_or_else(|| {
                     Failure::new(Kind::NotFound, "Remote server has no summary file")
                 })?;
                 summary::print(&bytes, *raw, terminal)?;
@@ -347,24 +347,30 @@ pub(super) fn fetch_summary(
     name: &str,
     terminal: &Terminal,
 ) -> Result<Option<Vec<u8>>> {
-    Ok(fetch_signed_summary(repo, name, terminal)?.map(|(summary, _)| summary))
+    Ok(fetch_signed_summary(repo, name, terminal)?.map(|signed| signed.summary))
 }
 
-/// The bytes of the remote's summary, and its signatures where they had to be good.
+/// A remote's summary, and its signatures where they had to be good.
+struct SignedSummary {
+    summary: Vec<u8>,
+    signature: Option<Vec<u8>>,
+}
+
+/// The remote's summary, when it has one.
 fn fetch_signed_summary(
     repo: &Repo,
     name: &str,
     terminal: &Terminal,
-) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>> {
+) -> Result<Option<SignedSummary>> {
     let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
     url(&repo.remotes_config()?, name)?;
     let name = RemoteName::new(name)?;
     let (source, config) = http::source(repo, &name, http::Overrides::default())?;
-    let (summary, signature) = match &source {
+    let RemoteSummary { summary, signature } = match &source {
         Source::Http { client, url } => pull::remote_summary(&terminal.context, client, url)?,
         Source::Local(remote) => {
             let read = |file| remote.root().try_read(file, limit);
-            (read("summary")?, read("summary.sig")?)
+            RemoteSummary { summary: read("summary")?, signature: read("summary.sig")? }
         }
     };
     let policy = config.policy(repo, &signing::places())?;
@@ -385,5 +391,5 @@ fn fetch_signed_summary(
         checked.map_err(signing::failure)?;
     }
     let signature = signature.filter(|_| policy.demands_gpg_summary());
-    Ok(summary.map(|summary| (summary, signature)))
+    Ok(summary.map(|summary| SignedSummary { summary, signature }))
 }

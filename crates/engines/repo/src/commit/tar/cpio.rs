@@ -229,15 +229,22 @@ fn invalid(problem: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
     use std::io::Read as _;
+
+    use ::tar::EntryType::{Directory, Link, Regular, Symlink};
 
     use super::Cpio;
 
+    fn length(bytes: &[u8]) -> u32 {
+        u32::try_from(bytes.len()).unwrap()
+    }
+
     fn member(name: &str, mode: u32, inode: u32, links: u32, body: &[u8]) -> Vec<u8> {
-        let numbers = [inode, mode, 1, 2, links, 3, body.len() as u32, 0, 1, 0, 0];
+        let numbers = [inode, mode, 1, 2, links, 3, length(body), 0, 1, 0, 0];
         let mut text = "070701".to_owned();
-        for number in numbers.into_iter().chain([name.len() as u32 + 1, 0]) {
-            text += &format!("{number:08x}");
+        for number in numbers.into_iter().chain([length(name.as_bytes()) + 1, 0]) {
+            write!(text, "{number:08x}").unwrap();
         }
         let mut bytes = text.into_bytes();
         bytes.extend_from_slice(name.as_bytes());
@@ -270,7 +277,6 @@ mod tests {
             let header = entry.header();
             found.push((name, header.entry_type(), target, body, header.mode().unwrap()));
         }
-        use ::tar::EntryType::{Directory, Link, Regular, Symlink};
         let expected = [
             (".".to_owned(), Directory, Vec::new(), String::new(), 0o755),
             ("one".to_owned(), Link, long.clone().into_bytes(), String::new(), 0o600),
