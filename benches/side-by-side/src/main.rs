@@ -14,6 +14,7 @@ mod measure;
 mod operation;
 mod report;
 mod served;
+mod setup;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -23,8 +24,9 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 
 use crate::measure::Usage;
-use crate::operation::{OPERATIONS, Operation, Peer, Setup};
+use crate::operation::{OPERATIONS, Operation};
 use crate::report::Line;
+use crate::setup::{Peer, Setup};
 
 /// Compare `updraft ostree` with `ostree`, side by side.
 #[derive(Debug, Parser)]
@@ -38,6 +40,9 @@ struct Arguments {
     /// The tree to work on; without it one is made.
     #[arg(long)]
     tree: Option<PathBuf>,
+    /// Its next version; without it a tenth of the files is changed.
+    #[arg(long)]
+    next: Option<PathBuf>,
     /// Files of the tree that is made.
     #[arg(long, default_value_t = 8000)]
     files: u32,
@@ -88,7 +93,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Some(tree) => std::fs::canonicalize(tree)?,
         None => tree::make(&folder.path().join("tree"), arguments.files)?,
     };
-    let setup = Setup::prepare(folder.path(), &tree, &arguments.theirs)?;
+    let next = match &arguments.next {
+        Some(next) => std::fs::canonicalize(next)?,
+        None => tree::change(&tree, &folder.path().join("next"))?,
+    };
+    let setup = Setup::prepare(folder.path(), [&tree, &next], &arguments.theirs)?;
     report::heading(&tree, arguments.rounds)?;
     let mut lines = Vec::new();
     for operation in OPERATIONS {

@@ -1,105 +1,11 @@
 //! What is measured: for each operation, what has to exist before and the command itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::served::Served;
-
-/// Both programs take the same command line.
-#[derive(Debug, Clone)]
-pub(crate) struct Peer {
-    program: PathBuf,
-    first: Option<&'static str>,
-}
-
-impl Peer {
-    pub(crate) fn theirs(program: &Path) -> Self {
-        Self { program: program.to_owned(), first: None }
-    }
-
-    pub(crate) fn ours(program: &Path) -> Self {
-        Self { program: program.to_owned(), first: Some("ostree") }
-    }
-
-    fn command(&self, repository: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(self.first);
-        command.arg(format!("--repo={}", repository.display())).args(arguments);
-        command
-    }
-}
-
-/// What all operations start from: made once, by the real program.
-pub(crate) struct Setup {
-    folder: PathBuf,
-    tree: PathBuf,
-    theirs: Peer,
-    commit: String,
-    server: Served,
-}
-
-/// The arguments of all commits, so that they have one checksum.
-const COMMIT: [&str; 5] =
-    ["commit", "--branch=main", "--subject=bench", "--timestamp=@1700000000", "--body=none"];
-
-impl Setup {
-    pub(crate) fn prepare(folder: &Path, tree: &Path, theirs: &Path) -> Result<Self> {
-        let theirs = Peer::theirs(theirs);
-        let archive = folder.join("archive");
-        let setup = Self {
-            folder: folder.to_owned(),
-            tree: tree.to_owned(),
-            theirs,
-            commit: String::new(),
-            server: Served::start(&archive)?,
-        };
-        for (name, mode) in [("bare", "bare"), ("archive", "archive")] {
-            let repository = setup.init(&folder.join(name), mode)?;
-            done(setup.commit_command(&setup.theirs, &repository))?;
-        }
-        done(setup.theirs.command(&archive, &["summary", "--update"]))?;
-        let commit = std::fs::read_to_string(folder.join("bare/refs/heads/main"))?;
-        Ok(Self { commit, ..setup })
-    }
-
-    /// An empty folder on the same file system.
-    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir> {
-        Ok(tempfile::tempdir_in(&self.folder)?)
-    }
-
-    fn init(&self, path: &Path, mode: &str) -> Result<PathBuf> {
-        done(self.theirs.command(path, &["init", &format!("--mode={mode}")]))?;
-        Ok(path.to_owned())
-    }
-
-    fn commit_command(&self, peer: &Peer, repository: &Path) -> Command {
-        let mut command = peer.command(repository, &COMMIT);
-        command.arg(format!("--tree=dir={}", self.tree.display()));
-        command
-    }
-
-    fn repository(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    /// A new repository of `mode` with our server as its remote `origin`.
-    fn with_remote(&self, path: &Path, mode: &str) -> Result<PathBuf> {
-        let repository = self.init(path, mode)?;
-        let add = ["remote", "add", "--no-gpg-verify", "origin", self.server.url()];
-        done(self.theirs.command(&repository, &add))?;
-        Ok(repository)
-    }
-}
-
-fn done(mut command: Command) -> Result<()> {
-    let output = command.output()?;
-    if !output.status.success() {
-        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(())
-}
+use crate::setup::{Peer, Setup, done};
 
 /// One thing that is measured.
 pub(crate) struct Operation {
@@ -122,7 +28,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "commit bare",
         prepare: |setup, peer, scratch| {
             let repository = setup.init(&scratch.join("repo"), "bare")?;
-            Ok(setup.commit_command(peer, &repository))
+            Ok(setup.commit(peer, &repository))
         },
         check: Some(same_commit),
     },
@@ -130,7 +36,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "commit bare again",
         prepare: |setup, peer, _| {
             // With its parent named explicitly nothing in the repository changes.
-            let mut command = setup.commit_command(peer, &setup.repository("bare"));
+            let mut command = setup.commit(peer, &setup.made("bare"));
             command.arg("--parent=none");
             Ok(command)
         },
@@ -140,16 +46,24 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "commit archive",
         prepare: |setup, peer, scratch| {
             let repository = setup.init(&scratch.join("repo"), "archive")?;
-            Ok(setup.commit_command(peer, &repository))
+            Ok(setup.commit(peer, &repository))
         },
         check: Some(same_commit),
+    },
+    Operation {
+        name: "commit archive, update",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.copy("archive", scratch)?;
+            Ok(setup.commit_next(peer, &repository))
+        },
+        check: Some(second_commit),
     },
     Operation {
         name: "checkout -H",
         prepare: |setup, peer, scratch| {
             let target = scratch.join("checkout");
             let target = target.to_string_lossy();
-            Ok(peer.command(&setup.repository("bare"), &["checkout", "-H", "main", &target]))
+            Ok(peer.command(&setup.made("bare"), &["checkout", "-H", "main", &target]))
         },
         check: Some(has_checkout),
     },
@@ -158,7 +72,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         prepare: |setup, peer, scratch| {
             let target = scratch.join("checkout");
             let target = target.to_string_lossy();
-            Ok(peer.command(&setup.repository("bare"), &["checkout", "-C", "main", &target]))
+            Ok(peer.command(&setup.made("bare"), &["checkout", "-C", "main", &target]))
+        },
+        check: Some(has_checkout),
+    },
+    Operation {
+        name: "checkout -U archive",
+        prepare: |setup, peer, scratch| {
+            let target = scratch.join("checkout");
+            let target = target.to_string_lossy();
+            let checkout = ["checkout", "-U", "--disable-cache", "main", &target];
+            Ok(peer.command(&setup.made("archive"), &checkout))
         },
         check: Some(has_checkout),
     },
@@ -166,7 +90,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "pull-local bare",
         prepare: |setup, peer, scratch| {
             let repository = setup.init(&scratch.join("repo"), "bare")?;
-            let source = setup.repository("bare");
+            let source = setup.made("bare");
             Ok(peer.command(&repository, &["pull-local", &source.to_string_lossy(), "main"]))
         },
         check: Some(same_commit),
@@ -175,7 +99,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "pull-local archive to bare",
         prepare: |setup, peer, scratch| {
             let repository = setup.init(&scratch.join("repo"), "bare")?;
-            let source = setup.repository("archive");
+            let source = setup.made("archive");
             Ok(peer.command(&repository, &["pull-local", &source.to_string_lossy(), "main"]))
         },
         check: Some(same_commit),
@@ -197,29 +121,107 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         check: Some(same_commit),
     },
     Operation {
+        name: "HTTP pull, update",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.copy("device", scratch)?;
+            Ok(peer.command(&repository, &["pull", "--disable-static-deltas", "origin", "main"]))
+        },
+        check: Some(pulled_second),
+    },
+    Operation {
+        name: "HTTP pull, by delta",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.copy("device", scratch)?;
+            Ok(peer.command(&repository, &["pull", "--require-static-deltas", "origin", "main"]))
+        },
+        check: Some(pulled_second),
+    },
+    Operation {
+        name: "HTTP pull, nothing new",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.with_remote(&scratch.join("repo"), "bare")?;
+            let source = setup.made("bare").to_string_lossy().into_owned();
+            let first = ["pull-local", "--remote=origin", &source, "main"];
+            done(peer.command(&repository, &first))?;
+            Ok(peer.command(&repository, &["pull", "origin", "main"]))
+        },
+        check: Some(pulled_commit),
+    },
+    Operation {
+        name: "HTTP mirror, update",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.mirror(scratch)?;
+            Ok(peer.command(&repository, &["pull", "--mirror", "origin", "main"]))
+        },
+        check: Some(second_commit),
+    },
+    Operation {
+        name: "static-delta generate",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.made("both");
+            let file = format!("--filename={}", scratch.join("delta").display());
+            let generate = ["static-delta", "generate", "--min-fallback-size=0", &file, "main"];
+            Ok(peer.command(&repository, &generate))
+        },
+        check: None,
+    },
+    Operation {
+        name: "static-delta apply",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.copy("device", scratch)?;
+            let delta = setup.made("delta").to_string_lossy().into_owned();
+            Ok(peer.command(&repository, &["static-delta", "apply-offline", &delta]))
+        },
+        check: None,
+    },
+    Operation {
+        name: "prune",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.copy("both", scratch)?;
+            Ok(peer.command(&repository, &["prune", "--refs-only", "--depth=0"]))
+        },
+        check: Some(second_commit),
+    },
+    Operation {
+        name: "summary, 1000 refs",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.copy("refs", scratch)?;
+            Ok(peer.command(&repository, &["summary", "--update"]))
+        },
+        check: None,
+    },
+    Operation {
         name: "fsck bare",
-        prepare: |setup, peer, _| Ok(peer.command(&setup.repository("bare"), &["fsck", "-q"])),
+        prepare: |setup, peer, _| Ok(peer.command(&setup.made("bare"), &["fsck", "-q"])),
         check: None,
     },
     Operation {
         name: "fsck archive",
-        prepare: |setup, peer, _| Ok(peer.command(&setup.repository("archive"), &["fsck", "-q"])),
+        prepare: |setup, peer, _| Ok(peer.command(&setup.made("archive"), &["fsck", "-q"])),
         check: None,
     },
 ];
 
 fn same_commit(setup: &Setup, scratch: &Path) -> Result<()> {
-    check_ref(setup, &scratch.join("repo/refs/heads/main"))
+    check_ref(&setup.first, &scratch.join("repo/refs/heads/main"))
 }
 
 fn pulled_commit(setup: &Setup, scratch: &Path) -> Result<()> {
-    check_ref(setup, &scratch.join("repo/refs/remotes/origin/main"))
+    check_ref(&setup.first, &scratch.join("repo/refs/remotes/origin/main"))
 }
 
-fn check_ref(setup: &Setup, path: &Path) -> Result<()> {
+fn second_commit(setup: &Setup, scratch: &Path) -> Result<()> {
+    check_ref(&setup.second, &scratch.join("repo/refs/heads/main"))
+}
+
+fn pulled_second(setup: &Setup, scratch: &Path) -> Result<()> {
+    check_ref(&setup.second, &scratch.join("repo/refs/remotes/origin/main"))
+}
+
+fn check_ref(expected: &str, path: &Path) -> Result<()> {
     let found = std::fs::read_to_string(path)?;
-    if found != setup.commit {
-        bail!("{} is {}, expected {}", path.display(), found.trim(), setup.commit.trim());
+    if found != expected {
+        bail!("{} is {}, expected {}", path.display(), found.trim(), expected.trim());
     }
     Ok(())
 }

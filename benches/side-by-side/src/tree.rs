@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -32,6 +33,35 @@ pub(crate) fn make(path: &Path, files: u32) -> Result<PathBuf> {
         }
     }
     Ok(path.to_owned())
+}
+
+/// Makes the next version of a tree: every tenth file has some bytes inserted and others changed.
+pub(crate) fn change(tree: &Path, next: &Path) -> Result<PathBuf> {
+    let copied = Command::new("cp").arg("-a").arg(tree).arg(next).status()?;
+    anyhow::ensure!(copied.success(), "copy {}", tree.display());
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let (mut folders, mut number) = (vec![next.to_owned()], 0_u32);
+    while let Some(folder) = folders.pop() {
+        let mut entries: Vec<_> = std::fs::read_dir(&folder)?.collect::<Result<_, _>>()?;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            }
+            number += u32::from(kind.is_file());
+            if !kind.is_file() || !number.is_multiple_of(10) {
+                continue;
+            }
+            let mut bytes = std::fs::read(entry.path())?;
+            let middle = bytes.len() / 2;
+            let _ = bytes.splice(middle..middle, random.next().to_le_bytes()).count();
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            std::fs::File::create(entry.path())?.write_all(&bytes)?;
+        }
+    }
+    Ok(next.to_owned())
 }
 
 /// Sizes as in a Debian root: most below 16 KiB, a few of megabytes.
