@@ -296,6 +296,7 @@ fn tls_config(options: &ClientOptions) -> Result<TlsConfig> {
         .unversioned_rustls_crypto_provider(provider)
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .client_cert(client_cert)
+        .disable_verification(options.any_certificate)
         .build())
 }
 

@@ -13,6 +13,8 @@ pub struct ClientOptions {
     /// PEM certificates of the authorities to trust, instead of the system's
     /// (`/etc/ssl/certs/ca-certificates.crt`).
     pub ca_pem: Option<Vec<u8>>,
+    /// Whether any certificate of a server is good. What comes must be verified otherwise, then.
+    pub any_certificate: bool,
     /// Who we are, for servers that ask for a client certificate.
     pub identity: Option<Identity>,
     /// Sent as `Authorization: Bearer …` with every request.
@@ -42,6 +44,7 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             ca_pem: None,
+            any_certificate: false,
             identity: None,
             bearer_token: None,
             headers: Vec::new(),

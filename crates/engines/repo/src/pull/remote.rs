@@ -31,6 +31,8 @@ pub struct RemoteConfig {
     pub proxy: Option<String>,
     /// The file of the authorities to trust.
     pub tls_ca_path: Option<String>,
+    /// Whether any certificate of the server is good.
+    pub tls_permissive: bool,
     /// The files of our certificate and its key.
     pub tls_client: Option<(String, String)>,
     /// Which signatures it demands.
@@ -66,6 +68,7 @@ impl RemoteConfig {
             collection_id: text("collection-id"),
             proxy: text("proxy"),
             tls_ca_path: text("tls-ca-path"),
+            tls_permissive: config.get_bool(&group, "tls-permissive")?.unwrap_or(false),
             tls_client,
             demands,
         })
@@ -74,6 +77,7 @@ impl RemoteConfig {
     /// The options of a client for this remote: `base` with what the section says.
     pub fn client_options(&self, base: &ClientOptions) -> Result<ClientOptions, Error> {
         let mut options = base.clone();
+        options.any_certificate = self.tls_permissive;
         if let Some(path) = &self.tls_ca_path {
             options.ca_pem = Some(read_pem(path)?);
         }
@@ -115,13 +119,6 @@ fn refuse_other_demands(config: &KeyFile, group: &str, name: &RemoteName) -> Res
     if let Some(backend) = config.get(group, "custom-backend") {
         return Err(Error::CustomBackend { remote: name.to_string(), backend });
     }
-    if config.get_bool(group, "tls-permissive")?.unwrap_or(false) {
-        return Err(unsupported(
-            name,
-            "tls-permissive",
-            "name the server's authority in tls-ca-path",
-        ));
-    }
     let pkcs11 = ["tls-client-cert-path", "tls-client-key-path"]
         .iter()
         .any(|key| config.get(group, key).is_some_and(|path| path.starts_with("pkcs11:")));
@@ -160,7 +157,7 @@ mod tests {
         assert_eq!(unchecked.demands, super::Demands::default());
         for section in [
             "url=http://x\ngpg-verify=false\nsign-verify=rot13;\n",
-            "url=http://x\ngpg-verify=false\ntls-permissive=true\n",
+            "url=http://x\ngpg-verify=false\ntls-client-cert-path=pkcs11:x\n",
         ] {
             assert_eq!(read(section).unwrap_err().kind(), Kind::Unsupported, "{section}");
         }

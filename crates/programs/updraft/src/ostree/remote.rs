@@ -70,6 +70,8 @@ enum Command {
         /// Print it as GVariant text.
         #[arg(long)]
         raw: bool,
+        #[command(flatten)]
+        keys: summary::MetadataKeys,
         /// The remote.
         name: String,
     },
@@ -146,14 +148,14 @@ impl Remote {
             Command::ListCookies { name } => cookies::list(&repo, name, terminal),
             Command::List { show_urls } => list(&repo, *show_urls, terminal),
             Command::Refs { revision, name } => refs(&repo, name, *revision, terminal),
-            Command::Summary { raw, name } => {
+            Command::Summary { raw, keys, name } => {
                 let fetched = fetch_signed_summary(&repo, name, terminal)?;
                 let SignedSummary { summary: bytes, signature } = fetched.ok_or_else(|| {
                     Failure::new(Kind::NotFound, "Remote server has no summary file")
                 })?;
-                summary::print(&bytes, *raw, terminal)?;
+                summary::print(&bytes, (*raw, keys), terminal)?;
                 match signature {
-                    Some(signature) if !raw && !terminal.wants_json() => {
+                    Some(signature) if !raw && !keys.are_asked() && !terminal.wants_json() => {
                         let name = RemoteName::new(name.as_str())?;
                         signing::print_summary_gpg(&repo, &name, &bytes, &signature, terminal)
                     }

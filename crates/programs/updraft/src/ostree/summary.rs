@@ -28,6 +28,8 @@ pub(crate) struct SummaryCommand {
     /// Print the summary as GVariant text.
     #[arg(long)]
     raw: bool,
+    #[command(flatten)]
+    keys: MetadataKeys,
     /// Add to the metadata of the new summary.
     #[arg(long, short = 'm', value_name = "KEY=VALUE")]
     add_metadata: Vec<String>,
@@ -52,13 +54,13 @@ impl SummaryCommand {
             sign::sign_summary(&terminal.context, &repo, &signers)?;
             return Ok(());
         }
-        if !self.view && !self.raw && !terminal.wants_json() {
+        if !self.view && !self.raw && !self.keys.are_asked() && !terminal.wants_json() {
             let message = "No option specified; use -u to update summary";
             return Err(Failure::new(Kind::Invalid, message));
         }
         let dir = updraft_fs::Dir::open(repo.path())?;
         let bytes = dir.read("summary", updraft_ostree::MAX_METADATA_SIZE as u64)?;
-        print(&bytes, self.raw, terminal)
+        print(&bytes, (self.raw, &self.keys), terminal)
     }
 }
 
@@ -88,9 +90,50 @@ fn now() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
 }
 
-/// Prints a summary's bytes.
-pub(crate) fn print(bytes: &[u8], raw: bool, terminal: &Terminal) -> Result {
+/// What is asked about the metadata of a summary.
+#[derive(Debug, Args)]
+pub(crate) struct MetadataKeys {
+    /// List the keys of the metadata.
+    #[arg(long)]
+    list_metadata_keys: bool,
+    /// Print the value of this key of the metadata.
+    #[arg(long, value_name = "KEY")]
+    print_metadata_key: Option<String>,
+}
+
+impl MetadataKeys {
+    /// Whether anything is.
+    pub(crate) fn are_asked(&self) -> bool {
+        self.list_metadata_keys || self.print_metadata_key.is_some()
+    }
+
+    fn print(&self, summary: &Summary, terminal: &Terminal) -> Result {
+        if let Some(key) = &self.print_metadata_key {
+            let missing = || {
+                let message = format!("No such metadata key '{key}'");
+                Failure::new(Kind::NotFound, message)
+            };
+            let value = summary.metadata.get(key).ok_or_else(missing)?;
+            let shown = serde_json::json!({ key.as_str(): value.to_string() });
+            return terminal.show(&shown, |_| terminal.line(value));
+        }
+        let mut keys: Vec<&str> = summary.metadata.iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        terminal.show(&keys, |keys| keys.iter().try_for_each(|key| terminal.line(key)))
+    }
+}
+
+/// Prints a summary's bytes: as they are when `raw`, else for people, or what is asked of its
+/// metadata.
+pub(crate) fn print(
+    bytes: &[u8],
+    (raw, keys): (bool, &MetadataKeys),
+    terminal: &Terminal,
+) -> Result {
     let summary = Summary::decode(bytes)?;
+    if keys.are_asked() {
+        return keys.print(&summary, terminal);
+    }
     if terminal.wants_json() {
         return terminal.json(&json(&summary));
     }

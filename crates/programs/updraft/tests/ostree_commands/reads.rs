@@ -131,6 +131,18 @@ fn summaries_are_shown_alike() {
 }
 
 #[test]
+fn metadata_of_a_summary_is_told_key_by_key() {
+    // Newer than the peer on hand.
+    let world = World::new("archive");
+    let listed = world.ours(&["--repo=repo", "summary", "--list-metadata-keys"]);
+    assert!(listed.stdout.lines().any(|key| key == "ostree.summary.mode"), "{}", listed.stdout);
+    let key = ["--repo=repo", "summary", "--print-metadata-key=ostree.summary.mode"];
+    assert_eq!(world.ours(&key).stdout, "'archive-z2'\n");
+    let missing = world.ours(&["--repo=repo", "summary", "--print-metadata-key=no"]);
+    assert_eq!((missing.code, missing.error()), (1, "error: No such metadata key 'no'"));
+}
+
+#[test]
 fn files_have_the_same_checksums() {
     let world = World::new("archive");
     for path in ["tree/hello", "tree/link", "tree/with space", "tree/empty", "tree"] {
