@@ -1,7 +1,7 @@
 //! Every kind of file in a repository, damaged in every way, met by every operation: the damage is
 //! named, nothing panics or waits for ever, and nothing of it gets into another repository.
 //!
-//! Needs root, GnuPG and Debian's `ostree`.
+//! Needs root, GnuPG, xz and Debian's `ostree`.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::process::Command;
 
 use updraft_ostree::delta::{
     Control, DeltaName, Operation, PartHeader, PartTables, Superblock, encode_part_frame,
@@ -273,6 +274,14 @@ fn patches(all: &Hostile) -> Vec<Row> {
     rows.into_iter().map(|(name, patch)| (name, all.patch(&patch), "part 0")).collect()
 }
 
+/// Some kilobytes that unpack to two hundred megabytes.
+fn bomb() -> Vec<u8> {
+    let script = "head -c 200M /dev/zero | xz -1";
+    let packed = Command::new("sh").args(["-c", script]).output().unwrap();
+    assert!(packed.status.success(), "the Debian package xz-utils is installed");
+    [b"x", &packed.stdout[..]].concat()
+}
+
 fn frames(all: &Hostile) -> Vec<Row> {
     let good = || all.part(&[Operation::File { mode: FILE, xattrs: 0, length: 1, offset: 0 }]);
     let raw = |bytes: &[u8]| Part { raw: Some(bytes.to_vec()), ..good() };
@@ -281,10 +290,7 @@ fn frames(all: &Hostile) -> Vec<Row> {
         let body = vec![0; body];
         [&[0][..], &body, &[ends[2], ends[1], ends[0]]].concat()
     };
-    let mut bomb = vec![b'x'];
-    let zeros = 200 << 20;
-    let mut stream = std::io::repeat(0).take(zeros);
-    updraft_delta::compress(&mut stream, zeros, &mut bomb).unwrap();
+    let bomb = bomb();
     assert!(bomb.len() < 1 << 20);
     vec![
         ("no bytes", raw(b""), "part 0"),
