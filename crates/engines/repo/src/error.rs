@@ -150,6 +150,24 @@ impl Error {
         move |source| Self::InvalidObject { object, source }
     }
 
+    /// What the file system said of an object's file. That something else than a file has its name
+    /// is the object's fault, not the system's.
+    pub(crate) fn unreadable(object: &ObjectName) -> impl FnOnce(updraft_fs::Error) -> Self {
+        use io::ErrorKind as Io;
+        let object = *object;
+        move |error| {
+            let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+            let reason = match error.io_kind() {
+                Io::IsADirectory => "it is a directory",
+                Io::InvalidData => "it is no regular file",
+                Io::FileTooLarge => "it is larger than any metadata",
+                _ if is_link => "it is a symbolic link",
+                _ => return error.into(),
+            };
+            Self::broken(&object, reason)
+        }
+    }
+
     /// Whether the object's own bytes are at fault, so that another copy of it may be good.
     #[must_use]
     pub fn is_corruption(&self) -> bool {

@@ -109,6 +109,7 @@ pub fn fsck(ctx: &Context, repo: &Repo, options: &FsckOptions) -> Result<FsckRep
     found.extend(missing.into_iter().map(Problem::missing));
     trees::name_commits(ctx, repo, &commits, &mut found)?;
     report.problems.extend(found);
+    report.problems.extend(verify::beside(ctx, repo, &commits)?);
     report.problems.sort_by_key(|problem| problem.object);
     report.problems.dedup_by_key(|problem| problem.object);
     repair(repo, options, &mut report)?;
@@ -168,7 +169,8 @@ fn repair(repo: &Repo, options: &FsckOptions, report: &mut FsckReport) -> Result
                 options.on_corruption == OnCorruption::Delete
             }
         };
-        if gone {
+        // Without what is beside it a commit is as complete as before.
+        if gone && problem.object.object_type != ObjectType::CommitMeta {
             // The markers come first: a crash in between leaves a commit that is checked by the
             // next pull, not one that only seems complete.
             lacking.extend(problem.commits.iter().copied());

@@ -10,7 +10,7 @@ use updraft_ostree::{Checksum, FileHeader, MAX_METADATA_SIZE, ObjectName, Object
 use updraft_task::Context;
 
 use crate::codec::inflate;
-use crate::object::{check_hash, check_metadata, read_archive_header};
+use crate::object::{check_hash, check_metadata, expect_end, read_archive_header};
 use crate::sink::Sink;
 use crate::store::start;
 use crate::transaction::count;
@@ -174,15 +174,6 @@ fn receive_body(
     }
     let actual = Checksum::finish(hash);
     if actual == object.checksum { Ok(()) } else { Err(Error::Corrupt { object: *object, actual }) }
-}
-
-fn expect_end(object: &ObjectName, reader: &mut dyn Read) -> Result<()> {
-    let mut byte = [0];
-    match reader.read(&mut byte) {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(Error::broken(object, "there is more after its header")),
-        Err(error) => Err(Error::io(format!("receive object {object}"), error)),
-    }
 }
 
 /// Stores what is read through it.

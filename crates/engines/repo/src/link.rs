@@ -58,7 +58,8 @@ impl Transaction {
             return Ok(Imported::Stored);
         }
         if source.mode() == RepoMode::Archive {
-            let file = source.objects_dir().try_open_file(object.loose_path(RepoMode::Archive))?;
+            let file = source.objects_dir().try_open_file(object.loose_path(RepoMode::Archive));
+            let file = file.map_err(Error::unreadable(object))?;
             return self.import_archive_object(object, file.ok_or(Error::NoSuchObject(*object))?);
         }
         self.copy_unpacked(source, object)

@@ -1,7 +1,7 @@
 //! Reading objects.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufRead as _, BufReader, Cursor, Read};
 
 use flate2::bufread::DeflateDecoder;
 use sha2::{Digest, Sha256};
@@ -68,8 +68,15 @@ impl Read for Inflate {
         let read = self.decoder.read(buffer)?;
         let wrong = || io::Error::new(io::ErrorKind::InvalidData, "it has another size than said");
         self.left = self.left.checked_sub(read as u64).ok_or_else(wrong)?;
-        if read == 0 && !buffer.is_empty() && self.left > 0 {
-            return Err(wrong());
+        if read == 0 && !buffer.is_empty() {
+            if self.left > 0 {
+                return Err(wrong());
+            }
+            // No pull would take such a file, so it must not pass here.
+            if !self.decoder.get_mut().fill_buf()?.is_empty() {
+                let reason = "there is more after its end";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+            }
         }
         Ok(read)
     }
@@ -103,7 +110,8 @@ impl Place<'_> {
     /// The bytes of a metadata object, as they are.
     pub(crate) fn read(&self, object: &ObjectName) -> Result<Option<Vec<u8>>> {
         let path = object.loose_path(self.mode);
-        Ok(self.dir.try_read(path, MAX_METADATA_SIZE as u64)?)
+        let read = self.dir.try_read(path, MAX_METADATA_SIZE as u64);
+        read.map_err(Error::unreadable(object))
     }
 
     pub(crate) fn open_file(&self, checksum: &Checksum) -> Result<Option<FileObject>> {
@@ -127,21 +135,31 @@ impl Place<'_> {
         let mode = metadata.mode;
         if metadata.kind == FileKind::Symlink {
             let xattrs = if no_xattrs { vec![] } else { xattr::all_at(self.dir, path)? };
-            let xattrs = if is_split { split_xattrs::read(self, object) } else { from_fs(xattrs) }?;
+            let xattrs = if is_split {
+                split_xattrs::read(self, object)?
+            } else {
+                from_fs(xattrs).map_err(Error::invalid(object))?
+            };
             let target = self.dir.read_link(path)?.into_os_string().into_encoded_bytes();
-            let symlink_target = Some(FileHeader::target_from_bytes(&target)?);
+            let target = FileHeader::target_from_bytes(&target).map_err(Error::invalid(object))?;
+            let symlink_target = Some(target);
             let header = FileHeader { uid, gid, mode, symlink_target, xattrs };
             return Ok(Some(FileObject { header, size: 0, reader: FileReader::Empty }));
         }
-        let file = self.dir.open_file(path)?;
+        let file = self.dir.open_file(path).map_err(Error::unreadable(object))?;
         let xattrs = if no_xattrs { vec![] } else { xattr::all(&file)? };
-        let xattrs = if is_split { split_xattrs::read(self, object) } else { from_fs(xattrs) }?;
+        let xattrs = if is_split {
+            split_xattrs::read(self, object)?
+        } else {
+            from_fs(xattrs).map_err(Error::invalid(object))?
+        };
         let header = FileHeader { uid, gid, mode, symlink_target: None, xattrs };
         Ok(Some(FileObject { header, size: metadata.size, reader: FileReader::Plain(file) }))
     }
 
     fn open_bare_user(&self, object: &ObjectName, path: &str) -> Result<Option<FileObject>> {
-        let Some(mut file) = self.dir.try_open_file(path)? else { return Ok(None) };
+        let opened = self.dir.try_open_file(path).map_err(Error::unreadable(object))?;
+        let Some(mut file) = opened else { return Ok(None) };
         let meta = xattr::get(&file, OSTREEMETA)?
             .ok_or_else(|| Error::broken(object, "it has no xattr user.ostreemeta"))?;
         let DirMeta { uid, gid, mode, xattrs } =
@@ -155,8 +173,8 @@ impl Place<'_> {
             if target.pop() != Some(0) || target.contains(&0) {
                 return Err(Error::broken(object, "its link target does not end in its only NUL"));
             }
-            let symlink_target = Some(FileHeader::target_from_bytes(&target)?);
-            let header = FileHeader { uid, gid, mode, symlink_target, xattrs };
+            let target = FileHeader::target_from_bytes(&target).map_err(Error::invalid(object))?;
+            let header = FileHeader { uid, gid, mode, symlink_target: Some(target), xattrs };
             return Ok(Some(FileObject { header, size: 0, reader: FileReader::Empty }));
         }
         let size = file
@@ -175,10 +193,12 @@ impl Place<'_> {
     }
 
     fn open_archive(&self, object: &ObjectName, path: &str) -> Result<Option<FileObject>> {
-        let Some(file) = self.dir.try_open_file(path)? else { return Ok(None) };
+        let opened = self.dir.try_open_file(path).map_err(Error::unreadable(object))?;
+        let Some(file) = opened else { return Ok(None) };
         let mut stream = BufReader::with_capacity(BUFFER, file);
         let (header, size) = read_archive_header(object, &mut stream)?;
         let reader = if header.is_symlink() {
+            expect_end(object, &mut stream)?;
             FileReader::Empty
         } else {
             let decoder = DeflateDecoder::new(stream);
@@ -206,6 +226,15 @@ pub(crate) fn read_archive_header(
         return Err(Error::broken(object, "it ends inside its header"));
     }
     FileHeader::decode_archive(&header).map_err(Error::invalid(object))
+}
+
+/// An object that is complete must not go on.
+pub(crate) fn expect_end(object: &ObjectName, stream: &mut dyn Read) -> Result<()> {
+    match stream.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Error::broken(object, "there is more after its header")),
+        Err(error) => Err(Error::io(format!("receive object {object}"), error)),
+    }
 }
 
 impl Repo {
@@ -260,7 +289,8 @@ impl Repo {
     pub fn open_archive_form(&self, object: &ObjectName) -> Result<Box<dyn Read + Send>> {
         let path = object.loose_path(self.mode());
         if object.object_type.is_metadata() || self.mode() == RepoMode::Archive {
-            let file = self.objects_dir().try_open_file(path)?;
+            let file = self.objects_dir().try_open_file(path);
+            let file = file.map_err(Error::unreadable(object))?;
             return Ok(Box::new(file.ok_or(Error::NoSuchObject(*object))?));
         }
         let FileObject { header, size, reader } = self.open_file(&object.checksum)?;
@@ -342,13 +372,19 @@ impl Repo {
         Ok(metadata.ok_or(Error::NoSuchObject(*object))?.size)
     }
 
-    /// Removes an object. Says whether it was here.
+    /// Removes an object, and whatever else has its name. Says whether it was here.
     pub fn delete_object(&self, object: &ObjectName) -> Result<bool> {
-        let deleted = self.objects_dir().try_unlink(object.loose_path(self.mode()))?;
         if let Some(xattrs) = split_xattrs::link_of(object, self.mode()) {
             self.objects_dir().try_unlink(xattrs)?;
         }
-        Ok(deleted)
+        let path = object.loose_path(self.mode());
+        match self.objects_dir().try_unlink(&path) {
+            Err(error) if error.io_kind() == io::ErrorKind::IsADirectory => {
+                updraft_fs::remove_tree(self.objects_dir(), &path)?;
+                Ok(true)
+            }
+            removed => Ok(removed?),
+        }
     }
 }
 

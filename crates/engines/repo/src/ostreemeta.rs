@@ -52,16 +52,18 @@ pub(crate) fn check_canonical_mode(header: &FileHeader, name: &str) -> Result<()
 }
 
 /// xattrs as read from a file, sorted and checked.
-pub(crate) fn from_fs(list: Vec<(std::ffi::OsString, Vec<u8>)>) -> Result<Xattrs> {
+pub(crate) fn from_fs(
+    list: Vec<(std::ffi::OsString, Vec<u8>)>,
+) -> std::result::Result<Xattrs, updraft_ostree::Error> {
     let list = list.into_iter().map(|(name, value)| (name.into_vec(), value)).collect();
-    Ok(Xattrs::from_list(list)?)
+    Xattrs::from_list(list)
 }
 
 /// xattrs of a file that is committed. As in libostree, those without a value are left out: a
 /// tree must have one name whoever commits it.
 pub(crate) fn from_source(mut list: Vec<(std::ffi::OsString, Vec<u8>)>) -> Result<Xattrs> {
     list.retain(|(_, value)| !value.is_empty());
-    from_fs(list)
+    Ok(from_fs(list)?)
 }
 
 /// A stored name as the system wants it.

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use updraft_error::Kind;
 use updraft_fs::{LockFile, LockMode, space};
-use updraft_ostree::{Checksum, Commit, DirMeta, DirTree, ObjectName, ObjectType, Refspec};
+use updraft_ostree::{
+    Checksum, Commit, DirMeta, DirTree, Metadata, ObjectName, ObjectType, Refspec,
+};
 use updraft_task::Context;
 
 use crate::config::MinFree;
@@ -129,6 +131,15 @@ impl Transaction {
         match self.staged().read(object)? {
             Some(bytes) => Ok(bytes),
             None => self.repo.read_metadata(object),
+        }
+    }
+
+    /// What is kept beside a commit, here or before; `None` when there is nothing.
+    pub fn read_commit_meta(&self, commit: &Checksum) -> Result<Option<Metadata>> {
+        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
+        match self.staged().read(&object)? {
+            Some(bytes) => Metadata::decode(&bytes).map(Some).map_err(Error::invalid(&object)),
+            None => self.repo.read_commit_meta(commit),
         }
     }
 

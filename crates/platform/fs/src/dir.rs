@@ -1,7 +1,7 @@
 //! [`Dir`]: a directory handle; every path below is relative to it.
 
-use std::fs::File;
-use std::io::Read;
+mod files;
+
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,6 @@ use crate::error::optional;
 use crate::{Error, Metadata, Result, fault};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-
-/// Bytes of a file for which one read should do.
-const SMALL: usize = 4096;
 
 /// An open directory. Clones share the handle.
 ///
@@ -108,57 +105,6 @@ impl Dir {
     /// Like [`ensure_dir`](Self::ensure_dir) for every component of `path`.
     pub fn ensure_dir_all(&self, path: impl AsRef<Path>, mode: u32) -> Result<Self> {
         path.as_ref().components().try_fold(self.clone(), |dir, part| dir.ensure_dir(part, mode))
-    }
-
-    /// Opens the file `name` for reading.
-    pub fn open_file(&self, name: impl AsRef<Path>) -> Result<File> {
-        self.open_with(name.as_ref(), OFlags::RDONLY, 0)
-    }
-
-    /// Opens the file `name` for reading, or `None` when it does not exist.
-    pub fn try_open_file(&self, name: impl AsRef<Path>) -> Result<Option<File>> {
-        optional(self.open_file(name))
-    }
-
-    /// Creates the new file `name` with `mode` less umask, for reading and writing.
-    pub fn create_file(&self, name: impl AsRef<Path>, mode: u32) -> Result<File> {
-        self.open_with(name.as_ref(), OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
-    }
-
-    /// Opens the file `name` for reading and writing, creating it with `mode` less umask.
-    pub fn open_or_create(&self, name: impl AsRef<Path>, mode: u32) -> Result<File> {
-        self.open_with(name.as_ref(), OFlags::RDWR | OFlags::CREATE, mode)
-    }
-
-    fn open_with(&self, name: &Path, flags: OFlags, mode: u32) -> Result<File> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
-        let writes = flags.contains(OFlags::CREATE);
-        if writes { fault::check() } else { Ok(()) }
-            .and_then(|()| rustix::fs::openat(self, name, flags, Mode::from_raw_mode(mode)))
-            .map(File::from)
-            .map_err(self.fail("open", name))
-    }
-
-    /// The whole content of the file `name`. More than `limit` bytes is an error.
-    pub fn read(&self, name: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
-        let name = name.as_ref();
-        let file = self.open_file(name)?;
-        // Most are small, and a buffer that grows from nothing costs a system call each time.
-        let mut bytes = Vec::with_capacity(usize::try_from(limit).map_or(SMALL, |n| n.min(SMALL)));
-        let fail = |error| Error::new("read", self.path.join(name), error);
-        let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
-        if read as u64 > limit {
-            return Err(fail(std::io::Error::new(
-                std::io::ErrorKind::FileTooLarge,
-                format!("file is larger than {limit} bytes"),
-            )));
-        }
-        Ok(bytes)
-    }
-
-    /// Like [`read`](Self::read), or `None` when there is no such file.
-    pub fn try_read(&self, name: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>> {
-        optional(self.read(name, limit))
     }
 
     /// The target of the symbolic link `name`.

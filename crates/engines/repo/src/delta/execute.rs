@@ -221,7 +221,8 @@ impl Machine<'_> {
     fn symlink(&mut self, mut header: FileHeader, length: u64, offset: u64) -> Result<()> {
         let object = self.next_object("opcode open-splice-and-close")?;
         let target = self.payload_bytes(length, offset, MAX_TARGET)?;
-        let target = FileHeader::target_from_bytes(&target)?;
+        let target = FileHeader::target_from_bytes(&target)
+            .map_err(|error| self.bad(format!("{object}: {error}")))?;
         if target.is_empty() || target.contains('\0') {
             return Err(self.bad(format!("{object}: its link target is empty or has a NUL")));
         }
@@ -304,7 +305,7 @@ impl Machine<'_> {
         let bytes = self.payload_bytes(Checksum::LEN as u64, offset, Checksum::LEN as u64)?;
         let checksum = Checksum::from_slice(&bytes)?;
         let file = self.transaction.open_file(&checksum)?;
-        let source = read_anywhere(file, &self.transaction.repo().tmp_dir()?)?;
+        let source = read_anywhere(&checksum, file, &self.transaction.repo().tmp_dir()?)?;
         let no_file = || self.bad(format!("opcode set-read-source: {checksum} is no file"));
         self.source = Some(source.ok_or_else(no_file)?);
         Ok(())

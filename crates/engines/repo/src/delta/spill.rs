@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use updraft_delta::ReadAt;
 use updraft_fs::{Dir, TempFile};
+use updraft_ostree::{Checksum, ObjectName, ObjectType};
 
 use crate::{Error, FileObject, FileReader, Result};
 
@@ -90,13 +91,23 @@ impl ReadAt for Spill {
 
 /// The content of a file for reading anywhere; packed content is unpacked to `tmp`. `None` for a
 /// symbolic link.
-pub(crate) fn read_anywhere(file: FileObject, tmp: &Dir) -> Result<Option<Box<dyn ReadAt>>> {
+pub(crate) fn read_anywhere(
+    checksum: &Checksum,
+    file: FileObject,
+    tmp: &Dir,
+) -> Result<Option<Box<dyn ReadAt>>> {
     Ok(match file.reader {
         FileReader::Plain(file) => Some(Box::new(file)),
         FileReader::Empty => None,
         FileReader::Deflated(mut reader) => {
             let mut spill = Spill::new(tmp, file.size);
-            io::copy(&mut reader, &mut spill).map_err(|error| Error::io("unpack a file", error))?;
+            let object = ObjectName::new(*checksum, ObjectType::File);
+            io::copy(&mut reader, &mut spill).map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidInput
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::UnexpectedEof => Error::broken(&object, error.to_string()),
+                _ => Error::io(format!("unpack object {object}"), error),
+            })?;
             Some(Box::new(spill))
         }
     })

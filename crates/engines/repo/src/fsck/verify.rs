@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use updraft_error::{Classify, Kind};
-use updraft_ostree::ObjectName;
+use updraft_ostree::{Checksum, ObjectName, ObjectType};
 use updraft_task::{Context, Event, Unit};
 
 use super::{Fault, FsckOptions, OnCorruption, Problem};
@@ -48,6 +48,24 @@ pub(super) fn verify(
         return Err(error);
     }
     Ok(shared.problems.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Checks what is kept beside these commits, which no name says the bytes of.
+pub(super) fn beside(ctx: &Context, repo: &Repo, commits: &[Checksum]) -> Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    for commit in commits {
+        ctx.check()?;
+        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
+        match repo.verify_object(&object) {
+            Ok(()) | Err(Error::NoSuchObject(_)) => {}
+            Err(error) if error.is_corruption() => {
+                let problem = Problem::new(object, Fault::Unreadable(chain(&error)));
+                problems.push(Problem { commits: vec![*commit], ..problem });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(problems)
 }
 
 struct Shared<'a> {

@@ -306,7 +306,7 @@ impl Work<'_> {
     }
 
     /// Whether the bytes of a commit are signed as is demanded, by what lies beside it at the
-    /// source, or else here.
+    /// source, or else here or in the transaction.
     pub(super) fn verify(
         &self,
         commit: &Checksum,
@@ -319,7 +319,8 @@ impl Work<'_> {
                 let invalid = crate::Error::invalid(&object)(source);
                 Error::bad_object(&self.origin.name(), &object, invalid)
             })?),
-            None => self.transaction.repo().read_commit_meta(commit)?,
+            // A delta may have brought them a moment ago.
+            None => self.transaction.read_commit_meta(commit)?,
         };
         let (policy, commit) = (&self.options.policy, *commit);
         policy

@@ -46,6 +46,11 @@ pub(super) fn make(
             Ok(Made::Entry(Box::new(entry)))
         }
         Item::File { checksum, old } => {
+            // Of bad bytes a delta could be made, but nobody could apply it.
+            repo.verify_object(&file(*checksum))?;
+            if let Some(old) = old {
+                repo.verify_object(&file(old.checksum))?;
+            }
             if let Some(old) = old
                 && let Some(entry) = from_old(repo, tmp, budget, checksum, *old, options)?
             {
@@ -100,10 +105,9 @@ fn from_old(
     let old_file = repo.open_file(&old.checksum)?;
     let (size, old_size) = (new.size, old_file.size);
     let header = new.header.clone();
-    let (Some(new), Some(old_bytes)) = (read_anywhere(new, tmp)?, read_anywhere(old_file, tmp)?)
-    else {
-        return Ok(None);
-    };
+    let new = read_anywhere(checksum, new, tmp)?;
+    let old_bytes = read_anywhere(&old.checksum, old_file, tmp)?;
+    let (Some(new), Some(old_bytes)) = (new, old_bytes) else { return Ok(None) };
     let patch =
         options.patches && !old.packed && old_size.saturating_add(size) <= options.max_patch_size;
     let made = if patch {
