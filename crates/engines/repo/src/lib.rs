@@ -23,6 +23,7 @@ mod error;
 mod remote;
 mod repo;
 
+mod listing;
 mod object;
 mod parents;
 mod refs;
