@@ -34,6 +34,7 @@ mod ostreemeta;
 mod sink;
 mod staging;
 mod store;
+mod tmp;
 mod transaction;
 
 pub mod checkout;
