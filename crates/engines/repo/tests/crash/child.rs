@@ -20,10 +20,9 @@ fn process() {
     let Ok(work) = std::env::var(WORK) else { return };
     let work = ALL[work.parse::<usize>().unwrap()];
     let repo = Repo::open(std::env::var(REPO).unwrap()).unwrap();
-    if let Ok(after) = std::env::var(AFTER) {
-        fault::kill_process_after(after.parse().unwrap());
-    }
-    work.run(&repo, &std::env::var(SOURCE).unwrap()).unwrap();
+    let source = std::env::var(SOURCE).unwrap();
+    fault::kill_process_after(std::env::var(AFTER).unwrap().parse().unwrap());
+    work.run(&repo, &source).unwrap();
 }
 
 /// How the child ended.
@@ -34,17 +33,15 @@ pub(crate) enum End {
 }
 
 /// Runs the work in a child that is killed after so many operations.
-pub(crate) fn run(world: &World, after: Option<u32>) -> End {
+pub(crate) fn run(world: &World, after: u32) -> End {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
         .args(["--exact", "child::process", "--nocapture"])
         .env(WORK, world.work.number().to_string())
         .env(REPO, world.path("repo"))
         .env(SOURCE, world.source())
+        .env(AFTER, after.to_string())
         .stdin(Stdio::null());
-    if let Some(after) = after {
-        child.env(AFTER, after.to_string());
-    }
     let output = child.output().unwrap();
     if output.status.signal() == Some(9) {
         return End::Killed;

@@ -12,49 +12,51 @@ mod child;
 mod work;
 mod world;
 
+use updraft_fs::fault::{Fault, Injection};
 use work::Work;
 use world::World;
 
-/// More kills than this are spread over the operations.
-const MAX_KILLS: u32 = 240;
+/// So many operations are each killed at; of more only some.
+const ALL_OF: u32 = 150;
+/// And then one of so many.
+const SOME: u32 = 7;
+/// Failures are less of a shock: one operation of so many.
+const FAIL_EVERY: usize = 3;
+/// Threads do not always do the same in the same order: so many times in a row it gets through.
+const THROUGH: u32 = 3;
 
 /// Kills `work` before its first, second, … write operation, until it gets through.
 fn killed_everywhere(work: Work) {
     let world = World::new(work);
-    let total = world.count();
-    let step = (total / MAX_KILLS).max(1);
-    let mut failures = Vec::new();
-    for after in (0..total).step_by(step as usize) {
+    let (mut after, mut through, mut failures) = (0, 0, Vec::new());
+    while through < THROUGH {
         world.restore();
-        if child::run(&world, Some(after)) == child::End::Done {
-            // Threads do not always do the same in the same order.
-            continue;
+        if child::run(&world, after) == child::End::Done {
+            through += 1;
+        } else if let Err(reason) = check::after_kill(&world, after) {
+            failures.push(format!("{work:?}, before operation {after}: {reason}"));
         }
-        if let Err(reason) = check::after_kill(&world, after) {
-            failures.push(format!("{work:?}, before operation {after} of {total}: {reason}"));
-        }
+        after += if after < ALL_OF { 1 } else { SOME };
     }
-    println!("{work:?}: {total} operations");
-    assert!(total > 3 && failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
+    assert!(after > 10 && failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// Lets every write operation after the first, second, … fail as on a full or broken disk.
 fn failing_everywhere(work: Work) {
-    use updraft_fs::fault::{Fault, Injection};
     let world = World::new(work);
-    for fault in [Fault::Full, Fault::Broken] {
-        for after in 0..u64::from(world.count()) {
-            world.restore();
-            let injection = Injection::after(after, fault);
-            let result = work.run(&world.repo(), &world.source());
-            let struck = injection.has_struck();
-            drop(injection);
-            if let Err(reason) = check::after_failure(&world, &result, after) {
-                panic!("{work:?}, {fault:?} after operation {after}: {reason}");
-            }
-            if !struck {
-                break;
-            }
+    let mut faults = [Fault::Full, Fault::Broken].into_iter().cycle();
+    for (after, fault) in (0..).step_by(FAIL_EVERY).zip(&mut faults) {
+        world.restore();
+        let injection = Injection::after(after, fault);
+        let result = work.run(&world.repo(), &world.source());
+        let struck = injection.has_struck();
+        drop(injection);
+        if let Err(reason) = check::after_failure(&world, &result) {
+            panic!("{work:?}, {fault:?} after operation {after}: {reason}");
+        }
+        if !struck {
+            assert!(result.is_ok() && after > 3, "{result:?}");
+            return;
         }
     }
 }

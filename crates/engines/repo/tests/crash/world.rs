@@ -16,7 +16,6 @@ use updraft_repo::pull::{PullOptions, Source, pull};
 use updraft_repo::summary::{self, SummaryOptions};
 use updraft_task::Context;
 
-use crate::child;
 use crate::work::Work;
 
 /// A folder with a repository `before`, of which `repo` is a copy to be killed in.
@@ -96,20 +95,6 @@ impl World {
         let mut cp = Command::new("cp");
         cp.args(["--archive", "--no-target-directory"]).arg(self.path("before")).arg(repo);
         assert!(cp.status().unwrap().success());
-    }
-
-    /// How many write operations the work has: the first number that lets it through.
-    pub(crate) fn count(&self) -> u32 {
-        let (mut low, mut high) = (0, 4096);
-        while low < high {
-            let middle = u32::midpoint(low, high);
-            self.restore();
-            match child::run(self, Some(middle)) {
-                child::End::Done => high = middle,
-                child::End::Killed => low = middle + 1,
-            }
-        }
-        low
     }
 }
 
