@@ -9,10 +9,9 @@ use liblzma::write::XzEncoder;
 
 use crate::{Error, Result};
 
-/// Best compression; from this one on, presets differ in the size of the dictionary only.
+/// From this one on, presets differ in the size of the dictionary only. Its extreme variant saves
+/// 2.5 % of a delta for twice the time.
 const PRESET: u32 = 6;
-/// Tries harder for the same dictionary.
-const EXTREME: u32 = 1 << 31;
 /// The largest dictionary that is written. Compressing takes twelve times as much memory.
 const MAX_DICTIONARY: u64 = 8 << 20;
 /// The smallest one that the format has.
@@ -35,7 +34,7 @@ pub fn compress_memory(size: u64) -> u64 {
 /// Compresses all of `reader`, which has `size` bytes.
 pub fn compress(reader: &mut dyn Read, size: u64, out: &mut dyn Write) -> Result<()> {
     let library = |error: XzError| Error::Library(error.to_string());
-    let mut options = LzmaOptions::new_preset(PRESET | EXTREME).map_err(library)?;
+    let mut options = LzmaOptions::new_preset(PRESET).map_err(library)?;
     options.dict_size(u32::try_from(dictionary(size)).unwrap_or(1 << 23));
     let mut filters = Filters::new();
     filters.lzma2(&options);

@@ -1,9 +1,9 @@
 //! The cookies of a remote: `REMOTE.cookies.txt` beside the configuration, in the format of curl.
 
-use updraft_fs::atomic_write;
 use updraft_http::Cookie;
 use updraft_ostree::RemoteName;
 
+use crate::staging::Durable;
 use crate::{Repo, Result};
 
 /// The largest jar that is read, in bytes.
@@ -53,7 +53,7 @@ impl Repo {
     fn write_cookies(&self, remote: &RemoteName, cookies: &[Cookie]) -> Result<()> {
         let text: String = cookies.iter().map(|cookie| cookie.line() + "\n").collect();
         // Commit point: the rename inside.
-        Ok(atomic_write(self.root(), file_name(remote), text.as_bytes(), MODE)?)
+        self.replace(file_name(remote), text.as_bytes(), (MODE, Durable::Yes))
     }
 }
 

@@ -39,6 +39,7 @@ mod sink;
 mod split_xattrs;
 mod staging;
 mod store;
+mod tmp;
 mod transaction;
 mod verity;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use updraft_error::Kind;
-use updraft_fs::{Dir, FileKind, atomic_symlink, atomic_write, atomic_write_unsynced};
+use updraft_fs::{Dir, FileKind, atomic_symlink};
 use updraft_ostree::{Checksum, RefName, Refspec, RemoteName};
 
 use crate::repo::DIR_MODE;
@@ -112,11 +112,7 @@ impl Repo {
     ) -> Result<()> {
         self.prepare_ref(base, path, durable)?;
         let text = format!("{commit}\n");
-        match durable {
-            Durable::Yes => atomic_write(self.root(), path, text.as_bytes(), 0o644)?,
-            Durable::No => atomic_write_unsynced(self.root(), path, text.as_bytes(), 0o644)?,
-        }
-        Ok(())
+        self.replace(path, text.as_bytes(), (0o644, durable))
     }
 
     /// As [`Self::write_ref`], for a ref in another folder than those of refspecs.

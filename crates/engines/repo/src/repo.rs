@@ -22,6 +22,7 @@ use updraft_ostree::{KeyFile, RepoMode};
 use updraft_task::Context;
 
 use crate::config::CORE;
+use crate::staging::Durable;
 use crate::{Config, Error, Result};
 
 /// The mode of the folders of a repository, less umask.
@@ -157,7 +158,7 @@ impl Repo {
         edit(&mut file);
         let text = file.to_string();
         let config = Config::from_key_file(file)?;
-        atomic_write(self.root(), "config", text.as_bytes(), 0o644)?;
+        self.replace("config", text.as_bytes(), (0o644, Durable::Yes))?;
         *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         Ok(())
     }

@@ -95,42 +95,64 @@ impl Staging {
 
     /// Moves everything among the objects. Objects that are there already stay; `commitmeta` is
     /// replaced. The new names are durable when this returns, if `fsync` says so.
+    ///
+    /// Commits come last, when all they need is there: one that is among the objects without a
+    /// mark counts as complete.
     pub(crate) fn publish(&self, objects: &Dir, durable: Durable) -> Result<()> {
-        let mut touched = Vec::new();
+        let (mut touched, mut commits) = (Vec::new(), Vec::new());
         for entry in self.dir.sorted_entries()? {
             let Some(prefix) = entry.name.to_str().filter(|name| prefix_index(name).is_some())
             else {
                 continue;
             };
-            // A folder that the repository does not have yet moves as a whole.
-            match self.dir.rename_new(prefix, objects, prefix) {
-                Ok(()) => {}
-                Err(error) if error.is_already_exists() => self.publish_folder(objects, prefix)?,
-                Err(error) => return Err(error.into()),
+            if self.has_commit(prefix)? {
+                objects.ensure_dir(prefix, DIR_MODE)?;
+                self.publish_folder(objects, prefix, &|name| !is_commit(name))?;
+                commits.push(prefix.to_owned());
+            } else {
+                self.publish_whole(objects, prefix)?;
             }
             touched.push(prefix.to_owned());
         }
-        if durable == Durable::Yes && !touched.is_empty() {
-            for prefix in touched {
-                objects.open_dir(&prefix)?.sync()?;
-            }
-            objects.sync()?;
+        sync(objects, &touched, durable)?;
+        for prefix in &commits {
+            self.publish_folder(objects, prefix, &is_commit)?;
         }
-        Ok(())
+        sync(objects, &commits, durable)
     }
 
-    fn publish_folder(&self, objects: &Dir, prefix: &str) -> Result<()> {
+    fn has_commit(&self, prefix: &str) -> Result<bool> {
+        let entries = self.dir.open_dir(prefix)?.entries()?;
+        Ok(entries.iter().filter_map(|entry| entry.name.to_str()).any(is_commit))
+    }
+
+    /// A folder that the repository does not have yet moves as a whole.
+    fn publish_whole(&self, objects: &Dir, prefix: &str) -> Result<()> {
+        match self.dir.rename_new(prefix, objects, prefix) {
+            Err(error) if error.is_already_exists() => {
+                self.publish_folder(objects, prefix, &|_| true)
+            }
+            renamed => Ok(renamed?),
+        }
+    }
+
+    fn publish_folder(
+        &self,
+        objects: &Dir,
+        prefix: &str,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<()> {
         let from = self.dir.open_dir(prefix)?;
         let to = objects.open_dir(prefix)?;
         for entry in from.entries()? {
-            let rewritten = entry.name.to_str().is_some_and(|name| name.ends_with(".commitmeta"));
-            if rewritten {
-                from.rename(&entry.name, &to, &entry.name)?;
+            let Some(name) = entry.name.to_str().filter(|name| wanted(name)) else { continue };
+            if name.ends_with(".commitmeta") {
+                from.rename(name, &to, name)?;
                 continue;
             }
-            match from.rename_new(&entry.name, &to, &entry.name) {
+            match from.rename_new(name, &to, name) {
                 Ok(()) => {}
-                Err(error) if error.is_already_exists() => from.unlink(&entry.name)?,
+                Err(error) if error.is_already_exists() => from.unlink(name)?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -145,6 +167,16 @@ impl Staging {
         let ours = format!("{PREFIX}{boot}-");
         for entry in self.tmp.entries()? {
             let Some(name) = entry.name.to_str() else { continue };
+            // A process that dies between the two leaves the lock alone.
+            let alone = name.strip_suffix(LOCK_SUFFIX).filter(|name| name.starts_with(PREFIX));
+            if let Some(folder) = alone {
+                if !self.tmp.exists(folder)?
+                    && LockFile::try_acquire(&self.tmp, name, LockMode::Exclusive)?.is_some()
+                {
+                    self.tmp.try_unlink(name)?;
+                }
+                continue;
+            }
             if entry.kind != FileKind::Directory
                 || !name.starts_with(PREFIX)
                 || name.starts_with(&ours)
@@ -174,6 +206,21 @@ impl Durable {
     pub(crate) fn when(fsync: bool) -> Self {
         if fsync { Self::Yes } else { Self::No }
     }
+}
+
+fn is_commit(name: &str) -> bool {
+    name.ends_with(".commit")
+}
+
+/// Makes new names in these folders durable.
+fn sync(objects: &Dir, folders: &[String], durable: Durable) -> Result<()> {
+    if durable == Durable::No || folders.is_empty() {
+        return Ok(());
+    }
+    for folder in folders {
+        objects.open_dir(folder)?.sync()?;
+    }
+    Ok(objects.sync()?)
 }
 
 /// `00` … `ff` → 0 … 255.

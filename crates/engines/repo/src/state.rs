@@ -3,10 +3,10 @@
 //! A commit object may be present while objects it refers to are not: a pull was interrupted, only
 //! a part was asked for, or fsck removed a corrupt object. The marker says so.
 
-use updraft_fs::{atomic_write, atomic_write_unsynced};
 use updraft_ostree::Checksum;
 
 use crate::repo::DIR_MODE;
+use crate::staging::Durable;
 use crate::{Repo, Result};
 
 /// Whether everything that a commit refers to is here.
@@ -53,12 +53,7 @@ impl Repo {
             CommitState::PartialByFsck => b"f",
         };
         self.root().ensure_dir("state", DIR_MODE)?;
-        let name = marker(commit);
-        if self.config().fsync {
-            atomic_write(self.root(), name, content, 0o644)?;
-        } else {
-            atomic_write_unsynced(self.root(), name, content, 0o644)?;
-        }
-        Ok(())
+        let durable = Durable::when(self.config().fsync);
+        self.replace(marker(commit), content, (0o644, durable))
     }
 }

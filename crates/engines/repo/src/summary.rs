@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use updraft_fs::atomic_write;
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{
     Checksum, CollectionId, Commit, DirMeta, DirTree, Metadata, ObjectName, ObjectType, RefName,
@@ -10,6 +9,7 @@ use updraft_ostree::{
 };
 use updraft_task::Context;
 
+use crate::staging::Durable;
 use crate::{Error, Repo, Result};
 
 /// The largest summary that is read.
@@ -38,7 +38,7 @@ pub fn update(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) ->
     // signatures are demanded, never wrongly accepted.
     repo.root().try_unlink("summary.sig")?;
     // Commit point: the rename inside.
-    atomic_write(repo.root(), "summary", &summary.encode(), 0o644)?;
+    repo.replace("summary", &summary.encode(), (0o644, Durable::Yes))?;
     Ok(summary)
 }
 

@@ -258,6 +258,7 @@ impl Transaction {
             // Commit point of each ref: the rename in `write_ref`. Its objects are durable.
             self.repo.write_ref(&refspec, commit.as_ref(), durable)?;
         }
+        self.repo.clean_tmp();
         Ok(stats)
     }
 }

@@ -232,7 +232,8 @@ impl Dir {
 
     /// Sets the permission bits of the directory itself.
     pub fn chmod_self(&self, mode: u32) -> Result<()> {
-        rustix::fs::fchmod(self, Mode::from_raw_mode(mode & 0o7777))
+        fault::check()
+            .and_then(|()| rustix::fs::fchmod(self, Mode::from_raw_mode(mode & 0o7777)))
             .map_err(self.fail("set the mode of", Path::new("")))
     }
 
@@ -250,27 +251,34 @@ impl Dir {
     /// Sets owner and group of the directory itself.
     pub fn chown_self(&self, uid: u32, gid: u32) -> Result<()> {
         let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-        rustix::fs::fchown(self, Some(uid), Some(gid))
+        fault::check()
+            .and_then(|()| rustix::fs::fchown(self, Some(uid), Some(gid)))
             .map_err(self.fail("set the owner of", Path::new("")))
     }
 
     /// Sets access and modification time of `name` itself to `seconds` since 1970.
     pub fn set_mtime(&self, name: impl AsRef<Path>, seconds: i64) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::utimensat(self, name, &times(seconds), AtFlags::SYMLINK_NOFOLLOW)
+        fault::check()
+            .and_then(|()| {
+                rustix::fs::utimensat(self, name, &times(seconds), AtFlags::SYMLINK_NOFOLLOW)
+            })
             .map_err(self.fail("set the time of", name))
     }
 
     /// Sets access and modification time of the directory to `seconds` since 1970.
     pub fn set_own_mtime(&self, seconds: i64) -> Result<()> {
-        rustix::fs::futimens(self, &times(seconds))
+        fault::check()
+            .and_then(|()| rustix::fs::futimens(self, &times(seconds)))
             .map_err(self.fail("set the time of", Path::new("")))
     }
 
     /// Sets access and modification time of the directory to now, as the kernel sees it.
     pub fn touch_self(&self) -> Result<()> {
         let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
-        rustix::fs::futimens(self, &Timestamps { last_access: now, last_modification: now })
+        let both = Timestamps { last_access: now, last_modification: now };
+        fault::check()
+            .and_then(|()| rustix::fs::futimens(self, &both))
             .map_err(self.fail("set the time of", Path::new("")))
     }
 

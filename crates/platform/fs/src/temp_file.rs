@@ -28,6 +28,9 @@ pub struct TempFile {
 }
 
 impl TempFile {
+    /// How the names of temporary files begin, for whoever cleans up after a crash.
+    pub const NAME_PREFIX: &str = ".updraft-tmp-";
+
     /// A new empty file in the file system of `dir`, with mode 0600.
     pub fn new_in(dir: &Dir) -> Result<Self> {
         let fail = |errno: Errno| Error::new("create a file in", dir.path(), errno.into());
@@ -59,14 +62,16 @@ impl TempFile {
 
     /// Sets the permission bits, whatever the umask.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
-        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode & 0o7777))
+        fault::check()
+            .and_then(|()| rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode & 0o7777)))
             .map_err(|errno| self.fail("set the mode of", errno))
     }
 
     /// Sets owner and group.
     pub fn set_owner(&self, uid: u32, gid: u32) -> Result<()> {
         let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-        rustix::fs::fchown(&self.file, Some(uid), Some(gid))
+        fault::check()
+            .and_then(|()| rustix::fs::fchown(&self.file, Some(uid), Some(gid)))
             .map_err(|errno| self.fail("set the owner of", errno))
     }
 
@@ -151,7 +156,8 @@ fn with_fresh_name<T>(mut create: impl FnMut(&Path) -> Result<T>) -> Result<(T, 
     let mut attempt = 0;
     loop {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let name = PathBuf::from(format!(".updraft-tmp-{}-{number}", std::process::id()));
+        let name =
+            PathBuf::from(format!("{}{}-{number}", TempFile::NAME_PREFIX, std::process::id()));
         match create(&name) {
             Ok(value) => return Ok((value, name)),
             Err(error) if error.is_already_exists() && attempt < NAME_ATTEMPTS => attempt += 1,

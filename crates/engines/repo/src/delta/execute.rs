@@ -86,6 +86,8 @@ struct Current<'a> {
     header: FileHeader,
     size: u64,
     written: u64,
+    /// What is not written yet: most pieces of a patch are a few bytes long.
+    pending: Vec<u8>,
     hash: Sha256,
     /// `None` when the repository has the object: then what is written goes nowhere.
     sink: Option<Sink<'a>>,
@@ -94,10 +96,22 @@ struct Current<'a> {
 impl Current<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.written += bytes.len() as u64;
-        if let Some(sink) = &mut self.sink {
-            self.hash.update(bytes);
-            sink.write(bytes)?;
+        if self.sink.is_none() {
+            return Ok(());
         }
+        if self.pending.len() + bytes.len() > BUFFER {
+            self.flush()?;
+        }
+        self.pending.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if let Some(sink) = &mut self.sink {
+            self.hash.update(&self.pending);
+            sink.write(&self.pending)?;
+        }
+        self.pending.clear();
         Ok(())
     }
 }
@@ -258,7 +272,8 @@ impl Machine<'_> {
             Some(Sink::new(self.transaction, &header, size)?)
         };
         let hash = start(&header);
-        self.current = Some(Current { object, header, size, written: 0, hash, sink });
+        let pending = Vec::new();
+        self.current = Some(Current { object, header, size, written: 0, pending, hash, sink });
         Ok(())
     }
 
@@ -336,10 +351,11 @@ impl Machine<'_> {
 
     fn close(&mut self) -> Result<()> {
         self.source = None;
-        let Some(current) = self.current.take() else {
+        let Some(mut current) = self.current.take() else {
             return Err(self.bad("opcode close: no object is open"));
         };
-        let Current { object, header, size, written, hash, sink } = current;
+        current.flush()?;
+        let Current { object, header, size, written, hash, sink, .. } = current;
         if written != size {
             let reason = format!("opcode close: {object} has {written} bytes instead of {size}");
             return Err(self.bad(reason));

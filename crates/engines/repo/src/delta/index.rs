@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use updraft_fs::{FileKind, atomic_write};
+use updraft_fs::FileKind;
 use updraft_ostree::delta::{DeltaIndex, DeltaName};
 use updraft_ostree::{Checksum, MAX_METADATA_SIZE};
 use updraft_task::Context;
 
 use super::store::list;
 use crate::repo::DIR_MODE;
+use crate::staging::Durable;
 use crate::{Repo, Result};
 
 /// All deltas of the repository with the checksums of their superblocks.
@@ -70,7 +71,7 @@ pub fn reindex(ctx: &Context, repo: &Repo, only: Option<&Checksum>) -> Result<()
         if let Some((folder, _)) = path.rsplit_once('/') {
             repo.root().ensure_dir_all(folder, DIR_MODE)?;
         }
-        atomic_write(repo.root(), &path, &bytes, 0o644)?;
+        repo.replace(&path, &bytes, (0o644, Durable::Yes))?;
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Removing one commit, and remembering that it was removed on purpose.
 
-use updraft_fs::atomic_write;
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{Checksum, Metadata, ObjectName, ObjectType};
 
+use crate::staging::Durable;
 use crate::{CommitState, Repo, Result};
 
 /// Removes a commit object, what is kept beside it, and its marker. With `tombstone-commits` in
@@ -31,7 +31,7 @@ fn write_tombstone(repo: &Repo, commit: &Checksum) -> Result<()> {
     let mut metadata = Metadata::new();
     metadata.insert("commit", Value::Bytes(format!("{commit}\0").into_bytes()));
     let path = ObjectName::new(*commit, ObjectType::TombstoneCommit).loose_path(repo.mode());
-    Ok(atomic_write(repo.objects_dir(), path, &metadata.encode(), 0o644)?)
+    repo.replace(format!("objects/{path}"), &metadata.encode(), (0o644, Durable::Yes))
 }
 
 fn remove(repo: &Repo, commit: &Checksum) -> Result<()> {

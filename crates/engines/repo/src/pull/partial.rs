@@ -67,6 +67,7 @@ pub(super) fn receive(lock: &LockFile, offset: u64, stream: &mut Stream<'_>) -> 
             return Ok(());
         }
         let piece = buffer.get(..read).unwrap_or_default();
+        updraft_fs::fault::check().map_err(|errno| io(lock, errno.into()))?;
         file.write_all(piece).map_err(|error| io(lock, error))?;
     }
 }
@@ -80,6 +81,7 @@ pub(super) fn reader(lock: &LockFile) -> Result<BufReader<&File>, Error> {
 
 /// Throws away what is here.
 pub(super) fn empty(lock: &LockFile) -> Result<(), Error> {
+    updraft_fs::fault::check().map_err(|errno| io(lock, errno.into()))?;
     lock.file().set_len(0).map_err(|error| io(lock, error))
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use updraft_fs::atomic_write;
 use updraft_ostree::delta::DeltaIndex;
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{Checksum, CollectionId, CollectionRef, RefName, Refspec, RepoMode, Summary};
@@ -245,9 +244,9 @@ impl SummaryFiles {
     /// Makes them the repository's own.
     pub(super) fn store(&self, repo: &Repo) -> Result<(), Error> {
         match &self.signature {
-            Some(signature) => atomic_write(repo.root(), "summary.sig", signature, 0o644)?,
+            Some(signature) => repo.replace("summary.sig", signature, (0o644, Durable::Yes))?,
             None => drop(repo.root().try_unlink("summary.sig")?),
         }
-        Ok(atomic_write(repo.root(), "summary", &self.summary, 0o644)?)
+        Ok(repo.replace("summary", &self.summary, (0o644, Durable::Yes))?)
     }
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use updraft_fs::atomic_write;
 use updraft_openpgp::{Keyring, sign as openpgp};
 use updraft_ostree::gvariant::{Type, Value};
 use updraft_ostree::{Checksum, Metadata, ObjectName, ObjectType};
@@ -13,6 +12,7 @@ use super::check::signatures;
 use super::gpg::{GPG_SIGNATURES, gpg_reports, viewing_keyring};
 use super::{Error, Places, PublicKeys, SecretKey};
 use crate::Repo;
+use crate::staging::Durable;
 
 const SUMMARY: &str = "summary";
 const SUMMARY_SIGNATURES: &str = "summary.sig";
@@ -109,7 +109,7 @@ pub fn sign_summary(ctx: &Context, repo: &Repo, signers: &[Signer]) -> Result<()
         signer.add(ctx, &data, &mut metadata)?;
     }
     // Commit point: the rename inside.
-    Ok(atomic_write(repo.root(), SUMMARY_SIGNATURES, &metadata.encode(), 0o644)?)
+    Ok(repo.replace(SUMMARY_SIGNATURES, &metadata.encode(), (0o644, Durable::Yes))?)
 }
 
 /// Signatures of `data`, such as the superblock of a delta, by all signers.

@@ -11,6 +11,7 @@ use updraft_ostree::gvariant::Value;
 
 use super::{GenerateOptions, Sign, Target};
 use crate::repo::DIR_MODE;
+use crate::tmp::DELTA_PREFIX;
 use crate::{Error, Repo, Result};
 
 const FILE_MODE: u32 = 0o644;
@@ -59,8 +60,11 @@ impl Delivery {
             }
             Target::Repository => {
                 let tmp = repo.tmp_dir()?;
-                let staged =
-                    format!("delta-{}-{}", std::process::id(), name.path().replace('/', "-"));
+                let staged = format!(
+                    "{DELTA_PREFIX}{}-{}",
+                    std::process::id(),
+                    name.path().replace('/', "-")
+                );
                 remove_tree(&tmp, &staged)?;
                 let dir = tmp.ensure_dir(&staged, DIR_MODE)?;
                 let staged =

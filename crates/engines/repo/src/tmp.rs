@@ -1,0 +1,90 @@
+//! Replacing files by way of `tmp`, and removing what processes that died left there.
+//!
+//! A file that replaces another has a name of its own for a moment. Beside a ref that name would be
+//! a ref to whoever looks, libostree too, and after a kill for ever. In `tmp` nobody looks, and it
+//! is found again.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use updraft_fs::{Dir, TempFile, atomic_write, atomic_write_unsynced, remove_tree};
+
+use crate::staging::Durable;
+use crate::{Repo, Result};
+
+/// What is older than this many seconds belongs to nobody. libostree's default as well.
+const EXPIRY: i64 = 86_400;
+/// Folders in which static deltas are made.
+pub(crate) const DELTA_PREFIX: &str = "delta-";
+
+impl Repo {
+    /// Replaces the file `path` of the repository: after a crash it has its old content or all of
+    /// the new.
+    pub(crate) fn replace(
+        &self,
+        path: impl AsRef<Path>,
+        bytes: &[u8],
+        (mode, durable): (u32, Durable),
+    ) -> Result<()> {
+        let path = path.as_ref();
+        let dir = match path.parent() {
+            Some(parent) if parent != Path::new("") => self.root().open_dir_follow(parent)?,
+            _ => self.root().clone(),
+        };
+        let name = Path::new(path.file_name().unwrap_or_default());
+        match by_way_of(&self.tmp_dir()?, &dir, name, bytes, (mode, durable)) {
+            // Somebody put this folder on another file system.
+            Err(error) if error.io_kind() == std::io::ErrorKind::CrossesDevices => {
+                let write = match durable {
+                    Durable::Yes => atomic_write,
+                    Durable::No => atomic_write_unsynced,
+                };
+                Ok(write(&dir, name, bytes, mode)?)
+            }
+            written => Ok(written?),
+        }
+    }
+
+    /// Removes what nobody has touched for a day, measured by the repository's own time. That it
+    /// cannot be removed is no reason for anything else to fail.
+    pub(crate) fn clean_tmp(&self) {
+        if let Err(error) = self.try_clean_tmp() {
+            tracing::warn!(%error, "cannot clean the folder of temporary files");
+        }
+    }
+
+    fn try_clean_tmp(&self) -> Result<()> {
+        let tmp = self.tmp_dir()?;
+        let now = self.root().own_metadata()?.mtime;
+        for entry in tmp.entries()? {
+            let Some(name) = entry.name.to_str() else { continue };
+            if !name.starts_with(TempFile::NAME_PREFIX) && !name.starts_with(DELTA_PREFIX) {
+                continue;
+            }
+            let found = tmp.try_metadata(name)?;
+            if found.is_some_and(|found| now.saturating_sub(found.mtime) > EXPIRY) {
+                remove_tree(&tmp, name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn by_way_of(
+    tmp: &Dir,
+    dir: &Dir,
+    name: &Path,
+    bytes: &[u8],
+    (mode, durable): (u32, Durable),
+) -> updraft_fs::Result<()> {
+    let failed = |error| updraft_fs::Error::new("write", dir.path().join(name), error);
+    let mut file = TempFile::new_in(tmp)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.set_mode(mode)?;
+    if durable == Durable::Yes {
+        file.sync()?;
+    }
+    // Commit point: the rename inside.
+    file.persist_replace(dir, name)?;
+    if durable == Durable::Yes { dir.sync() } else { Ok(()) }
+}
