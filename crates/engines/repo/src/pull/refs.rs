@@ -181,7 +181,9 @@ impl Goals {
         let what = format!("the summary of {}", origin.name());
         let summary =
             Summary::decode(&files.summary).map_err(|source| Error::Format { what, source })?;
-        if let Some(mode) = summary.metadata.get_str(Summary::MODE)
+        // Over a network only packed files can be read; on this machine those of all modes.
+        if !origin.prefers_objects()
+            && let Some(mode) = summary.metadata.get_str(Summary::MODE)
             && mode.parse() != Ok(RepoMode::Archive)
         {
             return Err(Error::SourceMode { mode: mode.to_owned() });
