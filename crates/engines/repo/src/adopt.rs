@@ -7,11 +7,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use rustix::fs::{Timespec, Timestamps};
 use updraft_fs::{Dir, Metadata, xattr};
 use updraft_ostree::{FileHeader, ObjectName, ObjectType, RepoMode};
 
 use crate::ostreemeta::from_source;
+use crate::sink::set_object_time;
 use crate::store::{Stored, hash_file};
 use crate::transaction::count;
 use crate::{Error, Result, Transaction};
@@ -53,9 +53,7 @@ impl Transaction {
             staging.unlink(&path)?;
             return Ok(None);
         }
-        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        rustix::fs::futimens(file, &Timestamps { last_access: zero, last_modification: zero })
-            .map_err(|errno| Error::io("set the time of an object", errno.into()))?;
+        set_object_time(file)?;
         if self.config.fsync && self.config.per_object_fsync {
             file.sync_all().map_err(|error| Error::io("make an object durable", error))?;
         }

@@ -63,16 +63,16 @@ impl Remote {
 }
 
 impl Repo {
-    /// The names of the configured remotes, sorted.
-    pub fn remotes(&self) -> Vec<RemoteName> {
-        let config = self.config();
-        let names = config.key_file().groups().into_iter().filter_map(|group| {
+    /// The names of all remotes, sorted.
+    pub fn remotes(&self) -> Result<Vec<RemoteName>> {
+        let config = self.remotes_config()?;
+        let names = config.groups().into_iter().filter_map(|group| {
             let name = group.strip_prefix("remote \"")?.strip_suffix('"')?;
             RemoteName::new(name).ok()
         });
         let mut names: Vec<_> = names.collect();
         names.sort();
-        names
+        Ok(names)
     }
 
     /// The configuration of all remotes: those of the repository itself, those of the files of
@@ -97,7 +97,7 @@ impl Repo {
 
     /// One remote.
     pub fn remote(&self, name: &RemoteName) -> Result<Remote> {
-        Remote::read(self.config().key_file(), name.clone())?
+        Remote::read(&self.remotes_config()?, name.clone())?
             .ok_or_else(|| Error::NoSuchRemote(name.to_string()))
     }
 

@@ -140,10 +140,15 @@ impl<'a> Sink<'a> {
             }
             RepoMode::BareUserOnly => self.temp.set_mode(header.permissions())?,
         }
-        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        rustix::fs::futimens(file, &Timestamps { last_access: zero, last_modification: zero })
-            .map_err(|errno| Error::io("set the time of an object", errno.into()))
+        set_object_time(file)
     }
+}
+
+/// Gives a file the time that all objects have: none.
+pub(crate) fn set_object_time(file: &std::fs::File) -> Result<()> {
+    let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::fs::futimens(file, &Timestamps { last_access: zero, last_modification: zero })
+        .map_err(|errno| Error::io("set the time of an object", errno.into()))
 }
 
 /// Stores a real symbolic link (all bare modes but bare-user).

@@ -7,16 +7,17 @@
 
 use std::path::Path;
 
-use rustix::fs::{Timespec, Timestamps};
 use updraft_fs::{Dir, FileKind, TempFile, atomic_write_unsynced, remove_tree};
 use updraft_ostree::{FileHeader, ObjectName, RepoMode};
 
 use super::copy::copy_verified;
+use super::entry::user_permissions;
 use super::{CheckoutOptions, Hardlinks};
 use crate::config::CORE;
 use crate::repo::DIR_MODE;
+use crate::sink::set_object_time;
 use crate::staging::kernel_text;
-use crate::{Error, FileReader, Repo, Result};
+use crate::{FileReader, Repo, Result};
 
 const FOLDER: &str = "uncompressed-objects-cache";
 /// Says since which boot the cache is filled.
@@ -82,11 +83,8 @@ impl Cache {
     ) -> Result<()> {
         let file = TempFile::new_in(&self.dir)?;
         copy_verified(object, (header, size), reader, file.file())?;
-        file.set_mode((header.permissions() & !0o6000) | 0o400)?;
-        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let zero = Timestamps { last_access: zero, last_modification: zero };
-        rustix::fs::futimens(file.file(), &zero)
-            .map_err(|errno| Error::io("set the time of an object", errno.into()))?;
+        file.set_mode(user_permissions(header))?;
+        set_object_time(file.file())?;
         if let Some(folder) = Path::new(path).parent() {
             self.dir.ensure_dir(folder, DIR_MODE)?;
         }

@@ -116,7 +116,11 @@ fn from_cache(
         }
         cache.put(&path, object, (&header, size), &mut reader)?;
     }
-    link_to(shared, dir, name, (cache.dir(), &path))
+    match link_to(shared, dir, name, (cache.dir(), &path)) {
+        // Another process emptied the cache meanwhile.
+        Err(Error::Fs(error)) if error.is_not_found() => Ok(false),
+        linked => linked,
+    }
 }
 
 /// Makes `name` a link to its object. `false` when the file must be made anew.
@@ -297,6 +301,11 @@ fn regular(
     Ok(())
 }
 
+/// Permissions for whoever checks out: no set-uid files, and nothing the user could not read.
+pub(super) fn user_permissions(header: &FileHeader) -> u32 {
+    (header.permissions() & !0o6000) | 0o400
+}
+
 fn set_attributes(shared: &Shared<'_>, header: &FileHeader, out: &std::fs::File) -> Result<()> {
     let failed = |what: &str| {
         let what = format!("set the {what} of a file");
@@ -304,8 +313,7 @@ fn set_attributes(shared: &Shared<'_>, header: &FileHeader, out: &std::fs::File)
     };
     let mut mode = header.permissions();
     if shared.options.user_mode {
-        // No set-uid files for whoever checks out, and nothing the user could not read.
-        mode = (mode & !0o6000) | 0o400;
+        mode = user_permissions(header);
     } else {
         let uid = rustix::fs::Uid::from_raw(header.uid);
         let gid = rustix::fs::Gid::from_raw(header.gid);

@@ -40,7 +40,8 @@ pub(super) fn keep(options: &PullOptions, files: &SummaryFiles) -> Result<(), Er
     let same = dir.try_read(&name, LIMIT)?.as_ref() == Some(&files.summary)
         && dir.try_read(&sig, LIMIT)?.as_ref() == Some(signature);
     if !same {
-        // Of two files that do not fit, neither is used.
+        // No moment, and no kill, leaves a signature beside a summary that it is not of.
+        dir.try_unlink(&sig)?;
         atomic_write(dir, &name, &files.summary, 0o644)?;
         atomic_write(dir, &sig, signature, 0o644)?;
     }

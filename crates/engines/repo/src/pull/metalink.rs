@@ -13,6 +13,8 @@ use super::Error;
 
 /// The longest metalink that is read.
 const MAX_SIZE: u64 = 1 << 20;
+/// The largest summary that one may lead to.
+const MAX_SUMMARY: u64 = updraft_ostree::MAX_METADATA_SIZE as u64;
 /// Addresses that are tried.
 const MAX_URLS: usize = 64;
 const FILE: &str = "summary";
@@ -115,6 +117,10 @@ fn parse(bytes: &[u8]) -> Result<Metalink, String> {
             "size" => {
                 let size = text_of(&node);
                 found.size = size.parse().map_err(|_| format!("Invalid size '{size}'"))?;
+                // It bounds what is read from whoever the metalink names.
+                if found.size > MAX_SUMMARY {
+                    return Err(format!("Size {size} exceeds the limit of {MAX_SUMMARY} bytes"));
+                }
             }
             "verification" => {
                 for hash in node.children().filter(|node| is(node, "hash")) {
@@ -184,6 +190,7 @@ mod tests {
         refused("<metalink></metalink>", "No <file name='summary'> found");
         refused(&document("<size>3</size>"), "No <verification>");
         refused(&document("<size>x</size>"), "Invalid size");
+        refused(&document("<size>18446744073709551615</size>"), "exceeds the limit");
         let hash = "<verification><hash type=\"sha512\">bacon</hash></verification>";
         refused(&document(hash), "Invalid hash digest for sha512");
         refused("<metalink>", "root");

@@ -155,7 +155,7 @@ impl FindRemotes {
 /// Configured remotes of the collections. One that does not answer is said and passed over.
 fn configured(repo: &Repo, wanted: &[CollectionRef], terminal: &Terminal) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for remote in repo.remotes() {
+    for remote in repo.remotes()? {
         let Some(collection) = collection_of(repo, &remote) else { continue };
         if !wanted.iter().any(|name| name.collection.as_str() == collection) {
             continue;

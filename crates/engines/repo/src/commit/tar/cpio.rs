@@ -18,8 +18,8 @@ const HEADER: usize = 110;
 const TRAILER: &[u8] = b"TRAILER!!!";
 /// The longest name or target.
 const MAX_NAME: u64 = 4096;
-/// Names that wait for the content of their file.
-const MAX_WAITING: usize = 1 << 16;
+/// Bytes of names that may wait for the content of their files.
+const MAX_WAITING: usize = 16 << 20;
 
 /// A tar stream made of a cpio stream.
 pub(super) struct Cpio<R> {
@@ -35,7 +35,7 @@ pub(super) struct Cpio<R> {
     pad: usize,
     /// Names of files whose content has not come, by device and inode.
     waiting: BTreeMap<(u64, u64), Vec<Member>>,
-    count: usize,
+    waiting_bytes: usize,
     ended: bool,
 }
 
@@ -60,7 +60,7 @@ impl<R: Read> Cpio<R> {
             skip: 0,
             pad: 0,
             waiting: BTreeMap::new(),
-            count: 0,
+            waiting_bytes: 0,
             ended: false,
         }
     }
@@ -87,8 +87,8 @@ impl<R: Read> Cpio<R> {
         let padding = (4 - member.size % 4) % 4;
         match member.mode & S_IFMT {
             S_IFREG if member.links > 1 && member.size == 0 => {
-                self.count += 1;
-                if self.count > MAX_WAITING {
+                self.waiting_bytes += member.name.len() + size_of::<Member>();
+                if self.waiting_bytes > MAX_WAITING {
                     return Err(invalid("too many names wait for the content of their files"));
                 }
                 self.waiting.entry(member.file).or_default().push(member);

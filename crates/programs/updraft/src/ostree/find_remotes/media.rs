@@ -57,7 +57,7 @@ fn on_medium(repo: &Repo, path: &Path, wanted: &[CollectionRef]) -> Result<Vec<F
     let Ok(medium) = Repo::open(path) else { return Ok(Vec::new()) };
     let Ok(Some(summary)) = summary::read(&medium) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for remote in repo.remotes() {
+    for remote in repo.remotes()? {
         let Some(collection) = collection_of(repo, &remote) else { continue };
         let of_it: Vec<CollectionRef> =
             wanted.iter().filter(|name| name.collection.as_str() == collection).cloned().collect();
