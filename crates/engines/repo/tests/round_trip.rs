@@ -131,6 +131,22 @@ fn nothing_is_left_of_a_commit_that_fails() {
 }
 
 #[test]
+fn a_repository_may_lie_in_the_tree_that_is_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    make_tree(&folder.path().join("tree"));
+    for number in 0..200 {
+        symlink(format!("target{number}"), folder.path().join(format!("tree/link{number}")))
+            .unwrap();
+    }
+    let path = folder.path().join("tree/repo");
+    let repo = Repo::init(path, RepoMode::Bare, &InitOptions::default()).unwrap();
+    // The second time, what the first one stored is part of the tree.
+    for _ in 0..2 {
+        commit_folder(&repo, &folder.path().join("tree"));
+    }
+}
+
+#[test]
 fn an_unchanged_tree_makes_no_commit() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");

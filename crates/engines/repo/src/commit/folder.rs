@@ -24,7 +24,9 @@ pub(super) fn add(
     pool: &mut Pool<'_>,
 ) -> Result<()> {
     let dir = Dir::open(path)?;
-    let mut walk = Walk { filter, links, pool, path: String::new() };
+    let staging = pool.transaction.staging.dir.own_metadata()?;
+    let staging = (staging.device, staging.inode);
+    let mut walk = Walk { filter, links, pool, staging, path: String::new() };
     walk.directory(root, dir, 0)
 }
 
@@ -32,6 +34,9 @@ struct Walk<'a, 'scope> {
     filter: &'a Filter<'a>,
     links: &'a Known,
     pool: &'a mut Pool<'scope>,
+    /// Device and inode of the folder where the commit is being made. Where the repository lies in
+    /// the source, its files come and go while it is read.
+    staging: (u64, u64),
     /// From `/`, empty for the root; kept only when the filter looks at paths.
     path: String,
 }
@@ -55,6 +60,9 @@ impl Walk<'_, '_> {
         let Attributes { uid, gid, mode, xattrs } = attributes;
         tree.set_meta(Meta::Made(DirMeta { uid, gid, mode, xattrs }));
 
+        if (metadata.device, metadata.inode) == self.staging {
+            return Ok(());
+        }
         let linked = self.links.on(metadata.device);
         let dir = Arc::new(dir);
         // In the order of inodes the disk is read nearly in sequence.
