@@ -7,9 +7,9 @@ use updraft_ostree::delta::{CONTROL_LEN, Control};
 use crate::random::ReadAt;
 use crate::{Error, Result};
 
-const BUFFER: usize = 64 << 10;
+pub(crate) const BUFFER: usize = 64 << 10;
 /// Controls that make nothing, one after the other, before a patch is taken for endless.
-const MAX_IDLE: u32 = 1 << 16;
+pub(crate) const MAX_IDLE: u32 = 1 << 16;
 
 /// Makes `size` bytes of `old` and the patch that lies in this range of `source`, and gives them
 /// to `sink` in order. The patch must make exactly as many; what is left of it is not looked at.
@@ -41,11 +41,14 @@ pub fn apply_patch<E: From<Error>>(
         while left > 0 {
             let piece = take(&mut buffer, left);
             patch.read(piece)?;
-            let length = piece.len();
-            add_old(old, old_size, old_at, piece, take(&mut base, left))?;
+            let old_piece = take(&mut base, left);
+            read_old(old, old_size, old_at, old_piece)?;
+            for (new, old) in piece.iter_mut().zip(old_piece) {
+                *new = new.wrapping_add(*old);
+            }
             sink(piece)?;
-            left -= length as u64;
-            old_at = forward(old_at, length as u64)?;
+            left -= piece.len() as u64;
+            old_at = forward(old_at, piece.len() as u64)?;
         }
         let mut left = control.extra;
         while left > 0 {
@@ -60,37 +63,26 @@ pub fn apply_patch<E: From<Error>>(
     Ok(())
 }
 
-fn take(buffer: &mut [u8], length: u64) -> &mut [u8] {
+pub(crate) fn take(buffer: &mut [u8], length: u64) -> &mut [u8] {
     let length = usize::try_from(length).unwrap_or(BUFFER).min(buffer.len());
     buffer.get_mut(..length).unwrap_or_default()
 }
 
-fn forward(at: i64, by: u64) -> Result<i64> {
+pub(crate) fn forward(at: i64, by: u64) -> Result<i64> {
     at.checked_add_unsigned(by).ok_or(Error::BadPatch("it seeks beyond any file"))
 }
 
-/// Adds the old bytes from `at` on to `piece`; before the old file and after it are zeros.
-fn add_old(
-    old: &dyn ReadAt,
-    old_size: u64,
-    at: i64,
-    piece: &mut [u8],
-    base: &mut [u8],
-) -> Result<()> {
+/// Fills `piece` with the old bytes from `at` on; before the old file and after it are zeros.
+pub(crate) fn read_old(old: &dyn ReadAt, old_size: u64, at: i64, piece: &mut [u8]) -> Result<()> {
     let before = usize::try_from(at.saturating_neg().max(0)).unwrap_or(usize::MAX).min(piece.len());
     let start = u64::try_from(at.max(0)).unwrap_or(0);
     let there = usize::try_from(old_size.saturating_sub(start)).unwrap_or(usize::MAX);
     let length = there.min(piece.len() - before);
-    let (Some(piece), Some(base)) =
-        (piece.get_mut(before..before + length), base.get_mut(..length))
-    else {
-        return Ok(());
-    };
-    old.read_exact_at(base, start).map_err(Error::io("read the source of a patch"))?;
-    for (new, old) in piece.iter_mut().zip(base) {
-        *new = new.wrapping_add(*old);
-    }
-    Ok(())
+    let (outside, inside) = piece.split_at_mut(before);
+    let (inside, after) = inside.split_at_mut(length);
+    outside.fill(0);
+    after.fill(0);
+    old.read_exact_at(inside, start).map_err(Error::io("read the source of a patch"))
 }
 
 /// The bytes of a patch that are still to be read.

@@ -4,13 +4,12 @@
 //! A region goes on past single different bytes as long as more than half of them agree, which is
 //! what makes executables small whose addresses have all moved.
 
-use crate::suffix::{Match, SuffixIndex};
+use crate::grams::{GramIndex, Match, common_prefix};
 
 /// A match has to be this much better than going on with the region at hand.
 const BETTER: usize = 8;
-/// After so many positions whose best match is hardly better than the region at hand, the region
-/// is ended: else long runs of equal bytes would be searched at each of their positions.
-const UNDECIDED: usize = 64;
+/// Where the region at hand agrees for as long as this, nothing else is looked for.
+const FOLLOWED: usize = 16;
 
 /// One step: bytes close to those of the old content, then bytes that are new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,32 +25,30 @@ pub(crate) struct Step {
 }
 
 /// The steps that make `new` of what `index` holds.
-pub(crate) fn steps(index: &SuffixIndex<'_>, new: &[u8]) -> Vec<Step> {
-    let mut search = Search { index, old: index.text(), new, at: 0, shift: 0, scan: 0 };
+pub(crate) fn steps(index: &GramIndex<'_>, new: &[u8]) -> Vec<Step> {
+    let old = index.text();
+    let mut search = Search { index, new, shift: 0, at: 0 };
     let mut steps = Vec::new();
     // Where the step that is being collected began.
     let (mut last_new, mut last_old) = (0, 0);
-    while let Some(found) = search.next() {
-        let scan = search.scan;
-        let forward = extend_forward(search.old, new, last_old, last_new..scan);
-        let backward = if scan < new.len() {
-            extend_backward(search.old, new, found.at, last_new..scan)
-        } else {
-            0
+    loop {
+        let found = search.next();
+        let scan = search.at;
+        let forward = extend_forward(old, new, last_old, last_new..scan);
+        let next_old = found.map_or(0, |found| found.at);
+        let backward = match found {
+            Some(_) => extend_backward(old, new, next_old, last_new..scan),
+            None => 0,
         };
         let (forward, backward) =
-            share(search.old, new, (last_old, last_new, forward), (found.at, scan, backward));
+            share(old, new, (last_old, last_new, forward), (next_old, scan, backward));
         let next = scan - backward;
-        steps.push(Step {
-            new_at: last_new,
-            old_at: last_old,
-            close: forward,
-            fresh: next - (last_new + forward),
-        });
+        let fresh = next - (last_new + forward);
+        steps.push(Step { new_at: last_new, old_at: last_old, close: forward, fresh });
+        let Some(found) = found else { return steps };
         (last_new, last_old) = (next, found.at - backward);
-        search.shift = signed(found.at) - signed(scan);
+        search.follow(found);
     }
-    steps
 }
 
 fn signed(number: usize) -> isize {
@@ -60,66 +57,50 @@ fn signed(number: usize) -> isize {
 }
 
 struct Search<'a, 'i> {
-    index: &'i SuffixIndex<'a>,
-    old: &'a [u8],
+    index: &'i GramIndex<'a>,
     new: &'i [u8],
-    /// The length of the last match.
-    at: usize,
     /// The region at hand: position in the old content less position in the new.
     shift: isize,
-    scan: usize,
+    /// How far the new content was looked at.
+    at: usize,
 }
 
 impl Search<'_, '_> {
-    /// Whether the region at hand agrees with the new content here.
-    fn agrees(&self, position: usize) -> bool {
-        let old = position.checked_add_signed(self.shift).and_then(|at| self.old.get(at));
-        old.is_some() && old == self.new.get(position)
+    /// What the region at hand gives from here on.
+    fn region(&self) -> &[u8] {
+        let old = self.at.checked_add_signed(self.shift);
+        old.and_then(|at| self.index.text().get(at..)).unwrap_or_default()
     }
 
-    /// The next match that is worth leaving the region at hand; at the end of the new content an
-    /// empty one.
+    /// The next match that is worth leaving the region at hand; at the end of the new content
+    /// none.
     fn next(&mut self) -> Option<Match> {
-        let end = self.new.len();
-        loop {
-            if self.scan >= end {
-                return None;
+        while self.at < self.new.len() {
+            let wanted = self.new.get(self.at..).unwrap_or_default();
+            let region = self.region();
+            let followed = common_prefix(region, wanted);
+            if followed >= FOLLOWED {
+                self.at += followed;
+                continue;
             }
-            let mut found = Match::default();
-            let mut score = 0;
-            let mut undecided = 0;
-            self.scan += self.at;
-            let mut scored = self.scan;
-            while self.scan < end {
-                found = self.index.longest(self.new.get(self.scan..).unwrap_or_default());
-                while scored < self.scan + found.length {
-                    score += usize::from(self.agrees(scored));
-                    scored += 1;
+            let near = self.at.saturating_add_signed(self.shift);
+            if let Some(found) = self.index.longest(wanted, near) {
+                let pairs = wanted.iter().zip(region).take(found.length);
+                let agreeing = pairs.filter(|(new, old)| new == old).count();
+                if found.length > agreeing + BETTER {
+                    return Some(found);
                 }
-                if (found.length == score && found.length != 0) || found.length > score + BETTER {
-                    break;
-                }
-                undecided = if found.length > 2 * BETTER && found.length >= score {
-                    undecided + 1
-                } else {
-                    0
-                };
-                if undecided > UNDECIDED {
-                    break;
-                }
-                score -= usize::from(scored > self.scan && self.agrees(self.scan));
-                scored = scored.max(self.scan + 1);
-                self.scan += 1;
             }
-            self.scan = self.scan.min(end);
-            self.at = found.length;
-            if self.scan >= end {
-                return Some(Match::default());
-            }
-            if found.length != score {
-                return Some(found);
-            }
+            // Within a short piece that agrees nothing better begins, except near its end.
+            self.at += if followed >= BETTER { followed } else { 1 };
         }
+        None
+    }
+
+    /// Makes a match the region at hand.
+    fn follow(&mut self, found: Match) {
+        self.shift = signed(found.at) - signed(self.at);
+        self.at += found.length;
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Error {
     /// A compressed stream is malformed, cut short or wants too much memory.
     #[error("decompress: {0}")]
     BadStream(&'static str),
-    /// The suffix sorter or the compressor gave up.
+    /// The compressor gave up.
     #[error("make a delta: {0}")]
     Library(String),
 }

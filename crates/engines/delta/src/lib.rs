@@ -5,6 +5,8 @@
 //! output on every machine and with any number of threads.
 //!
 //! * [`make_patch`], [`apply_patch`]: bsdiff, as static deltas hold it.
+//! * [`PatchStreams`], [`apply_streams`]: the same, each kind of number and byte by itself.
+//! * [`unpack`], [`repack`]: what is in packed files, so that it can be patched.
 //! * [`find_copies`]: pieces of a new file that are in the old one, for files too large to diff.
 //! * [`Sketch`], [`Similar`]: which old file a new one resembles, whatever their names.
 //! * [`compress`], [`Decompressor`]: the xz container.
@@ -19,11 +21,16 @@ mod chunk;
 mod copies;
 mod sketch;
 
-mod apply;
 mod bsdiff;
+mod grams;
 mod patch;
-mod suffix;
+mod sink;
 
+mod apply;
+mod streams;
+pub mod varint;
+
+mod repack;
 mod xz;
 
 pub use apply::apply_patch;
@@ -32,5 +39,8 @@ pub use copies::{Piece, find_copies};
 pub use error::{Error, Result};
 pub use patch::{PatchStats, make_patch, patch_memory};
 pub use random::ReadAt;
+pub use repack::{MAX_UNPACKED, Unpacked, is_packed, plain_content, repack, repack_memory, unpack};
+pub use sink::{Interleaved, PatchSink, PatchStreams};
 pub use sketch::{Similar, Sketch};
-pub use xz::{Decompressor, compress, compress_memory};
+pub use streams::{PatchReaders, apply_streams};
+pub use xz::{Decompressor, compress, compress_memory, compress_stream};

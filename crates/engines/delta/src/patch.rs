@@ -4,18 +4,18 @@
 //! window is, for each piece where most of its chunks are in the old file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufWriter, Write};
 use std::ops::Range;
 
 use updraft_ostree::delta::Control;
 
 use crate::bsdiff::{Step, steps};
 use crate::copies::{each_chunk, index_chunks};
+use crate::grams::GramIndex;
 use crate::random::{ReadAt, read_range};
-use crate::suffix::SuffixIndex;
+use crate::sink::PatchSink;
 use crate::{Error, Result};
 
-/// Old content that is indexed at a time. Each byte costs five of memory.
+/// Old content that is indexed at a time. Each byte costs seven of memory.
 const WINDOW: u64 = 16 << 20;
 /// New content that is looked at at a time.
 const PIECE: u64 = 8 << 20;
@@ -27,7 +27,7 @@ const BUFFER: usize = 64 << 10;
 #[must_use]
 pub fn patch_memory(old_size: u64, new_size: u64) -> u64 {
     let window = old_size.min(WINDOW);
-    window + SuffixIndex::memory(window) + 2 * new_size.min(PIECE) + BUFFER as u64
+    window + GramIndex::memory(window) + 2 * new_size.min(PIECE) + BUFFER as u64
 }
 
 /// What a patch could take from the old file, and what it could not.
@@ -39,30 +39,30 @@ pub struct PatchStats {
     pub other: u64,
 }
 
-/// Writes a patch that makes `new` of `old`.
-pub fn make_patch(old: &dyn ReadAt, new: &dyn ReadAt, out: &mut dyn Write) -> Result<PatchStats> {
+/// Makes a patch that makes `new` of `old`, and gives it to `out` step by step.
+pub fn make_patch(
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    out: &mut dyn PatchSink,
+) -> Result<PatchStats> {
     let look = Error::io("look at a file");
     let old_size = old.size().map_err(look)?;
     let new_size = new.size().map_err(Error::io("look at a file"))?;
     let windows = Windows::new(old, old_size, new, new_size)?;
-    let mut writer = PatchWriter {
-        out: BufWriter::with_capacity(BUFFER, out),
-        old_at: 0,
-        stats: PatchStats::default(),
-    };
+    let mut writer = PatchWriter { out, old_at: 0, stats: PatchStats::default() };
     let mut at = 0;
     while at < new_size {
         // All pieces that share a window are done with one index.
         let window = windows.of(at);
         let text = read(old, &window)?;
-        let index = SuffixIndex::new(&text)?;
+        let index = GramIndex::new(&text);
         while at < new_size && windows.of(at) == window {
             let piece = read(new, &(at..new_size.min(at + PIECE)))?;
             writer.add(&steps(&index, &piece), &text, window.start, &piece)?;
             at += piece.len() as u64;
         }
     }
-    writer.out.flush().map_err(Error::io("write a patch"))?;
+    writer.out.finish().map_err(Error::io("write a patch"))?;
     Ok(writer.stats)
 }
 
@@ -129,15 +129,15 @@ fn difference(a: u64, b: u64) -> i64 {
     signed(a).saturating_sub(signed(b))
 }
 
-/// Writes steps as controls, diffs and extras.
-struct PatchWriter<W: Write> {
-    out: W,
+/// Turns steps into controls with their diffs and extras.
+struct PatchWriter<'a> {
+    out: &'a mut dyn PatchSink,
     /// Where the reader of the patch will be in the old file.
     old_at: u64,
     stats: PatchStats,
 }
 
-impl<W: Write> PatchWriter<W> {
+impl PatchWriter<'_> {
     /// Adds the steps of one piece. `window` are the old bytes from `start` on.
     fn add(&mut self, steps: &[Step], window: &[u8], start: u64, piece: &[u8]) -> Result<()> {
         if let Some(first) = steps.first() {
@@ -145,7 +145,7 @@ impl<W: Write> PatchWriter<W> {
             let wanted = start + first.old_at as u64;
             if wanted != self.old_at {
                 let seek = difference(wanted, self.old_at);
-                self.write(&Control { diff: 0, extra: 0, seek }.encode())?;
+                self.step(&Control { diff: 0, extra: 0, seek }, &[], &[])?;
             }
         }
         let mut diff = Vec::new();
@@ -157,7 +157,6 @@ impl<W: Write> PatchWriter<W> {
                 extra: step.fresh as u64,
                 seek: difference(next as u64, end as u64),
             };
-            self.write(&control.encode())?;
             let old = window.get(step.old_at..end).unwrap_or_default();
             let fresh = step.new_at + step.close;
             let new = piece.get(step.new_at..fresh).unwrap_or_default();
@@ -166,15 +165,15 @@ impl<W: Write> PatchWriter<W> {
             let differing = diff.iter().filter(|byte| **byte != 0).count() as u64;
             self.stats.same += diff.len() as u64 - differing;
             self.stats.other += differing + step.fresh as u64;
-            self.write(&diff)?;
-            self.write(piece.get(fresh..fresh + step.fresh).unwrap_or_default())?;
+            let extra = piece.get(fresh..fresh + step.fresh).unwrap_or_default();
+            self.step(&control, &diff, extra)?;
             self.old_at = start + next as u64;
         }
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).map_err(Error::io("write a patch"))
+    fn step(&mut self, control: &Control, diff: &[u8], extra: &[u8]) -> Result<()> {
+        self.out.step(control, diff, extra).map_err(Error::io("write a patch"))
     }
 }
 
@@ -183,19 +182,38 @@ mod tests {
     use proptest::prelude::*;
 
     use super::make_patch;
-    use crate::apply_patch;
+    use crate::{Interleaved, PatchReaders, PatchStreams, apply_patch, apply_streams};
 
+    /// Makes the new file by a patch in one piece and by one in streams.
     fn round_trip(old: &Vec<u8>, new: &Vec<u8>) {
-        let mut patch = Vec::new();
-        make_patch(old, new, &mut patch).unwrap();
-        let mut made = Vec::new();
         let size = new.len() as u64;
+        let mut patch = Vec::new();
+        make_patch(old, new, &mut Interleaved::new(&mut patch)).unwrap();
+        let mut made = Vec::new();
         apply_patch(old, &patch, 0..patch.len() as u64, size, &mut |piece| {
             made.extend_from_slice(piece);
             Ok::<_, crate::Error>(())
         })
         .unwrap();
         assert!(made == *new, "the patch makes something else");
+
+        let mut streams = PatchStreams::<Vec<u8>>::default();
+        make_patch(old, new, &mut streams).unwrap();
+        let mut readers = PatchReaders {
+            controls: streams.controls.as_slice(),
+            gaps: streams.gaps.as_slice(),
+            values: streams.values.as_slice(),
+            literals: streams.literals.as_slice(),
+        };
+        let mut made = Vec::new();
+        apply_streams(old, &mut readers, size, &mut |piece| {
+            made.extend_from_slice(piece);
+            Ok::<_, crate::Error>(())
+        })
+        .unwrap();
+        assert!(made == *new, "the streams make something else");
+        let PatchReaders { controls, gaps, values, literals } = readers;
+        assert_eq!([controls, gaps, values, literals].concat(), b"", "all was read");
     }
 
     fn noise(length: usize, mut state: u64) -> Vec<u8> {
@@ -242,7 +260,7 @@ mod tests {
             new[at] = new[at].wrapping_add(1);
         }
         let mut patch = Vec::new();
-        make_patch(&old, &new, &mut patch).unwrap();
+        make_patch(&old, &new, &mut Interleaved::new(&mut patch)).unwrap();
         // What most of the first piece is from lies in its window; the rest of it does not.
         #[allow(clippy::naive_bytecount, reason = "it is a test")]
         let zeros = patch.iter().filter(|byte| **byte == 0).count();

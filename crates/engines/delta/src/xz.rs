@@ -33,12 +33,32 @@ pub fn compress_memory(size: u64) -> u64 {
 
 /// Compresses all of `reader`, which has `size` bytes.
 pub fn compress(reader: &mut dyn Read, size: u64, out: &mut dyn Write) -> Result<()> {
+    compress_with(reader, dictionary(size), Check::Crc64, out)
+}
+
+/// Compresses all of `reader`, which has `size` bytes, with a dictionary of at most `most` bytes
+/// and without a check of its own: for what is checked otherwise.
+pub fn compress_stream(
+    reader: &mut dyn Read,
+    size: u64,
+    most: u64,
+    out: &mut dyn Write,
+) -> Result<()> {
+    compress_with(reader, dictionary(size.min(most)), Check::None, out)
+}
+
+fn compress_with(
+    reader: &mut dyn Read,
+    dictionary: u64,
+    check: Check,
+    out: &mut dyn Write,
+) -> Result<()> {
     let library = |error: XzError| Error::Library(error.to_string());
     let mut options = LzmaOptions::new_preset(PRESET).map_err(library)?;
-    options.dict_size(u32::try_from(dictionary(size)).unwrap_or(1 << 23));
+    options.dict_size(u32::try_from(dictionary).unwrap_or(1 << 23));
     let mut filters = Filters::new();
     filters.lzma2(&options);
-    let stream = Stream::new_stream_encoder(&filters, Check::Crc64).map_err(library)?;
+    let stream = Stream::new_stream_encoder(&filters, check).map_err(library)?;
     let mut encoder = XzEncoder::new_stream(out, stream);
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -62,7 +82,16 @@ pub struct Decompressor<R: Read>(XzDecoder<R>);
 impl<R: Read> Decompressor<R> {
     /// Reads what `reader` gives.
     pub fn new(reader: R) -> Result<Self> {
-        let stream = Stream::new_stream_decoder(MAX_READER_MEMORY, 0)
+        Self::with_memory(reader, MAX_READER_MEMORY)
+    }
+
+    /// Reads what [`compress_stream`] made, with the memory that this takes.
+    pub fn of_stream(reader: R) -> Result<Self> {
+        Self::with_memory(reader, MAX_DICTIONARY + (1 << 20))
+    }
+
+    fn with_memory(reader: R, memory: u64) -> Result<Self> {
+        let stream = Stream::new_stream_decoder(memory, 0)
             .map_err(|error| Error::Library(error.to_string()))?;
         Ok(Self(XzDecoder::new_stream(reader, stream)))
     }

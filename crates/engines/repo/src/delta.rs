@@ -2,17 +2,23 @@
 //!
 //! A delta is a folder below `deltas/` with a superblock and parts, or a file with its parts
 //! beside it or inside of it. Each part is a program that makes the objects of one commit out of
-//! those of another; see [`updraft_ostree::delta`].
+//! those of another; see [`updraft_ostree::delta`]. Deltas of our own format lie below
+//! `updraft-deltas/`; only their parts differ.
 //!
 //! What a delta makes is hashed like everything that comes from elsewhere: an object gets its name
 //! when its bytes were right, and a commit is complete when its whole tree was found.
 
 mod apply;
 mod execute;
+mod execute_streams;
 mod index;
+mod maker;
 mod part;
 mod spill;
 pub(crate) mod store;
+mod stream_part;
+mod stream_writer;
+mod tables;
 mod writer;
 
 mod generate;
@@ -24,6 +30,6 @@ pub use part::PartStats;
 pub use store::{Delta, Location, delete, exists, list};
 
 pub(crate) use apply::{MAX_JOBS, execute_parts};
-pub(crate) use execute::{Executed, execute};
 pub(crate) use index::listing;
-pub(crate) use part::{NoPart, OpenPart, read_part};
+pub(crate) use part::{NoPart, Part};
+pub(crate) use stream_part::checksum;

@@ -15,6 +15,7 @@
 mod beside;
 mod cached;
 mod check;
+mod delta_part;
 mod deltas;
 mod error;
 mod http;

@@ -70,7 +70,7 @@ pub fn generate(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) 
     metadata.insert(Summary::INDEXED_DELTAS, Value::Bool(true));
     let deltas = crate::delta::listing(repo)?;
     if !deltas.is_empty() && !config.no_deltas_in_summary {
-        metadata.insert(Summary::STATIC_DELTAS, deltas.to_value());
+        deltas.add_to(&mut metadata);
     }
     if let Some(id) = &config.collection_id {
         metadata.insert(Summary::COLLECTION_ID, Value::String(id.clone()));

@@ -5,6 +5,7 @@
 //! deltas/AB/REST/0, 1, …      compression byte, (a(uuu)aa(ayay)ayay)     [`PartLayout`], [`PartTables`]
 //! delta-indexes/AB/REST.index a{sv}                                      [`DeltaIndex`]
 //! a signed delta, by itself   (taya{sv})                                 [`SignedDelta`]
+//! updraft-deltas/AB/REST/…    the same superblock, parts of our own      [`Recipe`]
 //! ```
 //!
 //! A part holds two tables, a payload and a program. The program, a list of [`Operation`]s, makes
@@ -17,13 +18,15 @@ mod name;
 mod operation;
 mod part;
 mod patch;
+mod recipe;
 mod signed;
 mod superblock;
 
 pub use index::DeltaIndex;
-pub use name::DeltaName;
+pub use name::{DeltaFormat, DeltaName};
 pub use operation::{Operation, Operations};
 pub use part::{PartCompression, PartLayout, PartTables, encode_part_frame, part_tail};
 pub use patch::{CONTROL_LEN, Control};
+pub use recipe::{Recipe, Recipes, Source, StreamHeader, StreamKind, encode_head};
 pub use signed::SignedDelta;
 pub use superblock::{Endianness, Fallback, PartHeader, Superblock};

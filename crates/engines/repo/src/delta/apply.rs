@@ -9,8 +9,9 @@ use updraft_ostree::delta::{PartHeader, SignedDelta, Superblock};
 use updraft_ostree::{Checksum, Commit, ObjectName, ObjectType};
 use updraft_task::Context;
 
+use super::maker::Executed;
+use super::part::Part;
 use super::store::{Delta, Location};
-use super::{Executed, OpenPart, execute};
 use crate::{CommitState, Error, Repo, Result, Transaction};
 
 /// Parts that are unpacked at a time: each takes up to 40 MiB for its dictionary.
@@ -103,7 +104,7 @@ fn check_source(repo: &Repo, superblock: &Superblock) -> Result<()> {
 }
 
 /// How to come by a part.
-pub(crate) type FetchPart<'a> = dyn Fn(usize, &PartHeader) -> Result<OpenPart> + Sync + 'a;
+pub(crate) type FetchPart<'a> = dyn Fn(usize, &PartHeader) -> Result<Part> + Sync + 'a;
 
 /// Executes all parts that bring something, several at a time.
 pub(crate) fn execute_parts(
@@ -160,7 +161,7 @@ fn execute_one(
         return Ok(None);
     }
     let part = fetch(number, header)?;
-    execute(ctx, transaction, number, header, &part).map(Some)
+    part.execute(ctx, transaction, number, header).map(Some)
 }
 
 /// A delta may leave out what it should bring; then its target is not complete.

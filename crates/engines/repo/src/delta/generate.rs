@@ -10,32 +10,35 @@ mod deliver;
 mod entry;
 mod ordered;
 mod plan;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use updraft_delta::{Budget, compress_memory};
+use updraft_delta::{Budget, Share};
 use updraft_error::Kind;
 use updraft_fs::TempFile;
-use updraft_ostree::delta::{DeltaName, Endianness, Fallback, PartHeader, Superblock};
+use updraft_ostree::delta::{DeltaFormat, DeltaName, Endianness, Fallback, PartHeader, Superblock};
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{Checksum, Metadata, ObjectName, ObjectType};
 use updraft_task::{Context, Event, Unit};
 
-use super::writer::{ClosedPart, PartBuilder};
-use crate::{Error, Repo, Result};
-use entry::Made;
+use crate::{Error, FileObject, Repo, Result};
 
 const PHASE: &str = "making the delta";
 /// Memory for patches and compression together.
-const MEMORY: u64 = 192 << 20;
+const MEMORY: u64 = 160 << 20;
 /// Results that may wait for their turn.
 const LOOKAHEAD: usize = 32;
 /// No delta is made by more threads.
 const MAX_JOBS: usize = 64;
 const MB: u64 = 1 << 20;
+/// What one file takes at least while it is looked at.
+const MIN_MEMORY: u64 = 1 << 20;
+/// A patch or copies are used when at least one in so many bytes comes from the old file.
+const WORTHWHILE: u64 = 4;
 
 /// Makes the signatures of a superblock: `ostree.sign.TYPE` → `aay`.
 pub type Sign<'a> = dyn Fn(&[u8]) -> Result<Metadata> + Sync + 'a;
@@ -63,7 +66,7 @@ pub struct GenerateOptions<'a> {
     /// How large a part becomes before it is compressed; one object may be larger.
     pub max_part_size: u64,
     /// Files larger than this that no old file is like are left to be fetched by themselves; 0
-    /// leaves out none.
+    /// leaves out none. Our own format, whose parts resume, leaves out none.
     pub min_fallback_size: u64,
     /// The order of bytes in the superblock.
     pub endianness: Endianness,
@@ -101,12 +104,14 @@ pub struct Generated {
     pub patched: u64,
     /// Files that are partly copies of others.
     pub copied: u64,
+    /// Packed files of which what is in them was patched, or packed better.
+    pub repacked: u64,
     /// Objects that are left to be fetched by themselves.
     pub fallbacks: usize,
 }
 
-/// Makes the delta that leads from one commit, or from nothing, to another. `now` is in seconds
-/// since 1970.
+/// Makes the delta that leads from one commit, or from nothing, to another, in the name's format.
+/// `now` is in seconds since 1970.
 pub fn generate(
     ctx: &Context,
     repo: &Repo,
@@ -117,10 +122,21 @@ pub fn generate(
     let lock = repo.lock(ctx, updraft_fs::LockMode::Shared)?;
     let delivery = deliver::Delivery::begin(repo, name, options)?;
     let plan = plan::plan(ctx, repo, name)?;
-    let content = make(ctx, repo, &plan, options, &delivery)?;
+    let tmp = repo.tmp_dir()?;
+    let jobs = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_JOBS);
+    let budget = Budget::new(MEMORY, jobs);
+    let workshop = Workshop { repo, tmp: &tmp, budget: &budget, options };
+    let to = (jobs, &delivery);
+    let content = match name.format {
+        DeltaFormat::Ostree => make(ctx, &entry::Programs(workshop), &plan, workshop, to)?,
+        DeltaFormat::Updraft => make(ctx, &streams::Streams(workshop), &plan, workshop, to)?,
+    };
     let object = ObjectName::new(name.to, ObjectType::Commit);
     let mut metadata = options.metadata.clone();
     metadata.insert(Superblock::ENDIANNESS, Value::Byte(options.endianness.byte()));
+    if name.format == DeltaFormat::Updraft {
+        metadata.insert(DeltaFormat::KEY, Value::Byte(DeltaFormat::VERSION));
+    }
     let mut superblock = Superblock {
         metadata,
         timestamp: now,
@@ -146,6 +162,82 @@ pub fn generate(
     Ok(generated)
 }
 
+/// What every format needs to make parts.
+#[derive(Clone, Copy)]
+struct Workshop<'a> {
+    repo: &'a Repo,
+    tmp: &'a updraft_fs::Dir,
+    budget: &'a Budget,
+    options: &'a GenerateOptions<'a>,
+}
+
+impl<'a> Workshop<'a> {
+    /// A file, which was read and found right, as the old one was: of bad bytes a delta could be
+    /// made, but nobody could apply it.
+    fn open_verified(&self, new: &Checksum, old: Option<&plan::Candidate>) -> Result<FileObject> {
+        self.repo.verify_object(&file(*new))?;
+        if let Some(old) = old {
+            self.repo.verify_object(&file(old.checksum))?;
+        }
+        self.repo.open_file(new)
+    }
+
+    /// Waits until so much memory is free.
+    fn budget(&self, memory: u64) -> Share<'a> {
+        self.budget.take(MIN_MEMORY + memory)
+    }
+}
+
+/// What an object became.
+enum Made<E> {
+    Entry(Box<E>),
+    /// It is left to be fetched by itself.
+    Fallback(Fallback),
+}
+
+/// The parts of one format.
+trait Parts: Sync {
+    /// A part while objects are added to it.
+    type Part: Open<Entry: Send>;
+
+    /// Makes the entry of an item. Called by several threads.
+    fn make(&self, item: &plan::Item) -> Result<Made<<Self::Part as Open>::Entry>>;
+
+    /// Counts an entry by what it is.
+    fn count(entry: &<Self::Part as Open>::Entry, generated: &mut Generated);
+
+    /// An empty part.
+    fn new_part(&self) -> Self::Part;
+}
+
+/// A part that objects are added to.
+pub(crate) trait Open {
+    /// An object.
+    type Entry;
+    /// The part when it is full.
+    type Closed: Closed;
+
+    fn is_empty(&self) -> bool;
+
+    /// Whether the part would be larger than `limit` with this object.
+    fn is_full_for(&self, entry: &Self::Entry, limit: u64) -> bool;
+
+    /// Adds an object.
+    fn add(&mut self, entry: &Self::Entry) -> Result<()>;
+
+    /// Ends the part.
+    fn close(self) -> Self::Closed;
+}
+
+/// A part that is to be compressed.
+pub(crate) trait Closed: Send {
+    /// The memory that compressing it takes.
+    fn memory(&self) -> u64;
+
+    /// Compresses the part into a file in `dir` that has no name yet.
+    fn write(self, dir: &updraft_fs::Dir) -> Result<(PartHeader, TempFile)>;
+}
+
 #[derive(Default)]
 struct Content {
     parts: BTreeMap<usize, (PartHeader, TempFile)>,
@@ -156,50 +248,41 @@ struct Content {
 /// Parts that were compressed, or why one was not.
 type Compressed = Mutex<Result<BTreeMap<usize, (PartHeader, TempFile)>>>;
 
-fn make(
+fn make<P: Parts>(
     ctx: &Context,
-    repo: &Repo,
+    parts: &P,
     plan: &[plan::Item],
-    options: &GenerateOptions<'_>,
-    delivery: &deliver::Delivery,
+    workshop: Workshop<'_>,
+    (jobs, delivery): (usize, &deliver::Delivery),
 ) -> Result<Content> {
-    let tmp = repo.tmp_dir()?;
-    let jobs = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_JOBS);
-    let budget = Budget::new(MEMORY, jobs);
     let compressed: Compressed = Mutex::new(Ok(BTreeMap::new()));
-    let (sender, receiver) = crossbeam_channel::bounded::<(usize, ClosedPart)>(1);
+    let (sender, receiver) = crossbeam_channel::bounded(1);
     let mut content = Content::default();
-    ctx.report(&Event::Started { phase: PHASE, total: Some(plan.len() as u64), unit: Unit::Items });
+    let total = Some(plan.len() as u64);
+    ctx.report(&Event::Started { phase: PHASE, total, unit: Unit::Items });
     let assembled = std::thread::scope(|scope| {
         for _ in 0..jobs {
-            let (receiver, budget, compressed) = (receiver.clone(), &budget, &compressed);
+            let (receiver, compressed) = (receiver.clone(), &compressed);
             scope.spawn(move || {
                 for (number, part) in receiver {
-                    let share = budget.take(compress_memory(part.len()));
+                    let part: <P::Part as Open>::Closed = part;
+                    let share = workshop.budget.take(part.memory());
                     let written = part.write(delivery.dir());
                     drop(share);
                     record(compressed, number, written);
                 }
             });
         }
-        let mut assembler = Assembler { part: PartBuilder::new(&tmp), number: 0, sender };
-        let work = |item: &plan::Item| entry::make(repo, &tmp, &budget, item, options);
+        let part = parts.new_part();
+        let mut assembler = Assembler { parts, part, number: 0, sender };
+        let work = |item: &plan::Item| parts.make(item);
         ordered::run(ctx, plan, (jobs, LOOKAHEAD), work, |done, made| {
-            ctx.report(&Event::Advanced {
-                phase: PHASE,
-                done: done as u64 + 1,
-                total: Some(plan.len() as u64),
-            });
+            ctx.report(&Event::Advanced { phase: PHASE, done: done as u64 + 1, total });
             match made {
                 Made::Fallback(fallback) => content.fallbacks.push(fallback),
                 Made::Entry(entry) => {
-                    let generated = &mut content.generated;
-                    match &entry.recipe {
-                        super::writer::Recipe::Patch(..) => generated.patched += 1,
-                        super::writer::Recipe::Copies(..) => generated.copied += 1,
-                        _ => {}
-                    }
-                    assembler.add(&entry, &tmp, options.max_part_size)?;
+                    P::count(&entry, &mut content.generated);
+                    assembler.add(&entry, workshop.options.max_part_size)?;
                 }
             }
             Ok(())
@@ -223,44 +306,39 @@ fn record(compressed: &Compressed, number: usize, written: Result<(PartHeader, T
     }
 }
 
-struct Assembler {
-    part: PartBuilder,
+struct Assembler<'a, P: Parts> {
+    parts: &'a P,
+    part: P::Part,
     number: usize,
-    sender: crossbeam_channel::Sender<(usize, ClosedPart)>,
+    sender: crossbeam_channel::Sender<(usize, <P::Part as Open>::Closed)>,
 }
 
-impl Assembler {
-    fn add(
-        &mut self,
-        entry: &super::writer::Entry,
-        tmp: &updraft_fs::Dir,
-        limit: u64,
-    ) -> Result<()> {
+impl<P: Parts> Assembler<'_, P> {
+    fn add(&mut self, entry: &<P::Part as Open>::Entry, limit: u64) -> Result<()> {
         if !self.part.is_empty() && self.part.is_full_for(entry, limit) {
-            let full = std::mem::replace(&mut self.part, PartBuilder::new(tmp));
-            self.send(full)?;
+            let full = std::mem::replace(&mut self.part, self.parts.new_part());
+            send(&self.sender, self.number, full)?;
+            self.number += 1;
         }
         self.part.add(entry)
     }
 
-    fn send(&mut self, part: PartBuilder) -> Result<()> {
-        let stopped = |_| Error::other(Kind::Bug, "make a delta: the compressing threads ended");
-        self.sender.send((self.number, part.close())).map_err(stopped)?;
-        self.number += 1;
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
+    fn finish(self) -> Result<()> {
         // A delta that brings nothing but its commit has an empty part, as readers expect.
         if self.part.is_empty() && self.number > 0 {
             return Ok(());
         }
-        let tmp_part = self.part;
-        let stopped = |_| Error::other(Kind::Bug, "make a delta: the compressing threads ended");
-        self.sender.send((self.number, tmp_part.close())).map_err(stopped)?;
-        self.number += 1;
-        Ok(())
+        send(&self.sender, self.number, self.part)
     }
+}
+
+fn send<O: Open>(
+    sender: &crossbeam_channel::Sender<(usize, O::Closed)>,
+    number: usize,
+    part: O,
+) -> Result<()> {
+    let stopped = |_| Error::other(Kind::Bug, "make a delta: the compressing threads ended");
+    sender.send((number, part.close())).map_err(stopped)
 }
 
 /// The checksum of a file in a plan.

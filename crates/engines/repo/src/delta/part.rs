@@ -1,19 +1,24 @@
-//! [`OpenPart`]: a part that was decompressed and found to be the one that was meant.
+//! [`Part`]: a part that was found to be the one that was meant; [`OpenPart`]: one of a static
+//! delta, decompressed.
 
 use std::io::{self, Read, Write as _};
 use std::ops::Range;
 
 use sha2::{Digest, Sha256};
-use updraft_delta::{Decompressor, ReadAt as _};
+use updraft_delta::{Decompressor, ReadAt};
 use updraft_fs::Dir;
 use updraft_ostree::Checksum;
 use updraft_ostree::delta::{
-    Operation, Operations, PartCompression, PartHeader, PartLayout, PartTables, Superblock,
+    DeltaFormat, Operation, Operations, PartCompression, PartHeader, PartLayout, PartTables,
     part_tail,
 };
+use updraft_task::Context;
 
-use super::spill::Spill;
-use crate::{Error, Result};
+use super::maker::Executed;
+use super::spill::{Sequential, Spill};
+use super::stream_part::StreamsPart;
+use super::{execute, execute_streams};
+use crate::{Error, Result, Transaction};
 
 /// The tables and the program of a part are no larger than this, together.
 const MAX_TABLES: u64 = 64 << 20;
@@ -23,6 +28,56 @@ const BUFFER: usize = 64 << 10;
 
 /// The superblock has no such part in itself.
 pub(crate) struct NoPart;
+
+/// A part of either format whose checksum was right.
+pub(crate) enum Part {
+    /// Of a static delta.
+    Program(OpenPart),
+    /// Of our own.
+    Streams(StreamsPart),
+}
+
+impl Part {
+    /// Checks a part that lies in `source`.
+    pub(crate) fn open(
+        format: DeltaFormat,
+        number: usize,
+        header: &PartHeader,
+        source: Box<dyn ReadAt>,
+        tmp: &Dir,
+    ) -> Result<Self> {
+        match format {
+            DeltaFormat::Ostree => {
+                let read = |error| Error::io(format!("read delta part {number}"), error);
+                let all = Sequential::new(&*source, 0..source.size().map_err(read)?);
+                read_part(number, header, all, tmp).map(Self::Program)
+            }
+            DeltaFormat::Updraft => StreamsPart::open(number, header, source).map(Self::Streams),
+        }
+    }
+
+    /// Makes the objects of the part that the repository does not have.
+    pub(crate) fn execute(
+        &self,
+        ctx: &Context,
+        transaction: &Transaction,
+        number: usize,
+        header: &PartHeader,
+    ) -> Result<Executed> {
+        match self {
+            Self::Program(part) => execute::execute(ctx, transaction, number, header, part),
+            Self::Streams(part) => execute_streams::execute(ctx, transaction, number, header, part),
+        }
+    }
+
+    /// Counts what the part does.
+    pub(crate) fn stats(&self, header: &PartHeader) -> Result<PartStats> {
+        match self {
+            Self::Program(part) => part.stats(header),
+            Self::Streams(part) => part.stats(),
+        }
+    }
+}
 
 /// A part whose checksum was right.
 pub(crate) struct OpenPart {
@@ -64,13 +119,8 @@ pub(crate) fn bad(number: usize, reason: impl Into<String>) -> Error {
 }
 
 /// Reads a part's file: checks size and checksum, decompresses, finds tables and program.
-pub(crate) fn read_part(
-    number: usize,
-    header: &PartHeader,
-    file: impl Read,
-    tmp: &Dir,
-) -> Result<OpenPart> {
-    if header.version != Superblock::PART_VERSION {
+fn read_part(number: usize, header: &PartHeader, file: impl Read, tmp: &Dir) -> Result<OpenPart> {
+    if header.version != DeltaFormat::Ostree.part_version() {
         let reason = format!("Delta part has too new version {}", header.version);
         return Err(bad(number, reason));
     }
@@ -162,7 +212,7 @@ impl OpenPart {
     }
 
     /// Counts the operations.
-    pub(crate) fn stats(&self, header: &PartHeader) -> Result<PartStats> {
+    fn stats(&self, header: &PartHeader) -> Result<PartStats> {
         let mut stats = PartStats {
             modes: self.tables.modes.len(),
             xattrs: self.tables.xattrs.len(),

@@ -1,7 +1,9 @@
 //! [`Spill`]: bytes that stay in memory while they are few, and go to a file without a name when
-//! they are not.
+//! they are not. [`HashingFile`]: a file whose checksum is known when it is written.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+
+use sha2::{Digest, Sha256};
 
 use updraft_delta::ReadAt;
 use updraft_fs::{Dir, TempFile};
@@ -10,7 +12,7 @@ use updraft_ostree::{Checksum, ObjectName, ObjectType};
 use crate::{Error, FileObject, FileReader, Result};
 
 /// What is kept in memory of one.
-const IN_MEMORY: usize = 1 << 20;
+const IN_MEMORY: usize = 256 << 10;
 
 /// Bytes that are written once and read anywhere.
 pub(crate) struct Spill {
@@ -31,6 +33,11 @@ impl Spill {
     /// How many bytes were written.
     pub(crate) fn len(&self) -> u64 {
         self.length
+    }
+
+    /// All bytes, from the start.
+    pub(crate) fn reader(&self) -> Sequential<'_> {
+        Sequential { source: self, at: 0, end: self.length }
     }
 
     /// Calls `take` with all bytes, in order, in pieces.
@@ -86,6 +93,56 @@ impl ReadAt for Spill {
             Some(file) => ReadAt::read_at(file.file(), buffer, offset),
             None => self.memory.read_at(buffer, offset),
         }
+    }
+}
+
+/// Some bytes of what can be read anywhere, in order.
+pub(crate) struct Sequential<'a> {
+    source: &'a dyn ReadAt,
+    at: u64,
+    end: u64,
+}
+
+impl<'a> Sequential<'a> {
+    /// The bytes of a range.
+    pub(crate) fn new(source: &'a dyn ReadAt, range: std::ops::Range<u64>) -> Self {
+        Self { source, at: range.start, end: range.end }
+    }
+}
+
+impl Read for Sequential<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.source.read_at(buffer.get_mut(..left).unwrap_or_default(), self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// A file without a name that is hashed as it is written.
+pub(crate) struct HashingFile {
+    pub(crate) file: TempFile,
+    pub(crate) hash: Sha256,
+    pub(crate) length: u64,
+}
+
+impl HashingFile {
+    /// An empty one in the file system of `dir`.
+    pub(crate) fn new(dir: &Dir) -> Result<Self> {
+        Ok(Self { file: TempFile::new_in(dir)?, hash: Sha256::new(), length: 0 })
+    }
+}
+
+impl Write for HashingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use updraft_fs::{Dir, FileKind, remove_tree};
 use updraft_ostree::MAX_METADATA_SIZE;
-use updraft_ostree::delta::{DeltaName, PartHeader, SignedDelta, Superblock};
+use updraft_ostree::delta::{DeltaFormat, DeltaName, PartHeader, SignedDelta, Superblock};
 
-use super::OpenPart;
-use super::part::{NoPart, read_part};
+use super::part::{NoPart, Part};
 use crate::{Error, Repo, Result};
 
 const MAX_SUPERBLOCK: u64 = MAX_METADATA_SIZE as u64;
@@ -59,13 +58,13 @@ impl Delta {
     }
 
     /// Reads a part and checks that it is the one that the superblock means.
-    pub(crate) fn part(&self, number: usize, header: &PartHeader) -> Result<OpenPart> {
+    pub(crate) fn part(&self, number: usize, header: &PartHeader) -> Result<Part> {
         match read_inline(&self.superblock, number, header, &self.tmp) {
             Err(NoPart) => {}
             Ok(part) => return part,
         }
-        let file = self.parts.open_file(number.to_string())?;
-        read_part(number, header, file, &self.tmp)
+        let file = Box::new(self.parts.open_file(number.to_string())?);
+        Part::open(self.superblock.name.format, number, header, file, &self.tmp)
     }
 
     /// What a part's program does.
@@ -83,16 +82,23 @@ pub(crate) fn read_inline(
     number: usize,
     header: &PartHeader,
     tmp: &Dir,
-) -> Result<Result<OpenPart>, NoPart> {
+) -> Result<Result<Part>, NoPart> {
     let (compression, content) = superblock.inline_part(number).ok_or(NoPart)?;
-    let head = [compression];
-    Ok(read_part(number, header, std::io::Read::chain(&head[..], content), tmp))
+    let bytes = Box::new([&[compression], content].concat());
+    Ok(Part::open(superblock.name.format, number, header, bytes, tmp))
 }
 
-/// The deltas in the repository, sorted by the names of their folders.
+/// The deltas in the repository, of each format sorted by the names of their folders.
 pub fn list(repo: &Repo) -> Result<Vec<DeltaName>> {
     let mut names = Vec::new();
-    let Some(deltas) = repo.root().try_open_dir("deltas")? else { return Ok(names) };
+    for format in DeltaFormat::ALL {
+        list_format(repo, format, &mut names)?;
+    }
+    Ok(names)
+}
+
+fn list_format(repo: &Repo, format: DeltaFormat, names: &mut Vec<DeltaName>) -> Result<()> {
+    let Some(deltas) = repo.root().try_open_dir(format.folder())? else { return Ok(()) };
     for folder in deltas.sorted_entries()? {
         let Some(prefix) = folder.name.to_str() else { continue };
         if folder.kind != FileKind::Directory {
@@ -102,12 +108,13 @@ pub fn list(repo: &Repo) -> Result<Vec<DeltaName>> {
             let name = entry.name.to_str().map(|rest| DeltaName::from_folder(prefix, rest));
             // Anything else is not ours, and harms nobody.
             let Some(Ok(name)) = name else { continue };
+            let name = name.in_format(format);
             if repo.root().exists(name.superblock_path())? {
                 names.push(name);
             }
         }
     }
-    Ok(names)
+    Ok(())
 }
 
 /// Whether the repository has this delta.

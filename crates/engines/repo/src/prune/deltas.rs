@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use updraft_fs::{FileKind, remove_tree};
 use updraft_ostree::Checksum;
-use updraft_ostree::delta::DeltaName;
+use updraft_ostree::delta::{DeltaFormat, DeltaName};
 
 use super::Action;
 use super::reach::Reachable;
@@ -12,8 +12,21 @@ use crate::{Repo, Result};
 
 /// Removes deltas whose target is not reachable; says how many.
 pub(super) fn sweep(repo: &Repo, reachable: &Reachable, action: Action) -> Result<u64> {
-    let Some(deltas) = repo.root().try_open_dir("deltas")? else { return Ok(0) };
     let targets: HashSet<&Checksum> = reachable.commits().collect();
+    let mut removed = 0;
+    for format in DeltaFormat::ALL {
+        removed += sweep_folder(repo, format.folder(), &targets, action)?;
+    }
+    Ok(removed)
+}
+
+fn sweep_folder(
+    repo: &Repo,
+    deltas: &str,
+    targets: &HashSet<&Checksum>,
+    action: Action,
+) -> Result<u64> {
+    let Some(deltas) = repo.root().try_open_dir(deltas)? else { return Ok(0) };
     let mut removed = 0;
     for folder in deltas.sorted_entries()? {
         let Some(prefix) = folder.name.to_str() else { continue };

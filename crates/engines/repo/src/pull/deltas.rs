@@ -7,18 +7,19 @@
 
 use std::io::Read as _;
 
-use updraft_ostree::delta::{DeltaIndex, DeltaName, SignedDelta, Superblock};
+use updraft_ostree::delta::{DeltaFormat, DeltaIndex, DeltaName, SignedDelta, Superblock};
 use updraft_ostree::{
     Checksum, Commit, MAX_METADATA_SIZE, Metadata, ObjectName, ObjectType, RepoMode,
 };
 use updraft_task::Context;
 
 use super::origin::Origin;
+use super::partial;
 use super::refs::{Goals, SummaryDeltas};
 use super::work::Work;
 use super::{DeltaPlan, Deltas, Error, Extent, PullOptions};
 use crate::delta::store::read_inline;
-use crate::delta::{MAX_JOBS, NoPart, execute_parts, read_part};
+use crate::delta::{MAX_JOBS, NoPart, Part, execute_parts};
 use crate::{CommitState, Repo};
 
 /// Who looks for deltas, where, and for what.
@@ -135,15 +136,17 @@ impl Search<'_> {
         index: &DeltaIndex,
         commit: &Checksum,
     ) -> Result<Option<(DeltaName, Checksum)>, Error> {
-        let mut best: Option<(u64, DeltaName, Checksum)> = None;
+        let mut best: Option<((u64, DeltaFormat), DeltaName, Checksum)> = None;
         for (name, digest) in index.iter().filter(|(name, _)| name.to == *commit) {
             let Some(from) = &name.from else { continue };
             if !self.is_complete(from)? {
                 continue;
             }
+            // Of two from one commit that of our own format is smaller.
             let (Commit { timestamp, .. }, _) = self.repo.load_commit(from)?;
-            if best.as_ref().is_none_or(|(newest, ..)| timestamp > *newest) {
-                best = Some((timestamp, *name, *digest));
+            let rank = (timestamp, name.format);
+            if best.as_ref().is_none_or(|(highest, ..)| rank > *highest) {
+                best = Some((rank, *name, *digest));
             }
         }
         if let Some((_, name, digest)) = best {
@@ -155,8 +158,10 @@ impl Search<'_> {
                 return Ok(None);
             }
         }
-        let scratch = DeltaName::new(None, *commit);
-        Ok(index.get(&scratch).map(|digest| (scratch, digest)))
+        let scratch =
+            DeltaFormat::ALL.map(|format| DeltaName::new(None, *commit).in_format(format));
+        let mut found = scratch.into_iter().rev();
+        Ok(found.find_map(|name| index.get(&name).map(|digest| (name, digest))))
     }
 
     fn superblock(
@@ -235,13 +240,16 @@ impl Work<'_> {
                     Ok(part) => return part,
                 }
                 let path = name.part_path(number);
-                let Some(file) = self.origin.open_delta_file(self.ctx, &path)? else {
+                let Some(file) = self.origin.delta_part(self.ctx, &path, header)? else {
                     let what = format!("fetch {path} from {}", self.origin.name());
                     let reason = "it is not there".to_owned();
                     return Err(crate::Error::BadDelta { what, reason });
                 };
-                read_part(number, header, file, &tmp)
+                Part::open(name.format, number, header, Box::new(file), &tmp)
             })?;
+        for part in &superblock.parts {
+            partial::forget_delta(repo, &part.checksum)?;
+        }
         Ok(parts)
     }
 }

@@ -1,18 +1,19 @@
 //! Pulling from an archive repository on a web server.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use updraft_fs::{LockFile, LockMode};
 use updraft_http::{Client, Stream, StreamOptions};
-use updraft_ostree::delta::{DeltaIndex, DeltaName};
+use updraft_ostree::delta::{DeltaIndex, DeltaName, PartHeader};
 use updraft_ostree::{Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, ObjectType, RepoMode};
 use updraft_task::Context;
 
 use super::mirrors::Mirrors;
 use super::origin::{Origin, SummaryFiles};
-use super::{Error, PullOptions, partial};
+use super::{Error, PullOptions, delta_part, partial};
 use crate::{Repo, Transaction};
 
 /// Requests in flight.
@@ -251,6 +252,19 @@ impl Origin for HttpOrigin<'_> {
             Box::new(Counted { stream, transferred: &self.transferred })
         };
         Ok(stream.map(count))
+    }
+
+    fn delta_part(
+        &self,
+        ctx: &Context,
+        path: &str,
+        part: &PartHeader,
+    ) -> Result<Option<File>, crate::Error> {
+        delta_part::fetch(self.repo, part, &|offset| {
+            let options = StreamOptions { limit: MAX_FILE, offset };
+            let stream = self.stream(ctx, path, options)?;
+            Ok(stream.map(|stream| Counted { stream, transferred: &self.transferred }))
+        })
     }
 
     fn prefers_objects(&self) -> bool {

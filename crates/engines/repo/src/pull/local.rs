@@ -1,8 +1,9 @@
 //! Pulling from a repository on this machine.
 
+use std::fs::File;
 use std::io::Read;
 
-use updraft_ostree::delta::{DeltaIndex, DeltaName};
+use updraft_ostree::delta::{DeltaIndex, DeltaName, PartHeader};
 use updraft_ostree::{Checksum, ObjectName, RefName, Refspec};
 use updraft_task::Context;
 
@@ -97,6 +98,15 @@ impl Origin for LocalOrigin<'_> {
     ) -> Result<Option<Box<dyn Read + 'a>>, crate::Error> {
         let file = self.repo.root().try_open_file(path)?;
         Ok(file.map(|file| -> Box<dyn Read + 'a> { Box::new(file) }))
+    }
+
+    fn delta_part(
+        &self,
+        _ctx: &Context,
+        path: &str,
+        _part: &PartHeader,
+    ) -> Result<Option<File>, crate::Error> {
+        Ok(self.repo.root().try_open_file(path)?)
     }
 
     fn prefers_objects(&self) -> bool {

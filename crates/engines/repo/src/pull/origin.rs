@@ -1,8 +1,9 @@
 //! [`Origin`]: what a pull asks of the repository it pulls from.
 
+use std::fs::File;
 use std::io::Read;
 
-use updraft_ostree::delta::DeltaIndex;
+use updraft_ostree::delta::{DeltaIndex, PartHeader};
 use updraft_ostree::{Checksum, ObjectName};
 use updraft_task::Context;
 
@@ -57,12 +58,22 @@ pub(crate) trait Origin: Sync {
     /// The deltas that lead to this commit, when it has a list of them besides its summary.
     fn delta_index(&self, ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error>;
 
-    /// A file of a delta, by its path in the repository.
+    /// The superblock of a delta, by its path in the repository.
     fn open_delta_file<'a>(
         &'a self,
         ctx: &'a Context,
         path: &str,
     ) -> Result<Option<Box<dyn Read + 'a>>, crate::Error>;
+
+    /// A part of a delta, by its path in the repository, as a file of which nothing is verified.
+    /// Once the delta is applied, [`forget_delta`](super::partial::forget_delta) removes what is
+    /// kept of it.
+    fn delta_part(
+        &self,
+        ctx: &Context,
+        path: &str,
+        part: &PartHeader,
+    ) -> Result<Option<File>, crate::Error>;
 
     /// Whether its objects are cheaper to have than deltas are to apply.
     fn prefers_objects(&self) -> bool;

@@ -1,4 +1,5 @@
-//! Large files that have arrived in part: `tmp/partial-CHECKSUM.filez`, locked while in use.
+//! Large files that have arrived in part: `tmp/partial-CHECKSUM.filez`, and parts of deltas
+//! (`.part`), locked while in use.
 //!
 //! They are a cache: whatever is in them is verified with the rest. libostree removes them with
 //! its other temporary files after a day, and so do we.
@@ -16,12 +17,28 @@ use crate::{Repo, Result};
 
 const PREFIX: &str = "partial-";
 const SUFFIX: &str = ".filez";
+const DELTA_SUFFIX: &str = ".part";
 const BUFFER: usize = 64 << 10;
 /// Files that nobody went on with for this many seconds are removed.
 const EXPIRY: i64 = 86_400;
 
 pub(super) fn name(checksum: &Checksum) -> String {
     format!("{PREFIX}{checksum}{SUFFIX}")
+}
+
+/// The file of a part of a delta that has this checksum.
+pub(super) fn delta_name(checksum: &Checksum) -> String {
+    format!("{PREFIX}{checksum}{DELTA_SUFFIX}")
+}
+
+/// Removes the file of a part of a delta, which was executed.
+pub(super) fn forget_delta(repo: &Repo, checksum: &Checksum) -> Result<()> {
+    Ok(repo.tmp_dir()?.try_unlink(delta_name(checksum)).map(drop)?)
+}
+
+fn is_partial(name: &str) -> bool {
+    let part = name.strip_prefix(PREFIX).and_then(|name| name.strip_suffix(DELTA_SUFFIX));
+    checksum(name).is_some() || part.is_some_and(|part| part.parse::<Checksum>().is_ok())
 }
 
 fn checksum(name: &str) -> Option<Checksum> {
@@ -39,7 +56,7 @@ pub(super) fn clean(repo: &Repo) -> Result<()> {
     let tmp = repo.tmp_dir()?;
     let now = repo.root().own_metadata()?.mtime;
     for entry in tmp.entries()? {
-        let Some(name) = entry.name.to_str().filter(|name| checksum(name).is_some()) else {
+        let Some(name) = entry.name.to_str().filter(|name| is_partial(name)) else {
             continue;
         };
         let expired = |mtime: i64| now.saturating_sub(mtime) > EXPIRY;

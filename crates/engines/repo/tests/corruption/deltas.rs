@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use updraft_http::testing::Server;
-use updraft_ostree::delta::DeltaName;
+use updraft_ostree::delta::{DeltaFormat, DeltaName};
 use updraft_repo::Repo;
 use updraft_repo::delta::{ApplyOptions, GenerateOptions, Location, apply_offline, generate};
 use updraft_repo::pull::Deltas;
@@ -26,10 +26,14 @@ pub(crate) struct Deltaed {
 
 impl Deltaed {
     pub(crate) fn new() -> Self {
+        Self::in_format(DeltaFormat::Ostree)
+    }
+
+    pub(crate) fn in_format(format: DeltaFormat) -> Self {
         let world = World::new("archive");
         let server = Server::files(world.source.path());
-        let name = DeltaName::new(Some(world.old), world.new);
-        for name in [name, DeltaName::new(None, world.old)] {
+        let name = DeltaName::new(Some(world.old), world.new).in_format(format);
+        for name in [name, DeltaName::new(None, world.old).in_format(format)] {
             let options = GenerateOptions::default();
             generate(&Context::silent(), &world.source, &name, 0, &options).unwrap();
         }
@@ -129,7 +133,7 @@ impl Way {
 /// One row of the table.
 fn damaged_file(deltaed: &Deltaed, file: &str, damage: Damage) {
     let Deltaed { world, name, .. } = deltaed;
-    let other = deltaed.file(&DeltaName::new(None, world.old), file);
+    let other = deltaed.file(&DeltaName::new(None, world.old).in_format(name.format), file);
     let wrong = world.source.path().join("config");
     let files = (other.as_path(), wrong.as_path());
     let damaged = Damaged::new(damage, &deltaed.file(name, file), files, world.path("aside"));
@@ -154,12 +158,20 @@ fn damaged_file(deltaed: &Deltaed, file: &str, damage: Damage) {
 }
 
 #[test]
-fn a_damaged_file_of_a_delta_is_named_and_changes_nothing() {
-    let deltaed = Deltaed::new();
+fn a_damaged_file_of_a_static_delta_is_named_and_changes_nothing() {
+    damaged_files(&Deltaed::in_format(DeltaFormat::Ostree));
+}
+
+#[test]
+fn a_damaged_file_of_a_delta_of_our_own_is_named_and_changes_nothing() {
+    damaged_files(&Deltaed::in_format(DeltaFormat::Updraft));
+}
+
+fn damaged_files(deltaed: &Deltaed) {
     let mut failures = Vec::new();
     for file in ["superblock", "0"] {
         for damage in Damage::ALL {
-            failures.extend(ops::attempt(|| damaged_file(&deltaed, file, damage)).err());
+            failures.extend(ops::attempt(|| damaged_file(deltaed, file, damage)).err());
         }
     }
     assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
@@ -170,8 +182,13 @@ fn a_damaged_file_of_a_delta_is_named_and_changes_nothing() {
 }
 
 #[test]
-fn a_bad_digest_of_the_superblock_is_refused_before_any_part_is_fetched() {
-    let deltaed = Deltaed::new();
+fn a_bad_digest_of_a_superblock_is_refused_before_any_part_is_fetched() {
+    for format in DeltaFormat::ALL {
+        bad_digest(&Deltaed::in_format(format));
+    }
+}
+
+fn bad_digest(deltaed: &Deltaed) {
     let path = deltaed.file(&deltaed.name, "superblock");
     let bytes = fs::read(&path).unwrap();
     for at in (0..bytes.len()).step_by(bytes.len() / 20) {
@@ -192,7 +209,12 @@ fn a_bad_digest_of_the_superblock_is_refused_before_any_part_is_fetched() {
 
 #[test]
 fn a_superblock_with_any_bit_flipped_and_a_fitting_digest_does_no_harm() {
-    let deltaed = Deltaed::new();
+    for format in DeltaFormat::ALL {
+        flipped_superblock(&Deltaed::in_format(format));
+    }
+}
+
+fn flipped_superblock(deltaed: &Deltaed) {
     let path = deltaed.file(&deltaed.name, "superblock");
     let bytes = fs::read(&path).unwrap();
     let mut repo = deltaed.receiver("receiver");

@@ -19,6 +19,7 @@ mod fallbacks;
 
 mod objects;
 mod programs;
+mod recipes;
 mod unsigned;
 
 /// The repository modes.

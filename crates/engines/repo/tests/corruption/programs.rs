@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use updraft_ostree::delta::{
-    Control, DeltaName, Operation, PartHeader, PartTables, Superblock, encode_part_frame,
+    Control, DeltaFormat, DeltaName, Operation, PartHeader, PartTables, Superblock,
+    encode_part_frame,
 };
 use updraft_ostree::{Checksum, ObjectName, ObjectType, Xattrs};
 use updraft_repo::FileReader;
@@ -95,7 +96,7 @@ impl Hostile {
             None => bytes.extend(part.plain()),
         }
         let mut header = PartHeader {
-            version: Superblock::PART_VERSION,
+            version: DeltaFormat::Ostree.part_version(),
             checksum: Checksum::of(&bytes),
             size: bytes.len() as u64,
             uncompressed_size: self.content.len() as u64,

@@ -1,12 +1,13 @@
 //! Which deltas there are: `a{sv}` from a delta's name to the SHA-256 of its superblock.
 //!
-//! The same dictionary stands in a summary and, for one target, in `delta-indexes/`.
+//! The same dictionary stands in a summary and, for one target, in `delta-indexes/`. Deltas of our
+//! own format are listed beside it under a key that libostree does not look at.
 
 use std::collections::BTreeMap;
 
-use super::DeltaName;
+use super::{DeltaFormat, DeltaName};
 use crate::gvariant::{Type, Value};
-use crate::{Checksum, Error, MAX_METADATA_SIZE, Metadata, Summary};
+use crate::{Checksum, Error, MAX_METADATA_SIZE, Metadata};
 
 const WHAT: &str = "delta index";
 
@@ -43,40 +44,51 @@ impl DeltaIndex {
         self.0.is_empty()
     }
 
-    /// As the value of [`Summary::STATIC_DELTAS`].
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        let entry = |(name, sum): (&DeltaName, &Checksum)| {
-            (name.to_string(), Value::Bytes(sum.as_bytes().to_vec()))
-        };
-        self.0.iter().map(entry).collect::<Metadata>().to_value()
+    /// Adds the deltas to metadata of a summary or an index file.
+    pub fn add_to(&self, metadata: &mut Metadata) {
+        for format in DeltaFormat::ALL {
+            let of_format = self.0.iter().filter(|(name, _)| name.format == format);
+            let entry = |(name, sum): (&DeltaName, &Checksum)| {
+                let name = name.in_format(DeltaFormat::Ostree).to_string();
+                (name, Value::Bytes(sum.as_bytes().to_vec()))
+            };
+            let listed: Metadata = of_format.map(entry).collect();
+            if !listed.is_empty() {
+                metadata.insert(format.list_key(), listed.to_value());
+            }
+        }
     }
 
-    /// The deltas in such a value.
-    pub fn from_value(value: &Value) -> Result<Self, Error> {
+    fn add_from(&mut self, format: DeltaFormat, value: &Value) -> Result<(), Error> {
         if value.type_of() != Type::vardict() {
             return Err(Error::malformed(WHAT, "it is not a dictionary"));
         }
-        let mut index = Self::new();
         for (name, value) in Metadata::from_value(value.clone())?.iter() {
             let checksum = value
                 .as_bytes()
                 .ok_or_else(|| Error::malformed(WHAT, "a value is not a checksum"))?;
-            index.insert(name.parse()?, Checksum::from_slice(checksum)?);
+            let name: DeltaName = name.parse()?;
+            self.insert(name.in_format(format), Checksum::from_slice(checksum)?);
         }
-        Ok(index)
+        Ok(())
     }
 
     /// The deltas that metadata of a summary or an index file lists; `None` when it lists none.
     pub fn from_metadata(metadata: &Metadata) -> Result<Option<Self>, Error> {
-        metadata.get(Summary::STATIC_DELTAS).map(Self::from_value).transpose()
+        let mut found = None;
+        for format in DeltaFormat::ALL {
+            if let Some(listed) = metadata.get(format.list_key()) {
+                found.get_or_insert_with(Self::new).add_from(format, listed)?;
+            }
+        }
+        Ok(found)
     }
 
     /// The content of an index file.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut metadata = Metadata::new();
-        metadata.insert(Summary::STATIC_DELTAS, self.to_value());
+        self.add_to(&mut metadata);
         metadata.encode()
     }
 

@@ -1,18 +1,74 @@
 //! Names of deltas: `FROM-TO` or `TO` for people, `deltas/AB/REST` on disk.
 //!
+//! Those of Updraft's own format are `updraft:FROM-TO` and `updraft-deltas/AB/REST`, so that
+//! nobody takes one for the other.
+//!
 //! On disk a checksum is base64 with `_` for `/` and without padding, 43 characters. The folder is
 //! split after the first two characters of the whole.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Checksum, Error};
+use crate::{Checksum, Error, Summary};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_";
 /// Characters of one checksum.
 const ENCODED_LEN: usize = 43;
 /// Characters of the folder's name.
 const PREFIX_LEN: usize = 2;
+
+/// What the parts of a delta are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeltaFormat {
+    /// Those of libostree's static deltas.
+    #[default]
+    Ostree,
+    /// Our own, which are smaller.
+    Updraft,
+}
+
+impl DeltaFormat {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Ostree, Self::Updraft];
+    /// Metadata key of a superblock: the version of our own format (`y`).
+    pub const KEY: &'static str = "updraft.delta-format";
+    /// The version that is written and understood.
+    pub const VERSION: u8 = 1;
+
+    /// The folder of a repository in which such deltas are.
+    #[must_use]
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::Ostree => "deltas",
+            Self::Updraft => "updraft-deltas",
+        }
+    }
+
+    /// The key of summaries and index files under which such deltas are listed.
+    #[must_use]
+    pub const fn list_key(self) -> &'static str {
+        match self {
+            Self::Ostree => Summary::STATIC_DELTAS,
+            Self::Updraft => "updraft.static-deltas",
+        }
+    }
+
+    /// The version of such parts. libostree refuses all but 0.
+    #[must_use]
+    pub const fn part_version(self) -> u32 {
+        match self {
+            Self::Ostree => 0,
+            Self::Updraft => u32::from_be_bytes(*b"UPD\x01"),
+        }
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Ostree => "",
+            Self::Updraft => "updraft:",
+        }
+    }
+}
 
 /// Which commit a delta starts from, and which it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,13 +77,21 @@ pub struct DeltaName {
     pub from: Option<Checksum>,
     /// The commit that it leads to.
     pub to: Checksum,
+    /// What its parts are.
+    pub format: DeltaFormat,
 }
 
 impl DeltaName {
-    /// The delta between these commits.
+    /// The static delta between these commits.
     #[must_use]
     pub const fn new(from: Option<Checksum>, to: Checksum) -> Self {
-        Self { from, to }
+        Self { from, to, format: DeltaFormat::Ostree }
+    }
+
+    /// The delta between the same commits in this format.
+    #[must_use]
+    pub const fn in_format(self, format: DeltaFormat) -> Self {
+        Self { format, ..self }
     }
 
     /// Its folder, relative to the repository: `deltas/AB/REST`.
@@ -38,7 +102,7 @@ impl DeltaName {
             None => encode(&self.to),
         };
         let (prefix, rest) = name.split_at(PREFIX_LEN);
-        format!("deltas/{prefix}/{rest}")
+        format!("{}/{prefix}/{rest}", self.format.folder())
     }
 
     /// Its superblock, relative to the repository.
@@ -59,7 +123,7 @@ impl DeltaName {
         format!("{}/commitmeta", self.path())
     }
 
-    /// The delta that lies in the folder `deltas/PREFIX/REST`.
+    /// The static delta that lies in the folder `deltas/PREFIX/REST`.
     pub fn from_folder(prefix: &str, rest: &str) -> Result<Self, Error> {
         let name = format!("{prefix}{rest}");
         if prefix.len() != PREFIX_LEN {
@@ -88,6 +152,7 @@ impl DeltaName {
 
 impl fmt::Display for DeltaName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.format.prefix())?;
         match &self.from {
             Some(from) => write!(f, "{from}-{}", self.to),
             None => write!(f, "{}", self.to),
@@ -99,10 +164,15 @@ impl FromStr for DeltaName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        match text.split_once('-') {
-            Some((from, to)) => Ok(Self::new(Some(from.parse()?), to.parse()?)),
-            None => Ok(Self::new(None, text.parse()?)),
-        }
+        let (format, text) = match text.strip_prefix(DeltaFormat::Updraft.prefix()) {
+            Some(text) => (DeltaFormat::Updraft, text),
+            None => (DeltaFormat::Ostree, text),
+        };
+        let (from, to) = match text.split_once('-') {
+            Some((from, to)) => (Some(from.parse()?), to.parse()?),
+            None => (None, text.parse()?),
+        };
+        Ok(Self { from, to, format })
     }
 }
 

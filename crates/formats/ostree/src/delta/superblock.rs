@@ -16,7 +16,7 @@
 use crate::gvariant::{Member, Value, build_array, build_tuple, split_array, split_tuple};
 use crate::{Checksum, Commit, Error, MAX_METADATA_SIZE, Metadata, ObjectName, ObjectType};
 
-use super::DeltaName;
+use super::{DeltaFormat, DeltaName};
 
 const WHAT: &str = "delta superblock";
 /// One object in the list of a part: its type and checksum.
@@ -67,7 +67,7 @@ impl Endianness {
 /// What a superblock says about a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartHeader {
-    /// 0; others are not understood.
+    /// [`DeltaFormat::part_version`]; others are not understood.
     pub version: u32,
     /// SHA-256 of the part's file.
     pub checksum: Checksum,
@@ -116,8 +116,6 @@ const FALLBACK: [Member; 4] =
 impl Superblock {
     /// Metadata key: `l` or `B` (`y`).
     pub const ENDIANNESS: &'static str = "ostree.endianness";
-    /// The version of parts that is understood.
-    pub const PART_VERSION: u32 = 0;
 
     const MEMBERS: [Member; 8] = [
         Metadata::MEMBER,
@@ -187,7 +185,7 @@ impl Superblock {
         }
         let metadata = Metadata::decode(metadata)?;
         let from = if from.is_empty() { None } else { Some(Checksum::from_slice(from)?) };
-        let name = DeltaName::new(from, Checksum::from_slice(to)?);
+        let name = DeltaName::new(from, Checksum::from_slice(to)?).in_format(format(&metadata)?);
         if Checksum::of(commit) != name.to {
             return Err(Error::malformed(WHAT, "its commit is not its target"));
         }
@@ -247,6 +245,14 @@ impl Superblock {
         let sizes: Vec<u64> = parts.chain(fallbacks).collect();
         let largest = sizes.iter().max();
         largest > sizes.iter().map(|size| size.swap_bytes()).max().as_ref()
+    }
+}
+
+fn format(metadata: &Metadata) -> Result<DeltaFormat, Error> {
+    match metadata.get(DeltaFormat::KEY) {
+        None => Ok(DeltaFormat::Ostree),
+        Some(Value::Byte(DeltaFormat::VERSION)) => Ok(DeltaFormat::Updraft),
+        Some(_) => Err(Error::malformed(WHAT, "its format is of a newer version")),
     }
 }
 

@@ -1,63 +1,62 @@
-//! One object becomes an entry of a part: whole, as copies, or as a patch.
+//! One object becomes an entry of a static delta's part: whole, as copies, or as a patch.
 
 use std::io;
 
-use updraft_delta::{Budget, Piece, ReadAt, find_copies, make_patch, patch_memory};
+use updraft_delta::{Budget, Interleaved, Piece, ReadAt, find_copies, make_patch, patch_memory};
 use updraft_fs::Dir;
 use updraft_ostree::delta::Fallback;
 use updraft_ostree::{Checksum, FileHeader};
 
 use super::plan::{Candidate, Item};
-use super::{GenerateOptions, file};
+use super::{GenerateOptions, Generated, MIN_MEMORY, Made, Parts, WORTHWHILE, Workshop, file};
 use crate::delta::spill::{Spill, read_anywhere};
-use crate::delta::writer::{Entry, Recipe};
+use crate::delta::writer::{Entry, PartBuilder, Recipe};
 use crate::{Error, FileObject, Repo, Result};
 
-/// A patch or copies are used when at least one in so many bytes comes from the old file.
-const WORTHWHILE: u64 = 4;
 /// The memory of looking for copies, for each byte of the old file: one chunk's hash and place.
 const COPIES_MEMORY_DIVISOR: u64 = 64;
-const MIN_MEMORY: u64 = 1 << 20;
 
-/// What an object became.
-pub(super) enum Made {
-    Entry(Box<Entry>),
-    /// It is left to be fetched by itself.
-    Fallback(Fallback),
-}
+/// Parts of static deltas, as libostree reads them.
+pub(super) struct Programs<'a>(pub(super) Workshop<'a>);
 
-/// Makes the entry of an item.
-pub(super) fn make(
-    repo: &Repo,
-    tmp: &Dir,
-    budget: &Budget,
-    item: &Item,
-    options: &GenerateOptions<'_>,
-) -> Result<Made> {
-    match item {
-        Item::Metadata(object) => {
-            let bytes = repo.read_metadata(object)?;
-            let entry = Entry {
-                object: *object,
-                size: bytes.len() as u64,
-                recipe: Recipe::Metadata,
-                payload: spill(tmp, &mut bytes.as_slice())?,
-            };
-            Ok(Made::Entry(Box::new(entry)))
-        }
-        Item::File { checksum, old } => {
-            // Of bad bytes a delta could be made, but nobody could apply it.
-            repo.verify_object(&file(*checksum))?;
-            if let Some(old) = old {
-                repo.verify_object(&file(old.checksum))?;
+impl Parts for Programs<'_> {
+    type Part = PartBuilder;
+
+    fn make(&self, item: &Item) -> Result<Made<Entry>> {
+        let Workshop { repo, tmp, budget, options } = self.0;
+        match item {
+            Item::Metadata(object) => {
+                let bytes = repo.read_metadata(object)?;
+                let entry = Entry {
+                    object: *object,
+                    size: bytes.len() as u64,
+                    recipe: Recipe::Metadata,
+                    payload: spill(tmp, &mut bytes.as_slice())?,
+                };
+                Ok(Made::Entry(Box::new(entry)))
             }
-            if let Some(old) = old
-                && let Some(entry) = from_old(repo, tmp, budget, checksum, *old, options)?
-            {
-                return Ok(Made::Entry(Box::new(entry)));
+            Item::File { checksum, old } => {
+                self.0.open_verified(checksum, old.as_ref())?;
+                if let Some(old) = old
+                    && let Some(entry) = from_old(repo, tmp, budget, checksum, *old, options)?
+                {
+                    return Ok(Made::Entry(Box::new(entry)));
+                }
+                whole(repo, tmp, budget, checksum, options)
             }
-            whole(repo, tmp, budget, checksum, options)
         }
+    }
+
+    fn count(entry: &Entry, generated: &mut Generated) {
+        match &entry.recipe {
+            Recipe::Patch(..) => generated.patched += 1,
+            Recipe::Copies(..) => generated.copied += 1,
+            Recipe::Metadata | Recipe::Whole(_) => {}
+        }
+    }
+
+    fn new_part(&self) -> PartBuilder {
+        PartBuilder::new(self.0.tmp)
     }
 }
 
@@ -73,7 +72,7 @@ fn whole(
     budget: &Budget,
     checksum: &Checksum,
     options: &GenerateOptions<'_>,
-) -> Result<Made> {
+) -> Result<Made<Entry>> {
     let FileObject { header, size, mut reader } = repo.open_file(checksum)?;
     let object = file(*checksum);
     if options.min_fallback_size > 0 && size > options.min_fallback_size {
@@ -128,7 +127,7 @@ fn patched(
     source: Checksum,
 ) -> Result<Option<(Recipe, Spill)>> {
     let mut payload = Spill::new(tmp, u64::MAX);
-    let stats = make_patch(old, new, &mut payload)?;
+    let stats = make_patch(old, new, &mut Interleaved::new(&mut payload))?;
     let total = stats.same + stats.other;
     let worthwhile = stats.same >= total / WORTHWHILE;
     Ok(worthwhile.then_some((Recipe::Patch(header, source), payload)))

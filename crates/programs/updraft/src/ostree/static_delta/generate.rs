@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use updraft_error::Kind;
-use updraft_ostree::delta::{DeltaName, Endianness};
+use updraft_ostree::delta::{DeltaFormat, DeltaName, Endianness};
 use updraft_repo::Repo;
 use updraft_repo::delta::{self, GenerateOptions, Target};
 use updraft_repo::sign::{self, Signer};
@@ -13,6 +13,8 @@ use updraft_terminal::{Failure, Result, Terminal};
 use crate::ostree::signing;
 
 const MB: u64 = 1 << 20;
+/// Parts of our own format hold little besides what is new, so that these stand for large ones.
+const UPDRAFT_PART: u64 = 16 * MB;
 
 /// Generate static delta files.
 #[derive(Debug, Args)]
@@ -32,6 +34,10 @@ pub(super) struct Generate {
     /// Make no patches.
     #[arg(long)]
     disable_bsdiff: bool,
+    /// The format of the parts: ostree, which the real tool applies too, or updraft, which is
+    /// smaller, resumes, and is what our own programs prefer where both are offered.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: Format,
     /// Do nothing when the delta exists.
     #[arg(long, short = 'n')]
     if_not_exists: bool,
@@ -68,6 +74,23 @@ pub(super) struct Generate {
     target: Option<String>,
 }
 
+/// The formats by their names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Ostree,
+    Updraft,
+}
+
+impl From<Format> for DeltaFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Ostree => Self::Ostree,
+            Format::Updraft => Self::Updraft,
+        }
+    }
+}
+
 fn invalid(message: impl std::fmt::Display) -> Failure {
     Failure::new(Kind::Invalid, message)
 }
@@ -101,6 +124,9 @@ impl Generate {
         let made = delta::generate(&terminal.context, repo, &name, now, &options)?;
         terminal.say(format!("rollsum={} objects", made.copied));
         terminal.say(format!("bsdiff={} objects", made.patched));
+        if self.format == Format::Updraft {
+            terminal.say(format!("repacked={} objects", made.repacked));
+        }
         if terminal.wants_json() {
             return terminal.json(&serde_json::json!({
                 "from": name.from.map(|from| from.to_string()),
@@ -109,6 +135,7 @@ impl Generate {
                 "size": made.size,
                 "patched": made.patched,
                 "copied": made.copied,
+                "repacked": made.repacked,
                 "fallbacks": made.fallbacks,
             }));
         }
@@ -126,7 +153,7 @@ impl Generate {
                 })?)
             }
         };
-        Ok(DeltaName::new(from, repo.resolve(target)?))
+        Ok(DeltaName::new(from, repo.resolve(target)?).in_format(self.format.into()))
     }
 
     fn signers(&self) -> Result<Vec<Signer>> {
@@ -147,7 +174,10 @@ impl Generate {
         if self.swap_endianness {
             endianness = endianness.swapped();
         }
-        let defaults = GenerateOptions::default();
+        let mut defaults = GenerateOptions::default();
+        if self.format == Format::Updraft {
+            defaults.max_part_size = UPDRAFT_PART;
+        }
         let size = |given: Option<u64>, default: u64| {
             given.map_or(default, |megabytes| megabytes.saturating_mul(MB))
         };

@@ -27,7 +27,7 @@ enum Resource<'a> {
     Object(ObjectName),
     /// `refs/heads/NAME`.
     Branch(RefName),
-    /// `deltas/…` and `delta-indexes/…`.
+    /// `deltas/…`, `updraft-deltas/…` and `delta-indexes/…`.
     Delta(&'a str),
 }
 
@@ -43,7 +43,7 @@ impl<'a> Resource<'a> {
                 ObjectName::from_loose_path(rest, RepoMode::Archive).ok().map(Self::Object)
             }
             "refs" => rest.strip_prefix("heads/")?.parse().ok().map(Self::Branch),
-            "deltas" | "delta-indexes" => {
+            "deltas" | "updraft-deltas" | "delta-indexes" => {
                 let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+_-.=".contains(&byte);
                 let plain = |part: &str| {
                     !part.is_empty() && !part.starts_with('.') && part.bytes().all(fits)
@@ -121,6 +121,7 @@ mod tests {
             format!("objects/aa/{hex}.commit"),
             "refs/heads/os/main".to_owned(),
             "deltas/ab/cdEF+_-ghi/superblock".to_owned(),
+            "updraft-deltas/ab/cdEF+_-ghi/0".to_owned(),
             "delta-indexes/ab/cd.index".to_owned(),
         ] {
             assert!(Resource::of(&path).is_some(), "{path}");

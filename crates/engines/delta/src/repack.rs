@@ -1,0 +1,181 @@
+//! [`unpack`] and [`repack`]: packed files are taken apart, so that what is in them can be patched,
+//! and put together again bit for bit.
+//!
+//! Of two packed versions of a text hardly a byte agrees. What is in them nearly does, and the
+//! deflate stream around it is told by the plain content and a few bytes of corrections: where
+//! the program that packed it chose otherwise than expected. preflate-rs, which finds and applies
+//! them, knows the choices of zlib and its relatives.
+
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use flate2::read::DeflateDecoder;
+use preflate_rs::{PreflateConfig, preflate_whole_deflate_stream, recreate_whole_deflate_stream};
+
+use crate::{Error, Result};
+
+/// The most bytes of a packed file, and of its plain content: both are in memory.
+pub const MAX_UNPACKED: u64 = 16 << 20;
+/// What unpacking and repacking take for each byte of plain content: itself, tokens and hashes.
+const MEMORY_FACTOR: u64 = 8;
+
+/// A packed file, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpacked {
+    /// What is before the deflate stream: the header of gzip.
+    pub prefix: Vec<u8>,
+    /// How the stream differs from the expected one.
+    pub corrections: Vec<u8>,
+    /// What is behind the stream: checksum and length.
+    pub suffix: Vec<u8>,
+    /// What the stream holds.
+    pub plain: Vec<u8>,
+}
+
+/// The memory that unpacking or repacking so many bytes of plain content takes.
+#[must_use]
+pub fn repack_memory(plain: u64) -> u64 {
+    plain.min(MAX_UNPACKED).saturating_mul(MEMORY_FACTOR)
+}
+
+/// Takes a gzip file apart. `None` when it is none, is too large, or was packed in a way that
+/// could not be told in few bytes.
+#[must_use]
+pub fn unpack(packed: &[u8]) -> Option<Unpacked> {
+    let (prefix, stream) = packed.split_at_checked(gzip_header(packed)?)?;
+    let limit = usize::try_from(MAX_UNPACKED).ok()?;
+    if packed.len() > limit {
+        return None;
+    }
+    let config = PreflateConfig {
+        plain_text_limit: limit,
+        // Only what comes back bit for bit may be left out of a delta.
+        verify_compression: true,
+        ..PreflateConfig::default()
+    };
+    // The library asserts what it believes of its input, and this may be any.
+    let taken = catch_unwind(|| preflate_whole_deflate_stream(stream, &config));
+    let (found, plain) = taken.ok()?.ok()?;
+    let suffix = stream.get(found.compressed_size..)?;
+    Some(Unpacked {
+        prefix: prefix.to_vec(),
+        corrections: found.corrections,
+        suffix: suffix.to_vec(),
+        plain: plain.text().to_vec(),
+    })
+}
+
+/// Puts a packed file together again.
+pub fn repack(parts: &Unpacked) -> Result<Vec<u8>> {
+    let Unpacked { prefix, corrections, suffix, plain } = parts;
+    if plain.len() as u64 > MAX_UNPACKED {
+        return Err(Error::BadPatch("packed content is too large"));
+    }
+    // As above: what is asserted there is the delta's fault.
+    let wrong = Error::BadPatch("packed content cannot be packed again");
+    let made = catch_unwind(AssertUnwindSafe(|| recreate_whole_deflate_stream(plain, corrections)));
+    match made {
+        Ok(Ok(stream)) => Ok([prefix.as_slice(), &stream, suffix].concat()),
+        Ok(Err(_)) | Err(_) => Err(wrong),
+    }
+}
+
+/// The plain content of a gzip file; `None` when it is none or is too large.
+#[must_use]
+pub fn plain_content(packed: &[u8]) -> Option<Vec<u8>> {
+    let stream = packed.get(gzip_header(packed)?..)?;
+    let mut plain = Vec::new();
+    DeflateDecoder::new(stream).take(MAX_UNPACKED + 1).read_to_end(&mut plain).ok()?;
+    (plain.len() as u64 <= MAX_UNPACKED).then_some(plain)
+}
+
+/// Whether a file that begins like this may be a gzip file.
+#[must_use]
+pub fn is_packed(beginning: &[u8]) -> bool {
+    beginning.starts_with(&MAGIC)
+}
+
+const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+
+/// The length of the header (RFC 1952, section 2.3).
+fn gzip_header(packed: &[u8]) -> Option<usize> {
+    const HEADER_CRC: u8 = 1 << 1;
+    const EXTRA: u8 = 1 << 2;
+    const NAME: u8 = 1 << 3;
+    const COMMENT: u8 = 1 << 4;
+    let fixed = packed.get(..10).filter(|fixed| is_packed(fixed))?;
+    let flags = *fixed.get(3)?;
+    let mut at = fixed.len();
+    if flags & EXTRA != 0 {
+        let length = packed.get(at..at + 2)?;
+        at += 2 + usize::from(*length.first()?) + (usize::from(*length.get(1)?) << 8);
+    }
+    for text in [NAME, COMMENT] {
+        if flags & text != 0 {
+            at += packed.get(at..)?.iter().position(|byte| *byte == 0)? + 1;
+        }
+    }
+    Some(if flags & HEADER_CRC != 0 { at + 2 } else { at })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::{Compression, GzBuilder};
+
+    use super::{Unpacked, plain_content, repack, unpack};
+
+    fn text() -> Vec<u8> {
+        (0..20_000_u32)
+            .flat_map(|n| format!("line {}\n", n.wrapping_mul(n) % 977).into_bytes())
+            .collect()
+    }
+
+    fn packed(level: u32) -> Vec<u8> {
+        let builder = GzBuilder::new().filename("a name").comment("c").extra(vec![7; 300]);
+        let mut encoder = builder.write(Vec::new(), Compression::new(level));
+        encoder.write_all(&text()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn what_was_packed_comes_back_bit_for_bit() {
+        for level in [0, 1, 6, 9] {
+            let packed = packed(level);
+            assert_eq!(plain_content(&packed), Some(text()));
+            let Some(parts) = unpack(&packed) else {
+                assert_ne!(level, 9, "what zlib packs is known");
+                continue;
+            };
+            assert_eq!(parts.plain, text());
+            assert_eq!(parts.suffix.len(), 8);
+            assert!(repack(&parts).unwrap() == packed);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_left_alone() {
+        let packed = packed(9);
+        for other in [&b""[..], b"text", &packed[..11], &packed[..2000]] {
+            assert_eq!(unpack(other), None);
+        }
+    }
+
+    #[test]
+    fn wrong_corrections_are_an_error_or_make_something_else() {
+        let packed = packed(9);
+        let parts = unpack(&packed).unwrap();
+        for at in 0..parts.corrections.len().min(200) {
+            for bit in [0, 3, 7] {
+                let mut wrong = parts.clone();
+                wrong.corrections[at] ^= 1 << bit;
+                if let Err(error) = repack(&wrong) {
+                    assert!(error.is_corruption());
+                }
+            }
+        }
+        let empty = Unpacked { corrections: Vec::new(), ..parts };
+        assert!(repack(&empty).is_err());
+    }
+}
