@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use updraft_http::testing::Server;
-use updraft_ostree::delta::DeltaName;
+use updraft_ostree::delta::{DeltaFormat, DeltaName};
 use updraft_ostree::{Checksum, RepoMode};
 use updraft_repo::Repo;
 use updraft_repo::commit::{CommitOptions, TreeSource, commit};
@@ -39,7 +39,11 @@ impl World {
         grow(&tree);
         let new = commit_tree(&source, &tree, 1_700_000_100);
         let name = DeltaName::new(Some(old), new);
-        generate(&ctx, &source, &name, 0, &GenerateOptions::default()).unwrap();
+        // A pull takes the delta of our own format; applied offline is the other.
+        for format in DeltaFormat::ALL {
+            let name = name.in_format(format);
+            generate(&ctx, &source, &name, 0, &GenerateOptions::default()).unwrap();
+        }
         summary::update(&ctx, &source, 0, &SummaryOptions::default()).unwrap();
 
         let more = if work == Work::Summary { "collection-id=org.example.Os\n" } else { "" };

@@ -1,0 +1,27 @@
+//! Patches in streams, and packed content put together again: bounded, whatever they say.
+#![no_main]
+use updraft_delta::{Error, PatchReaders, Unpacked, apply_streams, repack};
+
+const SIZE: u64 = 1 << 16;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let Some((&[a, b, c], rest)) = data.split_first_chunk() else { return };
+    let (controls, rest) = rest.split_at(rest.len().min(usize::from(a)));
+    let (gaps, rest) = rest.split_at(rest.len().min(usize::from(b)));
+    let (values, literals) = rest.split_at(rest.len().min(usize::from(c)));
+    let old: Vec<u8> = (0..4096_u32).map(|n| n.wrapping_mul(n).to_le_bytes()[1]).collect();
+    let mut streams = PatchReaders { controls, gaps, values, literals };
+    let mut made = 0;
+    let _ = apply_streams(&old, &mut streams, SIZE, &mut |piece| {
+        made += piece.len() as u64;
+        assert!(made <= SIZE);
+        Ok::<_, Error>(())
+    });
+    let parts = Unpacked {
+        prefix: Vec::new(),
+        corrections: [controls, gaps].concat(),
+        suffix: Vec::new(),
+        plain: [values, literals].concat(),
+    };
+    let _ = repack(&parts);
+});
