@@ -97,7 +97,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Some(next) => std::fs::canonicalize(next)?,
         None => tree::change(&tree, &folder.path().join("next"))?,
     };
-    let setup = Setup::prepare(folder.path(), [&tree, &next], &arguments.theirs)?;
+    let setup = Setup::prepare(folder.path(), [&tree, &next], (&ours, &arguments.theirs))?;
     report::heading(&tree, arguments.rounds)?;
     let mut lines = Vec::new();
     for operation in OPERATIONS {
@@ -126,7 +126,11 @@ fn compare(
             let scratch = setup.scratch()?;
             let command = operation.prepare(setup, peer, scratch.path())?;
             settle(arguments.pause);
-            runs.push(measure::run(command)?);
+            let mut usage = measure::run(command)?;
+            if let Some(made) = operation.made {
+                usage.made = tree::size(&scratch.path().join(made))?;
+            }
+            runs.push(usage);
             if let Some(check) = operation.check {
                 check(setup, scratch.path())?;
             }

@@ -18,6 +18,8 @@ pub(crate) struct Usage {
     pub wall: f64,
     /// The most memory it had at once, in MB.
     pub memory: f64,
+    /// Bytes of what it made; 0 where that does not matter.
+    pub made: f64,
 }
 
 impl Usage {
@@ -37,6 +39,7 @@ impl Usage {
             system: of(|run| run.system),
             wall: of(|run| run.wall),
             memory: of(|run| run.memory),
+            made: of(|run| run.made),
         }
     }
 }
@@ -55,7 +58,13 @@ pub(crate) fn run(mut command: Command) -> Result<Usage> {
     // Linux counts ru_maxrss in KiB.
     #[allow(clippy::cast_precision_loss)]
     let memory = usage.ru_maxrss as f64 / 1024.0;
-    Ok(Usage { user: seconds(usage.ru_utime), system: seconds(usage.ru_stime), wall, memory })
+    Ok(Usage {
+        user: seconds(usage.ru_utime),
+        system: seconds(usage.ru_stime),
+        wall,
+        memory,
+        made: 0.0,
+    })
 }
 
 fn wait(child: &std::process::Child) -> Result<(ExitStatus, libc::rusage)> {

@@ -14,6 +14,8 @@ pub(crate) struct Operation {
     prepare: fn(&Setup, &Peer, &Path) -> Result<Command>,
     /// Looks at what the command left in its folder.
     pub check: Option<fn(&Setup, &Path) -> Result<()>>,
+    /// Where what it made lies, if its size matters.
+    pub made: Option<&'static str>,
 }
 
 impl Operation {
@@ -31,6 +33,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(setup.commit(peer, &repository))
         },
         check: Some(same_commit),
+        made: None,
     },
     Operation {
         name: "commit bare again",
@@ -41,6 +44,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(command)
         },
         check: None,
+        made: None,
     },
     Operation {
         name: "commit archive",
@@ -49,6 +53,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(setup.commit(peer, &repository))
         },
         check: Some(same_commit),
+        made: None,
     },
     Operation {
         name: "commit archive, update",
@@ -57,6 +62,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(setup.commit_next(peer, &repository))
         },
         check: Some(second_commit),
+        made: None,
     },
     Operation {
         name: "checkout -H",
@@ -66,6 +72,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&setup.made("bare"), &["checkout", "-H", "main", &target]))
         },
         check: Some(has_checkout),
+        made: None,
     },
     Operation {
         name: "checkout copy",
@@ -75,6 +82,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&setup.made("bare"), &["checkout", "-C", "main", &target]))
         },
         check: Some(has_checkout),
+        made: None,
     },
     Operation {
         name: "checkout -U archive",
@@ -85,6 +93,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&setup.made("archive"), &checkout))
         },
         check: Some(has_checkout),
+        made: None,
     },
     Operation {
         name: "pull-local bare",
@@ -94,6 +103,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["pull-local", &source.to_string_lossy(), "main"]))
         },
         check: Some(same_commit),
+        made: None,
     },
     Operation {
         name: "pull-local archive to bare",
@@ -103,6 +113,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["pull-local", &source.to_string_lossy(), "main"]))
         },
         check: Some(same_commit),
+        made: None,
     },
     Operation {
         name: "HTTP pull to bare",
@@ -111,6 +122,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["pull", "origin", "main"]))
         },
         check: Some(pulled_commit),
+        made: None,
     },
     Operation {
         name: "HTTP mirror",
@@ -119,6 +131,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["pull", "--mirror", "origin", "main"]))
         },
         check: Some(same_commit),
+        made: None,
     },
     Operation {
         name: "HTTP pull, update",
@@ -127,6 +140,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["pull", "--disable-static-deltas", "origin", "main"]))
         },
         check: Some(pulled_second),
+        made: None,
     },
     Operation {
         name: "HTTP pull, by delta",
@@ -135,6 +149,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["pull", "--require-static-deltas", "origin", "main"]))
         },
         check: Some(pulled_second),
+        made: None,
     },
     Operation {
         name: "HTTP pull, nothing new",
@@ -146,6 +161,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["pull", "origin", "main"]))
         },
         check: Some(pulled_commit),
+        made: None,
     },
     Operation {
         name: "HTTP mirror, update",
@@ -154,25 +170,35 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["pull", "--mirror", "origin", "main"]))
         },
         check: Some(second_commit),
+        made: None,
     },
     Operation {
         name: "static-delta generate",
+        prepare: |setup, peer, scratch| Ok(setup.generate(peer, scratch, &[])),
+        check: None,
+        made: Some("delta"),
+    },
+    Operation {
+        name: "our own delta, generate",
         prepare: |setup, peer, scratch| {
-            let repository = setup.made("both");
-            let file = format!("--filename={}", scratch.join("delta").display());
-            let generate = ["static-delta", "generate", "--min-fallback-size=0", &file, "main"];
-            Ok(peer.command(&repository, &generate))
+            Ok(setup.generate(peer, scratch, peer.choose(&["--format=updraft"], &[])))
         },
         check: None,
+        made: Some("delta"),
     },
     Operation {
         name: "static-delta apply",
+        prepare: |setup, peer, scratch| setup.apply(peer, scratch, "deltas"),
+        check: None,
+        made: None,
+    },
+    Operation {
+        name: "our own delta, apply",
         prepare: |setup, peer, scratch| {
-            let repository = setup.copy("device", scratch)?;
-            let delta = setup.made("delta").to_string_lossy().into_owned();
-            Ok(peer.command(&repository, &["static-delta", "apply-offline", &delta]))
+            setup.apply(peer, scratch, peer.choose("updraft-deltas", "deltas"))
         },
         check: None,
+        made: None,
     },
     Operation {
         name: "prune",
@@ -181,6 +207,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["prune", "--refs-only", "--depth=0"]))
         },
         check: Some(second_commit),
+        made: None,
     },
     Operation {
         name: "summary, 1000 refs",
@@ -189,16 +216,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["summary", "--update"]))
         },
         check: None,
+        made: None,
     },
     Operation {
         name: "fsck bare",
         prepare: |setup, peer, _| Ok(peer.command(&setup.made("bare"), &["fsck", "-q"])),
         check: None,
+        made: None,
     },
     Operation {
         name: "fsck archive",
         prepare: |setup, peer, _| Ok(peer.command(&setup.made("archive"), &["fsck", "-q"])),
         check: None,
+        made: None,
     },
 ];
 

@@ -17,14 +17,19 @@ pub(crate) struct Line {
 
 impl Line {
     /// (what, ours, theirs).
-    fn values(&self) -> [(&'static str, f64, f64); 4] {
+    fn values(&self) -> Vec<(&'static str, f64, f64)> {
+        const MB: f64 = 1_000_000.0;
         let (ours, theirs) = (&self.ours, &self.theirs);
-        [
+        let mut values = vec![
             ("cpu", ours.cpu(), theirs.cpu()),
             ("user", ours.user, theirs.user),
             ("wall", ours.wall, theirs.wall),
             ("memory", ours.memory, theirs.memory),
-        ]
+        ];
+        if theirs.made > 0.0 {
+            values.push(("size", ours.made / MB, theirs.made / MB));
+        }
+        values
     }
 
     fn too_high(&self) -> Vec<&'static str> {
@@ -47,7 +52,7 @@ pub(crate) fn heading(tree: &Path, rounds: usize) -> io::Result<()> {
     writeln!(
         out,
         "{:<27} {:>23} {:>23} {:>23} {:>23}",
-        "operation", "cpu s", "user s", "wall s", "peak MB"
+        "operation", "cpu s", "user s", "wall s", "peak MB, made MB"
     )
 }
 

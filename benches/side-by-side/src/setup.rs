@@ -2,10 +2,9 @@
 //!
 //! ```text
 //! bare, archive   the first tree, on the ref `main`
-//! both            archive; `main` is the second tree on top of the first, with a delta; served
+//! both            archive; `main` is the second tree on top of the first, with deltas; served
 //! device          bare; the first tree pulled from `both`
 //! refs            archive; a thousand refs
-//! delta           a delta from the first tree to the second, in one file
 //! ```
 
 use std::io::Write as _;
@@ -30,6 +29,11 @@ impl Peer {
 
     pub(crate) fn ours(program: &Path) -> Self {
         Self { program: program.to_owned(), first: Some("ostree") }
+    }
+
+    /// One of two: of what only ours knows, and of what stands for it with theirs.
+    pub(crate) fn choose<T>(&self, ours: T, theirs: T) -> T {
+        if self.first.is_some() { ours } else { theirs }
     }
 
     pub(crate) fn command(&self, repository: &Path, arguments: &[&str]) -> Command {
@@ -60,7 +64,11 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// Makes everything for two versions of a tree.
-    pub(crate) fn prepare(folder: &Path, trees: [&Path; 2], theirs: &Path) -> Result<Self> {
+    pub(crate) fn prepare(
+        folder: &Path,
+        trees: [&Path; 2],
+        (ours, theirs): (&Path, &Path),
+    ) -> Result<Self> {
         let mut setup = Self {
             folder: folder.to_owned(),
             tree: trees[0].to_owned(),
@@ -82,14 +90,12 @@ impl Setup {
         done(setup.theirs.command(&device, &["pull", "origin", "main"]))?;
         done(setup.commit_next(&setup.theirs, &both))?;
         setup.second = std::fs::read_to_string(both.join("refs/heads/main"))?;
-        let delta = folder.join("delta").to_string_lossy().into_owned();
         let generate = ["static-delta", "generate", "--min-fallback-size=0", "main"];
         done(setup.theirs.command(&both, &generate))?;
-        let file = ["static-delta", "generate", "--inline", "--min-fallback-size=0"];
-        let mut file = setup.theirs.command(&both, &file);
-        file.arg(format!("--filename={delta}")).arg("main");
-        done(file)?;
         setup.summarise(&both)?;
+        // After the summary, which does not list it, so that both pull by the same delta.
+        let generate = ["static-delta", "generate", "--format=updraft", "main"];
+        done(Peer::ours(ours).command(&both, &generate))?;
         let refs = copy(&folder.join("archive"), &folder.join("refs"))?;
         for number in 0..REFS {
             let name = format!("refs/heads/os/{}/ref{number}", number % 10);
@@ -98,6 +104,31 @@ impl Setup {
             std::fs::File::create(path)?.write_all(setup.first.as_bytes())?;
         }
         Ok(setup)
+    }
+
+    /// The command that makes a delta between both trees, in files below `delta`.
+    pub(crate) fn generate(&self, peer: &Peer, scratch: &Path, options: &[&str]) -> Command {
+        let folder = scratch.join("delta");
+        // The command says it if that fails.
+        let _ = std::fs::create_dir(&folder);
+        let generate = ["static-delta", "generate", "--min-fallback-size=0"];
+        let mut command = peer.command(&self.made("both"), &generate);
+        command.args(options).arg(format!("--filename={}", folder.join("superblock").display()));
+        command.arg("main");
+        command
+    }
+
+    /// The command that applies the delta below this folder.
+    pub(crate) fn apply(&self, peer: &Peer, scratch: &Path, deltas: &str) -> Result<Command> {
+        let repository = self.copy("device", scratch)?;
+        let only = |folder: PathBuf| -> Result<PathBuf> {
+            match std::fs::read_dir(&folder)?.next() {
+                Some(entry) => Ok(entry?.path()),
+                None => bail!("there is nothing in {}", folder.display()),
+            }
+        };
+        let delta = only(only(self.made("both").join(deltas))?)?;
+        Ok(peer.command(&repository, &["static-delta", "apply-offline", &delta.to_string_lossy()]))
     }
 
     fn summarise(&self, repository: &Path) -> Result<()> {

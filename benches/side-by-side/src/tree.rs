@@ -101,3 +101,14 @@ impl Random {
         self.0
     }
 }
+
+/// The bytes of all files in a folder.
+pub(crate) fn size(folder: &Path) -> Result<f64> {
+    let mut bytes = 0_u64;
+    for entry in std::fs::read_dir(folder)? {
+        bytes += entry?.metadata()?.len();
+    }
+    // Deltas are far smaller than what a float counts exactly.
+    #[allow(clippy::cast_precision_loss)]
+    Ok(bytes as f64)
+}
