@@ -1,6 +1,6 @@
 //! Patches in streams, and packed content put together again: bounded, whatever they say.
 #![no_main]
-use updraft_delta::{Error, PatchReaders, Unpacked, apply_streams, repack};
+use updraft_delta::{Error, PatchReaders, apply_streams, repack};
 
 const SIZE: u64 = 1 << 16;
 
@@ -17,11 +17,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert!(made <= SIZE);
         Ok::<_, Error>(())
     });
-    let parts = Unpacked {
-        prefix: Vec::new(),
-        corrections: [controls, gaps].concat(),
-        suffix: Vec::new(),
-        plain: [values, literals].concat(),
-    };
-    let _ = repack(&parts);
+    let _ = repack(&[values, literals].concat(), &[controls, gaps].concat());
 });

@@ -7,7 +7,7 @@
 //! them, knows the choices of zlib and its relatives.
 
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 
 use flate2::read::DeflateDecoder;
 use preflate_rs::{PreflateConfig, preflate_whole_deflate_stream, recreate_whole_deflate_stream};
@@ -15,7 +15,7 @@ use preflate_rs::{PreflateConfig, preflate_whole_deflate_stream, recreate_whole_
 use crate::{Error, Result};
 
 /// The most bytes of a packed file, and of its plain content: both are in memory.
-pub const MAX_UNPACKED: u64 = 16 << 20;
+pub const MAX_UNPACKED: u64 = 12 << 20;
 /// What unpacking and repacking take for each byte of plain content: itself, tokens and hashes.
 const MEMORY_FACTOR: u64 = 8;
 
@@ -65,18 +65,16 @@ pub fn unpack(packed: &[u8]) -> Option<Unpacked> {
     })
 }
 
-/// Puts a packed file together again.
-pub fn repack(parts: &Unpacked) -> Result<Vec<u8>> {
-    let Unpacked { prefix, corrections, suffix, plain } = parts;
+/// Makes the packed stream again that stood between prefix and suffix.
+pub fn repack(plain: &[u8], corrections: &[u8]) -> Result<Vec<u8>> {
     if plain.len() as u64 > MAX_UNPACKED {
         return Err(Error::BadPatch("packed content is too large"));
     }
     // As above: what is asserted there is the delta's fault.
-    let wrong = Error::BadPatch("packed content cannot be packed again");
-    let made = catch_unwind(AssertUnwindSafe(|| recreate_whole_deflate_stream(plain, corrections)));
+    let made = catch_unwind(|| recreate_whole_deflate_stream(plain, corrections));
     match made {
-        Ok(Ok(stream)) => Ok([prefix.as_slice(), &stream, suffix].concat()),
-        Ok(Err(_)) | Err(_) => Err(wrong),
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(_)) | Err(_) => Err(Error::BadPatch("packed content cannot be packed again")),
     }
 }
 
@@ -84,7 +82,10 @@ pub fn repack(parts: &Unpacked) -> Result<Vec<u8>> {
 #[must_use]
 pub fn plain_content(packed: &[u8]) -> Option<Vec<u8>> {
     let stream = packed.get(gzip_header(packed)?..)?;
-    let mut plain = Vec::new();
+    // The trailer tells the size (RFC 1952, section 2.3.1); a lie costs no more than the limit.
+    let told = packed.last_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+    let room = told.min(MAX_UNPACKED) + 1;
+    let mut plain = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
     DeflateDecoder::new(stream).take(MAX_UNPACKED + 1).read_to_end(&mut plain).ok()?;
     (plain.len() as u64 <= MAX_UNPACKED).then_some(plain)
 }
@@ -124,7 +125,7 @@ mod tests {
 
     use flate2::{Compression, GzBuilder};
 
-    use super::{Unpacked, plain_content, repack, unpack};
+    use super::{plain_content, repack, unpack};
 
     fn text() -> Vec<u8> {
         (0..20_000_u32)
@@ -150,7 +151,8 @@ mod tests {
             };
             assert_eq!(parts.plain, text());
             assert_eq!(parts.suffix.len(), 8);
-            assert!(repack(&parts).unwrap() == packed);
+            let stream = repack(&parts.plain, &parts.corrections).unwrap();
+            assert!([parts.prefix, stream, parts.suffix].concat() == packed);
         }
     }
 
@@ -168,14 +170,13 @@ mod tests {
         let parts = unpack(&packed).unwrap();
         for at in 0..parts.corrections.len().min(200) {
             for bit in [0, 3, 7] {
-                let mut wrong = parts.clone();
-                wrong.corrections[at] ^= 1 << bit;
-                if let Err(error) = repack(&wrong) {
+                let mut wrong = parts.corrections.clone();
+                wrong[at] ^= 1 << bit;
+                if let Err(error) = repack(&parts.plain, &wrong) {
                     assert!(error.is_corruption());
                 }
             }
         }
-        let empty = Unpacked { corrections: Vec::new(), ..parts };
-        assert!(repack(&empty).is_err());
+        assert!(repack(&parts.plain, b"").is_err());
     }
 }

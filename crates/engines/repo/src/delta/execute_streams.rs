@@ -1,6 +1,7 @@
 //! Following the recipes of a part of our own format.
 
 use std::io::{self, Read};
+use std::sync::Mutex;
 
 use updraft_delta::{
     MAX_UNPACKED, PatchReaders, ReadAt, Unpacked, apply_streams, plain_content, repack,
@@ -15,6 +16,10 @@ use super::stream_part::{StreamReader, StreamsPart};
 use crate::{Error, FileObject, Result, Transaction};
 
 const BUFFER: usize = 64 << 10;
+/// Packed files of more plain bytes than this are made one at a time, whatever the number of parts
+/// that are executed: each is in memory several times.
+const SHARED: u64 = 1 << 20;
+static LARGE: Mutex<()> = Mutex::new(());
 
 /// Makes the objects of a part that the repository does not have.
 pub(crate) fn execute(
@@ -90,18 +95,25 @@ impl Machine<'_> {
             Recipe::Packed { mode, xattrs, length, plain, prefix, corrections, suffix, source } => {
                 let header = maker.file_header(mode, xattrs)?;
                 maker.begin("a packed file", header, length)?;
+                let alone = (plain > SHARED).then(|| LARGE.lock());
                 let sizes = [prefix, corrections, suffix, plain];
-                let packed = self.unpacked(sizes, source)?;
+                let Unpacked { prefix, corrections, suffix, plain } =
+                    self.unpacked(sizes, source)?;
                 let maker = &mut self.maker;
                 maker.claim(length)?;
                 if maker.progress().is_some_and(|(.., is_needed)| is_needed) {
-                    let packed = repack(&packed).map_err(|error| maker.wrong(error.into()))?;
-                    if packed.len() as u64 != length {
-                        let reason = format!("packed again it has {} bytes", packed.len());
-                        return Err(maker.bad(reason));
+                    let stream = repack(&plain, &corrections);
+                    let stream = stream.map_err(|error| maker.wrong(error.into()))?;
+                    let made = [&prefix, &stream, &suffix];
+                    let size = made.iter().map(|piece| piece.len() as u64).sum::<u64>();
+                    if size != length {
+                        return Err(maker.bad(format!("packed again it has {size} bytes")));
                     }
-                    packed.chunks(BUFFER).try_for_each(|piece| maker.write(piece))?;
+                    for piece in made.into_iter().flat_map(|piece| piece.chunks(BUFFER)) {
+                        maker.write(piece)?;
+                    }
                 }
+                drop(alone);
                 maker.close()
             }
         }
@@ -124,12 +136,14 @@ impl Machine<'_> {
                 let old = if !is_needed {
                     Vec::new()
                 } else if matches!(source, Source::Packed(_)) {
-                    plain_content(&small(maker, &checksum)?)
+                    let packed = small(maker, &checksum)?;
+                    plain_content(&packed)
                         .ok_or_else(|| maker.bad(format!("{checksum} is no packed file")))?
                 } else {
                     small(maker, &checksum)?
                 };
-                let mut made = Vec::new();
+                let room = plain.min(MAX_UNPACKED);
+                let mut made = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
                 let patched = apply_streams(&old, streams, plain, &mut |piece| {
                     made.extend_from_slice(piece);
                     Ok(())
