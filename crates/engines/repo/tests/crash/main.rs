@@ -87,4 +87,5 @@ tests! {
     killed_delta, failed_delta: Work::Generate;
     killed_prune, failed_prune: Work::Prune;
     killed_summary, failed_summary: Work::Summary;
+    killed_alias, failed_alias: Work::Alias;
 }

@@ -24,6 +24,7 @@ pub(crate) enum Work {
     Generate,
     Prune,
     Summary,
+    Alias,
 }
 
 impl Work {
@@ -33,6 +34,7 @@ impl Work {
             Self::Commit(mode) | Self::PullLocal(mode) | Self::PullHttp(mode) => mode,
             Self::PullDelta | Self::Apply => "bare-user",
             Self::Generate | Self::Prune | Self::Summary => "archive",
+            Self::Alias => "bare",
         }
     }
 
@@ -85,12 +87,22 @@ impl Work {
                     summary::update(&ctx, repo, 1_700_000_200, &SummaryOptions::default());
                 updated.map(drop).map_err(|error| chain(&error))
             }
+            Self::Alias => {
+                let main = "main".parse().unwrap();
+                ALIASES.iter().try_for_each(|alias| {
+                    let alias = alias.parse().unwrap();
+                    repo.set_alias(&alias, &main).map_err(|error| chain(&error))
+                })
+            }
         }
     }
 }
 
+/// What becomes another name of `main`.
+pub(crate) const ALIASES: [&str; 3] = ["stable", "channel/stable", "channel/by/year"];
+
 /// All, in an order that both processes know.
-pub(crate) const ALL: [Work; 11] = [
+pub(crate) const ALL: [Work; 12] = [
     Work::Commit("bare"),
     Work::Commit("archive"),
     Work::PullLocal("bare-user"),
@@ -102,6 +114,7 @@ pub(crate) const ALL: [Work; 11] = [
     Work::Generate,
     Work::Prune,
     Work::Summary,
+    Work::Alias,
 ];
 
 /// The first commit of `main`.

@@ -44,7 +44,7 @@ impl World {
 
         let more = if work == Work::Summary { "collection-id=org.example.Os\n" } else { "" };
         let before = init(&root.join("before"), work.mode(), more);
-        let all = matches!(work, Work::Generate | Work::Prune | Work::Summary);
+        let all = matches!(work, Work::Generate | Work::Prune | Work::Summary | Work::Alias);
         let at = if all { new } else { old };
         let options = PullOptions {
             refs: vec![format!("main@{at}")],
@@ -84,7 +84,7 @@ impl World {
                 let name = DeltaName::new(Some(self.old), self.new);
                 text(self.path("source").join(name.path()))
             }
-            Work::Generate | Work::Prune | Work::Summary => self.new.to_string(),
+            Work::Generate | Work::Prune | Work::Summary | Work::Alias => self.new.to_string(),
         }
     }
 
