@@ -7,6 +7,7 @@ use std::process::Command;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use updraft_fs::TempFile;
 use updraft_repo::Repo;
+use updraft_repo::checkout::{UnionMode, checkout};
 use updraft_repo::fsck::{FsckOptions, OnCorruption, fsck};
 use updraft_repo::summary;
 use updraft_task::Context;
@@ -104,8 +105,40 @@ fn done(world: &World, repo: &Repo) -> Result<(), String> {
             let aliases = repo.aliases().map_err(|error| error.to_string())?;
             wanted(aliases.len() == ALIASES.len(), "the aliases")
         }
+        Work::Checkout(_) => {
+            let tree = world.path("tree");
+            let out = world.path("out");
+            same(&tree, &out)?;
+            let left = temporary_names(&out);
+            wanted(left.is_empty(), "something is left in the checkout")?;
+            fs::remove_dir_all(&out).unwrap();
+            let options = world.work.checkout_options(UnionMode::None);
+            checkout(&Context::silent(), repo, &world.new, &out, &options)
+                .map_err(|error| format!("afresh: {error}"))?;
+            same(&tree, &out)
+        }
         _ => Ok(()),
     }
+}
+
+/// Whether all that the tree has is in the checkout.
+fn same(tree: &Path, out: &Path) -> Result<(), String> {
+    for entry in fs::read_dir(tree).unwrap() {
+        let (wanted, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        let made = out.join(name);
+        let is_same = if wanted.is_symlink() {
+            fs::read_link(&made).is_ok_and(|target| target == fs::read_link(&wanted).unwrap())
+        } else if wanted.is_dir() {
+            same(&wanted, &made)?;
+            true
+        } else {
+            fs::read(&made).is_ok_and(|bytes| bytes == fs::read(&wanted).unwrap())
+        };
+        if !is_same {
+            return Err(format!("{} is another", made.display()));
+        }
+    }
+    Ok(())
 }
 
 /// The names below the folder that are there only for a moment.
