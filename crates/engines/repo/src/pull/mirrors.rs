@@ -94,7 +94,7 @@ fn listed(ctx: &Context, client: &Client, list: &str) -> Result<Vec<String>, Err
     let text = client.get_bytes_with(ctx, list, MAX_LIST)?.ok_or_else(none)?;
     let text = String::from_utf8_lossy(&text);
     let mut urls = Vec::new();
-    for url in parse(&text).take(MAX_MIRRORS) {
+    for url in mirror_list(&text) {
         // One that is not there would make every request slower.
         if urls.is_empty() {
             let config = client.get_bytes_with(ctx, &format!("{url}/config"), MAX_LIST);
@@ -108,21 +108,25 @@ fn listed(ctx: &Context, client: &Client, list: &str) -> Result<Vec<String>, Err
     if urls.is_empty() { Err(none()) } else { Ok(urls) }
 }
 
-fn parse(text: &str) -> impl Iterator<Item = &str> {
+/// The addresses of `http` and `https` in a mirror list, without a slash at the end; at most 64.
+pub fn mirror_list(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    lines
-        .filter(|line| line.starts_with("http://") || line.starts_with("https://"))
-        .map(|line| line.trim_end_matches('/'))
+    let urls = lines.map(|line| line.trim_end_matches('/')).filter(|line| {
+        let host = line.strip_prefix("http://").or_else(|| line.strip_prefix("https://"));
+        host.is_some_and(|host| !host.is_empty())
+    });
+    urls.take(MAX_MIRRORS)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MirrorError, Mirrors, parse};
+    use super::{MAX_MIRRORS, MirrorError, Mirrors, mirror_list};
 
     #[test]
     fn lists_have_comments_and_addresses() {
-        let text = "\n# http://no\n http://a/r/ \nfile:///etc\nhttps://b\n";
-        assert_eq!(parse(text).collect::<Vec<_>>(), ["http://a/r", "https://b"]);
+        let text = "\n# http://no\n http://a/r/ \nfile:///etc\nhttp://\nhttps://b\n";
+        assert_eq!(mirror_list(text).collect::<Vec<_>>(), ["http://a/r", "https://b"]);
+        assert_eq!(mirror_list(&"http://a\n".repeat(100)).count(), MAX_MIRRORS);
     }
 
     /// What is said of a mirror.
