@@ -113,7 +113,8 @@ pub fn mirror_list(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let urls = lines.map(|line| line.trim_end_matches('/')).filter(|line| {
         let host = line.strip_prefix("http://").or_else(|| line.strip_prefix("https://"));
-        host.is_some_and(|host| !host.is_empty())
+        let in_no_address = |c: char| c.is_whitespace() || c.is_control();
+        host.is_some_and(|host| !host.is_empty() && !host.contains(in_no_address))
     });
     urls.take(MAX_MIRRORS)
 }
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn lists_have_comments_and_addresses() {
-        let text = "\n# http://no\n http://a/r/ \nfile:///etc\nhttp://\nhttps://b\n";
+        let text = "\n# http://no\n http://a/r/ \nfile:///etc\nhttp://\nhttp://c/ /\nhttps://b\n";
         assert_eq!(mirror_list(text).collect::<Vec<_>>(), ["http://a/r", "https://b"]);
         assert_eq!(mirror_list(&"http://a\n".repeat(100)).count(), MAX_MIRRORS);
     }
