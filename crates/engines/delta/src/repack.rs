@@ -10,7 +10,7 @@ use std::io::Read;
 use std::panic::catch_unwind;
 
 use flate2::read::DeflateDecoder;
-use preflate_rs::{PreflateConfig, preflate_whole_deflate_stream, recreate_whole_deflate_stream};
+use preflate_rs::{PreflateConfig, PreflateStreamProcessor, recreate_whole_deflate_stream};
 
 use crate::{Error, Result};
 
@@ -54,8 +54,13 @@ pub fn unpack(packed: &[u8]) -> Option<Unpacked> {
         ..PreflateConfig::default()
     };
     // The library asserts what it believes of its input, and this may be any.
-    let taken = catch_unwind(|| preflate_whole_deflate_stream(stream, &config));
-    let (found, plain) = taken.ok()?.ok()?;
+    let taken = catch_unwind(|| {
+        let mut processor = PreflateStreamProcessor::new(&config);
+        let found = processor.decompress(stream).ok()?;
+        // Where there is more than the limit it stops before the end.
+        processor.is_done().then(|| (found, processor.detach_plain_text()))
+    });
+    let (found, plain) = taken.ok()??;
     let suffix = stream.get(found.compressed_size..)?;
     Some(Unpacked {
         prefix: prefix.to_vec(),
@@ -153,6 +158,18 @@ mod tests {
             assert_eq!(parts.suffix.len(), 8);
             let stream = repack(&parts.plain, &parts.corrections).unwrap();
             assert!([parts.prefix, stream, parts.suffix].concat() == packed);
+        }
+    }
+
+    #[test]
+    fn what_holds_too_much_is_left_alone() {
+        let limit = usize::try_from(super::MAX_UNPACKED).unwrap();
+        for (size, fits) in [(limit, true), (limit + 1, false)] {
+            let mut encoder = GzBuilder::new().write(Vec::new(), Compression::new(9));
+            encoder.write_all(&vec![b'a'; size]).unwrap();
+            let packed = encoder.finish().unwrap();
+            assert_eq!(plain_content(&packed).is_some(), fits);
+            assert_eq!(unpack(&packed).is_some(), fits);
         }
     }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::Path;
 
 use updraft_fs::{Dir, Metadata, xattr};
-use updraft_ostree::{FileHeader, ObjectName, ObjectType, RepoMode};
+use updraft_ostree::{FileHeader, ObjectName, ObjectType, RepoMode, Xattrs};
 
 use crate::ostreemeta::from_source;
 use crate::sink::set_object_time;
@@ -19,18 +19,27 @@ use crate::{Error, Result, Transaction};
 /// The permission bits of a mode.
 const PERMISSIONS: u32 = 0o7777;
 
+/// An open regular file of the caller's, as it is on the disk.
+pub(crate) struct OwnFile<'a> {
+    pub(crate) file: &'a File,
+    pub(crate) metadata: &'a Metadata,
+    /// `None` when nobody has read them yet.
+    pub(crate) xattrs: Option<Xattrs>,
+}
+
 impl Transaction {
-    /// Stores the open regular file `name` of `dir` without copying it. `None` when it has to be
-    /// copied. `metadata` is that of the open file.
+    /// Stores the file, which is `name` of `dir`, without copying it. `None` when it has to be
+    /// copied.
     pub(crate) fn adopt_file(
         &self,
         header: &FileHeader,
         (dir, name): (&Dir, &Path),
-        (file, metadata): (&File, &Metadata),
+        own: OwnFile<'_>,
         buffer: &mut [u8],
     ) -> Result<Option<Stored>> {
+        let OwnFile { file, metadata, .. } = own;
         // Where objects are sealed they are copied: sealing needs a file that nobody has open.
-        if self.sealing.is_active() || !self.is_alike(header, file, metadata)? {
+        if self.sealing.is_active() || !self.is_alike(header, own)? {
             return Ok(None);
         }
         let checksum = hash_file(header, file, metadata.size, buffer)?;
@@ -63,14 +72,19 @@ impl Transaction {
     }
 
     /// Whether the file on disk is what the object would be.
-    fn is_alike(&self, header: &FileHeader, file: &File, metadata: &Metadata) -> Result<bool> {
+    fn is_alike(&self, header: &FileHeader, own: OwnFile<'_>) -> Result<bool> {
+        let OwnFile { file, metadata, xattrs } = own;
         let same_mode = metadata.mode & PERMISSIONS == header.permissions();
         match self.repo().mode() {
             RepoMode::Archive | RepoMode::BareUser | RepoMode::BareSplitXattrs => Ok(false),
             RepoMode::BareUserOnly => Ok(same_mode),
             RepoMode::Bare => {
                 let same_owner = (metadata.uid, metadata.gid) == (header.uid, header.gid);
-                Ok(same_mode && same_owner && from_source(xattr::all(file)?)? == header.xattrs)
+                if !same_mode || !same_owner {
+                    return Ok(false);
+                }
+                let xattrs = xattrs.map_or_else(|| from_source(xattr::all(file)?), Ok)?;
+                Ok(xattrs == header.xattrs)
             }
         }
     }

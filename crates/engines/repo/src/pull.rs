@@ -38,6 +38,8 @@ use crate::sign::Policy;
 use crate::{CommitState, Repo, Trust};
 
 pub use error::Error;
+pub use metalink::{InvalidMetalink, Metalink};
+pub use mirrors::mirror_list;
 pub use plan::Depth;
 pub use remote::{RemoteConfig, group_name};
 

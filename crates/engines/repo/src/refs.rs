@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use updraft_error::Kind;
-use updraft_fs::{Dir, FileKind, atomic_symlink};
+use updraft_fs::{Dir, FileKind};
 use updraft_ostree::{Checksum, RefName, Refspec, RemoteName};
 
 use crate::repo::DIR_MODE;
@@ -146,9 +146,10 @@ impl Repo {
             return Err(Error::other(Kind::NotFound, message));
         }
         let path = path(alias);
-        self.prepare_ref(&base(alias), &path, Durable::when(self.config().fsync))?;
+        let durable = Durable::when(self.config().fsync);
+        self.prepare_ref(&base(alias), &path, durable)?;
         let up = "../".repeat(alias.name.as_str().matches('/').count());
-        atomic_symlink(self.root(), &path, format!("{up}{}", target.name))?;
+        self.replace_link(&path, &format!("{up}{}", target.name), durable)?;
         Ok(self.root().touch_self()?)
     }
 

@@ -1,13 +1,16 @@
-//! Replacing files by way of `tmp`, and removing what processes that died left there.
+//! Replacing files and links by way of `tmp`, and removing what processes that died left there.
 //!
-//! A file that replaces another has a name of its own for a moment. Beside a ref that name would be
+//! What replaces another has a name of its own for a moment. Beside a ref that name would be
 //! a ref to whoever looks, libostree too, and after a kill for ever. In `tmp` nobody looks, and it
 //! is found again.
 
 use std::io::Write as _;
 use std::path::Path;
 
-use updraft_fs::{Dir, TempFile, atomic_write, atomic_write_unsynced, remove_tree};
+use updraft_fs::{
+    Dir, TempFile, atomic_symlink, atomic_write, atomic_write_unsynced, remove_tree,
+    symlink_by_way_of,
+};
 
 use crate::staging::Durable;
 use crate::{Repo, Result};
@@ -26,12 +29,7 @@ impl Repo {
         bytes: &[u8],
         (mode, durable): (u32, Durable),
     ) -> Result<()> {
-        let path = path.as_ref();
-        let dir = match path.parent() {
-            Some(parent) if parent != Path::new("") => self.root().open_dir_follow(parent)?,
-            _ => self.root().clone(),
-        };
-        let name = Path::new(path.file_name().unwrap_or_default());
+        let (dir, name) = self.folder_of(path.as_ref())?;
         match by_way_of(&self.tmp_dir()?, &dir, name, bytes, (mode, durable)) {
             // Somebody put this folder on another file system.
             Err(error) if error.io_kind() == std::io::ErrorKind::CrossesDevices => {
@@ -43,6 +41,28 @@ impl Repo {
             }
             written => Ok(written?),
         }
+    }
+
+    /// Makes `path` of the repository a symbolic link to `target`, replacing what is there.
+    pub(crate) fn replace_link(&self, path: &Path, target: &str, durable: Durable) -> Result<()> {
+        let (dir, name) = self.folder_of(path)?;
+        match symlink_by_way_of(&self.tmp_dir()?, (&dir, name), target) {
+            // Somebody put this folder on another file system.
+            Err(error) if error.io_kind() == std::io::ErrorKind::CrossesDevices => {
+                return Ok(atomic_symlink(&dir, name, target)?);
+            }
+            linked => linked?,
+        }
+        if durable == Durable::Yes { Ok(dir.sync()?) } else { Ok(()) }
+    }
+
+    /// The open folder that holds `path`, and the name in it.
+    fn folder_of<'a>(&self, path: &'a Path) -> Result<(Dir, &'a Path)> {
+        let dir = match path.parent() {
+            Some(parent) if parent != Path::new("") => self.root().open_dir_follow(parent)?,
+            _ => self.root().clone(),
+        };
+        Ok((dir, Path::new(path.file_name().unwrap_or_default())))
     }
 
     /// Removes what nobody has touched for a day, measured by the repository's own time. That it

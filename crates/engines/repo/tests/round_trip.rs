@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::cast_possible_truncation)]
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -108,6 +108,37 @@ fn linked_files_are_not_read_again() {
     let plain = CommitOptions { parent: Parent::Commit(first), ..options() };
     let again = commit(&Context::silent(), &repo, &sources, &plain).unwrap();
     assert_eq!(outcome.checksum, again.checksum);
+}
+
+#[test]
+fn a_file_is_adopted_only_with_the_xattrs_that_its_object_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo =
+        Repo::init(folder.path().join("repo"), RepoMode::Bare, &InitOptions::default()).unwrap();
+    for (no_xattrs, with_xattr, adopted) in
+        [(false, true, true), (false, false, true), (true, false, true), (true, true, false)]
+    {
+        let tree = folder.path().join(format!("tree-{no_xattrs}-{with_xattr}"));
+        fs::create_dir(&tree).unwrap();
+        fs::write(tree.join("file"), format!("{no_xattrs} {with_xattr}")).unwrap();
+        let file = fs::File::open(tree.join("file")).unwrap();
+        if with_xattr {
+            updraft_fs::xattr::set(&file, "user.test", b"value").unwrap();
+        }
+        let options = CommitOptions { adopt: true, no_xattrs, ..options() };
+        let sources = [TreeSource::Directory(tree.clone())];
+        let checksum =
+            commit(&Context::silent(), &repo, &sources, &options).unwrap().checksum.to_string();
+        let out = folder.path().join("out");
+        let checkout_options = CheckoutOptions::default();
+        checkout(&Context::silent(), &repo, &checksum.parse().unwrap(), &out, &checkout_options)
+            .unwrap();
+        let inode = |path: &Path| path.metadata().unwrap().ino();
+        let same = inode(&out.join("file")) == inode(&tree.join("file"));
+        assert_eq!(same, adopted, "{no_xattrs} {with_xattr}");
+        ostree(repo.path(), &["fsck"]);
+        fs::remove_dir_all(out).unwrap();
+    }
 }
 
 #[test]

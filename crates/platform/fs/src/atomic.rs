@@ -53,13 +53,27 @@ pub fn atomic_write_path(path: impl AsRef<Path>, bytes: &[u8], mode: u32) -> Res
 /// returns.
 pub fn atomic_symlink(dir: &Dir, name: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<()> {
     let (dir, name) = parent_of(dir, name.as_ref())?;
-    let temporary = fresh_name(|temporary| dir.symlink(target.as_ref(), temporary))?;
+    symlink_by_way_of(&dir, (&dir, name), target)?;
+    dir.sync()
+}
+
+/// Makes `name` in `dir` a symbolic link to `target`, replacing what is there. Durable after
+/// [`Dir::sync`].
+///
+/// Before, the link has a temporary name in `way`, a directory of the same file system: what a kill
+/// leaves lies there, and its name begins with [`TempFile::NAME_PREFIX`].
+pub fn symlink_by_way_of(
+    way: &Dir,
+    (dir, name): (&Dir, &Path),
+    target: impl AsRef<Path>,
+) -> Result<()> {
+    let temporary = fresh_name(|temporary| way.symlink(target.as_ref(), temporary))?;
     // Commit point: this rename.
-    if let Err(error) = dir.rename(&temporary, &dir, name) {
-        let _ = dir.unlink(&temporary);
+    if let Err(error) = way.rename(&temporary, dir, name) {
+        let _ = way.unlink(&temporary);
         return Err(error);
     }
-    dir.sync()
+    Ok(())
 }
 
 /// The directory that will hold the last component of `name`, and that component.

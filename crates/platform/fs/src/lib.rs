@@ -32,7 +32,9 @@ mod sys;
 pub mod verity;
 pub mod xattr;
 
-pub use atomic::{atomic_symlink, atomic_write, atomic_write_path, atomic_write_unsynced};
+pub use atomic::{
+    atomic_symlink, atomic_write, atomic_write_path, atomic_write_unsynced, symlink_by_way_of,
+};
 pub use dir::{Dir, Immutable};
 pub use entries::Entry;
 pub use error::{Error, Result};

@@ -136,6 +136,10 @@ fn links_are_not_opened() {
     assert_eq!(dir.read_link("link").unwrap(), std::path::Path::new("file"));
     updraft_fs::atomic_symlink(&dir, "link", "other").unwrap();
     assert_eq!(dir.read_link("link").unwrap(), std::path::Path::new("other"));
+    let way = dir.ensure_dir("way", 0o700).unwrap();
+    updraft_fs::symlink_by_way_of(&way, (&dir, "link".as_ref()), "third").unwrap();
+    assert_eq!(dir.read_link("link").unwrap(), std::path::Path::new("third"));
+    assert!(way.entries().unwrap().is_empty());
 }
 
 #[test]

@@ -29,6 +29,9 @@ const MAX_BOOT_ID: u64 = 128;
 #[derive(Debug)]
 pub(super) struct Cache {
     dir: Dir,
+    /// Where files are until they are complete: nobody looks among those of the cache for what a
+    /// process left that died.
+    tmp: Dir,
 }
 
 impl Cache {
@@ -54,7 +57,11 @@ impl Cache {
                 return Ok(None);
             }
         }
-        Ok(Some(Self { dir }))
+        let tmp = repo.tmp_dir()?;
+        // Somebody put this folder on another file system.
+        let is_elsewhere = tmp.own_metadata()?.device != dir.own_metadata()?.device;
+        let tmp = if is_elsewhere { dir.clone() } else { tmp };
+        Ok(Some(Self { dir, tmp }))
     }
 
     /// Where the files are.
@@ -81,7 +88,7 @@ impl Cache {
         (header, size): (&FileHeader, u64),
         reader: &mut FileReader,
     ) -> Result<()> {
-        let file = TempFile::new_in(&self.dir)?;
+        let file = TempFile::new_in(&self.tmp)?;
         copy_verified(object, (header, size), reader, file.file())?;
         file.set_mode(user_permissions(header))?;
         set_object_time(file.file())?;

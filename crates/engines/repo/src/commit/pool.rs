@@ -14,6 +14,7 @@ use updraft_task::{Context, Event};
 
 use super::filter::{Attributes, Filter};
 use super::tree::FileRef;
+use crate::adopt::OwnFile;
 use crate::ostreemeta::from_source;
 use crate::store::CHUNK;
 use crate::{Error, Result, Transaction};
@@ -186,15 +187,14 @@ impl Shared<'_> {
         if metadata.kind != FileKind::Regular {
             return Err(not_storable(&dir.path().join(name)));
         }
-        let xattrs = if self.filter.wants_xattrs() {
-            from_source(xattr::all(&file)?)?
-        } else {
-            Xattrs::new()
-        };
-        let header = self.header(&metadata, path, None, xattrs);
+        let xattrs =
+            if self.filter.wants_xattrs() { Some(from_source(xattr::all(&file)?)?) } else { None };
+        // What is compared with the object must not be what the filter makes of it.
+        let own = if self.adopts { xattrs.clone() } else { None };
+        let header = self.header(&metadata, path, None, xattrs.unwrap_or_else(Xattrs::new));
         if self.adopts {
-            let place = (dir, name);
-            let adopted = self.transaction.adopt_file(&header, place, (&file, &metadata), buffer);
+            let own = OwnFile { file: &file, metadata: &metadata, xattrs: own };
+            let adopted = self.transaction.adopt_file(&header, (dir, name), own, buffer);
             if let Some(stored) = adopted.map_err(|error| named(error, dir, name))? {
                 return Ok(stored.checksum);
             }

@@ -13,10 +13,14 @@ impl Work<'_> {
     /// Where nobody asks for signatures, bytes that cannot be understood are as good as none.
     pub(super) fn fetch_beside(&self, commit: &Checksum) -> Result<Option<Vec<u8>>, Error> {
         let object = ObjectName::new(*commit, ObjectType::CommitMeta);
-        let beside = self.origin.read_metadata(self.ctx, &object, MAX_METADATA_SIZE as u64)?;
+        let asked = self.options.policy.demands_commit();
+        let limit = MAX_METADATA_SIZE as u64;
+        let beside = match self.origin.read_metadata(self.ctx, &object, limit) {
+            Err(Error::BadObject { .. }) if !asked => None,
+            beside => beside?,
+        };
         // Over a network the peer counts it as fetched, whatever the answer.
         self.metadata.fetch_add(u64::from(!self.origin.prefers_objects()), Ordering::Relaxed);
-        let asked = self.options.policy.demands_commit();
         Ok(beside.filter(|bytes| asked || Metadata::decode(bytes).is_ok()))
     }
 

@@ -1,11 +1,12 @@
 //! Pulling from an archive repository on a web server.
 
+mod files;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use updraft_fs::{LockFile, LockMode};
 use updraft_http::{Client, Stream, StreamOptions};
 use updraft_ostree::delta::{DeltaIndex, DeltaName, PartHeader};
 use updraft_ostree::{Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, ObjectType, RepoMode};
@@ -14,7 +15,9 @@ use updraft_task::Context;
 use super::mirrors::Mirrors;
 use super::origin::{Origin, SummaryFiles};
 use super::{Error, PullOptions, delta_part, partial};
+use crate::object::{check_hash, check_metadata};
 use crate::{Repo, Transaction};
+use files::Wanted;
 
 /// Requests in flight.
 const JOBS: usize = 8;
@@ -26,9 +29,6 @@ const MAX_CONFIG: u64 = 4 << 20;
 const MAX_SIGNATURE: u64 = 16 << 20;
 /// The largest compressed file: a bound against endless bodies, above what any disk holds.
 const MAX_FILE: u64 = 1 << 44;
-/// Files that are this large on the wire are kept while they arrive, so that a later pull can go
-/// on in the middle. Smaller ones are cheaper to fetch again.
-const RESUMABLE: u64 = 16 << 20;
 
 /// A repository on a web server.
 pub(crate) struct HttpOrigin<'a> {
@@ -73,10 +73,18 @@ impl<'a> HttpOrigin<'a> {
         path: &str,
         limit: u64,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let bytes = from.first(|url| {
-            ctx.check()?;
-            Ok::<_, Error>(self.client.get_bytes_with(ctx, &format!("{url}/{path}"), limit)?)
-        })?;
+        from.first(|url| self.get_from(ctx, url, path, limit))
+    }
+
+    fn get_from(
+        &self,
+        ctx: &Context,
+        url: &str,
+        path: &str,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        ctx.check()?;
+        let bytes = self.client.get_bytes_with(ctx, &format!("{url}/{path}"), limit)?;
         self.count(bytes.as_ref().map_or(0, Vec::len) as u64);
         Ok(bytes)
     }
@@ -112,47 +120,6 @@ impl<'a> HttpOrigin<'a> {
         match mode.parse() {
             Ok(RepoMode::Archive) => Ok(()),
             _ => Err(Error::SourceMode { mode }),
-        }
-    }
-
-    /// A large file: to a file of its own first, which outlives this process.
-    fn import_resumable(
-        &self,
-        ctx: &Context,
-        transaction: &Transaction,
-        object: &ObjectName,
-    ) -> Result<Option<bool>, Error> {
-        let tmp = self.repo.tmp_dir()?;
-        let name = partial::name(&object.checksum);
-        // Somebody else may be fetching the same file.
-        let Some(lock) = LockFile::try_acquire(&tmp, &name, LockMode::Exclusive)? else {
-            return Ok(None);
-        };
-        let mut offset = partial::length(&lock)?;
-        loop {
-            let options = StreamOptions { limit: MAX_FILE, offset };
-            let Some(mut stream) = self.stream(ctx, &Self::object_path(object), options)? else {
-                return Ok(Some(false));
-            };
-            let received = partial::receive(&lock, offset, &mut stream);
-            self.count(stream.position().saturating_sub(offset));
-            received?;
-            match transaction.import_archive_object(object, partial::reader(&lock)?) {
-                Err(error) if error.is_corruption() => {
-                    // What came before may have been bad: once again from the start.
-                    partial::empty(&lock)?;
-                    if offset == 0 {
-                        tmp.try_unlink(&name)?;
-                        return Err(Error::bad_object(self.content.name(), object, error));
-                    }
-                    offset = 0;
-                }
-                imported => {
-                    imported?;
-                    tmp.try_unlink(&name)?;
-                    return Ok(Some(true));
-                }
-            }
         }
     }
 }
@@ -205,7 +172,18 @@ impl Origin for HttpOrigin<'_> {
             ObjectType::CommitMeta => &self.mirrors,
             _ => &self.content,
         };
-        self.get(ctx, from, &Self::object_path(object), limit)
+        let path = Self::object_path(object);
+        from.first(|url| {
+            let Some(bytes) = self.get_from(ctx, url, &path, limit)? else { return Ok(None) };
+            // Whoever asked checks it again, but cannot ask the next mirror.
+            let checked = match object.object_type {
+                ObjectType::CommitMeta => check_metadata(object, &bytes),
+                // What has the right bytes is no better elsewhere.
+                _ => check_hash(object, &bytes),
+            };
+            checked.map_err(|error| Error::bad_object(url, object, error))?;
+            Ok(Some(bytes))
+        })
     }
 
     fn import_file(
@@ -214,23 +192,10 @@ impl Origin for HttpOrigin<'_> {
         transaction: &Transaction,
         object: &ObjectName,
     ) -> Result<bool, Error> {
-        if self.begun.contains(&object.checksum)
-            && let Some(found) = self.import_resumable(ctx, transaction, object)?
-        {
-            return Ok(found);
-        }
-        let options = StreamOptions::limit(MAX_FILE);
-        let Some(stream) = self.stream(ctx, &Self::object_path(object), options)? else {
-            return Ok(false);
-        };
-        if stream.length().is_some_and(|length| length >= RESUMABLE) {
-            drop(stream);
-            if let Some(found) = self.import_resumable(ctx, transaction, object)? {
-                return Ok(found);
-            }
-            return self.import_again(ctx, transaction, object);
-        }
-        self.import_stream(transaction, object, stream)
+        let path = Self::object_path(object);
+        let wanted = Wanted { ctx, transaction, object };
+        let stored = self.content.first(|url| self.import_from(url, &path, &wanted))?;
+        Ok(stored.is_some())
     }
 
     fn delta_index(&self, ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error> {
@@ -277,58 +242,6 @@ impl Origin for HttpOrigin<'_> {
 
     fn bytes_transferred(&self) -> u64 {
         self.transferred.load(Ordering::Relaxed)
-    }
-}
-
-impl HttpOrigin<'_> {
-    fn import_again(
-        &self,
-        ctx: &Context,
-        transaction: &Transaction,
-        object: &ObjectName,
-    ) -> Result<bool, Error> {
-        let options = StreamOptions::limit(MAX_FILE);
-        match self.stream(ctx, &Self::object_path(object), options)? {
-            Some(stream) => self.import_stream(transaction, object, stream),
-            None => Ok(false),
-        }
-    }
-
-    fn import_stream(
-        &self,
-        transaction: &Transaction,
-        object: &ObjectName,
-        stream: Stream<'_>,
-    ) -> Result<bool, Error> {
-        let mut typed = Typed { stream, failed: None };
-        let imported = transaction.import_archive_object(object, &mut typed);
-        self.count(typed.stream.position());
-        // What the network said is better than that a read failed.
-        if let Some(error) = typed.failed {
-            return Err(error.into());
-        }
-        match imported {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_corruption() => {
-                Err(Error::bad_object(self.content.name(), object, error))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// A stream that remembers why it failed.
-struct Typed<'a> {
-    stream: Stream<'a>,
-    failed: Option<updraft_http::Error>,
-}
-
-impl Read for Typed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read_typed(buffer).map_err(|error| {
-            self.failed = Some(error);
-            io::Error::other("the transfer failed")
-        })
     }
 }
 

@@ -27,7 +27,8 @@ pub(crate) trait Origin: Sync {
     /// All its local refs, when it can list them without a summary.
     fn list_refs(&self) -> Result<Option<Vec<(String, Checksum)>>, Error>;
 
-    /// The bytes of a metadata object, at most `limit`, not verified; `None` when it has none.
+    /// The bytes of a metadata object, at most `limit`; `None` when it has none. Not to be believed:
+    /// only who can get them elsewhere looks whether they are right.
     fn read_metadata(
         &self,
         ctx: &Context,

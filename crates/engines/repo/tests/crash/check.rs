@@ -5,12 +5,14 @@ use std::path::Path;
 use std::process::Command;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use updraft_fs::TempFile;
 use updraft_repo::Repo;
+use updraft_repo::checkout::{UnionMode, checkout};
 use updraft_repo::fsck::{FsckOptions, OnCorruption, fsck};
 use updraft_repo::summary;
 use updraft_task::Context;
 
-use crate::work::Work;
+use crate::work::{ALIASES, Work};
 use crate::world::World;
 
 /// The peer looks at one in so many.
@@ -59,9 +61,14 @@ fn sound(world: &World) -> Result<(), String> {
             return Err(format!("main is {commit}"));
         }
     }
-    let known = ["main", "ostree-metadata"];
-    if refs.keys().any(|name| !known.contains(&name.to_string().as_str())) || refs.is_empty() {
+    let known = |name: &str| ["main", "ostree-metadata"].contains(&name) || ALIASES.contains(&name);
+    if refs.keys().any(|name| !known(&name.to_string())) || refs.is_empty() {
         return Err(format!("the refs are {refs:?}"));
+    }
+    // To others whatever lies there is a ref.
+    let strange = temporary_names(&repo.path().join("refs"));
+    if !strange.is_empty() {
+        return Err(format!("among the refs: {strange:?}"));
     }
     let options = FsckOptions { on_corruption: OnCorruption::Continue, ..FsckOptions::default() };
     let report = fsck(&Context::silent(), &repo, &options);
@@ -94,8 +101,59 @@ fn done(world: &World, repo: &Repo) -> Result<(), String> {
             let summary = summary.ok_or("there is no summary")?;
             wanted(summary.refs.len() == 2, "the refs of the summary")
         }
+        Work::Alias => {
+            let aliases = repo.aliases().map_err(|error| error.to_string())?;
+            wanted(aliases.len() == ALIASES.len(), "the aliases")
+        }
+        Work::Checkout(_) => {
+            let tree = world.path("tree");
+            let out = world.path("out");
+            same(&tree, &out)?;
+            let left = temporary_names(&out);
+            wanted(left.is_empty(), "something is left in the checkout")?;
+            fs::remove_dir_all(&out).unwrap();
+            let options = world.work.checkout_options(UnionMode::None);
+            checkout(&Context::silent(), repo, &world.new, &out, &options)
+                .map_err(|error| format!("afresh: {error}"))?;
+            same(&tree, &out)
+        }
         _ => Ok(()),
     }
+}
+
+/// Whether all that the tree has is in the checkout.
+fn same(tree: &Path, out: &Path) -> Result<(), String> {
+    for entry in fs::read_dir(tree).unwrap() {
+        let (wanted, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        let made = out.join(name);
+        let is_same = if wanted.is_symlink() {
+            fs::read_link(&made).is_ok_and(|target| target == fs::read_link(&wanted).unwrap())
+        } else if wanted.is_dir() {
+            same(&wanted, &made)?;
+            true
+        } else {
+            fs::read(&made).is_ok_and(|bytes| bytes == fs::read(&wanted).unwrap())
+        };
+        if !is_same {
+            return Err(format!("{} is another", made.display()));
+        }
+    }
+    Ok(())
+}
+
+/// The names below the folder that are there only for a moment.
+fn temporary_names(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.starts_with(TempFile::NAME_PREFIX) {
+            found.push(name);
+        } else if path.is_dir() && !path.is_symlink() {
+            found.extend(temporary_names(&path));
+        }
+    }
+    found
 }
 
 /// Nothing is left that nobody would ever remove.
@@ -104,7 +162,7 @@ fn left_behind(repo: &Repo) -> Result<(), String> {
     let long_ago = Timespec { tv_sec: 1_000_000_000, tv_nsec: 0 };
     let times = Timestamps { last_access: long_ago, last_modification: long_ago };
     for entry in fs::read_dir(repo.path().join("tmp")).unwrap() {
-        utimensat(CWD, entry.unwrap().path(), &times, AtFlags::empty()).unwrap();
+        utimensat(CWD, entry.unwrap().path(), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
     }
     // A process that another test just starts holds our locks for a moment, too.
     for _ in 0..100 {

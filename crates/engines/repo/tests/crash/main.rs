@@ -1,6 +1,7 @@
-//! Whatever writes to a repository is killed before each of its write operations. Afterwards every
-//! ref names a complete commit, fsck finds nothing, and the same work done again succeeds and
-//! leaves nothing behind. The same with a disk that is full from some operation on.
+//! Whatever writes to a repository, or makes files of one, is killed before each of its write
+//! operations. Afterwards every ref names a complete commit, fsck finds nothing, and the same work
+//! done again succeeds and leaves nothing behind. The same with a disk that is full from some
+//! operation on.
 //!
 //! Needs Debian's `ostree`.
 
@@ -36,7 +37,7 @@ fn killed_everywhere(work: Work) {
         } else if let Err(reason) = check::after_kill(&world, after) {
             failures.push(format!("{work:?}, before operation {after}: {reason}"));
         }
-        after += if after < ALL_OF { 1 } else { SOME };
+        after += if after < ALL_OF { work.step() } else { SOME };
     }
     assert!(after > 10 && failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
 }
@@ -87,4 +88,8 @@ tests! {
     killed_delta, failed_delta: Work::Generate;
     killed_prune, failed_prune: Work::Prune;
     killed_summary, failed_summary: Work::Summary;
+    killed_alias, failed_alias: Work::Alias;
+    killed_linking_checkout, failed_linking_checkout: Work::Checkout("bare");
+    killed_user_checkout, failed_user_checkout: Work::Checkout("bare-user");
+    killed_unpacking_checkout, failed_unpacking_checkout: Work::Checkout("archive");
 }

@@ -6,6 +6,7 @@ use updraft_http::{Client, ClientOptions};
 use updraft_ostree::Checksum;
 use updraft_ostree::delta::DeltaName;
 use updraft_repo::Repo;
+use updraft_repo::checkout::{CheckoutOptions, Hardlinks, UnionMode, checkout};
 use updraft_repo::commit::{CommitOptions, Parent, TreeSource, commit};
 use updraft_repo::delta::{ApplyOptions, GenerateOptions, Location, apply_offline, generate};
 use updraft_repo::prune::{PruneOptions, Roots, prune};
@@ -24,15 +25,30 @@ pub(crate) enum Work {
     Generate,
     Prune,
     Summary,
+    Alias,
+    Checkout(&'static str),
 }
 
 impl Work {
     /// The mode of the repository.
     pub(crate) fn mode(self) -> &'static str {
         match self {
-            Self::Commit(mode) | Self::PullLocal(mode) | Self::PullHttp(mode) => mode,
+            Self::Commit(mode)
+            | Self::PullLocal(mode)
+            | Self::PullHttp(mode)
+            | Self::Checkout(mode) => mode,
             Self::PullDelta | Self::Apply => "bare-user",
             Self::Generate | Self::Prune | Self::Summary => "archive",
+            Self::Alias => "bare",
+        }
+    }
+
+    /// One of so many operations is killed at.
+    pub(crate) fn step(self) -> u32 {
+        match self {
+            // Most of what it writes lies outside of the repository.
+            Self::Checkout(_) => 2,
+            _ => 1,
         }
     }
 
@@ -85,12 +101,48 @@ impl Work {
                     summary::update(&ctx, repo, 1_700_000_200, &SummaryOptions::default());
                 updated.map(drop).map_err(|error| chain(&error))
             }
+            Self::Alias => {
+                let main = "main".parse().unwrap();
+                ALIASES.iter().try_for_each(|alias| {
+                    let alias = alias.parse().unwrap();
+                    repo.set_alias(&alias, &main).map_err(|error| chain(&error))
+                })
+            }
+            Self::Checkout(_) => {
+                // One over the other, so that files are made and replaced.
+                let new: Checksum = source.parse().unwrap();
+                let old = repo.load_commit(&new).unwrap().0.parent.unwrap();
+                let out = repo.path().with_file_name("out");
+                let mut checkouts = [old, new].into_iter();
+                let options = self.checkout_options(UnionMode::Overwrite);
+                checkouts.try_for_each(|commit| {
+                    let made = checkout(&ctx, repo, &commit, &out, &options);
+                    made.map(drop).map_err(|error| chain(&error))
+                })
+            }
         }
     }
 }
 
+impl Work {
+    /// How this mode is checked out: its objects linked, or unpacked for its user and kept.
+    pub(crate) fn checkout_options(self, union: UnionMode) -> CheckoutOptions {
+        let is_archive = self.mode() == "archive";
+        CheckoutOptions {
+            user_mode: self.mode() != "bare",
+            hardlinks: if is_archive { Hardlinks::Prefer } else { Hardlinks::Require },
+            uncompressed_cache: is_archive,
+            union,
+            ..CheckoutOptions::default()
+        }
+    }
+}
+
+/// What becomes another name of `main`.
+pub(crate) const ALIASES: [&str; 3] = ["stable", "channel/stable", "channel/by/year"];
+
 /// All, in an order that both processes know.
-pub(crate) const ALL: [Work; 11] = [
+pub(crate) const ALL: [Work; 15] = [
     Work::Commit("bare"),
     Work::Commit("archive"),
     Work::PullLocal("bare-user"),
@@ -102,6 +154,10 @@ pub(crate) const ALL: [Work; 11] = [
     Work::Generate,
     Work::Prune,
     Work::Summary,
+    Work::Alias,
+    Work::Checkout("bare"),
+    Work::Checkout("bare-user"),
+    Work::Checkout("archive"),
 ];
 
 /// The first commit of `main`.

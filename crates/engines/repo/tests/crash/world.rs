@@ -48,7 +48,10 @@ impl World {
 
         let more = if work == Work::Summary { "collection-id=org.example.Os\n" } else { "" };
         let before = init(&root.join("before"), work.mode(), more);
-        let all = matches!(work, Work::Generate | Work::Prune | Work::Summary);
+        let all = matches!(
+            work,
+            Work::Generate | Work::Prune | Work::Summary | Work::Alias | Work::Checkout(_)
+        );
         let at = if all { new } else { old };
         let options = PullOptions {
             refs: vec![format!("main@{at}")],
@@ -88,14 +91,18 @@ impl World {
                 let name = DeltaName::new(Some(self.old), self.new);
                 text(self.path("source").join(name.path()))
             }
-            Work::Generate | Work::Prune | Work::Summary => self.new.to_string(),
+            Work::Generate | Work::Prune | Work::Summary | Work::Alias | Work::Checkout(_) => {
+                self.new.to_string()
+            }
         }
     }
 
     /// Makes `repo` as it was.
     pub(crate) fn restore(&self) {
         let repo = self.path("repo");
-        drop(fs::remove_dir_all(&repo));
+        for made in [&repo, &self.path("out")] {
+            drop(fs::remove_dir_all(made));
+        }
         let mut cp = Command::new("cp");
         cp.args(["--archive", "--no-target-directory"]).arg(self.path("before")).arg(repo);
         assert!(cp.status().unwrap().success());

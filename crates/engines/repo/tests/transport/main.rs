@@ -8,6 +8,7 @@ mod world;
 mod attacks;
 mod care;
 mod exchange;
+mod mirrors;
 mod push;
 mod resume;
 mod rules;

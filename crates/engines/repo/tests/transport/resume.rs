@@ -13,7 +13,7 @@ use updraft_repo::pull::PullOptions;
 use updraft_task::Context;
 
 use crate::peer;
-use crate::world::{World, http, options, pull, write};
+use crate::world::{World, http, noise, options, pull, write};
 
 const REPO: &str = "UPDRAFT_TEST_CHILD_REPO";
 const URL: &str = "UPDRAFT_TEST_CHILD_URL";
@@ -174,18 +174,4 @@ fn a_bad_beginning_of_a_large_object_is_thrown_away() {
     pull(&repo, &http(&Server::files(archive).url()), &["main"]).unwrap();
     check(&repo, &commit);
     assert!(!repo.path().join(format!("tmp/partial-{name}.filez")).exists());
-}
-
-/// Bytes that do not compress.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
 }
