@@ -34,6 +34,8 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "git", reason: "lists the files that the tidy test looks at" },
     Package { name: "gpg-agent", reason: "keeps the secret keys of gpg" },
     Package { name: "gpg", reason: "makes keys and signatures to check" },
+    Package { name: "grub-common", reason: "grub-editenv, which reads what we write for GRUB" },
+    Package { name: "libubootenv-tool", reason: "reads and writes environments as U-Boot does" },
     Package { name: "openssl", reason: "an independent check of keys and certificates" },
     Package { name: "ostree", reason: "the real tool, as the peer of the differential tests" },
     Package {
@@ -43,6 +45,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "procps", reason: "kill, to stop agents in the middle of their work" },
     Package { name: "python3-yaml", reason: "reads the version of ostree in its suite" },
     Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },
+    Package { name: "u-boot-tools", reason: "mkenvimage, which makes environments for U-Boot" },
     Package { name: "xz-utils", reason: "packs tar streams" },
     Package { name: "zstd", reason: "packs tar streams" },
 ];

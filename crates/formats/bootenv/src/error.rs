@@ -22,6 +22,24 @@ pub enum Error {
         /// The key in question.
         key: String,
     },
+    /// An environment of a boot loader is damaged or none.
+    #[error("read {what}: {reason}")]
+    Environment {
+        /// Which format.
+        what: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Variables do not fit into the fixed size of an environment.
+    #[error("write {what}: {needed} bytes do not fit into its {size}")]
+    EnvironmentFull {
+        /// Which format.
+        what: &'static str,
+        /// Bytes that are needed.
+        needed: usize,
+        /// Bytes that there are.
+        size: usize,
+    },
     /// A kernel argument that was to be removed does not exist.
     #[error("delete kernel argument: no {argument:?} found")]
     NoSuchArgument {
@@ -40,6 +58,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NoSuchArgument { .. } => Kind::NotFound,
+            Self::EnvironmentFull { .. } => Kind::Exhausted,
             _ => Kind::Invalid,
         }
     }

@@ -1,16 +1,23 @@
-//! What boot loaders read: boot loader entries (BLS), kernel command lines, and the order in
-//! which entries are offered.
+//! What boot loaders read: boot loader entries (BLS), kernel command lines, the order in which
+//! entries are offered, and where tries are counted: in the names of entries, in GRUB's environment
+//! block, in U-Boot's environment.
 //!
 //! Everything here is text in, types out, and back. The writers produce exactly the bytes that
 //! libostree produces for the same values, so that either implementation can take over a system
 //! from the other.
 
+mod counting;
 mod entry;
 mod error;
+mod grubenv;
 mod kargs;
 mod order;
+mod uboot;
 
+pub use counting::{BootCount, BootVerdict, CountedName};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
 pub use error::Error;
+pub use grubenv::GrubEnv;
 pub use kargs::KernelArgs;
 pub use order::{EntryName, version_cmp};
+pub use uboot::{FoundUbootEnv, UbootCopy, UbootEnv, UbootLayout};

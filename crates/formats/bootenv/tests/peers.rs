@@ -1,0 +1,114 @@
+//! The environments of boot loaders against the tools that come with them.
+//!
+//! Needs the Debian packages grub-common, libubootenv-tool and u-boot-tools.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use updraft_bootenv::{GrubEnv, UbootCopy, UbootEnv, UbootLayout};
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} is not installed: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn grub_reads_what_we_write_and_we_what_it_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grubenv");
+    let file = path.to_str().unwrap();
+    run("grub-editenv", &[file, "create"]);
+    run("grub-editenv", &[file, "set", "saved_entry=ostree:0", r"path=a\b", "boot_counter=3"]);
+
+    let mut block = GrubEnv::parse(&fs::read(&path).unwrap()).unwrap();
+    let variables: Vec<_> = block.iter().collect();
+    let expected = [("saved_entry", "ostree:0"), ("path", r"a\b"), ("boot_counter", "3")];
+    assert_eq!(variables, expected);
+    assert_eq!(block.encode().unwrap(), fs::read(&path).unwrap(), "the same bytes");
+
+    block.set("boot_counter", "2").unwrap();
+    block.set("boot_success", "0").unwrap();
+    block.unset("path");
+    fs::write(&path, block.encode().unwrap()).unwrap();
+    let listed = run("grub-editenv", &[file, "list"]);
+    assert_eq!(listed, "saved_entry=ostree:0\nboot_counter=2\nboot_success=0\n");
+    run("grub-editenv", &[file, "unset", "boot_counter"]);
+    let block = GrubEnv::parse(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!((block.get("boot_counter"), block.get("boot_success")), (None, Some("0")));
+}
+
+/// What `mkenvimage` makes of these variables.
+fn make(folder: &Path, name: &str, layout: UbootLayout, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    let size = layout.size.to_string();
+    let mut arguments = vec!["-s", &size, "-o", path.to_str().unwrap()];
+    if layout.redundant {
+        arguments.push("-r");
+    }
+    if layout.big_endian {
+        arguments.push("-b");
+    }
+    arguments.push("-");
+    let mut child =
+        Command::new("mkenvimage").args(&arguments).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    path
+}
+
+#[test]
+fn what_mkenvimage_makes_we_make_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    for redundant in [false, true] {
+        for big_endian in [false, true] {
+            let layout = UbootLayout { size: 0x1000, redundant, big_endian };
+            let text = "bootcmd=run distro_bootcmd\nbootcount=1\nupgrade_available=1\n";
+            let made = fs::read(make(folder.path(), "env", layout, text)).unwrap();
+            let environment = UbootEnv::parse(layout, &made).unwrap();
+            assert_eq!(environment.get("bootcmd"), Some("run distro_bootcmd"));
+            assert_eq!(environment.iter().count(), 3);
+            assert_eq!(environment.encode(layout, 1).unwrap(), made, "{layout:?}");
+        }
+    }
+}
+
+#[test]
+fn the_tool_of_u_boot_follows_us_from_copy_to_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = UbootLayout { size: 0x2000, redundant: true, big_endian: false };
+    let first = make(folder.path(), "first", layout, "bootcount=0\nslot=a\n");
+    let second = make(folder.path(), "second", layout, "bootcount=0\nslot=a\n");
+    let config = folder.path().join("fw_env.config");
+    let line = |path: &Path| format!("{} 0x0 0x2000\n", path.display());
+    fs::write(&config, line(&first) + &line(&second)).unwrap();
+    let config = config.to_str().unwrap();
+    let read = || {
+        let copies = [fs::read(&first).unwrap(), fs::read(&second).unwrap()];
+        UbootEnv::choose(layout, &copies[0], &copies[1]).unwrap()
+    };
+
+    // Ours, theirs, ours, …: each has to find what the other wrote last.
+    for round in 1..=6 {
+        let mut found = read();
+        let (copy, flag) = found.next();
+        found.environment.set("bootcount", &round.to_string()).unwrap();
+        let path = if copy == UbootCopy::First { &first } else { &second };
+        fs::write(path, found.environment.encode(layout, flag).unwrap()).unwrap();
+        let said = run("fw_printenv", &["-c", config, "-n", "bootcount"]);
+        assert_eq!(said.trim_end(), round.to_string());
+
+        let slot = if round % 2 == 0 { "a" } else { "b" };
+        run("fw_setenv", &["-c", config, "slot", slot]);
+        let found = read();
+        assert_eq!(found.environment.get("slot"), Some(slot), "round {round}");
+        assert_eq!(found.environment.get("bootcount"), Some(round.to_string().as_str()));
+    }
+}
