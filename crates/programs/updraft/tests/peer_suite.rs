@@ -22,7 +22,7 @@ const SUITE: &str = "/usr/libexec/installed-tests/libostree";
 /// about repositories.
 ///
 /// Left out is `admin-deploy-bootid-gc`: it makes the peer's library fail on demand.
-const SCRIPTS: [&str; 87] = [
+const SCRIPTS: [&str; 88] = [
     "admin-deploy-2",
     "admin-deploy-clean",
     "admin-deploy-etcmerge-cornercases",
@@ -37,6 +37,7 @@ const SCRIPTS: [&str; 87] = [
     "admin-gpg",
     "admin-instutil-set-kargs",
     "admin-kargs",
+    "admin-locking",
     "admin-pull-deploy-commit",
     "admin-pull-deploy-split",
     "admin-upgrade-endoflife",
