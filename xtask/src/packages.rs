@@ -42,6 +42,10 @@ pub(crate) const TEST: &[Package] = &[
         name: "ostree-tests",
         reason: "the real tool's own test suite, which ours must pass",
     },
+    Package {
+        name: "parallel",
+        reason: "deploys many times at once in the suite of the real tool",
+    },
     Package { name: "procps", reason: "kill, to stop agents in the middle of their work" },
     Package { name: "python3-yaml", reason: "reads the version of ostree in its suite" },
     Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },

@@ -1,7 +1,8 @@
 //! The kernel, initramfs and device tree of a deployment, and the hash that names them.
 //!
-//! Looked for in the first `usr/lib/modules/*/` that has a `vmlinuz`. The boot checksum is
-//! SHA-256 over kernel, initramfs and device tree, one after the other.
+//! Looked for in the first `usr/lib/modules/*/` that has a `vmlinuz`, and in the older places
+//! ([`legacy`]), which win only where they have an initramfs and the first has none. The boot
+//! checksum is SHA-256 over kernel, initramfs and device tree, one after the other.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,10 +10,12 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 use updraft_error::Kind;
-use updraft_fs::{Dir, FileKind};
+use updraft_fs::{Dir, FileKind, Metadata};
 use updraft_ostree::Checksum;
 
-use crate::{Error, Result};
+use crate::{Error, Options, Result};
+
+mod legacy;
 
 const BUFFER: usize = 128 * 1024;
 
@@ -25,64 +28,98 @@ pub(crate) struct BootFile {
     pub(crate) name: String,
 }
 
+impl BootFile {
+    fn new(source: &str, name: String) -> Self {
+        Self { source: source.into(), name }
+    }
+}
+
 /// What a boot loader loads.
 #[derive(Debug)]
 pub(crate) struct BootTree {
-    /// `usr/lib/modules/RELEASE` of the deployment.
+    /// The folder of all its files.
     pub(crate) folder: Dir,
     pub(crate) kernel: BootFile,
     pub(crate) initramfs: Option<BootFile>,
     pub(crate) device_tree: Option<BootFile>,
     /// Whether the device tree is a folder of many, which the boot loader chooses from.
     pub(crate) has_device_tree_folder: bool,
+    /// What a kernel in FIPS mode checks itself against.
+    pub(crate) hmac: Option<BootFile>,
     pub(crate) checksum: String,
 }
 
 impl BootTree {
     /// Looks through a deployment.
-    pub(crate) fn find(deployment: &Dir) -> Result<Self> {
-        let missing = || {
-            let message =
-                "Failed to find kernel in /usr/lib/modules, /usr/lib/ostree-boot or /boot";
-            Error::other(Kind::NotFound, message)
-        };
-        let modules = deployment.try_open_dir("usr/lib/modules")?.ok_or_else(missing)?;
-        let mut found = None;
+    pub(crate) fn find(deployment: &Dir, options: &Options) -> Result<Self> {
+        let modules = Self::find_in_modules(deployment, options)?;
+        let complete = modules.as_ref().is_some_and(|tree| tree.initramfs.is_some());
+        let legacy = if complete { None } else { legacy::find(deployment, options)? };
+        match (modules, legacy) {
+            (Some(tree), None) => tree.with_hash(),
+            (Some(tree), Some(legacy)) if legacy.initramfs.is_none() => tree.with_hash(),
+            (_, Some(legacy)) => Ok(legacy),
+            (None, None) => {
+                let message =
+                    "Failed to find kernel in /usr/lib/modules, /usr/lib/ostree-boot or /boot";
+                Err(Error::other(Kind::NotFound, message))
+            }
+        }
+    }
+
+    /// Everything to be copied.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &BootFile> {
+        let optional = [&self.initramfs, &self.device_tree, &self.hmac];
+        std::iter::once(&self.kernel).chain(optional.into_iter().flatten())
+    }
+
+    fn find_in_modules(deployment: &Dir, options: &Options) -> Result<Option<Self>> {
+        let Some(modules) = deployment.try_open_dir("usr/lib/modules")? else { return Ok(None) };
         for entry in modules.sorted_entries()? {
             if entry.kind == FileKind::Directory {
                 let folder = modules.open_dir(&entry.name)?;
                 if folder.exists("vmlinuz")? {
-                    found = Some((entry.name.to_string_lossy().into_owned(), folder));
-                    break;
+                    let release = entry.name.to_string_lossy();
+                    return Self::of_release(folder, &release, options).map(Some);
                 }
             }
         }
-        let (release, folder) = found.ok_or_else(missing)?;
-        let file = |source: &str, name: String| BootFile { source: source.into(), name };
-        let kernel = file("vmlinuz", format!("vmlinuz-{release}"));
-        let mut initramfs = None;
+        Ok(None)
+    }
+
+    fn of_release(folder: Dir, release: &str, options: &Options) -> Result<Self> {
+        let mut tree = Self {
+            kernel: BootFile::new("vmlinuz", format!("vmlinuz-{release}")),
+            initramfs: None,
+            device_tree: None,
+            has_device_tree_folder: false,
+            hmac: None,
+            checksum: String::new(),
+            folder,
+        };
         for source in ["initramfs.img", "initramfs"] {
-            if initramfs.is_none() && folder.exists(source)? {
-                initramfs = Some(file(source, format!("initramfs-{release}.img")));
+            if tree.initramfs.is_none() && tree.folder.exists(source)? {
+                tree.initramfs = Some(BootFile::new(source, format!("initramfs-{release}.img")));
             }
         }
-        let (mut device_tree, mut has_device_tree_folder) = (None, false);
-        if folder.exists("dtb")? && folder.metadata("dtb")?.kind == FileKind::Directory {
-            device_tree = Some(file("dtb", "dtb".to_owned()));
-            has_device_tree_folder = true;
-        } else if folder.exists("devicetree")? {
-            device_tree = Some(file("devicetree", format!("devicetree-{release}")));
+        let is_folder = |found: &Metadata| found.kind == FileKind::Directory;
+        if options.without_device_trees {
+            // The device tree of the firmware is used.
+        } else if tree.folder.try_metadata("dtb")?.as_ref().is_some_and(is_folder) {
+            tree.device_tree = Some(BootFile::new("dtb", "dtb".to_owned()));
+            tree.has_device_tree_folder = true;
+        } else if tree.folder.exists("devicetree")? {
+            tree.device_tree = Some(BootFile::new("devicetree", format!("devicetree-{release}")));
         }
-        let mut tree = Self {
-            folder,
-            kernel,
-            initramfs,
-            device_tree,
-            has_device_tree_folder,
-            checksum: String::new(),
-        };
-        tree.checksum = tree.hash()?;
+        if tree.folder.exists(".vmlinuz.hmac")? {
+            tree.hmac = Some(BootFile::new(".vmlinuz.hmac", format!(".vmlinuz-{release}.hmac")));
+        }
         Ok(tree)
+    }
+
+    fn with_hash(mut self) -> Result<Self> {
+        self.checksum = self.hash()?;
+        Ok(self)
     }
 
     fn hash(&self) -> Result<String> {

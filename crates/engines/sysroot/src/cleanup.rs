@@ -15,25 +15,33 @@ use crate::{Deployment, DeploymentId, Error, Locked, Result, copy};
 
 impl Locked<'_> {
     /// Removes old boot links, entries, kernels and deployments, and objects that no ref and no
-    /// deployment needs.
+    /// deployment needs; tells how many bytes of objects these were.
     ///
     /// # Errors
     /// Any [`Error`]; what is offered to boot stays complete.
-    pub fn cleanup(&self, ctx: &Context) -> Result<()> {
-        let list = self.sysroot.deployments()?;
-        self.remove_leftovers(&list)?;
-        self.write_deployment_refs(&list)?;
+    pub fn cleanup(&self, ctx: &Context) -> Result<u64> {
+        self.cleanup_deployments()?;
         let options =
             PruneOptions { roots: Roots::Refs, depth: Some(0), ..PruneOptions::default() };
-        prune(ctx, &self.sysroot.repo, &options)?;
-        Ok(())
+        Ok(prune(ctx, &self.sysroot.repo, &options)?.freed_bytes)
+    }
+
+    /// As [`Locked::cleanup`], without the objects.
+    ///
+    /// # Errors
+    /// As [`Locked::cleanup`].
+    pub fn cleanup_deployments(&self) -> Result<()> {
+        let list = self.sysroot.deployments()?;
+        self.remove_leftovers(&list)?;
+        self.write_deployment_refs(&list)
     }
 
     /// What an interrupted or finished change left behind, without the repository.
     pub(crate) fn remove_leftovers(&self, list: &[Deployment]) -> Result<()> {
         self.remove_boot_versions()?;
         self.remove_deployments(list)?;
-        self.remove_kernels(list)
+        self.remove_kernels(list)?;
+        self.remove_overlay_initrds(list)
     }
 
     fn remove_boot_versions(&self) -> Result<()> {

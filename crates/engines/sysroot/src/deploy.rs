@@ -1,6 +1,6 @@
 //! Making a deployment: everything short of offering it to the boot loader.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use updraft_bootenv::KernelArgs;
 use updraft_error::Kind;
@@ -11,8 +11,10 @@ use updraft_task::{Context, Event, Unit};
 
 use crate::boot_tree::BootTree;
 use crate::deployment::parse_dir_name;
+use crate::retention::Rules;
 use crate::{
-    Deployment, DeploymentId, Error, EtcChanges, Locked, Origin, Result, Switch, Sysroot, copy,
+    Deployment, DeploymentId, Error, EtcChanges, Locked, Origin, Place, Result, Retain, Sysroot,
+    Written, copy,
 };
 
 const PHASE: &str = "deploying";
@@ -44,8 +46,14 @@ pub struct DeployRequest {
     pub merge: Merge,
     /// The deployment that runs now, so that it is kept.
     pub booted: Option<DeploymentId>,
-    /// Keep all other deployments of the stateroot too.
-    pub retain: bool,
+    /// What is kept beside that, and what always is.
+    pub retain: Retain,
+    /// Where it is offered.
+    pub place: Place,
+    /// Whether objects that nobody needs any more are left in the repository.
+    pub keep_objects: bool,
+    /// Further initramfs images, laid over that of the commit in this order.
+    pub overlay_initrds: Vec<PathBuf>,
 }
 
 impl DeployRequest {
@@ -59,22 +67,30 @@ impl DeployRequest {
             kernel_args: None,
             merge: Merge::Default,
             booted: None,
-            retain: false,
+            retain: Retain::default(),
+            place: Place::default(),
+            keep_objects: false,
+            overlay_initrds: Vec::new(),
         }
     }
 }
 
-/// Where a new deployment stands among the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Before all others.
-    Default,
-    /// After all others.
-    Last,
+/// What was made of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployed {
+    /// The new deployment.
+    pub deployment: Deployment,
+    /// What it took over from the `/etc` of another.
+    pub etc_changes: Option<EtcChanges>,
+    /// How it came to be offered.
+    pub written: Written,
+    /// Bytes of objects that nobody needed any more.
+    pub freed_bytes: u64,
 }
 
 impl Locked<'_> {
-    /// Deploys a commit, makes it the default of the boot loader, and removes what nobody needs.
+    /// Deploys a commit, makes it the default of the boot loader (or what the request says), and
+    /// removes what nobody needs.
     ///
     /// Kept are: the deployment that runs, the one that was merged with, pinned ones, and all of
     /// other stateroots. A failure before the switch leaves the old default; repeating the call
@@ -84,7 +100,7 @@ impl Locked<'_> {
     /// Any [`Error`]; [`Kind::NotFound`] for a commit without kernel or an unknown stateroot,
     /// [`Kind::Conflict`] when `/etc` cannot be merged.
     pub fn deploy(&self, ctx: &Context, request: &DeployRequest) -> Result<Deployment> {
-        self.deploy_at(ctx, request, Place::Default)
+        Ok(self.deploy_with_report(ctx, request)?.deployment)
     }
 
     /// As [`Locked::deploy`], but what is the default stays so: the new deployment is offered
@@ -93,39 +109,38 @@ impl Locked<'_> {
     /// # Errors
     /// As [`Locked::deploy`].
     pub fn stage(&self, ctx: &Context, request: &DeployRequest) -> Result<Deployment> {
-        self.deploy_at(ctx, request, Place::Last)
+        self.deploy(ctx, &DeployRequest { place: Place::Last, ..request.clone() })
     }
 
-    fn deploy_at(
-        &self,
-        ctx: &Context,
-        request: &DeployRequest,
-        place: Place,
-    ) -> Result<Deployment> {
+    /// As [`Locked::deploy`], and tells what was done.
+    ///
+    /// # Errors
+    /// As [`Locked::deploy`].
+    pub fn deploy_with_report(&self, ctx: &Context, request: &DeployRequest) -> Result<Deployed> {
         let current = self.sysroot.deployments()?;
         self.remove_leftovers(&current)?;
         let merge = self.merge_deployment(request, &current)?;
         ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
-        let deployment = self.make(ctx, request, merge.as_ref())?;
+        let (deployment, etc_changes) = self.make(ctx, request, merge.as_ref())?;
         ctx.check()?;
-        let kept = current.into_iter().filter(|old| {
-            request.retain
-                || old.id.stateroot != request.stateroot
-                || old.is_pinned()
-                || Some(&old.id) == request.booted.as_ref()
-                || Some(&old.id) == merge.as_ref().map(|merge| &merge.id)
-        });
         let id = deployment.id.clone();
-        let list: Vec<Deployment> = match place {
-            Place::Default => std::iter::once(deployment).chain(kept).collect(),
-            Place::Last => kept.chain(std::iter::once(deployment)).collect(),
+        let rules = Rules {
+            retain: request.retain,
+            place: request.place,
+            booted: request.booted.as_ref(),
+            merge: merge.as_ref().map(|merge| &merge.id),
         };
-        let switch = self.write_deployments(&list)?;
+        let written = self.write_deployments(&rules.arrange(current, deployment))?;
         ctx.report(&Event::Finished { phase: PHASE });
-        tracing::debug!(?switch, "the boot loader offers the new deployment");
-        self.cleanup(ctx)?;
-        debug_assert!(switch != Switch::Nothing);
-        self.sysroot.deployment(&id)
+        tracing::debug!(?written, "the boot loader offers the new deployment");
+        let freed_bytes = if request.keep_objects {
+            self.cleanup_deployments()?;
+            0
+        } else {
+            self.cleanup(ctx)?
+        };
+        let deployment = self.sysroot.deployment(&id)?;
+        Ok(Deployed { deployment, etc_changes, written, freed_bytes })
     }
 
     fn merge_deployment(
@@ -151,7 +166,7 @@ impl Locked<'_> {
         ctx: &Context,
         request: &DeployRequest,
         merge: Option<&Deployment>,
-    ) -> Result<Deployment> {
+    ) -> Result<(Deployment, Option<EtcChanges>)> {
         let sysroot = self.sysroot;
         let stateroot = sysroot.stateroot_dir(&request.stateroot)?;
         let parent = stateroot.ensure_dir("deploy", 0o755)?;
@@ -166,49 +181,53 @@ impl Locked<'_> {
         checkout_at(ctx, &sysroot.repo, &request.commit, dest, &options)?;
         let root = parent.open_dir(&name)?;
 
-        let tree = BootTree::find(&root)?;
+        let tree = BootTree::find(&root, &sysroot.options)?;
         prepare_etc(&root)?;
-        if let Some(merge) = merge {
-            self.merge_etc(ctx, merge, &root)?;
-        }
+        let etc_changes = match merge {
+            Some(merge) => self.merge_etc(merge, &root)?,
+            None => None,
+        };
         copy::remove(&root.open_dir("etc")?, Path::new(".updated"))?;
         copy::remove(&stateroot.ensure_dir("var", 0o755)?, Path::new(".updated"))?;
 
         let origin_name = format!("{name}.origin");
         atomic_write(&parent, &origin_name, request.origin.to_text().as_bytes(), 0o644)?;
         // Nobody shall change a deployment by accident. Not every file system knows the flag.
-        if let Err(error) = root.set_immutable(Immutable::Yes) {
+        if !sysroot.options.mutable_deployments
+            && let Err(error) = root.set_immutable(Immutable::Yes)
+        {
             tracing::debug!(%error, "the deployment is not marked immutable");
         }
         let kernel_args = request.kernel_args.clone();
         let inherited = || merge.map(|merge| merge.kernel_args.clone()).unwrap_or_default();
-        Ok(Deployment {
+        let deployment = Deployment {
             boot_checksum: tree.checksum,
             boot_serial: 0,
             kernel_args: kernel_args.unwrap_or_else(inherited),
-            overlay_initrds: Vec::new(),
+            overlay_initrds: self.install_overlay_initrds(&request.overlay_initrds)?,
             version: sysroot.commit_version(&id)?,
             origin: Some(request.origin.clone()),
             id,
-        })
+        };
+        Ok((deployment, etc_changes))
     }
 
-    fn merge_etc(&self, ctx: &Context, merge: &Deployment, root: &Dir) -> Result<()> {
+    fn merge_etc(&self, merge: &Deployment, root: &Dir) -> Result<Option<EtcChanges>> {
         let old = self.sysroot.root.open_dir(merge.id.path())?;
         let (Some(defaults), Some(actual)) =
             (old.try_open_dir("usr/etc")?, old.try_open_dir("etc")?)
         else {
-            return Ok(());
+            return Ok(None);
         };
         let changes = EtcChanges::between(&defaults, &actual)?;
         changes.apply(&actual, &root.open_dir("etc")?)?;
-        ctx.report(&Event::Message(format!(
-            "Copying /etc changes: {} modified, {} removed, {} added",
-            changes.modified.len(),
-            changes.removed.len(),
-            changes.added.len()
-        )));
-        Ok(())
+        tracing::info!(
+            modified = changes.modified.len(),
+            removed = changes.removed.len(),
+            added = changes.added.len(),
+            "took over the changes of /etc"
+        );
+        Ok(Some(changes))
     }
 }
 

@@ -8,6 +8,9 @@ use updraft_fs::{Dir, FileKind, atomic_write};
 use crate::boot_tree::{BootFile, BootTree};
 use crate::{Deployment, Error, Locked, Result, copy};
 
+/// What is started as the first process where there is no initramfs, below a deployment.
+pub(crate) const PREPARE_ROOT: &str = "/usr/lib/ostree/ostree-prepare-root";
+
 const MAX_OS_RELEASE: u64 = 64 * 1024;
 
 impl Locked<'_> {
@@ -26,8 +29,9 @@ impl Locked<'_> {
             list.iter().any(|one| list.first().map(|f| &f.id.stateroot) != Some(&one.id.stateroot));
         for (index, deployment) in list.iter().enumerate() {
             let root = self.sysroot.root.open_dir(deployment.id.path())?;
-            let tree = BootTree::find(&root)?;
-            let kernels = format!("{}-{}", deployment.id.stateroot, tree.checksum);
+            let tree = BootTree::find(&root, &self.sysroot.options)?;
+            // The checksum of when it was made: its boot links and its entry are named by it.
+            let kernels = format!("{}-{}", deployment.id.stateroot, deployment.boot_checksum);
             install_kernel(&boot, &tree, &kernels)?;
             let number = u32::try_from(list.len().saturating_sub(index)).unwrap_or(u32::MAX);
             let place = Place { version, index, number, several };
@@ -72,10 +76,15 @@ fn entry(
         format!("{title} (ostree:{index})")
     };
     let mut options: KernelArgs = deployment.kernel_args.clone();
-    options.replace(&format!(
-        "ostree=/ostree/boot.{}/{stateroot}/{}/{}",
+    let link = format!(
+        "/ostree/boot.{}/{stateroot}/{}/{}",
         place.version, deployment.boot_checksum, deployment.boot_serial
-    ));
+    );
+    if tree.initramfs.is_none() {
+        // Nobody but the kernel itself can find the deployment.
+        options.replace(&format!("init={link}{PREPARE_ROOT}"));
+    }
+    options.replace(&format!("ostree={link}"));
     let path = |file: &BootFile| format!("/ostree/{kernels}/{}", file.name);
     let mut entry = BootEntry::new();
     entry.set("title", &title)?;
@@ -118,8 +127,7 @@ fn os_name(root: &Dir) -> Option<String> {
 /// the content, so what is complete there is right; each file appears there in one step.
 fn install_kernel(boot: &Dir, tree: &BootTree, kernels: &str) -> Result<()> {
     let target = boot.ensure_dir("ostree", 0o755)?.ensure_dir(kernels, 0o755)?;
-    let files = [Some(&tree.kernel), tree.initramfs.as_ref(), tree.device_tree.as_ref()];
-    for file in files.into_iter().flatten() {
+    for file in tree.files() {
         if target.exists(&file.name)? {
             continue;
         }

@@ -17,6 +17,9 @@ pub enum Error {
     /// The repository said no.
     #[error(transparent)]
     Repo(#[from] updraft_repo::Error),
+    /// A program that makes a boot loader's configuration did not do so.
+    #[error(transparent)]
+    Process(#[from] updraft_process::Error),
     /// A boot loader entry is malformed.
     #[error("{path}")]
     Entry {
@@ -65,6 +68,7 @@ impl Classify for Error {
         match self {
             Self::Fs(error) => error.kind(),
             Self::Repo(error) => error.kind(),
+            Self::Process(error) => error.kind(),
             Self::Entry { .. } | Self::Format { .. } => Kind::Invalid,
             Self::Copy { source, .. } => Classify::kind(source),
             Self::Cancelled(error) => error.kind(),

@@ -18,6 +18,7 @@
 //! [`Sysroot`] reads. [`Sysroot::lock`] gives a [`Locked`], which changes.
 
 mod boot_links;
+mod boot_loader;
 mod boot_tree;
 mod cleanup;
 mod copy;
@@ -29,15 +30,18 @@ mod etc;
 mod init;
 mod load;
 mod origin;
+mod overlay_initrds;
+mod retention;
 mod switch;
 mod sysroot;
 
-pub use deploy::{DeployRequest, Merge};
+pub use deploy::{DeployRequest, Deployed, Merge};
 pub use deployment::{Deployment, DeploymentId};
 pub use error::{Error, Result};
 pub use etc::EtcChanges;
 pub use init::InitEpoch;
 pub use load::BootVersion;
 pub use origin::Origin;
-pub use switch::Switch;
+pub use retention::{Place, Retain};
+pub use switch::{Switch, Written};
 pub use sysroot::{Locked, Options, Sysroot};

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use updraft_bootenv::{BootEntry, EntryName, KernelArgs, MAX_ENTRY_BYTES};
+use updraft_bootenv::{BootEntry, KernelArgs};
 use updraft_error::Kind;
 use updraft_fs::Dir;
 
+use crate::boot_loader::offered;
+use crate::entries::PREPARE_ROOT;
 use crate::{Deployment, DeploymentId, Error, Origin, Result, Sysroot};
 
 const MAX_ORIGIN: u64 = 1024 * 1024;
@@ -44,18 +46,7 @@ impl Sysroot {
         let version = self.boot_version()?.version;
         let folder = format!("loader.{version}/entries");
         let Some(entries) = boot.try_open_dir(&folder)? else { return Ok(Vec::new()) };
-        let mut offered = Vec::new();
-        for item in entries.sorted_entries()? {
-            let name = item.name.to_string_lossy().into_owned();
-            if !EntryName::is_ours(&name) {
-                continue;
-            }
-            let bytes = entries.read(&name, MAX_ENTRY_BYTES as u64)?;
-            let entry = BootEntry::parse(&bytes)
-                .map_err(|source| Error::Entry { path: entries.path().join(&name), source })?;
-            offered.push((name, entry));
-        }
-        offered.sort_by(|(_, left), (_, right)| left.offer_order(right));
+        let offered = offered(&entries)?;
         offered.iter().map(|(name, entry)| self.load_entry(name, entry)).collect()
     }
 
@@ -88,6 +79,10 @@ impl Sysroot {
         })?;
         let (id, boot_checksum, boot_serial) = self.follow_boot_link(&path)?;
         kernel_args.remove_key("ostree");
+        // Ours as well: it names the same link, and only a tree without initramfs needs it.
+        if kernel_args.last_value("init").is_some_and(|init| init.ends_with(PREPARE_ROOT)) {
+            kernel_args.remove_key("init");
+        }
         let (origin, version) = (self.load_origin(&id)?, self.commit_version(&id)?);
         let overlay_initrds = entry.overlay_initrds().to_vec();
         Ok(Deployment {

@@ -25,6 +25,12 @@ impl Origin {
         Self(file)
     }
 
+    /// An origin that says nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(KeyFile::default())
+    }
+
     /// Reads an origin file.
     ///
     /// # Errors
@@ -48,6 +54,11 @@ impl Origin {
     /// Sets a value of the group `origin`.
     pub fn set(&mut self, key: &str, value: &str) {
         self.0.set(GROUP, key, value);
+    }
+
+    /// Removes a value of the group `origin`.
+    pub fn remove(&mut self, key: &str) {
+        self.0.remove(GROUP, key);
     }
 
     /// Whether the deployment is kept whatever comes.

@@ -6,7 +6,7 @@ use updraft_error::Kind;
 use updraft_fs::{Dir, atomic_symlink, flush};
 use updraft_task::Context;
 
-use crate::{Deployment, DeploymentId, Error, Locked, Result};
+use crate::{BootVersion, Deployment, DeploymentId, Error, Locked, Result};
 
 /// How a list of deployments became current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,19 @@ pub enum Switch {
     BootLinks,
     /// New entries.
     Entries,
+}
+
+/// A list of deployments became current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// In this way.
+    pub switch: Switch,
+    /// With these links and entries.
+    pub version: BootVersion,
+    /// How many deployments there are more than before.
+    pub count_change: i64,
+    /// Whether everything that a boot loader reads changed in one step.
+    pub is_atomic: bool,
 }
 
 impl Locked<'_> {
@@ -31,43 +44,59 @@ impl Locked<'_> {
     /// # Errors
     /// [`Error::Fs`] and others; the old list is still current then, unless the error came from
     /// the last flush, after which either list may be.
-    pub fn write_deployments(&self, list: &[Deployment]) -> Result<Switch> {
+    pub fn write_deployments(&self, list: &[Deployment]) -> Result<Written> {
         let list = with_boot_serials(list);
         let current = self.sysroot.deployments()?;
         let now = self.sysroot.boot_version()?;
+        let count = |list: &[Deployment]| i64::try_from(list.len()).unwrap_or(i64::MAX);
+        let count_change = count(&list).saturating_sub(count(&current));
+        let written =
+            |switch, version, is_atomic| Written { switch, version, count_change, is_atomic };
         let same_entries = !current.is_empty()
             && current.len() == list.len()
             && current.iter().zip(&list).all(|(old, new)| old.boots_like(new));
         if same_entries {
             let same = current.iter().zip(&list).all(|(old, new)| old.id == new.id);
             if same {
-                return Ok(Switch::Nothing);
+                return Ok(written(Switch::Nothing, now, true));
             }
             let subversion = self.write_boot_links(now.version, &list)?;
             self.flush()?;
             // Commit point: boot.B -> boot.B.S.
             self.switch_boot_links(now.version, subversion)?;
             self.flush()?;
-            return Ok(Switch::BootLinks);
+            self.touch_deployments()?;
+            return Ok(written(Switch::BootLinks, BootVersion { subversion, ..now }, true));
         }
+        let boot_loader = self.sysroot.boot_loader()?;
         let version = 1 - now.version.min(1);
         let subversion = self.write_boot_links(version, &list)?;
         // Nothing reads this boot.B yet: the current entries name the other one.
         self.switch_boot_links(version, subversion)?;
         self.write_entries(version, &list)?;
+        if let Some(boot_loader) = &boot_loader {
+            self.sysroot.write_boot_loader(boot_loader, version, &list)?;
+        }
         self.flush()?;
         let boot = self.sysroot.root.open_dir("boot")?;
         // Commit point: boot/loader -> loader.B.
         atomic_symlink(&boot, "loader", format!("loader.{version}"))?;
         self.flush()?;
-        Ok(Switch::Entries)
+        self.touch_deployments()?;
+        let is_atomic = boot_loader.is_some_and(|boot_loader| boot_loader.is_atomic());
+        Ok(written(Switch::Entries, BootVersion { version, subversion }, is_atomic))
+    }
+
+    /// Who watches for changes, watches the time of this folder.
+    fn touch_deployments(&self) -> Result<()> {
+        Ok(self.sysroot.ostree.open_dir("deploy")?.touch_self()?)
     }
 
     /// Makes a deployment that is offered already the default; the others keep their order.
     ///
     /// # Errors
     /// [`Kind::NotFound`] when it is not offered, and as [`Locked::write_deployments`].
-    pub fn make_default(&self, ctx: &Context, id: &DeploymentId) -> Result<Switch> {
+    pub fn make_default(&self, ctx: &Context, id: &DeploymentId) -> Result<Written> {
         let mut list = self.sysroot.deployments()?;
         let at = list.iter().position(|deployment| deployment.id == *id).ok_or_else(|| {
             Error::other(Kind::NotFound, format!("find deployment {id} to make it the default"))
@@ -75,9 +104,9 @@ impl Locked<'_> {
         if let Some(first) = list.get_mut(..=at) {
             first.rotate_right(1);
         }
-        let switch = self.write_deployments(&list)?;
+        let written = self.write_deployments(&list)?;
         self.cleanup(ctx)?;
-        Ok(switch)
+        Ok(written)
     }
 
     /// Goes back: makes the second deployment of the default's stateroot the default, and returns
@@ -98,7 +127,8 @@ impl Locked<'_> {
         Ok(id)
     }
 
-    /// Takes a deployment away, files and all.
+    /// Takes a deployment away, files and all; tells how, and how many bytes of objects nobody
+    /// needed any more.
     ///
     /// # Errors
     /// [`Kind::Conflict`] for the booted one; [`Kind::NotFound`] when it is not offered.
@@ -107,7 +137,7 @@ impl Locked<'_> {
         ctx: &Context,
         id: &DeploymentId,
         booted: Option<&DeploymentId>,
-    ) -> Result<()> {
+    ) -> Result<(Written, u64)> {
         if booted == Some(id) {
             let message = format!("Cannot undeploy currently booted deployment {id}");
             return Err(Error::other(Kind::Conflict, message));
@@ -118,14 +148,17 @@ impl Locked<'_> {
         if list.len() == before {
             return Err(Error::other(Kind::NotFound, format!("find deployment {id}")));
         }
-        self.write_deployments(&list)?;
-        self.cleanup(ctx)
+        let written = self.write_deployments(&list)?;
+        Ok((written, self.cleanup(ctx)?))
     }
 
     /// Makes everything durable. Where `/boot` is a file system of its own, or this is the root
     /// of a running system, also for readers that replay no journal.
     fn flush(&self) -> Result<()> {
         let sysroot = self.sysroot;
+        if sysroot.options.skip_sync {
+            return Ok(());
+        }
         sysroot.ostree.syncfs()?;
         if let Some(boot) = sysroot.boot_dir()? {
             if needs_boot_loader_flush(&sysroot.root, &boot)? {

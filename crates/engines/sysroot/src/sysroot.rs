@@ -4,20 +4,30 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use updraft_error::Kind;
-use updraft_fs::{Dir, LockFile, LockMode};
+use updraft_fs::{Dir, LockFile, LockMode, atomic_write};
 use updraft_repo::Repo;
 use updraft_task::Context;
 
-use crate::{Deployment, DeploymentId, Error, Result};
+use crate::{Deployment, DeploymentId, Error, Origin, Result};
 
 /// How long to wait for somebody else who changes the sysroot.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Choices that libostree takes from its environment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "they are switches of the environment")]
 pub struct Options {
     /// Name entries `ostree-N-STATEROOT.conf`, as libostree did before 2023.6.
     pub older_entry_names: bool,
+    /// Leave it to the firmware to have a device tree.
+    pub without_device_trees: bool,
+    /// Leave deployments without the immutable flag.
+    pub mutable_deployments: bool,
+    /// Do not make changes durable: a sysroot that is made on another system, which is copied.
+    pub skip_sync: bool,
+    /// What makes `grub.cfg`, called with `-o FILE`. `None`: the running system's
+    /// `grub2-mkconfig`.
+    pub grub2_program: Option<PathBuf>,
 }
 
 /// A folder that holds deployments; `/` on a running device.
@@ -100,5 +110,16 @@ impl Locked<'_> {
     #[must_use]
     pub fn sysroot(&self) -> &Sysroot {
         self.sysroot
+    }
+
+    /// Writes where a deployment came from, and what upgrades of it follow.
+    ///
+    /// # Errors
+    /// [`Error::Fs`].
+    pub fn write_origin(&self, id: &DeploymentId, origin: &Origin) -> Result<()> {
+        let folder = self.sysroot.stateroot_dir(&id.stateroot)?.open_dir("deploy")?;
+        let name = format!("{}.origin", id.dir_name());
+        // Commit point: the rename within.
+        Ok(atomic_write(&folder, name, origin.to_text().as_bytes(), 0o644)?)
     }
 }

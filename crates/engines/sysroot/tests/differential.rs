@@ -21,7 +21,7 @@ fn same_commit(lab: &Lab, version: &str, kernel: &str) -> updraft_ostree::Checks
 }
 
 fn deploy_ours(lab: &Lab, commit: updraft_ostree::Checksum, arguments: Option<&str>) {
-    let options = Options { older_entry_names: true };
+    let options = Options { older_entry_names: true, ..Options::default() };
     let sysroot = Sysroot::open_with(lab.root(), options).unwrap();
     let mut request = DeployRequest::new("os", commit, Origin::following("os/main"));
     request.kernel_args = arguments.map(KernelArgs::parse);

@@ -76,6 +76,14 @@ impl KernelArgs {
         self.args.push(Arg::parse(arg));
     }
 
+    /// Adds `key` or `key=value` at the end, unless it is there just so.
+    pub fn append_if_missing(&mut self, arg: &str) {
+        let new = Arg::parse(arg);
+        if !self.args.contains(&new) {
+            self.args.push(new);
+        }
+    }
+
     /// Gives the key of `key` or `key=value` this one value: the first argument with the key
     /// takes it in its place, others with the key go. Appends when there is none.
     pub fn replace(&mut self, arg: &str) {
@@ -160,6 +168,16 @@ mod tests {
             }
         });
         assert_eq!(args, "root=LABEL=x quiet a=1 b=2 a=3 flag");
+    }
+
+    #[test]
+    fn what_is_there_is_not_appended_again() {
+        let args = edited("quiet a=1", |args| {
+            for arg in ["quiet", "a=1", "a=2", "a"] {
+                args.append_if_missing(arg);
+            }
+        });
+        assert_eq!(args, "quiet a=1 a=2 a");
     }
 
     #[test]

@@ -18,8 +18,32 @@ use std::sync::Mutex;
 
 const SUITE: &str = "/usr/libexec/installed-tests/libostree";
 
-/// All scripts that are about repositories. Those about deployments begin with `test-admin`.
-const SCRIPTS: [&str; 65] = [
+/// The scripts about deployments, which begin with `admin` for the most part, and all that are
+/// about repositories.
+///
+/// Left out is `admin-deploy-bootid-gc`: it makes the peer's library fail on demand.
+const SCRIPTS: [&str; 88] = [
+    "admin-deploy-2",
+    "admin-deploy-clean",
+    "admin-deploy-etcmerge-cornercases",
+    "admin-deploy-grub2",
+    "admin-deploy-karg",
+    "admin-deploy-nomerge",
+    "admin-deploy-none",
+    "admin-deploy-switch",
+    "admin-deploy-syslinux",
+    "admin-deploy-uboot",
+    "admin-deploy-whiteouts",
+    "admin-gpg",
+    "admin-instutil-set-kargs",
+    "admin-kargs",
+    "admin-locking",
+    "admin-pull-deploy-commit",
+    "admin-pull-deploy-split",
+    "admin-upgrade-endoflife",
+    "admin-upgrade-not-backwards",
+    "admin-upgrade-systemd-update",
+    "admin-upgrade-unconfigured",
     "archivez",
     "auto-summary",
     "basic",
@@ -46,7 +70,9 @@ const SCRIPTS: [&str; 65] = [
     "libarchive",
     "local-pull",
     "local-pull-depth",
+    "no-initramfs",
     "oldstyle-partial",
+    "osupdate-dtb",
     "parent",
     "pre-signed-pull",
     "prune",
@@ -96,7 +122,14 @@ struct Difference {
     instead: &'static str,
 }
 
-const DIFFERENCES: [Difference; 7] = [
+const DIFFERENCES: [Difference; 8] = [
+    // A variable that has the peer leave a file system frozen, to see its watchdog.
+    Difference {
+        file: "admin-test.sh",
+        from: "if env OSTREE_SYSROOT_DEBUG=\"${OSTREE_SYSROOT_DEBUG},test-fifreeze\"",
+        to: "echo \"ok fifreeze test\"",
+        instead: "",
+    },
     // A variable by which the peer's library fails on demand.
     Difference {
         file: "basic-test.sh",

@@ -1,14 +1,24 @@
 //! `ostree admin`: deployments of a system root.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use updraft_error::Kind;
-use updraft_sysroot::{Deployment, DeploymentId, InitEpoch, Sysroot};
+use updraft_sysroot::{InitEpoch, Sysroot};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 mod deploy;
+mod fetch;
+mod instutil;
+mod kargs;
+mod pin;
+mod report;
+mod select;
+mod set_origin;
+mod staged;
 mod status;
+mod unlock;
+mod upgrade;
 
 /// Look at and change deployments.
 #[derive(Debug, Args)]
@@ -34,7 +44,7 @@ enum Command {
         #[arg(long, visible_alias = "stateroot", value_name = "NAME")]
         os: Option<String>,
     },
-    Deploy(deploy::Deploy),
+    Deploy(Box<deploy::Deploy>),
     /// Make a system root.
     InitFs {
         /// Only the folders that a new system needs; the same as --epoch=1.
@@ -46,25 +56,31 @@ enum Command {
         /// Where.
         path: PathBuf,
     },
+    Instutil(instutil::Instutil),
+    Kargs(kargs::Kargs),
     /// Make a stateroot: a name under which deployments share /var.
     #[command(visible_alias = "stateroot-init")]
     OsInit {
         /// Its name.
-        #[arg(value_name = "STATEROOT")]
+        #[arg(value_name = "OSNAME")]
         name: String,
     },
+    Pin(pin::Pin),
     /// Make a deployment the default.
     SetDefault {
         /// Its index, as `status` lists them.
         index: String,
     },
-    /// List deployments.
-    Status,
+    SetOrigin(set_origin::SetOrigin),
+    Status(status::Status),
+    Switch(upgrade::Switch),
     /// Remove a deployment.
     Undeploy {
         /// Its index, as `status` lists them.
         index: String,
     },
+    Unlock(unlock::Unlock),
+    Upgrade(upgrade::Upgrade),
 }
 
 impl Admin {
@@ -73,34 +89,32 @@ impl Admin {
             Sysroot::init(path, init_epoch(*modern, *epoch)?)?;
             return Ok(());
         }
-        let sysroot = self.open()?;
+        let sysroot = select::open(self.sysroot.as_deref())?;
         let Some(command) = &self.command else { return print_current_dir(&sysroot, terminal) };
         match command {
             Command::InitFs { .. } => Ok(()),
-            Command::Cleanup => Ok(sysroot.lock(&terminal.context)?.cleanup(&terminal.context)?),
+            Command::Cleanup => {
+                let freed = sysroot.lock(&terminal.context)?.cleanup(&terminal.context)?;
+                report::freed(freed, terminal)
+            }
             Command::ConfigDiff { os } => config_diff(&sysroot, os.as_deref(), terminal),
             Command::Deploy(deploy) => deploy.run(&sysroot, terminal),
-            Command::OsInit { name } => {
-                sysroot.lock(&terminal.context)?.init_stateroot(name)?;
-                terminal.line(format!("ostree/deploy/{name} initialized as OSTree stateroot"))
-            }
+            Command::Instutil(instutil) => instutil.run(&sysroot, terminal),
+            Command::Kargs(kargs) => kargs.run(&sysroot, terminal),
+            Command::OsInit { name } => init_stateroot(&sysroot, name, terminal),
+            Command::Pin(pin) => pin.run(&sysroot, terminal),
             Command::SetDefault { index } => {
-                let id = at(&sysroot.deployments()?, index)?.id.clone();
-                sysroot.lock(&terminal.context)?.make_default(&terminal.context, &id)?;
-                Ok(())
+                let locked = sysroot.lock(&terminal.context)?;
+                let id = select::at(&sysroot.deployments()?, index)?.id.clone();
+                report::written(&locked.make_default(&terminal.context, &id)?, terminal)
             }
-            Command::Status => status::print(&sysroot, terminal),
+            Command::SetOrigin(set) => set.run(&sysroot, terminal),
+            Command::Status(status) => status.run(&sysroot, terminal),
+            Command::Switch(switch) => switch.run(&sysroot, terminal),
             Command::Undeploy { index } => undeploy(&sysroot, index, terminal),
+            Command::Unlock(unlock) => unlock.run(&sysroot),
+            Command::Upgrade(upgrade) => upgrade.run(&sysroot, terminal),
         }
-    }
-
-    fn open(&self) -> Result<Sysroot> {
-        let path = self.sysroot.clone().or_else(|| {
-            let path = std::env::var_os("OSTREE_SYSROOT").filter(|path| !path.is_empty());
-            path.map(PathBuf::from)
-        });
-        let path = path.unwrap_or_else(|| "/".into());
-        Sysroot::open(&path).hint("name the system root with --sysroot PATH")
     }
 }
 
@@ -116,36 +130,24 @@ fn init_epoch(modern: bool, epoch: Option<u8>) -> Result<InitEpoch> {
     }
 }
 
-/// The booted deployment, when this is the system root that runs.
-fn booted(sysroot: &Sysroot) -> Result<Option<DeploymentId>> {
-    if sysroot.path() != Path::new("/") {
-        return Ok(None);
+fn init_stateroot(sysroot: &Sysroot, name: &str, terminal: &Terminal) -> Result {
+    let locked = sysroot.lock(&terminal.context)?;
+    if locked.has_stateroot(name)? {
+        let message = format!("Creating ostree/deploy/{name}: File exists");
+        return Err(Failure::new(Kind::Conflict, message));
     }
-    let line = std::fs::read_to_string("/proc/cmdline").context("failed to read /proc/cmdline")?;
-    Ok(sysroot.booted(&line)?)
+    locked.init_stateroot(name)?;
+    terminal.line(format!("ostree/deploy/{name} initialized as OSTree stateroot"))
 }
 
-/// The deployment with this index.
-fn at<'a>(deployments: &'a [Deployment], index: &str) -> Result<&'a Deployment> {
-    let number: usize = index
-        .parse()
-        .map_err(|_| Failure::new(Kind::Invalid, format!("Invalid index: {index}")))?;
-    deployments.get(number).ok_or_else(|| {
-        let count = deployments.len();
-        let message = format!("Out of range deployment index {number}, expected < {count}");
-        Failure::new(Kind::NotFound, message)
-    })
-}
-
-/// The stateroot that was named, else that of the booted deployment.
-fn stateroot(sysroot: &Sysroot, named: Option<&str>) -> Result<String> {
-    if let Some(name) = named {
-        return Ok(name.to_owned());
+/// Starts the system again, by whoever runs it.
+fn reboot() -> Result {
+    let status = std::process::Command::new("systemctl").arg("reboot").status();
+    let status = status.context("failed to run systemctl reboot")?;
+    if status.success() {
+        return Ok(());
     }
-    booted(sysroot)?.map(|id| id.stateroot).ok_or_else(|| {
-        let message = "Not currently booted into an OSTree system and no --os= argument given";
-        Failure::new(Kind::Invalid, message).context("Looking for booted deployment")
-    })
+    Err(Failure::new(Kind::Unavailable, format!("failed to reboot: {status}")))
 }
 
 fn print_current_dir(sysroot: &Sysroot, terminal: &Terminal) -> Result {
@@ -159,7 +161,7 @@ fn print_current_dir(sysroot: &Sysroot, terminal: &Terminal) -> Result {
 }
 
 fn config_diff(sysroot: &Sysroot, os: Option<&str>, terminal: &Terminal) -> Result {
-    let stateroot = stateroot(sysroot, os)?;
+    let stateroot = select::stateroot(sysroot, os)?;
     let deployments = sysroot.deployments()?;
     let of_os = deployments.iter().find(|deployment| deployment.id.stateroot == stateroot);
     let deployment = of_os.ok_or_else(|| {
@@ -181,10 +183,16 @@ fn config_diff(sysroot: &Sysroot, os: Option<&str>, terminal: &Terminal) -> Resu
 }
 
 fn undeploy(sysroot: &Sysroot, index: &str, terminal: &Terminal) -> Result {
-    let deployments = sysroot.deployments()?;
-    let deployment = at(&deployments, index)?;
-    let booted = booted(sysroot)?;
     let locked = sysroot.lock(&terminal.context)?;
-    locked.undeploy(&terminal.context, &deployment.id, booted.as_ref())?;
-    terminal.line(format!("Deleted deployment {}", deployment.id.dir_name()))
+    let deployments = sysroot.deployments()?;
+    let deployment = select::at(&deployments, index)?;
+    let booted = select::booted(sysroot)?;
+    if booted.as_ref() == Some(&deployment.id) {
+        let message = format!("Cannot undeploy currently booted deployment {index}");
+        return Err(Failure::new(Kind::Conflict, message));
+    }
+    let (written, freed) = locked.undeploy(&terminal.context, &deployment.id, booted.as_ref())?;
+    report::written(&written, terminal)?;
+    terminal.line(format!("Deleted deployment {}", deployment.id.dir_name()))?;
+    report::freed(freed, terminal)
 }

@@ -260,11 +260,11 @@ pub(crate) struct PullLocal {
     #[arg(long, value_name = "REMOTE")]
     remote: Option<String>,
     /// Ask for OpenPGP signatures of the remote's keys on commits.
-    #[arg(long)]
-    gpg_verify: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    gpg_verify: Option<bool>,
     /// Ask for OpenPGP signatures of the remote's keys on the summary.
-    #[arg(long)]
-    gpg_verify_summary: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    gpg_verify_summary: Option<bool>,
     /// The repository to copy from.
     #[arg(value_name = "SRC_REPO")]
     from: PathBuf,
@@ -289,7 +289,8 @@ impl PullLocal {
 
 impl PullLocal {
     fn policy(&self, repo: &Repo, remote: Option<&RemoteName>) -> Result<Policy> {
-        let (gpg, gpg_summary) = (self.gpg_verify, self.gpg_verify_summary);
+        let [gpg, gpg_summary] =
+            [self.gpg_verify, self.gpg_verify_summary].map(|asked| asked.unwrap_or(false));
         match remote {
             Some(remote) => {
                 let demands = Demands { gpg, gpg_summary, ..Demands::default() };

@@ -1,23 +1,20 @@
 //! `ostree remote`: where to pull from.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use updraft_error::Kind;
 use updraft_ostree::{KeyFile, RemoteName};
 use updraft_repo::Repo;
 use updraft_repo::pull::{self, RemoteSummary, Source};
-use updraft_repo::sign::{self, SignType};
+use updraft_repo::sign;
 use updraft_terminal::{Failure, Result, Terminal};
 
-use super::program::Usage;
 use super::repository::Location;
 use super::{http, signing, summary};
 
-mod keys;
-
+mod add;
 mod cookies;
+mod keys;
 
 /// Configure remotes and ask them.
 #[derive(Debug, Args)]
@@ -29,7 +26,7 @@ pub(crate) struct Remote {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Add a remote repository.
-    Add(Add),
+    Add(add::Add),
     /// Delete a remote repository.
     Delete {
         /// Do nothing when there is no such remote.
@@ -83,47 +80,6 @@ enum Command {
     },
 }
 
-/// Add a remote repository.
-#[derive(Debug, Args)]
-struct Add {
-    /// Set an option of the remote.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Do not ask for OpenPGP signatures.
-    #[arg(long)]
-    no_gpg_verify: bool,
-    /// Import the OpenPGP keys in this file.
-    #[arg(long, value_name = "FILE")]
-    gpg_import: Option<PathBuf>,
-    /// Do not ask for signatures, of OpenPGP neither.
-    #[arg(long)]
-    no_sign_verify: bool,
-    /// Demand signatures: TYPE=inline:KEY or TYPE=file:PATH.
-    #[arg(long, value_name = "TYPE=KEY")]
-    sign_verify: Vec<String>,
-    /// Do nothing when the remote exists.
-    #[arg(long)]
-    if_not_exists: bool,
-    /// Replace the remote when it exists.
-    #[arg(long)]
-    force: bool,
-    /// Fetch objects from here.
-    #[arg(long, value_name = "URL")]
-    contenturl: Option<String>,
-    /// The collection of the remote's refs.
-    #[arg(long, value_name = "ID")]
-    collection_id: Option<String>,
-    /// Handled by another program.
-    #[arg(long, value_name = "NAME")]
-    custom_backend: Option<String>,
-    /// The name of the remote.
-    name: String,
-    /// Where it is: [metalink=|mirrorlist=]URL.
-    url: Option<String>,
-    /// What is pulled when nothing else is said.
-    branches: Vec<String>,
-}
-
 #[derive(Serialize)]
 struct Listed {
     name: String,
@@ -132,9 +88,12 @@ struct Listed {
 
 impl Remote {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
+        if let Command::Add(add) = &self.command {
+            return add.run(location, terminal);
+        }
         let repo = location.open()?;
         match &self.command {
-            Command::Add(add) => add.run(&repo, terminal),
+            Command::Add(_) => Ok(()),
             Command::GpgImport(import) => import.run(&repo, terminal),
             Command::GpgListKeys { name } => keys::list(&repo, name.as_deref(), terminal),
             Command::Delete { if_exists, name } => delete(&repo, name, *if_exists),
@@ -163,103 +122,6 @@ impl Remote {
                 }
             }
         }
-    }
-}
-
-impl Add {
-    fn run(&self, repo: &Repo, terminal: &Terminal) -> Result {
-        if self.url.is_none() && self.custom_backend.is_none() {
-            return Err(Usage::failure("NAME and URL must be specified"));
-        }
-        if self.if_not_exists && self.force {
-            return Err(Usage::failure("Can only specify one of --if-not-exists and --force"));
-        }
-        if !self.sign_verify.is_empty() && self.no_sign_verify {
-            let message = "Cannot specify both --sign-verify and --no-sign-verify";
-            return Err(Failure::new(Kind::Invalid, message));
-        }
-        let name = RemoteName::new(self.name.as_str())?;
-        let group = group(name.as_str());
-        if repo.config().key_file().has_group(&group) {
-            if self.if_not_exists {
-                return Ok(());
-            }
-            if !self.force {
-                let message =
-                    format!("Remote configuration for \"{name}\" already exists: (in config)");
-                return Err(Failure::new(Kind::Conflict, message).hint("replace it with --force"));
-            }
-        }
-        let settings = self.settings()?;
-        repo.edit_config(|file| {
-            file.remove_group(&group);
-            for (key, value) in &settings {
-                file.set(&group, key, value);
-            }
-        })?;
-        match &self.gpg_import {
-            Some(path) => keys::import(repo, &name, &keys::read(path)?, &[], terminal),
-            None => Ok(()),
-        }
-    }
-
-    /// The keys of the new group, in the order in which the peer writes them.
-    fn settings(&self) -> Result<Vec<(String, String)>> {
-        let mut settings = Vec::new();
-        let mut set = |key: &str, value: &str| settings.push((key.to_owned(), value.to_owned()));
-        if let Some(url) = &self.url {
-            match url.strip_prefix("metalink=") {
-                Some(url) => set("metalink", url),
-                None => set("url", url),
-            }
-        }
-        if !self.branches.is_empty() {
-            set("branches", &(self.branches.join(";") + ";"));
-        }
-        if let Some(url) = &self.contenturl {
-            set("contenturl", url);
-        }
-        for option in &self.set {
-            let (key, value) = option.split_once('=').ok_or_else(|| {
-                let message = "Missing '=' in KEY=VALUE for --set";
-                Failure::new(Kind::Invalid, message)
-            })?;
-            set(key, value);
-        }
-        if self.no_gpg_verify || self.no_sign_verify {
-            set("gpg-verify", "false");
-        }
-        if self.no_sign_verify {
-            set("sign-verify", "false");
-        }
-        let mut types = Vec::new();
-        for option in &self.sign_verify {
-            let invalid = |message: String| Failure::new(Kind::Invalid, message);
-            let (of, reference) = option.split_once('=').ok_or_else(|| {
-                invalid(format!("Failed to parse KEYTYPE=[inline|file]:DATA in {option}"))
-            })?;
-            of.parse::<SignType>()?;
-            let key = match reference.split_once(':') {
-                Some(("inline", key)) => ("key", key),
-                Some(("file", path)) => ("file", path),
-                _ => {
-                    let message = format!("Invalid key reference {reference}");
-                    return Err(invalid(message).hint("use inline:KEY or file:PATH"));
-                }
-            };
-            set(&format!("verification-{of}-{}", key.0), key.1);
-            types.push(of);
-        }
-        if !types.is_empty() {
-            set("sign-verify", &types.join(";"));
-        }
-        if let Some(id) = &self.collection_id {
-            set("collection-id", id);
-        }
-        if let Some(backend) = &self.custom_backend {
-            set("custom-backend", backend);
-        }
-        Ok(settings)
     }
 }
 

@@ -128,6 +128,20 @@ pub(crate) fn print_gpg(
     print_reports("Found", &reports, &places, terminal)
 }
 
+/// What there is to say about the OpenPGP signatures of a commit by a remote's keys.
+pub(crate) fn gpg_lines(
+    repo: &Repo,
+    commit: &Checksum,
+    remote: &RemoteName,
+) -> Result<Vec<String>> {
+    let Some(metadata) = repo.read_commit_meta(commit)? else { return Ok(Vec::new()) };
+    let places = places();
+    let keyring = sign::remote_keyring(repo, &places, remote)?;
+    let data = repo.read_metadata(&ObjectName::new(*commit, ObjectType::Commit))?;
+    let reports = sign::gpg_reports(&keyring, &data, &metadata, places.now)?.unwrap_or_default();
+    Ok(reports.iter().flat_map(|report| sign::describe(report, &places.zone)).collect())
+}
+
 /// Prints what there is to say about the OpenPGP signatures of a remote's summary, where the
 /// remote demands such.
 pub(crate) fn print_summary_gpg(

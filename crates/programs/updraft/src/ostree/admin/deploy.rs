@@ -4,48 +4,60 @@ use std::path::PathBuf;
 
 use clap::Args;
 use updraft_bootenv::KernelArgs;
-use updraft_error::Kind;
-use updraft_sysroot::{DeployRequest, Deployment, Merge, Origin, Sysroot};
-use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
+use updraft_sysroot::{DeployRequest, Deployment, Merge, Origin, Place, Retain, Sysroot};
+use updraft_terminal::{Result, ResultExt as _, Terminal};
 
-use super::{booted, stateroot};
+use super::{kargs, report, select, staged};
+use crate::ostree::program::Usage;
 
 /// Deploy a commit and make it the default.
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
     /// The stateroot; by default that of the booted deployment.
-    #[arg(long, visible_alias = "stateroot", value_name = "NAME")]
+    #[arg(long, visible_alias = "stateroot", value_name = "OSNAME")]
     os: Option<String>,
     /// Where later upgrades come from.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILENAME")]
     origin_file: Option<PathBuf>,
+    /// Do not remove objects that nobody needs any more.
+    #[arg(long)]
+    no_prune: bool,
     /// Take over neither /etc nor kernel arguments.
     #[arg(long)]
     no_merge: bool,
     /// Keep all other deployments.
     #[arg(long)]
     retain: bool,
+    /// Finish the deployment when the system shuts down.
+    #[arg(long)]
+    stage: bool,
+    /// Keep deployments that are offered before the booted one.
+    #[arg(long)]
+    retain_pending: bool,
+    /// Keep deployments that are offered after the booted one.
+    #[arg(long)]
+    retain_rollback: bool,
     /// Offer it after the others.
     #[arg(long)]
     not_as_default: bool,
-    /// Accepted for compatibility: unneeded objects are not removed here.
+    /// Begin with the kernel arguments of the running system.
     #[arg(long)]
-    no_prune: bool,
+    karg_proc_cmdline: bool,
     /// Set a kernel argument, replacing those of the same name.
     #[arg(long, value_name = "NAME=VALUE")]
     karg: Vec<String>,
     /// Add a kernel argument.
     #[arg(long, value_name = "NAME=VALUE")]
     karg_append: Vec<String>,
+    /// Begin without kernel arguments.
+    #[arg(long)]
+    karg_none: bool,
     /// Remove a kernel argument.
     #[arg(long, value_name = "NAME=VALUE")]
     karg_delete: Vec<String>,
-    /// Begin without kernel arguments.
-    #[arg(long, conflicts_with = "karg_proc_cmdline")]
-    karg_none: bool,
-    /// Begin with the kernel arguments of the running system.
-    #[arg(long)]
-    karg_proc_cmdline: bool,
+    /// Lay this initramfs over that of the commit.
+    #[arg(long, value_name = "FILE")]
+    overlay_initrd: Vec<PathBuf>,
     /// The ref or commit.
     #[arg(value_name = "REFSPEC")]
     refspec: String,
@@ -53,38 +65,49 @@ pub(crate) struct Deploy {
 
 impl Deploy {
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
-        let stateroot = stateroot(sysroot, self.os.as_deref())?;
+        self.check()?;
+        let stateroot = select::stateroot(sysroot, self.os.as_deref())?;
+        let locked = sysroot.lock(&terminal.context)?;
         let commit = sysroot.repo().resolve(&self.refspec)?;
-        let before = sysroot.deployments()?;
-        let booted = booted(sysroot)?;
-        let merged = before.iter().find(|one| Some(&one.id) == booted.as_ref());
-        let merged = merged.filter(|one| one.id.stateroot == stateroot);
-        let merged = merged.or_else(|| before.iter().find(|one| one.id.stateroot == stateroot));
-        let merged = merged.filter(|_| !self.no_merge);
-
+        let booted = select::booted(sysroot)?;
+        if self.stage {
+            return Err(staged::refused(booted.as_ref()));
+        }
+        let merge = select::merge_deployment(&sysroot.deployments()?, booted.as_ref(), &stateroot);
+        let merge = merge.filter(|_| !self.no_merge);
         let mut request = DeployRequest::new(&stateroot, commit, self.origin()?);
-        request.kernel_args = self.kernel_args(merged)?;
+        request.kernel_args = self.kernel_args(merge.as_ref())?;
         request.merge = if self.no_merge { Merge::Nothing } else { Merge::Default };
         request.booted = booted;
-        request.retain = self.retain;
-        if let Some(merged) = merged {
-            let changes = sysroot.etc_changes(&merged.id)?;
-            terminal.line(format!(
-                "Copying /etc changes: {} modified, {} removed, {} added",
-                changes.modified.len(),
-                changes.removed.len(),
-                changes.added.len()
-            ))?;
+        request.retain = Retain {
+            pending: self.retain || self.retain_pending,
+            rollback: self.retain || self.retain_rollback,
+        };
+        request.place = if self.not_as_default { Place::AfterRunning } else { Place::Default };
+        request.keep_objects = self.no_prune;
+        request.overlay_initrds.clone_from(&self.overlay_initrd);
+        let deployed = locked.deploy_with_report(&terminal.context, &request)?;
+        report::deployed(&deployed, terminal)
+    }
+
+    /// Options that contradict each other.
+    fn check(&self) -> Result {
+        let both = |one: &str, other: &str| {
+            Err(Usage::failure(format!("Can't specify both {one} and {other}")))
+        };
+        if self.karg_none && self.karg_proc_cmdline {
+            return both("--karg-proc-cmdline", "--karg-none");
         }
-        let version = sysroot.boot_version()?;
-        let locked = sysroot.lock(&terminal.context)?;
-        if self.not_as_default {
-            locked.stage(&terminal.context, &request)?;
-        } else {
-            locked.deploy(&terminal.context, &request)?;
+        if self.karg_none && !self.karg_delete.is_empty() {
+            return both("--karg-none", "--karg-delete");
         }
-        drop(locked);
-        report(sysroot, version, before.len(), terminal)
+        if self.stage && (self.retain_pending || self.retain_rollback) {
+            return Err(staged::not_with("--retain arguments"));
+        }
+        if self.stage && self.not_as_default {
+            return Err(staged::not_with("--not-as-default"));
+        }
+        Ok(())
     }
 
     fn origin(&self) -> Result<Origin> {
@@ -95,7 +118,7 @@ impl Deploy {
     }
 
     /// The kernel command line, when it is not simply that of the merged deployment.
-    fn kernel_args(&self, merged: Option<&Deployment>) -> Result<Option<KernelArgs>> {
+    fn kernel_args(&self, merge: Option<&Deployment>) -> Result<Option<KernelArgs>> {
         let lists = [&self.karg, &self.karg_append, &self.karg_delete];
         let changed = lists.iter().any(|list| !list.is_empty());
         if !changed && !self.karg_none && !self.karg_proc_cmdline {
@@ -104,15 +127,9 @@ impl Deploy {
         let mut args = if self.karg_none {
             KernelArgs::new()
         } else if self.karg_proc_cmdline {
-            let line =
-                std::fs::read_to_string("/proc/cmdline").context("failed to read /proc/cmdline")?;
-            let mut args = KernelArgs::parse(&line);
-            for key in ["ostree", "BOOT_IMAGE", "initrd"] {
-                args.remove_key(key);
-            }
-            args
+            kargs::of_running_system()?
         } else {
-            merged.map(|one| one.kernel_args.clone()).unwrap_or_default()
+            merge.map(|one| one.kernel_args.clone()).unwrap_or_default()
         };
         for arg in &self.karg {
             args.replace(arg);
@@ -121,26 +138,8 @@ impl Deploy {
             args.append(arg);
         }
         for arg in &self.karg_delete {
-            args.delete(arg).map_err(|error| Failure::of(Kind::NotFound, error))?;
+            kargs::delete(&mut args, arg)?;
         }
         Ok(Some(args))
     }
-}
-
-fn report(
-    sysroot: &Sysroot,
-    before: updraft_sysroot::BootVersion,
-    count_before: usize,
-    terminal: &Terminal,
-) -> Result {
-    let now = sysroot.boot_version()?;
-    let swap = if now.version == before.version { "no" } else { "yes" };
-    let count = sysroot.deployments()?.len();
-    let sign = if count < count_before { "-" } else { "" };
-    let change = count.abs_diff(count_before);
-    terminal.line(format!(
-        "Bootloader updated; bootconfig swap: {swap}; bootversion: boot.{}.{}, deployment count \
-         change: {sign}{change}",
-        now.version, now.subversion
-    ))
 }

@@ -1,13 +1,27 @@
 //! `ostree admin status`.
 
+use clap::Args;
 use serde::Serialize;
+use updraft_error::{Classify as _, Kind};
+use updraft_ostree::{Checksum, Refspec, RemoteName};
+use updraft_repo::Repo;
+use updraft_repo::pull::RemoteConfig;
 use updraft_sysroot::{Deployment, DeploymentId, Origin, Sysroot};
 use updraft_terminal::{Result, Terminal};
 
-use super::booted;
+use super::select::booted;
+use crate::ostree::signing;
+
+/// List deployments
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Tell also of signatures that the remote does not demand.
+    #[arg(long, short = 'V')]
+    verify: bool,
+}
 
 #[derive(Serialize)]
-struct Status {
+struct Listing {
     deployments: Vec<Entry>,
 }
 
@@ -25,27 +39,77 @@ struct Entry {
     rollback: bool,
     staged: bool,
     pinned: bool,
+    unlocked: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_title: Option<String>,
+    #[serde(skip)]
+    signatures: Vec<String>,
 }
 
-/// Prints the deployments, the default first.
-pub(super) fn print(sysroot: &Sysroot, terminal: &Terminal) -> Result {
-    let deployments = sysroot.deployments()?;
-    let booted = booted(sysroot)?;
-    let booted_at = deployments.iter().position(|one| Some(&one.id) == booted.as_ref());
-    let entries = deployments.iter().enumerate();
-    let entries: Vec<Entry> =
-        entries.map(|(index, one)| entry(index, one, booted_at, booted.as_ref())).collect();
-    terminal.show(&Status { deployments: entries }, |status| {
-        if status.deployments.is_empty() {
-            return terminal.line("No deployments.");
+impl Status {
+    /// Prints the deployments, the default first.
+    pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
+        let deployments = sysroot.deployments()?;
+        let booted = booted(sysroot)?;
+        let booted_at = deployments.iter().position(|one| Some(&one.id) == booted.as_ref());
+        let mut entries = Vec::new();
+        for (index, deployment) in deployments.iter().enumerate() {
+            let mut entry = entry(index, deployment, booted_at, booted.as_ref());
+            self.add_from_repository(sysroot.repo(), deployment, &mut entry)?;
+            entries.push(entry);
         }
-        status.deployments.iter().zip(&deployments).try_for_each(|(entry, deployment)| {
-            let origin = deployment.origin.as_ref();
-            lines(entry, origin).iter().try_for_each(|line| terminal.line(line))
+        terminal.show(&Listing { deployments: entries }, |listing| {
+            if listing.deployments.is_empty() {
+                return terminal.line("No deployments.");
+            }
+            listing.deployments.iter().zip(&deployments).try_for_each(|(entry, deployment)| {
+                let origin = deployment.origin.as_ref();
+                lines(entry, origin).iter().try_for_each(|line| terminal.line(line))
+            })
         })
-    })
+    }
+
+    fn add_from_repository(
+        &self,
+        repo: &Repo,
+        deployment: &Deployment,
+        entry: &mut Entry,
+    ) -> Result {
+        let commit = deployment.id.checksum;
+        match repo.load_commit(&commit) {
+            Ok((loaded, _)) => {
+                let title = loaded.metadata.get_str("ostree.source-title");
+                entry.source_title = title.map(str::to_owned);
+            }
+            // A deployment outlives its commit's objects.
+            Err(error) if error.kind() == Kind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let refspec = entry.refspec.as_deref().and_then(|refspec| refspec.parse::<Refspec>().ok());
+        if let Some(remote) = refspec.and_then(|refspec| refspec.remote) {
+            entry.signatures = self.signatures(repo, &commit, &remote)?;
+        }
+        Ok(())
+    }
+
+    /// What there is to say of the commit's signatures, where the remote demands such.
+    fn signatures(
+        &self,
+        repo: &Repo,
+        commit: &Checksum,
+        remote: &RemoteName,
+    ) -> Result<Vec<String>> {
+        // The remote may be gone, and what came from it still there.
+        let Ok(config) = RemoteConfig::read(&repo.remotes_config()?, remote) else {
+            return Ok(Vec::new());
+        };
+        if !config.demands.gpg && !self.verify {
+            return Ok(Vec::new());
+        }
+        signing::gpg_lines(repo, commit, remote)
+    }
 }
 
 fn entry(
@@ -66,8 +130,17 @@ fn entry(
         rollback: same_os && booted_at.is_some_and(|at| index > at),
         staged: false,
         pinned: deployment.is_pinned(),
+        unlocked: unlocked(deployment),
         version: deployment.version.clone(),
+        source_title: None,
+        signatures: Vec::new(),
     }
+}
+
+/// How the deployment was made writable.
+fn unlocked(deployment: &Deployment) -> String {
+    let state = deployment.origin.as_ref().and_then(|origin| origin.get("unlocked"));
+    state.unwrap_or_else(|| "none".to_owned())
 }
 
 fn lines(entry: &Entry, origin: Option<&Origin>) -> Vec<String> {
@@ -82,6 +155,9 @@ fn lines(entry: &Entry, origin: Option<&Origin>) -> Vec<String> {
     if let Some(version) = &entry.version {
         lines.push(format!("    Version: {version}"));
     }
+    if entry.unlocked != "none" {
+        lines.push(format!("    Unlocked: {}", entry.unlocked));
+    }
     if entry.pinned {
         lines.push("    Pinned: yes".to_owned());
     }
@@ -90,5 +166,9 @@ fn lines(entry: &Entry, origin: Option<&Origin>) -> Vec<String> {
         (Some(_), None) => "    origin: <unknown origin type>".to_owned(),
         (Some(_), Some(refspec)) => format!("    origin refspec: {refspec}"),
     });
+    if let Some(title) = &entry.source_title {
+        lines.push(format!("    `- {title}"));
+    }
+    lines.extend(entry.signatures.iter().map(|line| format!("    GPG: {line}")));
     lines
 }

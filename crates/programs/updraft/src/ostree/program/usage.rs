@@ -40,7 +40,7 @@ const MISSING: [(&str, bool, &str); 40] = [
     ("admin pin", true, "INDEX must be specified"),
     ("admin set-origin", true, "REMOTENAME and URL must be specified"),
     ("admin stateroot-init", true, "OSNAME must be specified"),
-    ("admin switch", true, "REF must be specified"),
+    ("admin switch", true, "REFSPEC must be specified"),
     ("admin undeploy", true, "INDEX must be specified"),
     ("cat", true, "A COMMIT and at least one PATH argument are required"),
     ("checkout", true, "COMMIT must be specified"),

@@ -1,0 +1,48 @@
+//! What commands that change the list of deployments print.
+
+use updraft_sysroot::{Deployed, EtcChanges, Written};
+use updraft_terminal::{Result, Terminal};
+
+use crate::ostree::size::format_size;
+
+/// What a new deployment took over, and how it came to be offered.
+pub(super) fn deployed(deployed: &Deployed, terminal: &Terminal) -> Result {
+    if let Some(changes) = &deployed.etc_changes {
+        terminal.line(etc_changes(changes))?;
+    }
+    written(&deployed.written, terminal)?;
+    freed(deployed.freed_bytes, terminal)
+}
+
+fn etc_changes(changes: &EtcChanges) -> String {
+    format!(
+        "Copying /etc changes: {} modified, {} removed, {} added",
+        changes.modified.len(),
+        changes.removed.len(),
+        changes.added.len()
+    )
+}
+
+/// How a list of deployments became current.
+pub(super) fn written(written: &Written, terminal: &Terminal) -> Result {
+    use updraft_sysroot::Switch;
+    let what = if written.is_atomic { "Transaction complete" } else { "Bootloader updated" };
+    let swap = match written.switch {
+        Switch::Nothing => return Ok(()),
+        Switch::BootLinks => "no",
+        Switch::Entries => "yes",
+    };
+    let version = written.version;
+    terminal.line(format!(
+        "{what}; bootconfig swap: {swap}; bootversion: boot.{}.{}, deployment count change: {}",
+        version.version, version.subversion, written.count_change
+    ))
+}
+
+/// How much was removed from the repository.
+pub(super) fn freed(bytes: u64, terminal: &Terminal) -> Result {
+    if bytes == 0 {
+        return Ok(());
+    }
+    terminal.line(format!("Freed objects: {}", format_size(bytes)))
+}

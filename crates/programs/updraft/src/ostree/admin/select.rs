@@ -1,0 +1,104 @@
+//! Which system root, deployment and stateroot a command is about.
+
+use std::path::{Path, PathBuf};
+
+use updraft_error::Kind;
+use updraft_sysroot::{Deployment, DeploymentId, Options, Sysroot};
+use updraft_terminal::{Failure, Result, ResultExt as _};
+
+/// Opens the system root: the option, else `$OSTREE_SYSROOT`, else `/`.
+pub(super) fn open(option: Option<&Path>) -> Result<Sysroot> {
+    let environment = || std::env::var_os("OSTREE_SYSROOT").filter(|path| !path.is_empty());
+    let path = option.map(Path::to_path_buf).or_else(|| environment().map(PathBuf::from));
+    let path = path.unwrap_or_else(|| "/".into());
+    let hint = "name the system root with --sysroot PATH";
+    let missing = |what: String| {
+        let message = format!("{what}: No such file or directory");
+        Failure::new(Kind::NotFound, message).hint(hint)
+    };
+    if !path.exists() {
+        return Err(missing(format!("opendir({})", path.display())));
+    }
+    if !path.join("ostree/repo").exists() {
+        return Err(missing("loading sysroot: opendir(ostree/repo)".to_owned()));
+    }
+    Sysroot::open_with(&path, options()).hint(hint)
+}
+
+/// What the environment says about deployments, in the words of the peer's own tests.
+fn options() -> Options {
+    let list = |name: &str| std::env::var(name).unwrap_or_default();
+    let has = |name: &str, word: &str| list(name).split(',').any(|found| found == word);
+    let program = std::env::var_os("OSTREE_GRUB2_EXEC").filter(|path| !path.is_empty());
+    Options {
+        older_entry_names: true,
+        without_device_trees: has("OSTREE_SYSROOT_DEBUG", "no-dtb"),
+        mutable_deployments: has("OSTREE_SYSROOT_DEBUG", "mutable-deployments"),
+        skip_sync: has("OSTREE_SYSROOT_OPTS", "skip-sync"),
+        grub2_program: program.map(PathBuf::from),
+    }
+}
+
+/// The booted deployment, when this is the system root that runs.
+pub(super) fn booted(sysroot: &Sysroot) -> Result<Option<DeploymentId>> {
+    if sysroot.path() != Path::new("/") {
+        return Ok(None);
+    }
+    Ok(sysroot.booted(&running_command_line()?)?)
+}
+
+/// The booted deployment, where there has to be one.
+pub(super) fn require_booted(sysroot: &Sysroot) -> Result<DeploymentId> {
+    booted(sysroot)?.ok_or_else(|| {
+        Failure::new(Kind::NotFound, "Not currently booted into an OSTree system")
+            .hint("this command is about the system that runs")
+    })
+}
+
+/// The command line of the kernel that runs.
+pub(super) fn running_command_line() -> Result<String> {
+    std::fs::read_to_string("/proc/cmdline").context("failed to read /proc/cmdline")
+}
+
+/// The number that is written as an index.
+pub(super) fn index(text: &str) -> Result<usize> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits {
+        return Err(Failure::new(Kind::Invalid, format!("Invalid index: {text}")));
+    }
+    let parsed = text.parse::<u32>().ok().and_then(|number| usize::try_from(number).ok());
+    parsed.ok_or_else(|| Failure::new(Kind::Invalid, format!("Index too large: {text}")))
+}
+
+/// The deployment with this index.
+pub(super) fn at<'a>(deployments: &'a [Deployment], text: &str) -> Result<&'a Deployment> {
+    let number = index(text)?;
+    deployments.get(number).ok_or_else(|| {
+        let count = deployments.len();
+        let message = format!("Out of range deployment index {number}, expected < {count}");
+        Failure::new(Kind::NotFound, message).hint("`ostree admin status` lists them, 0 first")
+    })
+}
+
+/// The stateroot that was named, else that of the booted deployment.
+pub(super) fn stateroot(sysroot: &Sysroot, named: Option<&str>) -> Result<String> {
+    if let Some(name) = named {
+        return Ok(name.to_owned());
+    }
+    booted(sysroot)?.map(|id| id.stateroot).ok_or_else(|| {
+        let message = "Not currently booted into an OSTree system and no --os= argument given";
+        Failure::new(Kind::Invalid, message).context("Looking for booted deployment")
+    })
+}
+
+/// The deployment whose `/etc` and origin the next one of a stateroot takes over: the booted one,
+/// else the first.
+pub(super) fn merge_deployment(
+    deployments: &[Deployment],
+    booted: Option<&DeploymentId>,
+    stateroot: &str,
+) -> Option<Deployment> {
+    let of_stateroot = || deployments.iter().filter(|one| one.id.stateroot == stateroot);
+    let running = of_stateroot().find(|one| Some(&one.id) == booted);
+    running.or_else(|| of_stateroot().next()).cloned()
+}
