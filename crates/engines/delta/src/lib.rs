@@ -31,6 +31,7 @@ mod streams;
 pub mod varint;
 
 mod repack;
+mod worker;
 mod xz;
 
 pub use apply::apply_patch;
@@ -43,4 +44,5 @@ pub use repack::{MAX_UNPACKED, Unpacked, is_packed, plain_content, repack, repac
 pub use sink::{Interleaved, PatchSink, PatchStreams};
 pub use sketch::{Similar, Sketch};
 pub use streams::{PatchReaders, apply_streams};
+pub use worker::work_if_called;
 pub use xz::{Decompressor, compress, compress_memory, compress_stream};

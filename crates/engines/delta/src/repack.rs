@@ -12,7 +12,7 @@ use std::panic::catch_unwind;
 use flate2::read::DeflateDecoder;
 use preflate_rs::{PreflateConfig, PreflateStreamProcessor, recreate_whole_deflate_stream};
 
-use crate::{Error, Result};
+use crate::{Error, Result, worker};
 
 /// The most bytes of a packed file, and of its plain content: both are in memory.
 pub const MAX_UNPACKED: u64 = 12 << 20;
@@ -70,17 +70,22 @@ pub fn unpack(packed: &[u8]) -> Option<Unpacked> {
     })
 }
 
-/// Makes the packed stream again that stood between prefix and suffix.
+/// Makes the packed stream again that stood between prefix and suffix, in a
+/// [worker](crate::work_if_called) where there is one.
 pub fn repack(plain: &[u8], corrections: &[u8]) -> Result<Vec<u8>> {
-    if plain.len() as u64 > MAX_UNPACKED {
+    if plain.len() as u64 > MAX_UNPACKED || corrections.len() as u64 > 2 * MAX_UNPACKED {
         return Err(Error::BadPatch("packed content is too large"));
     }
-    // As above: what is asserted there is the delta's fault.
-    let made = catch_unwind(|| recreate_whole_deflate_stream(plain, corrections));
-    match made {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(_)) | Err(_) => Err(Error::BadPatch("packed content cannot be packed again")),
+    if worker::is_available() {
+        return worker::ask(plain, corrections);
     }
+    repack_here(plain, corrections).ok_or(Error::BadPatch("packed content cannot be packed again"))
+}
+
+/// The same in this process; `None` when it is impossible. As above: what the library asserts of
+/// the corrections is their fault.
+pub(crate) fn repack_here(plain: &[u8], corrections: &[u8]) -> Option<Vec<u8>> {
+    catch_unwind(|| recreate_whole_deflate_stream(plain, corrections)).ok()?.ok()
 }
 
 /// The plain content of a gzip file; `None` when it is none or is too large.

@@ -57,6 +57,9 @@ impl GrubEnv {
                 continue;
             }
             let (name, value) = line.split_once('=').ok_or_else(|| bad("a line has no `=`"))?;
+            if !is_name(name) || value.contains('\0') {
+                return Err(bad("a variable is none that GRUB could have written"));
+            }
             variables.push((name.to_owned(), value.to_owned()));
         }
         Ok(Self { variables, size: block.len() })
@@ -78,8 +81,7 @@ impl GrubEnv {
     /// # Errors
     /// When the name is empty or holds `=`, `#` or white space, which GRUB's scripts cannot name.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        let unfit = |c: char| c == '=' || c == '#' || c == '\\' || c.is_whitespace() || c == '\0';
-        if name.is_empty() || name.contains(unfit) || value.contains('\0') {
+        if !is_name(name) || value.contains('\0') {
             return Err(Error::Unwritable { key: name.to_owned() });
         }
         match self.variables.iter_mut().find(|(have, _)| have == name) {
@@ -121,6 +123,11 @@ impl GrubEnv {
         block.resize(self.size, b'#');
         Ok(block)
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let unfit = |c: char| matches!(c, '=' | '#' | '\\' | '\0') || c.is_whitespace();
+    !name.is_empty() && !name.contains(unfit)
 }
 
 /// The first line, unescaped, and what follows it.

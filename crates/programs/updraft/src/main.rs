@@ -29,6 +29,9 @@ mod server;
 mod text;
 
 fn main() -> ExitCode {
+    if let Some(code) = updraft_repo::delta::work_if_called() {
+        return code;
+    }
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb");

@@ -19,6 +19,9 @@ mod log;
 mod print;
 
 fn main() -> ExitCode {
+    if let Some(code) = updraft_repo::delta::work_if_called() {
+        return code;
+    }
     #[cfg(debug_assertions)]
     fault::arm();
     updraft_terminal::run(|| cli::Updraftd::parse().run())
