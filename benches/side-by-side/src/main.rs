@@ -55,9 +55,9 @@ struct Arguments {
     /// Seconds to wait before each run, for the file system to settle.
     #[arg(long, default_value_t = 1)]
     pause: u64,
-    /// Only operations whose name contains this.
+    /// Only operations whose name contains one of these; can be repeated.
     #[arg(long)]
-    only: Option<String>,
+    only: Vec<String>,
     /// Only serve the files below this folder.
     #[arg(long, hide = true)]
     serve: Option<PathBuf>,
@@ -101,7 +101,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
     report::heading(&tree, arguments.rounds)?;
     let mut lines = Vec::new();
     for operation in OPERATIONS {
-        if arguments.only.as_ref().is_some_and(|only| !operation.name.contains(only.as_str())) {
+        let is_named = |only: &String| operation.name.contains(only.as_str());
+        if !arguments.only.is_empty() && !arguments.only.iter().any(is_named) {
             continue;
         }
         let line = compare(arguments, &setup, operation, &ours)
