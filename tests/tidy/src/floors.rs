@@ -18,6 +18,8 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("updraft-repo", "updraft-delta", "a repository makes static deltas and pulls by them"),
     ("updraft-openpgp", "updraft-process", "signing runs gpg, which alone has the secret keys"),
     ("updraft-sysroot", "updraft-repo", "a deployment is a checkout of a commit"),
+    ("updraft-image", "updraft-repo", "an image holds a commit of a repository"),
+    ("updraft-image", "updraft-sysroot", "an image holds a deployment"),
     ("updraft-server-service", "updraft-api", "the server answers with the wire types"),
     ("xtask", "harness", "the demo plays the same installation as the end-to-end test"),
     ("updraft", "updraft-terminal", "every program talks to people in one voice"),

@@ -1,6 +1,6 @@
 //! What boot loaders read: boot loader entries (BLS), kernel command lines, the order in which
 //! entries are offered, and where tries are counted: in the names of entries, in GRUB's environment
-//! block, in U-Boot's environment.
+//! block, in U-Boot's environment; and the partition table of a disk.
 //!
 //! Everything here is text in, types out, and back. The writers produce exactly the bytes that
 //! libostree produces for the same values, so that either implementation can take over a system
@@ -9,6 +9,7 @@
 mod counting;
 mod entry;
 mod error;
+mod gpt;
 mod grubenv;
 mod kargs;
 mod order;
@@ -17,6 +18,7 @@ mod uboot;
 pub use counting::{BootCount, BootVerdict, CountedName};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
 pub use error::Error;
+pub use gpt::{Gpt, GptImage, GptPartition, Guid};
 pub use grubenv::GrubEnv;
 pub use kargs::KernelArgs;
 pub use order::{EntryName, version_cmp};

@@ -112,3 +112,54 @@ fn the_tool_of_u_boot_follows_us_from_copy_to_copy() {
         assert_eq!(found.environment.get("bootcount"), Some(round.to_string().as_str()));
     }
 }
+
+/// `sfdisk` reads our partition table and finds nothing wrong with either copy of it.
+#[test]
+fn sfdisk_reads_our_partition_table() {
+    use updraft_bootenv::{Gpt, GptPartition, Guid};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    let partition = |first: u64, last: u64, name: &str| GptPartition {
+        type_guid: Guid::from_u128(0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4),
+        guid: Guid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_ee00 + u128::from(first)),
+        first_sector: first,
+        last_sector: last,
+        attributes: GptPartition::LEGACY_BOOTABLE,
+        name: name.to_owned(),
+    };
+    let gpt = Gpt {
+        disk_guid: Guid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
+        disk_sectors: 16384,
+        partitions: vec![partition(2048, 4095, "boot"), partition(4096, 16350, "root")],
+    };
+    let image = gpt.encode().unwrap();
+    let mut bytes = image.front.clone();
+    bytes.resize(16384 * 512 - image.back.len(), 0);
+    bytes.extend_from_slice(&image.back);
+    std::fs::write(&path, &bytes).unwrap();
+    let verified = Command::new("sfdisk").arg("--verify").arg(&path).output().unwrap();
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned()
+        + &String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success() && said.contains("No errors detected"), "{said}");
+    let dump = Command::new("sfdisk").arg("--dump").arg(&path).output().unwrap();
+    let dump = String::from_utf8_lossy(&dump.stdout).into_owned();
+    for text in [
+        "label-id: 01234567-89AB-CDEF-0123-456789ABCDEF",
+        "start=        2048, size=        2048, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, \
+         uuid=00112233-4455-6677-8899-AABBCCDDF600, name=\"boot\", attrs=\"LegacyBIOSBootable\"",
+        "start=        4096, size=       12255",
+    ] {
+        assert!(dump.contains(text), "{text} is not in {dump}");
+    }
+    // And it writes what we read.
+    let again = folder.path().join("again");
+    std::fs::write(&again, vec![0; bytes.len()]).unwrap();
+    let script = format!("{dump}\n");
+    let mut write = Command::new("sfdisk");
+    write.arg("-q").arg(&again).stdin(std::process::Stdio::piped());
+    let mut write = write.spawn().unwrap();
+    std::io::Write::write_all(&mut write.stdin.take().unwrap(), script.as_bytes()).unwrap();
+    assert!(write.wait().unwrap().success());
+    let theirs = std::fs::read(&again).unwrap();
+    assert_eq!(Gpt::parse(&theirs).unwrap(), gpt);
+}

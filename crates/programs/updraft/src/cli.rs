@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
-use crate::{account, device, events, group, keys, ostree, release, rollout, status};
+use crate::{account, device, events, group, image, keys, ostree, release, rollout, status};
 
 /// Build, sign, release and operate systems that update as a whole.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ pub(crate) struct Updraft {
 enum Command {
     /// Work with OSTree repositories, as `ostree` does.
     Ostree(ostree::Arguments),
+    /// Make trees that can be deployed, and disk images with a deployment.
+    Image(image::Arguments),
     /// Make, list and rotate signing keys; sign requests.
     Keys(keys::Arguments),
     /// Build, sign and publish releases.
@@ -46,6 +48,7 @@ impl Updraft {
         let terminal = Terminal::new(&self.output, no_color)?;
         match &self.command {
             Command::Ostree(arguments) => ostree::run(arguments, &terminal),
+            Command::Image(arguments) => arguments.run(&terminal),
             Command::Keys(arguments) => arguments.run(&terminal),
             Command::Release(arguments) => arguments.run(&terminal),
             Command::Login(login) => login.run(&terminal),

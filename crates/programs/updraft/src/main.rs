@@ -14,6 +14,7 @@ mod cli;
 
 mod ostree;
 
+mod image;
 mod keys;
 mod release;
 mod signing;

@@ -1,0 +1,92 @@
+//! ext4 file systems from folders, by `mkfs.ext4 -d` and `debugfs`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use updraft_bootenv::Guid;
+use updraft_error::Kind;
+use updraft_process::Command;
+use updraft_task::Context;
+
+use crate::build::run;
+use crate::{Error, Result};
+
+/// A file system to be made.
+pub(crate) struct Ext4<'a> {
+    /// Its label.
+    pub(crate) label: &'a str,
+    /// Its name among all file systems; `root=UUID=` finds it.
+    pub(crate) uuid: Guid,
+    /// What orders names in large directories.
+    pub(crate) hash_seed: Guid,
+    /// Seconds since 1970 for all its times.
+    pub(crate) time: u64,
+    /// How large it is.
+    pub(crate) size: u64,
+}
+
+impl Ext4<'_> {
+    /// Makes it in `file`, with what is in `folder`.
+    pub(crate) fn make(&self, ctx: &Context, folder: &Path, file: &Path) -> Result<()> {
+        let created = std::fs::File::create(file).map_err(Error::file("create", file))?;
+        created.set_len(self.size).map_err(Error::file("enlarge", file))?;
+        // `verity` so that a device may seal what it runs; 4096 so that EFI drivers read it.
+        // Inode tables are written now: a device shall not do it at its first boot.
+        let extended = format!(
+            "hash_seed={},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0",
+            self.hash_seed
+        );
+        let make = Command::new("mkfs.ext4")
+            .args(["-q", "-F", "-b", "4096", "-I", "256", "-O", "verity", "-m", "1", "-L"])
+            .arg(self.label)
+            .arg("-U")
+            .arg(self.uuid.to_string())
+            .arg("-E")
+            .arg(extended)
+            .arg("-d")
+            .arg(folder)
+            .arg(file)
+            .env("E2FSPROGS_FAKE_TIME", self.time.to_string());
+        run(ctx, &make, "make an ext4 file system", "e2fsprogs")?;
+        self.set_times(ctx, file)
+    }
+
+    /// `mkfs.ext4` takes the times of inodes from the folder, and nobody can choose when an inode
+    /// of it changed last.
+    fn set_times(&self, ctx: &Context, file: &Path) -> Result<()> {
+        let last = last_inode(ctx, file)?;
+        let mut script = String::new();
+        let root = 2;
+        for inode in std::iter::once(root).chain(FIRST_INODE..=last) {
+            for field in ["atime", "ctime", "mtime", "crtime"] {
+                let _ = writeln!(script, "sif <{inode}> {field} @{}", self.time);
+                let _ = writeln!(script, "sif <{inode}> {field}_extra 0");
+            }
+        }
+        let debugfs = Command::new("debugfs")
+            .args(["-w", "-f", "-"])
+            .arg(file)
+            .env("E2FSPROGS_FAKE_TIME", self.time.to_string())
+            .input(script.into_bytes());
+        run(ctx, &debugfs, "set the times of an ext4 file system", "e2fsprogs")?;
+        Ok(())
+    }
+}
+
+/// Inodes before belong to the file system itself.
+const FIRST_INODE: u64 = 11;
+
+/// `mkfs.ext4` gives inodes out one after the other.
+fn last_inode(ctx: &Context, file: &Path) -> Result<u64> {
+    let show = Command::new("dumpe2fs").arg("-h").arg(file);
+    let shown = run(ctx, &show, "look at an ext4 file system", "e2fsprogs")?;
+    let value = |name: &str| {
+        let line = shown.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|rest| rest.trim().parse::<u64>().ok())
+    };
+    let used = value("Inode count:").zip(value("Free inodes:"));
+    used.and_then(|(all, free)| all.checked_sub(free)).ok_or_else(|| {
+        let message = format!("dumpe2fs says nothing of the inodes in {}", file.display());
+        Error::other(Kind::Unsupported, message)
+    })
+}
