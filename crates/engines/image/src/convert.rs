@@ -5,16 +5,18 @@
 //! its modules, `/var` is the device's, and whatever else was in the root is a link there.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use updraft_error::Kind;
-use updraft_fs::{Dir, FileKind, xattr};
+use updraft_fs::Dir;
 use updraft_task::{Context, Event, Unit};
 
 use crate::boot_loader::write;
+use crate::linked_copy::copy_tree;
 use crate::{Error, Result};
 
 const PHASE: &str = "converting the tree";
@@ -44,6 +46,9 @@ d /var/usrlocal 0755 root root -
 d /run/media 0755 root root -
 d /sysroot/tmp 1777 root root -
 ";
+/// What systemd's own `tmpfiles.d` makes below `/var`.
+const SYSTEMD_FOLDERS: [&str; 7] =
+    ["var/cache", "var/lib", "var/local", "var/log", "var/spool", "var/tmp", "var/opt"];
 /// Databases of packages in `/var/lib` that describe what is in `/usr`, and where they go.
 const DATABASES: [(&str, &str); 2] =
     [("var/lib/dpkg", "usr/lib/sysimage/dpkg"), ("var/lib/rpm", "usr/lib/sysimage/rpm")];
@@ -107,6 +112,8 @@ impl Tree<'_> {
             self.move_to(from, to)?;
         }
         self.move_etc()?;
+        let mut tmpfiles = TMPFILES.to_owned();
+        data_folders(&self.path, Path::new("var"), &mut tmpfiles)?;
         self.empty("var")?;
         for name in MOUNT_POINTS {
             self.empty(name)?;
@@ -115,8 +122,9 @@ impl Tree<'_> {
             self.link(name, to)?;
         }
         self.link_below("usr/local", "../var/usrlocal")?;
-        let tmpfiles = self.path.join("usr/lib/tmpfiles.d");
-        write(&tmpfiles.join("updraft-tree.conf"), TMPFILES.as_bytes())
+        self.remove_kernel_links()?;
+        let path = self.path.join("usr/lib/tmpfiles.d/updraft-tree.conf");
+        write(&path, tmpfiles.as_bytes())
     }
 
     fn kind(&self, path: &str) -> Option<fs::FileType> {
@@ -182,6 +190,19 @@ impl Tree<'_> {
                 format!("the tree has several kernels: {}; leave one", several.join(", ")),
             )),
         }
+    }
+
+    /// `/vmlinuz` and `/initrd.img`, as Debian has them, lead nowhere any more.
+    fn remove_kernel_links(&mut self) -> Result<()> {
+        for name in names(&self.path)? {
+            let path = self.path.join(&name);
+            let target = fs::read_link(&path).unwrap_or_default();
+            if target.strip_prefix("/").unwrap_or(&target).starts_with("boot") {
+                remove(&path)?;
+                self.done.left_out.push(format!("/{name}"));
+            }
+        }
+        Ok(())
     }
 
     /// Where modules are before `/lib` is merged into `/usr`.
@@ -323,6 +344,26 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Lines for `tmpfiles.d`, one for each folder of `/var` that packages brought. Those that systemd
+/// makes by itself are not repeated.
+fn data_folders(tree: &Path, folder: &Path, lines: &mut String) -> Result<()> {
+    for name in names(&tree.join(folder))? {
+        let path = folder.join(&name);
+        let metadata = tree.join(&path).symlink_metadata();
+        let metadata = metadata.map_err(Error::file("look at", tree.join(&path)))?;
+        let is_plain = !name.contains(char::is_whitespace) && !name.contains(['%', '"', '\'']);
+        if !metadata.is_dir() || !is_plain {
+            continue;
+        }
+        if !SYSTEMD_FOLDERS.contains(&path.to_string_lossy().as_ref()) {
+            let (mode, uid, gid) = (metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
+            let _ = writeln!(lines, "d /{} {mode:04o} {uid} {gid} -", path.display());
+        }
+        data_folders(tree, &path, lines)?;
+    }
+    Ok(())
+}
+
 fn has_files(folder: &Path) -> Result<bool> {
     for name in names(folder)? {
         let path = folder.join(name);
@@ -332,53 +373,4 @@ fn has_files(folder: &Path) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// A copy of folders and links with all attributes, and hard links to files, or copies of them.
-fn copy_tree(ctx: &Context, from: &Dir, to: &Path) -> Result<()> {
-    ctx.check()?;
-    fs::create_dir(to).map_err(Error::file("create", to))?;
-    let target = Dir::open(to)?;
-    for entry in from.sorted_entries()? {
-        let name = Path::new(&entry.name);
-        match entry.kind {
-            FileKind::Directory => copy_tree(ctx, &from.open_dir(name)?, &to.join(name))?,
-            FileKind::Regular => {
-                if target.link(from, name, name).is_err() {
-                    copy_file(from, name, &target)?;
-                }
-            }
-            FileKind::Symlink => {
-                target.symlink(from.read_link(name)?, name)?;
-                let metadata = from.metadata(name)?;
-                for (key, value) in xattr::all_at(from, name)? {
-                    xattr::set_at(&target, name, key, &value)?;
-                }
-                target.chown(name, metadata.uid, metadata.gid)?;
-            }
-            // Devices and sockets are made by the running system.
-            FileKind::Other => {}
-        }
-    }
-    let metadata = from.own_metadata()?;
-    for (key, value) in xattr::all(from)? {
-        xattr::set(&target, key, &value)?;
-    }
-    target.chown_self(metadata.uid, metadata.gid)?;
-    target.chmod_self(metadata.permissions())?;
-    Ok(())
-}
-
-fn copy_file(from: &Dir, name: &Path, target: &Dir) -> Result<()> {
-    let path = target.path().join(name);
-    let (source, copy) = (from.open_file(name)?, target.create_file(name, 0o600)?);
-    updraft_fs::copy::contents(&source, &copy).map_err(Error::file("copy to", &path))?;
-    for (key, value) in xattr::all(&source)? {
-        xattr::set(&copy, key, &value)?;
-    }
-    let metadata = source.metadata().map_err(Error::file("look at", &path))?;
-    // The owner first: changing it clears set-id bits.
-    target.chown(name, metadata.uid(), metadata.gid())?;
-    target.chmod(name, metadata.mode() & 0o7777)?;
-    Ok(())
 }

@@ -14,6 +14,7 @@ mod ext4;
 mod fat;
 mod identity;
 mod layout;
+mod linked_copy;
 mod overlay;
 
 pub use boot_loader::BootLoader;

@@ -1,0 +1,249 @@
+//! A tree is converted, committed, and put on a disk, which is looked at by the tools of the file
+//! systems. Needs root and the Debian packages e2fsprogs, dosfstools, mtools, fdisk and ostree.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use updraft_bootenv::KernelArgs;
+use updraft_image::{BootLoader, Built, Layout, Request, build, convert};
+use updraft_ostree::{Checksum, RepoMode};
+use updraft_repo::commit::{CommitOptions, TreeSource};
+use updraft_repo::{InitOptions, Repo};
+use updraft_sysroot::Origin;
+use updraft_task::Context;
+
+const MIB: u64 = 1 << 20;
+const TIME: u64 = 1_700_000_000;
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} is not installed: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn write(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// A root as a distribution before the merge of `/usr` made it.
+fn ordinary_root(root: &Path) {
+    write(root, "bin/sh", "shell");
+    write(root, "lib/modules/6.1/kernel/a.ko", "module");
+    write(root, "usr/lib/libc.so", "library");
+    write(root, "boot/vmlinuz-6.1", "kernel");
+    write(root, "boot/initrd.img-6.1", "initramfs");
+    write(root, "boot/config-6.1", "configuration");
+    write(root, "etc/hostname", "device\n");
+    write(root, "var/lib/dpkg/status", "Package: x\n");
+    write(root, "var/lib/service/data", "data");
+    write(root, "root/.profile", "profile");
+    fs::create_dir_all(root.join("usr/local/bin")).unwrap();
+    fs::create_dir_all(root.join("home")).unwrap();
+    symlink("boot/vmlinuz-6.1", root.join("vmlinuz")).unwrap();
+    chown(root.join("var/lib/service"), Some(33), Some(34)).unwrap();
+}
+
+fn commit(folder: &Path, tree: &Path) -> Checksum {
+    let repo = Repo::init(folder.join("repo"), RepoMode::Archive, &InitOptions::default()).unwrap();
+    let options = CommitOptions { timestamp: TIME, ..CommitOptions::default() };
+    let sources = [TreeSource::Directory(tree.to_path_buf())];
+    updraft_repo::commit::commit(&Context::silent(), &repo, &sources, &options).unwrap().checksum
+}
+
+fn request(folder: &Path, commit: Checksum, boot_loader: BootLoader) -> Request {
+    let mut kernel_args = KernelArgs::new();
+    kernel_args.append("quiet");
+    Request {
+        repo: folder.join("repo"),
+        commit,
+        stateroot: "os".to_owned(),
+        origin: Origin::following("site:os/main"),
+        kernel_args,
+        boot_loader,
+        layout: Layout { esp: 40 * MIB, boot: 32 * MIB, root: 64 * MIB, data: 16 * MIB },
+        seed: "seed".to_owned(),
+        time: TIME,
+        configuration: vec![("sysroot".into(), "readonly".into(), "true".into())],
+        etc: Some(folder.join("etc")),
+        var: Some(folder.join("var")),
+    }
+}
+
+/// The file of one partition, cut out of an image.
+fn cut(folder: &Path, image: &Path, built: &Built, name: &str) -> String {
+    let partition = built.partitions.iter().find(|one| one.name == name).unwrap();
+    let output = folder.join(format!("{name}.cut"));
+    let (skip, count) = (partition.offset / MIB, partition.size / MIB);
+    run(
+        "dd",
+        &[
+            &format!("if={}", image.display()),
+            &format!("of={}", output.display()),
+            "bs=1M",
+            "status=none",
+            &format!("skip={skip}"),
+            &format!("count={count}"),
+        ],
+    );
+    output.display().to_string()
+}
+
+fn prepared() -> (tempfile::TempDir, Checksum) {
+    let folder = tempfile::tempdir().unwrap();
+    ordinary_root(&folder.path().join("root"));
+    let tree = folder.path().join("tree");
+    convert(&Context::silent(), &folder.path().join("root"), &tree).unwrap();
+    write(folder.path(), "etc/updraft.toml", "[tls]\n");
+    write(folder.path(), "var/sota/credentials.zip", "secret");
+    let commit = commit(folder.path(), &tree);
+    (folder, commit)
+}
+
+#[test]
+fn an_ordinary_root_becomes_a_tree_that_can_be_deployed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, tree) = (folder.path().join("root"), folder.path().join("tree"));
+    ordinary_root(&root);
+    fs::set_permissions(root.join("bin/sh"), fs::Permissions::from_mode(0o4755)).unwrap();
+    let done = convert(&Context::silent(), &root, &tree).unwrap();
+    assert_eq!(done.kernel, "6.1");
+    assert!(done.has_initramfs);
+    for (path, text) in [
+        ("usr/bin/sh", "shell"),
+        ("usr/lib/libc.so", "library"),
+        ("usr/lib/modules/6.1/kernel/a.ko", "module"),
+        ("usr/lib/modules/6.1/vmlinuz", "kernel"),
+        ("usr/lib/modules/6.1/initramfs.img", "initramfs"),
+        ("usr/etc/hostname", "device\n"),
+        ("usr/lib/sysimage/dpkg/status", "Package: x\n"),
+    ] {
+        assert_eq!(fs::read_to_string(tree.join(path)).unwrap(), text, "{path}");
+    }
+    let mode = fs::metadata(tree.join("usr/bin/sh")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o4755);
+    for (path, target) in [
+        ("bin", "usr/bin"),
+        ("lib", "usr/lib"),
+        ("home", "var/home"),
+        ("root", "var/roothome"),
+        ("ostree", "sysroot/ostree"),
+        ("usr/local", "../var/usrlocal"),
+    ] {
+        assert_eq!(fs::read_link(tree.join(path)).unwrap(), Path::new(target), "{path}");
+    }
+    for path in ["var", "boot", "sysroot", "proc"] {
+        assert!(fs::read_dir(tree.join(path)).unwrap().next().is_none(), "{path} is not empty");
+    }
+    for path in ["etc", "vmlinuz"] {
+        assert!(tree.join(path).symlink_metadata().is_err(), "{path} is there");
+    }
+    let tmpfiles = fs::read_to_string(tree.join("usr/lib/tmpfiles.d/updraft-tree.conf")).unwrap();
+    assert!(tmpfiles.contains("d /var/lib/service 0755 33 34 -\n"), "{tmpfiles}");
+    assert!(tmpfiles.contains("d /var/roothome 0700 root root -\n"), "{tmpfiles}");
+    for left_out in ["/root/.profile", "/boot/config-6.1", "/vmlinuz"] {
+        assert!(done.left_out.iter().any(|path| path == left_out), "{:?}", done.left_out);
+    }
+    // The root itself stays as it was.
+    assert!(root.join("boot/vmlinuz-6.1").is_file());
+    assert!(root.join("etc/hostname").is_file());
+}
+
+#[test]
+fn a_tree_that_cannot_be_converted_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, tree) = (folder.path().join("root"), folder.path().join("tree"));
+    let refused = |what: &str| {
+        let error = convert(&Context::silent(), &root, &tree).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+        let names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["root"], "something was left");
+    };
+    write(&root, "etc/a", "");
+    refused("there is no kernel in the tree");
+    write(&root, "boot/vmlinuz-6.1", "");
+    write(&root, "boot/vmlinuz-6.2", "");
+    refused("several kernels: 6.1, 6.2");
+    fs::remove_file(root.join("boot/vmlinuz-6.2")).unwrap();
+    write(&root, "usr/etc/b", "");
+    refused("both /etc and /usr/etc");
+    fs::remove_dir_all(root.join("usr/etc")).unwrap();
+    write(&root, "bin/tool", "one");
+    write(&root, "usr/bin/tool", "another");
+    refused("which is meant?");
+}
+
+#[test]
+fn an_image_holds_a_deployment_that_the_real_tool_knows() {
+    let (folder, commit) = prepared();
+    let image = folder.path().join("disk.img");
+    let built =
+        build(&Context::silent(), &request(folder.path(), commit, BootLoader::None), &image)
+            .unwrap();
+    assert_eq!(fs::metadata(&image).unwrap().len(), built.size);
+    assert_eq!(built.deployment, format!("{commit}.0"));
+    let verified = run("sfdisk", &["--verify", image.to_str().unwrap()]);
+    assert!(verified.contains("No errors detected"), "{verified}");
+    for name in ["boot", "root", "data"] {
+        let partition = cut(folder.path(), &image, &built, name);
+        run("e2fsck", &["-fn", &partition]);
+    }
+    let boot = cut(folder.path(), &image, &built, "boot");
+    let entry = run("debugfs", &["-R", "cat /loader.1/entries/ostree-1.conf", &boot]);
+    let root_guid = &built.partitions.iter().find(|one| one.name == "root").unwrap().guid;
+    assert!(
+        entry.contains(&format!("options quiet root=PARTUUID={root_guid} rw ostree=")),
+        "{entry}"
+    );
+    // What is on the root, as the real tool sees it.
+    let root = cut(folder.path(), &image, &built, "root");
+    let dump = folder.path().join("dump");
+    fs::create_dir(&dump).unwrap();
+    run("debugfs", &["-R", &format!("rdump / {}", dump.display()), &root]);
+    let boot_dump = dump.join("boot");
+    run("debugfs", &["-R", &format!("rdump / {}", boot_dump.display()), &boot]);
+    let sysroot = format!("--sysroot={}", dump.display());
+    let status = run("ostree", &["admin", "status", &sysroot]);
+    assert!(status.contains(&format!("os {commit}.0")), "{status}");
+    assert!(status.contains("origin refspec: site:os/main"), "{status}");
+    run("ostree", &["fsck", &format!("--repo={}/ostree/repo", dump.display())]);
+    let tree = dump.join(format!("ostree/deploy/os/deploy/{commit}.0"));
+    assert_eq!(fs::read_to_string(tree.join("etc/updraft.toml")).unwrap(), "[tls]\n");
+    assert_eq!(fs::read_to_string(tree.join("etc/hostname")).unwrap(), "device\n");
+    let var = dump.join("ostree/deploy/os/var");
+    assert_eq!(fs::read_to_string(var.join("sota/credentials.zip")).unwrap(), "secret");
+    let config = fs::read_to_string(dump.join("ostree/repo/config")).unwrap();
+    assert!(config.contains("readonly=true") && config.contains("bootloader=none"), "{config}");
+    // Nothing but the image is left beside it, and it is not made over.
+    let again =
+        build(&Context::silent(), &request(folder.path(), commit, BootLoader::None), &image);
+    assert!(again.unwrap_err().to_string().contains("exists"));
+}
+
+#[test]
+fn the_same_request_gives_the_same_bytes() {
+    let (folder, commit) = prepared();
+    let mut images = Vec::new();
+    for (name, seed) in [("one", "seed"), ("two", "seed"), ("three", "another")] {
+        let mut request = request(folder.path(), commit, BootLoader::Uboot);
+        seed.clone_into(&mut request.seed);
+        let image = folder.path().join(name);
+        build(&Context::silent(), &request, &image).unwrap();
+        images.push(fs::read(&image).unwrap());
+        // Times that may not come in.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+    }
+    let [one, two, three] = &images[..] else { panic!("three images") };
+    let first = one.iter().zip(two).position(|(left, right)| left != right);
+    assert_eq!(first, None, "they differ");
+    assert!(one != three, "the seed changes nothing");
+}
