@@ -24,7 +24,7 @@
 //!
 //! // An initramfs with a static program as its init, and modules for it to load in order.
 //! let initramfs = Initramfs::new()
-//!     .copy("/init", std::path::Path::new("target/init"))?
+//!     .copy("/init", &machine::build_updraft_init()?)?
 //!     .modules(&kernel.modules()?, machine::DISK_MODULES)?
 //!     .build(&folder.path().join("initramfs.img"))?;
 //!
@@ -44,6 +44,7 @@
 //! * [`Machine::run`] gives a command line to the shell agent in the guest, over a second serial
 //!   port. [`AGENT`] is that agent, for trees that are not made by [`System`].
 //! * [`Machine::kill`] is a power cut in which the host's page cache survives.
+//! * [`Sysroot`] is a folder that the real `ostree` deploys into, to be the content of a disk.
 //! * With a boot loader on the disk: [`Options::firmware`] in place of [`Options::kernel`].
 
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
@@ -59,7 +60,9 @@ mod initramfs;
 
 mod disk;
 mod partition;
+mod sysroot;
 mod system;
+mod updraft_init;
 
 mod agent;
 mod options;
@@ -74,7 +77,9 @@ pub use modules::{Modules, Needed};
 pub use options::{Firmware, Options};
 pub use partition::Partition;
 pub use qemu::Machine;
+pub use sysroot::{BootEntry, Sysroot};
 pub use system::System;
+pub use updraft_init::build_updraft_init;
 
 /// The modules that a [`Machine`]'s disks need.
 pub const DISK_MODULES: &[&str] = &["virtio_pci", "virtio_blk"];

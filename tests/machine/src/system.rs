@@ -20,7 +20,7 @@ export PATH=/usr/bin:/usr/sbin
 [ -d /proc/self ] || mount -t proc proc /proc
 [ -d /sys/kernel ] || mount -t sysfs sysfs /sys
 [ -c /dev/console ] || mount -t devtmpfs devtmpfs /dev
-mountpoint -q /run || mount -t tmpfs tmpfs /run
+grep -q ' /run ' /proc/mounts || mount -t tmpfs tmpfs /run
 . /usr/lib/os-release
 [ ! -x /usr/etc/rc ] || /bin/sh /etc/rc
 echo \"SYSTEM READY $VERSION_ID\" >/dev/console
