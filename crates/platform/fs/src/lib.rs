@@ -5,6 +5,7 @@
 //! * [`TempFile`] and [`atomic_write`]: new content appears under its name whole and durable, or
 //!   not at all.
 //! * [`xattr`], [`copy`], [`space`], [`remove_tree`]: what tree builders need.
+//! * [`loops`]: a file as a block device.
 //! * [`verity`]: content that the kernel vouches for.
 //! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
 //! * [`flush`]: make a file system readable for boot loaders that do not replay journals.
@@ -26,6 +27,7 @@ pub mod copy;
 pub mod fault;
 pub mod flush;
 mod lock;
+pub mod loops;
 mod remove;
 pub mod space;
 mod sys;

@@ -1,5 +1,5 @@
-//! The few system calls that rustix does not offer safely: OFD locks, fs-verity, and freezing a
-//! file system under a watchdog process. Everything `unsafe` of this crate is here.
+//! The few system calls that rustix does not offer safely: OFD locks, fs-verity, loop devices,
+//! and freezing a file system under a watchdog process. Everything `unsafe` of this crate is here.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -73,6 +73,69 @@ pub(crate) fn measure_verity(file: BorrowedFd<'_>) -> rustix::io::Result<Option<
     }
     let is_ours = measure.algorithm == VERITY_SHA256 && measure.size == 32;
     Ok(is_ours.then_some(measure.digest))
+}
+
+/// `LOOP_CTL_GET_FREE`.
+const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4C82;
+/// `LOOP_CONFIGURE`.
+const LOOP_CONFIGURE: libc::c_ulong = 0x4C0A;
+/// `LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR`.
+const LOOP_FLAGS: u32 = 1 | 4;
+
+/// `struct loop_config` with its `struct loop_info64`.
+#[repr(C)]
+struct LoopConfig {
+    file: u32,
+    block_size: u32,
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    size_limit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    names: [[u8; 64]; 2],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+    reserved: [u64; 8],
+}
+
+/// The number of a loop device that nobody uses.
+pub(crate) fn free_loop_device(control: BorrowedFd<'_>) -> rustix::io::Result<u32> {
+    // SAFETY: the descriptor is open while borrowed; the request has no argument.
+    let number = unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) };
+    u32::try_from(number).map_err(|_| last_errno())
+}
+
+/// Puts a file behind a loop device: read-only, and only for as long as the device is used.
+pub(crate) fn configure_loop_device(
+    device: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+) -> rustix::io::Result<()> {
+    const { assert!(size_of::<LoopConfig>() == 304) };
+    let config = LoopConfig {
+        file: file.as_raw_fd().try_into().map_err(|_| Errno::BADF)?,
+        block_size: 0,
+        device: 0,
+        inode: 0,
+        rdevice: 0,
+        offset: 0,
+        size_limit: 0,
+        number: 0,
+        encrypt_type: 0,
+        encrypt_key_size: 0,
+        flags: LOOP_FLAGS,
+        names: [[0; 64]; 2],
+        encrypt_key: [0; 32],
+        init: [0; 2],
+        reserved: [0; 8],
+    };
+    // SAFETY: both descriptors are open while borrowed; the kernel reads 304 bytes, which is the
+    // structure, and takes its own reference to the file.
+    let result = unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CONFIGURE, &raw const config) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
 /// The error number the last libc call left.

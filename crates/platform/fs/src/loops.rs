@@ -1,0 +1,35 @@
+//! Loop devices: a file as a block device.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+use crate::{Error, Result, sys};
+
+/// Who else may take a free device between our asking and our taking.
+const ATTEMPTS: u32 = 32;
+
+/// Makes a read-only block device of a file. It goes away when nobody has it open and it is mounted
+/// nowhere; keep the returned file open until it is mounted.
+pub fn attach(file: &File) -> Result<(File, PathBuf)> {
+    let control = "/dev/loop-control";
+    let manager = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(control)
+        .map_err(|error| Error::new("open", control, error))?;
+    for _ in 0..ATTEMPTS {
+        let number = sys::free_loop_device(manager.as_fd())
+            .map_err(|errno| Error::new("ask for a free device of", control, errno.into()))?;
+        let path = PathBuf::from(format!("/dev/loop{number}"));
+        let device = File::open(&path).map_err(|error| Error::new("open", &path, error))?;
+        match sys::configure_loop_device(device.as_fd(), file.as_fd()) {
+            Ok(()) => return Ok((device, path)),
+            Err(Errno::BUSY) => {}
+            Err(errno) => return Err(Error::new("set up", &path, errno.into())),
+        }
+    }
+    Err(Error::new("find a free device of", control, Errno::BUSY.into()))
+}

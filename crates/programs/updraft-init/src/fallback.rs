@@ -1,0 +1,177 @@
+//! Which deployment is booted: the chosen one, or another when that cannot be.
+//!
+//! The others are what the links below `/ostree/boot.0` and `/ostree/boot.1` lead to. Each has to
+//! pass all that the chosen one has to pass, signatures included.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, Fallback};
+use crate::console::{complain, say};
+use crate::deployment::Deployment;
+use crate::failure::{Failure, Result};
+use crate::kernel_arguments::KernelArguments;
+use crate::prepare::prepare;
+use crate::{mounts, note, tries};
+
+/// Makes `sysroot` the root of the deployment that is to be booted.
+///
+/// # Errors
+/// When none can be; with what is wrong with the chosen one.
+pub(crate) fn prepare_some(
+    config: &Config,
+    sysroot: &Path,
+    arguments: &KernelArguments,
+) -> Result<()> {
+    let chosen = Deployment::chosen(sysroot, arguments);
+    let (failed, failure) = match &chosen {
+        Err(failure) => (None, failure.clone()),
+        Ok(deployment) => match try_chosen(config, sysroot, deployment) {
+            Ok(()) => return Ok(()),
+            Err(failure) => (Some(deployment), failure),
+        },
+    };
+    if config.fallback != Some(Fallback::Previous) {
+        return Err(failure);
+    }
+    complain(&format!("the chosen deployment cannot be booted: {failure}"));
+    let asked = failed.map(|deployment| deployment.link.clone());
+    for other in others(sysroot, failed, asked.as_deref()) {
+        match prepare(config, sysroot, &other) {
+            Ok(()) => {
+                complain(&format!("booting {} instead", other.name()));
+                let name = failed.map_or_else(|| named(arguments), |one| one.name().to_owned());
+                note::write(&name, failure.what(), other.name());
+                return Ok(());
+            }
+            Err(why) => complain(&format!("{} cannot be booted either: {why}", other.name())),
+        }
+    }
+    if let (Some(deployment), true) = (failed, failure == exhausted_failure()) {
+        complain("there is no other deployment; this one is tried once more");
+        return prepare(config, sysroot, deployment);
+    }
+    Err(failure)
+}
+
+/// Boots the chosen deployment, unless it has been tried too often.
+fn try_chosen(config: &Config, sysroot: &Path, deployment: &Deployment) -> Result<()> {
+    let file = tries::read(sysroot);
+    match tries::judge(file.as_ref(), deployment.name(), config.tries) {
+        tries::Verdict::NotOnTrial => {}
+        tries::Verdict::Exhausted(_)
+            if config.fallback.is_some_and(|f| f != Fallback::Previous) =>
+        {
+            say("the deployment was tried too often, but `fallback` says to boot no other");
+        }
+        tries::Verdict::Exhausted(number) => {
+            complain(&format!("{} was tried {number} times in vain", deployment.name()));
+            return Err(exhausted_failure());
+        }
+        tries::Verdict::Try { text, number, limit } => {
+            say(&format!("try {number} of {limit} of {}", deployment.name()));
+            // Better a boot that nobody counts than none.
+            if let Err(failure) = count(sysroot, &text) {
+                complain(&format!("the try is not counted: {failure}"));
+            }
+        }
+    }
+    prepare(config, sysroot, deployment)
+}
+
+fn exhausted_failure() -> Failure {
+    Failure::new("it was tried as often as allowed and never became good")
+        .way_out("look for its faults; remove /ostree/updraft/tries to try it again")
+}
+
+/// Writes the count, on a root that may be read-only until the system has checked it.
+fn count(sysroot: &Path, text: &str) -> Result<()> {
+    if mounts::is_writable(sysroot) {
+        return tries::write(sysroot, text);
+    }
+    mounts::remount(sysroot, true)?;
+    let written = tries::write(sysroot, text);
+    mounts::remount(sysroot, false)?;
+    written
+}
+
+fn named(arguments: &KernelArguments) -> String {
+    arguments.value("ostree").unwrap_or_default().to_owned()
+}
+
+/// All other deployments that links offer, the best first: one with the modules of the kernel that
+/// runs, then one of the same stateroot, then one with the same kernel, then as the boot loader
+/// would offer them.
+fn others(sysroot: &Path, failed: Option<&Deployment>, asked: Option<&Path>) -> Vec<Deployment> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut found: Vec<(_, Deployment)> = Vec::new();
+    for link in links(sysroot) {
+        let Ok(deployment) = Deployment::at_link(sysroot, &link) else { continue };
+        let is_failed = failed.is_some_and(|one| one.path == deployment.path);
+        if is_failed || found.iter().any(|(_, one)| one.path == deployment.path) {
+            continue;
+        }
+        let folders = |path: &Path, up: usize| path.ancestors().nth(up).map(Path::to_path_buf);
+        let same = |up| asked.is_some_and(|asked| name(asked, up) == name(&link, up));
+        let rank = (
+            !deployment.path.join("usr/lib/modules").join(&release).is_dir(),
+            failed.is_some_and(|one| folders(&one.path, 2) != folders(&deployment.path, 2)),
+            !same(1),
+            link,
+        );
+        found.push((rank, deployment));
+    }
+    found.sort_by(|(left, _), (right, _)| left.cmp(right));
+    found.into_iter().map(|(_, deployment)| deployment).collect()
+}
+
+/// The name that stands so many steps before the end of a path.
+fn name(path: &Path, up: usize) -> Option<&std::ffi::OsStr> {
+    path.ancestors().nth(up)?.file_name()
+}
+
+/// The links `ostree/boot.B/OS/BOOTCSUM/SERIAL`.
+fn links(sysroot: &Path) -> Vec<PathBuf> {
+    let mut links: Vec<PathBuf> = ["ostree/boot.0", "ostree/boot.1"].map(PathBuf::from).into();
+    for _ in ["OS", "BOOTCSUM", "SERIAL"] {
+        let deeper = links.iter().flat_map(|folder| {
+            let names = fs::read_dir(sysroot.join(folder)).into_iter().flatten().flatten();
+            names.map(|entry| folder.join(entry.file_name())).collect::<Vec<_>>()
+        });
+        links = deeper.collect();
+    }
+    links
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests may")]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn others_are_offered_best_first() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let links = [("os", "k1", "0", "a.0"), ("os", "k1", "1", "b.0"), ("os", "k2", "0", "c.0")];
+        for (os, kernel, serial, name) in links {
+            fs::create_dir_all(root.join(format!("ostree/deploy/{os}/deploy/{name}"))).unwrap();
+            let folder = root.join(format!("ostree/boot.1.1/{os}/{kernel}"));
+            fs::create_dir_all(&folder).unwrap();
+            symlink(format!("../../../deploy/{os}/deploy/{name}"), folder.join(serial)).unwrap();
+        }
+        symlink("boot.1.1", root.join("ostree/boot.1")).unwrap();
+        let asked = Path::new("ostree/boot.1/os/k1/0");
+        let failed = Deployment::at_link(&root, asked).unwrap();
+        let names = || -> Vec<String> {
+            let found = others(&root, Some(&failed), Some(asked));
+            found.iter().map(|one| one.name().to_owned()).collect()
+        };
+        assert_eq!(names(), ["b.0", "c.0"]);
+        let modules = root.join("ostree/deploy/os/deploy/c.0/usr/lib/modules").join(release);
+        fs::create_dir_all(modules).unwrap();
+        assert_eq!(names(), ["c.0", "b.0"], "modules of the running kernel count most");
+    }
+}

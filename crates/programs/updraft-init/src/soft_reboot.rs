@@ -1,0 +1,47 @@
+//! The next root, for a reboot of user space alone.
+//!
+//! The deployment's root is put together at `/run/nextroot`, where `systemctl soft-reboot` finds it.
+//! What it was made of waits in `/run/ostree/nextroot-booted` until the reboot is done. The settings
+//! are those of the running system's own `prepare-root.conf`.
+
+use std::fs;
+use std::path::Path;
+
+use crate::assemble::assemble;
+use crate::config::{Composefs, Config};
+use crate::deployment::Deployment;
+use crate::failure::{During, Failure, Result};
+use crate::kernel_arguments::KernelArguments;
+use crate::{booted, mounts};
+
+/// Where systemd looks for the next root.
+const NEXT_ROOT: &str = "/run/nextroot";
+
+/// Puts the root of the deployment that `link` names together.
+pub(crate) fn prepare(sysroot: &Path, link: &str) -> Result<()> {
+    if !Path::new(booted::FILE).exists() {
+        return Err(Failure::new("this system was not booted from a deployment")
+            .way_out("a soft reboot goes from one deployment to another; reboot instead"));
+    }
+    let line = fs::read_to_string("/proc/cmdline").during(|| "read /proc/cmdline".to_owned())?;
+    let config = Config::load(Path::new("/"), &KernelArguments::parse(&line))?;
+    if config.composefs == Composefs::No {
+        return Err(Failure::new("a soft reboot needs composefs")
+            .way_out("set [composefs] enabled=yes in prepare-root.conf, or reboot instead"));
+    }
+    let deployment = Deployment::at_link(sysroot, Path::new(link))?;
+    let target = Path::new(NEXT_ROOT);
+    // What an earlier preparation left.
+    mounts::detach(target);
+    let _ = fs::remove_file(booted::NEXT_FILE);
+    mounts::make_folder(target)?;
+    let assembled = assemble(&config, sysroot, &deployment, target)?;
+    let inside = target.join("sysroot");
+    let done = mounts::bind(sysroot, &inside)
+        .and_then(|()| mounts::set_writable(&inside, !assembled.sysroot_readonly))
+        .and_then(|()| assembled.booted.write(Path::new(booted::NEXT_FILE)));
+    if done.is_err() {
+        mounts::detach(target);
+    }
+    done
+}

@@ -1,0 +1,196 @@
+//! Process 1: the whole initramfs, or the init of a physical root without one.
+//!
+//! ```text
+//! /proc /sys /dev /run → modules → wait for root= → mount it at /sysroot → the deployment's root
+//!   → /boot when the system has nobody to mount it → switch → init
+//! ```
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::fs::FsWord;
+use rustix::mount::MountFlags;
+
+use crate::config::{Config, Fallback};
+use crate::console::{self, complain, say};
+use crate::failure::{During, Failure, Result};
+use crate::kernel_arguments::KernelArguments;
+use crate::root_device::{self, DeviceName};
+use crate::{fallback, last_resort, modules, mounts, superblock, switch_root};
+
+/// Where the physical root is mounted.
+const SYSROOT: &str = "/sysroot";
+/// `RAMFS_MAGIC` and `TMPFS_MAGIC`.
+const INITRAMFS_MAGICS: [FsWord; 2] = [0x8584_58f6, 0x0102_1994];
+
+/// Runs as process 1; `words` are for the system's init. When it returns, the kernel panics, and
+/// starts the machine again when `panic=` says so.
+pub(crate) fn run(words: &[OsString]) -> ExitCode {
+    let mut arguments = KernelArguments::default();
+    let mut wanted = Some(Fallback::Reboot);
+    let Err(failure) = boot(words, &mut arguments, &mut wanted) else { return ExitCode::SUCCESS };
+    last_resort::act(&failure, wanted, &arguments);
+    ExitCode::FAILURE
+}
+
+fn boot(
+    words: &[OsString],
+    arguments: &mut KernelArguments,
+    wanted: &mut Option<Fallback>,
+) -> Result<()> {
+    mount_virtual()?;
+    let line = fs::read_to_string("/proc/cmdline").during(|| "read /proc/cmdline".to_owned())?;
+    *arguments = KernelArguments::parse(&line);
+    if arguments.contains("quiet") {
+        console::be_quiet();
+    }
+    let config = Config::load(Path::new("/"), arguments)?;
+    *wanted = config.fallback.or(*wanted);
+    let root = rustix::fs::statfs("/").during(|| "look at the root".to_owned())?;
+    if INITRAMFS_MAGICS.contains(&root.f_type) {
+        modules::load_all();
+        let sysroot = Path::new(SYSROOT);
+        mount_root(arguments, sysroot)?;
+        fallback::prepare_some(&config, sysroot, arguments)?;
+        mount_boot(arguments, sysroot);
+        switch_root::switch(sysroot)?;
+    } else {
+        say("there is no initramfs; the root is the physical one");
+        fallback::prepare_some(&config, Path::new("/"), arguments)?;
+        for name in switch_root::VIRTUAL {
+            mounts::move_to(&Path::new("/sysroot").join(name), &Path::new("/").join(name))?;
+        }
+    }
+    Err(switch_root::start_init(arguments, words))
+}
+
+/// The kernel's own file systems. What is mounted already is as good.
+fn mount_virtual() -> Result<()> {
+    let safe = MountFlags::NOSUID | MountFlags::NODEV;
+    let quiet = safe | MountFlags::NOEXEC;
+    let list = [
+        ("proc", "/proc", quiet, ""),
+        ("sysfs", "/sys", quiet, ""),
+        ("devtmpfs", "/dev", MountFlags::NOSUID, "mode=0755"),
+        ("tmpfs", "/run", safe, "mode=0755"),
+    ];
+    for (kind, target, flags, options) in list {
+        let target = Path::new(target);
+        let _ = fs::create_dir(target);
+        if !is_mounted(kind, target) {
+            mounts::mount(kind, target, kind, flags, options)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_mounted(kind: &str, target: &Path) -> bool {
+    let table = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    table.lines().any(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next() == target.to_str() && words.next() == Some(kind)
+    })
+}
+
+fn mount_root(arguments: &KernelArguments, sysroot: &Path) -> Result<()> {
+    if let Some(seconds) = arguments.number("rootdelay").and_then(|text| u64::try_from(text).ok()) {
+        say(&format!("waiting {seconds} seconds, as rootdelay= says"));
+        sleep(Duration::from_secs(seconds));
+    }
+    let way_out = "give the kernel root=UUID=…, root=LABEL=…, root=PARTUUID=…, \
+                   root=PARTLABEL=… or root=/dev/…";
+    let text = arguments
+        .value("root")
+        .ok_or_else(|| Failure::new("root= is missing on the command line").way_out(way_out))?;
+    let name = DeviceName::parse(text).ok_or_else(|| {
+        Failure::new(format!("root={text} names no block device")).way_out(way_out)
+    })?;
+    mounts::make_folder(sysroot)?;
+    let kinds = arguments.value("rootfstype");
+    let (mut flags, options) = split_options(arguments.value("rootflags").unwrap_or_default());
+    flags.set(MountFlags::RDONLY, !arguments.is_writable());
+    mount_device(&name, arguments, sysroot, kinds, flags, &options)
+}
+
+/// Mounts a device as the first kind of file system in the list that fits; without a list, as what
+/// its superblock says.
+fn mount_device(
+    name: &DeviceName,
+    arguments: &KernelArguments,
+    target: &Path,
+    kinds: Option<&str>,
+    flags: MountFlags,
+    options: &str,
+) -> Result<()> {
+    let device = root_device::wait_for(name, arguments)?;
+    let device_text = device.to_string_lossy();
+    let found = fs::File::open(&device).ok().and_then(|file| superblock::probe(&file));
+    let kinds = kinds.or(found.as_ref().map(|found| found.kind)).ok_or_else(|| {
+        Failure::new(format!("{device_text} has no file system that is known here"))
+            .way_out("check root=, or say rootfstype=")
+    })?;
+    let mut last = Failure::new("rootfstype= is empty");
+    for kind in kinds.split(',') {
+        say(&format!("mounting {device_text} ({kind}) on {}", target.display()));
+        match mounts::mount(&device_text, target, kind, flags, options) {
+            Ok(()) => return Ok(()),
+            Err(failure) => last = failure,
+        }
+    }
+    Err(last)
+}
+
+/// `boot=` names the file system of `/boot`. It is mounted here for systems that have nobody else
+/// to do it. The system can run without.
+fn mount_boot(arguments: &KernelArguments, root: &Path) {
+    let Some(name) = arguments.value("boot").and_then(DeviceName::parse) else { return };
+    if root.join("usr/lib/systemd/systemd").exists() {
+        return;
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    if let Err(failure) = mount_device(&name, arguments, &root.join("boot"), None, flags, "") {
+        complain(&format!("/boot is missing: {failure}"));
+    }
+}
+
+/// The options of `rootflags=` that are flags of the kernel, and the others, which are the file
+/// system's own.
+fn split_options(text: &str) -> (MountFlags, String) {
+    let known = [
+        ("noatime", MountFlags::NOATIME),
+        ("nodiratime", MountFlags::NODIRATIME),
+        ("relatime", MountFlags::RELATIME),
+        ("strictatime", MountFlags::STRICTATIME),
+        ("lazytime", MountFlags::LAZYTIME),
+        ("sync", MountFlags::SYNCHRONOUS),
+        ("dirsync", MountFlags::DIRSYNC),
+        ("nosuid", MountFlags::NOSUID),
+        ("nodev", MountFlags::NODEV),
+        ("noexec", MountFlags::NOEXEC),
+    ];
+    let mut flags = MountFlags::empty();
+    let mut options = Vec::new();
+    for word in text.split(',').filter(|word| !matches!(*word, "" | "defaults" | "ro" | "rw")) {
+        match known.iter().find(|(name, _)| *name == word) {
+            Some((_, flag)) => flags |= *flag,
+            None => options.push(word),
+        }
+    }
+    (flags, options.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_told_from_options() {
+        let (flags, options) = split_options("noatime,data=journal,ro,defaults,subvol=@");
+        assert_eq!(flags, MountFlags::NOATIME);
+        assert_eq!(options, "data=journal,subvol=@");
+    }
+}

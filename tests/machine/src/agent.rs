@@ -1,0 +1,137 @@
+//! The shell agent in the guest, and talking to it over a serial port.
+//!
+//! ```text
+//! host   run ID BASE64-OF-COMMAND now
+//! guest  got ID
+//!        begin ID STATUS
+//!        lines of base64: what the command wrote to both its outputs
+//!        end ID
+//! ```
+//!
+//! What is sent before the agent has opened its port is lost, so the host says it again until the
+//! guest has got it; the guest does a number only once.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+/// The agent: a script for busybox or any other shell with `base64` and `stty`.
+pub const AGENT: &str = "#!/bin/sh
+exec </dev/ttyS1 >/dev/ttyS1 2>/dev/null
+stty raw -echo
+while read -r verb id line end; do
+    [ \"$verb $end\" = \"run now\" ] || continue
+    echo \"got $id\"
+    [ \"$id\" != \"$last\" ] || continue
+    last=$id
+    printf %s \"$line\" | base64 -d >/run/agent.command
+    sh /run/agent.command >/run/agent.output 2>&1 </dev/null
+    echo \"begin $id $?\"
+    base64 /run/agent.output
+    echo \"end $id\"
+done
+";
+
+/// How often an answer is looked for.
+const PERIOD: Duration = Duration::from_millis(20);
+
+/// How long the host waits for `got` before it says a command again.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// What a command in the guest left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its exit status.
+    pub status: i32,
+    /// What it wrote, to standard output and standard error.
+    pub output: String,
+}
+
+impl Answer {
+    /// The output of a command that had to succeed.
+    ///
+    /// # Errors
+    /// With the output, when it did not.
+    pub fn good(self) -> Result<String> {
+        if self.status != 0 {
+            bail!("the command ended with {}: {}", self.status, self.output.trim_end());
+        }
+        Ok(self.output)
+    }
+}
+
+/// The host's end of the serial port.
+#[derive(Debug)]
+pub(crate) struct Line {
+    stream: UnixStream,
+    received: Vec<u8>,
+    sent: u64,
+}
+
+impl Line {
+    pub(crate) fn connect(socket: &Path) -> Result<Self> {
+        // The name of a socket has at most 107 bytes; by its folder's descriptor it is short.
+        let folder = File::open(socket.parent().context("the socket is in no folder")?)?;
+        let name = socket.file_name().context("the socket has no name")?;
+        let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+        let stream = UnixStream::connect(short).context("connect to the agent's serial port")?;
+        stream.set_read_timeout(Some(PERIOD))?;
+        Ok(Self { stream, received: Vec::new(), sent: 0 })
+    }
+
+    pub(crate) fn run(&mut self, command: &str, timeout: Duration) -> Result<Answer> {
+        self.sent += 1;
+        let id = self.sent;
+        let request = format!("\nrun {id} {} now\n", BASE64_STANDARD.encode(command));
+        let (got, end) = (format!("got {id}\n"), format!("end {id}\n"));
+        let deadline = Instant::now() + timeout;
+        let mut next = Instant::now();
+        loop {
+            if Instant::now() >= next && find(&self.received, got.as_bytes()).is_none() {
+                self.stream.write_all(request.as_bytes())?;
+                next = Instant::now() + PATIENCE;
+            }
+            if let Some(at) = find(&self.received, end.as_bytes()) {
+                let rest = self.received.split_off(at + end.len());
+                let answer = std::mem::replace(&mut self.received, rest);
+                return parse(&String::from_utf8_lossy(&answer), id);
+            }
+            if Instant::now() > deadline {
+                bail!("the agent did not answer to `{command}` within {timeout:?}");
+            }
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => bail!("the machine ended before it answered to `{command}`"),
+                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => return Err(error).context("read from the agent"),
+            }
+        }
+    }
+}
+
+fn find(text: &[u8], what: &[u8]) -> Option<usize> {
+    text.windows(what.len()).position(|window| window == what)
+}
+
+fn parse(text: &str, id: u64) -> Result<Answer> {
+    // Whatever stands before is of a kernel that started anew in the middle of an answer.
+    let begin = format!("begin {id} ");
+    let (_, answer) = text.rsplit_once(&begin).context("the agent's answer has no beginning")?;
+    let mut lines = answer.lines();
+    let status = lines.next().unwrap_or_default().parse().context("read the exit status")?;
+    let body: String = lines.take_while(|line| !line.starts_with("end ")).collect();
+    let output = BASE64_STANDARD.decode(body).context("read the agent's answer")?;
+    Ok(Answer { status, output: String::from_utf8_lossy(&output).into_owned() })
+}

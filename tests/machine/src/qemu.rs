@@ -1,0 +1,200 @@
+//! A running machine.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::agent::{Answer, Line};
+use crate::options::{Boot, Firmware, Options};
+
+/// How often the console is looked at.
+const PERIOD: Duration = Duration::from_millis(20);
+/// How long QEMU may take to make its socket.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a command in the guest may take, when the caller does not say.
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
+/// How much of the console an error shows.
+const CONSOLE_END: usize = 3000;
+
+/// A machine that runs. It ends when this value is dropped.
+#[derive(Debug)]
+pub struct Machine {
+    child: Child,
+    console: PathBuf,
+    socket: PathBuf,
+    seen: usize,
+    line: Option<Line>,
+    _folder: Option<TempDir>,
+}
+
+impl Machine {
+    /// Starts QEMU, with emulation: nested virtualisation is often too slow or not there.
+    ///
+    /// # Errors
+    /// When QEMU does not start; with what it said.
+    pub fn start(options: &Options) -> Result<Self> {
+        let temporary = if options.folder.is_none() { Some(tempfile::tempdir()?) } else { None };
+        let folder = options.folder.clone().or_else(|| Some(temporary.as_ref()?.path().into()));
+        let folder = folder.context("choose a folder")?;
+        // The name of a socket has at most 107 bytes: QEMU gets it relative to its folder.
+        let (console, socket) = (folder.join("console"), folder.join("agent"));
+        for old in [&console, &socket] {
+            let _ = fs::remove_file(old);
+        }
+        let said = fs::File::create(folder.join("qemu.log"))?;
+        let child = command(options)?
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(said.try_clone()?)
+            .stderr(said)
+            .spawn()
+            .context("start qemu-system-x86_64; install qemu-system-x86")?;
+        let mut machine = Self { child, console, socket, seen: 0, line: None, _folder: temporary };
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !machine.socket.exists() {
+            if machine.has_ended() || Instant::now() > deadline {
+                let said = fs::read_to_string(folder.join("qemu.log")).unwrap_or_default();
+                bail!("QEMU did not start: {}", said.trim_end());
+            }
+            std::thread::sleep(PERIOD);
+        }
+        Ok(machine)
+    }
+
+    /// Everything on the console so far.
+    #[must_use]
+    pub fn console(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.console).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until the console says `mark`, after the last mark that was found, and gives what
+    /// it said up to and including the line of the mark.
+    ///
+    /// # Errors
+    /// With the end of the console, when the time is over or QEMU ended.
+    pub fn wait_for(&mut self, mark: &str, timeout: Duration) -> Result<String> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            // In this order, what was said just before the end is still found.
+            let ended = self.has_ended();
+            let text = self.console();
+            let new = text.get(self.seen..).unwrap_or_default();
+            if let Some(at) = new.find(mark) {
+                let end = at + mark.len();
+                let end = new[end..].find('\n').map_or(new.len(), |line| end + line + 1);
+                self.seen += end;
+                return Ok(new[..end].to_owned());
+            }
+            if ended || Instant::now() > deadline {
+                let why = if ended { "QEMU ended" } else { "the time is over" };
+                let mut from = text.len().saturating_sub(CONSOLE_END);
+                while !text.is_char_boundary(from) {
+                    from += 1;
+                }
+                bail!("{why} before the console said `{mark}`; it ends with:\n{}", &text[from..]);
+            }
+            std::thread::sleep(PERIOD);
+        }
+    }
+
+    /// Runs a shell command in the guest, for at most a minute.
+    ///
+    /// # Errors
+    /// When the agent does not answer.
+    pub fn run(&mut self, command: &str) -> Result<Answer> {
+        self.run_within(command, COMMAND_TIMEOUT)
+    }
+
+    /// Runs a shell command in the guest.
+    ///
+    /// # Errors
+    /// When the agent does not answer in time.
+    pub fn run_within(&mut self, command: &str, timeout: Duration) -> Result<Answer> {
+        let line = match &mut self.line {
+            Some(line) => line,
+            empty => empty.insert(Line::connect(&self.socket)?),
+        };
+        line.run(command, timeout)
+    }
+
+    /// Waits until QEMU has ended, as it does when the guest switches itself off.
+    ///
+    /// # Errors
+    /// When it still runs after that time.
+    pub fn wait_for_end(&mut self, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        while !self.has_ended() {
+            if Instant::now() > deadline {
+                bail!("the machine still runs after {timeout:?}");
+            }
+            std::thread::sleep(PERIOD);
+        }
+        Ok(())
+    }
+
+    /// Whether QEMU has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Cuts the power. What the guest had written arrives on the disk; what it had not, does not.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn command(options: &Options) -> Result<Command> {
+    let mut command = Command::new("qemu-system-x86_64");
+    // Fastest of what was tried with emulation: one processor of an old model.
+    command.args(["-accel", "tcg,thread=multi", "-smp", "1", "-cpu", "Nehalem"]);
+    command.args(["-m", &options.memory_mib.to_string()]);
+    command.args(["-nodefaults", "-display", "none", "-vga", "none"]);
+    command.args(["-chardev", "file,id=console,path=console", "-serial", "chardev:console"]);
+    command.args(["-chardev", "socket,id=agent,path=agent,server=on,wait=off"]);
+    command.args(["-serial", "chardev:agent"]);
+    match &options.boot {
+        Boot::Kernel { image, initramfs, arguments } => {
+            command.arg("-kernel").arg(absolute(image)?).args(["-append", arguments]);
+            if let Some(initramfs) = initramfs {
+                command.arg("-initrd").arg(absolute(initramfs)?);
+            }
+        }
+        Boot::Firmware(Firmware::Bios) => {}
+        Boot::Firmware(Firmware::Rom(file)) => {
+            command.arg("-bios").arg(absolute(file)?);
+        }
+        Boot::Firmware(Firmware::Uefi { code, variables }) => {
+            let drive = |file: &PathBuf, readonly| -> Result<String> {
+                let file = absolute(file)?;
+                Ok(format!("if=pflash,format=raw,readonly={readonly},file={}", file.display()))
+            };
+            command.args(["-drive", &drive(code, "on")?, "-drive", &drive(variables, "off")?]);
+        }
+    }
+    for (number, disk) in options.disks.iter().enumerate() {
+        let snapshot = if options.snapshot { "on" } else { "off" };
+        let file = absolute(disk)?;
+        command.arg("-drive").arg(format!(
+            "if=none,id=disk{number},format=raw,snapshot={snapshot},file={}",
+            file.display()
+        ));
+        command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+    }
+    command.args(&options.arguments);
+    Ok(command)
+}
+
+fn absolute(path: &PathBuf) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("find {}", path.display()))
+}

@@ -1,0 +1,109 @@
+//! A tiny operating system of busybox, laid out as OSTree wants it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::agent::AGENT;
+use crate::kernel::Kernel;
+use crate::programs;
+
+/// The static busybox of Debian's package busybox-static.
+const BUSYBOX: &str = "/bin/busybox";
+
+/// The init: mounts what the initramfs left, says that it is there, runs the agent.
+const INIT: &str = "#!/bin/sh
+export PATH=/usr/bin:/usr/sbin
+[ -d /proc/self ] || mount -t proc proc /proc
+[ -d /sys/kernel ] || mount -t sysfs sysfs /sys
+[ -c /dev/console ] || mount -t devtmpfs devtmpfs /dev
+grep -q ' /run ' /proc/mounts || mount -t tmpfs tmpfs /run
+. /usr/lib/os-release
+[ ! -x /usr/etc/rc ] || /bin/sh /etc/rc
+echo \"SYSTEM READY $VERSION_ID\" >/dev/console
+while :; do /usr/sbin/agent; sleep 1; done
+";
+
+/// A tree that is to be written.
+#[derive(Debug, Clone)]
+pub struct System {
+    version: String,
+    kernel: Option<Kernel>,
+    initramfs: Option<Vec<u8>>,
+}
+
+impl System {
+    /// A system whose init says `SYSTEM READY VERSION` on the console, and then runs the agent.
+    #[must_use]
+    pub fn new(version: &str) -> Self {
+        Self { version: version.to_owned(), kernel: None, initramfs: None }
+    }
+
+    /// Puts the kernel's image into `/usr/lib/modules`, so that a commit can be deployed.
+    #[must_use]
+    pub fn kernel(mut self, kernel: &Kernel) -> Self {
+        self.kernel = Some(kernel.clone());
+        self
+    }
+
+    /// Puts an initramfs beside the kernel.
+    #[must_use]
+    pub fn initramfs(mut self, bytes: Vec<u8>) -> Self {
+        self.initramfs = Some(bytes);
+        self
+    }
+
+    /// Writes the tree: merged `/usr`, `/usr/etc`, the mount points, `/ostree` and `/tmp` as links.
+    ///
+    /// # Errors
+    /// When busybox is not installed, or the tree cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        for name in ["proc", "sys", "dev", "run", "var", "sysroot", "boot", "root"] {
+            fs::create_dir_all(folder.join(name))?;
+        }
+        for name in ["usr/bin", "usr/sbin", "usr/lib", "usr/etc"] {
+            fs::create_dir_all(folder.join(name))?;
+        }
+        for name in ["bin", "sbin", "lib"] {
+            symlink(format!("usr/{name}"), folder.join(name))?;
+        }
+        symlink("sysroot/ostree", folder.join("ostree"))?;
+        symlink("sysroot/tmp", folder.join("tmp"))?;
+        fs::write(
+            folder.join("usr/lib/os-release"),
+            format!("ID=tiny\nNAME=Tiny\nPRETTY_NAME=Tiny\nVERSION_ID=\"{}\"\n", self.version),
+        )?;
+        fs::write(folder.join("usr/etc/hostname"), "tiny\n")?;
+        program(&folder.join("usr/sbin/init"), INIT)?;
+        program(&folder.join("usr/sbin/agent"), AGENT)?;
+        busybox(&folder.join("usr/bin"))?;
+        if let Some(kernel) = &self.kernel {
+            let modules = folder.join("usr/lib/modules").join(kernel.release());
+            fs::create_dir_all(&modules)?;
+            fs::copy(kernel.image(), modules.join("vmlinuz"))?;
+            if let Some(initramfs) = &self.initramfs {
+                fs::write(modules.join("initramfs.img"), initramfs)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a script that can be executed.
+fn program(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text)?;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
+}
+
+/// Puts busybox into a folder, with a link for each of its programs.
+fn busybox(folder: &Path) -> Result<()> {
+    fs::copy(BUSYBOX, folder.join("busybox")).context("copy busybox; install busybox-static")?;
+    let names = programs::run(Command::new(BUSYBOX).arg("--list"))?;
+    for name in String::from_utf8_lossy(&names).lines().filter(|name| *name != "busybox") {
+        symlink("busybox", folder.join(name))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The static `updraft-init`, as it is put into an initramfs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{cache, programs};
+
+/// The target it is built for; musl's is smaller, but not installed everywhere.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The profile of the workspace that makes it small.
+const PROFILE: &str = "init";
+
+/// Builds `updraft-init` as a small static program, when it is not up to date, and gives its path.
+///
+/// # Errors
+/// When it does not compile.
+pub fn build_updraft_init() -> Result<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    let target = cache::target_folder()?;
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["build", "--quiet", "--profile", PROFILE, "--package", "updraft-init"])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(&target)
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .current_dir(workspace.context("find the workspace")?);
+    programs::run(&mut command)?;
+    Ok(target.join(TARGET).join(PROFILE).join("updraft-init"))
+}
