@@ -1,0 +1,87 @@
+//! The file of a disk, looked at from outside of the machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use harness::Answer;
+
+/// A partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its label.
+    pub name: String,
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// How large it is, in bytes.
+    pub size: u64,
+}
+
+/// A disk in a file.
+#[derive(Debug, Clone)]
+pub struct DiskFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its partitions.
+    pub parts: Vec<Part>,
+}
+
+impl DiskFile {
+    /// A partition by its label.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn part(&self, name: &str) -> Result<&Part> {
+        let found = self.parts.iter().find(|part| part.name == name);
+        found.with_context(|| format!("{} has no partition `{name}`", self.path.display()))
+    }
+
+    /// A copy of it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn copy(&self, path: &Path) -> Result<Self> {
+        let mut copy = Command::new("cp");
+        copy.args(["--sparse=always", "--reflink=auto"]).arg(&self.path).arg(path);
+        Answer::good(&mut copy)?;
+        Ok(Self { path: path.to_path_buf(), parts: self.parts.clone() })
+    }
+
+    /// What is in an ext4 partition as a boot loader sees it, which replays no journal, written
+    /// to a new folder.
+    ///
+    /// # Errors
+    /// When the file system cannot be read at all.
+    pub fn dump(&self, part: &str, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder)?;
+        let device = format!("{}?offset={}", self.path.display(), self.part(part)?.offset);
+        let request = format!("rdump / {}", folder.display());
+        let answer = Answer::of(Command::new("debugfs").args(["-R", &request, &device]))?;
+        ensure!(answer.code == 0, "read {part}: {}", answer.err);
+        Ok(())
+    }
+
+    /// Mounts a partition below `folder`; the kernel replays its journal.
+    ///
+    /// # Errors
+    /// When it cannot be mounted.
+    pub fn mount(&self, part: &str, folder: &Path) -> Result<Mounted> {
+        let part = self.part(part)?;
+        fs::create_dir_all(folder)?;
+        let options = format!("loop,offset={},sizelimit={}", part.offset, part.size);
+        let mut mount = Command::new("mount");
+        Answer::good(mount.args(["-t", "ext4", "-o", &options]).arg(&self.path).arg(folder))?;
+        Ok(Mounted(folder.to_path_buf()))
+    }
+}
+
+/// A mounted partition; it is unmounted when this is dropped.
+#[derive(Debug)]
+pub struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}

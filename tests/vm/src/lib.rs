@@ -1,0 +1,27 @@
+//! Whole machines that update: images made by `updraft image build`, booted in QEMU, updated from
+//! inside, and cut off the power.
+//!
+//! * [`Release`] is a version of a tiny system with our programs in it, [`Repository`] holds the
+//!   releases, [`Image`] is a disk with one of them deployed.
+//! * [`Rack`] is a machine with such a disk. Where no boot loader is on the disk it plays one: it
+//!   reads the entries as a boot loader does, without replaying a journal.
+//! * [`WriteLog`] is what a machine wrote, write by write and flush by flush; [`Cut`] is a moment
+//!   at which the power may fail, and [`Checker`] says what would come up then.
+
+#![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
+
+mod check;
+mod cuts;
+mod disk_file;
+mod image;
+mod rack;
+mod release;
+mod write_log;
+
+pub use check::{Checker, Finding, Selected};
+pub use cuts::{Cut, cuts};
+pub use disk_file::{DiskFile, Part};
+pub use image::Image;
+pub use rack::Rack;
+pub use release::{Release, Repository};
+pub use write_log::{Entry, WriteLog};

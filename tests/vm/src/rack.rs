@@ -1,0 +1,142 @@
+//! A machine with a disk, and the part of the boot loader where none is on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use machine::{Firmware, Kernel, Machine, Options};
+use updraft_bootenv::BootEntry;
+
+use crate::DiskFile;
+
+/// Debian's firmware for EFI, and its variables.
+const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];
+
+/// A machine with a disk.
+#[derive(Debug)]
+pub struct Rack {
+    folder: PathBuf,
+    /// Its disk.
+    pub disk: DiskFile,
+    arguments: Vec<String>,
+    log: Option<PathBuf>,
+    firmware: Option<Firmware>,
+}
+
+impl Rack {
+    /// A machine without boot loader: the entries on the disk are read by this program.
+    #[must_use]
+    pub fn new(folder: &Path, disk: DiskFile) -> Self {
+        let folder = folder.to_path_buf();
+        Self { folder, disk, arguments: Vec::new(), log: None, firmware: None }
+    }
+
+    /// It has EFI, and boots what is on the disk.
+    ///
+    /// # Errors
+    /// When Debian's ovmf is not installed.
+    pub fn with_efi(mut self) -> Result<Self> {
+        let [code, variables] = OVMF;
+        let own = self.folder.join("efi-variables");
+        fs::copy(variables, &own).context("copy EFI variables; install ovmf")?;
+        self.firmware = Some(Firmware::Uefi { code: code.into(), variables: own });
+        Ok(self)
+    }
+
+    /// It has this firmware.
+    #[must_use]
+    pub fn with_firmware(mut self, firmware: Firmware) -> Self {
+        self.firmware = Some(firmware);
+        self
+    }
+
+    /// With more arguments for QEMU.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// What it writes to its disk is recorded in this file.
+    #[must_use]
+    pub fn recording(mut self, log: &Path) -> Self {
+        self.log = Some(log.to_path_buf());
+        self
+    }
+
+    /// Switches it on. Without firmware the machine ends when it reboots; call this again then.
+    ///
+    /// # Errors
+    /// When nothing can be booted.
+    pub fn start(&self) -> Result<Machine> {
+        let options = match &self.firmware {
+            Some(firmware) => Options::firmware(firmware.clone()),
+            None => self.as_boot_loader()?,
+        };
+        let mut options = options.folder(&self.folder).memory_mib(768);
+        let drives = match &self.log {
+            None => {
+                options = options.disk(&self.disk.path);
+                Vec::new()
+            }
+            Some(log) => recorder(&self.disk.path, log)?,
+        };
+        let drives: Vec<&str> = drives.iter().map(String::as_str).collect();
+        let more: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        Machine::start(&options.arguments(&drives).arguments(&more))
+    }
+
+    /// Takes the first entry on the disk, its kernel and its initramfs.
+    fn as_boot_loader(&self) -> Result<Options> {
+        let boot = self.folder.join("boot-as-read");
+        let _ = fs::remove_dir_all(&boot);
+        self.disk.dump("boot", &boot)?;
+        let entry = first_entry(&boot)?;
+        let file = |key: &str| -> Result<PathBuf> {
+            let path = entry.get(key).with_context(|| format!("find {key} in an entry"))?;
+            Ok(boot.join(path.trim_start_matches('/')))
+        };
+        let kernels = self.folder.join("kernel-as-read");
+        fs::create_dir_all(kernels.join("boot"))?;
+        fs::copy(file("linux")?, kernels.join("boot/vmlinuz-as-read"))?;
+        let arguments = entry.get("options").context("find the options of an entry")?;
+        let kernel = Kernel::in_folder(&kernels)?;
+        let initramfs = file("initrd")?;
+        Ok(Options::kernel(&kernel, Some(&initramfs), arguments).arguments(&["-no-reboot"]))
+    }
+}
+
+/// The entry that a boot loader takes: the one with the highest version that is not bad.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn first_entry(boot: &Path) -> Result<BootEntry> {
+    let folder = boot.join("loader/entries");
+    let mut entries = Vec::new();
+    for item in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = item?.path();
+        if path.extension().is_some_and(|extension| extension == "conf") {
+            entries.push(BootEntry::parse(&fs::read(&path)?)?);
+        }
+    }
+    entries.sort_by(BootEntry::offer_order);
+    entries.into_iter().next().with_context(|| format!("no entry in {}", folder.display()))
+}
+
+/// A disk whose writes and flushes QEMU records, in the format of the kernel's dm-log-writes.
+fn recorder(disk: &Path, log: &Path) -> Result<Vec<String>> {
+    fs::File::create(log)?;
+    let (disk, log) = (disk.display(), log.display());
+    Ok(vec![
+        "-blockdev".to_owned(),
+        format!("driver=file,node-name=disk-file,filename={disk}"),
+        "-blockdev".to_owned(),
+        format!("driver=file,node-name=log-file,filename={log}"),
+        "-blockdev".to_owned(),
+        "driver=blklogwrites,node-name=recorded,file=disk-file,log=log-file,\
+         log-sector-size=512,log-super-update-interval=1"
+            .to_owned(),
+        "-device".to_owned(),
+        "virtio-blk-pci,drive=recorded".to_owned(),
+    ])
+}

@@ -1,0 +1,205 @@
+//! Versions of a tiny system, and the repository that holds them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use harness::{Answer, Programs};
+use machine::{Initramfs, Kernel, System};
+
+/// What is loaded before the root can be mounted, and for the network.
+const MODULES: [&str; 6] = ["virtio_pci", "virtio_blk", "ext4", "virtio_net", "overlay", "erofs"];
+
+/// A version of the system.
+#[derive(Debug, Clone)]
+pub struct Release {
+    name: String,
+    files: Vec<(String, u32, Vec<u8>)>,
+    programs: Vec<PathBuf>,
+    initramfs_files: Vec<(String, u32, Vec<u8>)>,
+    kernel_of: Option<String>,
+}
+
+impl Release {
+    /// A system that says `SYSTEM READY NAME` when it is up.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let (files, programs) = (Vec::new(), Vec::new());
+        let (name, initramfs_files) = (name.to_owned(), Vec::new());
+        Self { name, files, programs, initramfs_files, kernel_of: None }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// With this file; it replaces what the system has there.
+    #[must_use]
+    pub fn file(mut self, path: &str, mode: u32, text: impl Into<Vec<u8>>) -> Self {
+        self.files.push((path.to_owned(), mode, text.into()));
+        self
+    }
+
+    /// With a program of this machine and its libraries, in `/usr/bin`.
+    #[must_use]
+    pub fn program(mut self, program: &Path) -> Self {
+        self.programs.push(program.to_path_buf());
+        self
+    }
+
+    /// With this file in its initramfs.
+    #[must_use]
+    pub fn initramfs_file(mut self, path: &str, mode: u32, text: impl Into<Vec<u8>>) -> Self {
+        self.initramfs_files.push((path.to_owned(), mode, text.into()));
+        self
+    }
+
+    /// With kernel and initramfs of the release of this name, so that only the boot links differ.
+    #[must_use]
+    pub fn kernel_of(mut self, name: &str) -> Self {
+        self.kernel_of = Some(name.to_owned());
+        self
+    }
+
+    /// Writes its tree.
+    ///
+    /// # Errors
+    /// When a part of it is missing on this machine.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let kernel = Kernel::cloud()?;
+        // The initramfs of every release is another, so that its kernels have a folder of their
+        // own.
+        let stamp = self.kernel_of.as_deref().unwrap_or(&self.name);
+        let mut initramfs = Initramfs::new()
+            .copy("/init", &machine::build_updraft_init()?)?
+            .file("/etc/release", 0o644, stamp)
+            .modules(&kernel.modules()?, &MODULES)?;
+        for (path, mode, bytes) in &self.initramfs_files {
+            initramfs = initramfs.file(path, *mode, bytes.clone());
+        }
+        let image = initramfs.build(&folder.with_extension("initramfs"))?;
+        System::new(&self.name).kernel(&kernel).initramfs(fs::read(image)?).write(folder)?;
+        for program in &self.programs {
+            copy_program(program, folder)?;
+        }
+        for (path, mode, bytes) in &self.files {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
+            let _ = fs::remove_file(&path);
+            fs::write(&path, bytes)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
+        }
+        Ok(())
+    }
+}
+
+/// Copies a program, without what only a debugger needs, and the libraries that `ldd` names.
+fn copy_program(program: &Path, tree: &Path) -> Result<()> {
+    let name = program.file_name().context("a program has a name")?;
+    let target = tree.join("usr/bin").join(name);
+    let _ = fs::remove_file(&target);
+    fs::copy(program, &target).with_context(|| format!("copy {}", program.display()))?;
+    Answer::good(Command::new("strip").arg(&target))?;
+    for word in Answer::good(Command::new("ldd").arg(program))?.out.split_whitespace() {
+        let from = Path::new(word);
+        if !from.is_absolute() {
+            continue;
+        }
+        // /lib and /lib64 are links into /usr.
+        let below = from.strip_prefix("/")?;
+        let below =
+            if below.starts_with("usr") { below.into() } else { Path::new("usr").join(below) };
+        let to = tree.join(below);
+        fs::create_dir_all(to.parent().context("a library is in a folder")?)?;
+        fs::copy(from, &to).with_context(|| format!("copy {word}"))?;
+    }
+    if !tree.join("lib64").exists() {
+        std::os::unix::fs::symlink("usr/lib64", tree.join("lib64"))?;
+    }
+    Ok(())
+}
+
+/// A repository of releases, on this machine.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    programs: Programs,
+    folder: PathBuf,
+}
+
+impl Repository {
+    /// An empty one in `folder`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(programs: &Programs, folder: &Path) -> Result<Self> {
+        let repository = Self { programs: programs.clone(), folder: folder.to_path_buf() };
+        fs::create_dir_all(repository.medium())?;
+        repository.run(&["init", "--mode=archive"])?;
+        Ok(repository)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.medium().join("repo")
+    }
+
+    /// The folder that holds it and nothing else.
+    #[must_use]
+    pub fn medium(&self) -> PathBuf {
+        self.folder.join("medium")
+    }
+
+    /// The programs that made it.
+    #[must_use]
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// Commits a release to the branch `os/main`, and to `os/NAME`; gives the commit.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn add(&self, release: &Release) -> Result<String> {
+        let tree = self.folder.join(format!("tree-{}", release.name));
+        release.write(&tree)?;
+        let mut commit = String::new();
+        for branch in ["os/main".to_owned(), format!("os/{}", release.name)] {
+            let tree = format!("--tree=dir={}", tree.display());
+            let answer = self.run(&[
+                "commit",
+                &format!("--branch={branch}"),
+                "--no-bindings",
+                "--owner-uid=0",
+                "--owner-gid=0",
+                "--no-xattrs",
+                "--timestamp=2026-01-01T00:00:00Z",
+                "--parent=none",
+                &format!("--add-metadata-string=version={}", release.name),
+                &tree,
+            ])?;
+            answer.lines().last().unwrap_or_default().clone_into(&mut commit);
+        }
+        Ok(commit)
+    }
+
+    /// The folder with what was committed.
+    #[must_use]
+    pub fn tree(&self, release: &str) -> PathBuf {
+        self.folder.join(format!("tree-{release}"))
+    }
+
+    /// `updraft ostree` on it.
+    ///
+    /// # Errors
+    /// With what it said.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = self.programs.command("updraft");
+        command.arg("ostree").arg(format!("--repo={}", self.path().display())).args(arguments);
+        Ok(Answer::good(&mut command)?.out)
+    }
+}
