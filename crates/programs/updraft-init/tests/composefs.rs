@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -110,13 +110,13 @@ fn objects_by_inode(objects: &Path) -> HashMap<u64, PathBuf> {
 
 /// The tree of an image; of the deployment's root, what the commit has.
 fn directory(path: &Path, objects: &HashMap<u64, PathBuf>, is_root: bool) -> Directory {
-    let mut tree = Directory { attributes: attributes(path), entries: Default::default() };
+    let mut tree = Directory { attributes: attributes(path), entries: BTreeMap::default() };
     for entry in fs::read_dir(path).unwrap().map(Result::unwrap) {
         let (name, path) = (entry.file_name(), entry.path());
         let found = path.symlink_metadata().unwrap();
         let attributes = attributes(&path);
         let node = if found.is_dir() && is_root && name == "etc" {
-            Node::Directory(Directory { attributes, entries: Default::default() })
+            Node::Directory(Directory { attributes, entries: BTreeMap::default() })
         } else if found.is_dir() {
             Node::Directory(directory(&path, objects, false))
         } else if found.is_symlink() {
@@ -162,6 +162,24 @@ const LOOK: &str = r#"
     cat /run/updraft/boot-fallback.json
 "#;
 
+/// A soft reboot to the same deployment, out of a root that was just prepared.
+const SOFT_REBOOT: &str = r#"
+    for folder in proc run; do mount --rbind /$folder /sysroot/$folder; done
+    cp /updraft-init /run; mkdir -p /sysroot/etc/ostree; cp /etc/ostree/* /sysroot/etc/ostree
+    chroot /sysroot /run/updraft-init --soft-reboot ostree/deploy/os/deploy/${D##*/}
+    echo "SOFT $?"
+    cat /proc/self/mountinfo | grep " /sysroot/run/nextroot" | sed "s/^/NEXT /"
+    cd /sysroot/run/nextroot
+    touch etc/next && echo NEXT ETC WRITABLE
+    touch sysroot/ostree/deploy/os/var/next && echo NEXT VAR WRITABLE
+    touch sysroot/next 2>/dev/null && echo NEXT SYSROOT WRITABLE
+    touch next 2>/dev/null && echo NEXT ROOT WRITABLE
+    cat usr/lib/os-release >/dev/null 2>&1 && echo UNSEALED READ
+    cat -v /run/ostree/nextroot-booted; echo
+    chroot /sysroot /run/updraft-init --soft-reboot ostree/deploy/os/deploy/gone.0
+    echo "GONE $?"
+"#;
+
 #[test]
 fn the_kernel_vouches_for_what_is_signed() {
     let kernel = Kernel::backports().unwrap();
@@ -179,6 +197,10 @@ fn the_kernel_vouches_for_what_is_signed() {
     add("transient", "", all);
     let signed = "conf '[composefs]\\nenabled=signed\\n[updraft]\\nfallback=previous\\n'";
     add("signed", "", signed);
+    runs.add("soft", OURS, &line, &format!("{signed}; export D"), SOFT_REBOOT);
+    let mut add = |name: &str, more: &str, shell: &str| {
+        runs.add(name, OURS, &format!("{line} {more}"), shell, LOOK);
+    };
     add("hotfix", "", "mkdir $D/.usr-ovl-work $D/.usr-ovl-upper");
     add("off", "ostree.prepare-root.composefs=no", "rm -r $D/.usr-ovl-*");
     add("other-key", "updraft.fallback=halt-not", "");
@@ -220,6 +242,8 @@ fn the_kernel_vouches_for_what_is_signed() {
     told("transient", &["ROOT WRITABLE", "transient-etc", "/run/ostree/transient-etc."], &[]);
     told("signed", &usual, &["ROOT WRITABLE", "OBJECTS", "UNSEALED READ"]);
     told("signed", &["composefs.signed", "/etc/ostree/initramfs-root-binding.key"], &[]);
+    let next = ["SOFT 0", "NEXT ETC WRITABLE", "NEXT VAR WRITABLE", "composefs.signed", "GONE 1"];
+    told("soft", &next, &["NEXT SYSROOT WRITABLE", "NEXT ROOT WRITABLE", "UNSEALED READ"]);
     told("hotfix", &["RESULT 0", "the hotfix over /usr is left out", "SAME"], &[]);
     told("off", &["RESULT 0", "SAME"], &["composefs"]);
     let failed = ["RESULT 1", "THE SYSTEM CANNOT BE BOOTED", "way out"];
