@@ -9,6 +9,7 @@
 mod bench;
 mod demo;
 mod fuzz;
+mod initramfs;
 mod packages;
 mod pages;
 mod shell;
@@ -36,6 +37,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Measure `updraft ostree` against the real `ostree`, side by side
     Bench(bench::Options),
+    /// Make a whole initramfs of `updraft-init` and kernel modules
+    Initramfs(initramfs::Options),
     /// Write man pages and shell completions of all programs
     Pages(pages::Options),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Initramfs(options) => initramfs::run(&options),
         Command::Pages(options) => pages::run(&options),
     };
     match result {

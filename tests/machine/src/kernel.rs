@@ -12,6 +12,9 @@ use crate::{cache, programs};
 /// The package whose dependency is the newest cloud kernel.
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
 
+/// Where newer packages for the same release are.
+const BACKPORTS: &str = "http://deb.debian.org/debian bookworm-backports";
+
 /// A kernel with its modules.
 #[derive(Debug, Clone)]
 pub struct Kernel {
@@ -28,6 +31,15 @@ impl Kernel {
     /// When it is not there yet and cannot be downloaded.
     pub fn cloud() -> Result<Self> {
         Self::in_folder(&cache::once("kernel-cloud", download)?)
+    }
+
+    /// The newer cloud kernel of Debian's backports, for what the other does not know: overlayfs
+    /// that demands fs-verity, EROFS from files. Downloaded as that of [`Kernel::cloud`].
+    ///
+    /// # Errors
+    /// When it is not there yet and cannot be downloaded.
+    pub fn backports() -> Result<Self> {
+        Self::in_folder(&cache::once("kernel-backports", download_backports)?)
     }
 
     /// The only kernel in a folder with `boot/vmlinuz-RELEASE` and `lib/modules/RELEASE`.
@@ -69,7 +81,31 @@ impl Kernel {
 }
 
 fn download(folder: &Path) -> Result<()> {
-    let said = programs::run(Command::new("apt-cache").args(["depends", META_PACKAGE]))?;
+    download_with(folder, &[])
+}
+
+/// Looks into an archive that the machine itself need not use, with lists of its own.
+fn download_backports(folder: &Path) -> Result<()> {
+    let apt = tempfile::tempdir()?;
+    let path = |name: &str| apt.path().join(name).display().to_string();
+    fs::write(path("sources.list"), format!("deb {BACKPORTS} main\n"))?;
+    fs::create_dir_all(path("lists/partial"))?;
+    fs::create_dir_all(path("cache/archives/partial"))?;
+    let options = [
+        format!("Dir::Etc::sourcelist={}", path("sources.list")),
+        "Dir::Etc::sourceparts=-".to_owned(),
+        format!("Dir::State::lists={}", path("lists")),
+        format!("Dir::Cache={}", path("cache")),
+    ];
+    let options: Vec<&str> = options.iter().flat_map(|option| ["-o", option.as_str()]).collect();
+    let sandbox = ["-o", "APT::Sandbox::User=root"];
+    programs::run(Command::new("apt-get").args(["update", "-q"]).args(sandbox).args(&options))?;
+    download_with(folder, &options)
+}
+
+fn download_with(folder: &Path, options: &[&str]) -> Result<()> {
+    let said =
+        programs::run(Command::new("apt-cache").args(["depends", META_PACKAGE]).args(options))?;
     let said = String::from_utf8_lossy(&said);
     let package = said
         .lines()
@@ -78,6 +114,7 @@ fn download(folder: &Path) -> Result<()> {
     programs::run(
         Command::new("apt-get")
             .args(["download", "-q", "-o", "APT::Sandbox::User=root", package])
+            .args(options)
             .current_dir(folder),
     )?;
     for file in fs::read_dir(folder)? {

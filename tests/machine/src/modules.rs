@@ -41,6 +41,13 @@ impl Modules {
         Ok(Self { files, builtin })
     }
 
+    /// Whether there is such a module, as a file or built in.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let name = name.replace('-', "_");
+        self.files.contains_key(&name) || self.builtin.contains(&name)
+    }
+
     /// The modules to load for `names`, each after those that it needs. What is built into the
     /// kernel is left out.
     ///

@@ -63,3 +63,11 @@ fn a_tiny_system_boots_and_obeys() {
     let error = machine.wait_for("never said", TIMEOUT).unwrap_err().to_string();
     assert!(error.starts_with("QEMU ended before the console said `never said`"), "{error}");
 }
+
+#[test]
+fn the_newer_kernel_has_its_modules_too() {
+    let kernel = Kernel::backports().unwrap();
+    let needed = kernel.modules().unwrap().needed(&["virtio_blk", "overlay", "erofs"]).unwrap();
+    assert!(needed.iter().any(|module| module.name == "erofs"));
+    assert!(needed.iter().all(|module| module.bytes.starts_with(b"\x7fELF")));
+}

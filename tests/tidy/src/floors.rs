@@ -22,6 +22,7 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("updraft-image", "updraft-sysroot", "an image holds a deployment"),
     ("updraft-server-service", "updraft-api", "the server answers with the wire types"),
     ("xtask", "harness", "the demo plays the same installation as the end-to-end test"),
+    ("xtask", "machine", "an initramfs for users is made as those of the tests are"),
     ("updraft", "updraft-terminal", "every program talks to people in one voice"),
     ("updraftd", "updraft-terminal", "every program talks to people in one voice"),
     ("updraft-server", "updraft-terminal", "every program talks to people in one voice"),

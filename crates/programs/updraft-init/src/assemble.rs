@@ -84,15 +84,10 @@ fn assemble_mounts(
         mount_etc(config, deployment, target, &mut booted)?;
     }
     mount_usr(config, deployment, target, is_image, was_writable)?;
-    let var = deployment.var();
-    if sysroot_readonly {
-        // Stays writable when what is around it is not.
-        mounts::bind(&var, &var)?;
-        mounts::set_writable(&var, true)?;
-    }
     if must_mount_var(target) {
         let place = target.join("var");
-        mounts::bind(&var, &place)?;
+        mounts::bind(&deployment.var(), &place)?;
+        mounts::set_writable(&place, true)?;
         mounts::make_slave_and_shared(&place)?;
     }
     if config.root == Root::TransientReadOnly {
@@ -102,6 +97,12 @@ fn assemble_mounts(
         fs::File::create(READONLY_STAMP).during(|| format!("write {READONLY_STAMP}"))?;
     }
     Ok(Assembled { booted, sysroot_readonly })
+}
+
+/// Keeps the stateroot's `/var` writable when what is around it will not be.
+pub(crate) fn keep_writable(var: &Path) -> Result<()> {
+    mounts::bind(var, var)?;
+    mounts::set_writable(var, true)
 }
 
 /// The initramfs decides; when it does not, and the root is no image whose integrity is yet to be
@@ -141,7 +142,7 @@ fn mount_etc(
             .map_err(|failure| failure.way_out("the deployment has no /etc: deploy again"))?;
         return mounts::set_writable(&place, true);
     }
-    let layers = transient_folder()?;
+    let layers = transient_folder("transient-etc")?;
     booted.text("transient-etc", &layers);
     let (upper, work) = (layers.join("upper"), layers.join("work"));
     mounts::make_folder(&upper)?;
@@ -156,15 +157,15 @@ fn mount_etc(
 }
 
 /// A new folder in `/run`; after a soft reboot the old one may still be in use.
-fn transient_folder() -> Result<PathBuf> {
+pub(crate) fn transient_folder(name: &str) -> Result<PathBuf> {
     mounts::make_folder(Path::new("/run/ostree"))?;
     for number in 0..1000_u32 {
-        let folder = PathBuf::from(format!("/run/ostree/transient-etc.{number:06}"));
+        let folder = PathBuf::from(format!("/run/ostree/{name}.{number:06}"));
         if fs::DirBuilder::new().mode(0o700).create(&folder).is_ok() {
             return Ok(folder);
         }
     }
-    Err(Failure::new("cannot make a folder for a transient /etc in /run/ostree"))
+    Err(Failure::new(format!("cannot make a folder {name} in /run/ostree")))
 }
 
 fn mount_usr(

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use rustix::mount::MountFlags;
 use updraft_composefs::VerityDigest;
 
+use crate::assemble::transient_folder;
 use crate::booted::Booted;
 use crate::config::{Composefs, Config, Root};
 use crate::console::say;
@@ -31,8 +32,8 @@ const IMAGE: &str = ".ostree.cfs";
 const PRIVATE: &str = "/run/ostree/.private";
 /// Where the image is mounted.
 const LOWER: &str = "/run/ostree/.private/cfsroot-lower";
-/// Where the layers of a transient root are.
-const TRANSIENT: &str = "/run/ostree/.private/root";
+/// Where the layers of a transient root are: in [`PRIVATE`], with a number.
+const TRANSIENT: &str = ".private/root";
 
 /// Mounts the image at `target`, when the configuration wants it and, for `maybe`, there is one.
 /// Says whether it did.
@@ -138,7 +139,8 @@ fn mount_overlay(config: &Config, objects: &Path, target: &Path) -> Result<()> {
     if config.root == Root::Deployment {
         flags |= MountFlags::RDONLY;
     } else {
-        let (upper, work) = (Path::new(TRANSIENT).join("upper"), Path::new(TRANSIENT).join("work"));
+        let layers = transient_folder(TRANSIENT)?;
+        let (upper, work) = (layers.join("upper"), layers.join("work"));
         mounts::make_folder(&upper)?;
         mounts::make_folder(&work)?;
         more = format!("{more},upperdir={},workdir={}", upper.display(), work.display());

@@ -36,6 +36,16 @@ impl Deployment {
         }
     }
 
+    /// The deployment of this folder, or behind this link, as a program names it.
+    pub(crate) fn at(physical: &Path, path: &Path) -> Result<Self> {
+        let relative = path.strip_prefix("/").unwrap_or(path);
+        let full = physical.join(relative);
+        if full.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            return Ok(Self { path: full, link: relative.to_path_buf() });
+        }
+        Self::at_link(physical, path)
+    }
+
     /// The deployment behind a link. It must be a link, and lead to a folder of the same root.
     pub(crate) fn at_link(physical: &Path, link: &Path) -> Result<Self> {
         let relative = link.strip_prefix("/").unwrap_or(link);

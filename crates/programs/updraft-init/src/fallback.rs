@@ -10,9 +10,17 @@ use crate::config::{Config, Fallback};
 use crate::console::{complain, say};
 use crate::deployment::Deployment;
 use crate::failure::{Failure, Result};
-use crate::kernel_arguments::KernelArguments;
+use crate::kernel_arguments::{KernelArguments, Target};
 use crate::prepare::prepare;
 use crate::{mounts, note, tries};
+
+/// Why the chosen deployment is not booted.
+enum Trouble {
+    /// It cannot be.
+    Broken(Failure),
+    /// It can be, but it was tried so often in vain.
+    Exhausted(u32),
+}
 
 /// Makes `sysroot` the root of the deployment that is to be booted.
 ///
@@ -24,49 +32,52 @@ pub(crate) fn prepare_some(
     arguments: &KernelArguments,
 ) -> Result<()> {
     let chosen = Deployment::chosen(sysroot, arguments);
-    let (failed, failure) = match &chosen {
-        Err(failure) => (None, failure.clone()),
+    let trouble = match &chosen {
+        Err(failure) => Trouble::Broken(failure.clone()),
         Ok(deployment) => match try_chosen(config, sysroot, deployment) {
             Ok(()) => return Ok(()),
-            Err(failure) => (Some(deployment), failure),
+            Err(trouble) => trouble,
         },
     };
-    if config.fallback != Some(Fallback::Previous) {
-        return Err(failure);
-    }
-    complain(&format!("the chosen deployment cannot be booted: {failure}"));
-    let asked = failed.map(|deployment| deployment.link.clone());
-    for other in others(sysroot, failed, asked.as_deref()) {
-        match prepare(config, sysroot, &other) {
-            Ok(()) => {
-                complain(&format!("booting {} instead", other.name()));
-                let name = failed.map_or_else(|| named(arguments), |one| one.name().to_owned());
-                note::write(&name, failure.what(), other.name());
-                return Ok(());
-            }
-            Err(why) => complain(&format!("{} cannot be booted either: {why}", other.name())),
+    let chosen = chosen.ok();
+    let reason = match trouble {
+        Trouble::Broken(failure) if config.fallback != Some(Fallback::Previous) => {
+            return Err(failure);
         }
+        Trouble::Broken(ref failure) => {
+            complain(&format!("the chosen deployment cannot be booted: {failure}"));
+            failure.what().to_owned()
+        }
+        Trouble::Exhausted(number) => format!("it was tried {number} times in vain"),
+    };
+    if boot_another(config, sysroot, arguments, chosen.as_ref(), &reason) {
+        return Ok(());
     }
-    if let (Some(deployment), true) = (failed, failure == exhausted_failure()) {
-        complain("there is no other deployment; this one is tried once more");
-        return prepare(config, sysroot, deployment);
+    match (trouble, chosen) {
+        (Trouble::Broken(failure), _) => Err(failure),
+        (Trouble::Exhausted(_), Some(deployment)) => {
+            complain("no other deployment can be booted; this one is tried once more");
+            prepare(config, sysroot, &deployment)
+        }
+        (Trouble::Exhausted(_), None) => Err(Failure::new(reason)),
     }
-    Err(failure)
 }
 
 /// Boots the chosen deployment, unless it has been tried too often.
-fn try_chosen(config: &Config, sysroot: &Path, deployment: &Deployment) -> Result<()> {
+fn try_chosen(
+    config: &Config,
+    sysroot: &Path,
+    deployment: &Deployment,
+) -> std::result::Result<(), Trouble> {
     let file = tries::read(sysroot);
     match tries::judge(file.as_ref(), deployment.name(), config.tries) {
         tries::Verdict::NotOnTrial => {}
-        tries::Verdict::Exhausted(_)
-            if config.fallback.is_some_and(|f| f != Fallback::Previous) =>
-        {
-            say("the deployment was tried too often, but `fallback` says to boot no other");
-        }
         tries::Verdict::Exhausted(number) => {
             complain(&format!("{} was tried {number} times in vain", deployment.name()));
-            return Err(exhausted_failure());
+            // Who counts wants another deployment, unless it was said what else to do.
+            if matches!(config.fallback, None | Some(Fallback::Previous)) {
+                return Err(Trouble::Exhausted(number));
+            }
         }
         tries::Verdict::Try { text, number, limit } => {
             say(&format!("try {number} of {limit} of {}", deployment.name()));
@@ -76,12 +87,33 @@ fn try_chosen(config: &Config, sysroot: &Path, deployment: &Deployment) -> Resul
             }
         }
     }
-    prepare(config, sysroot, deployment)
+    prepare(config, sysroot, deployment).map_err(Trouble::Broken)
 }
 
-fn exhausted_failure() -> Failure {
-    Failure::new("it was tried as often as allowed and never became good")
-        .way_out("look for its faults; remove /ostree/updraft/tries to try it again")
+/// Boots the first of the other deployments that can be booted. Says whether there was one.
+fn boot_another(
+    config: &Config,
+    sysroot: &Path,
+    arguments: &KernelArguments,
+    failed: Option<&Deployment>,
+    reason: &str,
+) -> bool {
+    let asked = match arguments.target() {
+        Target::Link(link) => link,
+        Target::Missing | Target::UnknownSlot(_) => String::new(),
+    };
+    let name = failed.map_or(asked.as_str(), Deployment::name);
+    for other in others(sysroot, failed, Path::new(asked.trim_start_matches('/'))) {
+        match prepare(config, sysroot, &other) {
+            Ok(()) => {
+                complain(&format!("booting {} instead", other.name()));
+                note::write(name, reason, other.name());
+                return true;
+            }
+            Err(why) => complain(&format!("{} cannot be booted either: {why}", other.name())),
+        }
+    }
+    false
 }
 
 /// Writes the count, on a root that may be read-only until the system has checked it.
@@ -95,14 +127,10 @@ fn count(sysroot: &Path, text: &str) -> Result<()> {
     written
 }
 
-fn named(arguments: &KernelArguments) -> String {
-    arguments.value("ostree").unwrap_or_default().to_owned()
-}
-
 /// All other deployments that links offer, the best first: one with the modules of the kernel that
 /// runs, then one of the same stateroot, then one with the same kernel, then as the boot loader
 /// would offer them.
-fn others(sysroot: &Path, failed: Option<&Deployment>, asked: Option<&Path>) -> Vec<Deployment> {
+fn others(sysroot: &Path, failed: Option<&Deployment>, asked: &Path) -> Vec<Deployment> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut found: Vec<(_, Deployment)> = Vec::new();
     for link in links(sysroot) {
@@ -112,11 +140,10 @@ fn others(sysroot: &Path, failed: Option<&Deployment>, asked: Option<&Path>) -> 
             continue;
         }
         let folders = |path: &Path, up: usize| path.ancestors().nth(up).map(Path::to_path_buf);
-        let same = |up| asked.is_some_and(|asked| name(asked, up) == name(&link, up));
         let rank = (
             !deployment.path.join("usr/lib/modules").join(&release).is_dir(),
             failed.is_some_and(|one| folders(&one.path, 2) != folders(&deployment.path, 2)),
-            !same(1),
+            name(asked, 1) != name(&link, 1),
             link,
         );
         found.push((rank, deployment));
@@ -166,7 +193,7 @@ mod tests {
         let asked = Path::new("ostree/boot.1/os/k1/0");
         let failed = Deployment::at_link(&root, asked).unwrap();
         let names = || -> Vec<String> {
-            let found = others(&root, Some(&failed), Some(asked));
+            let found = others(&root, Some(&failed), asked);
             found.iter().map(|one| one.name().to_owned()).collect()
         };
         assert_eq!(names(), ["b.0", "c.0"]);

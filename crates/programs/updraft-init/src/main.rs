@@ -5,7 +5,8 @@
 //!                                  at SYSROOT: what `ostree-prepare-root` does
 //! /init                            as the whole initramfs: modules, waiting for the root file
 //!                                  system, the same, and the switch to the new root
-//! updraft-init --soft-reboot LINK  puts the next root together at /run/nextroot
+//! updraft-init --soft-reboot DEPLOYMENT [SYSROOT]
+//!                                  puts the next root together at /run/nextroot
 //! ```
 //!
 //! It is one static program without a configuration of its own but `[updraft]` in
@@ -55,7 +56,7 @@ use failure::{During, Failure, Result};
 use kernel_arguments::KernelArguments;
 
 const USAGE: &str = "usage: updraft-init SYSROOT [CMDLINE]
-       updraft-init --soft-reboot LINK [SYSROOT]
+       updraft-init --soft-reboot DEPLOYMENT [SYSROOT]
        updraft-init --version
 Without arguments, as process 1, it is a whole initramfs.
 ";

@@ -60,6 +60,12 @@ pub(crate) fn bind(source: &Path, target: &Path) -> Result<()> {
         .during(|| format!("show {} at {}", source.display(), target.display()))
 }
 
+/// Shows a folder at a second place, with all that is mounted below it.
+pub(crate) fn bind_with_all(source: &Path, target: &Path) -> Result<()> {
+    rustix::mount::mount_bind_recursive(source, target)
+        .during(|| format!("show {} at {}", source.display(), target.display()))
+}
+
 /// Makes a mount writable or read-only. Its other flags stay.
 pub(crate) fn set_writable(target: &Path, writable: bool) -> Result<()> {
     let what = || {

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::assemble::assemble;
+use crate::assemble::{assemble, keep_writable};
 use crate::booted;
 use crate::config::Config;
 use crate::console::say;
@@ -35,6 +35,9 @@ pub(crate) fn prepare(config: &Config, sysroot: &Path, deployment: &Deployment) 
         if !inside.is_dir() {
             return Err(Failure::new("the deployment has no folder /sysroot")
                 .way_out("commit a tree with an empty folder /sysroot"));
+        }
+        if assembled.sysroot_readonly {
+            keep_writable(&deployment.var())?;
         }
         if is_root { pivot(workplace, &inside) } else { mounts::move_to(sysroot, &inside) }
     });

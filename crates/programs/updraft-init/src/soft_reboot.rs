@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::assemble::assemble;
+use crate::assemble::{assemble, keep_writable};
 use crate::config::{Composefs, Config};
 use crate::deployment::Deployment;
 use crate::failure::{During, Failure, Result};
@@ -17,8 +17,8 @@ use crate::{booted, mounts};
 /// Where systemd looks for the next root.
 const NEXT_ROOT: &str = "/run/nextroot";
 
-/// Puts the root of the deployment that `link` names together.
-pub(crate) fn prepare(sysroot: &Path, link: &str) -> Result<()> {
+/// Puts the root of a deployment together, which is named by its folder or a link to it.
+pub(crate) fn prepare(sysroot: &Path, name: &str) -> Result<()> {
     if !Path::new(booted::FILE).exists() {
         return Err(Failure::new("this system was not booted from a deployment")
             .way_out("a soft reboot goes from one deployment to another; reboot instead"));
@@ -29,7 +29,7 @@ pub(crate) fn prepare(sysroot: &Path, link: &str) -> Result<()> {
         return Err(Failure::new("a soft reboot needs composefs")
             .way_out("set [composefs] enabled=yes in prepare-root.conf, or reboot instead"));
     }
-    let deployment = Deployment::at_link(sysroot, Path::new(link))?;
+    let deployment = Deployment::at(sysroot, Path::new(name))?;
     let target = Path::new(NEXT_ROOT);
     // What an earlier preparation left.
     mounts::detach(target);
@@ -37,11 +37,26 @@ pub(crate) fn prepare(sysroot: &Path, link: &str) -> Result<()> {
     mounts::make_folder(target)?;
     let assembled = assemble(&config, sysroot, &deployment, target)?;
     let inside = target.join("sysroot");
-    let done = mounts::bind(sysroot, &inside)
-        .and_then(|()| mounts::set_writable(&inside, !assembled.sysroot_readonly))
+    let done = show_physical_root(sysroot, &inside, &deployment, assembled.sysroot_readonly)
         .and_then(|()| assembled.booted.write(Path::new(booted::NEXT_FILE)));
     if done.is_err() {
         mounts::detach(target);
     }
     done
+}
+
+/// Shows the physical root with all that is mounted in it, such as a `/boot` of its own.
+fn show_physical_root(
+    sysroot: &Path,
+    inside: &Path,
+    deployment: &Deployment,
+    readonly: bool,
+) -> Result<()> {
+    mounts::bind_with_all(sysroot, inside)?;
+    if readonly {
+        let var = deployment.var();
+        let var = var.strip_prefix(sysroot).unwrap_or(&var);
+        keep_writable(&inside.join(var))?;
+    }
+    mounts::set_writable(inside, !readonly)
 }
