@@ -72,11 +72,11 @@ impl Locked<'_> {
             self.drop_staged(&old.deployment.id)?;
         }
         self.forget_soft_reboot()?;
-        let kernel_args = deployment.kernel_args.to_string();
+        let kernel_args = request.kernel_args.as_ref().map(|args| words(&args.to_string()));
         let note = Note::new(Parts {
             target: (&deployment.id, &deployment.boot_checksum),
             merge: merge.as_ref().map(|merge| (&merge.id, merge.boot_checksum.as_str())),
-            kernel_args: words(&kernel_args),
+            kernel_args,
             overlay_initrds,
             locked: finalization == Finalization::Locked,
         });

@@ -52,12 +52,13 @@ impl Sysroot {
         if offered.iter().any(|one| one.id == id) || !self.root.exists(id.path())? {
             return Ok(None);
         }
+        let merge = note.merge()?;
         let names = note.overlay_initrds();
         let locked_by_file = self.read_run(STAGED_LOCKED, MAX_NOTE)?.is_some();
         let deployment = Deployment {
             boot_checksum,
             boot_serial: 0,
-            kernel_args: KernelArgs::parse(&note.kernel_args()),
+            kernel_args: kernel_args(&note, merge.as_ref(), offered),
             overlay_initrds: names.iter().map(|name| overlay_initrds::path_of(name)).collect(),
             version: self.commit_version(&id)?,
             origin: self.load_origin(&id)?,
@@ -65,8 +66,19 @@ impl Sysroot {
             id,
         };
         let is_locked = note.is_locked() || locked_by_file;
-        Ok(Some(Staged { deployment, merge: note.merge()?, is_locked, note }))
+        Ok(Some(Staged { deployment, merge, is_locked, note }))
     }
+}
+
+fn kernel_args(note: &Note, merge: Option<&DeploymentId>, offered: &[Deployment]) -> KernelArgs {
+    if let Some(line) = note.kernel_args() {
+        let mut args = KernelArgs::parse(&line);
+        // Older programs leave that of the deployment in which they found the others.
+        args.remove_key("ostree");
+        return args;
+    }
+    let merge = offered.iter().find(|one| Some(&one.id) == merge);
+    merge.map(|merge| merge.kernel_args.clone()).unwrap_or_default()
 }
 
 impl Locked<'_> {

@@ -5,7 +5,8 @@
 //!                                   osname     s   the stateroot
 //!                                   bootcsum   s
 //!        merge-deployment    a{sv}  as target; whose /etc is taken over
-//!        kargs               as     the kernel command line; none: that of the entry is empty
+//!        kargs               as     the kernel command line; without it: as that of the merge
+//!                                   deployment
 //!        overlay-initrds     as     names of files in /run/ostree/staged-initrds
 //!        locked              b      not to be finished at shutdown
 //!        bootconfig-extra    a{ss}  further keys of the entry
@@ -32,7 +33,7 @@ pub(crate) struct Note(Metadata);
 pub(crate) struct Parts<'a> {
     pub(crate) target: (&'a DeploymentId, &'a str),
     pub(crate) merge: Option<(&'a DeploymentId, &'a str)>,
-    pub(crate) kernel_args: Vec<String>,
+    pub(crate) kernel_args: Option<Vec<String>>,
     pub(crate) overlay_initrds: Vec<String>,
     pub(crate) locked: bool,
 }
@@ -44,7 +45,9 @@ impl Note {
         if let Some(merge) = parts.merge {
             note.insert(MERGE, deployment(merge));
         }
-        note.insert(KERNEL_ARGS, Value::strings(parts.kernel_args));
+        if let Some(kernel_args) = parts.kernel_args {
+            note.insert(KERNEL_ARGS, Value::strings(kernel_args));
+        }
         if !parts.overlay_initrds.is_empty() {
             note.insert(OVERLAY_INITRDS, Value::strings(parts.overlay_initrds));
         }
@@ -74,8 +77,8 @@ impl Note {
         Ok(self.0.get(MERGE).map(read_deployment).transpose()?.map(|(id, _)| id))
     }
 
-    pub(crate) fn kernel_args(&self) -> String {
-        self.0.get_strings(KERNEL_ARGS).unwrap_or_default().join(" ")
+    pub(crate) fn kernel_args(&self) -> Option<String> {
+        Some(self.0.get_strings(KERNEL_ARGS)?.join(" "))
     }
 
     pub(crate) fn overlay_initrds(&self) -> Vec<String> {
@@ -131,7 +134,7 @@ mod tests {
         let mut note = Note::new(Parts {
             target: (&id, "c1"),
             merge: Some((&id, "c2")),
-            kernel_args: vec!["root=x".to_owned(), "quiet".to_owned()],
+            kernel_args: Some(vec!["root=x".to_owned(), "quiet".to_owned()]),
             overlay_initrds: vec![],
             locked: false,
         });
@@ -139,7 +142,7 @@ mod tests {
         assert_eq!(again, note);
         assert_eq!(again.target().unwrap(), Some((id.clone(), "c1".to_owned())));
         assert_eq!(again.merge().unwrap(), Some(id));
-        assert_eq!(again.kernel_args(), "root=x quiet");
+        assert_eq!(again.kernel_args().as_deref(), Some("root=x quiet"));
         assert!(!again.is_locked());
         note.set_locked(true);
         assert!(Note::decode(&note.encode()).unwrap().is_locked());
