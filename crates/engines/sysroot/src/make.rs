@@ -94,7 +94,7 @@ impl Locked<'_> {
         };
         let prefix = |error: Error| error.within("During /etc merge");
         let changes = EtcChanges::between(&defaults, &actual).map_err(prefix)?;
-        changes.apply(&actual, &root.open_dir("etc")?).map_err(prefix)?;
+        changes.apply(&defaults, &actual, &root.open_dir("etc")?).map_err(prefix)?;
         tracing::info!(
             modified = changes.modified.len(),
             removed = changes.removed.len(),

@@ -9,9 +9,11 @@ use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 mod deploy;
 mod fetch;
+mod generator;
 mod instutil;
 mod kargs;
 mod pin;
+mod remount;
 mod report;
 mod select;
 mod set_origin;
@@ -75,6 +77,9 @@ enum Command {
     /// Update the repo and deployments as needed after a copy
     PostCopy,
     PrepareSoftReboot(soft_reboot::PrepareSoftReboot),
+    /// Make what is to be writable so, early in the boot.
+    #[command(hide = true)]
+    Remount,
     /// Make a deployment the default.
     SetDefault {
         /// Its index, as `status` lists them.
@@ -93,6 +98,7 @@ enum Command {
     },
     Status(status::Status),
     Switch(upgrade::Switch),
+    SystemGenerator(generator::SystemGenerator),
     /// Remove a deployment.
     Undeploy {
         /// Its index, as `status` lists them.
@@ -104,9 +110,14 @@ enum Command {
 
 impl Admin {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
-        if let Some(Command::InitFs { modern, epoch, path }) = &self.command {
-            Sysroot::init(path, init_epoch(*modern, *epoch)?)?;
-            return Ok(());
+        match &self.command {
+            Some(Command::InitFs { modern, epoch, path }) => {
+                Sysroot::init(path, init_epoch(*modern, *epoch)?)?;
+                return Ok(());
+            }
+            Some(Command::SystemGenerator(generator)) => return generator.run(),
+            Some(Command::Remount) => return remount::run(terminal),
+            _ => {}
         }
         if self.command.as_ref().is_some_and(Command::changes_the_sysroot) {
             select::make_writable()?;
@@ -114,7 +125,7 @@ impl Admin {
         let sysroot = select::open(self.sysroot.as_deref())?;
         let Some(command) = &self.command else { return print_current_dir(&sysroot, terminal) };
         match command {
-            Command::InitFs { .. } => Ok(()),
+            Command::InitFs { .. } | Command::Remount | Command::SystemGenerator(_) => Ok(()),
             Command::BootComplete => staged::boot_complete(&sysroot, terminal),
             Command::Cleanup => {
                 let locked = select::lock(&sysroot, terminal)?;

@@ -8,7 +8,8 @@ use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 use super::select;
 
 /// The program that puts the root of a deployment together, at boot and here.
-const ASSEMBLER: &str = "/usr/lib/ostree/ostree-prepare-soft-reboot";
+const ASSEMBLERS: [&str; 3] =
+    ["/usr/lib/updraft/updraft-init", "/usr/sbin/updraft-init", "/usr/bin/updraft-init"];
 
 /// Prepare for soft-reboot into target deployment
 #[derive(Debug, Args)]
@@ -48,20 +49,19 @@ impl PrepareSoftReboot {
     }
 }
 
-/// Has the root put together, at `/run/nextroot`. The program works on its own directory.
+/// Has the root put together, at `/run/nextroot`.
 fn assemble(deployment: &std::path::Path) -> Result {
-    let status = std::process::Command::new(ASSEMBLER).current_dir(deployment).status();
-    let status = match status {
-        Ok(status) => status,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let message = "soft reboot not supported";
-            return Err(Failure::new(Kind::Unsupported, message)
-                .hint(format!("there is no {ASSEMBLER}; an ordinary reboot does the same")));
-        }
-        Err(error) => return Err(Failure::from(error)),
-    };
+    let found = ASSEMBLERS.into_iter().find(|path| std::path::Path::new(path).exists());
+    let program = found.ok_or_else(|| {
+        let names = ASSEMBLERS.join(", ");
+        Failure::new(Kind::Unsupported, "soft reboot not supported")
+            .hint(format!("none of {names} is there; an ordinary reboot does the same"))
+    })?;
+    let mut command = std::process::Command::new(program);
+    let status = command.arg("--soft-reboot").arg(deployment).status();
+    let status = status.with_context(|| format!("failed to run {program}"))?;
     if status.success() {
         return Ok(());
     }
-    Err(Failure::new(Kind::Unavailable, format!("{ASSEMBLER}: {status}")))
+    Err(Failure::new(Kind::Unavailable, format!("{program}: {status}")))
 }
