@@ -115,6 +115,8 @@ fn wanted(file: &KeyFile, key: &str) -> Result<Option<Wanted>> {
         "yes" | "true" | "1" => Ok(Some(Wanted::Yes)),
         "no" | "false" | "0" => Ok(Some(Wanted::No)),
         "maybe" => Ok(Some(Wanted::Maybe)),
+        // What of the image is verified at boot is not the repository's matter.
+        "verity" | "signed" if key == "composefs" => Ok(Some(Wanted::Yes)),
         other => {
             let message = format!("Invalid tri-state value '{other}' of ex-integrity.{key}");
             Err(Error::other(Kind::Invalid, message))

@@ -31,7 +31,7 @@ impl Locked<'_> {
     /// # Errors
     /// As [`Locked::cleanup`].
     pub fn cleanup_deployments(&self) -> Result<()> {
-        let list = self.sysroot.deployments()?;
+        let list = self.sysroot.all_deployments()?;
         self.remove_leftovers(&list)?;
         self.write_deployment_refs(&list)
     }
@@ -44,7 +44,7 @@ impl Locked<'_> {
         self.remove_overlay_initrds(list)
     }
 
-    fn remove_boot_versions(&self) -> Result<()> {
+    pub(crate) fn remove_boot_versions(&self) -> Result<()> {
         let ostree = &self.sysroot.ostree;
         let now = self.sysroot.boot_version()?;
         let other = 1 - now.version.min(1);
@@ -73,12 +73,35 @@ impl Locked<'_> {
             let os = deploy.open_dir(&stateroot.name)?;
             let Some(folder) = os.try_open_dir("deploy")? else { continue };
             let name = stateroot.name.to_string_lossy().into_owned();
-            remove_unlisted(&folder, &name, list)?;
+            for id in unlisted(&folder, &name, list)? {
+                self.remove_deployment(&folder, &id)?;
+            }
+            if let Some(backing) = os.try_open_dir("backing")? {
+                for id in unlisted(&backing, &name, list)? {
+                    copy::remove(&backing, Path::new(&id.dir_name()))?;
+                }
+            }
         }
         Ok(())
     }
 
-    fn remove_kernels(&self, list: &[Deployment]) -> Result<()> {
+    /// Removes a deployment of this folder, and then its origin.
+    pub(crate) fn remove_deployment(&self, folder: &Dir, id: &DeploymentId) -> Result<()> {
+        let name = id.dir_name();
+        if let Some(root) = folder.try_open_dir(&name)?
+            && let Err(error) = root.set_immutable(Immutable::No)
+        {
+            tracing::debug!(%error, "the deployment has no immutable flag to take away");
+        }
+        let backing = self.sysroot.stateroot_dir(&id.stateroot)?.try_open_dir("backing")?;
+        if let Some(backing) = backing {
+            copy::remove(&backing, Path::new(&name))?;
+        }
+        copy::remove(folder, Path::new(&name))?;
+        copy::remove(folder, Path::new(&format!("{name}.origin")))
+    }
+
+    pub(crate) fn remove_kernels(&self, list: &[Deployment]) -> Result<()> {
         let Some(boot) = self.sysroot.boot_dir()? else { return Ok(()) };
         let Some(kernels) = boot.try_open_dir("ostree")? else { return Ok(()) };
         let used: BTreeSet<String> =
@@ -135,22 +158,18 @@ fn is_kernel_folder(name: &str) -> bool {
     })
 }
 
-fn remove_unlisted(folder: &Dir, stateroot: &str, list: &[Deployment]) -> Result<()> {
+/// The deployments that a folder has something of, and that are not listed.
+fn unlisted(folder: &Dir, stateroot: &str, list: &[Deployment]) -> Result<Vec<DeploymentId>> {
+    let mut gone = Vec::new();
     for entry in folder.sorted_entries()? {
         let Some(name) = entry.name.to_str() else { continue };
         let stem = name.strip_suffix(".origin").unwrap_or(name);
         let Some((checksum, deploy_serial)) = parse_dir_name(stem) else { continue };
         let id = DeploymentId { stateroot: stateroot.to_owned(), checksum, deploy_serial };
-        if list.iter().any(|deployment| deployment.id == id) {
-            continue;
+        let listed = list.iter().any(|deployment| deployment.id == id);
+        if !listed && gone.last() != Some(&id) {
+            gone.push(id);
         }
-        if entry.kind == FileKind::Directory {
-            let root = folder.open_dir(name)?;
-            if let Err(error) = root.set_immutable(Immutable::No) {
-                tracing::debug!(%error, "the deployment has no immutable flag to take away");
-            }
-        }
-        copy::remove(folder, Path::new(name))?;
     }
-    Ok(())
+    Ok(gone)
 }

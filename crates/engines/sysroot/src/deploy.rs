@@ -1,20 +1,14 @@
 //! Making a deployment: everything short of offering it to the boot loader.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use updraft_bootenv::KernelArgs;
-use updraft_error::Kind;
-use updraft_fs::{Dir, FileKind, Immutable, atomic_write};
 use updraft_ostree::Checksum;
-use updraft_repo::checkout::{CheckoutOptions, checkout_at};
 use updraft_task::{Context, Event, Unit};
 
-use crate::boot_tree::BootTree;
-use crate::deployment::parse_dir_name;
 use crate::retention::Rules;
 use crate::{
-    Deployment, DeploymentId, Error, EtcChanges, Locked, Origin, Place, Result, Retain, Sysroot,
-    Written, copy,
+    Deployment, DeploymentId, EtcChanges, Locked, Origin, Place, Result, Retain, Sysroot, Written,
 };
 
 const PHASE: &str = "deploying";
@@ -117,11 +111,13 @@ impl Locked<'_> {
     /// # Errors
     /// As [`Locked::deploy`].
     pub fn deploy_with_report(&self, ctx: &Context, request: &DeployRequest) -> Result<Deployed> {
-        let current = self.sysroot.deployments()?;
+        let current = self.sysroot.all_deployments()?;
         self.remove_leftovers(&current)?;
         let merge = self.merge_deployment(request, &current)?;
         ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
-        let (deployment, etc_changes) = self.make(ctx, request, merge.as_ref())?;
+        let mut deployment = self.check_out(ctx, request, merge.as_ref())?;
+        let etc_changes = self.complete(&deployment.id, merge.as_ref())?;
+        deployment.overlay_initrds = self.install_overlay_initrds(&request.overlay_initrds)?;
         ctx.check()?;
         let id = deployment.id.clone();
         let rules = Rules {
@@ -130,7 +126,9 @@ impl Locked<'_> {
             booted: request.booted.as_ref(),
             merge: merge.as_ref().map(|merge| &merge.id),
         };
-        let written = self.write_deployments(&rules.arrange(current, deployment))?;
+        let list = rules.arrange(current, deployment);
+        self.make_room_in_boot(&list)?;
+        let written = self.write_deployments(&list)?;
         ctx.report(&Event::Finished { phase: PHASE });
         tracing::debug!(?written, "the boot loader offers the new deployment");
         let freed_bytes = if request.keep_objects {
@@ -143,12 +141,16 @@ impl Locked<'_> {
         Ok(Deployed { deployment, etc_changes, written, freed_bytes })
     }
 
-    fn merge_deployment(
+    /// Whose `/etc` and kernel arguments are taken over.
+    pub(crate) fn merge_deployment(
         &self,
         request: &DeployRequest,
         current: &[Deployment],
     ) -> Result<Option<Deployment>> {
-        let of_stateroot = |deployment: &&Deployment| deployment.id.stateroot == request.stateroot;
+        // One that is staged has no /etc of its own yet that somebody could have changed.
+        let of_stateroot = |deployment: &&Deployment| {
+            deployment.id.stateroot == request.stateroot && !deployment.is_staged
+        };
         match &request.merge {
             Merge::Nothing => Ok(None),
             Merge::From(id) => self.sysroot.deployment(id).map(Some),
@@ -159,75 +161,6 @@ impl Locked<'_> {
                 Ok(running.or_else(|| current.iter().find(of_stateroot)).cloned())
             }
         }
-    }
-
-    fn make(
-        &self,
-        ctx: &Context,
-        request: &DeployRequest,
-        merge: Option<&Deployment>,
-    ) -> Result<(Deployment, Option<EtcChanges>)> {
-        let sysroot = self.sysroot;
-        let stateroot = sysroot.stateroot_dir(&request.stateroot)?;
-        let parent = stateroot.ensure_dir("deploy", 0o755)?;
-        let id = DeploymentId {
-            stateroot: request.stateroot.clone(),
-            checksum: request.commit,
-            deploy_serial: next_serial(&parent, &request.commit)?,
-        };
-        let options = CheckoutOptions { passthrough_whiteouts: true, ..Default::default() };
-        let name = id.dir_name();
-        let dest = (&parent, Path::new(&name));
-        checkout_at(ctx, &sysroot.repo, &request.commit, dest, &options)?;
-        let root = parent.open_dir(&name)?;
-
-        let tree = BootTree::find(&root, &sysroot.options)?;
-        prepare_etc(&root)?;
-        let etc_changes = match merge {
-            Some(merge) => self.merge_etc(merge, &root)?,
-            None => None,
-        };
-        copy::remove(&root.open_dir("etc")?, Path::new(".updated"))?;
-        copy::remove(&stateroot.ensure_dir("var", 0o755)?, Path::new(".updated"))?;
-
-        let origin_name = format!("{name}.origin");
-        atomic_write(&parent, &origin_name, request.origin.to_text().as_bytes(), 0o644)?;
-        // Nobody shall change a deployment by accident. Not every file system knows the flag.
-        if !sysroot.options.mutable_deployments
-            && let Err(error) = root.set_immutable(Immutable::Yes)
-        {
-            tracing::debug!(%error, "the deployment is not marked immutable");
-        }
-        let kernel_args = request.kernel_args.clone();
-        let inherited = || merge.map(|merge| merge.kernel_args.clone()).unwrap_or_default();
-        let deployment = Deployment {
-            boot_checksum: tree.checksum,
-            boot_serial: 0,
-            kernel_args: kernel_args.unwrap_or_else(inherited),
-            overlay_initrds: self.install_overlay_initrds(&request.overlay_initrds)?,
-            version: sysroot.commit_version(&id)?,
-            origin: Some(request.origin.clone()),
-            id,
-        };
-        Ok((deployment, etc_changes))
-    }
-
-    fn merge_etc(&self, merge: &Deployment, root: &Dir) -> Result<Option<EtcChanges>> {
-        let old = self.sysroot.root.open_dir(merge.id.path())?;
-        let (Some(defaults), Some(actual)) =
-            (old.try_open_dir("usr/etc")?, old.try_open_dir("etc")?)
-        else {
-            return Ok(None);
-        };
-        let changes = EtcChanges::between(&defaults, &actual)?;
-        changes.apply(&actual, &root.open_dir("etc")?)?;
-        tracing::info!(
-            modified = changes.modified.len(),
-            removed = changes.removed.len(),
-            added = changes.added.len(),
-            "took over the changes of /etc"
-        );
-        Ok(Some(changes))
     }
 }
 
@@ -243,37 +176,4 @@ impl Sysroot {
             None => Ok(EtcChanges::default()),
         }
     }
-}
-
-/// 1 + the highest serial of this commit, or 0.
-fn next_serial(parent: &Dir, commit: &Checksum) -> Result<u32> {
-    let mut next = 0;
-    for entry in parent.entries()? {
-        if let Some((checksum, serial)) = entry.name.to_str().and_then(parse_dir_name)
-            && checksum == *commit
-        {
-            next = next.max(serial.saturating_add(1));
-        }
-    }
-    Ok(next)
-}
-
-/// Sees to it that defaults are in `usr/etc` and a real copy of them in `etc`.
-fn prepare_etc(root: &Dir) -> Result<()> {
-    let kind = |path: &str| -> Result<Option<FileKind>> {
-        Ok(root.try_metadata(path)?.map(|metadata| metadata.kind))
-    };
-    let has_etc = kind("etc")? == Some(FileKind::Directory);
-    let has_defaults = kind("usr/etc")? == Some(FileKind::Directory);
-    if has_etc && has_defaults {
-        if !root.open_dir("etc")?.entries()?.is_empty() {
-            return Err(Error::other(Kind::Invalid, "Tree contains both /etc and /usr/etc"));
-        }
-        root.remove_dir("etc")?;
-    } else if has_etc {
-        root.rename("etc", &root.ensure_dir("usr", 0o755)?, "etc")?;
-    } else if !has_defaults {
-        root.ensure_dir("usr", 0o755)?.ensure_dir("etc", 0o755)?;
-    }
-    copy::tree(&root.open_dir("usr")?, Path::new("etc"), root, Path::new("etc"))
 }

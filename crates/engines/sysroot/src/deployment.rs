@@ -94,6 +94,8 @@ pub struct Deployment {
     pub version: Option<String>,
     /// Where it came from, when it says so.
     pub origin: Option<Origin>,
+    /// Whether it is finished, and offered, only when the running system is shut down.
+    pub is_staged: bool,
 }
 
 impl Deployment {

@@ -47,6 +47,14 @@ pub enum Error {
     /// Somebody asked to stop.
     #[error(transparent)]
     Cancelled(#[from] updraft_task::Cancelled),
+    /// Something did not succeed because a part of it did not.
+    #[error("{what}")]
+    Within {
+        /// What.
+        what: &'static str,
+        /// The part.
+        source: Box<Error>,
+    },
     /// Anything else, with its kind.
     #[error("{message}")]
     Other {
@@ -61,6 +69,21 @@ impl Error {
     pub(crate) fn other(kind: Kind, message: impl Into<String>) -> Self {
         Self::Other { kind, message: message.into() }
     }
+
+    pub(crate) fn within(self, what: &'static str) -> Self {
+        Self::Within { what, source: Box::new(self) }
+    }
+
+    /// The error and its causes in one line.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
 }
 
 impl Classify for Error {
@@ -72,6 +95,7 @@ impl Classify for Error {
             Self::Entry { .. } | Self::Format { .. } => Kind::Invalid,
             Self::Copy { source, .. } => Classify::kind(source),
             Self::Cancelled(error) => error.kind(),
+            Self::Within { source, .. } => source.kind(),
             Self::Other { kind, .. } => *kind,
         }
     }

@@ -2,27 +2,30 @@
 //!
 //! What an administrator changed is the difference between a deployment's `usr/etc`, as it was
 //! delivered, and its `etc`. The new deployment gets a fresh copy of its own `usr/etc`, and then
-//! those changes; a local change always wins over a new default. As in libostree, extended
-//! attributes alone make no difference, and devices and sockets are left behind.
+//! those changes; a local change always wins over a new default. Devices, pipes and sockets are left
+//! behind, whoever made them.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use updraft_error::Kind;
-use updraft_fs::{Dir, FileKind, Metadata};
+use updraft_fs::{Dir, FileKind, Metadata, xattr};
 
 use crate::{Error, Result, copy};
 
 const BUFFER: usize = 64 * 1024;
 
+/// Attributes that nobody sets to configure anything: who copies or labels a file does.
+const NOT_COMPARED: [&str; 3] = ["security.selinux", "security.ima", "security.evm"];
+
 /// What differs between delivered and actual configuration. Paths are relative to `/etc`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EtcChanges {
-    /// Other content, owner, mode or type than delivered.
+    /// Other content, owner, mode, type or extended attributes than delivered.
     pub modified: Vec<PathBuf>,
     /// Delivered, and not there any more.
     pub removed: Vec<PathBuf>,
-    /// Not delivered. Of an added directory only its own path is listed.
+    /// Not delivered; directories before what is in them.
     pub added: Vec<PathBuf>,
 }
 
@@ -39,6 +42,9 @@ impl EtcChanges {
 
     fn compare(&mut self, defaults: &Dir, actual: &Dir, at: &Path) -> Result<()> {
         for entry in defaults.sorted_entries()? {
+            if entry.kind == FileKind::Other {
+                continue;
+            }
             let path = at.join(&entry.name);
             let before = defaults.metadata(&entry.name)?;
             let Some(now) = actual.try_metadata(&entry.name)? else {
@@ -49,6 +55,7 @@ impl EtcChanges {
             let both_dirs = before.kind == FileKind::Directory && now.kind == FileKind::Directory;
             if !same_attributes(&before, &now)
                 || (!both_dirs && !same_content(defaults, actual, name, &before, &now)?)
+                || (before.kind != FileKind::Symlink && !same_xattrs(defaults, actual, name)?)
             {
                 self.modified.push(path.clone());
             }
@@ -57,28 +64,63 @@ impl EtcChanges {
             }
         }
         for entry in actual.sorted_entries()? {
-            if entry.kind != FileKind::Other && !defaults.exists(&entry.name)? {
-                self.added.push(at.join(&entry.name));
+            let default = defaults.try_metadata(&entry.name)?.map(|default| default.kind);
+            if matches!(default, None | Some(FileKind::Other)) {
+                self.add(actual, Path::new(&entry.name), at)?;
             }
         }
         Ok(())
     }
 
-    /// Makes these changes to `target`, taking content from `actual`.
+    fn add(&mut self, dir: &Dir, name: &Path, at: &Path) -> Result<()> {
+        let (kind, path) = (dir.metadata(name)?.kind, at.join(name));
+        if kind == FileKind::Other {
+            return Ok(());
+        }
+        self.added.push(path.clone());
+        if kind == FileKind::Directory {
+            let below = dir.open_dir(name)?;
+            for entry in below.sorted_entries()? {
+                self.add(&below, Path::new(&entry.name), &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes these changes to `target`, taking content from `actual`; `defaults` is what they are
+    /// changes of.
     ///
     /// # Errors
     /// [`Kind::Conflict`] when a modified file is a directory by default now.
-    pub(crate) fn apply(&self, actual: &Dir, target: &Dir) -> Result<()> {
+    pub(crate) fn apply(&self, defaults: &Dir, actual: &Dir, target: &Dir) -> Result<()> {
         for path in &self.removed {
             if let (Some(parent), name) = copy::enter(target, path)? {
                 copy::remove(&parent, name)?;
             }
         }
-        for path in self.modified.iter().chain(&self.added) {
-            put(actual, target, path)?;
+        for path in &self.modified {
+            put(defaults, actual, target, path)?;
+        }
+        // With a directory goes all that is in it.
+        let mut done: Option<&PathBuf> = None;
+        for path in &self.added {
+            if !done.is_some_and(|done| path.starts_with(done)) {
+                put(defaults, actual, target, path)?;
+                done = Some(path);
+            }
         }
         Ok(())
     }
+}
+
+fn same_xattrs(left: &Dir, right: &Dir, name: &Path) -> Result<bool> {
+    let of = |dir: &Dir| -> Result<Vec<_>> {
+        let mut all = xattr::all_at(dir, name)?;
+        all.retain(|(key, _)| !NOT_COMPARED.iter().any(|name| key == name));
+        all.sort_unstable();
+        Ok(all)
+    };
+    Ok(of(left)? == of(right)?)
 }
 
 fn same_attributes(left: &Metadata, right: &Metadata) -> bool {
@@ -133,7 +175,7 @@ fn same_bytes(left: &Dir, right: &Dir, name: &Path) -> Result<bool> {
 }
 
 /// Puts the local state of `path` into the new `/etc`.
-fn put(actual: &Dir, target: &Dir, path: &Path) -> Result<()> {
+fn put(defaults: &Dir, actual: &Dir, target: &Dir, path: &Path) -> Result<()> {
     let (Some(from), name) = copy::enter(actual, path)? else { return Ok(()) };
     let Some(local) = from.try_metadata(name)? else { return Ok(()) };
     let to = ensure_parents(actual, target, path)?;
@@ -144,6 +186,11 @@ fn put(actual: &Dir, target: &Dir, path: &Path) -> Result<()> {
             copy::attributes_of_dir(&from.open_dir(name)?, &local, &to.open_dir(name)?)
         }
         (FileKind::Other, _) => Ok(()),
+        (_, Some(FileKind::Directory)) if was_directory(defaults, path)? => {
+            // Somebody has put something else there in the full knowledge of the directory.
+            copy::remove(&to, name)?;
+            copy::tree(&from, name, &to, name)
+        }
         (_, Some(FileKind::Directory)) => {
             let message = format!(
                 "Modified config file newly defaults to directory '{}', cannot merge",
@@ -157,6 +204,12 @@ fn put(actual: &Dir, target: &Dir, path: &Path) -> Result<()> {
         }
         (_, None) => copy::tree(&from, name, &to, name),
     }
+}
+
+fn was_directory(defaults: &Dir, path: &Path) -> Result<bool> {
+    let (Some(parent), name) = copy::enter(defaults, path)? else { return Ok(false) };
+    let before = parent.try_metadata(name)?;
+    Ok(before.is_some_and(|before| before.kind == FileKind::Directory))
 }
 
 /// The directory of `path` in the new `/etc`. Parents that the new defaults lack are made with

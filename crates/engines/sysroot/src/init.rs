@@ -47,8 +47,8 @@ impl Sysroot {
 }
 
 impl Locked<'_> {
-    /// Makes a stateroot: a name under which deployments share `/var`. Its `var` gets what a
-    /// system without `systemd-tmpfiles` needs, as libostree does.
+    /// Makes a stateroot: a name under which deployments share `/var`. Its `var` is empty; the
+    /// first deployment fills it.
     ///
     /// # Errors
     /// [`Kind::Conflict`] when it exists; [`Kind::Invalid`] for a name that is no file name.
@@ -60,12 +60,7 @@ impl Locked<'_> {
         deploy.create_dir(name, 0o755)?;
         let stateroot = deploy.open_dir(name)?;
         stateroot.ensure_dir("deploy", 0o755)?;
-        let var = stateroot.ensure_dir("var", 0o755)?;
-        var.ensure_dir("tmp", 0o1777)?.chmod_self(0o1777)?;
-        var.ensure_dir("lib", 0o755)?;
-        var.ensure_dir("log", 0o755)?;
-        var.symlink("../run", "run")?;
-        var.symlink("../run/lock", "lock")?;
+        stateroot.create_dir("var", 0o755)?;
         stateroot.sync()?;
         deploy.sync()?;
         Ok(())

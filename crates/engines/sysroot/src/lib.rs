@@ -17,31 +17,51 @@
 //!
 //! [`Sysroot`] reads. [`Sysroot::lock`] gives a [`Locked`], which changes.
 
-mod boot_links;
-mod boot_loader;
-mod boot_tree;
-mod cleanup;
-mod copy;
-mod deploy;
+mod sysroot;
+
 mod deployment;
-mod entries;
 mod error;
-mod etc;
 mod init;
 mod load;
 mod origin;
+mod running;
+mod staged;
+
+mod boot_tree;
+mod composefs;
+mod copy;
+mod deploy;
+mod etc;
+mod finalize;
+mod label;
+mod make;
+mod prepare_root;
+mod var;
+
+mod boot_links;
+mod boot_loader;
+mod boot_room;
+mod entries;
 mod overlay_initrds;
 mod retention;
 mod switch;
-mod sysroot;
+
+mod cleanup;
+mod post_copy;
+mod soft_reboot;
+mod state_overlay;
+mod unlock;
 
 pub use deploy::{DeployRequest, Deployed, Merge};
 pub use deployment::{Deployment, DeploymentId};
 pub use error::{Error, Result};
 pub use etc::EtcChanges;
+pub use finalize::{Finalization, Finalized};
 pub use init::InitEpoch;
 pub use load::BootVersion;
 pub use origin::Origin;
 pub use retention::{Place, Retain};
+pub use staged::Staged;
 pub use switch::{Switch, Written};
 pub use sysroot::{Locked, Options, Sysroot};
+pub use unlock::{Unlock, Unlocked};

@@ -50,6 +50,17 @@ impl Sysroot {
         offered.iter().map(|(name, entry)| self.load_entry(name, entry)).collect()
     }
 
+    /// As [`Sysroot::deployments`], after the staged one if there is one: in the order in which
+    /// they would be offered after a shutdown, and in which `status` counts them.
+    ///
+    /// # Errors
+    /// As [`Sysroot::deployments`] and [`Sysroot::staged`].
+    pub fn all_deployments(&self) -> Result<Vec<Deployment>> {
+        let offered = self.deployments()?;
+        let staged = self.staged_beside(&offered)?.map(|staged| staged.deployment);
+        Ok(staged.into_iter().chain(offered).collect())
+    }
+
     /// The deployment that a kernel command line names by `ostree=`, when there is one.
     ///
     /// The links that it goes through change with every deployment that is made; ask once, early
@@ -93,6 +104,7 @@ impl Sysroot {
             overlay_initrds,
             version,
             origin,
+            is_staged: false,
         })
     }
 

@@ -15,23 +15,33 @@ use crate::{Deployment, Error, Locked, Result};
 const FOLDER: &str = "initramfs-overlays";
 
 /// An image that is larger than this fits no `/boot`.
-const MAX_IMAGE: u64 = 1024 * 1024 * 1024;
+pub(crate) const MAX_IMAGE: u64 = 1024 * 1024 * 1024;
+
+/// The path of an image as entries name it.
+pub(crate) fn path_of(checksum: &str) -> String {
+    format!("/ostree/{FOLDER}/{checksum}.img")
+}
 
 impl Locked<'_> {
     /// Copies the images to `/boot`, and gives their paths as entries name them.
     pub(crate) fn install_overlay_initrds(&self, images: &[PathBuf]) -> Result<Vec<String>> {
         let mut paths = Vec::new();
         for image in images {
-            let bytes = read(image)?;
-            let name = format!("{}.img", Checksum::from_bytes(Sha256::digest(&bytes).into()));
-            let boot = self.sysroot.root.ensure_dir("boot", 0o755)?;
-            let folder = boot.ensure_dir("ostree", 0o755)?.ensure_dir(FOLDER, 0o755)?;
-            if !folder.exists(&name)? {
-                atomic_write(&folder, &name, &bytes, 0o644)?;
-            }
-            paths.push(format!("/ostree/{FOLDER}/{name}"));
+            let (checksum, bytes) = read(image)?;
+            self.install_overlay_initrd(&checksum, &bytes)?;
+            paths.push(path_of(&checksum.to_string()));
         }
         Ok(paths)
+    }
+
+    pub(crate) fn install_overlay_initrd(&self, checksum: &Checksum, bytes: &[u8]) -> Result<()> {
+        let name = format!("{checksum}.img");
+        let boot = self.sysroot.root.ensure_dir("boot", 0o755)?;
+        let folder = boot.ensure_dir("ostree", 0o755)?.ensure_dir(FOLDER, 0o755)?;
+        if !folder.exists(&name)? {
+            atomic_write(&folder, &name, bytes, 0o644)?;
+        }
+        Ok(())
     }
 
     /// Removes the images that no deployment names.
@@ -53,12 +63,13 @@ impl Locked<'_> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// An image and its checksum.
+pub(crate) fn read(path: &Path) -> Result<(Checksum, Vec<u8>)> {
     let failed = |source| Error::Copy { path: path.to_path_buf(), source };
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = Dir::open(folder.unwrap_or(Path::new(".")))?;
     let file = folder.open_file(path.file_name().unwrap_or_default())?;
     let mut bytes = Vec::new();
     file.take(MAX_IMAGE).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    Ok((Checksum::from_bytes(Sha256::digest(&bytes).into()), bytes))
 }

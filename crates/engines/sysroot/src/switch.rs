@@ -45,7 +45,7 @@ impl Locked<'_> {
     /// [`Error::Fs`] and others; the old list is still current then, unless the error came from
     /// the last flush, after which either list may be.
     pub fn write_deployments(&self, list: &[Deployment]) -> Result<Written> {
-        let list = with_boot_serials(list);
+        let list = with_boot_serials(&self.settle_staged(list)?);
         let current = self.sysroot.deployments()?;
         let now = self.sysroot.boot_version()?;
         let count = |list: &[Deployment]| i64::try_from(list.len()).unwrap_or(i64::MAX);
@@ -88,7 +88,7 @@ impl Locked<'_> {
     }
 
     /// Who watches for changes, watches the time of this folder.
-    fn touch_deployments(&self) -> Result<()> {
+    pub(crate) fn touch_deployments(&self) -> Result<()> {
         Ok(self.sysroot.ostree.open_dir("deploy")?.touch_self()?)
     }
 
@@ -97,7 +97,7 @@ impl Locked<'_> {
     /// # Errors
     /// [`Kind::NotFound`] when it is not offered, and as [`Locked::write_deployments`].
     pub fn make_default(&self, ctx: &Context, id: &DeploymentId) -> Result<Written> {
-        let mut list = self.sysroot.deployments()?;
+        let mut list = self.sysroot.all_deployments()?;
         let at = list.iter().position(|deployment| deployment.id == *id).ok_or_else(|| {
             Error::other(Kind::NotFound, format!("find deployment {id} to make it the default"))
         })?;
@@ -142,7 +142,7 @@ impl Locked<'_> {
             let message = format!("Cannot undeploy currently booted deployment {id}");
             return Err(Error::other(Kind::Conflict, message));
         }
-        let mut list = self.sysroot.deployments()?;
+        let mut list = self.sysroot.all_deployments()?;
         let before = list.len();
         list.retain(|deployment| deployment.id != *id);
         if list.len() == before {

@@ -14,7 +14,7 @@ use crate::{Deployment, DeploymentId, Error, Origin, Result};
 const LOCK_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Choices that libostree takes from its environment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "they are switches of the environment")]
 pub struct Options {
     /// Name entries `ostree-N-STATEROOT.conf`, as libostree did before 2023.6.
@@ -28,6 +28,24 @@ pub struct Options {
     /// What makes `grub.cfg`, called with `-o FILE`. `None`: the running system's
     /// `grub2-mkconfig`.
     pub grub2_program: Option<PathBuf>,
+    /// Where the running system keeps what is true until it is shut down.
+    pub run_folder: PathBuf,
+    /// The root of the running system.
+    pub running_root: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            older_entry_names: false,
+            without_device_trees: false,
+            mutable_deployments: false,
+            skip_sync: false,
+            grub2_program: None,
+            run_folder: "/run".into(),
+            running_root: "/".into(),
+        }
+    }
 }
 
 /// A folder that holds deployments; `/` on a running device.
@@ -56,7 +74,8 @@ impl Sysroot {
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
         let root = Dir::open(path)?;
-        let ostree = root.open_dir("ostree")?;
+        // A link to `sysroot/ostree` where the root is a deployment that runs.
+        let ostree = root.open_dir_follow("ostree")?;
         let repo = Repo::open(path.join("ostree/repo"))?;
         Ok(Self { path: path.to_path_buf(), root, ostree, repo, options })
     }
@@ -83,12 +102,21 @@ impl Sysroot {
         Ok(Locked { sysroot: self, _lock: lock })
     }
 
+    /// As [`Sysroot::lock`], without waiting; `None` when somebody else has the lock.
+    ///
+    /// # Errors
+    /// [`Error::Fs`].
+    pub fn try_lock(&self) -> Result<Option<Locked<'_>>> {
+        let lock = LockFile::try_acquire(&self.ostree, "lock", LockMode::Exclusive)?;
+        Ok(lock.map(|lock| Locked { sysroot: self, _lock: lock }))
+    }
+
     /// The deployment of this name.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when the boot loader does not offer it.
+    /// [`Kind::NotFound`] when it is neither offered by the boot loader nor staged.
     pub fn deployment(&self, id: &DeploymentId) -> Result<Deployment> {
-        let found = self.deployments()?.into_iter().find(|deployment| deployment.id == *id);
+        let found = self.all_deployments()?.into_iter().find(|deployment| deployment.id == *id);
         found.ok_or_else(|| Error::other(Kind::NotFound, format!("find deployment {id}")))
     }
 

@@ -9,6 +9,7 @@
 //! * [`verity`]: content that the kernel vouches for.
 //! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
 //! * [`flush`]: make a file system readable for boot loaders that do not replay journals.
+//! * [`mount`]: mount namespaces and overlays.
 //! * [`fault`]: makes the Nth write of a test fail.
 //!
 //! Durability: nothing here is durable until [`Dir::sync`] or [`syncfs`](Dir::syncfs) returned,
@@ -28,6 +29,7 @@ pub mod fault;
 pub mod flush;
 mod lock;
 pub mod loops;
+pub mod mount;
 mod remove;
 pub mod space;
 mod sys;

@@ -1,5 +1,5 @@
 //! The few system calls that rustix does not offer safely: OFD locks, fs-verity, loop devices,
-//! and freezing a file system under a watchdog process. Everything `unsafe` of this crate is here.
+//! mount namespaces, and freezing a file system under a watchdog process. Everything `unsafe` of this crate is here.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -136,6 +136,14 @@ pub(crate) fn configure_loop_device(
     // structure, and takes its own reference to the file.
     let result = unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CONFIGURE, &raw const config) };
     if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Gives the calling thread a mount namespace of its own, a copy of the present one.
+pub(crate) fn unshare_mounts() -> rustix::io::Result<()> {
+    // SAFETY: a new mount namespace shares no memory and closes no descriptors; the thread's
+    // working directory and root stay what they are. Paths mean the same files until something
+    // is mounted, and then what the caller wants them to mean.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
 }
 
 /// The error number the last libc call left.

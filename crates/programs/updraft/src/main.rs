@@ -29,6 +29,13 @@ mod account;
 mod server;
 mod text;
 
+/// Commands that are programs of their own with the peer, by the names of these.
+const OWN_NAMES: [(&str, &str); 3] = [
+    ("ostree-trivial-httpd", "trivial-httpd"),
+    ("ostree-system-generator", "admin system-generator"),
+    ("ostree-remount", "admin remount"),
+];
+
 fn main() -> ExitCode {
     if let Some(code) = updraft_repo::delta::work_if_called() {
         return code;
@@ -64,9 +71,11 @@ fn words_for_ostree(arguments: &[OsString]) -> Option<Vec<OsString>> {
     if Path::new(program).file_name() == Some("ostree".as_ref()) {
         return Some(arguments.to_vec());
     }
-    if Path::new(program).file_name() == Some("ostree-trivial-httpd".as_ref()) {
-        let words = ["ostree", "trivial-httpd"].map(OsString::from);
-        return Some(words.into_iter().chain(arguments.iter().skip(1).cloned()).collect());
+    for (name, command) in OWN_NAMES {
+        if Path::new(program).file_name() == Some(name.as_ref()) {
+            let words = std::iter::once("ostree").chain(command.split(' ')).map(OsString::from);
+            return Some(words.chain(arguments.iter().skip(1).cloned()).collect());
+        }
     }
     let mut options = arguments.iter().skip(1).take_while(|word| {
         word.as_encoded_bytes().starts_with(b"-") && *word != "--help" && *word != "-h"

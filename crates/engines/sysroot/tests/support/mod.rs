@@ -94,6 +94,31 @@ impl Lab {
         ostree(&all)
     }
 
+    /// Runs `ostree admin COMMAND --sysroot=…`, and gives what it said when it fails.
+    pub fn try_admin(&self, arguments: &[&str]) -> Result<String, String> {
+        let sysroot = format!("--sysroot={}", self.root().display());
+        let mut command = Command::new("ostree");
+        command.args(["admin", arguments[0], &sysroot]).args(&arguments[1..]);
+        let output = command.env("OSTREE_SYSROOT_OPTS", "skip-sync").output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
+    /// The same disk once more.
+    pub fn copy(&self) -> Self {
+        let lab = Self { folder: tempfile::tempdir().unwrap() };
+        let copied =
+            Command::new("cp").arg("-a").arg(self.root()).arg(lab.root()).status().unwrap();
+        assert!(copied.success());
+        lab
+    }
+
+    /// The `/etc` of the default deployment.
+    pub fn etc(&self) -> PathBuf {
+        let id = self.sysroot().deployments().unwrap()[0].id.clone();
+        self.root().join(id.path()).join("etc")
+    }
+
     pub fn path(&self, path: &str) -> PathBuf {
         self.root().join(path)
     }

@@ -9,12 +9,15 @@ use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 mod deploy;
 mod fetch;
+mod generator;
 mod instutil;
 mod kargs;
 mod pin;
+mod remount;
 mod report;
 mod select;
 mod set_origin;
+mod soft_reboot;
 mod staged;
 mod status;
 mod unlock;
@@ -36,6 +39,9 @@ pub(crate) struct Admin {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tell of a deployment that was not finished at the last shutdown.
+    #[command(hide = true)]
+    BootComplete,
     /// Remove deployments that are not offered, and objects that nothing needs.
     Cleanup,
     /// List what was changed in /etc.
@@ -45,6 +51,7 @@ enum Command {
         os: Option<String>,
     },
     Deploy(Box<deploy::Deploy>),
+    FinalizeStaged(staged::FinalizeStaged),
     /// Make a system root.
     InitFs {
         /// Only the folders that a new system needs; the same as --epoch=1.
@@ -58,6 +65,7 @@ enum Command {
     },
     Instutil(instutil::Instutil),
     Kargs(kargs::Kargs),
+    LockFinalization(staged::LockFinalization),
     /// Make a stateroot: a name under which deployments share /var.
     #[command(visible_alias = "stateroot-init")]
     OsInit {
@@ -66,14 +74,31 @@ enum Command {
         name: String,
     },
     Pin(pin::Pin),
+    /// Update the repo and deployments as needed after a copy
+    PostCopy,
+    PrepareSoftReboot(soft_reboot::PrepareSoftReboot),
+    /// Make what is to be writable so, early in the boot.
+    #[command(hide = true)]
+    Remount,
     /// Make a deployment the default.
     SetDefault {
         /// Its index, as `status` lists them.
         index: String,
     },
     SetOrigin(set_origin::SetOrigin),
+    /// Mount a directory of the image so that it can be written to for good.
+    #[command(hide = true)]
+    StateOverlay {
+        /// Under which name what is written is kept.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The directory.
+        #[arg(value_name = "MOUNTPATH")]
+        target: PathBuf,
+    },
     Status(status::Status),
     Switch(upgrade::Switch),
+    SystemGenerator(generator::SystemGenerator),
     /// Remove a deployment.
     Undeploy {
         /// Its index, as `status` lists them.
@@ -85,36 +110,59 @@ enum Command {
 
 impl Admin {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
-        if let Some(Command::InitFs { modern, epoch, path }) = &self.command {
-            Sysroot::init(path, init_epoch(*modern, *epoch)?)?;
-            return Ok(());
+        match &self.command {
+            Some(Command::InitFs { modern, epoch, path }) => {
+                Sysroot::init(path, init_epoch(*modern, *epoch)?)?;
+                return Ok(());
+            }
+            Some(Command::SystemGenerator(generator)) => return generator.run(),
+            Some(Command::Remount) => return remount::run(terminal),
+            _ => {}
+        }
+        if self.command.as_ref().is_some_and(Command::changes_the_sysroot) {
+            select::make_writable()?;
         }
         let sysroot = select::open(self.sysroot.as_deref())?;
         let Some(command) = &self.command else { return print_current_dir(&sysroot, terminal) };
         match command {
-            Command::InitFs { .. } => Ok(()),
+            Command::InitFs { .. } | Command::Remount | Command::SystemGenerator(_) => Ok(()),
+            Command::BootComplete => staged::boot_complete(&sysroot, terminal),
             Command::Cleanup => {
-                let freed = sysroot.lock(&terminal.context)?.cleanup(&terminal.context)?;
+                let locked = select::lock(&sysroot, terminal)?;
+                let freed = locked.cleanup(&terminal.context)?;
                 report::freed(freed, terminal)
             }
             Command::ConfigDiff { os } => config_diff(&sysroot, os.as_deref(), terminal),
             Command::Deploy(deploy) => deploy.run(&sysroot, terminal),
+            Command::FinalizeStaged(finalize) => finalize.run(&sysroot, terminal),
             Command::Instutil(instutil) => instutil.run(&sysroot, terminal),
             Command::Kargs(kargs) => kargs.run(&sysroot, terminal),
+            Command::LockFinalization(lock) => lock.run(&sysroot, terminal),
             Command::OsInit { name } => init_stateroot(&sysroot, name, terminal),
             Command::Pin(pin) => pin.run(&sysroot, terminal),
-            Command::SetDefault { index } => {
-                let locked = sysroot.lock(&terminal.context)?;
-                let id = select::at(&sysroot.deployments()?, index)?.id.clone();
-                report::written(&locked.make_default(&terminal.context, &id)?, terminal)
+            Command::PostCopy => {
+                select::lock(&sysroot, terminal)?.post_copy(&terminal.context)?;
+                Ok(())
             }
+            Command::PrepareSoftReboot(prepare) => prepare.run(&sysroot, terminal),
+            Command::SetDefault { index } => set_default(&sysroot, index, terminal),
             Command::SetOrigin(set) => set.run(&sysroot, terminal),
+            Command::StateOverlay { name, target } => {
+                Ok(sysroot.mount_state_overlay(name, target)?)
+            }
             Command::Status(status) => status.run(&sysroot, terminal),
             Command::Switch(switch) => switch.run(&sysroot, terminal),
             Command::Undeploy { index } => undeploy(&sysroot, index, terminal),
-            Command::Unlock(unlock) => unlock.run(&sysroot),
+            Command::Unlock(unlock) => unlock.run(&sysroot, terminal),
             Command::Upgrade(upgrade) => upgrade.run(&sysroot, terminal),
         }
+    }
+}
+
+impl Command {
+    fn changes_the_sysroot(&self) -> bool {
+        use Command::{ConfigDiff, InitFs, StateOverlay, Status};
+        !matches!(self, ConfigDiff { .. } | InitFs { .. } | StateOverlay { .. } | Status(_))
     }
 }
 
@@ -131,7 +179,7 @@ fn init_epoch(modern: bool, epoch: Option<u8>) -> Result<InitEpoch> {
 }
 
 fn init_stateroot(sysroot: &Sysroot, name: &str, terminal: &Terminal) -> Result {
-    let locked = sysroot.lock(&terminal.context)?;
+    let locked = select::lock(sysroot, terminal)?;
     if locked.has_stateroot(name)? {
         let message = format!("Creating ostree/deploy/{name}: File exists");
         return Err(Failure::new(Kind::Conflict, message));
@@ -182,9 +230,22 @@ fn config_diff(sysroot: &Sysroot, os: Option<&str>, terminal: &Terminal) -> Resu
     Ok(())
 }
 
+fn set_default(sysroot: &Sysroot, index: &str, terminal: &Terminal) -> Result {
+    let locked = select::lock(sysroot, terminal)?;
+    let deployments = sysroot.all_deployments()?;
+    let deployment = select::at(&deployments, index)?;
+    if deployment.is_staged {
+        let message = "Cannot make a staged deployment the default";
+        return Err(Failure::new(Kind::Invalid, message)
+            .hint("it becomes the default when the system is shut down"));
+    }
+    let written = locked.make_default(&terminal.context, &deployment.id)?;
+    report::written(&written, terminal)
+}
+
 fn undeploy(sysroot: &Sysroot, index: &str, terminal: &Terminal) -> Result {
-    let locked = sysroot.lock(&terminal.context)?;
-    let deployments = sysroot.deployments()?;
+    let locked = select::lock(sysroot, terminal)?;
+    let deployments = sysroot.all_deployments()?;
     let deployment = select::at(&deployments, index)?;
     let booted = select::booted(sysroot)?;
     if booted.as_ref() == Some(&deployment.id) {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use updraft_bootenv::KernelArgs;
-use updraft_sysroot::{DeployRequest, Deployment, Merge, Origin, Place, Retain, Sysroot};
+use updraft_sysroot::{
+    DeployRequest, Deployment, Finalization, Merge, Origin, Place, Retain, Sysroot,
+};
 use updraft_terminal::{Result, ResultExt as _, Terminal};
 
 use super::{kargs, report, select, staged};
@@ -31,6 +33,9 @@ pub(crate) struct Deploy {
     /// Finish the deployment when the system shuts down.
     #[arg(long)]
     stage: bool,
+    /// Finish it only when somebody allows that; implies --stage.
+    #[arg(long)]
+    lock_finalization: bool,
     /// Keep deployments that are offered before the booted one.
     #[arg(long)]
     retain_pending: bool,
@@ -67,12 +72,9 @@ impl Deploy {
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
         self.check()?;
         let stateroot = select::stateroot(sysroot, self.os.as_deref())?;
-        let locked = sysroot.lock(&terminal.context)?;
+        let locked = select::lock(sysroot, terminal)?;
         let commit = sysroot.repo().resolve(&self.refspec)?;
         let booted = select::booted(sysroot)?;
-        if self.stage {
-            return Err(staged::refused(booted.as_ref()));
-        }
         let merge = select::merge_deployment(&sysroot.deployments()?, booted.as_ref(), &stateroot);
         let merge = merge.filter(|_| !self.no_merge);
         let mut request = DeployRequest::new(&stateroot, commit, self.origin()?);
@@ -86,8 +88,18 @@ impl Deploy {
         request.place = if self.not_as_default { Place::AfterRunning } else { Place::Default };
         request.keep_objects = self.no_prune;
         request.overlay_initrds.clone_from(&self.overlay_initrd);
+        if self.is_staged() {
+            let lock = self.lock_finalization;
+            let finalization = if lock { Finalization::Locked } else { Finalization::AtShutdown };
+            staged::stage(&locked, &request, finalization, terminal)?;
+            return Ok(());
+        }
         let deployed = locked.deploy_with_report(&terminal.context, &request)?;
         report::deployed(&deployed, terminal)
+    }
+
+    fn is_staged(&self) -> bool {
+        self.stage || self.lock_finalization
     }
 
     /// Options that contradict each other.
@@ -101,10 +113,11 @@ impl Deploy {
         if self.karg_none && !self.karg_delete.is_empty() {
             return both("--karg-none", "--karg-delete");
         }
-        if self.stage && (self.retain_pending || self.retain_rollback) {
+        let retain = self.retain || self.retain_pending || self.retain_rollback;
+        if self.is_staged() && retain {
             return Err(staged::not_with("--retain arguments"));
         }
-        if self.stage && self.not_as_default {
+        if self.is_staged() && self.not_as_default {
             return Err(staged::not_with("--not-as-default"));
         }
         Ok(())

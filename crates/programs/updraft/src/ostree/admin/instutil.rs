@@ -1,11 +1,14 @@
 //! `ostree admin instutil`: for installers and for the scripts of boot loaders.
 
+use std::path::Path;
+
 use clap::{Args, Subcommand};
 use updraft_error::Kind;
 use updraft_sysroot::Sysroot;
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::kargs::SetKargs;
+use super::select;
 
 /// Deprecated commands intended for installer programs
 #[derive(Debug, Args)]
@@ -45,19 +48,19 @@ struct EnsureLabeled {
 }
 
 impl EnsureLabeled {
-    #[allow(clippy::unused_self, reason = "what is relabelled matters only with a policy")]
     fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
+        let locked = select::lock(sysroot, terminal)?;
         let deployments = sysroot.deployments()?;
         let Some(first) = deployments.first() else {
             let message = "Unable to find a deployment in sysroot";
             return Err(Failure::new(Kind::NotFound, message));
         };
-        let path = sysroot.path().join(first.id.path());
-        if path.join("etc/selinux/config").exists() {
-            let message = "Relabelling a deployment in place";
-            return Err(Failure::new(Kind::Unsupported, message)
-                .hint("`restorecon -R` relabels, once the system runs"));
+        let below = Path::new(self.subpath.as_deref().unwrap_or("/"));
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        if let Some(changed) = locked.ensure_labeled(&first.id, below, prefix)? {
+            return terminal.line(format!("Relabeled {changed} paths"));
         }
+        let path = sysroot.path().join(first.id.path());
         let path = path.canonicalize().unwrap_or(path);
         terminal.line(format!("No SELinux policy found in deployment '{}'", path.display()))
     }

@@ -45,8 +45,8 @@ struct EditInPlace {
 
 impl EditInPlace {
     fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
-        let locked = sysroot.lock(&terminal.context)?;
-        let mut list = sysroot.deployments()?;
+        let locked = select::lock(sysroot, terminal)?;
+        let mut list = sysroot.all_deployments()?;
         for deployment in &mut list {
             for argument in &self.append_if_missing {
                 deployment.kernel_args.append_if_missing(argument);
@@ -80,7 +80,7 @@ pub(crate) struct SetKargs {
 
 impl SetKargs {
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
-        let locked = sysroot.lock(&terminal.context)?;
+        let locked = select::lock(sysroot, terminal)?;
         let mut list = sysroot.deployments()?;
         let Some(first) = list.first_mut() else {
             let message = "Unable to find a deployment in sysroot";

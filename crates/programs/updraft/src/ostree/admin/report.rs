@@ -7,20 +7,20 @@ use crate::ostree::size::format_size;
 
 /// What a new deployment took over, and how it came to be offered.
 pub(super) fn deployed(deployed: &Deployed, terminal: &Terminal) -> Result {
-    if let Some(changes) = &deployed.etc_changes {
-        terminal.line(etc_changes(changes))?;
-    }
+    merged(deployed.etc_changes.as_ref(), terminal)?;
     written(&deployed.written, terminal)?;
     freed(deployed.freed_bytes, terminal)
 }
 
-fn etc_changes(changes: &EtcChanges) -> String {
-    format!(
+/// What a deployment took over from the `/etc` of another.
+pub(super) fn merged(changes: Option<&EtcChanges>, terminal: &Terminal) -> Result {
+    let Some(changes) = changes else { return Ok(()) };
+    terminal.line(format!(
         "Copying /etc changes: {} modified, {} removed, {} added",
         changes.modified.len(),
         changes.removed.len(),
         changes.added.len()
-    )
+    ))
 }
 
 /// How a list of deployments became current.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use updraft_error::Kind;
-use updraft_sysroot::{Deployment, DeploymentId, Options, Sysroot};
-use updraft_terminal::{Failure, Result, ResultExt as _};
+use updraft_fs::mount;
+use updraft_sysroot::{Deployment, DeploymentId, Locked, Options, Sysroot};
+use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 /// Opens the system root: the option, else `$OSTREE_SYSROOT`, else `/`.
 pub(super) fn open(option: Option<&Path>) -> Result<Sysroot> {
@@ -36,15 +37,50 @@ fn options() -> Options {
         mutable_deployments: has("OSTREE_SYSROOT_DEBUG", "mutable-deployments"),
         skip_sync: has("OSTREE_SYSROOT_OPTS", "skip-sync"),
         grub2_program: program.map(PathBuf::from),
+        ..Options::default()
     }
+}
+
+/// Where the running system was made from a deployment and its own root is mounted read-only:
+/// makes that, and `/boot`, writable for this process alone. Before anything below is opened.
+pub(super) fn make_writable() -> Result {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| {
+        use std::os::unix::fs::MetadataExt as _;
+        own.uid() == 0
+    });
+    let sysroot = Path::new("/sysroot");
+    if !is_root || !Path::new("/run/ostree-booted").exists() || !sysroot.exists() {
+        return Ok(());
+    }
+    if !mount::is_read_only(sysroot)? {
+        return Ok(());
+    }
+    mount::unshare_namespace().context("preparing writable sysroot")?;
+    mount::remount_writable(sysroot)?;
+    let boot = Path::new("/boot");
+    if boot.exists() && mount::is_read_only(boot)? {
+        // Where it is no mount of its own, it is part of the other.
+        if let Err(error) = mount::remount_writable(boot)
+            && error.io_kind() != std::io::ErrorKind::InvalidInput
+        {
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// Keeps all others from changing the system root. Says so when somebody else does.
+pub(super) fn lock<'a>(sysroot: &'a Sysroot, terminal: &Terminal) -> Result<Locked<'a>> {
+    if let Some(locked) = sysroot.try_lock()? {
+        return Ok(locked);
+    }
+    terminal.say("Waiting for sysroot lock...");
+    Ok(sysroot.lock(&terminal.context)?)
 }
 
 /// The booted deployment, when this is the system root that runs.
 pub(super) fn booted(sysroot: &Sysroot) -> Result<Option<DeploymentId>> {
-    if sysroot.path() != Path::new("/") {
-        return Ok(None);
-    }
-    Ok(sysroot.booted(&running_command_line()?)?)
+    Ok(sysroot.running()?)
 }
 
 /// The booted deployment, where there has to be one.
@@ -68,6 +104,27 @@ pub(super) fn index(text: &str) -> Result<usize> {
     }
     let parsed = text.parse::<u32>().ok().and_then(|number| usize::try_from(number).ok());
     parsed.ok_or_else(|| Failure::new(Kind::Invalid, format!("Index too large: {text}")))
+}
+
+/// The deployment with this index, or that is `booted`, `pending` or the `rollback`.
+pub(super) fn named<'a>(
+    sysroot: &Sysroot,
+    deployments: &'a [Deployment],
+    text: &str,
+) -> Result<&'a Deployment> {
+    if !matches!(text, "booted" | "pending" | "rollback") {
+        return at(deployments, text);
+    }
+    let booted = require_booted(sysroot)?;
+    let of_os = |one: &&Deployment| one.id.stateroot == booted.stateroot;
+    let mut before = deployments.iter().take_while(|one| one.id != booted).filter(of_os);
+    let mut after = deployments.iter().skip_while(|one| one.id != booted).filter(of_os);
+    let found = match text {
+        "pending" => before.next(),
+        "booted" => after.next(),
+        _ => after.nth(1),
+    };
+    found.ok_or_else(|| Failure::new(Kind::NotFound, format!("No {text} deployment")))
 }
 
 /// The deployment with this index.

@@ -31,8 +31,8 @@ pub(crate) struct SetOrigin {
 
 impl SetOrigin {
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
-        let locked = sysroot.lock(&terminal.context)?;
-        let deployments = sysroot.deployments()?;
+        let locked = select::lock(sysroot, terminal)?;
+        let deployments = sysroot.all_deployments()?;
         let deployment = if let Some(index) = &self.index {
             select::at(&deployments, index)?.clone()
         } else {

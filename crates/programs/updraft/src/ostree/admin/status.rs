@@ -7,7 +7,7 @@ use updraft_ostree::{Checksum, Refspec, RemoteName};
 use updraft_repo::Repo;
 use updraft_repo::pull::RemoteConfig;
 use updraft_sysroot::{Deployment, DeploymentId, Origin, Sysroot};
-use updraft_terminal::{Result, Terminal};
+use updraft_terminal::{Failure, Result, Terminal};
 
 use super::select::booted;
 use crate::ostree::signing;
@@ -18,6 +18,15 @@ pub(crate) struct Status {
     /// Tell also of signatures that the remote does not demand.
     #[arg(long, short = 'V')]
     verify: bool,
+    /// Tell nothing of signatures.
+    #[arg(long, short = 'S')]
+    skip_signatures: bool,
+    /// Only tell whether the booted deployment is the default.
+    #[arg(long, short = 'D')]
+    is_default: bool,
+    /// The same as --json.
+    #[arg(short = 'J', hide = true)]
+    as_json: bool,
 }
 
 #[derive(Serialize)]
@@ -38,6 +47,7 @@ struct Entry {
     pending: bool,
     rollback: bool,
     staged: bool,
+    finalization_locked: bool,
     pinned: bool,
     unlocked: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,16 +61,26 @@ struct Entry {
 impl Status {
     /// Prints the deployments, the default first.
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
-        let deployments = sysroot.deployments()?;
+        let deployments = sysroot.all_deployments()?;
         let booted = booted(sysroot)?;
+        if self.is_default {
+            return is_default(&deployments, booted.as_ref(), terminal);
+        }
         let booted_at = deployments.iter().position(|one| Some(&one.id) == booted.as_ref());
+        let locked = sysroot.staged()?.is_some_and(|staged| staged.is_locked);
         let mut entries = Vec::new();
         for (index, deployment) in deployments.iter().enumerate() {
             let mut entry = entry(index, deployment, booted_at, booted.as_ref());
+            entry.unlocked = sysroot.unlocked(deployment)?.to_string();
+            entry.finalization_locked = deployment.is_staged && locked;
             self.add_from_repository(sysroot.repo(), deployment, &mut entry)?;
             entries.push(entry);
         }
-        terminal.show(&Listing { deployments: entries }, |listing| {
+        let listing = Listing { deployments: entries };
+        if self.as_json {
+            return terminal.json(&listing);
+        }
+        terminal.show(&listing, |listing| {
             if listing.deployments.is_empty() {
                 return terminal.line("No deployments.");
             }
@@ -88,6 +108,9 @@ impl Status {
             Err(error) => return Err(error.into()),
         }
         let refspec = entry.refspec.as_deref().and_then(|refspec| refspec.parse::<Refspec>().ok());
+        if self.skip_signatures {
+            return Ok(());
+        }
         if let Some(remote) = refspec.and_then(|refspec| refspec.remote) {
             entry.signatures = self.signatures(repo, &commit, &remote)?;
         }
@@ -128,26 +151,36 @@ fn entry(
         booted: booted_at == Some(index),
         pending: same_os && booted_at.is_some_and(|at| index < at),
         rollback: same_os && booted_at.is_some_and(|at| index > at),
-        staged: false,
+        staged: deployment.is_staged,
+        finalization_locked: false,
         pinned: deployment.is_pinned(),
-        unlocked: unlocked(deployment),
+        unlocked: String::new(),
         version: deployment.version.clone(),
         source_title: None,
         signatures: Vec::new(),
     }
 }
 
-/// How the deployment was made writable.
-fn unlocked(deployment: &Deployment) -> String {
-    let state = deployment.origin.as_ref().and_then(|origin| origin.get("unlocked"));
-    state.unwrap_or_else(|| "none".to_owned())
+fn is_default(
+    deployments: &[Deployment],
+    booted: Option<&DeploymentId>,
+    terminal: &Terminal,
+) -> Result {
+    let Some(booted) = booted else {
+        let message = "Not in a booted OSTree system";
+        return Err(Failure::new(Kind::NotFound, message));
+    };
+    let is_first = deployments.first().is_some_and(|first| first.id == *booted);
+    terminal.line(if is_first { "default" } else { "not-default" })
 }
 
 fn lines(entry: &Entry, origin: Option<&Origin>) -> Vec<String> {
     let star = if entry.booted { '*' } else { ' ' };
-    let state = match (entry.pending, entry.rollback) {
-        (true, _) => " (pending)",
-        (_, true) => " (rollback)",
+    let state = match entry {
+        Entry { finalization_locked: true, .. } => " (finalization locked)",
+        Entry { staged: true, .. } => " (staged)",
+        Entry { pending: true, .. } => " (pending)",
+        Entry { rollback: true, .. } => " (rollback)",
         _ => "",
     };
     let Entry { stateroot, checksum, serial, .. } = entry;

@@ -2,8 +2,8 @@
 
 use clap::Args;
 use updraft_error::Kind;
-use updraft_sysroot::Sysroot;
-use updraft_terminal::{Failure, Result};
+use updraft_sysroot::{Sysroot, Unlock as How};
+use updraft_terminal::{Failure, Result, Terminal};
 
 use super::select;
 
@@ -19,13 +19,32 @@ pub(crate) struct Unlock {
 }
 
 impl Unlock {
-    pub(super) fn run(&self, sysroot: &Sysroot) -> Result {
+    pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
+        let how = match (self.hotfix, self.transient) {
+            (true, true) => {
+                let message = "Cannot specify both --hotfix and --transient";
+                return Err(Failure::new(Kind::Invalid, message));
+            }
+            (true, _) => How::Hotfix,
+            (_, true) => How::Transient,
+            _ => How::Development,
+        };
         select::require_booted(sysroot)?;
-        if self.hotfix && self.transient {
-            let message = "Cannot specify both --hotfix and --transient";
-            return Err(Failure::new(Kind::Invalid, message));
-        }
-        Err(Failure::new(Kind::Unsupported, "Unlocking the deployment that runs")
-            .hint("`mount -t overlay` over /usr makes it writable until the next reboot"))
+        let locked = select::lock(sysroot, terminal)?;
+        locked.unlock(&terminal.context, how)?;
+        terminal.line(match how {
+            How::Development => {
+                "Development mode enabled. /usr is a writable overlay now; the next boot starts \
+                 without what is changed there."
+            }
+            How::Hotfix => {
+                "Hotfix mode enabled. /usr is a writable overlay of this deployment now, also \
+                 after a reboot. A clone without it is the deployment to roll back to."
+            }
+            How::Transient => {
+                "Transient mode enabled. /usr is an overlay now that is mounted read-only; \
+                 remount it writable in a mount namespace of your own."
+            }
+        })
     }
 }

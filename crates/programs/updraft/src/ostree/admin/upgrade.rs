@@ -4,7 +4,9 @@ use clap::Args;
 use updraft_error::Kind;
 use updraft_ostree::{Checksum, Refspec};
 use updraft_repo::{Repo, pull};
-use updraft_sysroot::{DeployRequest, Deployment, DeploymentId, Merge, Origin, Sysroot};
+use updraft_sysroot::{
+    DeployRequest, Deployment, DeploymentId, Finalization, Merge, Origin, Sysroot,
+};
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::{fetch, report, select, staged};
@@ -52,9 +54,7 @@ impl Upgrade {
             Some(commit) => upgrade.origin.set("override-commit", commit),
             None => upgrade.origin.remove("override-commit"),
         }
-        if self.stage || staged::by_environment() {
-            return Err(staged::refused(upgrade.booted.as_ref()));
-        }
+        upgrade.stage = self.stage || staged::by_environment();
         let Some(commit) = upgrade.resolve(!self.deploy_only, self.allow_downgrade)? else {
             return terminal.line("No update available.");
         };
@@ -72,6 +72,9 @@ pub(crate) struct Switch {
     /// Reboot when done.
     #[arg(long, short = 'r')]
     reboot: bool,
+    /// Finish the deployment when the system shuts down.
+    #[arg(long)]
+    stage: bool,
     /// The stateroot; by default that of the booted deployment.
     #[arg(long, visible_alias = "stateroot", value_name = "OSNAME")]
     os: Option<String>,
@@ -83,6 +86,7 @@ pub(crate) struct Switch {
 impl Switch {
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
         let mut next = Next::new(sysroot, self.os.as_deref(), terminal)?;
+        next.stage = self.stage || staged::by_environment();
         let old = next.refspec()?;
         let new = if let Some(remote) = self.refspec.strip_suffix(':') {
             Refspec::remote(remote.parse()?, old.name.clone())
@@ -114,11 +118,12 @@ struct Next<'a> {
     booted: Option<DeploymentId>,
     merge: Deployment,
     origin: Origin,
+    stage: bool,
 }
 
 impl<'a> Next<'a> {
     fn new(sysroot: &'a Sysroot, os: Option<&str>, terminal: &'a Terminal) -> Result<Self> {
-        let locked = sysroot.lock(&terminal.context)?;
+        let locked = select::lock(sysroot, terminal)?;
         let booted = select::booted(sysroot)?;
         let stateroot = os.map(str::to_owned);
         let stateroot = stateroot.or_else(|| booted.as_ref().map(|id| id.stateroot.clone()));
@@ -136,7 +141,7 @@ impl<'a> Next<'a> {
             let name = merge.id.dir_name();
             Failure::new(Kind::NotFound, format!("No origin known for deployment {name}"))
         })?;
-        Ok(Self { sysroot, locked, terminal, booted, merge, origin })
+        Ok(Self { sysroot, locked, terminal, booted, merge, origin, stage: false })
     }
 
     /// Whoever made the origin may demand that something be done before the first upgrade.
@@ -203,6 +208,11 @@ impl<'a> Next<'a> {
         let mut request = DeployRequest::new(stateroot, commit, self.origin.clone());
         request.merge = Merge::From(self.merge.id.clone());
         request.booted.clone_from(&self.booted);
+        if self.stage {
+            let finalization = Finalization::AtShutdown;
+            staged::stage(&self.locked, &request, finalization, self.terminal)?;
+            return Ok(());
+        }
         let deployed = self.locked.deploy_with_report(&self.terminal.context, &request)?;
         report::deployed(&deployed, self.terminal)
     }

@@ -33,12 +33,15 @@ impl Display for Usage {
 impl std::error::Error for Usage {}
 
 /// What each command says when an argument is missing, and whether its help goes before it.
-const MISSING: [(&str, bool, &str); 40] = [
+const MISSING: [(&str, bool, &str); 43] = [
     ("admin deploy", true, "REF/REV must be specified"),
     ("admin init-fs", true, "PATH must be specified"),
     ("admin os-init", true, "OSNAME must be specified"),
     ("admin pin", true, "INDEX must be specified"),
+    ("admin prepare-soft-reboot", true, "INDEX must be specified"),
+    ("admin set-default", true, "INDEX must be specified"),
     ("admin set-origin", true, "REMOTENAME and URL must be specified"),
+    ("admin state-overlay", false, "Missing NAME or MOUNTPATH"),
     ("admin stateroot-init", true, "OSNAME must be specified"),
     ("admin switch", true, "REFSPEC must be specified"),
     ("admin undeploy", true, "INDEX must be specified"),

@@ -1,0 +1,43 @@
+//! The image of a deployment that the kernel verifies, `.ostree.cfs`.
+
+use updraft_fs::{Dir, verity};
+use updraft_repo::Wanted;
+use updraft_repo::composefs::{DIGEST, Digests, checkout};
+use updraft_task::Context;
+
+use crate::prepare_root::{self, Composefs};
+use crate::{DeploymentId, Locked, Result};
+
+/// Its name in the deployment.
+pub(crate) const IMAGE: &str = ".ostree.cfs";
+
+impl Locked<'_> {
+    /// Writes the image where the repository's configuration or the tree itself asks for one. A
+    /// commit that says what the digest of its image is, is held to that.
+    pub(crate) fn write_composefs_image(
+        &self,
+        ctx: &Context,
+        id: &DeploymentId,
+        root: &Dir,
+    ) -> Result<()> {
+        let sysroot = self.sysroot;
+        let wanted = prepare_root::composefs(root)?;
+        if wanted == Composefs::No && sysroot.repo.config().composefs == Wanted::No {
+            return Ok(());
+        }
+        let (commit, _) = sysroot.repo.load_commit(&id.checksum)?;
+        // The digest of the image covers those of all files, so all are needed to compare.
+        let all = commit.metadata.get(DIGEST).is_some();
+        let digests = if all { Digests::All } else { Digests::Sealed };
+        let path = sysroot.path.join(id.path()).join(IMAGE);
+        let digest = checkout(ctx, &sysroot.repo, &id.checksum, path, digests)?;
+        let sealed = verity::seal(&root.open_file(IMAGE)?)?;
+        if sealed == verity::Support::Unsupported
+            && matches!(wanted, Composefs::Verity | Composefs::Signed)
+        {
+            tracing::warn!("{id} demands fs-verity, which this file system does not have");
+        }
+        tracing::debug!(%digest, ?sealed, "wrote the composefs image");
+        Ok(())
+    }
+}

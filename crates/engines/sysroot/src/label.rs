@@ -1,0 +1,93 @@
+//! SELinux labels of what a deployment does not share with its commit: `/etc` and `/var`.
+
+use std::path::Path;
+
+use updraft_fs::{Dir, FileKind, atomic_write, xattr};
+use updraft_repo::selinux::{self, Policy};
+
+use crate::{DeploymentId, Error, Locked, Result};
+
+const ATTRIBUTE: &str = "security.selinux";
+/// Says in a stateroot's `/var` that it was labelled once. Later the system's own tools do it.
+const VAR_STAMP: &str = ".ostree-selabeled";
+
+/// Labels `/etc` of a deployment by the policy that is in it.
+pub(crate) fn etc(root: &Dir) -> Result<()> {
+    match selinux::from_folder(root.path())? {
+        Some(policy) => label_tree(&policy, root, Path::new("etc"), "/etc").map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Labels `/var` by the policy of a deployment, unless that was done before.
+pub(crate) fn var(root: &Dir, var: &Dir) -> Result<()> {
+    if var.exists(VAR_STAMP)? {
+        return Ok(());
+    }
+    let Some(policy) = selinux::from_folder(root.path())? else { return Ok(()) };
+    label_one(&policy, var, Path::new("."), "/var")?;
+    label_below(&policy, var, "/var")?;
+    atomic_write(var, VAR_STAMP, b"", 0o644)?;
+    label_one(&policy, var, Path::new(VAR_STAMP), &format!("/var/{VAR_STAMP}"))?;
+    Ok(())
+}
+
+impl Locked<'_> {
+    /// Labels a part of a deployment, `below` its root, as the policy names it with `prefix` before
+    /// it. Tells how many labels were others before; `None` when there is no policy.
+    ///
+    /// # Errors
+    /// [`Error::Fs`]; [`Error::Repo`] for a policy that cannot be understood.
+    pub fn ensure_labeled(
+        &self,
+        id: &DeploymentId,
+        below: &Path,
+        prefix: &str,
+    ) -> Result<Option<u64>> {
+        let root = self.sysroot.root.open_dir(id.path())?;
+        let Some(policy) = selinux::from_folder(root.path())? else { return Ok(None) };
+        let relative = below.strip_prefix("/").unwrap_or(below);
+        let inside = relative.components().collect::<std::path::PathBuf>();
+        let at = format!("{}/{}", prefix.trim_end_matches('/'), inside.display());
+        if inside.as_os_str().is_empty() {
+            let mut changed = label_one(&policy, &root, Path::new("."), slash_of(prefix))?;
+            changed += label_below(&policy, &root, prefix.trim_end_matches('/'))?;
+            return Ok(Some(changed));
+        }
+        label_tree(&policy, &root, &inside, &at).map(Some)
+    }
+}
+
+fn slash_of(prefix: &str) -> &str {
+    if prefix.is_empty() { "/" } else { prefix }
+}
+
+/// Labels `name` and all below it. Other file systems are entered: there are none in a deployment.
+fn label_tree(policy: &Policy, dir: &Dir, name: &Path, path: &str) -> Result<u64> {
+    let mut changed = label_one(policy, dir, name, path)?;
+    if dir.metadata(name)?.kind == FileKind::Directory {
+        changed += label_below(policy, &dir.open_dir(name)?, path)?;
+    }
+    Ok(changed)
+}
+
+fn label_below(policy: &Policy, dir: &Dir, path: &str) -> Result<u64> {
+    let mut changed = 0_u64;
+    for entry in dir.sorted_entries()? {
+        let path = format!("{path}/{}", entry.name.to_string_lossy());
+        changed = changed.saturating_add(label_tree(policy, dir, Path::new(&entry.name), &path)?);
+    }
+    Ok(changed)
+}
+
+fn label_one(policy: &Policy, dir: &Dir, name: &Path, path: &str) -> Result<u64> {
+    let metadata = dir.metadata(name)?;
+    let Some(label) = policy.label(path, metadata.mode) else { return Ok(0) };
+    // The kernel keeps labels with the NUL that ends them.
+    let label = [label.as_bytes(), b"\0"].concat();
+    if xattr::get_at(dir, name, ATTRIBUTE)?.as_deref() == Some(&label) {
+        return Ok(0);
+    }
+    xattr::set_at(dir, name, ATTRIBUTE, &label).map_err(Error::from)?;
+    Ok(1)
+}
