@@ -18,7 +18,7 @@ mod syslinux;
 mod uboot;
 
 /// A configuration that is read is not larger.
-const MAX_CONFIGURATION: u64 = 1024 * 1024;
+pub(crate) const MAX_CONFIGURATION: u64 = 1024 * 1024;
 
 /// What has a configuration to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +29,18 @@ pub(crate) enum BootLoader {
     Grub2,
     /// The `grub.cfg` in this folder below `boot/efi/EFI`.
     Grub2Efi(PathBuf),
+    /// None: this GRUB reads the entries itself, by `blscfg`.
+    Grub2Entries,
     /// `boot/loader/uEnv.txt`.
     Uboot,
 }
 
 impl BootLoader {
+    /// Whether it is a GRUB.
+    pub(crate) fn is_grub(&self) -> bool {
+        matches!(self, Self::Grub2 | Self::Grub2Efi(_) | Self::Grub2Entries)
+    }
+
     /// Whether its configuration becomes current in the same step as the entries.
     pub(crate) fn is_atomic(&self) -> bool {
         !matches!(self, Self::Grub2Efi(_))
@@ -90,9 +97,15 @@ impl Sysroot {
         let Some(boot) = self.boot_dir()? else { return Ok(None) };
         for folder in ["grub", "grub2"] {
             if let Some(folder) = boot.try_open_dir(folder)?
-                && folder.exists("grub.cfg")?
+                && let Some(config) = folder.try_metadata("grub.cfg")?
             {
-                return Ok(Some(BootLoader::Grub2));
+                let reads_entries = config.kind == FileKind::Regular
+                    && (has_blscfg(&folder)? || has_static_configuration(&boot)?);
+                return Ok(Some(if reads_entries {
+                    BootLoader::Grub2Entries
+                } else {
+                    BootLoader::Grub2
+                }));
             }
         }
         let Some(vendors) = boot.try_open_dir("efi/EFI")? else { return Ok(None) };
@@ -128,13 +141,14 @@ impl Sysroot {
                 let target = boot.open_dir("efi/EFI")?.open_dir(vendor)?;
                 grub2::write_efi(self, &entries, &target)?;
             }
+            BootLoader::Grub2Entries => {}
         }
         entries.folder.sync()?;
         Ok(())
     }
 
     /// A text that the boot loader read before, such as its configuration.
-    fn read_current(&self, name: &str) -> Result<Option<String>> {
+    pub(crate) fn read_current(&self, name: &str) -> Result<Option<String>> {
         let Some(boot) = self.boot_dir()? else { return Ok(None) };
         let version = self.boot_version()?.version;
         let Some(loader) = boot.try_open_dir(format!("loader.{version}"))? else {
@@ -143,6 +157,19 @@ impl Sysroot {
         let bytes = loader.try_read(name, MAX_CONFIGURATION)?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
+}
+
+/// Whether a `grub.cfg` takes its menu from the entries: then it needs not be made anew.
+fn has_blscfg(folder: &Dir) -> Result<bool> {
+    let text = folder.read("grub.cfg", MAX_CONFIGURATION)?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().any(|line| line.split_whitespace().next() == Some("blscfg")))
+}
+
+/// Whether bootupd owns `grub.cfg`, which it never changes.
+fn has_static_configuration(boot: &Dir) -> Result<bool> {
+    let state = boot.try_read("bootupd-state.json", MAX_CONFIGURATION)?;
+    Ok(state.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains("\"static-configs\"")))
 }
 
 /// The entries of a folder with their names, in the order in which they are offered.

@@ -205,6 +205,7 @@ impl Locked<'_> {
             boot_serial: 0,
             kernel_args: kernel_args.unwrap_or_else(inherited),
             overlay_initrds: self.install_overlay_initrds(&request.overlay_initrds)?,
+            boot_count: sysroot.new_boot_count()?,
             version: sysroot.commit_version(&id)?,
             origin: Some(request.origin.clone()),
             id,

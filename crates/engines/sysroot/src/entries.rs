@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use updraft_bootenv::{BootEntry, EntryName, KernelArgs};
+use updraft_bootenv::{BootEntry, CountedName, EntryName, KernelArgs};
 use updraft_fs::{Dir, FileKind, atomic_write};
 
 use crate::boot_tree::{BootFile, BootTree};
@@ -39,7 +39,8 @@ impl Locked<'_> {
                 .map_err(|source| Error::Entry { path: entries.path().to_path_buf(), source })?;
             let older = self.sysroot.options.older_entry_names;
             let stateroot = older.then(|| deployment.id.stateroot.clone());
-            let name = EntryName { number, stateroot }.file_name();
+            let stem = EntryName { number, stateroot }.stem();
+            let name = CountedName::with_count(stem, deployment.boot_count).to_string();
             atomic_write(&entries, name, &entry.encode(), 0o644)?;
         }
         entries.sync()?;

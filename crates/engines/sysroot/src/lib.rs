@@ -17,6 +17,7 @@
 //!
 //! [`Sysroot`] reads. [`Sysroot::lock`] gives a [`Locked`], which changes.
 
+mod boot_count;
 mod boot_links;
 mod boot_loader;
 mod boot_tree;
@@ -35,6 +36,7 @@ mod retention;
 mod switch;
 mod sysroot;
 
+pub use boot_count::{BootCounting, grub_script};
 pub use deploy::{DeployRequest, Deployed, Merge};
 pub use deployment::{Deployment, DeploymentId};
 pub use error::{Error, Result};
@@ -45,3 +47,4 @@ pub use origin::Origin;
 pub use retention::{Place, Retain};
 pub use switch::{Switch, Written};
 pub use sysroot::{Locked, Options, Sysroot};
+pub use updraft_bootenv::{BootCount, BootVerdict};

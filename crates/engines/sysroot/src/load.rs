@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use updraft_bootenv::{BootEntry, KernelArgs};
+use updraft_bootenv::{BootCount, BootEntry, CountedName, KernelArgs};
 use updraft_error::Kind;
 use updraft_fs::Dir;
 
@@ -64,11 +64,17 @@ impl Sysroot {
         }
     }
 
+    /// The folder of the current entries.
+    pub(crate) fn entries_dir(&self) -> Result<Dir> {
+        let version = self.boot_version()?.version;
+        Ok(self.root.open_dir("boot")?.open_dir(format!("loader.{version}/entries"))?)
+    }
+
     pub(crate) fn boot_dir(&self) -> Result<Option<Dir>> {
         Ok(self.root.try_open_dir("boot")?)
     }
 
-    fn load_entry(&self, name: &str, entry: &BootEntry) -> Result<Deployment> {
+    pub(crate) fn load_entry(&self, name: &str, entry: &BootEntry) -> Result<Deployment> {
         let mut kernel_args = entry.kernel_args();
         let path = kernel_args.last_value("ostree").map(str::to_owned).ok_or_else(|| {
             let message = format!(
@@ -91,6 +97,7 @@ impl Sysroot {
             boot_serial,
             kernel_args,
             overlay_initrds,
+            boot_count: count_of(name),
             version,
             origin,
         })
@@ -146,6 +153,11 @@ impl Sysroot {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The counter in the name of an entry.
+fn count_of(name: &str) -> Option<BootCount> {
+    name.parse::<CountedName>().ok().and_then(|name| name.count)
 }
 
 /// The digit at the end of the link `name`, which must be `PREFIX` and 0 or 1.

@@ -36,6 +36,7 @@ fn options() -> Options {
         mutable_deployments: has("OSTREE_SYSROOT_DEBUG", "mutable-deployments"),
         skip_sync: has("OSTREE_SYSROOT_OPTS", "skip-sync"),
         grub2_program: program.map(PathBuf::from),
+        ..Options::default()
     }
 }
 
