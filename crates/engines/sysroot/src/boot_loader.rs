@@ -58,13 +58,22 @@ pub(crate) struct Entries {
 }
 
 impl Sysroot {
-    /// The boot loader that the repository's configuration names by `sysroot.bootloader`, or that
-    /// is found in `boot`. `None`: one that reads entries.
+    /// The name of the boot loader in the repository's configuration: `updraft.bootloader`, else
+    /// `sysroot.bootloader`. The real tool does not open a repository in which the latter has a
+    /// name that it does not know.
+    pub(crate) fn configured_boot_loader(&self) -> Option<String> {
+        let config = self.repo.config();
+        let named = |group| config.key_file().get(group, "bootloader");
+        named("updraft").or_else(|| named("sysroot"))
+    }
+
+    /// The boot loader that the repository's configuration names, or that is found in `boot`. `None`: one that reads entries.
     pub(crate) fn boot_loader(&self) -> Result<Option<BootLoader>> {
-        let configured = self.repo.config().key_file().get("sysroot", "bootloader");
+        let configured = self.configured_boot_loader();
         match configured.as_deref() {
+            None | Some("auto") if self.esp()?.is_some() => Ok(None),
             None | Some("auto") => self.find_boot_loader(),
-            Some("none") => Ok(None),
+            Some("none" | "systemd-boot") => Ok(None),
             Some("syslinux") => Ok(Some(BootLoader::Syslinux)),
             Some("grub2") => Ok(Some(self.find_grub2()?.unwrap_or(BootLoader::Grub2))),
             Some("uboot") => Ok(Some(BootLoader::Uboot)),

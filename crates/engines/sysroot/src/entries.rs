@@ -51,14 +51,14 @@ impl Locked<'_> {
 }
 
 /// Where an entry stands among the others.
-struct Place {
-    version: u8,
-    index: usize,
-    number: u32,
-    several: bool,
+pub(crate) struct Place {
+    pub(crate) version: u8,
+    pub(crate) index: usize,
+    pub(crate) number: u32,
+    pub(crate) several: bool,
 }
 
-fn entry(
+pub(crate) fn entry(
     deployment: &Deployment,
     root: &Dir,
     tree: &BootTree,

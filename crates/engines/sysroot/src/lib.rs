@@ -27,6 +27,7 @@ mod deploy;
 mod deployment;
 mod entries;
 mod error;
+mod esp;
 mod etc;
 mod init;
 mod load;

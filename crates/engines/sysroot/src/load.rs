@@ -29,6 +29,8 @@ impl Sysroot {
     /// [`Kind::Invalid`] when `boot/loader` or `ostree/boot.B` is not what it must be.
     pub fn boot_version(&self) -> Result<BootVersion> {
         let version = match self.boot_dir()? {
+            // There is only one set of entries.
+            _ if self.esp()?.is_some() => 0,
             Some(boot) => read_switch(&boot, "loader", "loader.")?.unwrap_or(0),
             None => 0,
         };
@@ -42,6 +44,9 @@ impl Sysroot {
     /// # Errors
     /// [`Error::Entry`], [`Kind::Invalid`] when an entry does not name a deployment that is there.
     pub fn deployments(&self) -> Result<Vec<Deployment>> {
+        if let Some(esp) = self.esp()? {
+            return self.esp_deployments(&esp);
+        }
         let Some(boot) = self.boot_dir()? else { return Ok(Vec::new()) };
         let version = self.boot_version()?.version;
         let folder = format!("loader.{version}/entries");
@@ -66,6 +71,9 @@ impl Sysroot {
 
     /// The folder of the current entries.
     pub(crate) fn entries_dir(&self) -> Result<Dir> {
+        if let Some(esp) = self.esp()? {
+            return Ok(esp.open_dir("loader/entries")?);
+        }
         let version = self.boot_version()?.version;
         Ok(self.root.open_dir("boot")?.open_dir(format!("loader.{version}/entries"))?)
     }

@@ -40,14 +40,18 @@ impl Locked<'_> {
     /// the rename that replaces the link `ostree/boot.B`. Otherwise it is the rename that
     /// replaces the link `boot/loader`; before it, everything that the new entries need is
     /// durable, and after it, `/boot` is flushed so that a boot loader that replays no journal
-    /// sees it, before anything that the old entries need is removed.
+    /// sees it, before anything that the old entries need is removed. On a file system without
+    /// links it is the rename of the new default's entry (see `esp.rs`).
     ///
     /// # Errors
     /// [`Error::Fs`] and others; the old list is still current then, unless the error came from
     /// the last flush, after which either list may be.
     pub fn write_deployments(&self, list: &[Deployment]) -> Result<Written> {
-        let list = with_boot_serials(list);
         let current = self.sysroot.deployments()?;
+        if let Some(esp) = self.sysroot.esp()? {
+            return self.write_esp(&esp, &current, list);
+        }
+        let list = with_boot_serials(list);
         let now = self.sysroot.boot_version()?;
         let count = |list: &[Deployment]| i64::try_from(list.len()).unwrap_or(i64::MAX);
         let count_change = count(&list).saturating_sub(count(&current));
@@ -93,7 +97,7 @@ impl Locked<'_> {
     }
 
     /// Who watches for changes, watches the time of this folder.
-    fn touch_deployments(&self) -> Result<()> {
+    pub(crate) fn touch_deployments(&self) -> Result<()> {
         Ok(self.sysroot.ostree.open_dir("deploy")?.touch_self()?)
     }
 
@@ -171,6 +175,9 @@ impl Locked<'_> {
             return Ok(());
         }
         sysroot.ostree.syncfs()?;
+        if let Some(esp) = sysroot.esp()? {
+            esp.syncfs()?;
+        }
         if let Some(boot) = sysroot.boot_dir()? {
             if needs_boot_loader_flush(&sysroot.root, &boot)? {
                 flush::for_boot_loader(&boot)?;

@@ -221,7 +221,7 @@ fn with_uboot(copies: usize) -> (Lab, PathBuf) {
     let lab = Lab::ours();
     lab.configure("boot-counting-tries=2\nbootloader=uboot");
     let folder = lab.root().parent().unwrap().to_path_buf();
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for copy in 0..copies {
         let file = folder.join(format!("env{copy}"));
         let mut make = Command::new("mkenvimage");
@@ -232,10 +232,10 @@ fn with_uboot(copies: usize) -> (Lab, PathBuf) {
         let text = folder.join("text");
         fs::write(&text, "bootcmd=run distro_bootcmd\nupgrade_available=0\n").unwrap();
         assert!(make.arg(&text).status().unwrap().success());
-        lines.push_str(&format!("{} 0x0 0x1000\n", file.display()));
+        lines.push(format!("{} 0x0 0x1000\n", file.display()));
     }
     let config = folder.join("fw_env.config");
-    fs::write(&config, lines).unwrap();
+    fs::write(&config, lines.concat()).unwrap();
     (lab, config)
 }
 

@@ -102,6 +102,13 @@ impl Lab {
         put(&path, &format!("{text}\n[sysroot]\n{lines}\n"));
     }
 
+    /// Adds lines to the section of what the real tool does not know.
+    pub fn configure_ours(&self, lines: &str) {
+        let path = self.path("ostree/repo/config");
+        let text = std::fs::read_to_string(&path).unwrap();
+        put(&path, &format!("{text}\n[updraft]\n{lines}\n"));
+    }
+
     /// Takes the section `[sysroot]` away again.
     pub fn forget_configuration(&self) {
         let path = self.path("ostree/repo/config");
