@@ -14,8 +14,10 @@ use updraft_fs::{Dir, FileKind};
 use crate::{Deployment, Error, Result, Sysroot};
 
 mod grub2;
+mod program;
 mod syslinux;
 mod uboot;
+mod uboot_script;
 
 /// A configuration that is read is not larger.
 pub(crate) const MAX_CONFIGURATION: u64 = 1024 * 1024;
@@ -31,8 +33,14 @@ pub(crate) enum BootLoader {
     Grub2Efi(PathBuf),
     /// None: this GRUB reads the entries itself, by `blscfg`.
     Grub2Entries,
-    /// `boot/loader/uEnv.txt`.
+    /// `boot/extlinux/extlinux.conf`, which U-Boot reads as well.
+    Extlinux,
+    /// `boot/loader/uEnv.txt`, and `boot/boot.scr` where that is a link through `boot/loader`.
     Uboot,
+    /// What the program `zipl` writes into the boot sectors of a mainframe's disk.
+    Zipl,
+    /// What the program `aboot-deploy` writes into a partition of Android's boot loader.
+    Aboot,
 }
 
 impl BootLoader {
@@ -43,7 +51,7 @@ impl BootLoader {
 
     /// Whether its configuration becomes current in the same step as the entries.
     pub(crate) fn is_atomic(&self) -> bool {
-        !matches!(self, Self::Grub2Efi(_))
+        !matches!(self, Self::Grub2Efi(_) | Self::Zipl | Self::Aboot)
     }
 }
 
@@ -77,6 +85,9 @@ impl Sysroot {
             Some("syslinux") => Ok(Some(BootLoader::Syslinux)),
             Some("grub2") => Ok(Some(self.find_grub2()?.unwrap_or(BootLoader::Grub2))),
             Some("uboot") => Ok(Some(BootLoader::Uboot)),
+            Some("extlinux") => Ok(Some(BootLoader::Extlinux)),
+            Some("zipl") => Ok(Some(BootLoader::Zipl)),
+            Some("aboot") => Ok(Some(BootLoader::Aboot)),
             Some(other) => {
                 let message = format!("Invalid bootloader configuration: '{other}'");
                 Err(Error::other(Kind::Invalid, message))
@@ -93,8 +104,14 @@ impl Sysroot {
         if link("syslinux", "syslinux.cfg")? {
             return Ok(Some(BootLoader::Syslinux));
         }
+        if link("extlinux", "extlinux.conf")? {
+            return Ok(Some(BootLoader::Extlinux));
+        }
         if let Some(grub2) = self.find_grub2()? {
             return Ok(Some(grub2));
+        }
+        if link(".", uboot_script::NAME)? {
+            return Ok(Some(BootLoader::Uboot));
         }
         let version = self.boot_version()?.version;
         let loader = boot.try_open_dir(format!("loader.{version}"))?;
@@ -143,8 +160,16 @@ impl Sysroot {
         let list = list.into_iter().map(|(_, entry)| entry).collect();
         let entries = Entries { version, folder, list };
         match boot_loader {
-            BootLoader::Syslinux => syslinux::write(self, &entries)?,
-            BootLoader::Uboot => uboot::write(self, &entries, deployments.first())?,
+            BootLoader::Syslinux => syslinux::write(self, &entries, &syslinux::SYSLINUX)?,
+            BootLoader::Extlinux => syslinux::write(self, &entries, &syslinux::EXTLINUX)?,
+            BootLoader::Uboot => {
+                uboot::write(self, &entries, deployments.first())?;
+                let script = boot.try_metadata(uboot_script::NAME)?;
+                if script.is_some_and(|found| found.kind == FileKind::Symlink) {
+                    uboot_script::write(&entries)?;
+                }
+            }
+            BootLoader::Zipl | BootLoader::Aboot => program::announce(&boot)?,
             BootLoader::Grub2 => grub2::write(self, &entries)?,
             BootLoader::Grub2Efi(vendor) => {
                 let target = boot.open_dir("efi/EFI")?.open_dir(vendor)?;

@@ -38,6 +38,7 @@ impl Locked<'_> {
 
     /// What an interrupted or finished change left behind, without the repository.
     pub(crate) fn remove_leftovers(&self, list: &[Deployment]) -> Result<()> {
+        self.run_boot_loader_program()?;
         self.remove_esp_leftovers()?;
         self.remove_boot_versions()?;
         self.remove_deployments(list)?;

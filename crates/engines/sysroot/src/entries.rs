@@ -102,6 +102,11 @@ pub(crate) fn entry(
     for overlay in &deployment.overlay_initrds {
         entry.add_overlay_initrd(overlay)?;
     }
+    if let Some(file) = &tree.android {
+        let config = deployment.id.path().join("usr/lib/ostree-boot/aboot.cfg");
+        entry.set("aboot", &path(file))?;
+        entry.set("abootcfg", &format!("/{}", config.display()))?;
+    }
     Ok(entry)
 }
 

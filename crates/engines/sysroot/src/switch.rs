@@ -90,6 +90,7 @@ impl Locked<'_> {
         // Commit point: boot/loader -> loader.B.
         atomic_symlink(&boot, "loader", format!("loader.{version}"))?;
         self.flush()?;
+        self.run_boot_loader_program()?;
         self.disarm_counter(&list)?;
         self.touch_deployments()?;
         let is_atomic = boot_loader.is_some_and(|boot_loader| boot_loader.is_atomic());

@@ -28,6 +28,9 @@ pub struct Options {
     /// What makes `grub.cfg`, called with `-o FILE`. `None`: the running system's
     /// `grub2-mkconfig`.
     pub grub2_program: Option<PathBuf>,
+    /// What installs the boot loaders zipl and aboot. `None`: the running system's `zipl`, or
+    /// `aboot-deploy`.
+    pub boot_loader_program: Option<PathBuf>,
     /// Where U-Boot's environment is written down. `None`: `/etc/fw_env.config` of the running
     /// system.
     pub uboot_environment: Option<PathBuf>,
