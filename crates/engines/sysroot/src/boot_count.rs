@@ -97,9 +97,10 @@ impl Sysroot {
             Error::other(Kind::NotFound, format!("find the counter of deployment {id}"))
         })?;
         let named = list.get(at).and_then(|one| one.boot_count);
-        let undecided = BootVerdict::of(named) == BootVerdict::Undecided;
+        // A good default is counted as well, from an interrupted switch on until somebody ends it.
+        let bad = BootVerdict::of(named) == BootVerdict::Bad;
         match self.default_counter()? {
-            Some(counter) if at == 0 && undecided => Ok(counter.count()?.or(named)),
+            Some(counter) if at == 0 && !bad => Ok(counter.count()?.or(named)),
             _ => Ok(named),
         }
     }
@@ -203,13 +204,41 @@ impl Locked<'_> {
         Ok(changed)
     }
 
+    /// The list with what a counter beside the entries knows: a default that it gave up is bad.
+    /// Bad ones come last, for such a counter falls back to the second entry whatever it is.
+    pub(crate) fn with_verdicts(
+        &self,
+        current: &[Deployment],
+        list: &[Deployment],
+    ) -> Result<Vec<Deployment>> {
+        let mut list = list.to_vec();
+        if let Some(default) = current.first()
+            && BootVerdict::of(default.boot_count) == BootVerdict::Undecided
+            && let Some(counter) = self.sysroot.default_counter()?
+            && let Some(BootCount { left: 0, done }) = counter.count()?
+            && let Some(one) = list.iter_mut().skip(1).find(|one| one.id == default.id)
+        {
+            one.boot_count = Some(BootCount { left: 0, done: done.max(1) });
+        }
+        if let Some(others) = list.get_mut(1..) {
+            others.sort_by_key(Deployment::is_bad);
+        }
+        Ok(list)
+    }
+
     /// Before the switch to `list`: a default that is on trial is counted from its first try on.
+    /// Where the predecessor of a good one is on trial or given up, the counter stands at one try
+    /// across the switch: before it the predecessor may be tried once more, after it the first
+    /// entry is the right one; "take the second" would be wrong on one side.
     pub(crate) fn arm_counter(&self, current: &[Deployment], list: &[Deployment]) -> Result<()> {
         let (Some(new), old) = (list.first(), current.first()) else { return Ok(()) };
         let Some(counter) = self.sysroot.default_counter()? else { return Ok(()) };
-        let stays = old.is_some_and(|old| old.id == new.id);
+        if old.is_some_and(|old| old.id == new.id) {
+            return Ok(());
+        }
         match new.boot_count {
-            Some(count) if count.left > 0 && !stays => counter.arm(count.left),
+            Some(count) if count.left > 0 => counter.arm(count.left),
+            None if counter.count()?.is_some() => counter.arm(1),
             _ => Ok(()),
         }
     }

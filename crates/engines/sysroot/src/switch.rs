@@ -51,7 +51,7 @@ impl Locked<'_> {
         if let Some(esp) = self.sysroot.esp()? {
             return self.write_esp(&esp, &current, list);
         }
-        let list = with_boot_serials(list);
+        let list = with_boot_serials(&self.with_verdicts(&current, list)?);
         let now = self.sysroot.boot_version()?;
         let count = |list: &[Deployment]| i64::try_from(list.len()).unwrap_or(i64::MAX);
         let count_change = count(&list).saturating_sub(count(&current));
@@ -63,6 +63,7 @@ impl Locked<'_> {
         if same_entries {
             let same = current.iter().zip(&list).all(|(old, new)| old.id == new.id);
             if same {
+                self.disarm_counter(&list)?;
                 return Ok(written(Switch::Nothing, now, true));
             }
             let subversion = self.write_boot_links(now.version, &list)?;

@@ -175,6 +175,81 @@ fn grub_counts_in_its_block_and_falls_back_to_the_second_entry() {
 }
 
 #[test]
+fn the_way_back_from_a_bad_default_is_safe_at_every_write() {
+    let (lab, block) = with_grub();
+    let ctx = Context::silent();
+    let first = lab.deploy(lab.commit("1", "k1", &[])).id;
+    lab.sysroot().lock(&ctx).unwrap().mark_good(&first).unwrap();
+    let bad = lab.commit("2", "k2", &[]);
+    let second = lab.deploy(bad).id;
+    let file = block.to_str().unwrap();
+    for operations in 0.. {
+        assert!(operations < 500, "the switch never ends");
+        let sysroot = lab.sysroot();
+        let locked = sysroot.lock(&ctx).unwrap();
+        // GRUB has given the default up, and the first system runs.
+        assert_eq!(sysroot.deployments().unwrap()[0].id, second);
+        run("grub-editenv", &[file, "set", "boot_success=0", "boot_counter=-1"]);
+        let injection = Injection::after(operations, Fault::Broken);
+        let result = locked.make_default(&ctx, &first);
+        let struck = injection.has_struck();
+        drop(injection);
+        if !struck {
+            result.unwrap();
+        }
+        // The power is cut. The bad one may be tried once more, and then the good one is booted,
+        // whose agent ends the matter.
+        let list = sysroot.deployments().unwrap();
+        let boots: Vec<DeploymentId> = (0..2)
+            .map(|_| list[grub_boots(&block).parse::<usize>().unwrap()].id.clone())
+            .take(2)
+            .collect();
+        assert!(boots.contains(&first), "{boots:?} after {operations}");
+        if !struck {
+            assert_eq!(boots, [first.clone(), first.clone()]);
+            assert!(sysroot.is_bad(&second).unwrap(), "what GRUB gave up is remembered");
+            break;
+        }
+        locked.make_default(&ctx, &first).unwrap();
+        assert_eq!(sysroot.tries_left(&first).unwrap(), None);
+        assert_eq!(grub_boots(&block), "0");
+        locked.make_default(&ctx, &second).unwrap();
+    }
+}
+
+#[test]
+fn a_fallback_leads_to_a_system_that_is_not_bad() {
+    let (lab, block) = with_grub();
+    let ctx = Context::silent();
+    let first = lab.deploy(lab.commit("1", "k1", &[])).id;
+    let sysroot = lab.sysroot();
+    let locked = sysroot.lock(&ctx).unwrap();
+    locked.mark_good(&first).unwrap();
+    let deploy = |version: &str, place: updraft_sysroot::Place| {
+        let commit = lab.commit(version, version, &[]);
+        let request = DeployRequest::new("os", commit, Origin::following("os/main"));
+        let retain = updraft_sysroot::Retain::ALL;
+        let booted = Some(first.clone());
+        let request = DeployRequest { retain, place, booted, ..request };
+        locked.deploy(&ctx, &request).unwrap().id
+    };
+    let second = deploy("2", updraft_sysroot::Place::Default);
+    for _ in 0..4 {
+        grub_boots(&block);
+    }
+    // GRUB is on the first one now; a third comes on top of the second, which is bad.
+    let third = deploy("3", updraft_sysroot::Place::Default);
+    let order: Vec<_> = sysroot.deployments().unwrap().into_iter().map(|one| one.id).collect();
+    assert_eq!(order, [third.clone(), first.clone(), second.clone()]);
+    assert!(sysroot.is_bad(&second).unwrap());
+    assert_eq!(sysroot.tries_left(&third).unwrap(), Some(3));
+    for expected in ["0", "0", "0", "1"] {
+        assert_eq!(grub_boots(&block), expected);
+    }
+    assert_eq!(sysroot.next_boot().unwrap(), Some(first));
+}
+
+#[test]
 fn a_system_that_was_found_good_in_time_is_booted_for_ever() {
     let (lab, block) = with_grub();
     let first = lab.deploy(lab.commit("1", "k1", &[])).id;
