@@ -57,6 +57,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "python3-yaml", reason: "reads the version of ostree in its suite" },
     Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },
     Package { name: "qemu-system-x86", reason: "boots virtual machines" },
+    Package { name: "systemd-boot", reason: "bootctl, which lists the entries that we write" },
     Package { name: "u-boot-tools", reason: "mkenvimage, which makes environments for U-Boot" },
     Package { name: "xz-utils", reason: "packs tar streams" },
     Package { name: "zstd", reason: "packs tar streams" },

@@ -20,7 +20,7 @@ mod tree;
 
 pub use attacker::{Attacker, ObjectChange, evil_director_files};
 pub use attacks::Refused;
-pub use boot::{boot, bootable};
+pub use boot::{boot, bootable, entry_names};
 pub use device::{Device, DeviceOptions};
 pub use fleet::Fleet;
 pub use operator::Operator;

@@ -14,11 +14,13 @@ use updraft_fs::{Dir, FileKind};
 use crate::{Deployment, Error, Result, Sysroot};
 
 mod grub2;
+mod program;
 mod syslinux;
 mod uboot;
+mod uboot_script;
 
 /// A configuration that is read is not larger.
-const MAX_CONFIGURATION: u64 = 1024 * 1024;
+pub(crate) const MAX_CONFIGURATION: u64 = 1024 * 1024;
 
 /// What has a configuration to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +31,27 @@ pub(crate) enum BootLoader {
     Grub2,
     /// The `grub.cfg` in this folder below `boot/efi/EFI`.
     Grub2Efi(PathBuf),
-    /// `boot/loader/uEnv.txt`.
+    /// None: this GRUB reads the entries itself, by `blscfg`.
+    Grub2Entries,
+    /// `boot/extlinux/extlinux.conf`, which U-Boot reads as well.
+    Extlinux,
+    /// `boot/loader/uEnv.txt`, and `boot/boot.scr` where that is a link through `boot/loader`.
     Uboot,
+    /// What the program `zipl` writes into the boot sectors of a mainframe's disk.
+    Zipl,
+    /// What the program `aboot-deploy` writes into a partition of Android's boot loader.
+    Aboot,
 }
 
 impl BootLoader {
+    /// Whether it is a GRUB.
+    pub(crate) fn is_grub(&self) -> bool {
+        matches!(self, Self::Grub2 | Self::Grub2Efi(_) | Self::Grub2Entries)
+    }
+
     /// Whether its configuration becomes current in the same step as the entries.
     pub(crate) fn is_atomic(&self) -> bool {
-        !matches!(self, Self::Grub2Efi(_))
+        !matches!(self, Self::Grub2Efi(_) | Self::Zipl | Self::Aboot)
     }
 }
 
@@ -51,16 +66,28 @@ pub(crate) struct Entries {
 }
 
 impl Sysroot {
-    /// The boot loader that the repository's configuration names by `sysroot.bootloader`, or that
-    /// is found in `boot`. `None`: one that reads entries.
+    /// The name of the boot loader in the repository's configuration: `updraft.bootloader`, else
+    /// `sysroot.bootloader`. The real tool does not open a repository in which the latter has a
+    /// name that it does not know.
+    pub(crate) fn configured_boot_loader(&self) -> Option<String> {
+        let config = self.repo.config();
+        let named = |group| config.key_file().get(group, "bootloader");
+        named("updraft").or_else(|| named("sysroot"))
+    }
+
+    /// The boot loader that the repository's configuration names, or that is found in `boot`. `None`: one that reads entries.
     pub(crate) fn boot_loader(&self) -> Result<Option<BootLoader>> {
-        let configured = self.repo.config().key_file().get("sysroot", "bootloader");
+        let configured = self.configured_boot_loader();
         match configured.as_deref() {
+            None | Some("auto") if self.esp()?.is_some() => Ok(None),
             None | Some("auto") => self.find_boot_loader(),
-            Some("none") => Ok(None),
+            Some("none" | "systemd-boot") => Ok(None),
             Some("syslinux") => Ok(Some(BootLoader::Syslinux)),
             Some("grub2") => Ok(Some(self.find_grub2()?.unwrap_or(BootLoader::Grub2))),
             Some("uboot") => Ok(Some(BootLoader::Uboot)),
+            Some("extlinux") => Ok(Some(BootLoader::Extlinux)),
+            Some("zipl") => Ok(Some(BootLoader::Zipl)),
+            Some("aboot") => Ok(Some(BootLoader::Aboot)),
             Some(other) => {
                 let message = format!("Invalid bootloader configuration: '{other}'");
                 Err(Error::other(Kind::Invalid, message))
@@ -77,8 +104,14 @@ impl Sysroot {
         if link("syslinux", "syslinux.cfg")? {
             return Ok(Some(BootLoader::Syslinux));
         }
+        if link("extlinux", "extlinux.conf")? {
+            return Ok(Some(BootLoader::Extlinux));
+        }
         if let Some(grub2) = self.find_grub2()? {
             return Ok(Some(grub2));
+        }
+        if link(".", uboot_script::NAME)? {
+            return Ok(Some(BootLoader::Uboot));
         }
         let version = self.boot_version()?.version;
         let loader = boot.try_open_dir(format!("loader.{version}"))?;
@@ -90,9 +123,15 @@ impl Sysroot {
         let Some(boot) = self.boot_dir()? else { return Ok(None) };
         for folder in ["grub", "grub2"] {
             if let Some(folder) = boot.try_open_dir(folder)?
-                && folder.exists("grub.cfg")?
+                && let Some(config) = folder.try_metadata("grub.cfg")?
             {
-                return Ok(Some(BootLoader::Grub2));
+                let reads_entries = config.kind == FileKind::Regular
+                    && (has_blscfg(&folder)? || has_static_configuration(&boot)?);
+                return Ok(Some(if reads_entries {
+                    BootLoader::Grub2Entries
+                } else {
+                    BootLoader::Grub2
+                }));
             }
         }
         let Some(vendors) = boot.try_open_dir("efi/EFI")? else { return Ok(None) };
@@ -121,20 +160,29 @@ impl Sysroot {
         let list = list.into_iter().map(|(_, entry)| entry).collect();
         let entries = Entries { version, folder, list };
         match boot_loader {
-            BootLoader::Syslinux => syslinux::write(self, &entries)?,
-            BootLoader::Uboot => uboot::write(self, &entries, deployments.first())?,
+            BootLoader::Syslinux => syslinux::write(self, &entries, &syslinux::SYSLINUX)?,
+            BootLoader::Extlinux => syslinux::write(self, &entries, &syslinux::EXTLINUX)?,
+            BootLoader::Uboot => {
+                uboot::write(self, &entries, deployments.first())?;
+                let script = boot.try_metadata(uboot_script::NAME)?;
+                if script.is_some_and(|found| found.kind == FileKind::Symlink) {
+                    uboot_script::write(&entries)?;
+                }
+            }
+            BootLoader::Zipl | BootLoader::Aboot => program::announce(&boot)?,
             BootLoader::Grub2 => grub2::write(self, &entries)?,
             BootLoader::Grub2Efi(vendor) => {
                 let target = boot.open_dir("efi/EFI")?.open_dir(vendor)?;
                 grub2::write_efi(self, &entries, &target)?;
             }
+            BootLoader::Grub2Entries => {}
         }
         entries.folder.sync()?;
         Ok(())
     }
 
     /// A text that the boot loader read before, such as its configuration.
-    fn read_current(&self, name: &str) -> Result<Option<String>> {
+    pub(crate) fn read_current(&self, name: &str) -> Result<Option<String>> {
         let Some(boot) = self.boot_dir()? else { return Ok(None) };
         let version = self.boot_version()?.version;
         let Some(loader) = boot.try_open_dir(format!("loader.{version}"))? else {
@@ -143,6 +191,19 @@ impl Sysroot {
         let bytes = loader.try_read(name, MAX_CONFIGURATION)?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
+}
+
+/// Whether a `grub.cfg` takes its menu from the entries: then it needs not be made anew.
+fn has_blscfg(folder: &Dir) -> Result<bool> {
+    let text = folder.read("grub.cfg", MAX_CONFIGURATION)?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().any(|line| line.split_whitespace().next() == Some("blscfg")))
+}
+
+/// Whether bootupd owns `grub.cfg`, which it never changes.
+fn has_static_configuration(boot: &Dir) -> Result<bool> {
+    let state = boot.try_read("bootupd-state.json", MAX_CONFIGURATION)?;
+    Ok(state.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains("\"static-configs\"")))
 }
 
 /// The entries of a folder with their names, in the order in which they are offered.

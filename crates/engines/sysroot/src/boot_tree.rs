@@ -46,6 +46,8 @@ pub(crate) struct BootTree {
     pub(crate) has_device_tree_folder: bool,
     /// What a kernel in FIPS mode checks itself against.
     pub(crate) hmac: Option<BootFile>,
+    /// Kernel and initramfs as an image for Android's boot loader.
+    pub(crate) android: Option<BootFile>,
     pub(crate) checksum: String,
 }
 
@@ -69,7 +71,7 @@ impl BootTree {
 
     /// Everything to be copied.
     pub(crate) fn files(&self) -> impl Iterator<Item = &BootFile> {
-        let optional = [&self.initramfs, &self.device_tree, &self.hmac];
+        let optional = [&self.initramfs, &self.device_tree, &self.hmac, &self.android];
         std::iter::once(&self.kernel).chain(optional.into_iter().flatten())
     }
 
@@ -94,6 +96,7 @@ impl BootTree {
             device_tree: None,
             has_device_tree_folder: false,
             hmac: None,
+            android: None,
             checksum: String::new(),
             folder,
         };
@@ -110,6 +113,9 @@ impl BootTree {
             tree.has_device_tree_folder = true;
         } else if tree.folder.exists("devicetree")? {
             tree.device_tree = Some(BootFile::new("devicetree", format!("devicetree-{release}")));
+        }
+        if tree.folder.exists("aboot.img")? {
+            tree.android = Some(BootFile::new("aboot.img", format!("aboot-{release}.img")));
         }
         if tree.folder.exists(".vmlinuz.hmac")? {
             tree.hmac = Some(BootFile::new(".vmlinuz.hmac", format!(".vmlinuz-{release}.hmac")));

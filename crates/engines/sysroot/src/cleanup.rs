@@ -38,6 +38,8 @@ impl Locked<'_> {
 
     /// What an interrupted or finished change left behind, without the repository.
     pub(crate) fn remove_leftovers(&self, list: &[Deployment]) -> Result<()> {
+        self.run_boot_loader_program()?;
+        self.remove_esp_leftovers()?;
         self.remove_boot_versions()?;
         self.remove_deployments(list)?;
         self.remove_kernels(list)?;
@@ -102,7 +104,7 @@ impl Locked<'_> {
     }
 
     pub(crate) fn remove_kernels(&self, list: &[Deployment]) -> Result<()> {
-        let Some(boot) = self.sysroot.boot_dir()? else { return Ok(()) };
+        let Some(boot) = self.sysroot.kernels_dir()? else { return Ok(()) };
         let Some(kernels) = boot.try_open_dir("ostree")? else { return Ok(()) };
         let used: BTreeSet<String> =
             list.iter().map(|one| format!("{}-{}", one.id.stateroot, one.boot_checksum)).collect();
@@ -152,7 +154,7 @@ fn is_deployment_ref(name: &str) -> bool {
 }
 
 /// Whether this is `OS-BOOTCSUM`.
-fn is_kernel_folder(name: &str) -> bool {
+pub(crate) fn is_kernel_folder(name: &str) -> bool {
     name.rsplit_once('-').is_some_and(|(_, checksum)| {
         checksum.len() == 64 && checksum.bytes().all(|byte| byte.is_ascii_hexdigit())
     })

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use updraft_bootenv::KernelArgs;
+use updraft_bootenv::{BootCount, BootVerdict, KernelArgs};
 use updraft_error::Kind;
 use updraft_ostree::Checksum;
 
@@ -90,6 +90,8 @@ pub struct Deployment {
     pub kernel_args: KernelArgs,
     /// Further initrds, as the entry names them.
     pub overlay_initrds: Vec<String>,
+    /// How often its entry may still be tried. `None`: it was found good, or nobody counts.
+    pub boot_count: Option<BootCount>,
     /// The commit's version, when it has one.
     pub version: Option<String>,
     /// Where it came from, when it says so.
@@ -105,6 +107,12 @@ impl Deployment {
         self.origin.as_ref().is_some_and(Origin::is_pinned)
     }
 
+    /// Whether it was tried in vain as often as it may be, or was found bad.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        BootVerdict::of(self.boot_count) == BootVerdict::Bad
+    }
+
     /// Whether a boot loader entry for `other` would be the same but for its `ostree=`.
     pub(crate) fn boots_like(&self, other: &Self) -> bool {
         self.id.stateroot == other.id.stateroot
@@ -112,6 +120,7 @@ impl Deployment {
             && self.kernel_args == other.kernel_args
             && self.overlay_initrds == other.overlay_initrds
             && self.version == other.version
+            && self.boot_count == other.boot_count
     }
 }
 

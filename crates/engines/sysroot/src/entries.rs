@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use updraft_bootenv::{BootEntry, EntryName, KernelArgs};
+use updraft_bootenv::{BootEntry, CountedName, EntryName, KernelArgs};
 use updraft_fs::{Dir, FileKind, atomic_write};
 
 use crate::boot_tree::{BootFile, BootTree};
@@ -39,7 +39,8 @@ impl Locked<'_> {
                 .map_err(|source| Error::Entry { path: entries.path().to_path_buf(), source })?;
             let older = self.sysroot.options.older_entry_names;
             let stateroot = older.then(|| deployment.id.stateroot.clone());
-            let name = EntryName { number, stateroot }.file_name();
+            let stem = EntryName { number, stateroot }.stem();
+            let name = CountedName::with_count(stem, deployment.boot_count).to_string();
             atomic_write(&entries, name, &entry.encode(), 0o644)?;
         }
         entries.sync()?;
@@ -50,14 +51,14 @@ impl Locked<'_> {
 }
 
 /// Where an entry stands among the others.
-struct Place {
-    version: u8,
-    index: usize,
-    number: u32,
-    several: bool,
+pub(crate) struct Place {
+    pub(crate) version: u8,
+    pub(crate) index: usize,
+    pub(crate) number: u32,
+    pub(crate) several: bool,
 }
 
-fn entry(
+pub(crate) fn entry(
     deployment: &Deployment,
     root: &Dir,
     tree: &BootTree,
@@ -100,6 +101,11 @@ fn entry(
     }
     for overlay in &deployment.overlay_initrds {
         entry.add_overlay_initrd(overlay)?;
+    }
+    if let Some(file) = &tree.android {
+        let config = deployment.id.path().join("usr/lib/ostree-boot/aboot.cfg");
+        entry.set("aboot", &path(file))?;
+        entry.set("abootcfg", &format!("/{}", config.display()))?;
     }
     Ok(entry)
 }

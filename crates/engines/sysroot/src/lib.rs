@@ -38,10 +38,12 @@ mod make;
 mod prepare_root;
 mod var;
 
+mod boot_count;
 mod boot_links;
 mod boot_loader;
 mod boot_room;
 mod entries;
+mod esp;
 mod overlay_initrds;
 mod retention;
 mod switch;
@@ -52,6 +54,7 @@ mod soft_reboot;
 mod state_overlay;
 mod unlock;
 
+pub use boot_count::{BootCounting, grub_script};
 pub use deploy::{DeployRequest, Deployed, Merge};
 pub use deployment::{Deployment, DeploymentId};
 pub use error::{Error, Result};
@@ -65,3 +68,4 @@ pub use staged::Staged;
 pub use switch::{Switch, Written};
 pub use sysroot::{Locked, Options, Sysroot};
 pub use unlock::{Unlock, Unlocked};
+pub use updraft_bootenv::{BootCount, BootVerdict};

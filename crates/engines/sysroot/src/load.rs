@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use updraft_bootenv::{BootEntry, KernelArgs};
+use updraft_bootenv::{BootCount, BootEntry, CountedName, KernelArgs};
 use updraft_error::Kind;
 use updraft_fs::Dir;
 
@@ -29,6 +29,8 @@ impl Sysroot {
     /// [`Kind::Invalid`] when `boot/loader` or `ostree/boot.B` is not what it must be.
     pub fn boot_version(&self) -> Result<BootVersion> {
         let version = match self.boot_dir()? {
+            // There is only one set of entries.
+            _ if self.esp()?.is_some() => 0,
             Some(boot) => read_switch(&boot, "loader", "loader.")?.unwrap_or(0),
             None => 0,
         };
@@ -42,6 +44,9 @@ impl Sysroot {
     /// # Errors
     /// [`Error::Entry`], [`Kind::Invalid`] when an entry does not name a deployment that is there.
     pub fn deployments(&self) -> Result<Vec<Deployment>> {
+        if let Some(esp) = self.esp()? {
+            return self.esp_deployments(&esp);
+        }
         let Some(boot) = self.boot_dir()? else { return Ok(Vec::new()) };
         let version = self.boot_version()?.version;
         let folder = format!("loader.{version}/entries");
@@ -75,11 +80,20 @@ impl Sysroot {
         }
     }
 
+    /// The folder of the current entries.
+    pub(crate) fn entries_dir(&self) -> Result<Dir> {
+        if let Some(esp) = self.esp()? {
+            return Ok(esp.open_dir("loader/entries")?);
+        }
+        let version = self.boot_version()?.version;
+        Ok(self.root.open_dir("boot")?.open_dir(format!("loader.{version}/entries"))?)
+    }
+
     pub(crate) fn boot_dir(&self) -> Result<Option<Dir>> {
         Ok(self.root.try_open_dir("boot")?)
     }
 
-    fn load_entry(&self, name: &str, entry: &BootEntry) -> Result<Deployment> {
+    pub(crate) fn load_entry(&self, name: &str, entry: &BootEntry) -> Result<Deployment> {
         let mut kernel_args = entry.kernel_args();
         let path = kernel_args.last_value("ostree").map(str::to_owned).ok_or_else(|| {
             let message = format!(
@@ -102,6 +116,7 @@ impl Sysroot {
             boot_serial,
             kernel_args,
             overlay_initrds,
+            boot_count: count_of(name),
             version,
             origin,
             is_staged: false,
@@ -158,6 +173,11 @@ impl Sysroot {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The counter in the name of an entry.
+fn count_of(name: &str) -> Option<BootCount> {
+    name.parse::<CountedName>().ok().and_then(|name| name.count)
 }
 
 /// The digit at the end of the link `name`, which must be `PREFIX` and 0 or 1.

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use updraft_fs::{Dir, atomic_write};
 use updraft_ostree::Checksum;
 
+use crate::esp::put_new;
 use crate::{Deployment, Error, Locked, Result};
 
 const FOLDER: &str = "initramfs-overlays";
@@ -36,9 +37,18 @@ impl Locked<'_> {
 
     pub(crate) fn install_overlay_initrd(&self, checksum: &Checksum, bytes: &[u8]) -> Result<()> {
         let name = format!("{checksum}.img");
-        let boot = self.sysroot.root.ensure_dir("boot", 0o755)?;
+        let esp = self.sysroot.esp()?;
+        let on_esp = esp.is_some();
+        let boot = match esp {
+            Some(esp) => esp,
+            None => self.sysroot.root.ensure_dir("boot", 0o755)?,
+        };
         let folder = boot.ensure_dir("ostree", 0o755)?.ensure_dir(FOLDER, 0o755)?;
-        if !folder.exists(&name)? {
+        if folder.exists(&name)? {
+            // Its name is a hash of its content.
+        } else if on_esp {
+            put_new(&folder, &name, bytes)?;
+        } else {
             atomic_write(&folder, &name, bytes, 0o644)?;
         }
         Ok(())
@@ -46,7 +56,7 @@ impl Locked<'_> {
 
     /// Removes the images that no deployment names.
     pub(crate) fn remove_overlay_initrds(&self, list: &[Deployment]) -> Result<()> {
-        let Some(boot) = self.sysroot.boot_dir()? else { return Ok(()) };
+        let Some(boot) = self.sysroot.kernels_dir()? else { return Ok(()) };
         let Some(ostree) = boot.try_open_dir("ostree")? else { return Ok(()) };
         let Some(folder) = ostree.try_open_dir(FOLDER)? else { return Ok(()) };
         let used: BTreeSet<&str> = list

@@ -6,6 +6,7 @@ use updraft_error::Kind;
 use updraft_fs::{Dir, atomic_symlink, flush};
 use updraft_task::Context;
 
+use crate::boot_count::tried_anew;
 use crate::{BootVersion, Deployment, DeploymentId, Error, Locked, Result};
 
 /// How a list of deployments became current.
@@ -39,14 +40,19 @@ impl Locked<'_> {
     /// the rename that replaces the link `ostree/boot.B`. Otherwise it is the rename that
     /// replaces the link `boot/loader`; before it, everything that the new entries need is
     /// durable, and after it, `/boot` is flushed so that a boot loader that replays no journal
-    /// sees it, before anything that the old entries need is removed.
+    /// sees it, before anything that the old entries need is removed. On a file system without
+    /// links it is the rename of the new default's entry (see `esp.rs`).
     ///
     /// # Errors
     /// [`Error::Fs`] and others; the old list is still current then, unless the error came from
     /// the last flush, after which either list may be.
     pub fn write_deployments(&self, list: &[Deployment]) -> Result<Written> {
-        let list = with_boot_serials(&self.settle_staged(list)?);
+        let list = self.settle_staged(list)?;
         let current = self.sysroot.deployments()?;
+        if let Some(esp) = self.sysroot.esp()? {
+            return self.write_esp(&esp, &current, &list);
+        }
+        let list = with_boot_serials(&self.with_verdicts(&current, &list)?);
         let now = self.sysroot.boot_version()?;
         let count = |list: &[Deployment]| i64::try_from(list.len()).unwrap_or(i64::MAX);
         let count_change = count(&list).saturating_sub(count(&current));
@@ -58,13 +64,16 @@ impl Locked<'_> {
         if same_entries {
             let same = current.iter().zip(&list).all(|(old, new)| old.id == new.id);
             if same {
+                self.disarm_counter(&list)?;
                 return Ok(written(Switch::Nothing, now, true));
             }
             let subversion = self.write_boot_links(now.version, &list)?;
+            self.arm_counter(&current, &list)?;
             self.flush()?;
             // Commit point: boot.B -> boot.B.S.
             self.switch_boot_links(now.version, subversion)?;
             self.flush()?;
+            self.disarm_counter(&list)?;
             self.touch_deployments()?;
             return Ok(written(Switch::BootLinks, BootVersion { subversion, ..now }, true));
         }
@@ -77,11 +86,14 @@ impl Locked<'_> {
         if let Some(boot_loader) = &boot_loader {
             self.sysroot.write_boot_loader(boot_loader, version, &list)?;
         }
+        self.arm_counter(&current, &list)?;
         self.flush()?;
         let boot = self.sysroot.root.open_dir("boot")?;
         // Commit point: boot/loader -> loader.B.
         atomic_symlink(&boot, "loader", format!("loader.{version}"))?;
         self.flush()?;
+        self.run_boot_loader_program()?;
+        self.disarm_counter(&list)?;
         self.touch_deployments()?;
         let is_atomic = boot_loader.is_some_and(|boot_loader| boot_loader.is_atomic());
         Ok(written(Switch::Entries, BootVersion { version, subversion }, is_atomic))
@@ -101,24 +113,30 @@ impl Locked<'_> {
         let at = list.iter().position(|deployment| deployment.id == *id).ok_or_else(|| {
             Error::other(Kind::NotFound, format!("find deployment {id} to make it the default"))
         })?;
+        let fresh = self.sysroot.new_boot_count()?;
         if let Some(first) = list.get_mut(..=at) {
             first.rotate_right(1);
+        }
+        if let Some(default) = list.first_mut() {
+            default.boot_count = tried_anew(default.boot_count, fresh);
         }
         let written = self.write_deployments(&list)?;
         self.cleanup(ctx)?;
         Ok(written)
     }
 
-    /// Goes back: makes the second deployment of the default's stateroot the default, and returns
-    /// its name.
+    /// Goes back: makes the second deployment of the default's stateroot that was not found bad
+    /// the default, and returns its name.
     ///
     /// # Errors
     /// [`Kind::NotFound`] when there is none to go back to.
     pub fn rollback(&self, ctx: &Context) -> Result<DeploymentId> {
         let list = self.sysroot.deployments()?;
         let stateroot = list.first().map(|deployment| deployment.id.stateroot.clone());
-        let previous =
-            list.iter().skip(1).find(|one| Some(&one.id.stateroot) == stateroot.as_ref());
+        let others =
+            || list.iter().skip(1).filter(|one| Some(&one.id.stateroot) == stateroot.as_ref());
+        // One that was found bad only when there is no other.
+        let previous = others().find(|one| !one.is_bad()).or_else(|| others().next());
         let id = previous.map(|deployment| deployment.id.clone()).ok_or_else(|| {
             let os = stateroot.unwrap_or_default();
             Error::other(Kind::NotFound, format!("No previous deployment for OS '{os}'"))
@@ -154,12 +172,15 @@ impl Locked<'_> {
 
     /// Makes everything durable. Where `/boot` is a file system of its own, or this is the root
     /// of a running system, also for readers that replay no journal.
-    fn flush(&self) -> Result<()> {
+    pub(crate) fn flush(&self) -> Result<()> {
         let sysroot = self.sysroot;
         if sysroot.options.skip_sync {
             return Ok(());
         }
         sysroot.ostree.syncfs()?;
+        if let Some(esp) = sysroot.esp()? {
+            esp.syncfs()?;
+        }
         if let Some(boot) = sysroot.boot_dir()? {
             if needs_boot_loader_flush(&sysroot.root, &boot)? {
                 flush::for_boot_loader(&boot)?;

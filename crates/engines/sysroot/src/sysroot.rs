@@ -32,6 +32,12 @@ pub struct Options {
     pub run_folder: PathBuf,
     /// The root of the running system.
     pub running_root: PathBuf,
+    /// What installs the boot loaders zipl and aboot. `None`: the running system's `zipl`, or
+    /// `aboot-deploy`.
+    pub boot_loader_program: Option<PathBuf>,
+    /// Where U-Boot's environment is written down. `None`: `/etc/fw_env.config` of the running
+    /// system.
+    pub uboot_environment: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -42,6 +48,8 @@ impl Default for Options {
             mutable_deployments: false,
             skip_sync: false,
             grub2_program: None,
+            boot_loader_program: None,
+            uboot_environment: None,
             run_folder: "/run".into(),
             running_root: "/".into(),
         }

@@ -71,3 +71,138 @@ fn u_boot_gets_the_variables_of_the_tree() {
     assert!(text.contains("kernel_image2="), "{text}");
     assert!(text.contains("fdtdir="), "{text}");
 }
+
+/// A link through `boot/loader`, which leads nowhere yet.
+fn link(lab: &Lab, at: &str, target: &str) {
+    let path = lab.path("boot").join(at);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    symlink(target, path).unwrap();
+}
+
+#[test]
+fn extlinux_gets_device_trees_as_u_boot_wants_them() {
+    let lab = Lab::ours();
+    link(&lab, "extlinux/extlinux.conf", "../loader/extlinux.conf");
+    lab.deploy(lab.commit("1", "k1", &[("usr/lib/modules/6.1/devicetree", "tree")]));
+    lab.deploy(lab.commit("2", "k2", &[("usr/lib/modules/6.1/dtb/board.dtb", "tree")]));
+    let text = lab.read("boot/extlinux/extlinux.conf");
+    assert!(
+        text.starts_with("DEFAULT Test OS 2 (ostree:0)\nLABEL Test OS 2 (ostree:0)\n"),
+        "{text}"
+    );
+    for word in ["\tKERNEL /boot/ostree/os-", "\tINITRD /boot/ostree/os-", "\tFDT /boot/ostree/os-"]
+    {
+        assert!(text.contains(word), "no {word} in {text}");
+    }
+    let folder = text.lines().find_map(|line| line.strip_prefix("\tFDTDIR /")).unwrap();
+    assert!(lab.path(folder).join("board.dtb").is_file(), "{text}");
+    // Foreign lines stay, as with syslinux.
+    put(&lab.path("boot/loader/extlinux.conf"), &format!("TIMEOUT 9\n{text}"));
+    lab.deploy(lab.commit("3", "k3", &[]));
+    assert!(lab.read("boot/extlinux/extlinux.conf").starts_with("TIMEOUT 9\nDEFAULT Test OS 3"));
+}
+
+#[test]
+fn u_boot_gets_a_script_where_it_looks_for_one() {
+    let lab = Lab::ours();
+    link(&lab, "boot.scr", "loader/boot.scr");
+    for version in ["1", "2"] {
+        lab.deploy(lab.commit(version, version, &[]));
+        let script = lab.path("boot/boot.scr");
+        let listed = support::run("mkimage", &["-l", script.to_str().unwrap()]);
+        assert!(listed.contains("Linux Script (uncompressed)"), "{listed}");
+        let text = fs::read(&script).unwrap();
+        let text = String::from_utf8_lossy(&text[72..]).into_owned();
+        // Both name what is there.
+        let kernels: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("setenv kernel_image '/")?.strip_suffix('\''))
+            .collect();
+        assert_eq!(kernels.len().to_string(), version);
+        assert!(kernels.iter().all(|path| lab.path(path).is_file()), "{text}");
+    }
+    assert!(lab.read("boot/loader/uEnv.txt").contains("kernel_image2="));
+}
+
+/// A program that notes how it was called, and fails as long as a file says so.
+fn program(lab: &Lab) -> (std::path::PathBuf, std::path::PathBuf) {
+    let folder = lab.root().parent().unwrap().to_path_buf();
+    let (path, notes) = (folder.join("program"), folder.join("notes"));
+    let text = format!(
+        "#!/bin/sh\necho \"$@\" >> {0}\nls boot/ostree >> {0}\ntest ! -e {1}\n",
+        notes.display(),
+        folder.join("broken").display()
+    );
+    put(&path, &text);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&path, mode).unwrap();
+    (path, notes)
+}
+
+#[test]
+fn zipl_runs_after_the_switch_and_before_old_kernels_go() {
+    let lab = Lab::ours();
+    lab.configure("bootloader=zipl");
+    let (path, notes) = program(&lab);
+    let options = updraft_sysroot::Options {
+        boot_loader_program: Some(path),
+        ..updraft_sysroot::Options::default()
+    };
+    let sysroot = updraft_sysroot::Sysroot::open_with(lab.root(), options).unwrap();
+    let ctx = updraft_task::Context::silent();
+    let locked = sysroot.lock(&ctx).unwrap();
+    let deploy = |version: &str| {
+        let commit = lab.commit(version, version, &[]);
+        let origin = updraft_sysroot::Origin::following("os/main");
+        let request = updraft_sysroot::DeployRequest::new("os", commit, origin);
+        locked.deploy(&ctx, &request)
+    };
+    deploy("1").unwrap();
+    deploy("2").unwrap();
+    let stamp = lab.path("boot/ostree-bootloader-update.stamp");
+    assert!(!stamp.exists());
+    let broken = lab.root().parent().unwrap().join("broken");
+    put(&broken, "");
+    deploy("3").unwrap_err();
+    assert!(stamp.exists(), "it has to run again");
+    let kernels = fs::read_dir(lab.path("boot/ostree")).unwrap().count();
+    assert_eq!(kernels, 3, "the kernels that zipl knows are there");
+    locked.cleanup(&ctx).unwrap_err();
+    assert_eq!(fs::read_dir(lab.path("boot/ostree")).unwrap().count(), 3);
+    fs::remove_file(&broken).unwrap();
+    locked.cleanup(&ctx).unwrap();
+    assert!(!stamp.exists());
+    assert_eq!(fs::read_dir(lab.path("boot/ostree")).unwrap().count(), 2);
+    assert_eq!(fs::read_to_string(notes).unwrap().matches("os-").count(), 1 + 2 + 3 + 3 + 3);
+}
+
+#[test]
+fn aboot_deploy_is_told_image_configuration_and_command_line() {
+    let lab = Lab::ours();
+    lab.configure("bootloader=none");
+    let files = [
+        ("usr/lib/modules/6.1/aboot.img", "ANDROID!"),
+        ("usr/lib/ostree-boot/aboot.cfg", "PARTITION_A=/dev/x\n"),
+    ];
+    let commit = lab.commit("1", "k1", &files);
+    lab.forget_configuration();
+    lab.configure_ours("bootloader=aboot");
+    let (path, notes) = program(&lab);
+    let options = updraft_sysroot::Options {
+        boot_loader_program: Some(path),
+        ..updraft_sysroot::Options::default()
+    };
+    let sysroot = updraft_sysroot::Sysroot::open_with(lab.root(), options).unwrap();
+    let ctx = updraft_task::Context::silent();
+    let origin = updraft_sysroot::Origin::following("os/main");
+    let request = updraft_sysroot::DeployRequest::new("os", commit, origin);
+    sysroot.lock(&ctx).unwrap().deploy(&ctx, &request).unwrap();
+    let said = fs::read_to_string(notes).unwrap();
+    let words: Vec<&str> = said.lines().next().unwrap().split(' ').collect();
+    let ["-r", ".", "-c", config, "-o", options, image] = words.as_slice() else {
+        panic!("{said}")
+    };
+    assert!(options.starts_with("ostree=/ostree/boot."), "{said}");
+    assert!(lab.path(config.trim_start_matches('/')).is_file(), "{said}");
+    assert!(lab.path("boot").join(image.trim_start_matches('/')).is_file(), "{said}");
+}

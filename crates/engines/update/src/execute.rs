@@ -114,7 +114,9 @@ fn attempt<T>(
 ) -> Result<Attempt, StepError> {
     if !step.check(ctx, token)? {
         // A reboot that was asked for and has not come yet is only waited for.
-        if let Some(token) = token {
+        if let Some(token) = token
+            && !step.begins_anew(token)?
+        {
             return Ok(Attempt::Reboot(token.to_owned()));
         }
         if step.lacks_target() {

@@ -36,5 +36,5 @@ pub use image::{Component, Digest, Image};
 pub use journal::{Journal, MemoryJournal};
 pub use plan::{Action, ActionKind, Decision, Intended, Observed, Plan, plan};
 pub use record::{Direction, FORMAT_VERSION, Finished, Record};
-pub use seams::{Assignment, Effect, Host, Installer, Observation, Source};
+pub use seams::{Assignment, Effect, Health, Host, Installer, Observation, Source};
 pub use steps::{Flow, Step};

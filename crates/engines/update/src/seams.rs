@@ -43,6 +43,16 @@ pub struct Observation {
     pub staged: Vec<Image>,
 }
 
+/// What a health check came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// The image does its work.
+    Good,
+    /// It does not, but somebody counts its tries and some are left: after another boot it is
+    /// checked again.
+    TryAgain,
+}
+
 /// Puts images of one component in place and takes them back.
 ///
 /// Every method may be called again after a crash inside it, and must then come to the same
@@ -82,8 +92,12 @@ pub trait Installer {
         back_to: Option<&Image>,
     ) -> Result<(), StepError>;
 
-    /// Fails when the running image does not do its work.
-    fn check_health(&mut self, ctx: &Context, image: &Image) -> Result<(), StepError>;
+    /// Fails when the running image does not do its work, and is not to be tried again.
+    fn check_health(&mut self, ctx: &Context, image: &Image) -> Result<Health, StepError>;
+    /// Why an image that was to run after the reboot does not run, where something is known.
+    fn why_not_running(&mut self, _ctx: &Context, _image: &Image) -> Option<String> {
+        None
+    }
     /// Makes the running image the good one, to which later failures return.
     fn confirm(&mut self, ctx: &Context, image: &Image) -> Result<(), StepError>;
 }

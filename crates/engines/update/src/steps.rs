@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use updraft_error::Classify as _;
 use updraft_task::Context;
 use updraft_tuf::Verified;
 
-use crate::{Action, ActionKind, Component, Effect, Host, Image, Installer, StepError};
+use crate::{Action, ActionKind, Component, Effect, Health, Host, Image, Installer, StepError};
 
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +112,11 @@ impl<T> Step for ActionStep<'_, '_, '_, T> {
                 Some(token) => self.tools.host.has_rebooted_since(token),
                 None => Ok(false),
             },
+            ActionKind::CheckHealth if token.is_some() => {
+                // After a reboot for another try: is it this image that came up?
+                self.verify_running(ctx)?;
+                Ok(false)
+            }
             // Cheap, and true only for the moment: always done again.
             ActionKind::CheckHealth | ActionKind::Confirm => Ok(false),
         }
@@ -129,7 +135,11 @@ impl<T> Step for ActionStep<'_, '_, '_, T> {
             }
             ActionKind::Activate => self.installer()?.activate(ctx, image)?,
             ActionKind::Reboot => return Ok(Flow::Reboot(self.tools.host.request_reboot(ctx)?)),
-            ActionKind::CheckHealth => self.installer()?.check_health(ctx, image)?,
+            ActionKind::CheckHealth => {
+                if self.installer()?.check_health(ctx, image)? == Health::TryAgain {
+                    return Ok(Flow::Reboot(self.tools.host.request_reboot(ctx)?));
+                }
+            }
             ActionKind::Confirm => self.installer()?.confirm(ctx, image)?,
         }
         Ok(Flow::Done)
@@ -138,6 +148,10 @@ impl<T> Step for ActionStep<'_, '_, '_, T> {
     fn verify(&mut self, ctx: &Context) -> Result<(), StepError> {
         let image = &self.action.image;
         let there = match self.action.kind {
+            // The boot loader may have fallen back by itself.
+            ActionKind::Reboot | ActionKind::CheckHealth | ActionKind::Confirm => {
+                return self.verify_running(ctx);
+            }
             ActionKind::Fetch => {
                 return if self.installer()?.is_fetched(ctx, image)? {
                     Ok(())
@@ -155,12 +169,6 @@ impl<T> Step for ActionStep<'_, '_, '_, T> {
             }
             ActionKind::Activate if there.next.as_ref() != Some(image) => {
                 Err(self.mismatch("find as next", there.next.as_ref()))
-            }
-            // The boot loader may have fallen back by itself.
-            ActionKind::Reboot | ActionKind::CheckHealth | ActionKind::Confirm
-                if there.running.as_ref() != Some(image) =>
-            {
-                Err(self.mismatch("find running", there.running.as_ref()))
             }
             _ => Ok(()),
         }
@@ -196,6 +204,25 @@ impl<T> Step for ActionStep<'_, '_, '_, T> {
 }
 
 impl<T> ActionStep<'_, '_, '_, T> {
+    fn verify_running(&mut self, ctx: &Context) -> Result<(), StepError> {
+        let image = &self.action.image;
+        let running = self.installer()?.observe(ctx)?.running;
+        if running.as_ref() == Some(image) {
+            return Ok(());
+        }
+        let mismatch = self.mismatch("find running", running.as_ref());
+        Err(match self.installer()?.why_not_running(ctx, image) {
+            Some(why) => StepError::message(mismatch.kind(), format!("{mismatch}; {why}")),
+            None => mismatch,
+        })
+    }
+
+    /// Whether a reboot that this step asked for has come, and the step has to be done again.
+    pub(crate) fn begins_anew(&mut self, token: &str) -> Result<bool, StepError> {
+        Ok(self.action.kind == ActionKind::CheckHealth
+            && self.tools.host.has_rebooted_since(token)?)
+    }
+
     /// Makes the old image the next one.
     pub(crate) fn switch_back(&mut self, ctx: &Context) -> Result<(), StepError> {
         let image = &self.action.image;

@@ -44,6 +44,18 @@ pub enum BootVerdict {
     Bad,
 }
 
+impl BootVerdict {
+    /// What a counter says, or that there is none.
+    #[must_use]
+    pub const fn of(count: Option<BootCount>) -> Self {
+        match count {
+            None => Self::Good,
+            Some(BootCount { left: 0, .. }) => Self::Bad,
+            Some(_) => Self::Undecided,
+        }
+    }
+}
+
 impl CountedName {
     /// The name of an entry that may be tried so often.
     #[must_use]
@@ -52,14 +64,17 @@ impl CountedName {
         Self { stem: stem.into(), count, suffix: SUFFIXES[0], tells_done: false }
     }
 
+    /// The name of an entry with this counter, or with none.
+    #[must_use]
+    pub fn with_count(stem: impl Into<String>, count: Option<BootCount>) -> Self {
+        let tells_done = count.is_some_and(|count| count.done > 0);
+        Self { stem: stem.into(), count, suffix: SUFFIXES[0], tells_done }
+    }
+
     /// What the counter says.
     #[must_use]
     pub const fn verdict(&self) -> BootVerdict {
-        match self.count {
-            None => BootVerdict::Good,
-            Some(BootCount { left: 0, .. }) => BootVerdict::Bad,
-            Some(_) => BootVerdict::Undecided,
-        }
+        BootVerdict::of(self.count)
     }
 
     /// The name after one more try, as a boot loader renames it. The same when nothing is counted

@@ -14,6 +14,7 @@ mod grubenv;
 mod kargs;
 mod order;
 mod uboot;
+mod uimage;
 
 pub use counting::{BootCount, BootVerdict, CountedName};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
@@ -23,3 +24,4 @@ pub use grubenv::GrubEnv;
 pub use kargs::KernelArgs;
 pub use order::{EntryName, version_cmp};
 pub use uboot::{FoundUbootEnv, UbootCopy, UbootEnv, UbootLayout};
+pub use uimage::script_image;

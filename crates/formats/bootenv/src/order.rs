@@ -21,9 +21,15 @@ impl EntryName {
     /// The file name.
     #[must_use]
     pub fn file_name(&self) -> String {
+        format!("{}.conf", self.stem())
+    }
+
+    /// The file name without counters and `.conf`.
+    #[must_use]
+    pub fn stem(&self) -> String {
         match &self.stateroot {
-            Some(stateroot) => format!("ostree-{}-{stateroot}.conf", self.number),
-            None => format!("ostree-{}.conf", self.number),
+            Some(stateroot) => format!("ostree-{}-{stateroot}", self.number),
+            None => format!("ostree-{}", self.number),
         }
     }
 

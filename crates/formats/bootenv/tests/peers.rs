@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use updraft_bootenv::{GrubEnv, UbootCopy, UbootEnv, UbootLayout};
+use updraft_bootenv::{GrubEnv, UbootCopy, UbootEnv, UbootLayout, script_image};
 
 fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
@@ -162,4 +162,29 @@ fn sfdisk_reads_our_partition_table() {
     assert!(write.wait().unwrap().success());
     let theirs = std::fs::read(&again).unwrap();
     assert_eq!(Gpt::parse(&theirs).unwrap(), gpt);
+}
+
+#[test]
+fn scripts_are_those_of_mkimage_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (text, image) = (folder.path().join("boot.cmd"), folder.path().join("boot.scr"));
+    for script in ["", "echo hello\n", &"setenv bootargs quiet\n".repeat(300)] {
+        fs::write(&text, script).unwrap();
+        let name = "Updraft, a name that is longer than the header";
+        let output = Command::new("mkimage")
+            .args(["-A", "arm", "-O", "linux", "-T", "script", "-C", "none", "-n", name, "-d"])
+            .args([&text, &image])
+            .env("SOURCE_DATE_EPOCH", "0")
+            .output()
+            .unwrap();
+        let ours = script_image(name, script).unwrap();
+        if output.status.success() {
+            assert_eq!(ours, fs::read(&image).unwrap());
+        } else {
+            assert_eq!(script, "", "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        fs::write(&image, &ours).unwrap();
+        let listed = run("mkimage", &["-l", image.to_str().unwrap()]);
+        assert!(listed.contains("ARM Linux Script (uncompressed)"), "{listed}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The few system calls that rustix does not offer safely: OFD locks, fs-verity, loop devices,
-//! mount namespaces, and freezing a file system under a watchdog process. Everything `unsafe` of this crate is here.
+//! mount namespaces, and freezing a file system under a watchdog process. Everything `unsafe` of
+//! this crate is here.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

@@ -89,6 +89,12 @@ enum Command {
     RunOnce(InstallOptions),
     /// Do cycles until a signal comes; this is the service.
     Run,
+    /// Run the health checks and say what they came to; change nothing.
+    Health,
+    /// Tell the boot loader that what runs is good: its tries are counted no more.
+    BootGood,
+    /// Go back to the system before this one, and ask for a reboot.
+    Rollback(RollbackOptions),
     /// Say what runs, what is in progress and what failed, without asking the server.
     Status,
     /// Check or show the configuration.
@@ -107,6 +113,14 @@ pub(crate) struct InstallOptions {
     /// Try targets again that failed on this device.
     #[arg(long)]
     pub(crate) retry_failed: bool,
+}
+
+/// How to go back.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct RollbackOptions {
+    /// Show what would be done, and do nothing of it.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -140,6 +154,9 @@ impl Updraftd {
             Command::Install(install) => commands::install(&terminal, options, install),
             Command::RunOnce(install) => commands::run_once(&terminal, options, install),
             Command::Run => commands::run(&terminal, options),
+            Command::Health => commands::health(&terminal, options),
+            Command::BootGood => commands::boot_good(&terminal, options),
+            Command::Rollback(rollback) => commands::rollback(&terminal, options, rollback),
             Command::Status => commands::status(&terminal, options),
             Command::Config(ConfigOptions { command: ConfigCommand::Check }) => {
                 configuration::check(&terminal, options)

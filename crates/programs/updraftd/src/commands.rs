@@ -5,7 +5,7 @@ use std::sync::Arc;
 use updraft_agent::{Agent, InstallChoice, RunOptions};
 use updraft_terminal::{Result, Terminal};
 
-use crate::cli::{InstallOptions, SettingsOptions};
+use crate::cli::{InstallOptions, RollbackOptions, SettingsOptions};
 use crate::clock::SystemClock;
 use crate::{configuration, log, print};
 
@@ -55,6 +55,39 @@ pub(crate) fn run_once(
 /// `updraftd run`: ends well when it is told to stop.
 pub(crate) fn run(terminal: &Terminal, options: &SettingsOptions) -> Result {
     agent(options)?.run(&terminal.context).map_err(print::failure)
+}
+
+/// `updraftd health`: an ill system is an error of the program as well.
+pub(crate) fn health(terminal: &Terminal, options: &SettingsOptions) -> Result {
+    let report = agent(options)?.health(&terminal.context).map_err(print::failure)?;
+    terminal.show(&report, |report| print::health(terminal, report))?;
+    print::verdict(&report)
+}
+
+/// `updraftd boot-good`.
+pub(crate) fn boot_good(terminal: &Terminal, options: &SettingsOptions) -> Result {
+    let report = agent(options)?.boot_good(&terminal.context).map_err(print::failure)?;
+    terminal.show(&report, |report| print::boot_good(terminal, report))
+}
+
+/// `updraftd rollback`.
+pub(crate) fn rollback(
+    terminal: &Terminal,
+    options: &SettingsOptions,
+    rollback: RollbackOptions,
+) -> Result {
+    let agent = agent(options)?;
+    let report = if rollback.dry_run {
+        agent.plan_rollback()
+    } else {
+        // Said before it happens, whatever becomes of it.
+        for step in agent.plan_rollback().map_err(print::failure)?.plan {
+            terminal.context.report(&updraft_task::Event::Message(step));
+        }
+        agent.rollback(&terminal.context)
+    };
+    let report = report.map_err(print::failure)?;
+    terminal.show(&report, |report| print::rollback(terminal, report))
 }
 
 /// `updraftd status`.

@@ -1,6 +1,8 @@
 //! Errors and results of the agent, for people.
 
-use updraft_agent::{CycleOutcome, CycleReport, Error, StatusReport};
+use updraft_agent::{
+    BootGoodReport, CycleOutcome, CycleReport, Error, HealthReport, RollbackReport, StatusReport,
+};
 use updraft_terminal::{Failure, Result, Terminal};
 
 /// An error of the agent, as `failed to …` with its way out.
@@ -53,6 +55,53 @@ pub(crate) fn ending(report: &CycleReport) -> Result {
     let problem = report.problem.clone().unwrap_or_else(|| report.outcome.text().into());
     Err(Failure::new(updraft_error::Kind::Rejected, problem)
         .hint("the system that ran before stays in place"))
+}
+
+/// Each check with its verdict.
+pub(crate) fn health(terminal: &Terminal, report: &HealthReport) -> Result {
+    for check in &report.checks {
+        let word = match (check.passed, check.required) {
+            (true, _) => "passed",
+            (false, true) => "failed",
+            (false, false) => "failed, not required",
+        };
+        terminal.line(format_args!("{}: {word}", check.name))?;
+        if let Some(problem) = &check.problem {
+            terminal.line(format_args!("  {problem}"))?;
+        }
+    }
+    terminal.line(if report.healthy { "healthy" } else { "not healthy" })
+}
+
+/// A system that is not healthy ends the program with an error.
+pub(crate) fn verdict(report: &HealthReport) -> Result {
+    let failed = report.checks.iter().find(|check| check.required && !check.passed);
+    failed.map_or(Ok(()), |check| {
+        let message = format!("this system did not pass the health check {}", check.name);
+        Err(Failure::new(updraft_error::Kind::Rejected, message))
+    })
+}
+
+/// Whether the boot loader had to be told.
+pub(crate) fn boot_good(terminal: &Terminal, report: &BootGoodReport) -> Result {
+    let words = if report.was_counted {
+        "is marked good; its tries are counted no more"
+    } else {
+        "is good already"
+    };
+    terminal.line(format_args!("{} {words}", report.deployment))
+}
+
+/// The way back.
+pub(crate) fn rollback(terminal: &Terminal, report: &RollbackReport) -> Result {
+    for step in &report.plan {
+        terminal.line(format_args!("- {step}"))?;
+    }
+    terminal.line(match (report.done, report.reboot_required) {
+        (false, _) => "nothing of it was done",
+        (true, true) => "rolled back; a reboot is required",
+        (true, false) => "rolled back; what runs stays",
+    })
 }
 
 /// The status.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use updraft_task::Context;
 
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Settings, WatchdogMode};
 use crate::cycle::{Cycle, CycleReport, RunOptions};
+use crate::health::HealthReport;
 use crate::poll::Pause;
 use crate::provision::provision;
 use crate::session::Session;
 use crate::status::{StatusReport, status};
 use crate::store::Store;
+use crate::trial::{self, BootGoodReport, RollbackReport};
+use crate::watchdog::Watchdog;
 use crate::{Error, Result, ostree};
 
 /// A device agent with its settings and clock.
@@ -61,8 +64,14 @@ impl Agent {
     pub fn run(&self, ctx: &Context) -> Result<()> {
         let mut pause = Pause::new(self.settings.uptane.polling_sec);
         let mut session = None;
+        let mut watchdog = Watchdog::start(&self.settings.watchdog);
         loop {
             let worked = self.one_round(ctx, &mut session);
+            if self.settings.watchdog.mode == WatchdogMode::Pending
+                && session.as_ref().is_some_and(|session| is_decided(ctx, session))
+            {
+                drop(watchdog.take());
+            }
             let wait = match worked {
                 Ok(report) => {
                     tracing::info!(outcome = report.outcome.text(), "cycle done");
@@ -85,6 +94,26 @@ impl Agent {
                 return Ok(());
             }
         }
+    }
+
+    /// Runs all health checks and says what they came to; nothing is changed by it.
+    pub fn health(&self, ctx: &Context) -> Result<HealthReport> {
+        trial::health(ctx, &self.settings, self.clock.as_ref())
+    }
+
+    /// Tells the boot loader that what runs is good: its tries are counted no more.
+    pub fn boot_good(&self, ctx: &Context) -> Result<BootGoodReport> {
+        trial::boot_good(ctx, &self.settings)
+    }
+
+    /// What [`Agent::rollback`] would do.
+    pub fn plan_rollback(&self) -> Result<RollbackReport> {
+        trial::plan_rollback(&self.settings)
+    }
+
+    /// Goes back to the system before this one, and asks for a reboot.
+    pub fn rollback(&self, ctx: &Context) -> Result<RollbackReport> {
+        trial::roll_back(ctx, &self.settings, self.clock.as_ref())
     }
 
     /// What is known without asking the server, while an agent may be at work.
@@ -135,6 +164,15 @@ fn in_cycle(
 ) -> Result<CycleReport> {
     let sysroot = ostree::open(&session.settings.pacman)?;
     work(&mut Cycle::new(ctx, session, &sysroot)?)
+}
+
+/// Whether there is a verdict on what runs.
+fn is_decided(ctx: &Context, session: &Session) -> bool {
+    let look = || -> Result<bool> {
+        let sysroot = ostree::open(&session.settings.pacman)?;
+        Cycle::new(ctx, session, &sysroot)?.is_undecided()
+    };
+    look().is_ok_and(|undecided| !undecided)
 }
 
 /// Whether waiting may help a device that is not provisioned yet. Somebody who runs a command by

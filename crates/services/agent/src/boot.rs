@@ -6,6 +6,8 @@
 //! line is another file (a simulation), by that file, and a reboot has happened when the sentinel
 //! is gone.
 
+pub(crate) mod fallback;
+
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -110,7 +112,7 @@ fn has_ended(settings: &Settings, known: &BootRecord) -> Result<bool> {
     Ok(known.awaits && !is_real(&settings.boot.kernel_cmdline) && !reboot::is_awaited(settings)?)
 }
 
-fn booted(path: &Path, sysroot: &Sysroot) -> Result<Option<DeploymentId>> {
+pub(crate) fn booted(path: &Path, sysroot: &Sysroot) -> Result<Option<DeploymentId>> {
     let cmdline = match read(path) {
         Ok(text) => text,
         // A simulated device that never booted.

@@ -80,6 +80,12 @@ impl<'a> Cycle<'a> {
         self.show_plan(wanted)
     }
 
+    /// Whether there is no verdict yet on what runs.
+    pub(crate) fn is_undecided(&self) -> Result<bool> {
+        let under_way = self.record()?.is_some_and(|record| record.finished.is_none());
+        Ok(under_way || self.installer.is_on_trial()?)
+    }
+
     /// `fetch`: brings all bytes, and installs nothing.
     pub(crate) fn fetch(&mut self) -> Result<CycleReport> {
         self.refuse_while_rebooting()?;
@@ -130,6 +136,9 @@ impl<'a> Cycle<'a> {
             && report.reboot_required
         {
             return Ok(report.clone());
+        }
+        if resumed.is_none() && self.record()?.is_none() {
+            self.installer.settle_trial(self.ctx)?;
         }
         self.forget_failures(options)?;
         device_data::send(self.ctx, self.session)?;

@@ -145,13 +145,18 @@ pub enum Error {
         now: String,
     },
     /// A health check did not pass.
-    #[error("pass the health check {name}")]
+    #[error("pass the health check {name}: {problem}")]
     Health {
         /// The check's name.
         name: String,
-        /// What became of its command.
-        #[source]
-        source: updraft_process::Error,
+        /// Why not.
+        problem: String,
+    },
+    /// There is nothing to go back to, or now is not the time.
+    #[error("roll back: {problem}")]
+    Rollback {
+        /// Why not.
+        problem: String,
     },
     /// The work failed in a crate below; `what` was being done.
     #[error("{what}")]
@@ -220,6 +225,7 @@ impl Error {
                  or replace the server's objects"
             }
             Self::RebootRequired { .. } => "reboot, then start updraftd again",
+            Self::Rollback { .. } => "`ostree admin status` lists what there is to boot",
             Self::NothingFetched => "fetch it first with `updraftd fetch`",
             Self::Sysroot { .. } => {
                 "make one with `ostree admin init-fs` and `ostree admin os-init`, or set \
@@ -279,7 +285,9 @@ impl Classify for Error {
             | Self::Damaged { .. }
             | Self::Boot { .. }
             | Self::Health { .. } => Kind::Invalid,
-            Self::Busy { .. } | Self::RebootRequired { .. } => Kind::Conflict,
+            Self::Busy { .. } | Self::RebootRequired { .. } | Self::Rollback { .. } => {
+                Kind::Conflict
+            }
             Self::NotProvisioned { .. } | Self::NothingFetched | Self::Sysroot { .. } => {
                 Kind::NotFound
             }

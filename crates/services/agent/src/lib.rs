@@ -33,6 +33,8 @@ mod health;
 mod host;
 mod ostree;
 mod reboot;
+mod trial;
+mod watchdog;
 
 mod device_data;
 mod events;
@@ -45,4 +47,6 @@ pub use clock::Clock;
 pub use credentials::Credentials;
 pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};
 pub use error::{Error, Result};
+pub use health::{CheckResult, HealthReport};
 pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
+pub use trial::{BootGoodReport, RollbackReport};

@@ -20,7 +20,8 @@ pub(crate) struct Report {
     pub(crate) correlation_id: String,
     /// Whether the target is booted and confirmed.
     pub(crate) success: bool,
-    /// `OK`, `DOWNLOAD_FAILED`, `VERIFICATION_FAILED` or `INSTALL_FAILED`.
+    /// `OK`, `DOWNLOAD_FAILED`, `VERIFICATION_FAILED`, `INSTALL_FAILED`, `BOOT_FAILED`,
+    /// `HEALTH_CHECK_FAILED` or `ROLLED_BACK`.
     pub(crate) code: String,
     /// What happened, for people.
     pub(crate) description: String,

@@ -3,14 +3,17 @@
 use updraft_error::Kind;
 use updraft_ostree::{Checksum, RefName, Refspec};
 use updraft_repo::pull::{PullOptions, Source, pull};
-use updraft_sysroot::{DeployRequest, Deployment, DeploymentId, InitEpoch, Origin, Sysroot};
+use updraft_sysroot::{
+    BootCounting, DeployRequest, Deployment, DeploymentId, InitEpoch, Origin, Sysroot,
+};
 use updraft_task::Context;
 use updraft_tuf::{UptaneTarget, Verified};
-use updraft_update::{Effect, Image, Installer, Observation, StepError};
+use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
 
+use crate::boot::fallback;
 use crate::config::Pacman;
 use crate::events::{EventKind, event};
-use crate::health;
+use crate::health::{self, Verdict};
 use crate::session::Session;
 use crate::store::Milestone;
 use crate::{Error, Result};
@@ -190,13 +193,90 @@ impl Installer for OstreeInstaller<'_> {
         self.activate(ctx, back_to)
     }
 
-    fn check_health(&mut self, ctx: &Context, _image: &Image) -> Result<(), StepError> {
-        health::run(ctx, &self.session.settings.health.checks).map_err(StepError::new)
+    fn check_health(&mut self, ctx: &Context, _image: &Image) -> Result<Health, StepError> {
+        let verdict = self.judge(ctx).map_err(StepError::new)?;
+        let Err(error) = verdict else { return Ok(Health::Good) };
+        if self.may_try_again().map_err(StepError::new)? {
+            tracing::warn!(%error, "not healthy; it is tried again after a reboot");
+            return Ok(Health::TryAgain);
+        }
+        // From here on the boot loader passes by it, wherever the power is cut.
+        if let Some(id) = &self.booted {
+            let locked = self.sysroot.lock(ctx).map_err(StepError::new)?;
+            locked.mark_bad(id).map_err(StepError::new)?;
+        }
+        Err(StepError::new(error))
     }
 
-    fn confirm(&mut self, _ctx: &Context, _image: &Image) -> Result<(), StepError> {
+    fn why_not_running(&mut self, _ctx: &Context, image: &Image) -> Option<String> {
+        let deployments = self.deployments_of(image).ok()?;
+        let note = &self.session.settings.boot.fallback_note;
+        Some(fallback::reason(note, self.sysroot, &deployments))
+    }
+
+    fn confirm(&mut self, ctx: &Context, _image: &Image) -> Result<(), StepError> {
         // The deployment is the default already; the state says that it is confirmed.
-        Ok(())
+        self.mark_good(ctx).map_err(StepError::new)
+    }
+}
+
+/// Judging what runs.
+impl OstreeInstaller<'_> {
+    /// Runs the health checks, and after them what the verdict calls for.
+    fn judge(&self, ctx: &Context) -> Result<Result<()>> {
+        let Session { settings, clock, gateway, .. } = self.session;
+        let server = Some(gateway.addresses.server.as_str());
+        let report = health::run(ctx, settings, clock.as_ref(), server)?;
+        let verdict = report.verdict();
+        if verdict.is_err() {
+            health::announce(ctx, &settings.health, Verdict::Red)?;
+        }
+        Ok(verdict)
+    }
+
+    /// Whether the boot loader counts, and will boot it again.
+    fn may_try_again(&self) -> Result<bool> {
+        let Some(id) = &self.booted else { return Ok(false) };
+        let counting = "read the boot loader's counter";
+        let by = self.sysroot.boot_counting().map_err(Error::below(counting))?;
+        let left = self.sysroot.tries_left(id).map_err(Error::below(counting))?;
+        Ok(by != BootCounting::Nobody && left.is_some_and(|left| left > 0))
+    }
+
+    fn mark_good(&self, ctx: &Context) -> Result<()> {
+        let Some(id) = &self.booted else { return Ok(()) };
+        let locked = self.sysroot.lock(ctx).map_err(Error::below("lock the sysroot"))?;
+        locked
+            .mark_good(id)
+            .map_err(Error::below("tell the boot loader that the system is good"))?;
+        drop(locked);
+        health::announce(ctx, &self.session.settings.health, Verdict::Green)
+    }
+
+    /// Whether the boot loader still counts the tries of what runs.
+    pub(crate) fn is_on_trial(&self) -> Result<bool> {
+        let Some(id) = &self.booted else { return Ok(false) };
+        let list = self.sysroot.deployments().map_err(Error::below("list the deployments"))?;
+        if !list.iter().any(|one| one.id == *id) {
+            return Ok(false);
+        }
+        let count = self.sysroot.boot_count(id);
+        Ok(count.map_err(Error::below("read the boot loader's counter"))?.is_some())
+    }
+
+    /// Judges a system that runs on trial without an update of ours: somebody deployed it by
+    /// hand, or set a counter and no more. An ill one is left to the boot loader.
+    pub(crate) fn settle_trial(&self, ctx: &Context) -> Result<()> {
+        if !self.is_on_trial()? {
+            return Ok(());
+        }
+        match self.judge(ctx)? {
+            Ok(()) => self.mark_good(ctx),
+            Err(error) => {
+                tracing::error!(%error, "what runs is on trial and not healthy");
+                Ok(())
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use updraft_process::Command;
 use updraft_task::Context;
 
 use super::{Entries, offered};
+use crate::boot_count::grub_script;
 use crate::{Error, Result, Sysroot, copy};
 
 const NAME: &str = "grub.cfg";
@@ -83,7 +84,14 @@ impl Sysroot {
         let entries = boot.try_open_dir(format!("loader.{version}/entries"))?;
         let Some(entries) = entries else { return Ok(String::new()) };
         let mut lines = Vec::new();
-        for (index, (_, entry)) in offered(&entries)?.into_iter().enumerate() {
+        let offered = offered(&entries)?;
+        if self.boot_counting_tries()? > 0
+            && let Some((_, second)) = offered.get(1)
+        {
+            let title = quoted(second.get("title").unwrap_or("(Untitled)"));
+            lines.push(grub_script(&title).trim_end().to_owned());
+        }
+        for (index, (_, entry)) in offered.into_iter().enumerate() {
             let title = quoted(entry.get("title").unwrap_or("(Untitled)"));
             let name = quoted(&format!("ostree-{index}-{device}"));
             lines.push(format!(

@@ -1,4 +1,4 @@
-//! `syslinux.cfg`: lines of others are kept, the blocks of deployments are written anew.
+//! `syslinux.cfg` and `extlinux.conf`: lines of others are kept, the blocks of deployments are written anew.
 //!
 //! ```text
 //! DEFAULT TestOS 42 (ostree:0)
@@ -15,16 +15,31 @@ use updraft_fs::atomic_write;
 use super::Entries;
 use crate::{Error, Result, Sysroot};
 
-const NAME: &str = "syslinux.cfg";
+/// What the two who read such a file want.
+pub(super) struct Dialect {
+    name: &'static str,
+    /// Keywords and the keys of entries that they stand for.
+    files: &'static [(&'static str, &'static str)],
+}
 
-pub(super) fn write(sysroot: &Sysroot, entries: &Entries) -> Result<()> {
-    let text = sysroot.read_current(NAME)?.unwrap_or_default();
-    let text = regenerate(&text, entries)?;
-    atomic_write(&entries.folder, NAME, text.as_bytes(), 0o644)?;
+/// As libostree writes it.
+pub(super) const SYSLINUX: Dialect =
+    Dialect { name: "syslinux.cfg", files: &[("INITRD", "initrd"), ("DEVICETREE", "devicetree")] };
+
+/// For extlinux, and for U-Boot, which chooses from a folder of device trees.
+pub(super) const EXTLINUX: Dialect = Dialect {
+    name: "extlinux.conf",
+    files: &[("INITRD", "initrd"), ("FDT", "devicetree"), ("FDTDIR", "fdtdir")],
+};
+
+pub(super) fn write(sysroot: &Sysroot, entries: &Entries, dialect: &Dialect) -> Result<()> {
+    let text = sysroot.read_current(dialect.name)?.unwrap_or_default();
+    let text = regenerate(&text, entries, dialect)?;
+    atomic_write(&entries.folder, dialect.name, text.as_bytes(), 0o644)?;
     Ok(())
 }
 
-fn regenerate(old: &str, entries: &Entries) -> Result<String> {
+fn regenerate(old: &str, entries: &Entries, dialect: &Dialect) -> Result<String> {
     let mut kept = foreign_lines(old)?;
     let default = kept.iter().position(|line| line.starts_with("DEFAULT "));
     let ours = default.and_then(|at| kept.get(at)).is_none_or(|line| line.contains("(ostree"));
@@ -40,7 +55,7 @@ fn regenerate(old: &str, entries: &Entries) -> Result<String> {
             .get("linux")
             .ok_or_else(|| Error::other(Kind::Invalid, "No \"linux\" key in bootloader config"))?;
         kept.push(format!("\tKERNEL /boot{kernel}"));
-        for (word, key) in [("INITRD", "initrd"), ("DEVICETREE", "devicetree")] {
+        for (word, key) in dialect.files {
             if let Some(path) = entry.get(key) {
                 kept.push(format!("\t{word} /boot{path}"));
             }

@@ -55,6 +55,7 @@ fn find_in(folder: Dir, options: &Options) -> Result<Option<BootTree>> {
         device_tree: same(device_tree, "device tree in tree")?,
         has_device_tree_folder: false,
         hmac: None,
+        android: None,
         checksum: checksum.clone(),
         folder,
     }))

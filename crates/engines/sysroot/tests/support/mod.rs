@@ -86,6 +86,36 @@ impl Lab {
         locked.deploy(&Context::silent(), &request).unwrap()
     }
 
+    /// Deploys with our code, after what is there.
+    pub fn stage(&self, commit: Checksum) -> updraft_sysroot::DeploymentId {
+        let request = DeployRequest::new("os", commit, Origin::following("os/main"));
+        let request = DeployRequest { retain: updraft_sysroot::Retain::ALL, ..request };
+        let sysroot = self.sysroot();
+        let locked = sysroot.lock(&Context::silent()).unwrap();
+        locked.stage(&Context::silent(), &request).unwrap().id
+    }
+
+    /// Adds lines to the section `[sysroot]` of the repository's configuration.
+    pub fn configure(&self, lines: &str) {
+        let path = self.path("ostree/repo/config");
+        let text = std::fs::read_to_string(&path).unwrap();
+        put(&path, &format!("{text}\n[sysroot]\n{lines}\n"));
+    }
+
+    /// Adds lines to the section of what the real tool does not know.
+    pub fn configure_ours(&self, lines: &str) {
+        let path = self.path("ostree/repo/config");
+        let text = std::fs::read_to_string(&path).unwrap();
+        put(&path, &format!("{text}\n[updraft]\n{lines}\n"));
+    }
+
+    /// Takes the section `[sysroot]` away again.
+    pub fn forget_configuration(&self) {
+        let path = self.path("ostree/repo/config");
+        let text = std::fs::read_to_string(&path).unwrap();
+        put(&path, text.split("\n[sysroot]").next().unwrap());
+    }
+
     /// Runs `ostree admin COMMAND --sysroot=…`.
     pub fn admin(&self, arguments: &[&str]) -> String {
         let sysroot = format!("--sysroot={}", self.root().display());
@@ -146,6 +176,15 @@ pub fn ostree(arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// Runs a tool and returns what it printed; it must succeed.
+pub fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} is not installed: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// All names, links and small files of `/boot` and `/ostree`, without the repository, the

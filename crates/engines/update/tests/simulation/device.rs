@@ -9,8 +9,8 @@ use updraft_error::{Classify, Kind};
 use updraft_task::Context;
 use updraft_tuf::{Hashes, Outcome, Target, UptaneTarget, Verified};
 use updraft_update::{
-    Assignment, Component, Effect, Finished, Host, Image, Installer, Journal, Observation, Record,
-    StepError,
+    Assignment, Component, Effect, Finished, Health, Host, Image, Installer, Journal, Observation,
+    Record, StepError,
 };
 
 use super::common::{World, director_target};
@@ -105,6 +105,9 @@ struct State {
     operations: u32,
     struck: bool,
     sick: bool,
+    // Boots from which on it is well, and what the boot loader counts, if it does.
+    well_after: u32,
+    tries: Option<u32>,
 }
 
 /// A handle of the device; a new handle is a new process.
@@ -129,7 +132,23 @@ impl Device {
             operations: 0,
             struck: false,
             sick,
+            well_after: u32::MAX,
+            tries: None,
         })))
+    }
+
+    /// A device whose boot loader tries a new system so often, and whose new system is sick
+    /// before that boot.
+    pub fn counted(tries: u32, well_after: u32) -> Self {
+        let device = Self::on_old(true);
+        let mut state = device.0.borrow_mut();
+        (state.tries, state.well_after) = (Some(tries), well_after);
+        drop(state);
+        device
+    }
+
+    pub fn boots(&self) -> u32 {
+        self.0.borrow().boots
     }
 
     pub fn process(&self) -> Self {
@@ -154,7 +173,15 @@ impl Device {
     pub fn reboot(&self) {
         let mut state = self.0.borrow_mut();
         let state = &mut *state;
-        state.system_runs.clone_from(&state.slots[0].next);
+        let slot = &state.slots[0];
+        state.system_runs.clone_from(&slot.next);
+        if slot.next != slot.confirmed {
+            match &mut state.tries {
+                Some(0) => OLD.clone_into(&mut state.system_runs),
+                Some(tries) => *tries -= 1,
+                None => {}
+            }
+        }
         state.sentinel = false;
         state.boots += 1;
         assert!(state.boots < 10, "the device reboots on and on");
@@ -326,12 +353,20 @@ impl Installer for Slotted {
         self.change(|slot| slot.next = back_to)
     }
 
-    fn check_health(&mut self, _ctx: &Context, _image: &Image) -> Result<(), StepError> {
+    fn check_health(&mut self, _ctx: &Context, _image: &Image) -> Result<Health, StepError> {
         self.device.operate()?;
-        if self.device.0.borrow().sick {
-            return Err(StepError::message(Kind::Invalid, "pass the health check"));
+        let state = self.device.0.borrow();
+        if !state.sick || state.boots >= state.well_after {
+            return Ok(Health::Good);
         }
-        Ok(())
+        if state.tries.is_some_and(|tries| tries > 0) {
+            return Ok(Health::TryAgain);
+        }
+        Err(StepError::message(Kind::Invalid, "pass the health check"))
+    }
+
+    fn why_not_running(&mut self, _ctx: &Context, _image: &Image) -> Option<String> {
+        (self.device.0.borrow().tries == Some(0)).then(|| "no tries were left".to_owned())
     }
 
     fn confirm(&mut self, _ctx: &Context, image: &Image) -> Result<(), StepError> {

@@ -118,6 +118,37 @@ fn a_sick_system_is_left_wherever_the_power_is_cut() {
 }
 
 #[test]
+fn a_system_whose_tries_are_counted_is_tried_again_before_it_is_left() {
+    let wanted = assignment("new");
+    for (well_after, end, boots) in
+        [(0, Finished::Installed, 1), (2, Finished::Installed, 2), (9, Finished::RolledBack, 4)]
+    {
+        let device = Device::counted(3, well_after);
+        assert_eq!(settle(&device, &wanted), Some(end));
+        device.check_end(end, &wanted);
+        assert_eq!(device.boots(), boots);
+    }
+}
+
+#[test]
+fn a_boot_loader_that_fell_back_is_believed_and_its_reason_is_told() {
+    // The system never comes as far as to check its health.
+    let wanted = assignment("new");
+    let device = Device::counted(0, 9);
+    let outcome = advance(&mut device.process(), &wanted).unwrap();
+    assert!(matches!(outcome, Outcome::RebootRequired(_)));
+    device.reboot();
+    let Outcome::Finished(record) = advance(&mut device.process(), &wanted).unwrap() else {
+        panic!("it is not over")
+    };
+    assert_eq!(record.finished, Some(Finished::RolledBack));
+    let failure = record.failure.unwrap();
+    assert!(failure.image_at_fault && failure.action.starts_with("reboot into "), "{failure:?}");
+    assert!(failure.message.ends_with("; no tries were left"), "{failure:?}");
+    device.check_end(Finished::RolledBack, &wanted);
+}
+
+#[test]
 fn an_assignment_that_changes_before_the_switch_is_followed_and_no_failure() {
     for operations in 0..TOO_MANY {
         let device = Device::on_old(false);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::{HealthChecks, Watchdog};
+
 /// All settings of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,6 +30,8 @@ pub struct Settings {
     pub boot: Boot,
     /// `[health]`: what has to work before an update is confirmed.
     pub health: HealthChecks,
+    /// `[watchdog]`: what resets a device that hangs.
+    pub watchdog: Watchdog,
     /// `[logger]`: how much it says.
     pub logger: Logger,
 }
@@ -315,37 +319,17 @@ impl Default for Bootloader {
 pub struct Boot {
     /// The file with the running kernel's command line.
     pub kernel_cmdline: PathBuf,
+    /// A file in which the initramfs says which deployment it gave up, and why.
+    pub fallback_note: PathBuf,
 }
 
 impl Default for Boot {
     fn default() -> Self {
-        Self { kernel_cmdline: PathBuf::from("/proc/cmdline") }
+        Self {
+            kernel_cmdline: PathBuf::from("/proc/cmdline"),
+            fallback_note: PathBuf::from("/run/updraft/boot-fallback.json"),
+        }
     }
-}
-
-/// `[health]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HealthChecks {
-    /// All of them have to pass after the first boot of an update.
-    pub checks: Vec<HealthCheck>,
-}
-
-/// One health check: a program that ends with 0 when all is well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HealthCheck {
-    /// What reports call it.
-    pub name: String,
-    /// The program and its arguments; no shell is involved.
-    pub command: Vec<String>,
-    /// How long it may take, in seconds.
-    #[serde(default = "default_timeout_sec")]
-    pub timeout_sec: u64,
-}
-
-fn default_timeout_sec() -> u64 {
-    60
 }
 
 /// `[logger]`

@@ -116,6 +116,7 @@ fn rules(settings: &Settings) -> Vec<Rule> {
             "let one program run several checks",
         ),
     ];
+    rules.extend(health_rules(settings));
     for check in &settings.health.checks {
         rules.push(rule(
             "health.checks",
@@ -131,6 +132,37 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         ));
     }
     rules
+}
+
+fn health_rules(settings: &Settings) -> [Rule; 4] {
+    let rule = |key, holds, problem, hint| Rule { key, holds, problem, hint };
+    let (health, watchdog) = (&settings.health, &settings.watchdog);
+    [
+        rule(
+            "health.script_timeout_sec",
+            HEALTH_TIMEOUT_RANGE.contains(&health.script_timeout_sec),
+            "it is not between 1 and 3600",
+            "write how many seconds a script may take",
+        ),
+        rule(
+            "health.wait_sec",
+            health.wait_sec <= *HEALTH_TIMEOUT_RANGE.end(),
+            "it is more than 3600",
+            "write how many seconds the server and units are waited for",
+        ),
+        rule(
+            "watchdog.interval_sec",
+            HEALTH_TIMEOUT_RANGE.contains(&watchdog.interval_sec),
+            "it is not between 1 and 3600",
+            "write a third of the watchdog's own time",
+        ),
+        rule(
+            "watchdog.pending_sec",
+            POLLING_RANGE.contains(&watchdog.pending_sec),
+            "it is not between 1 and 31536000",
+            "write how many seconds a verdict on a new system may take",
+        ),
+    ]
 }
 
 fn is_url(text: &str) -> bool {

@@ -150,6 +150,11 @@ fn code_of(kind: Kind, failure: &Failure) -> &'static str {
         "VERIFICATION_FAILED"
     } else if failure.action.starts_with("fetch ") {
         "DOWNLOAD_FAILED"
+    } else if failure.message.starts_with("find running ") {
+        // Kernel, initramfs or boot loader: it never ran, or did not come up again.
+        "BOOT_FAILED"
+    } else if failure.action.starts_with("check the health of ") {
+        "HEALTH_CHECK_FAILED"
     } else {
         "INSTALL_FAILED"
     }
