@@ -48,8 +48,8 @@ impl DiskFile {
         Ok(Self { path: path.to_path_buf(), parts: self.parts.clone() })
     }
 
-    /// What is in an ext4 partition as a boot loader sees it, which replays no journal, written
-    /// to a new folder.
+    /// What is in an ext4 partition as a boot loader sees it, which replays no journal and compares
+    /// no checksums, written to a new folder.
     ///
     /// # Errors
     /// When the file system cannot be read at all.
@@ -57,7 +57,7 @@ impl DiskFile {
         fs::create_dir_all(folder)?;
         let device = format!("{}?offset={}", self.path.display(), self.part(part)?.offset);
         let request = format!("rdump / {}", folder.display());
-        let answer = Answer::of(Command::new("debugfs").args(["-R", &request, &device]))?;
+        let answer = Answer::of(Command::new("debugfs").args(["-n", "-R", &request, &device]))?;
         ensure!(answer.code == 0, "read {part}: {}", answer.err);
         Ok(())
     }

@@ -11,6 +11,7 @@ use updraft_repo::prune::{PruneOptions, Roots, prune};
 use updraft_task::Context;
 
 use crate::deployment::parse_dir_name;
+use crate::loader_link::remove_extra_links;
 use crate::{Deployment, DeploymentId, Error, Locked, Result, copy};
 
 impl Locked<'_> {
@@ -61,6 +62,7 @@ impl Locked<'_> {
             copy::remove(ostree, Path::new(&folder))?;
         }
         if let Some(boot) = self.sysroot.boot_dir()? {
+            remove_extra_links(&boot)?;
             copy::remove(&boot, Path::new(&format!("loader.{other}")))?;
         }
         Ok(())

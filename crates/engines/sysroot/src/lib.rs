@@ -44,6 +44,7 @@ mod boot_loader;
 mod boot_room;
 mod entries;
 mod esp;
+mod loader_link;
 mod overlay_initrds;
 mod retention;
 mod switch;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use updraft_error::Kind;
-use updraft_fs::{Dir, atomic_symlink, flush};
+use updraft_fs::{Dir, flush};
 use updraft_task::Context;
 
 use crate::boot_count::tried_anew;
@@ -87,11 +87,8 @@ impl Locked<'_> {
             self.sysroot.write_boot_loader(boot_loader, version, &list)?;
         }
         self.arm_counter(&current, &list)?;
-        self.flush()?;
-        let boot = self.sysroot.root.open_dir("boot")?;
-        // Commit point: boot/loader -> loader.B.
-        atomic_symlink(&boot, "loader", format!("loader.{version}"))?;
-        self.flush()?;
+        // Commit point: within, the rename of boot/loader.
+        self.switch_loader(&self.sysroot.root.open_dir("boot")?, version)?;
         self.run_boot_loader_program()?;
         self.disarm_counter(&list)?;
         self.touch_deployments()?;
