@@ -379,23 +379,25 @@ fn u_boot_counts_in_its_environment_and_falls_back() {
     }
 }
 
-#[test]
-fn whatever_fails_a_new_default_is_counted_from_its_first_try_on() {
-    let (lab, _) = with_grub();
-    let first = lab.deploy(lab.commit("1", "k1", &[])).id;
+/// Whatever fails of a deployment, a new default is counted from its first try on.
+fn counted_from_the_first_try_on(lab: &Lab, open: impl Fn() -> Sysroot) {
     let ctx = Context::silent();
-    lab.sysroot().lock(&ctx).unwrap().mark_good(&first).unwrap();
+    let deploy = |commit| {
+        let request = DeployRequest::new("os", commit, Origin::following("os/main"));
+        open().lock(&ctx).and_then(|locked| locked.deploy(&ctx, &request))
+    };
+    let first = deploy(lab.commit("1", "k1", &[])).unwrap().id;
+    open().lock(&ctx).unwrap().mark_good(&first).unwrap();
     let commit = lab.commit("2", "k2", &[]);
-    let request = DeployRequest::new("os", commit, Origin::following("os/main"));
     let mut armed_early = false;
     for operations in 0.. {
         assert!(operations < 2000, "the deployment never ends");
-        let sysroot = lab.sysroot();
-        let locked = sysroot.lock(&ctx).unwrap();
         let injection = Injection::after(operations, Fault::Broken);
-        let result = locked.deploy(&ctx, &request);
+        let result = deploy(commit);
         let struck = injection.has_struck();
         drop(injection);
+        let sysroot = open();
+        let locked = sysroot.lock(&ctx).unwrap();
         let default = sysroot.deployments().unwrap()[0].id.clone();
         let tries = sysroot.tries_left(&default).unwrap();
         if default == first {
@@ -403,7 +405,8 @@ fn whatever_fails_a_new_default_is_counted_from_its_first_try_on() {
             armed_early |= locked.mark_good(&first).unwrap();
             assert_eq!(sysroot.tries_left(&first).unwrap(), None);
         } else {
-            assert_eq!(tries, Some(3), "after {operations} operations");
+            let wanted = sysroot.boot_counting_tries().unwrap();
+            assert_eq!(tries, Some(wanted), "after {operations} operations");
             if struck {
                 locked.undeploy(&ctx, &default, None).unwrap();
                 assert_eq!(sysroot.tries_left(&first).unwrap(), None);
@@ -415,4 +418,35 @@ fn whatever_fails_a_new_default_is_counted_from_its_first_try_on() {
         }
     }
     assert!(armed_early, "no failure fell between counter and switch");
+}
+
+#[test]
+fn whatever_fails_grub_counts_from_the_first_try_on() {
+    let (lab, _) = with_grub();
+    counted_from_the_first_try_on(&lab, || lab.sysroot());
+}
+
+#[test]
+fn whatever_fails_u_boot_counts_from_the_first_try_on() {
+    let (lab, config) = with_uboot(2);
+    counted_from_the_first_try_on(&lab, || uboot_sysroot(&lab, &config));
+}
+
+#[test]
+fn a_menu_that_is_generated_counts_by_itself() {
+    let lab = Lab::ours();
+    for version in ["1", "2"] {
+        lab.deploy(lab.commit(version, version, &[]));
+    }
+    let sysroot = lab.sysroot();
+    let version = sysroot.boot_version().unwrap().version;
+    let menu = |sysroot: &Sysroot| sysroot.grub2_menu(version, "device", "", false).unwrap();
+    let plain = menu(&sysroot);
+    assert!(plain.starts_with("menuentry "), "as the real tool's: {plain}");
+    lab.configure("boot-counting-tries=3");
+    let counting = menu(&lab.sysroot());
+    assert_eq!(counting, grub_script("'Test OS 1 (ostree:1)'") + &plain);
+    let path = lab.root().parent().unwrap().join("grub.cfg");
+    fs::write(&path, counting).unwrap();
+    run("grub-script-check", &[path.to_str().unwrap()]);
 }

@@ -67,7 +67,8 @@ impl Agent {
         let mut watchdog = Watchdog::start(&self.settings.watchdog);
         loop {
             let worked = self.one_round(ctx, &mut session);
-            if self.settings.watchdog.mode == WatchdogMode::Pending
+            if watchdog.is_some()
+                && self.settings.watchdog.mode == WatchdogMode::Pending
                 && session.as_ref().is_some_and(|session| is_decided(ctx, session))
             {
                 drop(watchdog.take());

@@ -200,10 +200,11 @@ impl Installer for OstreeInstaller<'_> {
             tracing::warn!(%error, "not healthy; it is tried again after a reboot");
             return Ok(Health::TryAgain);
         }
-        // From here on the boot loader passes by it, wherever the power is cut.
-        if let Some(id) = &self.booted {
-            let locked = self.sysroot.lock(ctx).map_err(StepError::new)?;
-            locked.mark_bad(id).map_err(StepError::new)?;
+        // From here on the boot loader passes by it, wherever the power is cut. That the check
+        // failed is worth more than that this could not be noted.
+        if let Err(error) = self.mark_bad(ctx) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the boot loader is not told that the system is bad");
         }
         Err(StepError::new(error))
     }
@@ -234,13 +235,24 @@ impl OstreeInstaller<'_> {
         Ok(verdict)
     }
 
-    /// Whether the boot loader counts, and will boot it again.
+    /// Whether the boot loader counts, and will boot it again. It must have counted this boot: one
+    /// that does not would boot an ill system for ever.
     fn may_try_again(&self) -> Result<bool> {
         let Some(id) = &self.booted else { return Ok(false) };
         let counting = "read the boot loader's counter";
         let by = self.sysroot.boot_counting().map_err(Error::below(counting))?;
-        let left = self.sysroot.tries_left(id).map_err(Error::below(counting))?;
-        Ok(by != BootCounting::Nobody && left.is_some_and(|left| left > 0))
+        let all = self.sysroot.boot_counting_tries().map_err(Error::below(counting))?;
+        let count = self.sysroot.boot_count(id).map_err(Error::below(counting))?;
+        Ok(by != BootCounting::Nobody
+            && count.is_some_and(|it| it.left > 0 && (it.done > 0 || it.left < all)))
+    }
+
+    fn mark_bad(&self, ctx: &Context) -> Result<()> {
+        let Some(id) = &self.booted else { return Ok(()) };
+        let locked = self.sysroot.lock(ctx).map_err(Error::below("lock the sysroot"))?;
+        let marked = locked.mark_bad(id);
+        marked.map_err(Error::below("tell the boot loader that the system is bad"))?;
+        Ok(())
     }
 
     fn mark_good(&self, ctx: &Context) -> Result<()> {
