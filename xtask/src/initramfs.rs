@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// A file to put in, such as etc/ostree/prepare-root.conf=FILE (repeatable)
     #[arg(long, value_name = "PATH=FILE")]
     file: Vec<String>,
+    /// The target of the compiler that it is for; without, this machine
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
     /// Pack it by `zstd` or `gzip`, as the kernel can unpack it
     #[arg(long, value_name = "PROGRAM")]
     compress: Option<String>,
@@ -49,7 +52,10 @@ pub(crate) struct Options {
 
 /// Builds the program and the archive.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let program = machine::build_updraft_init()?;
+    let program = match &options.target {
+        Some(triple) => machine::build_updraft_init_for(triple)?,
+        None => machine::build_updraft_init()?,
+    };
     let mut initramfs = Initramfs::new().copy("/init", &program)?;
     if let Some(folder) = &options.modules_from {
         let modules = Modules::in_folder(folder)?;

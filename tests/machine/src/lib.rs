@@ -79,7 +79,7 @@ pub use partition::Partition;
 pub use qemu::Machine;
 pub use sysroot::{BootEntry, Sysroot};
 pub use system::System;
-pub use updraft_init::build_updraft_init;
+pub use updraft_init::{build_updraft_init, build_updraft_init_for};
 
 /// The modules that a [`Machine`]'s disks need.
 pub const DISK_MODULES: &[&str] = &["virtio_pci", "virtio_blk"];

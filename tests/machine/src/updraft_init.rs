@@ -7,25 +7,32 @@ use anyhow::{Context, Result};
 
 use crate::{cache, programs};
 
-/// The target it is built for; musl's is smaller, but not installed everywhere.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The profile of the workspace that makes it small.
 const PROFILE: &str = "init";
 
-/// Builds `updraft-init` as a small static program, when it is not up to date, and gives its path.
+/// Builds `updraft-init` for this machine as a small static program, when it is not up to date, and
+/// gives its path.
 ///
 /// # Errors
 /// When it does not compile.
 pub fn build_updraft_init() -> Result<PathBuf> {
+    build_updraft_init_for(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
+}
+
+/// As [`build_updraft_init`], for a target of the compiler, such as `aarch64-unknown-linux-gnu`.
+///
+/// # Errors
+/// When it does not compile.
+pub fn build_updraft_init_for(triple: &str) -> Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
     let target = cache::target_folder()?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["build", "--quiet", "--profile", PROFILE, "--package", "updraft-init"])
-        .args(["--target", TARGET, "--target-dir"])
+        .args(["--target", triple, "--target-dir"])
         .arg(&target)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .current_dir(workspace.context("find the workspace")?);
     programs::run(&mut command)?;
-    Ok(target.join(TARGET).join(PROFILE).join("updraft-init"))
+    Ok(target.join(triple).join(PROFILE).join("updraft-init"))
 }

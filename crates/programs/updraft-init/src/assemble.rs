@@ -37,6 +37,8 @@ pub(crate) struct Assembled {
     pub(crate) booted: Booted,
     /// Whether `/sysroot` is to be read-only.
     pub(crate) sysroot_readonly: bool,
+    /// Whether the root is an overlay, which belongs to no device.
+    pub(crate) is_image: bool,
 }
 
 /// Puts the root of `deployment` together at `target`, an empty folder.
@@ -80,7 +82,7 @@ fn assemble_mounts(
     booted.flag("sysroot-ro", sysroot_readonly);
 
     mount_boot(physical, target)?;
-    if sysroot_readonly || is_image {
+    if sysroot_readonly || is_image || config.etc_transient {
         mount_etc(config, deployment, target, &mut booted)?;
     }
     mount_usr(config, deployment, target, is_image, was_writable)?;
@@ -96,7 +98,7 @@ fn assemble_mounts(
     if sysroot_readonly {
         fs::File::create(READONLY_STAMP).during(|| format!("write {READONLY_STAMP}"))?;
     }
-    Ok(Assembled { booted, sysroot_readonly })
+    Ok(Assembled { booted, sysroot_readonly, is_image })
 }
 
 /// Keeps the stateroot's `/var` writable when what is around it will not be.

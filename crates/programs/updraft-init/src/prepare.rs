@@ -4,12 +4,13 @@
 //! SYSROOT/sysroot the physical one. Whoever called us makes SYSROOT the root.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::assemble::{assemble, keep_writable};
 use crate::booted;
 use crate::config::Config;
-use crate::console::say;
+use crate::console::{complain, say};
 use crate::deployment::Deployment;
 use crate::failure::{During, Failure, Result};
 use crate::mounts;
@@ -18,6 +19,9 @@ use crate::mounts;
 const WORKPLACE: &str = "/sysroot.tmp";
 /// The same, when the physical root is the root and may be read-only.
 const WORKPLACE_IN_RUN: &str = "/run/ostree/root.new";
+
+/// Where systemd looks for the device of a root that has none.
+const DEVICE_LINK: &str = "/run/systemd/volatile-root";
 
 /// Makes `sysroot`, the physical root, the root of `deployment`.
 ///
@@ -31,6 +35,9 @@ pub(crate) fn prepare(config: &Config, sysroot: &Path, deployment: &Deployment) 
     mounts::make_folder(workplace)?;
     let assembled = assemble(config, sysroot, deployment, workplace)?;
     let moved = assembled.booted.write(Path::new(booted::FILE)).and_then(|()| {
+        if assembled.is_image {
+            name_device(deployment);
+        }
         let inside = workplace.join("sysroot");
         if !inside.is_dir() {
             return Err(Failure::new("the deployment has no folder /sysroot")
@@ -54,6 +61,25 @@ pub(crate) fn prepare(config: &Config, sysroot: &Path, deployment: &Deployment) 
         mounts::set_writable(&sysroot.join("sysroot"), false)?;
     }
     Ok(())
+}
+
+/// Tells systemd which device the root is on, when that cannot be seen from the root itself. It uses
+/// this to find the EFI system partition.
+fn name_device(deployment: &Deployment) {
+    let Ok((device, _)) = deployment.identity() else { return };
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    // A btrfs, for one, has no device of its own.
+    if major == 0 {
+        return;
+    }
+    let link = Path::new(DEVICE_LINK);
+    let made = link.parent().map_or(Ok(()), mounts::make_folder).and_then(|()| {
+        symlink(format!("/dev/block/{major}:{minor}"), link)
+            .during(|| format!("make the link {DEVICE_LINK}"))
+    });
+    if let Err(failure) = made {
+        complain(&failure.to_string());
+    }
 }
 
 /// Makes `root` the root and moves the old one to `old`, a folder in it.

@@ -130,3 +130,115 @@ fn object_path(objects: &Path, name: &Checksum, end: &str) -> PathBuf {
     let hex = name.to_hex();
     objects.join(&hex[..2]).join(format!("{}.{end}", &hex[2..]))
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests may")]
+mod tests {
+    use ed25519_dalek::{Signer, SigningKey};
+
+    use super::*;
+
+    /// A folder of objects to which commits are added.
+    struct Objects(tempfile::TempDir);
+
+    impl Objects {
+        fn write(&self, name: &Checksum, end: &str, bytes: &[u8]) {
+            let path = object_path(self.0.path(), name, end);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+
+        /// Adds a commit with these metadata, signed by `signer`.
+        fn add(
+            &self,
+            metadata: &[(&str, Value)],
+            parent: Option<Checksum>,
+            signer: Option<&SigningKey>,
+        ) -> Checksum {
+            let mut commit = Commit {
+                metadata: Metadata::new(),
+                parent,
+                related: Vec::new(),
+                subject: String::new(),
+                body: String::new(),
+                timestamp: 0,
+                root_dirtree: Checksum::of(b"tree"),
+                root_dirmeta: Checksum::of(b"meta"),
+            };
+            for (key, value) in metadata {
+                commit.metadata.insert(*key, value.clone());
+            }
+            let bytes = commit.encode();
+            let name = Checksum::of(&bytes);
+            self.write(&name, "commit", &bytes);
+            if let Some(signer) = signer {
+                let mut detached = Metadata::new();
+                // One that is no signature, and one of somebody else, do no harm.
+                let other = SigningKey::from_bytes(&[9; 32]).sign(&bytes).to_bytes().to_vec();
+                let own = signer.sign(&bytes).to_bytes().to_vec();
+                detached.insert(SIGNATURES, Value::byte_arrays([b"x".to_vec(), other, own]));
+                self.write(&name, "commitmeta", &detached.encode());
+            }
+            name
+        }
+
+        fn digest(&self, name: &Checksum, key: &SigningKey) -> Result<VerityDigest> {
+            vouched_digest(self.0.path(), &name.to_hex(), &[key.verifying_key()])
+        }
+    }
+
+    fn digest(byte: u8) -> (&'static str, Value) {
+        (DIGEST, Value::Bytes(vec![byte; 32]))
+    }
+
+    #[test]
+    fn only_what_a_known_key_signed_is_vouched_for() {
+        let objects = Objects(tempfile::tempdir().unwrap());
+        let [key, stranger] = [[7; 32], [8; 32]].map(|seed| SigningKey::from_bytes(&seed));
+        let signed = objects.add(&[digest(1)], None, Some(&key));
+        assert_eq!(objects.digest(&signed, &key).unwrap(), VerityDigest::from_bytes([1; 32]));
+        let refused = |name: &Checksum, key: &SigningKey, said: &str| {
+            let told = objects.digest(name, key).unwrap_err().to_string();
+            assert!(told.contains(said) && told.contains("way out"), "{told}");
+        };
+        refused(&signed, &stranger, "is by a known key");
+        refused(&objects.add(&[digest(2)], None, None), &key, "has no ed25519 signature");
+        refused(&objects.add(&[], None, Some(&key)), &key, "does not name the digest");
+        refused(&Checksum::of(b"gone"), &key, "read commit");
+        let mut bytes = fs::read(object_path(objects.0.path(), &signed, "commit")).unwrap();
+        bytes[0] ^= 1;
+        objects.write(&signed, "commit", &bytes);
+        refused(&signed, &key, "has been changed");
+        assert!(vouched_digest(objects.0.path(), "../../etc", &[key.verifying_key()]).is_err());
+    }
+
+    #[test]
+    fn a_container_stands_on_its_signed_base() {
+        let objects = Objects(tempfile::tempdir().unwrap());
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let base = objects.add(&[digest(1)], None, Some(&key));
+        let container = (CONTAINER, Value::String("sha256:x".into()));
+        let merged = objects.add(std::slice::from_ref(&container), Some(base), None);
+        assert_eq!(objects.digest(&merged, &key).unwrap(), VerityDigest::from_bytes([1; 32]));
+        let plain = objects.add(&[digest(2)], Some(base), None);
+        assert!(objects.digest(&plain, &key).is_err(), "only containers may");
+        let unsigned = objects.add(&[digest(3)], None, None);
+        let merged = objects.add(&[container], Some(unsigned), None);
+        assert!(objects.digest(&merged, &key).is_err());
+    }
+
+    #[test]
+    fn a_file_of_keys_is_read_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys");
+        let good = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=";
+        fs::write(&file, format!("{good}\n\n{good}\n")).unwrap();
+        assert_eq!(read_keys(&file).unwrap().len(), 2);
+        for (text, said) in [("", "has no keys"), ("A6EH\n", "is no ed25519 key"), ("!\n", "line")]
+        {
+            fs::write(&file, text).unwrap();
+            let told = read_keys(&file).unwrap_err().to_string();
+            assert!(told.contains(said), "{told}");
+        }
+    }
+}

@@ -159,6 +159,7 @@ const LOOK: &str = r#"
     touch /sysroot/new 2>/dev/null && echo ROOT WRITABLE
     touch /sysroot/sysroot/new 2>/dev/null && echo SYSROOT WRITABLE
     echo BOOTED; cat -v /run/ostree-booted; echo
+    readlink /run/systemd/volatile-root
     cat /run/updraft/boot-fallback.json
 "#;
 
@@ -233,10 +234,14 @@ fn the_kernel_vouches_for_what_is_signed() {
             assert!(!said.contains(word), "{name} says {word}:\n{said}");
         }
     };
-    told("plain", &["RESULT 0", "SAME", "HOST tiny", "ROOT WRITABLE"], &["FAILED", "composefs"]);
+    told(
+        "plain",
+        &["RESULT 0", "SAME", "HOST tiny", "ROOT WRITABLE"],
+        &["FAILED", "composefs", "/dev/block"],
+    );
     let usual = ["RESULT 0", "HOST tiny", "SAME", "ETC WRITABLE", "composefs.verity"];
     told("yes", &usual, &["ROOT WRITABLE", "OBJECTS", "SYSROOT WRITABLE", "composefs.signed"]);
-    told("yes", &["UNSEALED READ"], &[]);
+    told("yes", &["UNSEALED READ", "/dev/block/"], &[]);
     told("verity", &usual, &["ROOT WRITABLE", "OBJECTS", "UNSEALED READ", "composefs.signed"]);
     told("transient-ro", &usual, &["ROOT WRITABLE"]);
     told("transient", &["ROOT WRITABLE", "transient-etc", "/run/ostree/transient-etc."], &[]);
