@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -152,14 +152,25 @@ impl Machine {
 }
 
 impl Booted {
-    fn inside(&self, words: &[&str]) -> Output {
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--target={}", self.init)).args(["--mount", "--pid"]);
         command.arg("/usr/sbin/chroot");
         command.arg(&self.root).args(words).env("PATH", "/run/bin:/bin");
         // The disk is part of one that others use; it is not frozen for a test.
         command.env("OSTREE_SYSROOT_OPTS", "skip-sync");
-        command.env_remove("OSTREE_SYSROOT").output().unwrap()
+        command.env_remove("OSTREE_SYSROOT");
+        command
+    }
+
+    fn inside(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// Starts our `ostree admin` on the machine; what it says can be read while it runs.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(&[&["/run/bin/ostree", "admin"], arguments].concat());
+        command.stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Runs a shell command on the machine.
@@ -197,10 +208,4 @@ fn ok(output: Output, what: &[&str]) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{what:?}: {stderr}");
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-}
-
-/// Makes a script of the machine's disk executable.
-#[allow(dead_code, reason = "not every file needs it")]
-pub(crate) fn make_executable(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
