@@ -50,7 +50,7 @@ fn a_soft_reboot_needs_the_same_kernel_and_an_image() {
     let error = booted.refused(&["prepare-soft-reboot", "0"]);
     assert_eq!(error, "error: soft reboot not supported");
     // What was prepared is taken back, and after the reboot what it says counts.
-    booted.sh("mkdir /run/nextroot; : > /run/ostree/nextroot-booted");
+    booted.sh("mkdir -p /run/ostree /run/nextroot; : > /run/ostree/nextroot-booted");
     booted.admin(&["prepare-soft-reboot", "--reset"]);
     booted.sh("test ! -e /run/ostree/nextroot-booted && echo > /run/ostree/nextroot-booted");
     booted.admin(&["deploy", "--stage", "os/main"]);

@@ -66,7 +66,7 @@ impl Machine {
         let root = machine.root();
         fs::create_dir(&root).unwrap();
         fs::create_dir(machine.folder.path().join("mounted")).unwrap();
-        machine.outside(&["admin", "init-fs", "--modern", root.to_str().unwrap()]);
+        peer_outside(&["admin", "init-fs", "--modern", root.to_str().unwrap()]);
         machine.admin(&["os-init", "os"]);
         machine.commit("1", "k1", &[("usr/etc/plain", "default\n")]);
         machine.admin(&["deploy", "--os=os", "--karg=quiet", "os/main"]);
@@ -109,12 +109,7 @@ impl Machine {
         let repo = format!("--repo={}", self.path("ostree/repo").display());
         let version = format!("--add-metadata-string=version={version}");
         let tree = format!("--tree=dir={}", tree.display());
-        self.outside(&["commit", &repo, "-b", "os/main", "-s", "s", &version, &tree])
-    }
-
-    /// Runs the real tool on the disk of a machine that is off.
-    fn outside(&self, arguments: &[&str]) -> String {
-        ok(Command::new("/usr/bin/ostree").args(arguments).output().unwrap(), arguments)
+        peer_outside(&["commit", &repo, "-b", "os/main", "-s", "s", &version, &tree])
     }
 
     /// Runs our `ostree admin` on the disk of a machine that is off.
@@ -202,6 +197,11 @@ impl Booted {
         assert!(output.status.success(), "{path}: {output:?}");
         output.stdout
     }
+}
+
+/// Runs the real tool on the disk of a machine that is off.
+fn peer_outside(arguments: &[&str]) -> String {
+    ok(Command::new("/usr/bin/ostree").args(arguments).output().unwrap(), arguments)
 }
 
 fn ok(output: Output, what: &[&str]) -> String {
