@@ -47,6 +47,7 @@ mod retention;
 mod switch;
 
 mod cleanup;
+mod kexec;
 mod post_copy;
 mod soft_reboot;
 mod state_overlay;

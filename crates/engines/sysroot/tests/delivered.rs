@@ -170,3 +170,19 @@ fn post_copy_seals_only_where_that_is_wanted() {
     sysroot.lock(&ctx).unwrap().post_copy(&ctx).unwrap();
     ostree(&["fsck", &repo]);
 }
+
+#[test]
+fn the_reserve_of_the_disk_is_kept() {
+    let lab = Lab::ours();
+    lab.deploy(lab.commit("1", "k1", &[]));
+    let commit = lab.commit("2", "k2", &[]);
+    let repo = format!("--repo={}", lab.path("ostree/repo").display());
+    ostree(&["config", &repo, "set", "core.min-free-space-size", "900TB"]);
+    let request = DeployRequest::new("os", commit, Origin::following("os/main"));
+    let (sysroot, ctx) = (lab.sysroot(), Context::silent());
+    let error = sysroot.lock(&ctx).unwrap().deploy(&ctx, &request).unwrap_err().to_string();
+    assert!(error.contains("MB would be exceeded, at least "), "{error}");
+    assert_eq!(sysroot.deployments().unwrap().len(), 1);
+    sysroot.lock(&ctx).unwrap().cleanup(&ctx).unwrap();
+    assert_eq!(fs::read_dir(lab.path("ostree/deploy/os/deploy")).unwrap().count(), 2);
+}

@@ -13,6 +13,7 @@ mod generator;
 mod instutil;
 mod kargs;
 mod pin;
+mod reboot;
 mod remount;
 mod report;
 mod select;
@@ -186,16 +187,6 @@ fn init_stateroot(sysroot: &Sysroot, name: &str, terminal: &Terminal) -> Result 
     }
     locked.init_stateroot(name)?;
     terminal.line(format!("ostree/deploy/{name} initialized as OSTree stateroot"))
-}
-
-/// Starts the system again, by whoever runs it.
-fn reboot() -> Result {
-    let status = std::process::Command::new("systemctl").arg("reboot").status();
-    let status = status.context("failed to run systemctl reboot")?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Unavailable, format!("failed to reboot: {status}")))
 }
 
 fn print_current_dir(sysroot: &Sysroot, terminal: &Terminal) -> Result {
