@@ -93,3 +93,13 @@ fn who_waits_for_the_lock_says_so() {
     drop(lock);
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn only_root_changes_the_system_that_runs() {
+    let machine = Machine::new();
+    let booted = machine.boot();
+    let tried = booted.sh("setpriv --reuid=65534 ostree admin cleanup 2>&1 || true");
+    assert_eq!(tried, "error: You must be root to perform this command");
+    let status = booted.sh("setpriv --reuid=65534 ostree admin status");
+    assert_eq!(status, booted.admin(&["status"]));
+}

@@ -53,7 +53,7 @@ impl PrepareSoftReboot {
 }
 
 /// Has the root put together, at `/run/nextroot`.
-fn assemble(deployment: &std::path::Path) -> Result {
+pub(super) fn assemble(deployment: &std::path::Path) -> Result {
     let found = ASSEMBLERS.into_iter().find(|path| std::path::Path::new(path).exists());
     let program = found.ok_or_else(|| {
         let names = ASSEMBLERS.join(", ");
