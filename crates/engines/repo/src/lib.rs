@@ -35,6 +35,7 @@ mod codec;
 mod import;
 mod link;
 mod ostreemeta;
+mod room;
 mod sink;
 mod split_xattrs;
 mod staging;

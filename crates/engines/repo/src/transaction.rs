@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use updraft_error::Kind;
 use updraft_fs::{LockFile, LockMode, space};
 use updraft_ostree::{
     Checksum, Commit, DirMeta, DirTree, Metadata, ObjectName, ObjectType, Refspec,
 };
 use updraft_task::Context;
 
-use crate::config::MinFree;
 use crate::object::Place;
+use crate::room;
 use crate::staging::{Durable, Staging};
 use crate::verity::Sealing;
 use crate::{Config, Error, FileObject, Repo, Result};
@@ -91,11 +90,7 @@ impl Repo {
 /// How many bytes may be written before too little room is left.
 fn budget(repo: &Repo, config: &Config) -> Result<i64> {
     let room = space::of(repo.objects_dir())?;
-    let keep = match config.min_free {
-        MinFree::Percent(0) | MinFree::Bytes(0) => return Ok(i64::MAX),
-        MinFree::Percent(percent) => room.total / 100 * u64::from(percent),
-        MinFree::Bytes(bytes) => bytes,
-    };
+    let Some(keep) = room::reserve(config.min_free, &room) else { return Ok(i64::MAX) };
     Ok(i64::try_from(room.available.saturating_sub(keep)).unwrap_or(i64::MAX))
 }
 
@@ -185,18 +180,7 @@ impl Transaction {
         if left >= wanted {
             return Ok(());
         }
-        let message = match self.config.min_free {
-            MinFree::Percent(percent) => format!(
-                "write objects: min-free-space-percent '{percent}%' would be exceeded, at least {bytes} bytes \
-                 requested"
-            ),
-            MinFree::Bytes(limit) => format!(
-                "write objects: min-free-space-size {}MB would be exceeded, at least {bytes} bytes \
-                 requested",
-                limit >> 20
-            ),
-        };
-        Err(Error::other(Kind::Exhausted, message))
+        Err(room::refusal(self.config.min_free, "write objects", bytes))
     }
 
     pub(crate) fn count_hit(&self) {

@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use updraft_fs::{Dir, FileKind, space};
+use updraft_fs::{Dir, space};
 
 use crate::boot_tree::BootTree;
+use crate::copy::size;
 use crate::{Deployment, Locked, Result};
 
 /// For the entries, and for what file systems need for themselves.
@@ -78,20 +79,6 @@ fn bytes_that_go(boot: &Dir, current: &[Deployment], list: &[Deployment]) -> Res
         if kernels.exists(name)? {
             bytes = bytes.saturating_add(size(&kernels, Path::new(name))?);
         }
-    }
-    Ok(bytes)
-}
-
-/// The bytes of a file, or of all files below a directory.
-fn size(dir: &Dir, name: &Path) -> Result<u64> {
-    let metadata = dir.metadata(name)?;
-    if metadata.kind != FileKind::Directory {
-        return Ok(metadata.size);
-    }
-    let below = dir.open_dir(name)?;
-    let mut bytes = 0_u64;
-    for entry in below.entries()? {
-        bytes = bytes.saturating_add(size(&below, Path::new(&entry.name))?);
     }
     Ok(bytes)
 }

@@ -61,6 +61,20 @@ fn file(source: &Dir, name: &Path, metadata: &Metadata, target: &Dir, new: &Path
     Ok(())
 }
 
+/// The bytes of a file, or of all files below a directory.
+pub(crate) fn size(dir: &Dir, name: &Path) -> Result<u64> {
+    let metadata = dir.metadata(name)?;
+    if metadata.kind != FileKind::Directory {
+        return Ok(metadata.size);
+    }
+    let below = dir.open_dir(name)?;
+    let mut bytes = 0_u64;
+    for entry in below.entries()? {
+        bytes = bytes.saturating_add(size(&below, Path::new(&entry.name))?);
+    }
+    Ok(bytes)
+}
+
 /// Removes `name` whatever it is, with all below it; nothing when it is not there.
 pub(crate) fn remove(dir: &Dir, name: &Path) -> Result<()> {
     match dir.try_metadata(name)? {

@@ -101,8 +101,10 @@ impl Locked<'_> {
     /// As [`Locked::deploy`].
     pub fn finalize_staged(&self) -> Result<Finalized> {
         let done = self.try_finalize_staged();
-        if let Err(error) = &done {
-            self.write_failure(error)?;
+        if let Err(error) = &done
+            && let Err(stamp) = self.write_failure(error)
+        {
+            tracing::warn!(error = %stamp, "the next boot cannot be told of the failure");
         }
         done
     }

@@ -50,6 +50,7 @@ mod retention;
 mod switch;
 
 mod cleanup;
+mod kexec;
 mod post_copy;
 mod soft_reboot;
 mod state_overlay;

@@ -69,7 +69,8 @@ impl Sysroot {
     /// The deployment that a kernel command line names by `ostree=`, when there is one.
     ///
     /// The links that it goes through change with every deployment that is made; ask once, early
-    /// after the boot, and remember the answer until the next.
+    /// after the boot, and remember the answer until the next. Where there is a note of what runs,
+    /// [`Sysroot::running`] is right at any time.
     ///
     /// # Errors
     /// [`Kind::Invalid`] for an `ostree=` that leads nowhere.

@@ -40,6 +40,12 @@ impl Locked<'_> {
 
         self.write_composefs_image(ctx, &id, &root)?;
         let tree = BootTree::find(&root, &sysroot.options)?;
+        // Files of the commit are links to its objects; configuration is copied.
+        let defaults = root.try_open_dir("usr")?.filter(|usr| usr.exists("etc").unwrap_or(false));
+        if let Some(usr) = defaults {
+            let bytes = copy::size(&usr, Path::new("etc"))?;
+            sysroot.repo.check_room("make the deployment", bytes)?;
+        }
         prepare_etc(&root)?;
         self.fill_var(&root, &stateroot)?;
         let origin_name = format!("{name}.origin");

@@ -9,6 +9,7 @@
 //! * [`verity`]: content that the kernel vouches for.
 //! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
 //! * [`flush`]: make a file system readable for boot loaders that do not replay journals.
+//! * [`kexec`]: the next kernel without the firmware.
 //! * [`mount`]: mount namespaces and overlays.
 //! * [`fault`]: makes the Nth write of a test fail.
 //!
@@ -27,6 +28,7 @@ mod temp_file;
 pub mod copy;
 pub mod fault;
 pub mod flush;
+pub mod kexec;
 mod lock;
 pub mod loops;
 pub mod mount;

@@ -1,6 +1,6 @@
 //! The few system calls that rustix does not offer safely: OFD locks, fs-verity, loop devices,
-//! mount namespaces, and freezing a file system under a watchdog process. Everything `unsafe` of
-//! this crate is here.
+//! mount namespaces, loading a kernel, and freezing a file system under a watchdog process.
+//! Everything `unsafe` of this crate is here.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -145,6 +145,32 @@ pub(crate) fn unshare_mounts() -> rustix::io::Result<()> {
     // working directory and root stay what they are. Paths mean the same files until something
     // is mounted, and then what the caller wants them to mean.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
+}
+
+/// Has the kernel load another one, which `reboot` by kexec starts.
+pub(crate) fn load_kernel(
+    kernel: BorrowedFd<'_>,
+    initramfs: Option<BorrowedFd<'_>>,
+    command_line: &std::ffi::CStr,
+) -> rustix::io::Result<()> {
+    /// `KEXEC_FILE_NO_INITRAMFS`.
+    const NO_INITRAMFS: libc::c_ulong = 4;
+    let flags = if initramfs.is_some() { 0 } else { NO_INITRAMFS };
+    let initramfs = initramfs.map_or(-1, |file| file.as_raw_fd());
+    let line = command_line.to_bytes_with_nul();
+    // SAFETY: the descriptors are open while borrowed, and the kernel reads as many bytes of the
+    // command line as there are, its NUL included.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_kexec_file_load,
+            kernel.as_raw_fd(),
+            initramfs,
+            line.len(),
+            line.as_ptr(),
+            flags,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
 /// The error number the last libc call left.

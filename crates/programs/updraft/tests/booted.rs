@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
+#[path = "booted/early.rs"]
+mod early;
 #[path = "booted/machine.rs"]
 mod machine;
+#[path = "booted/room.rs"]
+mod room;
 #[path = "booted/staged.rs"]
 mod staged;
 #[path = "booted/unlock.rs"]

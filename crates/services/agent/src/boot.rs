@@ -1,8 +1,8 @@
 //! Which deployment is booted, and whether a reboot that was asked for has happened.
 //!
-//! The kernel command line names the booted deployment by a link that later switches replace, so
-//! it means the right one only as long as nothing was switched: it is followed once in each boot
-//! and remembered. On a device, boots are told apart by the kernel's boot id. Where the command
+//! The program that made the deployment the root of the system has left a note of it. Where there is
+//! none, the kernel command line names it by a link that later switches replace, so it means the
+//! right one only as long as nothing was switched: it is followed once in each boot and remembered. On a device, boots are told apart by the kernel's boot id. Where the command
 //! line is another file (a simulation), by that file, and a reboot has happened when the sentinel
 //! is gone.
 
@@ -113,6 +113,13 @@ fn has_ended(settings: &Settings, known: &BootRecord) -> Result<bool> {
 }
 
 pub(crate) fn booted(path: &Path, sysroot: &Sysroot) -> Result<Option<DeploymentId>> {
+    let finding = "find the booted deployment";
+    // Who made the deployment the root says which one it is; no switch changes that.
+    if is_real(path)
+        && let Some(running) = sysroot.running().map_err(Error::below(finding))?
+    {
+        return Ok(Some(running));
+    }
     let cmdline = match read(path) {
         Ok(text) => text,
         // A simulated device that never booted.
@@ -123,8 +130,7 @@ pub(crate) fn booted(path: &Path, sysroot: &Sysroot) -> Result<Option<Deployment
         }
         Err(error) => return Err(error),
     };
-    let booted =
-        sysroot.booted(cmdline.trim()).map_err(Error::below("find the booted deployment"))?;
+    let booted = sysroot.booted(cmdline.trim()).map_err(Error::below(finding))?;
     if booted.is_none() && sysroot.path() == Path::new("/") {
         return Err(Error::Boot {
             problem: format!("{} names no `ostree=` deployment", path.display()),

@@ -13,6 +13,7 @@ mod generator;
 mod instutil;
 mod kargs;
 mod pin;
+mod reboot;
 mod remount;
 mod report;
 mod select;
@@ -52,6 +53,9 @@ enum Command {
     },
     Deploy(Box<deploy::Deploy>),
     FinalizeStaged(staged::FinalizeStaged),
+    /// Put the root of the deployment together that is the working directory.
+    #[command(hide = true)]
+    ImplPrepareSoftReboot,
     /// Make a system root.
     InitFs {
         /// Only the folders that a new system needs; the same as --epoch=1.
@@ -117,15 +121,26 @@ impl Admin {
             }
             Some(Command::SystemGenerator(generator)) => return generator.run(),
             Some(Command::Remount) => return remount::run(terminal),
+            Some(Command::ImplPrepareSoftReboot) => {
+                return soft_reboot::assemble(&std::env::current_dir()?);
+            }
             _ => {}
         }
-        if self.command.as_ref().is_some_and(Command::changes_the_sysroot) {
+        let changes = self.command.as_ref().is_some_and(Command::changes_the_sysroot);
+        if changes {
             select::make_writable()?;
         }
         let sysroot = select::open(self.sysroot.as_deref())?;
+        if changes {
+            select::require_root(&sysroot)?;
+        }
         let Some(command) = &self.command else { return print_current_dir(&sysroot, terminal) };
         match command {
-            Command::InitFs { .. } | Command::Remount | Command::SystemGenerator(_) => Ok(()),
+            // These were run above, without a system root.
+            Command::ImplPrepareSoftReboot
+            | Command::InitFs { .. }
+            | Command::Remount
+            | Command::SystemGenerator(_) => Ok(()),
             Command::BootComplete => staged::boot_complete(&sysroot, terminal),
             Command::Cleanup => {
                 let locked = select::lock(&sysroot, terminal)?;
@@ -186,16 +201,6 @@ fn init_stateroot(sysroot: &Sysroot, name: &str, terminal: &Terminal) -> Result 
     }
     locked.init_stateroot(name)?;
     terminal.line(format!("ostree/deploy/{name} initialized as OSTree stateroot"))
-}
-
-/// Starts the system again, by whoever runs it.
-fn reboot() -> Result {
-    let status = std::process::Command::new("systemctl").arg("reboot").status();
-    let status = status.context("failed to run systemctl reboot")?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Unavailable, format!("failed to reboot: {status}")))
 }
 
 fn print_current_dir(sysroot: &Sysroot, terminal: &Terminal) -> Result {

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -66,7 +66,7 @@ impl Machine {
         let root = machine.root();
         fs::create_dir(&root).unwrap();
         fs::create_dir(machine.folder.path().join("mounted")).unwrap();
-        machine.outside(&["admin", "init-fs", "--modern", root.to_str().unwrap()]);
+        peer_outside(&["admin", "init-fs", "--modern", root.to_str().unwrap()]);
         machine.admin(&["os-init", "os"]);
         machine.commit("1", "k1", &[("usr/etc/plain", "default\n")]);
         machine.admin(&["deploy", "--os=os", "--karg=quiet", "os/main"]);
@@ -109,12 +109,7 @@ impl Machine {
         let repo = format!("--repo={}", self.path("ostree/repo").display());
         let version = format!("--add-metadata-string=version={version}");
         let tree = format!("--tree=dir={}", tree.display());
-        self.outside(&["commit", &repo, "-b", "os/main", "-s", "s", &version, &tree])
-    }
-
-    /// Runs the real tool on the disk of a machine that is off.
-    fn outside(&self, arguments: &[&str]) -> String {
-        ok(Command::new("/usr/bin/ostree").args(arguments).output().unwrap(), arguments)
+        peer_outside(&["commit", &repo, "-b", "os/main", "-s", "s", &version, &tree])
     }
 
     /// Runs our `ostree admin` on the disk of a machine that is off.
@@ -152,14 +147,25 @@ impl Machine {
 }
 
 impl Booted {
-    fn inside(&self, words: &[&str]) -> Output {
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--target={}", self.init)).args(["--mount", "--pid"]);
         command.arg("/usr/sbin/chroot");
         command.arg(&self.root).args(words).env("PATH", "/run/bin:/bin");
         // The disk is part of one that others use; it is not frozen for a test.
         command.env("OSTREE_SYSROOT_OPTS", "skip-sync");
-        command.env_remove("OSTREE_SYSROOT").output().unwrap()
+        command.env_remove("OSTREE_SYSROOT");
+        command
+    }
+
+    fn inside(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// Starts our `ostree admin` on the machine; what it says can be read while it runs.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(&[&["/run/bin/ostree", "admin"], arguments].concat());
+        command.stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Runs a shell command on the machine.
@@ -193,14 +199,13 @@ impl Booted {
     }
 }
 
+/// Runs the real tool on the disk of a machine that is off.
+fn peer_outside(arguments: &[&str]) -> String {
+    ok(Command::new("/usr/bin/ostree").args(arguments).output().unwrap(), arguments)
+}
+
 fn ok(output: Output, what: &[&str]) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{what:?}: {stderr}");
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-}
-
-/// Makes a script of the machine's disk executable.
-#[allow(dead_code, reason = "not every file needs it")]
-pub(crate) fn make_executable(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -18,14 +18,12 @@ const MAX_NOTE: u64 = 1 << 20;
 /// Makes the mounts of a deployment writable that are to be.
 pub(super) fn run(terminal: &Terminal) -> Result {
     let run = Dir::open("/run")?;
-    let note = match run.try_read(NOTE, MAX_NOTE)? {
-        Some(bytes) => bytes,
-        None => {
-            // Left out by older programs; others look for it.
-            atomic_write_unsynced(&run, NOTE, b"", 0o644)?;
-            Vec::new()
-        }
-    };
+    let note = run.try_read(NOTE, MAX_NOTE)?;
+    if note.is_none() {
+        // Left out by older programs; others look for it.
+        atomic_write_unsynced(&run, NOTE, b"", 0o644)?;
+    }
+    let note = note.unwrap_or_default();
     let note = Value::decode(&Type::vardict(), &note).and_then(Metadata::from_value);
     let note = note.unwrap_or_default();
     let says = |key: &str| note.get(key) == Some(&Value::Bool(true));

@@ -44,12 +44,8 @@ fn options() -> Options {
 /// Where the running system was made from a deployment and its own root is mounted read-only:
 /// makes that, and `/boot`, writable for this process alone. Before anything below is opened.
 pub(super) fn make_writable() -> Result {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| {
-        use std::os::unix::fs::MetadataExt as _;
-        own.uid() == 0
-    });
     let sysroot = Path::new("/sysroot");
-    if !is_root || !Path::new("/run/ostree-booted").exists() || !sysroot.exists() {
+    if !is_root() || !Path::new("/run/ostree-booted").exists() || !sysroot.exists() {
         return Ok(());
     }
     if !mount::is_read_only(sysroot)? {
@@ -67,6 +63,19 @@ pub(super) fn make_writable() -> Result {
         }
     }
     Ok(())
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Only root changes the system that runs. Elsewhere the file system says who may.
+pub(super) fn require_root(sysroot: &Sysroot) -> Result {
+    if is_root() || booted(sysroot)?.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Rejected, "You must be root to perform this command"))
 }
 
 /// Keeps all others from changing the system root. Says so when somebody else does.

@@ -1,7 +1,7 @@
 //! `ostree admin prepare-soft-reboot`: another deployment takes over without the machine's reboot.
 
 use clap::Args;
-use updraft_error::Kind;
+use updraft_error::{Classify as _, Kind};
 use updraft_sysroot::Sysroot;
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
@@ -33,7 +33,10 @@ impl PrepareSoftReboot {
         }
         let deployments = sysroot.all_deployments()?;
         let target = select::at(&deployments, self.index.as_deref().unwrap_or_default())?;
-        sysroot.check_soft_reboot(&target.id)?;
+        // The words are those that scripts know.
+        sysroot
+            .check_soft_reboot(&target.id)
+            .map_err(|error| Failure::new(error.kind(), error.to_string()))?;
         locked.forget_soft_reboot()?;
         assemble(&sysroot.path().join(target.id.path()))?;
         if !self.reboot {
@@ -50,7 +53,7 @@ impl PrepareSoftReboot {
 }
 
 /// Has the root put together, at `/run/nextroot`.
-fn assemble(deployment: &std::path::Path) -> Result {
+pub(super) fn assemble(deployment: &std::path::Path) -> Result {
     let found = ASSEMBLERS.into_iter().find(|path| std::path::Path::new(path).exists());
     let program = found.ok_or_else(|| {
         let names = ASSEMBLERS.join(", ");

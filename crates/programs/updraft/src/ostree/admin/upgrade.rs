@@ -23,6 +23,9 @@ pub(crate) struct Upgrade {
     /// Reboot when something was deployed.
     #[arg(long, short = 'r')]
     reboot: bool,
+    /// Reboot without the firmware when something was deployed.
+    #[arg(long, short = 'k')]
+    kexec: bool,
     /// Permit commits that are older than what runs.
     #[arg(long)]
     allow_downgrade: bool,
@@ -42,9 +45,12 @@ pub(crate) struct Upgrade {
 
 impl Upgrade {
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
-        for (other, option) in [(self.deploy_only, "deploy-only"), (self.reboot, "reboot")] {
+        for (other, option) in [
+            (self.deploy_only, "--deploy-only"),
+            (self.reboot || self.kexec, "--reboot or --kexec"),
+        ] {
             if self.pull_only && other {
-                let message = format!("Cannot simultaneously specify --pull-only and --{option}");
+                let message = format!("Cannot simultaneously specify --pull-only and {option}");
                 return Err(Failure::new(Kind::Invalid, message));
             }
         }
@@ -62,7 +68,7 @@ impl Upgrade {
             return Ok(());
         }
         upgrade.deploy(commit)?;
-        if self.reboot { super::reboot() } else { Ok(()) }
+        super::reboot::run(sysroot, self.reboot, self.kexec)
     }
 }
 
@@ -72,6 +78,9 @@ pub(crate) struct Switch {
     /// Reboot when done.
     #[arg(long, short = 'r')]
     reboot: bool,
+    /// Reboot without the firmware when done.
+    #[arg(long, short = 'k')]
+    kexec: bool,
     /// Finish the deployment when the system shuts down.
     #[arg(long)]
     stage: bool,
@@ -106,7 +115,7 @@ impl Switch {
         next.deploy(commit)?;
         sysroot.repo().set_ref(&old, None)?;
         terminal.line(format!("Deleting ref '{old}'"))?;
-        if self.reboot { super::reboot() } else { Ok(()) }
+        super::reboot::run(sysroot, self.reboot, self.kexec)
     }
 }
 
