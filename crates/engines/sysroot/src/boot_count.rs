@@ -17,6 +17,7 @@ use crate::boot_loader::{BootLoader, offered};
 use crate::{Deployment, DeploymentId, Error, Locked, Result, Sysroot};
 
 mod grub;
+mod initramfs;
 mod uboot;
 
 pub use grub::grub_script;
@@ -33,6 +34,8 @@ pub enum BootCounting {
     GrubEnvironment,
     /// U-Boot, in its environment.
     UbootEnvironment,
+    /// `updraft-init`, in a file on the root file system.
+    Initramfs,
     /// Nobody: the boot loader cannot. Who boots has to decide.
     Nobody,
 }
@@ -42,9 +45,13 @@ pub(crate) trait DefaultCounter {
     /// The counter. `None`: the default is not on trial.
     fn count(&self) -> Result<Option<BootCount>>;
     /// Puts the default, or what is about to become it, on trial.
-    fn arm(&self, tries: u32) -> Result<()>;
+    fn arm(&self, default: &DeploymentId, tries: u32) -> Result<()>;
     /// Ends the trial: the default is good, or never to be booted again.
     fn settle(&self, verdict: BootVerdict) -> Result<()>;
+    /// Whether it names the deployment that it counts, so that it holds for no other one.
+    fn is_about_one_deployment(&self) -> bool {
+        false
+    }
 }
 
 impl Sysroot {
@@ -73,6 +80,9 @@ impl Sysroot {
     /// # Errors
     /// As for reading the boot loader's configuration.
     pub fn boot_counting(&self) -> Result<BootCounting> {
+        if initramfs::InitramfsCounter::find(self)?.is_some() {
+            return Ok(BootCounting::Initramfs);
+        }
         Ok(match self.boot_loader()? {
             None => BootCounting::Entries,
             Some(loader) if loader.is_grub() => {
@@ -142,6 +152,9 @@ impl Sysroot {
     }
 
     pub(crate) fn default_counter(&self) -> Result<Option<Box<dyn DefaultCounter>>> {
+        if let Some(counter) = initramfs::InitramfsCounter::find(self)? {
+            return Ok(Some(Box::new(counter)));
+        }
         Ok(match self.boot_loader()? {
             Some(loader) if loader.is_grub() => grub::GrubCounter::find(self, &loader)?
                 .map(|counter| Box::new(counter) as Box<dyn DefaultCounter>),
@@ -237,8 +250,9 @@ impl Locked<'_> {
             return Ok(());
         }
         match new.boot_count {
-            Some(count) if count.left > 0 => counter.arm(count.left),
-            None if counter.count()?.is_some() => counter.arm(1),
+            Some(count) if count.left > 0 => counter.arm(&new.id, count.left),
+            None if counter.is_about_one_deployment() => Ok(()),
+            None if counter.count()?.is_some() => counter.arm(&new.id, 1),
             _ => Ok(()),
         }
     }

@@ -21,7 +21,7 @@ pub struct BootGoodReport {
     pub deployment: String,
     /// Whether it was counted until now.
     pub was_counted: bool,
-    /// Who counts: `entries`, `grub`, `u-boot` or `nobody`.
+    /// Who counts: `entries`, `grub`, `u-boot`, `initramfs` or `nobody`.
     pub counting: &'static str,
 }
 
@@ -65,6 +65,7 @@ pub(crate) fn boot_good(ctx: &Context, settings: &Settings) -> Result<BootGoodRe
         BootCounting::Entries => "entries",
         BootCounting::GrubEnvironment => "grub",
         BootCounting::UbootEnvironment => "u-boot",
+        BootCounting::Initramfs => "initramfs",
         BootCounting::Nobody => "nobody",
     };
     Ok(BootGoodReport { deployment: id.to_string(), was_counted, counting })

@@ -14,7 +14,7 @@ use updraft_fs::{Dir, FileKind, atomic_write};
 
 use super::{DefaultCounter, MAX_TRIES, write_in_place};
 use crate::boot_loader::BootLoader;
-use crate::{Error, Result, Sysroot};
+use crate::{DeploymentId, Error, Result, Sysroot};
 
 const NAME: &str = "grubenv";
 const COUNTER: &str = "boot_counter";
@@ -132,7 +132,7 @@ impl DefaultCounter for GrubCounter {
         Ok(left.map(|left| BootCount { left, done: 0 }))
     }
 
-    fn arm(&self, tries: u32) -> Result<()> {
+    fn arm(&self, _default: &DeploymentId, tries: u32) -> Result<()> {
         self.change(|block| {
             block.set(SUCCESS, "0")?;
             block.set(COUNTER, &tries.to_string())

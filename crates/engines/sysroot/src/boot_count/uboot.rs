@@ -19,7 +19,7 @@ use updraft_error::Kind;
 use updraft_fs::Dir;
 
 use super::{DefaultCounter, write_in_place};
-use crate::{Error, Result, Sysroot};
+use crate::{DeploymentId, Error, Result, Sysroot};
 
 const CONFIG: &str = "/etc/fw_env.config";
 const MAX_CONFIG: u64 = 64 * 1024;
@@ -136,7 +136,7 @@ impl DefaultCounter for UbootCounter {
         Ok(Some(BootCount { left: limit.saturating_sub(done), done }))
     }
 
-    fn arm(&self, tries: u32) -> Result<()> {
+    fn arm(&self, _default: &DeploymentId, tries: u32) -> Result<()> {
         let tries = tries.to_string();
         let mut changes = vec![
             ("upgrade_available", "1"),
