@@ -11,6 +11,8 @@ use updraft_http::{Client, ClientOptions, Identity};
 
 use crate::{Answer, Programs};
 
+/// This machine, as virtual machines with QEMU's user network see it.
+const FROM_GUESTS: &str = "10.0.2.2";
 /// How long the server may take until it answers.
 const START: Duration = Duration::from_mins(1);
 /// Between two questions whether it answers yet.
@@ -31,7 +33,7 @@ impl Server {
     /// # Errors
     /// When that does not work; the log is in `DATA/../server.log`.
     pub fn start(programs: &Programs, data: &Path) -> Result<Self> {
-        let names = ["--name", "localhost", "--name", "127.0.0.1"];
+        let names = ["--name", "localhost", "--name", "127.0.0.1", "--name", FROM_GUESTS];
         let mut init = programs.command("updraft-server");
         Answer::good(init.arg("init").arg("--data").arg(data).args(names))?;
         // The port is free at this moment; the server takes it a moment later.
@@ -126,9 +128,21 @@ impl Server {
     /// # Errors
     /// When the program does not succeed.
     pub fn credentials(&self, path: &Path) -> Result<()> {
+        self.credentials_with(path, &self.url())
+    }
+
+    /// Writes a credentials file for new devices in virtual machines.
+    ///
+    /// # Errors
+    /// When the program does not succeed.
+    pub fn credentials_for_guests(&self, path: &Path) -> Result<()> {
+        self.credentials_with(path, &format!("https://{FROM_GUESTS}:{}", self.port))
+    }
+
+    fn credentials_with(&self, path: &Path, url: &str) -> Result<()> {
         let mut command = self.programs.command("updraft-server");
         command.arg("credentials").arg("--data").arg(&self.data).arg("--out").arg(path);
-        Answer::good(command.args(["--url", &self.url()]))?;
+        Answer::good(command.args(["--url", url]))?;
         Ok(())
     }
 

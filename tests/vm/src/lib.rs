@@ -5,6 +5,7 @@
 //!   releases, [`Image`] is a disk with one of them deployed.
 //! * [`Rack`] is a machine with such a disk. Where no boot loader is on the disk it plays one: it
 //!   reads the entries as a boot loader does, without replaying a journal.
+//! * [`Vehicle`] is a machine with an agent, and the server that it listens to.
 //! * [`WriteLog`] is what a machine wrote, write by write and flush by flush; [`Cut`] is a moment
 //!   at which the power may fail, and [`Checker`] says what would come up then.
 
@@ -16,6 +17,7 @@ mod disk_file;
 mod image;
 mod rack;
 mod release;
+mod vehicle;
 mod write_log;
 
 pub use check::{Checker, Finding, Selected};
@@ -24,4 +26,5 @@ pub use disk_file::{DiskFile, Part};
 pub use image::Image;
 pub use rack::Rack;
 pub use release::{Release, Repository};
+pub use vehicle::Vehicle;
 pub use write_log::{Entry, WriteLog};

@@ -1,0 +1,199 @@
+//! A machine whose agent takes its orders from a server on this machine, over mutual TLS.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use harness::{HARDWARE, Operator, Programs, Server};
+use machine::Machine;
+
+use crate::{Image, Rack, Release, Repository};
+
+/// Its name on the server.
+const DEVICE: &str = "vm-1";
+/// What a busy machine needs for a boot.
+const BOOT: Duration = Duration::from_mins(4);
+/// How long the server may take to hear of something.
+const HEARD: Duration = Duration::from_mins(3);
+const ASK: Duration = Duration::from_millis(200);
+
+/// What the init of each release runs: the network, `/boot`, and the agent.
+const RC: &str = "\
+mkdir -p /run/updraft-session
+mount -o remount,rw /sysroot
+mount LABEL=boot /boot || mount /dev/vda1 /boot
+ifconfig lo 127.0.0.1 up
+ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
+[ ! -x /usr/lib/trouble ] || /usr/lib/trouble
+updraftd --config /etc/updraft/updraftd.toml run >>/var/log/updraftd.log 2>&1 &
+";
+
+/// The agent's configuration.
+const CONFIGURATION: &str = "\
+[provision]
+provision_path = \"/etc/updraft/credentials.zip\"
+mode = \"SharedCredReuse\"
+device_id = \"vm-1\"
+primary_ecu_serial = \"vm-1-ecu\"
+primary_ecu_hardware_id = \"@HARDWARE@\"
+
+[uptane]
+polling_sec = 1
+
+[pacman]
+os = \"os\"
+
+[storage]
+path = \"/var/sota\"
+
+[bootloader]
+reboot_sentinel_dir = \"/run/updraft-session\"
+reboot_command = \"sync; reboot -f\"
+
+[health]
+server = true
+deadline_sec = 60
+
+[[health.checks]]
+name = \"service\"
+command = [\"/usr/bin/test\", \"!\", \"-e\", \"/usr/share/ill\"]
+timeout_sec = 20
+";
+
+/// A server, its operator, and a machine.
+#[derive(Debug)]
+pub struct Vehicle {
+    /// The operator of the server.
+    pub operator: Operator,
+    _server: Server,
+    repository: Repository,
+    rack: Rack,
+    machine: Option<Machine>,
+    rollouts: u32,
+}
+
+impl Vehicle {
+    /// Starts a server, and makes a machine that was never switched on, with `first` on its disk.
+    ///
+    /// # Errors
+    /// With what a program said.
+    pub fn create(folder: &Path, first: &Release) -> Result<Self> {
+        let programs = Programs::beside_tests()?;
+        let server = Server::start(&programs, &folder.join("server"))?;
+        let operator = Operator::new(&programs, &server, &folder.join("keys"))?;
+        operator.init_keys()?;
+        let repository = Repository::create(&programs, &folder.join("site"))?;
+        repository.add(first)?;
+        let etc = folder.join("etc/updraft");
+        fs::create_dir_all(&etc)?;
+        fs::write(etc.join("updraftd.toml"), CONFIGURATION.replace("@HARDWARE@", HARDWARE))?;
+        server.credentials_for_guests(&etc.join("credentials.zip"))?;
+        let var = folder.join("var");
+        fs::create_dir_all(var.join("log"))?;
+        let disk = Image::of(&repository, first.name())
+            .option("--set=updraft.boot-counting=initramfs")
+            .option("--set=sysroot.boot-counting-tries=2")
+            .option("--karg=updraft.fallback=previous")
+            .option(format!("--etc={}", folder.join("etc").display()))
+            .option(format!("--var={}", var.display()))
+            .build(&folder.join("disk"))?;
+        let rack = Rack::new(&folder.join("rack"), disk)
+            .with_arguments(&["-nic", "user,model=virtio-net-pci"]);
+        fs::create_dir_all(folder.join("rack"))?;
+        Ok(Self { operator, _server: server, repository, rack, machine: None, rollouts: 0 })
+    }
+
+    /// A release with the agent in it.
+    ///
+    /// # Errors
+    /// When the programs are not built.
+    pub fn release(name: &str) -> Result<Release> {
+        let programs: PathBuf = std::env::current_exe()?
+            .parent()
+            .and_then(Path::parent)
+            .context("find target/debug")?
+            .to_path_buf();
+        Ok(Release::new(name)
+            .program(&programs.join("updraft"))
+            .program(&programs.join("updraftd"))
+            .file("usr/etc/rc", 0o755, RC))
+    }
+
+    /// Publishes a release and orders the machine to go to it.
+    ///
+    /// # Errors
+    /// With what a program said.
+    pub fn order(&mut self, release: &Release) -> Result<()> {
+        let name = release.name();
+        self.repository.add(release)?;
+        let branch = format!("os/{name}");
+        self.operator.release(name, &self.repository.path(), HARDWARE, &branch)?;
+        self.rollouts += 1;
+        let rollout = format!("rollout-{}", self.rollouts);
+        let create = ["rollout", "create", &rollout, "--release", name, "--device", DEVICE];
+        self.operator.run(&create)?;
+        Ok(())
+    }
+
+    /// Waits until the machine, which reboots as often as it likes, says that a release is up.
+    ///
+    /// # Errors
+    /// With the end of its console.
+    pub fn wait_for(&mut self, release: &str) -> Result<()> {
+        let mark = format!("SYSTEM READY {release}");
+        let begun = Instant::now();
+        loop {
+            let machine = match &mut self.machine {
+                Some(machine) => machine,
+                none => none.insert(self.rack.start()?),
+            };
+            let waited = machine.wait_for(&mark, BOOT);
+            match waited {
+                Ok(_) => return Ok(()),
+                // It rebooted into something else.
+                Err(_) if machine.has_ended() && begun.elapsed() < 3 * BOOT => self.machine = None,
+                Err(error) => return Err(error.context(self.agent_log())),
+            }
+        }
+    }
+
+    /// Runs a command in the machine, which has to succeed.
+    ///
+    /// # Errors
+    /// With what it said.
+    pub fn run(&mut self, command: &str) -> Result<String> {
+        let machine = self.machine.as_mut().context("the machine is off")?;
+        machine.run(command)?.good()
+    }
+
+    /// Waits until the server knows that the machine runs a release, and nothing else is ordered.
+    ///
+    /// # Errors
+    /// With what the server knows instead.
+    pub fn wait_for_server(&mut self, what: &str, known: impl Fn(&serde_json::Value) -> bool) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let device = self.operator.device(DEVICE);
+            if device.as_ref().is_ok_and(&known) {
+                return Ok(());
+            }
+            if begun.elapsed() > HEARD {
+                let log = self.agent_log();
+                bail!("the server does not know of {what}: {device:?}\n{log}");
+            }
+            std::thread::sleep(ASK);
+        }
+    }
+
+    /// Cuts the power.
+    pub fn cut(&mut self) {
+        self.machine = None;
+    }
+
+    fn agent_log(&mut self) -> String {
+        let log = "tail -n 30 /var/log/updraftd.log";
+        let answer = self.machine.as_mut().and_then(|machine| machine.run(log).ok());
+        answer.map_or_else(|| "the agent's log cannot be read".to_owned(), |answer| answer.output)
+    }
+}
