@@ -86,22 +86,34 @@ impl Line {
         Ok(Self { stream, received: Vec::new(), sent: 0 })
     }
 
+    /// Runs a command to its end.
     pub(crate) fn run(&mut self, command: &str, timeout: Duration) -> Result<Answer> {
+        let id = self.say(command, "end", timeout)?;
+        let answer = std::mem::take(&mut self.received);
+        parse(&String::from_utf8_lossy(&answer), id)
+    }
+
+    /// Gives a command and waits until it has arrived, not until it ends.
+    pub(crate) fn tell(&mut self, command: &str, timeout: Duration) -> Result<()> {
+        // What the agent says about it is sent before the machine can be gone.
+        self.say(&format!("(sleep 1; {command}) >/dev/null 2>&1 &"), "got", timeout).map(drop)
+    }
+
+    /// Says a command until the guest has got it, and waits for this word about it. Gives its number.
+    fn say(&mut self, command: &str, word: &str, timeout: Duration) -> Result<u64> {
         self.sent += 1;
         let id = self.sent;
         let request = format!("\nrun {id} {} now\n", BASE64_STANDARD.encode(command));
-        let (got, end) = (format!("got {id}\n"), format!("end {id}\n"));
+        let (got, wanted) = (format!("got {id}\n"), format!("{word} {id}\n"));
         let deadline = Instant::now() + timeout;
         let mut next = Instant::now();
         loop {
+            if find(&self.received, wanted.as_bytes()).is_some() {
+                return Ok(id);
+            }
             if Instant::now() >= next && find(&self.received, got.as_bytes()).is_none() {
                 self.stream.write_all(request.as_bytes())?;
                 next = Instant::now() + PATIENCE;
-            }
-            if let Some(at) = find(&self.received, end.as_bytes()) {
-                let rest = self.received.split_off(at + end.len());
-                let answer = std::mem::replace(&mut self.received, rest);
-                return parse(&String::from_utf8_lossy(&answer), id);
             }
             if Instant::now() > deadline {
                 bail!("the agent did not answer to `{command}` within {timeout:?}");

@@ -42,7 +42,7 @@
 //!   same mark can be waited for after a reboot; it fails with the end of the console when the
 //!   time is over or when QEMU ended.
 //! * [`Machine::run`] gives a command line to the shell agent in the guest, over a second serial
-//!   port. [`AGENT`] is that agent, for trees that are not made by [`System`].
+//!   port; [`Machine::tell`] one that the agent does not survive, such as `reboot -f`. [`AGENT`] is that agent, for trees that are not made by [`System`].
 //! * [`Machine::kill`] is a power cut in which the host's page cache survives.
 //! * [`Sysroot`] is a folder that the real `ostree` deploys into, to be the content of a disk.
 //! * With a boot loader on the disk: [`Options::firmware`] in place of [`Options::kernel`].

@@ -114,11 +114,23 @@ impl Machine {
     /// # Errors
     /// When the agent does not answer in time.
     pub fn run_within(&mut self, command: &str, timeout: Duration) -> Result<Answer> {
-        let line = match &mut self.line {
-            Some(line) => line,
-            empty => empty.insert(Line::connect(&self.socket)?),
-        };
-        line.run(command, timeout)
+        self.line()?.run(command, timeout)
+    }
+
+    /// Gives a shell command that the agent does not survive, such as `reboot -f`. It begins a
+    /// second after it has arrived.
+    ///
+    /// # Errors
+    /// When the agent does not answer.
+    pub fn tell(&mut self, command: &str) -> Result<()> {
+        self.line()?.tell(command, COMMAND_TIMEOUT)
+    }
+
+    fn line(&mut self) -> Result<&mut Line> {
+        match &mut self.line {
+            Some(line) => Ok(line),
+            empty => Ok(empty.insert(Line::connect(&self.socket)?)),
+        }
     }
 
     /// Waits until QEMU has ended, as it does when the guest switches itself off.

@@ -54,10 +54,10 @@ fn a_tiny_system_boots_and_obeys() {
     assert_eq!(machine.run(&format!("echo {text}")).unwrap().good().unwrap().trim(), text);
     assert_eq!(machine.run("exit 3").unwrap().status, 3);
 
-    machine.run("echo kept >/sysroot/kept; sync; reboot -f &").unwrap();
+    machine.tell("echo kept >/sysroot/kept; sync; reboot -f").unwrap();
     machine.wait_for("SYSTEM READY one", TIMEOUT).unwrap();
     assert_eq!(machine.run("cat /sysroot/kept").unwrap().good().unwrap(), "kept\n");
-    machine.run("poweroff -f &").unwrap();
+    machine.tell("poweroff -f").unwrap();
     machine.wait_for_end(TIMEOUT).unwrap();
 
     let error = machine.wait_for("never said", TIMEOUT).unwrap_err().to_string();

@@ -33,3 +33,26 @@ pub fn attach(file: &File) -> Result<(File, PathBuf)> {
     }
     Err(Error::new("find a free device of", control, Errno::BUSY.into()))
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests may")]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_file_can_be_read_as_a_device_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        std::fs::write(&path, [7; 8192]).unwrap();
+        let (mut device, node) = attach(&File::open(&path).unwrap()).unwrap();
+        let mut read = Vec::new();
+        device.read_to_end(&mut read).unwrap();
+        assert_eq!(read, [7; 8192]);
+        let writer = OpenOptions::new().write(true).open(&node);
+        assert!(writer.and_then(|mut file| file.write_all(b"x")).is_err(), "it is read-only");
+        let (_other, other) = attach(&File::open(&path).unwrap()).unwrap();
+        assert_ne!(node, other);
+    }
+}

@@ -108,6 +108,8 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const UUID: &str = "0f4e1c5a-8a10-4e2f-9a43-1b6f0c9b7d11";
@@ -165,6 +167,28 @@ mod tests {
         head[1132..1148].copy_from_slice(&bytes);
         head[1148..1156].copy_from_slice(b"R\0O\0O\0T\0");
         assert_eq!(identify(&head, &empty), Some(fs("f2fs", uuid)));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_never_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..2300),
+            kind in 0..6_usize,
+        ) {
+            let magics: [(usize, &[u8]); 6] = [
+                (1080, b"\x53\xef"), (0, b"XFSB"), (64, b"_BHRfS_M"), (1024, b"\xe2\xe1\xf5\xe0"),
+                (1024, b"\x10\x20\xf5\xf2"), (510, b"\x55\xaa"),
+            ];
+            let (at, magic) = magics[kind];
+            let mut head = bytes;
+            if let Some(place) = head.get_mut(at..at + magic.len()) {
+                place.copy_from_slice(magic);
+            }
+            if let (5, Some(place)) = (kind, head.get_mut(82..87)) {
+                place.copy_from_slice(b"FAT32");
+            }
+            let _ = identify(&head, &head);
+        }
     }
 
     #[test]

@@ -27,6 +27,10 @@ const SYSROOT: &str = "/sysroot";
 /// `RAMFS_MAGIC` and `TMPFS_MAGIC`.
 const INITRAMFS_MAGICS: [FsWord; 2] = [0x8584_58f6, 0x0102_1994];
 
+/// Kinds of file system for which `root=` names something else than a block device, such as
+/// `ubi0:root`, `mtd3` or a share of the host.
+const WITHOUT_BLOCK_DEVICE: [&str; 4] = ["ubifs", "jffs2", "virtiofs", "9p"];
+
 /// Runs as process 1; `words` are for the system's init. When it returns, the kernel panics, and
 /// starts the machine again when `panic=` says so.
 pub(crate) fn run(words: &[OsString]) -> ExitCode {
@@ -106,13 +110,17 @@ fn mount_root(arguments: &KernelArguments, sysroot: &Path) -> Result<()> {
     let text = arguments
         .value("root")
         .ok_or_else(|| Failure::new("root= is missing on the command line").way_out(way_out))?;
-    let name = DeviceName::parse(text).ok_or_else(|| {
-        Failure::new(format!("root={text} names no block device")).way_out(way_out)
-    })?;
     mounts::make_folder(sysroot)?;
     let kinds = arguments.value("rootfstype");
     let (mut flags, options) = split_options(arguments.value("rootflags").unwrap_or_default());
     flags.set(MountFlags::RDONLY, !arguments.is_writable());
+    if let Some(kind) = kinds.filter(|kind| WITHOUT_BLOCK_DEVICE.contains(kind)) {
+        say(&format!("mounting {text} ({kind}) on {}", sysroot.display()));
+        return mounts::mount(text, sysroot, kind, flags, &options);
+    }
+    let name = DeviceName::parse(text).ok_or_else(|| {
+        Failure::new(format!("root={text} names no block device")).way_out(way_out)
+    })?;
     mount_device(&name, arguments, sysroot, kinds, flags, &options)
 }
 

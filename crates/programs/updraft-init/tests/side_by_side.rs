@@ -90,6 +90,12 @@ fn the_mounts_are_those_of_the_real_program() {
             runs.add(&name, program, &line, case.setup, LOOK);
         }
     }
+    // Newer than the real program here.
+    let slot = "ln -sf ${D#/sysroot/ostree/} /sysroot/ostree/root.b";
+    runs.add("slot", OURS, "androidboot.slot_suffix=_b", slot, LOOK);
+    let transient = "echo '[etc]\ntransient=true' >/etc/ostree/prepare-root.conf";
+    let changed = format!("echo changed >/sysroot/etc/hostname; {LOOK}");
+    runs.add("transient", OURS, &format!("ostree={}", entry.link), transient, &changed);
     let initramfs = Initramfs::new().program(Path::new(PEER)).unwrap();
     let runs = runs.go(&kernel, initramfs, disk.path());
 
@@ -109,5 +115,9 @@ fn the_mounts_are_those_of_the_real_program() {
     }
     assert!(succeeded(&runs.said("plain-ours")) && !succeeded(&runs.said("missing-ours")));
     assert!(runs.said("hotfix-ours").contains("SEEN hotfix"), "{}", runs.said("hotfix-ours"));
+    assert_eq!(runs.mounts("slot"), runs.mounts("own-boot-ours"));
+    let transient = runs.mounts("transient");
+    assert!(transient.contains(&"/sysroot/etc / rw overlay".to_owned()), "{transient:?}");
+    assert!(runs.said("transient").contains("SEEN changed"), "{}", runs.said("transient"));
     assert!(runs.said("missing-ours").contains("way out: choose another entry"));
 }

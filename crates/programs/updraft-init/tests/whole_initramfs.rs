@@ -103,9 +103,9 @@ fn a_deployment_boots_and_a_bad_one_gives_way_after_its_tries() {
     assert!(tries.contains("tried=1") && tries.contains(&entries[0].deployment), "{tries}");
 
     // Nobody says that it is good.
-    machine.run("sync; reboot -f &").unwrap();
+    machine.tell("sync; reboot -f").unwrap();
     assert!(machine.wait_for("SYSTEM READY", TIMEOUT).unwrap().contains("READY two"));
-    machine.run("sync; reboot -f &").unwrap();
+    machine.tell("sync; reboot -f").unwrap();
     let console = machine.wait_for("SYSTEM READY", TIMEOUT).unwrap();
     assert!(console.contains("was tried 2 times in vain"), "{console}");
     assert!(console.contains("SYSTEM READY one"), "{console}");
