@@ -17,6 +17,7 @@ const MODULES: [&str; 6] = ["virtio_pci", "virtio_blk", "ext4", "virtio_net", "o
 pub struct Release {
     name: String,
     files: Vec<(String, u32, Vec<u8>)>,
+    without: Vec<String>,
     programs: Vec<PathBuf>,
     initramfs_files: Vec<(String, u32, Vec<u8>)>,
     kernel_of: Option<String>,
@@ -27,8 +28,8 @@ impl Release {
     #[must_use]
     pub fn new(name: &str) -> Self {
         let (files, programs) = (Vec::new(), Vec::new());
-        let (name, initramfs_files) = (name.to_owned(), Vec::new());
-        Self { name, files, programs, initramfs_files, kernel_of: None }
+        let (name, initramfs_files, without) = (name.to_owned(), Vec::new(), Vec::new());
+        Self { name, files, without, programs, initramfs_files, kernel_of: None }
     }
 
     /// Its name.
@@ -41,6 +42,13 @@ impl Release {
     #[must_use]
     pub fn file(mut self, path: &str, mode: u32, text: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.to_owned(), mode, text.into()));
+        self
+    }
+
+    /// Without this file.
+    #[must_use]
+    pub fn without(mut self, path: &str) -> Self {
+        self.without.push(path.to_owned());
         self
     }
 
@@ -92,6 +100,9 @@ impl Release {
             let _ = fs::remove_file(&path);
             fs::write(&path, bytes)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
+        }
+        for path in &self.without {
+            fs::remove_file(folder.join(path)).with_context(|| format!("remove {path}"))?;
         }
         Ok(())
     }

@@ -53,7 +53,7 @@ reboot_command = \"sync; reboot -f\"
 
 [health]
 server = true
-deadline_sec = 60
+wait_sec = 15
 
 [[health.checks]]
 name = \"service\"
@@ -171,7 +171,11 @@ impl Vehicle {
     ///
     /// # Errors
     /// With what the server knows instead.
-    pub fn wait_for_server(&mut self, what: &str, known: impl Fn(&serde_json::Value) -> bool) -> Result<()> {
+    pub fn wait_for_server(
+        &mut self,
+        what: &str,
+        known: impl Fn(&serde_json::Value) -> bool,
+    ) -> Result<()> {
         let begun = Instant::now();
         loop {
             let device = self.operator.device(DEVICE);
