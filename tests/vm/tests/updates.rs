@@ -86,14 +86,8 @@ fn good_releases_stay_and_broken_ones_come_back_by_themselves() {
             broken = broken.without("usr/sbin/init");
         }
         vehicle.order(&broken).unwrap();
-        if trouble.init {
-            vehicle
-                .wait_for(name)
-                .or_else(|error| {
-                    // A panic comes before it says that it is ready.
-                    if name == "panics" { Ok(()) } else { Err(error) }
-                })
-                .unwrap();
+        if trouble.code == "HEALTH_CHECK_FAILED" {
+            vehicle.wait_for(name).unwrap();
         }
         vehicle.wait_for("two").unwrap();
         vehicle

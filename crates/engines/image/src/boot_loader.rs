@@ -24,7 +24,7 @@ pub enum BootLoader {
     SystemdBoot,
     /// GRUB for EFI. It reads what is written for syslinux, so that no generator is needed.
     Grub,
-    /// U-Boot, which is in the device's flash: a boot script, which reads `uEnv.txt`.
+    /// U-Boot, which is in the device's flash: a boot script is written with each deployment.
     Uboot,
     /// extlinux, or what reads its configuration, such as U-Boot.
     Extlinux,
@@ -54,19 +54,6 @@ const GRUB_MODULES: [&str; 12] = [
     "serial",
 ];
 
-/// For U-Boot's `source`: everything of a deployment is in `uEnv.txt`. Its `bootargs` name the
-/// deployment; `kernel_image` and the like are paths on the partition that this was read from.
-pub(crate) const UBOOT_SCRIPT: &str = "\
-setenv devtype_part ${devtype} ${devnum}:${distro_bootpart}
-load ${devtype_part} ${scriptaddr} /loader/uEnv.txt
-env import -t ${scriptaddr} ${filesize}
-load ${devtype_part} ${kernel_addr_r} ${kernel_image}
-load ${devtype_part} ${ramdisk_addr_r} ${ramdisk_image}
-if test -n \"${fdt_file}\"; then load ${devtype_part} ${fdt_addr_r} ${fdt_file}; fi
-if test -n \"${fdt_file}\"; then bootz ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdt_addr_r}; fi
-zboot ${kernel_addr_r} 0 ${ramdisk_addr_r} ${filesize}
-";
-
 impl BootLoader {
     pub(crate) fn needs_esp(self) -> bool {
         matches!(self, Self::SystemdBoot | Self::Grub)
@@ -76,59 +63,51 @@ impl BootLoader {
         self == Self::SystemdBoot
     }
 
-    /// What the repository's configuration says.
-    pub(crate) fn configured_name(self) -> &'static str {
+    /// What the repository's configuration says: the group and the name. libostree's own names
+    /// are where it looks for them, the others in our group, which it leaves alone.
+    pub(crate) fn configured_name(self) -> (&'static str, &'static str) {
         match self {
-            Self::None => "none",
-            Self::SystemdBoot => "systemd-boot",
-            Self::Grub | Self::Extlinux => "syslinux",
-            Self::Uboot => "uboot",
+            Self::None => ("sysroot", "none"),
+            Self::SystemdBoot => ("updraft", "systemd-boot"),
+            Self::Grub => ("sysroot", "syslinux"),
+            Self::Extlinux => ("updraft", "extlinux"),
+            Self::Uboot => ("sysroot", "uboot"),
         }
     }
 
-    /// Puts into an empty `/boot` what has to be there before the first deployment.
+    /// Puts into an empty `/boot` what has to be there before the first deployment: links to what
+    /// is written for the boot loader beside the entries.
     pub(crate) fn prepare(self, boot: &Path) -> Result<()> {
-        match self {
-            Self::None | Self::Uboot | Self::SystemdBoot => Ok(()),
-            Self::Grub | Self::Extlinux => {
-                let folder = if self == Self::Grub { "syslinux" } else { "extlinux" };
-                let name = if self == Self::Grub { "syslinux.cfg" } else { "extlinux.conf" };
-                for folder in ["syslinux", folder] {
-                    let path = boot.join(folder);
-                    fs::create_dir_all(&path).map_err(Error::file("create", &path))?;
-                }
-                link("../loader/syslinux.cfg", &boot.join("syslinux/syslinux.cfg"))?;
-                if self == Self::Extlinux {
-                    link("../loader/syslinux.cfg", &boot.join(folder).join(name))?;
-                }
-                Ok(())
+        let (at, target) = match self {
+            Self::None => return Ok(()),
+            Self::SystemdBoot => {
+                let loader = boot.join("loader");
+                return fs::create_dir_all(&loader).map_err(Error::file("create", &loader));
             }
+            Self::Grub => ("syslinux/syslinux.cfg", "../loader/syslinux.cfg"),
+            Self::Extlinux => ("extlinux/extlinux.conf", "../loader/extlinux.conf"),
+            Self::Uboot => ("boot.scr", "loader/boot.scr"),
+        };
+        let at = boot.join(at);
+        if let Some(folder) = at.parent() {
+            fs::create_dir_all(folder).map_err(Error::file("create", folder))?;
         }
+        symlink(target, &at).map_err(Error::file("create", &at))
     }
 
-    /// Fills the EFI system partition, or `/boot` where the boot loader is there. `tree` is the
-    /// system that is deployed.
+    /// Fills the EFI system partition. `tree` is the system that is deployed.
     pub(crate) fn install(
         self,
         ctx: &Context,
         tree: &Path,
         esp: &Path,
-        boot: &Path,
         scratch: &Path,
     ) -> Result<()> {
         match self {
-            Self::None | Self::Extlinux => Ok(()),
+            Self::None | Self::Extlinux | Self::Uboot => Ok(()),
             Self::SystemdBoot => install_systemd_boot(tree, esp),
             Self::Grub => install_grub(ctx, esp, scratch),
-            Self::Uboot => install_uboot(ctx, boot, scratch),
         }
-    }
-}
-
-fn link(target: &str, at: &Path) -> Result<()> {
-    match at.symlink_metadata() {
-        Ok(_) => Ok(()),
-        Err(_) => symlink(target, at).map_err(Error::file("create", at)),
     }
 }
 
@@ -174,19 +153,6 @@ fn install_grub(ctx: &Context, esp: &Path, scratch: &Path) -> Result<()> {
         .arg(folder.join(fallback))
         .args(GRUB_MODULES);
     run(ctx, &make, "make the GRUB of the image", "grub-common and grub-efi-amd64-bin")?;
-    Ok(())
-}
-
-fn install_uboot(ctx: &Context, boot: &Path, scratch: &Path) -> Result<()> {
-    let script = scratch.join("boot.cmd");
-    write(&script, UBOOT_SCRIPT.as_bytes())?;
-    let make = Command::new("mkimage")
-        .args(["-T", "script", "-C", "none", "-n", "updraft", "-d"])
-        .arg(&script)
-        .arg(boot.join("boot.scr"))
-        // What is in the image's head.
-        .env("SOURCE_DATE_EPOCH", "0");
-    run(ctx, &make, "make a boot script for U-Boot", "u-boot-tools")?;
     Ok(())
 }
 

@@ -79,7 +79,7 @@ pub struct Built {
 /// Makes an image at `output`, which must not exist. It appears there when it is complete.
 ///
 /// Needs root, since files keep their owners, and the programs `mkfs.ext4`, `debugfs` and, by boot
-/// loader, `mkfs.vfat`, `mcopy`, `grub-mkimage`, `mkimage`.
+/// loader, `mkfs.vfat`, `mcopy`, `grub-mkimage`.
 ///
 /// # Errors
 /// [`Error::Program`] naming the Debian package of what is missing, and others; [`Kind::Conflict`]
@@ -144,7 +144,8 @@ impl Parts<'_> {
         let root = self.folder(Role::Root);
         let sysroot = Sysroot::init(&root, InitEpoch::Modern)?;
         sysroot.repo().edit_config(|file| {
-            file.set("sysroot", "bootloader", request.boot_loader.configured_name());
+            let (group, name) = request.boot_loader.configured_name();
+            file.set(group, "bootloader", name);
             for (group, key, value) in &request.configuration {
                 file.set(group, key, value);
             }
@@ -181,7 +182,7 @@ impl Parts<'_> {
         }
         let esp =
             if request.boot_loader.boot_is_esp() { boot.clone() } else { self.folder(Role::Esp) };
-        request.boot_loader.install(ctx, &tree, &esp, &boot, self.scratch)?;
+        request.boot_loader.install(ctx, &tree, &esp, self.scratch)?;
         if request.boot_loader.boot_is_esp() {
             self.move_boot(&root, Role::Esp)?;
         } else if self.partition(Role::Boot).is_some() {

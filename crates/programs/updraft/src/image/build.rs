@@ -78,7 +78,7 @@ enum BootLoaderName {
     SystemdBoot,
     /// GRUB for EFI
     Grub,
-    /// U-Boot: a boot script, and uEnv.txt for each system
+    /// U-Boot: boot.scr and uEnv.txt, written with each deployment
     Uboot,
     /// extlinux, or another that reads its configuration
     Extlinux,

@@ -1,0 +1,147 @@
+//! Machines with a boot loader on the disk: each comes up, is updated, and comes up with the new
+//! system.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use harness::Programs;
+use machine::{Firmware, Machine};
+use tempfile::TempDir;
+use vm::{Image, Rack, Release, Repository};
+
+const BOOT: Duration = Duration::from_mins(5);
+const UPDATE: Duration = Duration::from_mins(5);
+
+struct Workshop {
+    folder: TempDir,
+    repository: Repository,
+}
+
+impl Workshop {
+    fn new(releases: &[Release]) -> Self {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let programs = Programs::beside_tests().unwrap();
+        let repository = Repository::create(&programs, &folder.path().join("site")).unwrap();
+        for release in releases {
+            repository.add(release).unwrap();
+        }
+        Self { folder, repository }
+    }
+
+    fn image(&self) -> Image<'_> {
+        Image::of(&self.repository, "one")
+    }
+
+    /// A machine with this image, and the repository on a medium of its own.
+    fn rack(&self, image: &Image<'_>) -> Rack {
+        let disk = image.build(&self.folder.path().join("disk")).unwrap();
+        let medium = self.folder.path().join("medium");
+        let mut make = Command::new("mkfs.ext4");
+        make.args(["-q", "-F", "-d"]).arg(self.repository.medium()).arg(&medium).arg("300M");
+        assert!(make.status().unwrap().success());
+        let drive = format!("if=none,id=medium,format=raw,readonly=on,file={}", medium.display());
+        let device = "virtio-blk-pci,drive=medium";
+        Rack::new(self.folder.path(), disk).with_arguments(&["-drive", &drive, "-device", device])
+    }
+}
+
+fn updraft() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    own.parent().and_then(Path::parent).unwrap().join("updraft")
+}
+
+fn release(name: &str) -> Release {
+    Release::new(name).program(&updraft())
+}
+
+fn run(machine: &mut Machine, command: &str) -> String {
+    machine.run_within(command, UPDATE).unwrap().good().unwrap()
+}
+
+/// Deploys a release from the medium.
+fn update(machine: &mut Machine, mount_boot: &str, release: &str) {
+    run(
+        machine,
+        "grep -q ' /run/site ' /proc/mounts || { mkdir -p /run/site; mount -o ro /dev/vdb /run/site; }",
+    );
+    run(machine, &format!("grep -q ' /boot ' /proc/mounts || {mount_boot}"));
+    run(machine, "mount -o remount,rw /sysroot");
+    run(
+        machine,
+        &format!(
+            "updraft ostree --repo=/sysroot/ostree/repo pull-local --remote=site /run/site/repo os/{release} \
+             && updraft ostree admin deploy --os=os site:os/{release}"
+        ),
+    );
+}
+
+fn reboot(machine: &mut Machine) {
+    machine.tell("sync; reboot -f").unwrap();
+}
+
+#[test]
+fn systemd_boot_counts_and_leaves_a_system_that_finds_no_root() {
+    // The third one has an initramfs that lacks the module of its disk.
+    let workshop = Workshop::new(&[
+        release("one"),
+        release("two"),
+        release("three").initramfs_file("/etc/updraft-init/modules", 0o644, ""),
+    ]);
+    let image = workshop
+        .image()
+        .option("--boot-loader=systemd-boot")
+        .option("--set=sysroot.boot-counting-tries=2");
+    let rack = workshop.rack(&image).with_efi().unwrap();
+    let boot = "mount -t vfat /dev/vda1 /boot";
+    let mut machine = rack.start().unwrap();
+    machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    update(&mut machine, boot, "two");
+    let entries = run(&mut machine, "ls /boot/loader/entries");
+    assert!(entries.contains("+2.conf"), "{entries}");
+    reboot(&mut machine);
+    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+    // It was counted, and is found good.
+    run(&mut machine, boot);
+    let entries = run(&mut machine, "ls /boot/loader/entries");
+    assert!(entries.contains("+1-1.conf"), "{entries}");
+    run(
+        &mut machine,
+        "for e in /boot/loader/entries/*+1-1.conf; do mv $e ${e%+*}.conf; done; sync",
+    );
+    update(&mut machine, boot, "three");
+    reboot(&mut machine);
+    // Two tries in vain; the initramfs says why and reboots.
+    let console = machine.wait_for("SYSTEM READY", BOOT).unwrap();
+    assert!(console.contains("SYSTEM READY two"), "{console}");
+    assert!(console.matches("updraft-init").count() >= 2, "{console}");
+}
+
+#[test]
+fn grub_boots_what_was_deployed() {
+    let workshop = Workshop::new(&[release("one"), release("two")]);
+    let image = workshop.image().option("--boot-loader=grub");
+    let rack = workshop.rack(&image).with_efi().unwrap();
+    let mut machine = rack.start().unwrap();
+    machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    update(&mut machine, "mount /dev/vda2 /boot", "two");
+    reboot(&mut machine);
+    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+    let status = run(&mut machine, "updraft ostree admin status");
+    assert!(status.starts_with("* os "), "{status}");
+}
+
+#[test]
+fn uboot_boots_what_was_deployed() {
+    let workshop = Workshop::new(&[release("one"), release("two")]);
+    let image = workshop.image().option("--boot-loader=uboot");
+    let rom = Firmware::Rom("/usr/lib/u-boot/qemu-x86/u-boot.rom".into());
+    let rack = workshop.rack(&image).with_firmware(rom);
+    let mut machine = rack.start().unwrap();
+    machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    update(&mut machine, "mount /dev/vda1 /boot", "two");
+    reboot(&mut machine);
+    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+}
