@@ -38,6 +38,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "libubootenv-tool", reason: "reads and writes environments as U-Boot does" },
     Package { name: "openssl", reason: "an independent check of keys and certificates" },
     Package { name: "ostree", reason: "the real tool, as the peer of the differential tests" },
+    Package { name: "ostree-boot", reason: "programs that systemd units of the test start" },
     Package {
         name: "ostree-tests",
         reason: "the real tool's own test suite, which ours must pass",
@@ -49,6 +50,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "procps", reason: "kill, to stop agents in the middle of their work" },
     Package { name: "python3-yaml", reason: "reads the version of ostree in its suite" },
     Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },
+    Package { name: "systemd", reason: "systemd-analyze, which verifies our units" },
     Package { name: "u-boot-tools", reason: "mkenvimage, which makes environments for U-Boot" },
     Package { name: "xz-utils", reason: "packs tar streams" },
     Package { name: "zstd", reason: "packs tar streams" },
