@@ -58,6 +58,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },
     Package { name: "qemu-system-x86", reason: "boots virtual machines" },
     Package { name: "systemd-boot", reason: "bootctl, which lists the entries that we write" },
+    Package { name: "systemd", reason: "systemd-analyze, which verifies our units" },
     Package { name: "u-boot-tools", reason: "mkenvimage, which makes environments for U-Boot" },
     Package { name: "xz-utils", reason: "packs tar streams" },
     Package { name: "zstd", reason: "packs tar streams" },

@@ -101,11 +101,12 @@ impl Locked<'_> {
             Unlock::Development | Unlock::Transient => self.transient_folders(&root, &id)?,
         };
         let folder = |path: &Path| self.sysroot.options.running_root.join(path);
-        let lower = folder(&id.path()).join("usr");
+        // What is seen now, and not the deployment's directory: the kernel may vouch for it.
+        let usr = folder(Path::new("usr"));
         let (upper, work) = (folder(&upper.0), folder(&upper.1));
-        let overlay = Overlay { lower: &lower, upper: &upper, work: &work };
+        let overlay = Overlay { lower: &usr, upper: &upper, work: &work };
         let writes = if how == Unlock::Transient { Writes::Refused } else { Writes::Upper };
-        overlay.mount(folder(Path::new("usr")), writes)?;
+        overlay.mount(&usr, writes)?;
         self.remember(&deployment, how)
     }
 

@@ -26,6 +26,10 @@ fn a_staged_deployment_takes_over_what_etc_is_at_shutdown() {
     booted.peer(&["cleanup"]);
     assert_eq!(booted.admin(&["status"]), status);
 
+    booted.admin(&["kargs", "edit-in-place", "--append-if-missing=more"]);
+    booted.admin(&["instutil", "set-kargs", "--merge", "--append=most"]);
+    assert_eq!(booted.admin(&["status"]), status);
+
     booted.sh("echo late > /etc/plain; echo added > /etc/added");
     let said = booted.admin(&["finalize-staged"]);
     assert!(said.contains("Copying /etc changes: 1 modified, 0 removed, 1 added"), "{said}");
@@ -37,6 +41,8 @@ fn a_staged_deployment_takes_over_what_etc_is_at_shutdown() {
     }
     let said = booted.admin(&["finalize-staged"]);
     assert_eq!(said, "No deployment staged for finalization");
+    let entry = fs::read_to_string(machine.path("boot/loader/entries/ostree-2-os.conf")).unwrap();
+    assert!(entry.contains("options quiet more most ostree="), "{entry}");
     assert_eq!(booted.admin(&["status"]), booted.peer(&["status"]));
     assert!(booted.admin(&["status"]).contains("(pending)"));
 }

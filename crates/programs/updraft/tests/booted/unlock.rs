@@ -83,6 +83,19 @@ fn a_read_only_sysroot_is_written_in_a_namespace_of_its_own() {
 }
 
 #[test]
+fn all_see_the_overlay_although_sysroot_is_read_only() {
+    let machine = Machine::new();
+    let booted = machine.boot();
+    // As systemd has it: what is mounted in a copy of the namespace is seen in the other.
+    booted.sh("mount --make-rshared / && mount -o remount,bind,ro /sysroot");
+    booted.admin(&["unlock"]);
+    booted.sh("echo changed > /usr/bin/tool");
+    assert_eq!(booted.sh("cat /usr/bin/tool"), "changed");
+    let tried = booted.sh("(echo x > /sysroot/x) 2>&1 || true");
+    assert!(tried.contains("Read-only file system"), "{tried}");
+}
+
+#[test]
 fn var_is_delivered_once() {
     let machine = Machine::new();
     let data = machine.path("ostree/deploy/os/var/lib/app/data");

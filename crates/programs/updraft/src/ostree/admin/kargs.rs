@@ -81,8 +81,8 @@ pub(crate) struct SetKargs {
 impl SetKargs {
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
         let locked = select::lock(sysroot, terminal)?;
-        let mut list = sysroot.deployments()?;
-        let Some(first) = list.first_mut() else {
+        let mut list = sysroot.all_deployments()?;
+        let Some(first) = list.iter_mut().find(|deployment| !deployment.is_staged) else {
             let message = "Unable to find a deployment in sysroot";
             return Err(Failure::new(Kind::NotFound, message));
         };

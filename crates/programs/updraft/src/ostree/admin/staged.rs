@@ -51,7 +51,7 @@ fn start_finalizer() -> Result {
         .hint("without it nobody finishes the deployment at shutdown; leave --stage out"))
 }
 
-/// Prepare the staged deployment to be finalized at shutdown, or not
+/// Keep the staged deployment from being finished at shutdown, or no longer
 #[derive(Debug, Args)]
 pub(crate) struct LockFinalization {
     /// Finish it at shutdown.

@@ -1,0 +1,52 @@
+//! The units of a system that runs from a deployment, as systemd reads them.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn units() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../packaging/ostree");
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn systemd_understands_all_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut names = Vec::new();
+    for unit in units() {
+        let name = unit.file_name().unwrap().to_str().unwrap().replace("@.", "@opt.");
+        let text = fs::read_to_string(&unit).unwrap();
+        // Programs that are installed here in the place of ours.
+        fs::write(folder.path().join(&name), text.replace("/usr/bin/ostree", "/bin/true")).unwrap();
+        names.push(folder.path().join(name));
+    }
+    assert_eq!(names.len(), 6);
+    let output =
+        Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&names).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let ours: Vec<&str> = said.lines().filter(|line| line.contains("ostree")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{said}");
+}
+
+#[test]
+fn all_commands_of_units_exist() {
+    for unit in units() {
+        let text = fs::read_to_string(&unit).unwrap();
+        for line in text.lines().filter(|line| line.starts_with("Exec")) {
+            let (_, command) = line.split_once('=').unwrap();
+            let words: Vec<&str> = command.trim_start_matches('+').split(' ').collect();
+            let admin = match words.as_slice() {
+                ["/usr/bin/ostree", "admin", command, ..] => *command,
+                ["/usr/lib/ostree/ostree-remount"] => "remount",
+                other => panic!("{}: {other:?}", unit.display()),
+            };
+            let help = Command::new(env!("CARGO_BIN_EXE_updraft"))
+                .args(["ostree", "admin", admin, "--help"])
+                .output()
+                .unwrap();
+            assert!(help.status.success(), "{}: {admin}", unit.display());
+        }
+    }
+}
