@@ -17,6 +17,7 @@
 //!
 //! [`Sysroot`] reads. [`Sysroot::lock`] gives a [`Locked`], which changes.
 
+mod android_image;
 mod boot_count;
 mod boot_links;
 mod boot_loader;
