@@ -125,6 +125,9 @@ fn a_system_whose_tries_are_counted_is_tried_until_none_is_left() -> Result<()> 
         ensure!(device.booted_commit()? == site.commit("v3"), "v3 is not tried");
         let names = entry_names(&device.sysroot())?;
         ensure!(names[0].contains(left), "{names:?}");
+        let count = device.status()?["boot_count"].clone();
+        let number = u32::from(left == "+1-1");
+        ensure!(count["by"] == "entries" && count["tries_left"] == number, "{count}");
         let asked = device.run(&["run-once", "--json"])?;
         ensure!(asked.json()?["reboot_required"] == true, "{} {}", asked.out, asked.err);
     }
