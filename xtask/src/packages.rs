@@ -41,6 +41,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "gpg", reason: "makes keys and signatures to check" },
     Package { name: "grub-common", reason: "grub-editenv, which reads what we write for GRUB" },
     Package { name: "libubootenv-tool", reason: "reads and writes environments as U-Boot does" },
+    Package { name: "mkbootimg", reason: "makes images for Android's boot loader" },
     Package { name: "mtools", reason: "fills the FAT file systems of virtual machines" },
     Package { name: "openssl", reason: "an independent check of keys and certificates" },
     Package { name: "ostree", reason: "the real tool, as the peer of the differential tests" },

@@ -125,6 +125,9 @@ fn a_system_whose_tries_are_counted_is_tried_until_none_is_left() -> Result<()> 
         ensure!(device.booted_commit()? == site.commit("v3"), "v3 is not tried");
         let names = entry_names(&device.sysroot())?;
         ensure!(names[0].contains(left), "{names:?}");
+        let count = device.status()?["boot_count"].clone();
+        let number = u32::from(left == "+1-1");
+        ensure!(count["by"] == "entries" && count["tries_left"] == number, "{count}");
         let asked = device.run(&["run-once", "--json"])?;
         ensure!(asked.json()?["reboot_required"] == true, "{} {}", asked.out, asked.err);
     }
@@ -221,4 +224,57 @@ fn a_system_that_was_deployed_by_hand_is_judged_as_well() -> Result<()> {
     let marked = device.run(&["boot-good", "--json"])?.json()?;
     ensure!(marked["was_counted"] == true && entries.join(&name).exists(), "{marked}");
     Ok(())
+}
+
+/// With each boot of an ill system, killed at any write: it is tried as often as it may be and no
+/// more, and then the device is back.
+#[test]
+fn a_kill_at_any_write_of_a_counted_trial_ends_on_the_old_system() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let site = Site::start(folder.path(), 2)?;
+    let options = DeviceOptions { fails_on: Some("v2".to_owned()), ..DeviceOptions::default() };
+    let device = site.device_on("v1", "ill", &options)?;
+    count_tries(&device, 2)?;
+    for boots in [1, 2] {
+        let mut operations = 0;
+        loop {
+            site.assign(device.id(), "v2")?;
+            device.run_once()?;
+            for boot in 1..=boots {
+                device.boot()?;
+                ensure!(device.booted_commit()? == site.commit("v2"), "v2 is not tried");
+                if boot < boots {
+                    device.run_once()?;
+                }
+            }
+            let killed = device.run_once_until_killed(operations)?;
+            site.check_store(&device)?;
+            come_back(&device).with_context(|| format!("boot {boots}, write {operations}"))?;
+            support::unchanged(&site, &device)?;
+            let (success, code, text) = heard(&site, &device)?;
+            ensure!(!success && code.ends_with("HEALTH_CHECK_FAILED"), "{code}: {text}");
+            if !killed {
+                break;
+            }
+            operations += 4;
+            ensure!(operations < 2000, "the cycle never ends");
+        }
+        ensure!(operations > 4, "only {operations} operations were tried");
+    }
+    Ok(())
+}
+
+/// Cycles, which may end with the failure of the update, and reboots.
+fn come_back(device: &Device) -> Result<()> {
+    for _ in 0..6 {
+        let answer = device.run(&["run-once"])?;
+        ensure!(answer.code == 0 || answer.code == 9, "{}: {}", answer.code, answer.err);
+        let status = device.status()?;
+        if status["reboot_required"] == true {
+            device.boot()?;
+        } else if status["report_queued"] == false {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("{} does not come to rest", device.id())
 }

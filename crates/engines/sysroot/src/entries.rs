@@ -35,7 +35,13 @@ impl Locked<'_> {
             install_kernel(&boot, &tree, &kernels)?;
             let number = u32::try_from(list.len().saturating_sub(index)).unwrap_or(u32::MAX);
             let place = Place { version, index, number, several };
+            let folder = boot.open_dir("ostree")?.open_dir(&kernels)?;
+            let android = self.install_android_image(&folder, &tree, deployment)?;
             let entry = entry(deployment, &root, &tree, &kernels, &place)
+                .and_then(|entry| match android {
+                    Some(name) => with_android(entry, deployment, &format!("{kernels}/{name}")),
+                    None => Ok(entry),
+                })
                 .map_err(|source| Error::Entry { path: entries.path().to_path_buf(), source })?;
             let older = self.sysroot.options.older_entry_names;
             let stateroot = older.then(|| deployment.id.stateroot.clone());
@@ -102,11 +108,18 @@ pub(crate) fn entry(
     for overlay in &deployment.overlay_initrds {
         entry.add_overlay_initrd(overlay)?;
     }
-    if let Some(file) = &tree.android {
-        let config = deployment.id.path().join("usr/lib/ostree-boot/aboot.cfg");
-        entry.set("aboot", &path(file))?;
-        entry.set("abootcfg", &format!("/{}", config.display()))?;
-    }
+    Ok(entry)
+}
+
+/// The entry with what `aboot-deploy` is told: the image, and the tree's configuration of it.
+fn with_android(
+    mut entry: BootEntry,
+    deployment: &Deployment,
+    image: &str,
+) -> Result<BootEntry, updraft_bootenv::Error> {
+    let config = deployment.id.path().join("usr/lib/ostree-boot/aboot.cfg");
+    entry.set("aboot", &format!("/ostree/{image}"))?;
+    entry.set("abootcfg", &format!("/{}", config.display()))?;
     Ok(entry)
 }
 

@@ -38,6 +38,7 @@ mod make;
 mod prepare_root;
 mod var;
 
+mod android_image;
 mod boot_count;
 mod boot_links;
 mod boot_loader;

@@ -176,17 +176,14 @@ fn zipl_runs_after_the_switch_and_before_old_kernels_go() {
     assert_eq!(fs::read_to_string(notes).unwrap().matches("os-").count(), 1 + 2 + 3 + 3 + 3);
 }
 
-#[test]
-fn aboot_deploy_is_told_image_configuration_and_command_line() {
+/// A lab whose boot loader is Android's, and what the program was told by a deployment.
+fn deploy_on_android(
+    lines: &str,
+    files: &[(&str, &str)],
+) -> (Lab, updraft_sysroot::Result<Vec<String>>) {
     let lab = Lab::ours();
-    lab.configure("bootloader=none");
-    let files = [
-        ("usr/lib/modules/6.1/aboot.img", "ANDROID!"),
-        ("usr/lib/ostree-boot/aboot.cfg", "PARTITION_A=/dev/x\n"),
-    ];
-    let commit = lab.commit("1", "k1", &files);
-    lab.forget_configuration();
-    lab.configure_ours("bootloader=aboot");
+    let commit = lab.commit("1", "k1", files);
+    lab.configure_ours(&format!("bootloader=aboot\n{lines}"));
     let (path, notes) = program(&lab);
     let options = updraft_sysroot::Options {
         boot_loader_program: Some(path),
@@ -195,14 +192,49 @@ fn aboot_deploy_is_told_image_configuration_and_command_line() {
     let sysroot = updraft_sysroot::Sysroot::open_with(lab.root(), options).unwrap();
     let ctx = updraft_task::Context::silent();
     let origin = updraft_sysroot::Origin::following("os/main");
-    let request = updraft_sysroot::DeployRequest::new("os", commit, origin);
-    sysroot.lock(&ctx).unwrap().deploy(&ctx, &request).unwrap();
-    let said = fs::read_to_string(notes).unwrap();
-    let words: Vec<&str> = said.lines().next().unwrap().split(' ').collect();
-    let ["-r", ".", "-c", config, "-o", options, image] = words.as_slice() else {
-        panic!("{said}")
+    let request = updraft_sysroot::DeployRequest {
+        kernel_args: Some(updraft_bootenv::KernelArgs::parse("quiet")),
+        ..updraft_sysroot::DeployRequest::new("os", commit, origin)
     };
-    assert!(options.starts_with("ostree=/ostree/boot."), "{said}");
-    assert!(lab.path(config.trim_start_matches('/')).is_file(), "{said}");
-    assert!(lab.path("boot").join(image.trim_start_matches('/')).is_file(), "{said}");
+    let deployed = sysroot.lock(&ctx).and_then(|locked| locked.deploy(&ctx, &request));
+    let told = deployed.map(|_| {
+        let said = fs::read_to_string(notes).unwrap();
+        said.lines().next().unwrap().split(' ').map(str::to_owned).collect()
+    });
+    (lab, told)
+}
+
+const ABOOT_CFG: (&str, &str) = ("usr/lib/ostree-boot/aboot.cfg", "PARTITION_A=/dev/x\n");
+
+#[test]
+fn aboot_deploy_is_told_image_configuration_and_command_line() {
+    let image = format!("ANDROID!{}", "\0".repeat(4088));
+    let own = ("usr/lib/modules/6.1/aboot.img", image.as_str());
+    let (lab, told) = deploy_on_android("", &[own, ABOOT_CFG]);
+    let told = told.unwrap();
+    assert_eq!(told[..3], ["-r", ".", "-c"]);
+    assert!(lab.path(told[3].trim_start_matches('/')).is_file(), "{told:?}");
+    assert_eq!((told[4].as_str(), told[5].as_str()), ("-o", "quiet"));
+    assert!(told[6].starts_with("ostree=/ostree/boot."), "{told:?}");
+    let image = lab.path("boot").join(told[7].trim_start_matches('/'));
+    assert_eq!(fs::read(image).unwrap().len(), 4096);
+
+    let (lab, told) = deploy_on_android("", &[("usr/lib/modules/6.1/aboot.img", "x"), ABOOT_CFG]);
+    let error = told.unwrap_err().to_string();
+    assert!(error.contains("no Android boot image"), "{error}");
+    assert!(lab.sysroot().deployments().unwrap().is_empty());
+}
+
+#[test]
+fn an_image_is_made_where_the_tree_brings_none() {
+    let tree = ("usr/lib/modules/6.1/devicetree", "tree");
+    let lines = "android-header-version=2\nandroid-base=0x80000000";
+    let (lab, told) = deploy_on_android(lines, &[tree, ABOOT_CFG]);
+    let image = fs::read(lab.path("boot").join(told.unwrap()[7].trim_start_matches('/'))).unwrap();
+    // One page each: header, kernel, initramfs, device tree.
+    assert_eq!(image.len(), 4 * 2048);
+    let at = |page: usize, text: &str| image[page * 2048..].starts_with(text.as_bytes());
+    assert!(at(0, "ANDROID!") && at(1, "k1\0") && at(2, "initramfs\0") && at(3, "tree\0"));
+    assert_eq!(image[12..16], 0x8000_8000_u32.to_le_bytes());
+    assert!(image[64..].starts_with(b"quiet\0"), "the command line leads to no deployment");
 }

@@ -6,6 +6,7 @@
 //! libostree produces for the same values, so that either implementation can take over a system
 //! from the other.
 
+mod android;
 mod counting;
 mod entry;
 mod error;
@@ -16,6 +17,7 @@ mod order;
 mod uboot;
 mod uimage;
 
+pub use android::AndroidHeader;
 pub use counting::{BootCount, BootVerdict, CountedName};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
 pub use error::Error;

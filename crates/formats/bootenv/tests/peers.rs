@@ -1,6 +1,6 @@
 //! The environments of boot loaders against the tools that come with them.
 //!
-//! Needs the Debian packages grub-common, libubootenv-tool and u-boot-tools.
+//! Needs the Debian packages grub-common, libubootenv-tool, mkbootimg and u-boot-tools.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use updraft_bootenv::{GrubEnv, UbootCopy, UbootEnv, UbootLayout, script_image};
+use updraft_bootenv::{AndroidHeader, GrubEnv, UbootCopy, UbootEnv, UbootLayout, script_image};
 
 fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
@@ -186,5 +186,51 @@ fn scripts_are_those_of_mkimage_bit_for_bit() {
         fs::write(&image, &ours).unwrap();
         let listed = run("mkimage", &["-l", image.to_str().unwrap()]);
         assert!(listed.contains("ARM Linux Script (uncompressed)"), "{listed}");
+    }
+}
+
+#[test]
+fn headers_are_those_of_mkbootimg() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for (name, size) in [("kernel", 5000), ("ramdisk", 3000), ("dtb", 70)] {
+        fs::write(path(name), vec![b'x'; size]).unwrap();
+    }
+    for version in 0..=3_u32 {
+        for cmdline in ["quiet", &"a=b ".repeat(200)] {
+            let page_size = if version == 3 { 4096 } else { 2048 };
+            let text = version.to_string();
+            let (kernel, ramdisk, dtb, image) =
+                (path("kernel"), path("ramdisk"), path("dtb"), path("image"));
+            let mut arguments = vec!["--header_version", &text, "--cmdline", cmdline];
+            arguments.extend(["--kernel", &kernel, "--ramdisk", &ramdisk, "-o", &image]);
+            if version == 2 {
+                arguments.extend(["--dtb", &dtb]);
+            }
+            run("mkbootimg", &arguments);
+            let header = AndroidHeader {
+                version,
+                page_size,
+                base: 0x1000_0000,
+                kernel_size: 5000,
+                ramdisk_size: 3000,
+                dtb_size: if version == 2 { 70 } else { 0 },
+                cmdline: cmdline.to_owned(),
+            };
+            let mut ours = header.encode().unwrap();
+            let mut theirs = fs::read(&image).unwrap();
+            let whole = [5000, 3000, u64::from(header.dtb_size)];
+            let parts: u64 = whole.iter().map(|size| size + header.padding(*size)).sum();
+            assert_eq!(theirs.len() as u64, ours.len() as u64 + parts, "version {version}");
+            theirs.truncate(ours.len());
+            if version == 3 {
+                // This one is wrong about the size of its header.
+                theirs[20..24].copy_from_slice(&1580_u32.to_le_bytes());
+            } else {
+                // An id that nobody looks at.
+                ours[576..608].copy_from_slice(&theirs[576..608]);
+            }
+            assert!(ours == theirs, "version {version}, {cmdline}");
+        }
     }
 }

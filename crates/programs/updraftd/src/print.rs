@@ -115,6 +115,11 @@ pub(crate) fn status(terminal: &Terminal, status: &StatusReport) -> Result {
         line("ECU", &format!("{} ({}, {registered})", ecu.serial, ecu.hardware_id))?;
     }
     line("booted", &or_none(status.booted.as_deref()))?;
+    if let Some(count) = &status.boot_count
+        && let Some(left) = count.tries_left
+    {
+        line("on trial", &format!("{left} tries left, counted by {}", count.by))?;
+    }
     if let Some(problem) = &status.booted_problem {
         line("", problem)?;
     }

@@ -49,4 +49,4 @@ pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSumm
 pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
 pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
-pub use trial::{BootGoodReport, RollbackReport};
+pub use trial::{BootGoodReport, CountStatus, RollbackReport};

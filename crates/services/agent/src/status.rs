@@ -7,6 +7,7 @@ use crate::boot::Boot;
 use crate::config::Settings;
 use crate::ostree;
 use crate::store::{Contact, Failed, Installed, Store, StoredJournal, Update};
+use crate::trial::{self, CountStatus};
 use crate::{Error, Result, reboot};
 
 /// `updraftd status --json`. The shape is stable; members may be added.
@@ -22,6 +23,8 @@ pub struct StatusReport {
     pub ecu: Option<EcuStatus>,
     /// The booted commit.
     pub booted: Option<String>,
+    /// How tries of the booted system are counted.
+    pub boot_count: Option<CountStatus>,
     /// Why the booted commit is not known.
     pub booted_problem: Option<String>,
     /// What was confirmed last.
@@ -120,7 +123,8 @@ pub(crate) fn status(settings: &Settings) -> Result<StatusReport> {
         ..StatusReport::default()
     };
     match booted(settings, &store) {
-        Ok(Some(boot)) => {
+        Ok(Some((boot, count))) => {
+            status.boot_count = count;
             status.booted = boot.booted.map(|id| id.checksum.to_hex());
             // The reboot that was asked for may have happened already.
             status.reboot_required = awaited && boot.awaits_reboot;
@@ -131,12 +135,14 @@ pub(crate) fn status(settings: &Settings) -> Result<StatusReport> {
     Ok(status)
 }
 
-fn booted(settings: &Settings, store: &Store) -> Result<Option<Boot>> {
+fn booted(settings: &Settings, store: &Store) -> Result<Option<(Boot, Option<CountStatus>)>> {
     if !ostree::path(&settings.pacman).join("ostree/repo").is_dir() {
         return Ok(None);
     }
     let sysroot = ostree::open(&settings.pacman)?;
-    Boot::look(settings, store, &sysroot).map(Some)
+    let boot = Boot::look(settings, store, &sysroot)?;
+    let count = boot.booted.as_ref().and_then(|id| trial::counted(&sysroot, id));
+    Ok(Some((boot, count)))
 }
 
 fn update_status(update: Update, record: Option<&Record>) -> UpdateStatus {

@@ -25,6 +25,15 @@ pub struct BootGoodReport {
     pub counting: &'static str,
 }
 
+/// How tries of the booted system are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CountStatus {
+    /// Who counts: `entries`, `grub`, `u-boot` or `nobody`.
+    pub by: &'static str,
+    /// How often it may still be tried; absent when it is good or not counted.
+    pub tries_left: Option<u32>,
+}
+
 /// `updraftd rollback --json`. The shape is stable; members may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RollbackReport {
@@ -61,14 +70,24 @@ pub(crate) fn boot_good(ctx: &Context, settings: &Settings) -> Result<BootGoodRe
     let marking = "tell the boot loader that the system is good";
     let locked = sysroot.lock(ctx).map_err(Error::below("lock the sysroot"))?;
     let was_counted = locked.mark_good(&id).map_err(Error::below(marking))?;
-    let counting = match sysroot.boot_counting().map_err(Error::below(marking))? {
+    let counting = name_of(sysroot.boot_counting().map_err(Error::below(marking))?);
+    Ok(BootGoodReport { deployment: id.to_string(), was_counted, counting })
+}
+
+/// Who counts, and how often the booted system may still be tried. `None`: that cannot be read.
+pub(crate) fn counted(sysroot: &Sysroot, booted: &DeploymentId) -> Option<CountStatus> {
+    let by = name_of(sysroot.boot_counting().ok()?);
+    Some(CountStatus { by, tries_left: sysroot.tries_left(booted).ok()? })
+}
+
+fn name_of(counting: BootCounting) -> &'static str {
+    match counting {
         BootCounting::Entries => "entries",
         BootCounting::GrubEnvironment => "grub",
         BootCounting::UbootEnvironment => "u-boot",
         BootCounting::Initramfs => "initramfs",
         BootCounting::Nobody => "nobody",
-    };
-    Ok(BootGoodReport { deployment: id.to_string(), was_counted, counting })
+    }
 }
 
 /// What a rollback would do.
