@@ -129,6 +129,7 @@ fn grub_boots_what_was_deployed() {
     update(&mut machine, "mount /dev/vda2 /boot", "two");
     reboot(&mut machine);
     machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+    run(&mut machine, "mount /dev/vda2 /boot");
     let status = run(&mut machine, "updraft ostree admin status");
     assert!(status.starts_with("* os "), "{status}");
 }

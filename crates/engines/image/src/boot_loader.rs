@@ -39,7 +39,8 @@ const ARCHITECTURE: (&str, &str, &str) = ("systemd-bootaa64.efi", "BOOTAA64.EFI"
 const ARCHITECTURE: (&str, &str, &str) = ("systemd-bootx64.efi", "BOOTX64.EFI", "x86_64-efi");
 
 /// What GRUB needs to find `/boot` and read entries.
-const GRUB_MODULES: [&str; 12] = [
+const GRUB_MODULES: [&str; 13] = [
+    "boot",
     "part_gpt",
     "ext2",
     "fat",
@@ -144,7 +145,8 @@ fn install_grub(ctx: &Context, esp: &Path, scratch: &Path) -> Result<()> {
                 terminal_input console serial\nterminal_output console serial\n\
                 search --no-floppy --label boot --set=root\n\
                 set default=0\nset timeout=0\n\
-                syslinux_configfile -s /syslinux/syslinux.cfg\n";
+                syslinux_configfile -s /syslinux/syslinux.cfg\n\
+                boot\n";
     write(&script, text.as_bytes())?;
     let make = Command::new("grub-mkimage")
         .args(["-O", format, "-p", "/grub", "-c"])

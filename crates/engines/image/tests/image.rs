@@ -45,7 +45,7 @@ fn ordinary_root(root: &Path) {
     write(root, "etc/hostname", "device\n");
     write(root, "var/lib/dpkg/status", "Package: x\n");
     write(root, "var/lib/service/data", "data");
-    write(root, "root/.profile", "profile");
+    write(root, "root/profile", "profile");
     fs::create_dir_all(root.join("usr/local/bin")).unwrap();
     fs::create_dir_all(root.join("home")).unwrap();
     symlink("boot/vmlinuz-6.1", root.join("vmlinuz")).unwrap();
@@ -149,7 +149,7 @@ fn an_ordinary_root_becomes_a_tree_that_can_be_deployed() {
     let tmpfiles = fs::read_to_string(tree.join("usr/lib/tmpfiles.d/updraft-tree.conf")).unwrap();
     assert!(tmpfiles.contains("d /var/lib/service 0755 33 34 -\n"), "{tmpfiles}");
     assert!(tmpfiles.contains("d /var/roothome 0700 root root -\n"), "{tmpfiles}");
-    for left_out in ["/root/.profile", "/boot/config-6.1", "/vmlinuz"] {
+    for left_out in ["/root/profile", "/boot/config-6.1", "/vmlinuz"] {
         assert!(done.left_out.iter().any(|path| path == left_out), "{:?}", done.left_out);
     }
     // The root itself stays as it was.

@@ -45,7 +45,7 @@ fn script(list: &[BootEntry]) -> Result<String> {
 }
 
 /// What boots the entry that the variables name. Each command refuses a kernel of another kind.
-const BOOT: [&str; 18] = [
+const BOOT: [&str; 20] = [
     "load ${devtype} ${devnum}:${distro_bootpart} ${kernel_addr_r} ${kernel_image}",
     "setenv kernel_size ${filesize}",
     "setenv ramdisk_size 0",
@@ -63,7 +63,10 @@ const BOOT: [&str; 18] = [
     "if test -n \"${updraft_boot}\"; then run updraft_boot; fi",
     "booti ${kernel_addr_r} ${ramdisk_arg} ${fdt_arg}",
     "bootz ${kernel_addr_r} ${ramdisk_arg} ${fdt_arg}",
-    "zboot ${kernel_addr_r} ${kernel_size} ${ramdisk_addr_r} ${ramdisk_size}",
+    // Only x86 comes here. The usual address lies within what a kernel of today unpacks to.
+    "test -n \"${x86_ramdisk_addr_r}\" || setenv x86_ramdisk_addr_r 0x10000000",
+    "if test \"${ramdisk_size}\" != 0; then cp.b ${ramdisk_addr_r} ${x86_ramdisk_addr_r} ${ramdisk_size}; fi",
+    "zboot ${kernel_addr_r} ${kernel_size} ${x86_ramdisk_addr_r} ${ramdisk_size}",
 ];
 
 /// The names are those of `uEnv.txt`.
