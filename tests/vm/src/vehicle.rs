@@ -167,6 +167,14 @@ impl Vehicle {
         machine.run(command)?.good()
     }
 
+    /// Gives a command that the machine does not survive.
+    ///
+    /// # Errors
+    /// When its agent does not answer.
+    pub fn tell(&mut self, command: &str) -> Result<()> {
+        self.machine.as_mut().context("the machine is off")?.tell(command)
+    }
+
     /// Waits until the server knows that the machine runs a release, and nothing else is ordered.
     ///
     /// # Errors

@@ -162,7 +162,8 @@ impl<'a> Cycle<'a> {
 
     /// Sends manifest and events. A server that does not take them gets them in the next cycle.
     fn report_quietly(&self) -> Result<()> {
-        manifest::send(self.ctx, self.session).or_else(later)?;
+        let running = self.device.boot.booted.as_ref();
+        manifest::send(self.ctx, self.session, running).or_else(later)?;
         events::flush(self.ctx, self.session).or_else(later)
     }
 

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use updraft_crypto::SigningKey;
+use updraft_sysroot::DeploymentId;
 use updraft_task::Context;
 use updraft_tuf::manifest::{
     EcuVersionReport, InstallationReport, InstallationResult, InstalledImage, VehicleManifest,
 };
 use updraft_tuf::{Ecu, Hashes};
 
+use crate::ostree::UNKNOWN;
 use crate::session::Session;
 use crate::store::Store;
 use crate::{Error, Result};
@@ -58,19 +60,33 @@ impl Report {
     }
 }
 
+/// What was confirmed last, or what runs in its place: somebody may have gone back by hand. While an
+/// update is in progress what runs is not confirmed yet.
+fn installed(store: &Store, running: Option<&DeploymentId>) -> Result<InstalledImage> {
+    let Some(installed) = store.installed()? else { return Ok(InstalledImage::unknown()) };
+    let running = running.map(|id| id.checksum.to_hex());
+    if let Some(running) = running.filter(|running| *running != installed.sha256)
+        && store.update()?.is_none()
+    {
+        let filepath = store.name_of(&running)?.unwrap_or_else(|| UNKNOWN.to_owned());
+        return Ok(InstalledImage { filepath, length: 0, hashes: Hashes::from_sha256(&running) });
+    }
+    Ok(InstalledImage {
+        filepath: installed.filepath,
+        length: installed.length,
+        hashes: Hashes::from_sha256(&installed.sha256),
+    })
+}
+
 /// A manifest that says what is installed, with a counter that was never used before.
 pub(crate) fn signed(
     store: &Store,
     ecu: &Ecu,
     key: &SigningKey,
+    running: Option<&DeploymentId>,
     report: Option<&str>,
 ) -> Result<Vec<u8>> {
-    let image =
-        store.installed()?.map_or_else(InstalledImage::unknown, |installed| InstalledImage {
-            filepath: installed.filepath,
-            length: installed.length,
-            hashes: Hashes::from_sha256(&installed.sha256),
-        });
+    let image = installed(store, running)?;
     let counter = store.next_report_counter()?;
     let version = EcuVersionReport::new(&ecu.serial, image, counter);
     let failed = |source: updraft_tuf::SigningFailed| Error::Below {
@@ -87,9 +103,9 @@ pub(crate) fn signed(
 }
 
 /// Sends the manifest, with the installation report that waits, if one does.
-pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
+pub(crate) fn send(ctx: &Context, session: &Session, running: Option<&DeploymentId>) -> Result<()> {
     let report = session.store.report()?;
-    let manifest = signed(&session.store, &session.ecu, &session.key, report.as_deref())?;
+    let manifest = signed(&session.store, &session.ecu, &session.key, running, report.as_deref())?;
     session.gateway.send_manifest(ctx, manifest)?;
     if let Some(report) = report {
         session.store.remove_report(&report)?;

@@ -58,7 +58,7 @@ pub(super) fn register(
     let registered = gateway.register_ecu(ctx, &ecu.serial, &ecu.hardware_id, key.public())?;
     if !registered {
         let identity = Ecu { serial: ecu.serial.clone(), hardware_id: ecu.hardware_id.clone() };
-        let manifest = manifest::signed(store, &identity, key, None)?;
+        let manifest = manifest::signed(store, &identity, key, None, None)?;
         gateway.send_manifest(ctx, manifest).map_err(|error| match error {
             Error::Http(source) if source.status().is_some() => Error::Registration {
                 code: format!("ecu_already_registered: {} with another key", ecu.serial),
