@@ -14,6 +14,7 @@ mod packages;
 mod pages;
 mod shell;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,8 @@ enum Command {
     Initramfs(initramfs::Options),
     /// Write man pages and shell completions of all programs
     Pages(pages::Options),
+    /// Play with a virtual machine: update it, cut its power
+    Vm(vm::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Initramfs(options) => initramfs::run(&options),
         Command::Pages(options) => pages::run(&options),
+        Command::Vm(options) => vm::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

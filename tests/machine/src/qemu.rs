@@ -1,11 +1,12 @@
 //! A running machine.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Pid;
 use tempfile::TempDir;
 
 use crate::agent::{Answer, Line};
@@ -20,10 +21,20 @@ const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 /// How much of the console an error shows.
 const CONSOLE_END: usize = 3000;
 
-/// A machine that runs. It ends when this value is dropped.
+/// The process of QEMU.
+#[derive(Debug)]
+enum Process {
+    /// We started it, and end it.
+    Own(Child),
+    /// Somebody else started it. It goes on when we end.
+    Other(Pid),
+}
+
+/// A machine that runs. It ends when this value is dropped, unless it was left running or found
+/// running.
 #[derive(Debug)]
 pub struct Machine {
-    child: Child,
+    process: Process,
     console: PathBuf,
     socket: PathBuf,
     seen: usize,
@@ -53,7 +64,9 @@ impl Machine {
             .stderr(said)
             .spawn()
             .context("start qemu-system-x86_64; install qemu-system-x86")?;
-        let mut machine = Self { child, console, socket, seen: 0, line: None, _folder: temporary };
+        let process = Process::Own(child);
+        let mut machine =
+            Self { process, console, socket, seen: 0, line: None, _folder: temporary };
         let deadline = Instant::now() + START_TIMEOUT;
         while !machine.socket.exists() {
             if machine.has_ended() || Instant::now() > deadline {
@@ -63,6 +76,40 @@ impl Machine {
             std::thread::sleep(PERIOD);
         }
         Ok(machine)
+    }
+
+    /// A machine that runs already, in this folder and as this process.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn attach(folder: &Path, process: i32) -> Result<Self> {
+        let (console, socket) = (folder.join("console"), folder.join("agent"));
+        let pid = Pid::from_raw(process).context("a process number is not 0")?;
+        let process = Process::Other(pid);
+        let seen = fs::metadata(&console).map_or(0, |file| file.len());
+        let seen = usize::try_from(seen)?;
+        let mut machine = Self { process, console, socket, seen, line: None, _folder: None };
+        if machine.has_ended() {
+            bail!("the machine in {} does not run", folder.display());
+        }
+        Ok(machine)
+    }
+
+    /// Lets it run on, and gives its process number for [`Machine::attach`]. Its folder has to be
+    /// one that was said.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn leave_running(mut self) -> Result<i32> {
+        let pid = match &self.process {
+            Process::Own(child) => i32::try_from(child.id())?,
+            Process::Other(pid) => pid.as_raw_nonzero().get(),
+        };
+        if self.has_ended() {
+            bail!("the machine has ended");
+        }
+        self.process = Process::Other(Pid::from_raw(pid).context("a process number is not 0")?);
+        Ok(pid)
     }
 
     /// Everything on the console so far.
@@ -150,19 +197,38 @@ impl Machine {
 
     /// Whether QEMU has ended.
     pub fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
+        match &mut self.process {
+            Process::Own(child) => !matches!(child.try_wait(), Ok(None)),
+            // A number may be given to another program later.
+            Process::Other(pid) => {
+                let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()));
+                !name.is_ok_and(|name| name.starts_with("qemu-system"))
+            }
+        }
     }
 
     /// Cuts the power. What the guest had written arrives on the disk; what it had not, does not.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if self.has_ended() {
+            return;
+        }
+        match &mut self.process {
+            Process::Own(child) => {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            Process::Other(pid) => {
+                let _ = rustix::process::kill_process(*pid, rustix::process::Signal::KILL);
+            }
+        }
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        self.kill();
+        if matches!(self.process, Process::Own(_)) {
+            self.kill();
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("vm", "harness", "the machines have a server, as other installations"),
     ("vm", "machine", "they are virtual machines"),
     ("xtask", "harness", "the demo plays the same installation as the end-to-end test"),
+    ("xtask", "vm", "people play with the machines of the tests"),
     ("xtask", "machine", "an initramfs for users is made as those of the tests are"),
     ("updraft", "updraft-terminal", "every program talks to people in one voice"),
     ("updraftd", "updraft-terminal", "every program talks to people in one voice"),

@@ -6,6 +6,7 @@
 //! * [`Rack`] is a machine with such a disk. Where no boot loader is on the disk it plays one: it
 //!   reads the entries as a boot loader does, without replaying a journal.
 //! * [`Vehicle`] is a machine with an agent, and the server that it listens to.
+//! * [`Playground`] is a machine for people (`cargo xtask vm`).
 //! * [`WriteLog`] is what a machine wrote, write by write and flush by flush; [`Cut`] is a moment
 //!   at which the power may fail, and [`Checker`] says what would come up then.
 
@@ -15,6 +16,7 @@ mod check;
 mod cuts;
 mod disk_file;
 mod image;
+mod playground;
 mod rack;
 mod release;
 mod vehicle;
@@ -24,6 +26,7 @@ pub use check::{Checker, Finding, Selected};
 pub use cuts::{Cut, cuts};
 pub use disk_file::{DiskFile, Part};
 pub use image::Image;
+pub use playground::Playground;
 pub use rack::Rack;
 pub use release::{Release, Repository};
 pub use vehicle::Vehicle;

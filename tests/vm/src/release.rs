@@ -10,8 +10,17 @@ use harness::{Answer, Programs};
 use machine::{Initramfs, Kernel, System};
 
 /// What is loaded before the root can be mounted, and for the network.
-const MODULES: [&str; 8] =
-    ["virtio_pci", "virtio_blk", "ext4", "virtio_net", "vfat", "nls_cp437", "nls_ascii", "overlay"];
+const MODULES: [&str; 9] = [
+    "virtio_pci",
+    "virtio_blk",
+    "ext4",
+    "virtio_net",
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
+    "overlay",
+    "softdog",
+];
 
 /// A version of the system.
 #[derive(Debug, Clone)]

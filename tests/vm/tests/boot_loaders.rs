@@ -146,3 +146,33 @@ fn uboot_boots_what_was_deployed() {
     reboot(&mut machine);
     machine.wait_for("SYSTEM READY two", BOOT).unwrap();
 }
+
+#[test]
+fn a_system_that_hangs_is_reset_by_the_watchdog_and_given_up() {
+    // The good one keeps the watchdog quiet; the other one does nothing any more.
+    let good = "watchdog -t 2 /dev/watchdog\n";
+    let workshop = Workshop::new(&[
+        release("one").file("usr/etc/rc", 0o755, good),
+        release("two").file("usr/etc/rc", 0o755, "while :; do sleep 1000; done\n"),
+    ]);
+    let image = workshop
+        .image()
+        .option("--set=updraft.boot-counting=initramfs")
+        .option("--set=sysroot.boot-counting-tries=1")
+        .option("--karg=updraft.watchdog");
+    let rack = workshop.rack(&image);
+    let mut machine = rack.start().unwrap();
+    let console = machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    assert!(console.contains("the watchdog /dev/watchdog runs"), "{console}");
+    update(&mut machine, "mount /dev/vda1 /boot", "two");
+    reboot(&mut machine);
+    machine.wait_for_end(BOOT).unwrap();
+    // It hangs until it is reset, which ends this machine.
+    let mut machine = rack.start().unwrap();
+    machine.wait_for("try 1 of 1", BOOT).unwrap();
+    machine.wait_for_end(BOOT).unwrap();
+    let mut machine = rack.start().unwrap();
+    let console = machine.wait_for("SYSTEM READY", BOOT).unwrap();
+    assert!(console.contains("was tried 1 times in vain"), "{console}");
+    assert!(console.contains("SYSTEM READY one"), "{console}");
+}

@@ -14,6 +14,7 @@
 //! [updraft]                        ours; libostree looks past it
 //! fallback = previous | reboot | shell | halt
 //! tries = NUMBER                   see `tries`
+//! watchdog = true | false | DEVICE see `watchdog`; only as the whole initramfs
 //! ```
 //!
 //! `usr/lib/ostree/prepare-root.conf` is read first; what `etc/ostree/prepare-root.conf` says
@@ -36,6 +37,8 @@ const COMPOSEFS_ARGUMENT: &str = "ostree.prepare-root.composefs";
 const FALLBACK_ARGUMENT: &str = "updraft.fallback";
 /// The kernel argument that overrides `[updraft] tries`.
 const TRIES_ARGUMENT: &str = "updraft.tries";
+/// The kernel argument that overrides `[updraft] watchdog`.
+const WATCHDOG_ARGUMENT: &str = "updraft.watchdog";
 /// Where the keys are when nothing else is said.
 const DEFAULT_KEYS: &str = "/etc/ostree/initramfs-root-binding.key";
 
@@ -93,6 +96,8 @@ pub(crate) struct Config {
     pub(crate) fallback: Option<Fallback>,
     /// How often a new deployment is tried.
     pub(crate) tries: Option<u32>,
+    /// The watchdog that is started.
+    pub(crate) watchdog: Option<PathBuf>,
 }
 
 impl Config {
@@ -151,6 +156,7 @@ impl Config {
             signed_by: signed.then(|| PathBuf::from(keys)),
             fallback: fallback(files, arguments)?,
             tries: tries(files, arguments)?,
+            watchdog: watchdog(files, arguments),
         })
     }
 }
@@ -183,6 +189,18 @@ fn tristate(text: &str, what: &str) -> Result<Composefs> {
         "maybe" => Ok(Composefs::Maybe),
         other => Err(Failure::new(format!("{what} must not be `{other}`"))
             .way_out("it is one of yes, no, maybe, signed; in prepare-root.conf also verity")),
+    }
+}
+
+/// `updraft.watchdog` alone means that there is one.
+fn watchdog(files: &Files, arguments: &KernelArguments) -> Option<PathBuf> {
+    let said = arguments
+        .contains(WATCHDOG_ARGUMENT)
+        .then(|| arguments.value(WATCHDOG_ARGUMENT).unwrap_or("true").to_owned());
+    match said.or_else(|| files.value("updraft", "watchdog")).as_deref() {
+        None | Some("false" | "0" | "no" | "") => None,
+        Some("true" | "1" | "yes") => Some(PathBuf::from(crate::watchdog::DEFAULT)),
+        Some(device) => Some(PathBuf::from(device)),
     }
 }
 
@@ -253,5 +271,16 @@ mod tests {
         assert_eq!((read.fallback, read.tries), (Some(Fallback::Shell), None));
         assert_eq!(config(&[file], "").unwrap().tries, Some(3));
         assert!(config(&[file], "updraft.fallback=pray").is_err());
+    }
+
+    #[test]
+    fn the_watchdog_is_named_or_the_usual_one() {
+        let device = |file: &str, line: &str| config(&[file], line).unwrap().watchdog;
+        let usual = Some(PathBuf::from(crate::watchdog::DEFAULT));
+        assert_eq!(device("", ""), None);
+        assert_eq!(device("", "updraft.watchdog"), usual);
+        assert_eq!(device("[updraft]\nwatchdog=true\n", ""), usual);
+        assert_eq!(device("[updraft]\nwatchdog=true\n", "updraft.watchdog=0"), None);
+        assert_eq!(device("", "updraft.watchdog=/dev/watchdog1"), Some("/dev/watchdog1".into()));
     }
 }

@@ -41,6 +41,7 @@ mod partition_tables;
 mod root_device;
 mod superblock;
 mod switch_root;
+mod watchdog;
 mod whole_initramfs;
 
 mod soft_reboot;

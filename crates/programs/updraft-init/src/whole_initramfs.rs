@@ -20,7 +20,7 @@ use crate::console::{self, complain, say};
 use crate::failure::{During, Failure, Result};
 use crate::kernel_arguments::KernelArguments;
 use crate::root_device::{self, DeviceName};
-use crate::{fallback, last_resort, modules, mounts, superblock, switch_root};
+use crate::{fallback, last_resort, modules, mounts, superblock, switch_root, watchdog};
 
 /// Where the physical root is mounted.
 const SYSROOT: &str = "/sysroot";
@@ -57,6 +57,9 @@ fn boot(
     let root = rustix::fs::statfs("/").during(|| "look at the root".to_owned())?;
     if INITRAMFS_MAGICS.contains(&root.f_type) {
         modules::load_all();
+        if let Some(device) = &config.watchdog {
+            watchdog::start(device);
+        }
         let sysroot = Path::new(SYSROOT);
         mount_root(arguments, sysroot)?;
         fallback::prepare_some(&config, sysroot, arguments)?;
