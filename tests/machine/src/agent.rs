@@ -76,14 +76,15 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn connect(socket: &Path) -> Result<Self> {
+    /// Its commands are numbered from `sent` on: the agent does a number only once.
+    pub(crate) fn connect(socket: &Path, sent: u64) -> Result<Self> {
         // The name of a socket has at most 107 bytes; by its folder's descriptor it is short.
         let folder = File::open(socket.parent().context("the socket is in no folder")?)?;
         let name = socket.file_name().context("the socket has no name")?;
         let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
         let stream = UnixStream::connect(short).context("connect to the agent's serial port")?;
         stream.set_read_timeout(Some(PERIOD))?;
-        Ok(Self { stream, received: Vec::new(), sent: 0 })
+        Ok(Self { stream, received: Vec::new(), sent })
     }
 
     /// Runs a command to its end.

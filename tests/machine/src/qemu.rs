@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Pid;
@@ -176,7 +176,17 @@ impl Machine {
     fn line(&mut self) -> Result<&mut Line> {
         match &mut self.line {
             Some(line) => Ok(line),
-            empty => Ok(empty.insert(Line::connect(&self.socket)?)),
+            empty => {
+                // Another program, or an earlier value of this one, used up the small numbers.
+                let sent = match self.process {
+                    Process::Own(_) => 0,
+                    Process::Other(_) => {
+                        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+                        u64::try_from(now.as_millis())?
+                    }
+                };
+                Ok(empty.insert(Line::connect(&self.socket, sent)?))
+            }
         }
     }
 
