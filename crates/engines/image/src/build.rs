@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use updraft_bootenv::{Gpt, GptPartition, KernelArgs};
 use updraft_error::Kind;
-use updraft_fs::{Dir, Immutable};
+use updraft_fs::Dir;
 use updraft_ostree::Checksum;
 use updraft_process::Command;
 use updraft_repo::pull::{self, PullOptions, Source};
@@ -253,19 +253,6 @@ impl Parts<'_> {
             fs::remove_file(&file).map_err(Error::file("remove", &file))?;
         }
         Ok(())
-    }
-}
-
-impl Drop for Parts<'_> {
-    /// A deployment that was marked immutable could not be removed with the rest.
-    fn drop(&mut self) {
-        let deployments = self.folder(Role::Root).join("ostree/deploy");
-        let folder = deployments.join(&self.request.stateroot).join("deploy");
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if let Ok(dir) = Dir::open(entry.path()) {
-                drop(dir.set_immutable(Immutable::No));
-            }
-        }
     }
 }
 

@@ -5,10 +5,9 @@
 //! its modules, `/var` is the device's, and whatever else was in the root is a link there.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use updraft_error::Kind;
@@ -17,7 +16,7 @@ use updraft_task::{Context, Event, Unit};
 
 use crate::boot_loader::write;
 use crate::linked_copy::copy_tree;
-use crate::{Error, Result};
+use crate::{Error, Result, tmpfiles};
 
 const PHASE: &str = "converting the tree";
 
@@ -34,21 +33,20 @@ const LINKS: [(&str, &str); 8] = [
 ];
 /// What has no content in a tree: it is mounted over at boot.
 const MOUNT_POINTS: [&str; 6] = ["boot", "dev", "proc", "run", "sys", "sysroot"];
-/// What `tmpfiles.d` makes at every boot, if it is missing.
-const TMPFILES: &str = "\
-# What links of the root lead to.
-d /var/home 0755 root root -
-d /var/roothome 0700 root root -
-d /var/opt 0755 root root -
-d /var/srv 0755 root root -
-d /var/mnt 0755 root root -
-d /var/usrlocal 0755 root root -
-d /run/media 0755 root root -
-d /sysroot/tmp 1777 root root -
-";
-/// What systemd's own `tmpfiles.d` makes below `/var`.
-const SYSTEMD_FOLDERS: [&str; 7] =
-    ["var/cache", "var/lib", "var/local", "var/log", "var/spool", "var/tmp", "var/opt"];
+/// What is read, moved or written in, and so has to be a folder of the tree itself.
+const OWN_FOLDERS: [&str; 11] = [
+    "boot",
+    "etc",
+    "usr",
+    "usr/etc",
+    "usr/lib",
+    "usr/lib/modules",
+    "usr/lib/sysimage",
+    "usr/lib/tmpfiles.d",
+    "lib/modules",
+    "var",
+    "var/lib",
+];
 /// Databases of packages in `/var/lib` that describe what is in `/usr`, and where they go.
 const DATABASES: [(&str, &str); 2] =
     [("var/lib/dpkg", "usr/lib/sysimage/dpkg"), ("var/lib/rpm", "usr/lib/sysimage/rpm")];
@@ -106,14 +104,14 @@ struct Tree<'a> {
 
 impl Tree<'_> {
     fn arrange(mut self) -> Result<()> {
+        self.check_folders()?;
         self.move_kernel()?;
         self.merge_usr()?;
         for (from, to) in DATABASES {
             self.move_to(from, to)?;
         }
         self.move_etc()?;
-        let mut tmpfiles = TMPFILES.to_owned();
-        data_folders(&self.path, Path::new("var"), &mut tmpfiles)?;
+        let tmpfiles = tmpfiles::of(&self.path)?;
         self.empty("var")?;
         for name in MOUNT_POINTS {
             self.empty(name)?;
@@ -124,7 +122,21 @@ impl Tree<'_> {
         self.link_below("usr/local", "../var/usrlocal")?;
         self.remove_kernel_links()?;
         let path = self.path.join("usr/lib/tmpfiles.d/updraft-tree.conf");
+        // One of an earlier conversion is a hard link to the source's.
+        remove(&path)?;
         write(&path, tmpfiles.as_bytes())
+    }
+
+    /// What is moved and written must not lead out of the tree, into the system of this machine.
+    fn check_folders(&self) -> Result<()> {
+        match OWN_FOLDERS.iter().find(|path| self.kind(path).is_some_and(|kind| kind.is_symlink()))
+        {
+            None => Ok(()),
+            Some(path) => {
+                let message = format!("/{path} of the tree is a link; make it a folder");
+                Err(Error::other(Kind::Invalid, message))
+            }
+        }
     }
 
     fn kind(&self, path: &str) -> Option<fs::FileType> {
@@ -327,7 +339,7 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// The names in a folder, in order; none when there is no folder.
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -342,26 +354,6 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-/// Lines for `tmpfiles.d`, one for each folder of `/var` that packages brought. Those that systemd
-/// makes by itself are not repeated.
-fn data_folders(tree: &Path, folder: &Path, lines: &mut String) -> Result<()> {
-    for name in names(&tree.join(folder))? {
-        let path = folder.join(&name);
-        let metadata = tree.join(&path).symlink_metadata();
-        let metadata = metadata.map_err(Error::file("look at", tree.join(&path)))?;
-        let is_plain = !name.contains(char::is_whitespace) && !name.contains(['%', '"', '\'']);
-        if !metadata.is_dir() || !is_plain {
-            continue;
-        }
-        if !SYSTEMD_FOLDERS.contains(&path.to_string_lossy().as_ref()) {
-            let (mode, uid, gid) = (metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
-            let _ = writeln!(lines, "d /{} {mode:04o} {uid} {gid} -", path.display());
-        }
-        data_folders(tree, &path, lines)?;
-    }
-    Ok(())
 }
 
 fn has_files(folder: &Path) -> Result<bool> {

@@ -152,6 +152,12 @@ fn an_ordinary_root_becomes_a_tree_that_can_be_deployed() {
     for left_out in ["/root/profile", "/boot/config-6.1", "/vmlinuz"] {
         assert!(done.left_out.iter().any(|path| path == left_out), "{:?}", done.left_out);
     }
+    // A tree that is converted again shares no file that is written.
+    let again = folder.path().join("again");
+    fs::write(tree.join("usr/lib/tmpfiles.d/updraft-tree.conf"), "of the first\n").unwrap();
+    convert(&Context::silent(), &tree, &again).unwrap();
+    let first = fs::read_to_string(tree.join("usr/lib/tmpfiles.d/updraft-tree.conf")).unwrap();
+    assert_eq!(first, "of the first\n");
     // The root itself stays as it was.
     assert!(root.join("boot/vmlinuz-6.1").is_file());
     assert!(root.join("etc/hostname").is_file());
@@ -177,6 +183,15 @@ fn a_tree_that_cannot_be_converted_leaves_nothing_behind() {
     write(&root, "usr/etc/b", "");
     refused("both /etc and /usr/etc");
     fs::remove_dir_all(root.join("usr/etc")).unwrap();
+    // A link must not let the conversion move what is outside of the tree.
+    let outside = tempfile::tempdir().unwrap();
+    write(outside.path(), "vmlinuz-7.0", "of this machine");
+    fs::rename(root.join("boot"), root.join("kept")).unwrap();
+    symlink(outside.path(), root.join("boot")).unwrap();
+    refused("/boot of the tree is a link");
+    assert!(outside.path().join("vmlinuz-7.0").is_file());
+    fs::remove_file(root.join("boot")).unwrap();
+    fs::rename(root.join("kept"), root.join("boot")).unwrap();
     write(&root, "bin/tool", "one");
     write(&root, "usr/bin/tool", "another");
     refused("which is meant?");

@@ -75,7 +75,8 @@ impl Sysroot {
         named("updraft").or_else(|| named("sysroot"))
     }
 
-    /// The boot loader that the repository's configuration names, or that is found in `boot`. `None`: one that reads entries.
+    /// The boot loader that the repository's configuration names, or that is found in `boot`.
+    /// `None`: one that reads entries.
     pub(crate) fn boot_loader(&self) -> Result<Option<BootLoader>> {
         let configured = self.configured_boot_loader();
         match configured.as_deref() {
