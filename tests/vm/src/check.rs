@@ -83,6 +83,7 @@ impl<'a> Checker<'a> {
         let options = entry.get("options").context("an entry without options")?;
         let link = options.split_whitespace().find_map(|word| word.strip_prefix("ostree=/"));
         let link = link.context("an entry without ostree=")?;
+        disk.mend("root")?;
         let _mounted = disk.mount("root", root)?;
         let tree = root.join(link);
         ensure!(tree.is_dir(), "ostree=/{link} leads nowhere");
@@ -111,6 +112,7 @@ impl<'a> Checker<'a> {
     fn update(&self, disk: &DiskFile, root: &Path, next: &str) -> Result<()> {
         let programs = self.repository.programs();
         {
+            disk.mend("root")?;
             let _root = disk.mount("root", root)?;
             let _boot = disk.mount("boot", &root.join("boot"))?;
             let at = |command: &mut Command| Answer::good(command).map(drop);

@@ -1,11 +1,13 @@
 //! The file of a disk, looked at from outside of the machine.
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use harness::Answer;
+use updraft_bootenv::Ext4Superblock;
 
 /// A partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +62,27 @@ impl DiskFile {
         let answer = Answer::of(Command::new("debugfs").args(["-n", "-R", &request, &device]))?;
         ensure!(answer.code == 0, "read {part}: {}", answer.err);
         Ok(())
+    }
+
+    /// Does what `updraft-init` does before it mounts a file system whose superblock is torn.
+    ///
+    /// # Errors
+    /// When the disk cannot be read or written.
+    pub fn mend(&self, part: &str) -> Result<()> {
+        let start = self.part(part)?.offset;
+        let file = fs::File::options().read(true).write(true).open(&self.path)?;
+        let read = |place: u64| -> Result<Option<Ext4Superblock>> {
+            let mut bytes = [0; Ext4Superblock::SIZE];
+            file.read_exact_at(&mut bytes, start + place)?;
+            Ok(Ext4Superblock::parse(&bytes))
+        };
+        let torn = read(Ext4Superblock::PLACE)?.filter(Ext4Superblock::is_damaged);
+        let Some(torn) = torn else { return Ok(()) };
+        let backup = torn.backup_place().map(read).transpose()?.flatten();
+        let mended = backup.and_then(|backup| torn.mended(&backup));
+        let mended =
+            mended.with_context(|| format!("the superblock of {part} is torn for good"))?;
+        Ok(file.write_all_at(mended.bytes(), start + Ext4Superblock::PLACE)?)
     }
 
     /// Mounts a partition below `folder`; the kernel replays its journal.

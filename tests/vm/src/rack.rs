@@ -125,7 +125,9 @@ pub(crate) fn first_entry(boot: &Path) -> Result<BootEntry> {
 
 /// A disk whose writes and flushes QEMU records, in the format of the kernel's dm-log-writes.
 fn recorder(disk: &Path, log: &Path) -> Result<Vec<String>> {
-    fs::File::create(log)?;
+    // A machine that starts again writes on.
+    let append = if log.exists() { "on" } else { "off" };
+    fs::File::options().create(true).append(true).open(log)?;
     let (disk, log) = (disk.display(), log.display());
     Ok(vec![
         "-blockdev".to_owned(),
@@ -133,9 +135,10 @@ fn recorder(disk: &Path, log: &Path) -> Result<Vec<String>> {
         "-blockdev".to_owned(),
         format!("driver=file,node-name=log-file,filename={log}"),
         "-blockdev".to_owned(),
-        "driver=blklogwrites,node-name=recorded,file=disk-file,log=log-file,\
-         log-sector-size=512,log-super-update-interval=1"
-            .to_owned(),
+        format!(
+            "driver=blklogwrites,node-name=recorded,file=disk-file,log=log-file,\
+             log-sector-size=512,log-super-update-interval=1,log-append={append}"
+        ),
         "-device".to_owned(),
         "virtio-blk-pci,drive=recorded".to_owned(),
     ])

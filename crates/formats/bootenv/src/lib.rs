@@ -1,6 +1,7 @@
 //! What boot loaders read: boot loader entries (BLS), kernel command lines, the order in which
 //! entries are offered, and where tries are counted: in the names of entries, in GRUB's environment
-//! block, in U-Boot's environment; and the partition table of a disk.
+//! block, in U-Boot's environment; the partition table of a disk; and the superblock of ext4, as far
+//! as a power cut can tear it.
 //!
 //! Everything here is text in, types out, and back. The writers produce exactly the bytes that
 //! libostree produces for the same values, so that either implementation can take over a system
@@ -10,6 +11,7 @@ mod android;
 mod counting;
 mod entry;
 mod error;
+mod ext4_superblock;
 mod gpt;
 mod grubenv;
 mod kargs;
@@ -21,6 +23,7 @@ pub use android::AndroidHeader;
 pub use counting::{BootCount, BootVerdict, CountedName};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
 pub use error::Error;
+pub use ext4_superblock::Ext4Superblock;
 pub use gpt::{Gpt, GptImage, GptPartition, Guid};
 pub use grubenv::GrubEnv;
 pub use kargs::KernelArgs;

@@ -41,6 +41,7 @@ mod partition_tables;
 mod root_device;
 mod superblock;
 mod switch_root;
+mod torn_superblock;
 mod watchdog;
 mod whole_initramfs;
 

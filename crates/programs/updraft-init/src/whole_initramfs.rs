@@ -20,7 +20,9 @@ use crate::console::{self, complain, say};
 use crate::failure::{During, Failure, Result};
 use crate::kernel_arguments::KernelArguments;
 use crate::root_device::{self, DeviceName};
-use crate::{fallback, last_resort, modules, mounts, superblock, switch_root, watchdog};
+use crate::{
+    fallback, last_resort, modules, mounts, superblock, switch_root, torn_superblock, watchdog,
+};
 
 /// Where the physical root is mounted.
 const SYSROOT: &str = "/sysroot";
@@ -147,7 +149,12 @@ fn mount_device(
     let mut last = Failure::new("rootfstype= is empty");
     for kind in kinds.split(',') {
         say(&format!("mounting {device_text} ({kind}) on {}", target.display()));
-        match mounts::mount(&device_text, target, kind, flags, options) {
+        let mount = || mounts::mount(&device_text, target, kind, flags, options);
+        let mounted = match mount() {
+            Err(_) if kind == "ext4" && torn_superblock::mend(&device) => mount(),
+            mounted => mounted,
+        };
+        match mounted {
             Ok(()) => return Ok(()),
             Err(failure) => last = failure,
         }

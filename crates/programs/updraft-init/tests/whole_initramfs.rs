@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may")]
 
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -74,6 +75,14 @@ fn options_at(mounts: &str, place: &str) -> String {
     line.split(' ').nth(3).unwrap().to_owned()
 }
 
+/// Of a write of the superblock only the first sector is there: the number of mounts is another,
+/// the checksum is not.
+fn tear_superblock(disk: &Disk, partition: usize) {
+    let place = disk.start(partition).unwrap() + 1024 + 0x34;
+    let file = std::fs::File::options().write(true).open(disk.path()).unwrap();
+    file.write_all_at(&[77], place).unwrap();
+}
+
 #[test]
 fn a_deployment_boots_and_a_bad_one_gives_way_after_its_tries() {
     let setup = Setup::new();
@@ -120,10 +129,13 @@ fn a_deployment_boots_and_a_bad_one_gives_way_after_its_tries() {
 fn what_is_missing_is_told_and_another_deployment_boots() {
     let setup = Setup::new();
     let (initramfs, disk) = (setup.initramfs(), setup.disk());
+    tear_superblock(&disk, 2);
     let rest = "quiet ro boot=LABEL=boot updraft.fallback=previous ostree=/ostree/boot.9/os/none/0";
     let mut machine = setup.start(&initramfs, &disk, &format!("root=UUID={UUID} {rest}"));
     let console = machine.wait_for("SYSTEM READY two", TIMEOUT).unwrap();
     assert!(console.contains("cannot find the deployment's link /ostree/boot.9"), "{console}");
+    let mended = "the superblock of /dev/vda2 was torn by a power cut; mended";
+    assert!(console.contains(mended), "{console}");
     let mounts = say(&mut machine, "cat /proc/mounts");
     assert!(options_at(&mounts, "/").starts_with("ro"), "as the kernel's arguments say");
     assert!(mounts.contains("/dev/vda1 /boot ext4"), "{mounts}");
