@@ -126,7 +126,7 @@ pub(crate) fn first_entry(boot: &Path) -> Result<BootEntry> {
 /// A disk whose writes and flushes QEMU records, in the format of the kernel's dm-log-writes.
 fn recorder(disk: &Path, log: &Path) -> Result<Vec<String>> {
     // A machine that starts again writes on.
-    let append = if log.exists() { "on" } else { "off" };
+    let mode = if log.exists() { "log-append=on" } else { "log-sector-size=512" };
     fs::File::options().create(true).append(true).open(log)?;
     let (disk, log) = (disk.display(), log.display());
     Ok(vec![
@@ -137,7 +137,7 @@ fn recorder(disk: &Path, log: &Path) -> Result<Vec<String>> {
         "-blockdev".to_owned(),
         format!(
             "driver=blklogwrites,node-name=recorded,file=disk-file,log=log-file,\
-             log-sector-size=512,log-super-update-interval=1,log-append={append}"
+             log-super-update-interval=1,{mode}"
         ),
         "-device".to_owned(),
         "virtio-blk-pci,drive=recorded".to_owned(),
