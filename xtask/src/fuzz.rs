@@ -28,6 +28,13 @@ pub(crate) struct Options {
     targets: Vec<String>,
 }
 
+impl Options {
+    /// Every target, for so many seconds.
+    pub(crate) fn all_for(seconds: u64) -> Self {
+        Self { seconds, targets: Vec::new() }
+    }
+}
+
 /// Builds all targets and runs them one after the other.
 pub(crate) fn run(options: &Options) -> Result<()> {
     build()?;

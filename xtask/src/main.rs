@@ -10,6 +10,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod initramfs;
+mod nightly;
 mod packages;
 mod pages;
 mod shell;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Options),
     /// Run the whole test suite
     Test(test::Options),
+    /// Run what takes hours: power cuts at every moment, and each fuzz target for longer
+    Nightly(nightly::Options),
     /// Run each fuzz target for a while
     Fuzz(fuzz::Options),
     /// Measure `updraft ostree` against the real `ostree`, side by side
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Nightly(options) => nightly::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Initramfs(options) => initramfs::run(&options),

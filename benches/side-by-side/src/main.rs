@@ -10,6 +10,7 @@
 //! failure (`--no-fail` only prints it). Run it as root, on a file system with xattrs, on a
 //! machine that does nothing else.
 
+mod deployments;
 mod measure;
 mod operation;
 mod report;

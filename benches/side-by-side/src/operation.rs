@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::deployments;
 use crate::setup::{Peer, Setup, done};
 
 /// One thing that is measured.
@@ -216,6 +217,24 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Ok(peer.command(&repository, &["summary", "--update"]))
         },
         check: None,
+        made: None,
+    },
+    Operation {
+        name: "admin deploy",
+        prepare: deployments::deploy,
+        check: Some(deployments::has_two),
+        made: None,
+    },
+    Operation {
+        name: "admin upgrade",
+        prepare: deployments::upgrade,
+        check: Some(deployments::has_two),
+        made: None,
+    },
+    Operation {
+        name: "admin undeploy",
+        prepare: deployments::undeploy,
+        check: Some(deployments::has_one),
         made: None,
     },
     Operation {

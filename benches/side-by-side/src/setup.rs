@@ -5,6 +5,7 @@
 //! both            archive; `main` is the second tree on top of the first, with deltas; served
 //! device          bare; the first tree pulled from `both`
 //! refs            archive; a thousand refs
+//! deployable      archive; both trees with a kernel on the ref `os`; served
 //! ```
 
 use std::io::Write as _;
@@ -13,6 +14,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::deployments::DEPLOYABLE;
 use crate::served::Served;
 
 /// Both programs take the same command line.
@@ -36,9 +38,15 @@ impl Peer {
         if self.first.is_some() { ours } else { theirs }
     }
 
-    pub(crate) fn command(&self, repository: &Path, arguments: &[&str]) -> Command {
+    /// The program, without a repository.
+    pub(crate) fn bare_command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(self.first);
+        command
+    }
+
+    pub(crate) fn command(&self, repository: &Path, arguments: &[&str]) -> Command {
+        let mut command = self.bare_command();
         command.arg(format!("--repo={}", repository.display())).args(arguments);
         command
     }
@@ -60,6 +68,8 @@ pub(crate) struct Setup {
     pub(crate) second: String,
     server: Served,
     updates: Served,
+    /// Serves what can be deployed.
+    pub(crate) deployable: Served,
 }
 
 impl Setup {
@@ -78,6 +88,7 @@ impl Setup {
             second: String::new(),
             server: Served::start(&folder.join("archive"))?,
             updates: Served::start(&folder.join("both"))?,
+            deployable: Served::start(&folder.join(DEPLOYABLE))?,
         };
         for (name, mode) in [("bare", "bare"), ("archive", "archive")] {
             let repository = setup.init(&folder.join(name), mode)?;
@@ -129,6 +140,11 @@ impl Setup {
         };
         let delta = only(only(self.made("both").join(deltas))?)?;
         Ok(peer.command(&repository, &["static-delta", "apply-offline", &delta.to_string_lossy()]))
+    }
+
+    /// The real program.
+    pub(crate) fn theirs(&self) -> &Peer {
+        &self.theirs
     }
 
     fn summarise(&self, repository: &Path) -> Result<()> {
