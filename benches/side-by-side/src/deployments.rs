@@ -31,9 +31,15 @@ fn prepare(setup: &Setup) -> Result<()> {
     let theirs = setup.theirs();
     let served = copy(&setup.made("both"), &setup.made(DEPLOYABLE))?;
     let overlay = setup.made("kernel");
-    for (name, text) in
-        [("usr/lib/modules/6.1.0/vmlinuz", "kernel"), ("usr/lib/modules/6.1.0/initramfs.img", "")]
-    {
+    for (name, text) in [
+        ("usr/lib/modules/6.1.0/vmlinuz", "kernel"),
+        ("usr/lib/modules/6.1.0/initramfs.img", ""),
+        ("usr/lib/os-release", "ID=bench\n"),
+        ("usr/etc/hostname", "bench\n"),
+    ] {
+        if name.starts_with("usr/etc") && setup.tree.join("etc").exists() {
+            continue;
+        }
         let path = overlay.join(name);
         std::fs::create_dir_all(path.parent().unwrap_or(&overlay))?;
         std::fs::write(path, text)?;

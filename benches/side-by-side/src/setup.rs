@@ -60,7 +60,8 @@ const REFS: usize = 1000;
 /// What all operations start from.
 pub(crate) struct Setup {
     folder: PathBuf,
-    tree: PathBuf,
+    /// The first tree.
+    pub(crate) tree: PathBuf,
     next: PathBuf,
     theirs: Peer,
     /// The first commit and the second, as their refs say it.
