@@ -4,10 +4,14 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::Answer;
 use updraft_bootenv::Ext4Superblock;
+
+const UNMOUNT_TRIES: u32 = 20;
+const UNMOUNT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,9 @@ impl DiskFile {
     /// # Errors
     /// When it cannot be written.
     pub fn copy(&self, path: &Path) -> Result<Self> {
+        // Into a file of its own: of an old one, a loop device that is not quite gone yet may have
+        // something in its memory.
+        let _ = fs::remove_file(path);
         let mut copy = Command::new("cp");
         copy.args(["--sparse=always", "--reflink=auto"]).arg(&self.path).arg(path);
         Answer::good(&mut copy)?;
@@ -105,6 +112,17 @@ pub struct Mounted(PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        let unmount = |options: &[&str]| {
+            let status = Command::new("umount").args(options).arg(&self.0).status();
+            status.is_ok_and(|status| status.success())
+        };
+        // Another program may be looking at all mounts just now.
+        for _ in 0..UNMOUNT_TRIES {
+            if unmount(&["-q"]) {
+                return;
+            }
+            std::thread::sleep(UNMOUNT_PAUSE);
+        }
+        unmount(&["-l"]);
     }
 }
