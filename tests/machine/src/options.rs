@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::kernel::Kernel;
 
+/// A kernel argument: on a busy host the kernel may find that its timer does not tick, and panic.
+const NO_TIMER_CHECK: &str = "no_timer_check";
+
 /// What a machine without a kernel of ours begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Firmware {
@@ -44,7 +47,7 @@ impl Options {
         Self::of(Boot::Kernel {
             image: kernel.image().to_path_buf(),
             initramfs: initramfs.map(Path::to_path_buf),
-            arguments: format!("console=ttyS0 {arguments}"),
+            arguments: format!("console=ttyS0 {NO_TIMER_CHECK} {arguments}"),
         })
     }
 

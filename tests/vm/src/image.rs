@@ -20,7 +20,12 @@ impl<'a> Image<'a> {
     /// An image of a release, with a small `/boot` and root.
     #[must_use]
     pub fn of(repository: &'a Repository, release: &str) -> Self {
-        let options = ["--origin=site:os/main", "--karg=console=ttyS0", "--karg=panic=5"];
+        let options = [
+            "--origin=site:os/main",
+            "--karg=console=ttyS0",
+            "--karg=panic=5",
+            "--karg=no_timer_check",
+        ];
         let sizes = ["--boot-size=64M", "--root-size=320M", "--esp-size=80M"];
         let remote = [
             "--set=remote \"site\".url=file:///run/site/repo",

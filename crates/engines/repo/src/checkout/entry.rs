@@ -40,6 +40,11 @@ impl FilesJob {
         Self { directory: directory.clone(), files }
     }
 
+    /// How many files.
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
+    }
+
     pub(super) fn run(self, shared: &Shared<'_>) -> Result<()> {
         for (name, checksum) in &self.files {
             shared.ctx.check()?;

@@ -18,8 +18,12 @@ use super::{CheckoutOptions, CheckoutStats, Hardlinks, UnionMode};
 use crate::traverse::MAX_DEPTH;
 use crate::{Error, Repo, Result};
 
-/// Jobs that wait for a worker. Each may keep a directory open.
-const QUEUE: usize = 128;
+/// Directories that are kept open for workers, about.
+const OPEN: usize = 128;
+/// A link costs less than handing it to another thread: that many directories or files are handed
+/// over together.
+const LINKED_DIRECTORIES: usize = 8;
+const LINKED_FILES: usize = 64;
 /// How many files of a directory are unpacked by one worker at a time: small enough that the last
 /// large directory keeps all of them busy.
 const UNPACKED_TOGETHER: usize = 32;
@@ -100,25 +104,28 @@ pub(super) fn tree(
     let mut walk = Walk {
         shared: &shared,
         jobs: None,
+        waiting: Vec::new(),
+        most_waiting: 1,
         dirmetas: HashMap::new(),
-        directories: 0,
+        directories: u64::from(top.is_new()),
         path: String::new(),
     };
-    // Links cost less than handing them to another thread.
     let linking = can_link(repo.mode(), options) && options.hardlinks != Hardlinks::Never;
     if linking {
-        walk.directories += u64::from(top.is_new());
-        let walked = walk.directory(top, &entry, 0);
-        if let Err(error) = walked {
+        walk.most_waiting = LINKED_DIRECTORIES;
+    }
+    if linking && workers() == 1 {
+        if let Err(error) = walk.directory(top, &entry, 0) {
             shared.fail(error);
         }
     } else {
+        let queue = OPEN / walk.most_waiting;
         std::thread::scope(|scope| {
-            let (sender, receiver) = crossbeam_channel::bounded::<FilesJob>(QUEUE);
+            let (sender, receiver) = crossbeam_channel::bounded::<Vec<FilesJob>>(queue);
             for _ in 0..workers() {
                 let (receiver, shared) = (receiver.clone(), &shared);
                 scope.spawn(move || {
-                    for job in receiver {
+                    for job in receiver.into_iter().flatten() {
                         if !shared.failed.load(Ordering::Acquire)
                             && let Err(error) = job.run(shared)
                         {
@@ -129,10 +136,10 @@ pub(super) fn tree(
             }
             drop(receiver);
             walk.jobs = Some(sender);
-            walk.directories += u64::from(top.is_new());
             if let Err(error) = walk.directory(top, &entry, 0) {
                 shared.fail(error);
             }
+            walk.hand_over();
             walk.jobs = None;
         });
     }
@@ -157,7 +164,10 @@ fn workers() -> usize {
 struct Walk<'a> {
     shared: &'a Shared<'a>,
     /// Where files go; `None` when they are placed at once.
-    jobs: Option<Sender<FilesJob>>,
+    jobs: Option<Sender<Vec<FilesJob>>>,
+    /// What is handed over together with what comes next.
+    waiting: Vec<FilesJob>,
+    most_waiting: usize,
     /// Trees have few different ones.
     dirmetas: HashMap<Checksum, DirMeta>,
     directories: u64,
@@ -179,19 +189,20 @@ impl Walk<'_> {
             here.clear()?;
         }
         let wanted = tree.files.iter().filter(|(name, _)| !self.skips(name.as_str()));
-        match &self.jobs {
-            None => {
-                for (name, checksum) in wanted {
-                    place(self.shared, &here.dir, name.as_str(), checksum)?;
-                }
+        if self.jobs.is_none() {
+            for (name, checksum) in wanted {
+                place(self.shared, &here.dir, name.as_str(), checksum)?;
             }
-            Some(jobs) => {
-                let mut files: Vec<_> =
-                    wanted.map(|(name, checksum)| (name.clone(), *checksum)).collect();
-                while !files.is_empty() {
-                    let rest = files.split_off(files.len().min(self.together()));
-                    // Workers live until the sender is dropped.
-                    let _ = jobs.send(FilesJob::new(&here, std::mem::replace(&mut files, rest)));
+        } else {
+            let mut files: Vec<_> =
+                wanted.map(|(name, checksum)| (name.clone(), *checksum)).collect();
+            while !files.is_empty() {
+                let rest = files.split_off(files.len().min(self.together()));
+                let these = std::mem::replace(&mut files, rest);
+                self.waiting.push(FilesJob::new(&here, these));
+                let waiting = self.waiting.iter().map(FilesJob::len).sum::<usize>();
+                if self.waiting.len() >= self.most_waiting || waiting >= LINKED_FILES {
+                    self.hand_over();
                 }
             }
         }
@@ -217,6 +228,16 @@ impl Walk<'_> {
             self.shared.ctx.report(&Event::Advanced { phase: PHASE, done, total: None });
         }
         Directory::release(here)
+    }
+
+    /// Gives what waits to a worker.
+    fn hand_over(&mut self) {
+        if let Some(jobs) = &self.jobs
+            && !self.waiting.is_empty()
+        {
+            // Workers live until the sender is dropped.
+            let _ = jobs.send(std::mem::take(&mut self.waiting));
+        }
     }
 
     /// How many files of a directory make a job. Where files are only copied, all of them: workers
