@@ -57,6 +57,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "procps", reason: "kill, to stop agents in the middle of their work" },
     Package { name: "python3-yaml", reason: "reads the version of ostree in its suite" },
     Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },
+    Package { name: "qemu-system-arm", reason: "boots a virtual machine for arm64" },
     Package { name: "qemu-system-x86", reason: "boots virtual machines" },
     Package { name: "systemd-boot", reason: "bootctl, which lists the entries that we write" },
     Package { name: "systemd", reason: "systemd-analyze, which verifies our units" },

@@ -90,17 +90,28 @@ impl Initramfs {
     }
 
     /// Adds modules with all that they need, and the list for the init to load them by
-    /// (`/etc/updraft-init/modules`). A second call adds to the list.
+    /// (`/etc/updraft-init/modules`). A second call adds to the list. A name may have parameters
+    /// behind it, such as `softdog soft_margin=30`.
     ///
     /// # Errors
     /// When the kernel has no such module.
     pub fn modules(mut self, modules: &Modules, names: &[&str]) -> Result<Self> {
         let list = self.entries.remove(MODULE_LIST).map(|entry| entry.data).unwrap_or_default();
         let mut list = String::from_utf8(list).context("read the list of modules")?;
-        for module in modules.needed(names)? {
+        let parameters: BTreeMap<String, &str> = names
+            .iter()
+            .filter_map(|name| name.split_once(' '))
+            .map(|(name, parameters)| (name.replace('-', "_"), parameters))
+            .collect();
+        let names: Vec<&str> = names.iter().filter_map(|name| name.split(' ').next()).collect();
+        for module in modules.needed(&names)? {
             let path = format!("/lib/modules/{}.ko", module.name);
             if !self.entries.contains_key(&path) {
                 list.push_str(&path);
+                if let Some(parameters) = parameters.get(&module.name) {
+                    list.push(' ');
+                    list.push_str(parameters);
+                }
                 list.push('\n');
                 self = self.file(&path, 0o644, module.bytes);
             }

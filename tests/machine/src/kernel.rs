@@ -2,18 +2,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::modules::Modules;
-use crate::{cache, programs};
+use crate::packages::Archive;
+use crate::{cache, packages};
 
 /// The package whose dependency is the newest cloud kernel.
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
 
 /// Where newer packages for the same release are.
-const BACKPORTS: &str = "http://deb.debian.org/debian bookworm-backports";
+const BACKPORTS: Archive = Archive::Other("http://deb.debian.org/debian bookworm-backports");
+
+/// Where the same release is for other processors.
+const ARM64: Archive = Archive::Foreign("http://deb.debian.org/debian bookworm", "arm64");
+const ARM64_META_PACKAGE: &str = "linux-image-cloud-arm64";
 
 /// A kernel with its modules.
 #[derive(Debug, Clone)]
@@ -30,7 +34,9 @@ impl Kernel {
     /// # Errors
     /// When it is not there yet and cannot be downloaded.
     pub fn cloud() -> Result<Self> {
-        Self::in_folder(&cache::once("kernel-cloud", download)?)
+        Self::in_folder(&cache::once("kernel-cloud", |folder| {
+            download(folder, Archive::Own, META_PACKAGE)
+        })?)
     }
 
     /// The newer cloud kernel of Debian's backports, for what the other does not know: overlayfs
@@ -39,7 +45,17 @@ impl Kernel {
     /// # Errors
     /// When it is not there yet and cannot be downloaded.
     pub fn backports() -> Result<Self> {
-        Self::in_folder(&cache::once("kernel-backports", download_backports)?)
+        Self::in_folder(&cache::once("kernel-backports", |folder| {
+            download(folder, BACKPORTS, META_PACKAGE)
+        })?)
+    }
+
+    /// The cloud kernel for arm64. Downloaded as that of [`Kernel::cloud`].
+    ///
+    /// # Errors
+    /// When it is not there yet and cannot be downloaded.
+    pub fn arm64() -> Result<Self> {
+        Self::in_folder(&cache::once("arm64", download_arm64)?)
     }
 
     /// The only kernel in a folder with `boot/vmlinuz-RELEASE` and `lib/modules/RELEASE`.
@@ -80,49 +96,23 @@ impl Kernel {
     }
 }
 
-fn download(folder: &Path) -> Result<()> {
-    download_with(folder, &[])
+fn download(folder: &Path, archive: Archive, meta_package: &str) -> Result<()> {
+    archive.with_options(|options| {
+        packages::unpack(&packages::dependency(meta_package, options)?, folder, options)
+    })
 }
 
-/// Looks into an archive that the machine itself need not use, with lists of its own.
-fn download_backports(folder: &Path) -> Result<()> {
-    let apt = tempfile::tempdir()?;
-    let path = |name: &str| apt.path().join(name).display().to_string();
-    fs::write(path("sources.list"), format!("deb {BACKPORTS} main\n"))?;
-    fs::create_dir_all(path("lists/partial"))?;
-    fs::create_dir_all(path("cache/archives/partial"))?;
-    let options = [
-        format!("Dir::Etc::sourcelist={}", path("sources.list")),
-        "Dir::Etc::sourceparts=-".to_owned(),
-        format!("Dir::State::lists={}", path("lists")),
-        format!("Dir::Cache={}", path("cache")),
-    ];
-    let options: Vec<&str> = options.iter().flat_map(|option| ["-o", option.as_str()]).collect();
-    let sandbox = ["-o", "APT::Sandbox::User=root"];
-    programs::run(Command::new("apt-get").args(["update", "-q"]).args(sandbox).args(&options))?;
-    download_with(folder, &options)
+/// Debian's busybox for arm64, static as that of this machine.
+///
+/// # Errors
+/// When it is not there yet and cannot be downloaded.
+pub fn arm64_busybox() -> Result<PathBuf> {
+    Ok(cache::once("arm64", download_arm64)?.join("bin/busybox"))
 }
 
-fn download_with(folder: &Path, options: &[&str]) -> Result<()> {
-    let said =
-        programs::run(Command::new("apt-cache").args(["depends", META_PACKAGE]).args(options))?;
-    let said = String::from_utf8_lossy(&said);
-    let package = said
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Depends: "))
-        .with_context(|| format!("{META_PACKAGE} depends on nothing; run `apt-get update`"))?;
-    programs::run(
-        Command::new("apt-get")
-            .args(["download", "-q", "-o", "APT::Sandbox::User=root", package])
-            .args(options)
-            .current_dir(folder),
-    )?;
-    for file in fs::read_dir(folder)? {
-        let file = file?.path();
-        if file.extension().is_some_and(|end| end == "deb") {
-            programs::run(Command::new("dpkg-deb").arg("-x").args([&file, folder]))?;
-            fs::remove_file(file)?;
-        }
-    }
-    Ok(())
+fn download_arm64(folder: &Path) -> Result<()> {
+    ARM64.with_options(|options| {
+        packages::unpack("busybox-static", folder, options)?;
+        packages::unpack(&packages::dependency(ARM64_META_PACKAGE, options)?, folder, options)
+    })
 }

@@ -2,7 +2,8 @@
 //!
 //! Nothing is mounted and nothing is installed: the kernel is Debian's cloud kernel, downloaded
 //! once below the target folder; file systems are filled by `mkfs.ext4 -d` and mtools; QEMU
-//! emulates the processor, for a machine that tests others is often a virtual one itself.
+//! emulates the processor where KVM does not work, for a machine that tests others is often a
+//! virtual one itself.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
@@ -52,6 +53,8 @@
 mod cache;
 mod programs;
 
+mod packages;
+
 mod kernel;
 mod modules;
 
@@ -64,6 +67,7 @@ mod sysroot;
 mod system;
 mod updraft_init;
 
+mod accelerator;
 mod agent;
 mod options;
 mod qemu;
@@ -72,7 +76,7 @@ pub use agent::{AGENT, Answer};
 pub use cache::target_folder;
 pub use disk::{Disk, DiskBuilder};
 pub use initramfs::Initramfs;
-pub use kernel::Kernel;
+pub use kernel::{Kernel, arm64_busybox};
 pub use modules::{Modules, Needed};
 pub use options::{Firmware, Options};
 pub use partition::Partition;

@@ -14,6 +14,8 @@ pub enum Firmware {
     Bios,
     /// Another ROM, such as U-Boot (`-bios FILE`).
     Rom(PathBuf),
+    /// The same for a machine with another processor: QEMU's `virt` of arm64.
+    Arm64Rom(PathBuf),
     /// UEFI: the code and a writable copy of the variables (Debian's package ovmf).
     Uefi {
         /// The firmware's code.

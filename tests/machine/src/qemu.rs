@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Pid;
 use tempfile::TempDir;
 
+use crate::accelerator::Accelerator;
 use crate::agent::{Answer, Line};
 use crate::options::{Boot, Firmware, Options};
 
@@ -43,7 +44,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts QEMU, with emulation: nested virtualisation is often too slow or not there.
+    /// Starts QEMU, with KVM where that works.
     ///
     /// # Errors
     /// When QEMU does not start; with what it said.
@@ -243,15 +244,23 @@ impl Drop for Machine {
 }
 
 fn command(options: &Options) -> Result<Command> {
-    let mut command = Command::new("qemu-system-x86_64");
-    // Fastest of what was tried with emulation: one processor of an old model. Emulated cmpxchg16b
-    // corrupts the memory of newer kernels; without it they do without.
-    command.args(["-accel", "tcg,thread=multi", "-smp", "1", "-cpu", "Nehalem,-cx16"]);
+    let mut command = if let Boot::Firmware(Firmware::Arm64Rom(_)) = &options.boot {
+        let mut command = Command::new("qemu-system-aarch64");
+        command.args(["-machine", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a53"]);
+        command
+    } else {
+        let mut command = Command::new("qemu-system-x86_64");
+        command.args(Accelerator::here().arguments()).args(["-vga", "none"]);
+        command
+    };
     command.args(["-m", &options.memory_mib.to_string()]);
-    command.args(["-nodefaults", "-display", "none", "-vga", "none"]);
+    command.args(["-nodefaults", "-display", "none"]);
     command.args(["-chardev", "file,id=console,path=console", "-serial", "chardev:console"]);
     command.args(["-chardev", "socket,id=agent,path=agent,server=on,wait=off"]);
-    command.args(["-serial", "chardev:agent"]);
+    // The other machine has one serial port only; its agent is not heard.
+    if !matches!(&options.boot, Boot::Firmware(Firmware::Arm64Rom(_))) {
+        command.args(["-serial", "chardev:agent"]);
+    }
     match &options.boot {
         Boot::Kernel { image, initramfs, arguments } => {
             command.arg("-kernel").arg(absolute(image)?).args(["-append", arguments]);
@@ -260,7 +269,7 @@ fn command(options: &Options) -> Result<Command> {
             }
         }
         Boot::Firmware(Firmware::Bios) => {}
-        Boot::Firmware(Firmware::Rom(file)) => {
+        Boot::Firmware(Firmware::Rom(file) | Firmware::Arm64Rom(file)) => {
             command.arg("-bios").arg(absolute(file)?);
         }
         Boot::Firmware(Firmware::Uefi { code, variables }) => {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -14,17 +14,35 @@ use crate::programs;
 /// The static busybox of Debian's package busybox-static.
 const BUSYBOX: &str = "/bin/busybox";
 
-/// The init: mounts what the initramfs left, says that it is there, runs the agent.
+/// The init: mounts what the initramfs left, shares all mounts with other namespaces as systemd
+/// does, says that it is there, runs the agent. When the agent ends and somebody asked for a soft
+/// reboot, it does that as systemd does, too: all others end, what is at `/run/nextroot` becomes the
+/// root, and its init is process 1.
 const INIT: &str = "#!/bin/sh
 export PATH=/usr/bin:/usr/sbin
 [ -d /proc/self ] || mount -t proc proc /proc
 [ -d /sys/kernel ] || mount -t sysfs sysfs /sys
 [ -c /dev/console ] || mount -t devtmpfs devtmpfs /dev
 grep -q ' /run ' /proc/mounts || mount -t tmpfs tmpfs /run
+mount --make-rshared /
 . /usr/lib/os-release
 [ ! -x /usr/etc/rc ] || /bin/sh /etc/rc
 echo \"SYSTEM READY $VERSION_ID\" >/dev/console
-while :; do /usr/sbin/agent; sleep 1; done
+soft_reboot() {
+    rm /run/soft-reboot
+    kill -9 -1
+    mount --make-rprivate /
+    cd /run/nextroot
+    for folder in dev proc sys; do mount --move /$folder $folder; done
+    mount --bind /run run
+    mount --move . /
+    exec chroot . /sbin/init
+}
+while :; do
+    /usr/sbin/agent
+    [ ! -e /run/soft-reboot ] || soft_reboot
+    sleep 1
+done
 ";
 
 /// A tree that is to be written.
@@ -33,19 +51,29 @@ pub struct System {
     version: String,
     kernel: Option<Kernel>,
     initramfs: Option<Vec<u8>>,
+    busybox: PathBuf,
 }
 
 impl System {
     /// A system whose init says `SYSTEM READY VERSION` on the console, and then runs the agent.
+    /// `touch /run/soft-reboot; killall agent` is its `systemctl soft-reboot`.
     #[must_use]
     pub fn new(version: &str) -> Self {
-        Self { version: version.to_owned(), kernel: None, initramfs: None }
+        let busybox = BUSYBOX.into();
+        Self { version: version.to_owned(), kernel: None, initramfs: None, busybox }
     }
 
     /// Puts the kernel's image into `/usr/lib/modules`, so that a commit can be deployed.
     #[must_use]
     pub fn kernel(mut self, kernel: &Kernel) -> Self {
         self.kernel = Some(kernel.clone());
+        self
+    }
+
+    /// Made of another busybox, for another processor.
+    #[must_use]
+    pub fn busybox(mut self, program: &Path) -> Self {
+        self.busybox = program.to_path_buf();
         self
     }
 
@@ -79,7 +107,7 @@ impl System {
         fs::write(folder.join("usr/etc/hostname"), "tiny\n")?;
         program(&folder.join("usr/sbin/init"), INIT)?;
         program(&folder.join("usr/sbin/agent"), AGENT)?;
-        busybox(&folder.join("usr/bin"))?;
+        busybox(&self.busybox, &folder.join("usr/bin"))?;
         if let Some(kernel) = &self.kernel {
             let modules = folder.join("usr/lib/modules").join(kernel.release());
             fs::create_dir_all(&modules)?;
@@ -98,9 +126,9 @@ fn program(path: &Path, text: &str) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
 }
 
-/// Puts busybox into a folder, with a link for each of its programs.
-fn busybox(folder: &Path) -> Result<()> {
-    fs::copy(BUSYBOX, folder.join("busybox")).context("copy busybox; install busybox-static")?;
+/// Puts busybox into a folder, with a link for each of its programs: those that this machine's has.
+fn busybox(program: &Path, folder: &Path) -> Result<()> {
+    fs::copy(program, folder.join("busybox")).context("copy busybox; install busybox-static")?;
     let names = programs::run(Command::new(BUSYBOX).arg("--list"))?;
     for name in String::from_utf8_lossy(&names).lines().filter(|name| *name != "busybox") {
         symlink("busybox", folder.join(name))?;

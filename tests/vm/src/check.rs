@@ -110,27 +110,17 @@ impl<'a> Checker<'a> {
 
     /// The next update of the same machine, with this disk.
     fn update(&self, disk: &DiskFile, root: &Path, next: &str) -> Result<()> {
-        let programs = self.repository.programs();
         {
             disk.mend("root")?;
             let _root = disk.mount("root", root)?;
             let _boot = disk.mount("boot", &root.join("boot"))?;
-            let at = |command: &mut Command| Answer::good(command).map(drop);
-            let branch = format!("os/{next}");
-            let mut pull = programs.command("updraft");
-            pull.arg("ostree").arg(format!("--repo={}", root.join("ostree/repo").display()));
-            pull.arg("pull-local").arg(self.repository.path()).arg(&branch);
-            at(&mut pull)?;
-            let mut deploy = programs.command("updraft");
-            deploy.args(["ostree", "admin", "deploy", "--os=os"]);
-            deploy.env("OSTREE_SYSROOT_DEBUG", "mutable-deployments");
-            at(deploy.arg(format!("--sysroot={}", root.display())).arg(&branch))?;
+            self.repository.deploy_below(root, next)?;
             let mut check = Command::new("ostree");
             check
                 .arg("fsck")
                 .arg("-q")
                 .arg(format!("--repo={}", root.join("ostree/repo").display()));
-            at(&mut check)?;
+            Answer::good(&mut check)?;
         }
         let boot = self.folder.join("boot-after");
         let _ = fs::remove_dir_all(&boot);

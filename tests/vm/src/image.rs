@@ -37,10 +37,14 @@ impl<'a> Image<'a> {
         Self { repository, rev: format!("os/{release}"), options }
     }
 
-    /// With one more option of `updraft image build`.
+    /// With one more option of `updraft image build`. A size takes the place of the usual one.
     #[must_use]
     pub fn option(mut self, option: impl Into<String>) -> Self {
-        self.options.push(option.into());
+        let option = option.into();
+        if let Some((key, _)) = option.split_once('=').filter(|(key, _)| key.ends_with("-size")) {
+            self.options.retain(|other| !other.starts_with(&format!("{key}=")));
+        }
+        self.options.push(option);
         self
     }
 

@@ -5,6 +5,8 @@
 //!   releases, [`Image`] is a disk with one of them deployed.
 //! * [`Rack`] is a machine with such a disk. Where no boot loader is on the disk it plays one: it
 //!   reads the entries as a boot loader does, without replaying a journal.
+//! * [`Workshop`] is where releases and disks are made; [`Inside`] is a machine from it that is looked
+//!   at from its inside.
 //! * [`Vehicle`] is a machine with an agent, and the server that it listens to.
 //! * [`Playground`] is a machine for people (`cargo xtask vm`).
 //! * [`WriteLog`] is what a machine wrote, write by write and flush by flush; [`Cut`] is a moment
@@ -20,6 +22,7 @@ mod playground;
 mod rack;
 mod release;
 mod vehicle;
+mod workshop;
 mod write_log;
 
 pub use check::{Checker, Finding, Selected};
@@ -30,4 +33,5 @@ pub use playground::Playground;
 pub use rack::Rack;
 pub use release::{Release, Repository};
 pub use vehicle::Vehicle;
+pub use workshop::{Inside, Workshop, updraft};
 pub use write_log::{Entry, WriteLog};

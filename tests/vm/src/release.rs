@@ -19,7 +19,8 @@ const MODULES: [&str; 9] = [
     "nls_cp437",
     "nls_ascii",
     "overlay",
-    "softdog",
+    // Several times what a machine needs from its initramfs to its agent.
+    "softdog soft_margin=30",
 ];
 
 /// A version of the system.
@@ -30,16 +31,53 @@ pub struct Release {
     without: Vec<String>,
     programs: Vec<PathBuf>,
     initramfs_files: Vec<(String, u32, Vec<u8>)>,
+    modules: Vec<String>,
     kernel_of: Option<String>,
+    machine: Hardware,
 }
+
+/// What it is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hardware {
+    Usual,
+    /// The same, with the newer kernel.
+    NewerKernel,
+    Arm64,
+}
+
+/// The init of an initramfs for arm64, for which `updraft-init` is not built here: the root is the
+/// second partition.
+const ARM64_INIT: &str = "#!/bin/busybox sh
+export PATH=/bin
+for name in mount insmod readlink switch_root; do busybox ln -s busybox /bin/$name; done
+mount -t proc proc /proc
+mount -t devtmpfs devtmpfs /dev
+while read -r module; do insmod $module; done </etc/updraft-init/modules
+mount -t ext4 /dev/vda2 /sysroot
+read -r line </proc/cmdline
+for word in $line; do
+    case $word in ostree=*) link=${word#ostree=} ;; esac
+done
+mount --bind $(readlink -f /sysroot$link) /root
+mount --bind /sysroot /root/sysroot
+mount --move /dev /root/dev
+exec switch_root /root /usr/sbin/init
+";
 
 impl Release {
     /// A system that says `SYSTEM READY NAME` when it is up.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let (files, programs) = (Vec::new(), Vec::new());
-        let (name, initramfs_files, without) = (name.to_owned(), Vec::new(), Vec::new());
-        Self { name, files, without, programs, initramfs_files, kernel_of: None }
+        Self {
+            name: name.to_owned(),
+            files: Vec::new(),
+            without: Vec::new(),
+            programs: Vec::new(),
+            initramfs_files: Vec::new(),
+            modules: MODULES.iter().copied().map(str::to_owned).collect(),
+            kernel_of: None,
+            machine: Hardware::Usual,
+        }
     }
 
     /// Its name.
@@ -55,7 +93,7 @@ impl Release {
         self
     }
 
-    /// Without this file.
+    /// Without this file or empty folder.
     #[must_use]
     pub fn without(mut self, path: &str) -> Self {
         self.without.push(path.to_owned());
@@ -76,6 +114,27 @@ impl Release {
         self
     }
 
+    /// With these modules in its initramfs, too, loaded after the others.
+    #[must_use]
+    pub fn modules(mut self, names: &[&str]) -> Self {
+        self.modules.extend(names.iter().map(|name| (*name).to_owned()));
+        self
+    }
+
+    /// With the newer kernel of Debian's backports.
+    #[must_use]
+    pub fn newer_kernel(mut self) -> Self {
+        self.machine = Hardware::NewerKernel;
+        self
+    }
+
+    /// For arm64. Programs of this machine do not run there.
+    #[must_use]
+    pub fn arm64(mut self) -> Self {
+        self.machine = Hardware::Arm64;
+        self
+    }
+
     /// With kernel and initramfs of the release of this name, so that only the boot links differ.
     #[must_use]
     pub fn kernel_of(mut self, name: &str) -> Self {
@@ -88,19 +147,34 @@ impl Release {
     /// # Errors
     /// When a part of it is missing on this machine.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let kernel = Kernel::cloud()?;
+        let kernel = match self.machine {
+            Hardware::Usual => Kernel::cloud()?,
+            Hardware::NewerKernel => Kernel::backports()?,
+            Hardware::Arm64 => Kernel::arm64()?,
+        };
+        let modules: Vec<&str> = self.modules.iter().map(String::as_str).collect();
         // The initramfs of every release is another, so that its kernels have a folder of their
         // own.
         let stamp = self.kernel_of.as_deref().unwrap_or(&self.name);
         let mut initramfs = Initramfs::new()
-            .copy("/init", &machine::build_updraft_init()?)?
             .file("/etc/release", 0o644, stamp)
-            .modules(&kernel.modules()?, &MODULES)?;
+            .modules(&kernel.modules()?, &modules)?;
+        let mut system = System::new(&self.name).kernel(&kernel);
+        if self.machine == Hardware::Arm64 {
+            let busybox = machine::arm64_busybox()?;
+            initramfs = initramfs
+                .file("/init", 0o755, ARM64_INIT)
+                .copy("/bin/busybox", &busybox)?
+                .directory("/root");
+            system = system.busybox(&busybox);
+        } else {
+            initramfs = initramfs.copy("/init", &machine::build_updraft_init()?)?;
+        }
         for (path, mode, bytes) in &self.initramfs_files {
             initramfs = initramfs.file(path, *mode, bytes.clone());
         }
         let image = initramfs.build(&folder.with_extension("initramfs"))?;
-        System::new(&self.name).kernel(&kernel).initramfs(fs::read(image)?).write(folder)?;
+        system.initramfs(fs::read(image)?).write(folder)?;
         for program in &self.programs {
             copy_program(program, folder)?;
         }
@@ -112,7 +186,10 @@ impl Release {
             fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
         }
         for path in &self.without {
-            fs::remove_file(folder.join(path)).with_context(|| format!("remove {path}"))?;
+            let path = folder.join(path);
+            let is_folder = path.symlink_metadata().is_ok_and(|found| found.is_dir());
+            let gone = if is_folder { fs::remove_dir(&path) } else { fs::remove_file(&path) };
+            gone.with_context(|| format!("remove {}", path.display()))?;
         }
         Ok(())
     }
@@ -186,23 +263,34 @@ impl Repository {
     /// # Errors
     /// When that fails.
     pub fn add(&self, release: &Release) -> Result<String> {
+        self.add_with(release, &[])
+    }
+
+    /// The same, with more options for `ostree commit`.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn add_with(&self, release: &Release, options: &[&str]) -> Result<String> {
         let tree = self.folder.join(format!("tree-{}", release.name));
         release.write(&tree)?;
         let mut commit = String::new();
         for branch in ["os/main".to_owned(), format!("os/{}", release.name)] {
             let tree = format!("--tree=dir={}", tree.display());
-            let answer = self.run(&[
+            let branch = format!("--branch={branch}");
+            let version = format!("--add-metadata-string=version={}", release.name);
+            let usual = [
                 "commit",
-                &format!("--branch={branch}"),
+                &branch,
                 "--no-bindings",
                 "--owner-uid=0",
                 "--owner-gid=0",
                 "--no-xattrs",
                 "--timestamp=2026-01-01T00:00:00Z",
                 "--parent=none",
-                &format!("--add-metadata-string=version={}", release.name),
+                &version,
                 &tree,
-            ])?;
+            ];
+            let answer = self.run(&[&usual[..], options].concat())?;
             answer.lines().last().unwrap_or_default().clone_into(&mut commit);
         }
         Ok(commit)
@@ -212,6 +300,22 @@ impl Repository {
     #[must_use]
     pub fn tree(&self, release: &str) -> PathBuf {
         self.folder.join(format!("tree-{release}"))
+    }
+
+    /// Deploys a release on a mounted disk.
+    ///
+    /// # Errors
+    /// With what was said.
+    pub fn deploy_below(&self, root: &Path, release: &str) -> Result<()> {
+        let branch = format!("os/{release}");
+        let mut pull = self.programs.command("updraft");
+        pull.arg("ostree").arg(format!("--repo={}", root.join("ostree/repo").display()));
+        Answer::good(pull.arg("pull-local").arg(self.path()).arg(&branch))?;
+        let mut deploy = self.programs.command("updraft");
+        deploy.args(["ostree", "admin", "deploy", "--os=os"]);
+        // A test wants to remove it.
+        deploy.env("OSTREE_SYSROOT_DEBUG", "mutable-deployments");
+        Answer::good(deploy.arg(format!("--sysroot={}", root.display())).arg(&branch)).map(drop)
     }
 
     /// `updraft ostree` on it.

@@ -51,6 +51,10 @@ path = \"/var/sota\"
 reboot_sentinel_dir = \"/run/updraft-session\"
 reboot_command = \"sync; reboot -f\"
 
+[watchdog]
+mode = \"always\"
+interval_sec = 2
+
 [health]
 server = true
 wait_sec = 15
@@ -95,6 +99,7 @@ impl Vehicle {
             .option("--set=updraft.boot-counting=initramfs")
             .option("--set=sysroot.boot-counting-tries=2")
             .option("--karg=updraft.fallback=previous")
+            .option("--karg=updraft.watchdog")
             .option(format!("--etc={}", folder.join("etc").display()))
             .option(format!("--var={}", var.display()))
             .build(&folder.join("disk"))?;

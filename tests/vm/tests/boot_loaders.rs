@@ -3,58 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use harness::Programs;
 use machine::{Firmware, Machine};
-use tempfile::TempDir;
-use vm::{Image, Rack, Release, Repository};
+use vm::{Image, Release, Workshop, updraft};
 
 const BOOT: Duration = Duration::from_mins(5);
 const UPDATE: Duration = Duration::from_mins(5);
 
-struct Workshop {
-    folder: TempDir,
-    repository: Repository,
-}
-
-impl Workshop {
-    fn new(releases: &[Release]) -> Self {
-        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-        let programs = Programs::beside_tests().unwrap();
-        let repository = Repository::create(&programs, &folder.path().join("site")).unwrap();
-        for release in releases {
-            repository.add(release).unwrap();
-        }
-        Self { folder, repository }
-    }
-
-    fn image(&self) -> Image<'_> {
-        Image::of(&self.repository, "one")
-    }
-
-    /// A machine with this image, and the repository on a medium of its own.
-    fn rack(&self, image: &Image<'_>) -> Rack {
-        let disk = image.build(&self.folder.path().join("disk")).unwrap();
-        let medium = self.folder.path().join("medium");
-        let mut make = Command::new("mkfs.ext4");
-        make.args(["-q", "-F", "-d"]).arg(self.repository.medium()).arg(&medium).arg("300M");
-        assert!(make.status().unwrap().success());
-        let drive = format!("if=none,id=medium,format=raw,readonly=on,file={}", medium.display());
-        let device = "virtio-blk-pci,drive=medium";
-        Rack::new(self.folder.path(), disk).with_arguments(&["-drive", &drive, "-device", device])
-    }
-}
-
-fn updraft() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    own.parent().and_then(Path::parent).unwrap().join("updraft")
-}
-
 fn release(name: &str) -> Release {
-    Release::new(name).program(&updraft())
+    Release::new(name).program(&updraft().unwrap())
+}
+
+fn image(workshop: &Workshop) -> Image<'_> {
+    Image::of(&workshop.repository, "one")
 }
 
 fn run(machine: &mut Machine, command: &str) -> String {
@@ -89,12 +51,12 @@ fn systemd_boot_counts_and_leaves_a_system_that_finds_no_root() {
         release("one"),
         release("two"),
         release("three").initramfs_file("/etc/updraft-init/modules", 0o644, ""),
-    ]);
-    let image = workshop
-        .image()
+    ])
+    .unwrap();
+    let image = image(&workshop)
         .option("--boot-loader=systemd-boot")
         .option("--set=sysroot.boot-counting-tries=2");
-    let rack = workshop.rack(&image).with_efi().unwrap();
+    let rack = workshop.rack(&image).unwrap().with_efi().unwrap();
     let boot = "mount -t vfat /dev/vda1 /boot";
     let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY one", BOOT).unwrap();
@@ -121,9 +83,9 @@ fn systemd_boot_counts_and_leaves_a_system_that_finds_no_root() {
 
 #[test]
 fn grub_boots_what_was_deployed() {
-    let workshop = Workshop::new(&[release("one"), release("two")]);
-    let image = workshop.image().option("--boot-loader=grub");
-    let rack = workshop.rack(&image).with_efi().unwrap();
+    let workshop = Workshop::new(&[release("one"), release("two")]).unwrap();
+    let image = image(&workshop).option("--boot-loader=grub");
+    let rack = workshop.rack(&image).unwrap().with_efi().unwrap();
     let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY one", BOOT).unwrap();
     update(&mut machine, "mount /dev/vda2 /boot", "two");
@@ -136,14 +98,40 @@ fn grub_boots_what_was_deployed() {
 
 #[test]
 fn uboot_boots_what_was_deployed() {
-    let workshop = Workshop::new(&[release("one"), release("two")]);
-    let image = workshop.image().option("--boot-loader=uboot");
+    let workshop = Workshop::new(&[release("one"), release("two")]).unwrap();
+    let image = image(&workshop).option("--boot-loader=uboot");
     let rom = Firmware::Rom("/usr/lib/u-boot/qemu-x86/u-boot.rom".into());
-    let rack = workshop.rack(&image).with_firmware(rom);
+    let rack = workshop.rack(&image).unwrap().with_firmware(rom);
     let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY one", BOOT).unwrap();
     update(&mut machine, "mount /dev/vda1 /boot", "two");
     reboot(&mut machine);
+    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+}
+
+/// There is none of our programs in the machine: the update is deployed on its disk from outside.
+#[test]
+fn extlinux_conf_is_booted_by_uboot_on_arm64() {
+    let workshop =
+        Workshop::new(&[Release::new("one").arm64(), Release::new("two").arm64()]).unwrap();
+    // Its kernels are large.
+    let image = image(&workshop)
+        .option("--boot-loader=extlinux")
+        .option("--boot-size=128M")
+        .option("--karg=console=ttyAMA0");
+    let rom = Firmware::Arm64Rom("/usr/lib/u-boot/qemu_arm64/u-boot.bin".into());
+    let rack = workshop.rack(&image).unwrap().with_firmware(rom);
+    let mut machine = rack.start().unwrap();
+    let console = machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    assert!(console.contains("/extlinux/extlinux.conf"), "{console}");
+    machine.kill();
+    {
+        let root = workshop.folder().join("root");
+        let _root = rack.disk.mount("root", &root).unwrap();
+        let _boot = rack.disk.mount("boot", &root.join("boot")).unwrap();
+        workshop.repository.deploy_below(&root, "two").unwrap();
+    }
+    let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY two", BOOT).unwrap();
 }
 
@@ -154,13 +142,13 @@ fn a_system_that_hangs_is_reset_by_the_watchdog_and_given_up() {
     let workshop = Workshop::new(&[
         release("one").file("usr/etc/rc", 0o755, good),
         release("two").file("usr/etc/rc", 0o755, "while :; do sleep 1000; done\n"),
-    ]);
-    let image = workshop
-        .image()
+    ])
+    .unwrap();
+    let image = image(&workshop)
         .option("--set=updraft.boot-counting=initramfs")
         .option("--set=sysroot.boot-counting-tries=1")
         .option("--karg=updraft.watchdog");
-    let rack = workshop.rack(&image);
+    let rack = workshop.rack(&image).unwrap();
     let mut machine = rack.start().unwrap();
     let console = machine.wait_for("SYSTEM READY one", BOOT).unwrap();
     assert!(console.contains("the watchdog /dev/watchdog runs"), "{console}");

@@ -12,32 +12,55 @@ struct Trouble {
     script: &'static str,
     /// A file that its health check does not like.
     ill: bool,
-    /// Whether it has an init.
-    init: bool,
+    /// What it lacks.
+    without: &'static [&'static str],
     code: &'static str,
+    /// What else the report has to say.
+    reason: &'static str,
 }
 
-const TROUBLES: [Trouble; 4] = [
+const NONE: Trouble =
+    Trouble { release: "", script: "", ill: false, without: &[], code: "BOOT_FAILED", reason: "" };
+
+const TROUBLES: [Trouble; 6] = [
     // A service does not pass its check.
-    Trouble { release: "ill", script: "", ill: true, init: true, code: "HEALTH_CHECK_FAILED" },
+    Trouble { release: "ill", ill: true, code: "HEALTH_CHECK_FAILED", reason: "service", ..NONE },
     // The agent cannot reach its server.
     Trouble {
         release: "cut-off",
         script: "ifconfig eth0 down",
-        ill: false,
-        init: true,
         code: "HEALTH_CHECK_FAILED",
+        reason: "server",
+        ..NONE
     },
     // The kernel panics.
     Trouble {
         release: "panics",
         script: "echo c >/proc/sysrq-trigger",
-        ill: false,
-        init: true,
-        code: "BOOT_FAILED",
+        reason: "tried 2 times in vain",
+        ..NONE
     },
-    // There is no init.
-    Trouble { release: "no-init", script: "", ill: false, init: false, code: "BOOT_FAILED" },
+    // There is no init. busybox would be another one.
+    Trouble {
+        release: "no-init",
+        without: &["usr/sbin/init", "usr/bin/init", "usr/bin/sh"],
+        reason: "tried 2 times in vain",
+        ..NONE
+    },
+    // The initramfs cannot mount what it is to mount.
+    Trouble {
+        release: "no-mount-point",
+        without: &["sysroot"],
+        reason: "has no folder /sysroot",
+        ..NONE
+    },
+    // It hangs until the watchdog resets it. Once is enough.
+    Trouble {
+        release: "hangs",
+        script: "while :; do sleep 1000; done",
+        reason: "tried 1 times in vain",
+        ..NONE
+    },
 ];
 
 fn installed(device: &Value) -> &str {
@@ -82,11 +105,12 @@ fn good_releases_stay_and_broken_ones_come_back_by_themselves() {
         if trouble.ill {
             broken = broken.file("usr/share/ill", 0o644, "");
         }
-        if !trouble.init {
-            // busybox would be another one.
-            for path in ["usr/sbin/init", "usr/bin/init", "usr/bin/sh"] {
-                broken = broken.without(path);
-            }
+        for path in trouble.without {
+            broken = broken.without(path);
+        }
+        if name == "hangs" {
+            let config = "updraft ostree --repo=/sysroot/ostree/repo config";
+            vehicle.run(&format!("{config} set sysroot.boot-counting-tries 1")).unwrap();
         }
         vehicle.order(&broken).unwrap();
         if trouble.code == "HEALTH_CHECK_FAILED" {
@@ -101,6 +125,7 @@ fn good_releases_stay_and_broken_ones_come_back_by_themselves() {
                 };
                 report["success"] == false
                     && says("description", &format!("{name}-"))
+                    && report.to_string().contains(trouble.reason)
                     && report["code"].as_str().is_some_and(|code| code.ends_with(trouble.code))
                     && installed(device).starts_with("two-")
             })

@@ -12,7 +12,7 @@ use crate::config::{Composefs, Config};
 use crate::deployment::Deployment;
 use crate::failure::{During, Failure, Result};
 use crate::kernel_arguments::KernelArguments;
-use crate::{booted, mounts};
+use crate::{booted, mounts, whole_initramfs};
 
 /// Where systemd looks for the next root.
 const NEXT_ROOT: &str = "/run/nextroot";
@@ -24,7 +24,8 @@ pub(crate) fn prepare(sysroot: &Path, name: &str) -> Result<()> {
             .way_out("a soft reboot goes from one deployment to another; reboot instead"));
     }
     let line = fs::read_to_string("/proc/cmdline").during(|| "read /proc/cmdline".to_owned())?;
-    let config = Config::load(Path::new("/"), &KernelArguments::parse(&line))?;
+    let arguments = KernelArguments::parse(&line);
+    let config = Config::load(Path::new("/"), &arguments)?;
     if config.composefs == Composefs::No {
         return Err(Failure::new("a soft reboot needs composefs")
             .way_out("set [composefs] enabled=yes in prepare-root.conf, or reboot instead"));
@@ -39,8 +40,9 @@ pub(crate) fn prepare(sysroot: &Path, name: &str) -> Result<()> {
     let inside = target.join("sysroot");
     let done = show_physical_root(sysroot, &inside, &deployment, assembled.sysroot_readonly)
         .and_then(|()| assembled.booted.write(Path::new(booted::NEXT_FILE)));
-    if done.is_err() {
-        mounts::detach(target);
+    match &done {
+        Ok(()) => whole_initramfs::mount_boot(&arguments, target),
+        Err(_) => mounts::detach(target),
     }
     done
 }

@@ -164,7 +164,7 @@ fn mount_device(
 
 /// `boot=` names the file system of `/boot`. It is mounted here for systems that have nobody else
 /// to do it. The system can run without.
-fn mount_boot(arguments: &KernelArguments, root: &Path) {
+pub(crate) fn mount_boot(arguments: &KernelArguments, root: &Path) {
     let Some(name) = arguments.value("boot").and_then(DeviceName::parse) else { return };
     if root.join("usr/lib/systemd/systemd").exists() {
         return;
