@@ -1,6 +1,6 @@
 //! What boot loaders read: boot loader entries (BLS), kernel command lines, the order in which
 //! entries are offered, and where tries are counted: in the names of entries, in GRUB's environment
-//! block, in U-Boot's environment; and the partition table of a disk.
+//! block, in U-Boot's environment; unified kernel images; and the partition table of a disk.
 //!
 //! Everything here is text in, types out, and back. The writers produce exactly the bytes that
 //! libostree produces for the same values, so that either implementation can take over a system
@@ -15,8 +15,10 @@ mod grubenv;
 mod kargs;
 mod order;
 mod uboot;
+mod pe;
 mod uimage;
 
+mod unified;
 pub use android::AndroidHeader;
 pub use counting::{BootCount, BootVerdict, CountedName};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
@@ -27,3 +29,5 @@ pub use kargs::KernelArgs;
 pub use order::{EntryName, version_cmp};
 pub use uboot::{FoundUbootEnv, UbootCopy, UbootEnv, UbootLayout};
 pub use uimage::script_image;
+pub use pe::{MAX_PE_HEADERS, PeImage, PeSection};
+pub use unified::{MAX_STUB, UnifiedLayout, UnifiedPart};
