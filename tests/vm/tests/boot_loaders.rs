@@ -120,6 +120,46 @@ fn systemd_boot_counts_and_leaves_a_system_that_finds_no_root() {
 }
 
 #[test]
+fn unified_kernel_images_boot_are_counted_and_given_up() {
+    const STUB: &str = "usr/lib/systemd/boot/efi/linuxx64.efi.stub";
+    let stub = std::fs::read(Path::new("/").join(STUB)).expect("systemd-boot-efi is installed");
+    // The first one has the stub of this machine, which makes the image.
+    let workshop = Workshop::new(&[
+        release("one"),
+        release("two").file(STUB, 0o644, stub.clone()),
+        release("three").file(STUB, 0o644, stub).initramfs_file(
+            "/etc/updraft-init/modules",
+            0o644,
+            "",
+        ),
+    ]);
+    let image =
+        workshop.image().option("--boot-loader=uki").option("--set=sysroot.boot-counting-tries=2");
+    let rack = workshop.rack(&image).with_efi().unwrap();
+    let boot = "mount -t vfat /dev/vda1 /boot";
+    let images = "find /boot/EFI/Linux /boot/loader/entries /boot/ostree -type f 2>/dev/null; true";
+    let mut machine = rack.start().unwrap();
+    machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    update(&mut machine, boot, "two");
+    let listed = run(&mut machine, images);
+    assert!(listed.contains("/boot/EFI/Linux/ostree-2+2.efi"), "{listed}");
+    assert!(!listed.contains(".conf") && !listed.contains("vmlinuz"), "{listed}");
+    reboot(&mut machine);
+    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+    run(&mut machine, boot);
+    // The boot loader counted the try.
+    let listed = run(&mut machine, images);
+    assert!(listed.contains("/boot/EFI/Linux/ostree-2+1-1.efi"), "{listed}");
+    run(&mut machine, "cd /boot/EFI/Linux && mv ostree-2+1-1.efi ostree-2.efi && sync");
+    update(&mut machine, boot, "three");
+    reboot(&mut machine);
+    // Two tries in vain, and then the one before.
+    let console = machine.wait_for("SYSTEM READY", 3 * BOOT).unwrap();
+    assert!(console.contains("SYSTEM READY two"), "{console}");
+    assert!(console.matches("updraft-init").count() >= 2, "{console}");
+}
+
+#[test]
 fn grub_boots_what_was_deployed() {
     let workshop = Workshop::new(&[release("one"), release("two")]);
     let image = workshop.image().option("--boot-loader=grub");

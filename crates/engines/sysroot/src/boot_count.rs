@@ -199,20 +199,29 @@ impl Locked<'_> {
                 changed = counter.count()? != before;
             }
         }
-        let folder = sysroot.entries_dir()?;
-        for (name, entry) in offered(&folder)? {
-            let named = sysroot.load_entry(&name, &entry)?;
+        for folder in sysroot.entry_folders()? {
+            changed |= self.settle_in(&folder, id, verdict)?;
+        }
+        if changed {
+            self.flush()?;
+        }
+        Ok(changed)
+    }
+
+    fn settle_in(&self, folder: &Dir, id: &DeploymentId, verdict: BootVerdict) -> Result<bool> {
+        let mut changed = false;
+        for (name, entry) in offered(folder)? {
+            let named = self.sysroot.load_entry(&name, &entry)?;
             let Ok(old) = name.parse::<CountedName>() else { continue };
             if named.id == *id && BootVerdict::of(old.count) != verdict {
                 let new = renamed(&old, verdict);
                 // Commit point: a name that no other entry has.
-                folder.rename(&name, &folder, new.to_string())?;
+                folder.rename(&name, folder, new.to_string())?;
                 changed = true;
             }
         }
         if changed {
             folder.sync()?;
-            self.flush()?;
         }
         Ok(changed)
     }
@@ -277,7 +286,7 @@ fn renamed(old: &CountedName, verdict: BootVerdict) -> CountedName {
         return old.blessed();
     }
     let done = old.count.map_or(1, |count| count.done.max(1));
-    CountedName::with_count(old.stem.clone(), Some(BootCount { left: 0, done }))
+    old.clone().counted(Some(BootCount { left: 0, done }))
 }
 
 /// The counter of a deployment that somebody wants to boot: one that was found bad gets its tries

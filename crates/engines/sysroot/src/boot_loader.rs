@@ -11,7 +11,7 @@ use updraft_bootenv::{BootEntry, EntryName, MAX_ENTRY_BYTES};
 use updraft_error::Kind;
 use updraft_fs::{Dir, FileKind};
 
-use crate::{Deployment, Error, Result, Sysroot};
+use crate::{Deployment, Error, Result, Sysroot, unified_image};
 
 mod grub2;
 mod program;
@@ -80,12 +80,17 @@ impl Sysroot {
     pub(crate) fn boot_loader(&self) -> Result<Option<BootLoader>> {
         let configured = self.configured_boot_loader();
         match configured.as_deref() {
-            None | Some("auto") if self.esp()?.is_some() => Ok(None),
+            None | Some("auto" | "uki") if self.esp()?.is_some() => Ok(None),
             None | Some("auto") => self.find_boot_loader(),
             Some("none" | "systemd-boot") => Ok(None),
             Some("syslinux") => Ok(Some(BootLoader::Syslinux)),
             Some("grub2") => Ok(Some(self.find_grub2()?.unwrap_or(BootLoader::Grub2))),
             Some("uboot") => Ok(Some(BootLoader::Uboot)),
+            Some("uki") => {
+                let message = "bootloader=uki needs an EFI system partition at /boot, /boot/efi \
+                               or /efi, and a /boot without libostree's link `loader`";
+                Err(Error::other(Kind::Unsupported, message))
+            }
             Some("extlinux") => Ok(Some(BootLoader::Extlinux)),
             Some("zipl") => Ok(Some(BootLoader::Zipl)),
             Some("aboot") => Ok(Some(BootLoader::Aboot)),
@@ -207,7 +212,7 @@ fn has_static_configuration(boot: &Dir) -> Result<bool> {
     Ok(state.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains("\"static-configs\"")))
 }
 
-/// The entries of a folder with their names, in the order in which they are offered.
+/// The entries or images of a folder with their names, in the order in which they are offered.
 pub(crate) fn offered(entries: &Dir) -> Result<Vec<(String, BootEntry)>> {
     let mut offered = Vec::new();
     for item in entries.sorted_entries()? {
@@ -220,6 +225,11 @@ pub(crate) fn offered(entries: &Dir) -> Result<Vec<(String, BootEntry)>> {
             .map_err(|source| Error::Entry { path: entries.path().join(&name), source })?;
         offered.push((name, entry));
     }
+        if EntryName::is_our_image(&name) {
+            // What is no whole image, no boot loader offers.
+            offered.extend(unified_image::read(entries, &name)?.map(|entry| (name, entry)));
+            continue;
+        }
     offered.sort_by(|(_, left), (_, right)| left.offer_order(right));
     Ok(offered)
 }

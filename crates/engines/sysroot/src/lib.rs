@@ -51,6 +51,7 @@ mod retention;
 mod switch;
 
 mod cleanup;
+mod unified_image;
 mod kexec;
 mod post_copy;
 mod soft_reboot;

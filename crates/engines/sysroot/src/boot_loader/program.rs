@@ -53,7 +53,9 @@ impl Locked<'_> {
         if default == "zipl" {
             return Ok(Some(command));
         }
-        let first = offered(&sysroot.entries_dir()?)?.into_iter().next();
+        let folders = sysroot.entry_folders()?;
+        let Some(folder) = folders.first() else { return Ok(None) };
+        let first = offered(folder)?.into_iter().next();
         let Some((name, entry)) = first else { return Ok(None) };
         let value = |key: &str| {
             entry.get(key).map(str::to_owned).ok_or_else(|| {
