@@ -188,6 +188,43 @@ fn uboot_boots_what_was_deployed() {
 }
 
 #[test]
+fn a_board_that_imports_uenv_takes_the_second_entry_on_rollback() {
+    // What a board's own boot command may look like, in a state in which all tries were made.
+    let board = "setenv rollback 1\n\
+                 load virtio 0:1 ${kernel_addr_r} /loader/uEnv.txt\n\
+                 env import -t ${kernel_addr_r} ${filesize}\n\
+                 run updraft_select\n\
+                 load virtio 0:1 0x10000000 ${ramdisk_image}\n\
+                 setenv ramdisk_size ${filesize}\n\
+                 load virtio 0:1 ${kernel_addr_r} ${kernel_image}\n\
+                 zboot ${kernel_addr_r} ${filesize} 0x10000000 ${ramdisk_size}\n";
+    let script = updraft_bootenv::script_image("board", board).unwrap();
+    let two = release("two").file("usr/share/board.scr", 0o644, script);
+    let workshop = Workshop::new(&[release("one"), two]);
+    let image = workshop
+        .image()
+        .option("--boot-loader=uboot")
+        .option("--set=sysroot.boot-counting-tries=2");
+    let rom = Firmware::Rom("/usr/lib/u-boot/qemu-x86/u-boot.rom".into());
+    let rack = workshop.rack(&image).with_firmware(rom);
+    let mut machine = rack.start().unwrap();
+    machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    update(&mut machine, "mount /dev/vda1 /boot", "two");
+    run(
+        &mut machine,
+        "rm /boot/boot.scr && cp /sysroot/ostree/deploy/os/deploy/*/usr/share/board.scr /boot/boot.scr",
+    );
+    reboot(&mut machine);
+    let console = machine.wait_for("SYSTEM READY", BOOT).unwrap();
+    assert!(console.contains("SYSTEM READY one"), "{console}");
+    // The same line is in the command line of the kernel that it took.
+    let first = run(&mut machine, "grep -o 'ostree=[^ ]*' /proc/cmdline").trim().to_owned();
+    run(&mut machine, "mount /dev/vda1 /boot");
+    let lines = run(&mut machine, "grep ^bootargs2= /boot/loader/uEnv.txt");
+    assert!(lines.contains(&first), "{first} is not in {lines}");
+}
+
+#[test]
 fn a_system_that_hangs_is_reset_by_the_watchdog_and_given_up() {
     // The good one keeps the watchdog quiet; the other one does nothing any more.
     let good = "watchdog -t 2 /dev/watchdog\n";
