@@ -18,6 +18,7 @@ use crate::{Deployment, DeploymentId, Error, Locked, Result, Sysroot};
 
 mod grub;
 mod initramfs;
+mod slots;
 mod uboot;
 
 pub use grub::grub_script;
@@ -36,6 +37,8 @@ pub enum BootCounting {
     UbootEnvironment,
     /// `updraft-init`, in a file on the root file system.
     Initramfs,
+    /// Android's boot loader, in the partition `misc`.
+    AndroidSlots,
     /// Nobody: the boot loader cannot. Who boots has to decide.
     Nobody,
 }
@@ -91,6 +94,9 @@ impl Sysroot {
             }
             Some(BootLoader::Uboot) if uboot::UbootCounter::find(self)?.is_some() => {
                 BootCounting::UbootEnvironment
+            }
+            Some(BootLoader::Aboot) if slots::SlotCounter::find(self)?.is_some() => {
+                BootCounting::AndroidSlots
             }
             Some(_) => BootCounting::Nobody,
         })
@@ -159,6 +165,8 @@ impl Sysroot {
             Some(loader) if loader.is_grub() => grub::GrubCounter::find(self, &loader)?
                 .map(|counter| Box::new(counter) as Box<dyn DefaultCounter>),
             Some(BootLoader::Uboot) => uboot::UbootCounter::find(self)?
+                .map(|counter| Box::new(counter) as Box<dyn DefaultCounter>),
+            Some(BootLoader::Aboot) => slots::SlotCounter::find(self)?
                 .map(|counter| Box::new(counter) as Box<dyn DefaultCounter>),
             _ => None,
         })
@@ -297,7 +305,12 @@ pub(crate) fn tried_anew(count: Option<BootCount>, fresh: Option<BootCount>) -> 
 
 /// Writes over a part of a file, for readers that cannot follow a rename. One that is cut off may
 /// leave it torn.
-fn write_in_place(dir: &Dir, name: &std::path::Path, offset: u64, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_in_place(
+    dir: &Dir,
+    name: &std::path::Path,
+    offset: u64,
+    bytes: &[u8],
+) -> Result<()> {
     use std::os::unix::fs::FileExt as _;
     let path = dir.path().join(name);
     let file = dir.open_or_create(name, 0o600)?;

@@ -15,9 +15,12 @@ use crate::{Deployment, Error, Result, Sysroot, unified_image};
 
 mod grub2;
 mod program;
+mod slots;
 mod syslinux;
 mod uboot;
 mod uboot_script;
+
+pub(crate) use slots::Slots;
 
 /// A configuration that is read is not larger.
 pub(crate) const MAX_CONFIGURATION: u64 = 1024 * 1024;
@@ -83,14 +86,14 @@ impl Sysroot {
             None | Some("auto" | "uki") if self.esp()?.is_some() => Ok(None),
             None | Some("auto") => self.find_boot_loader(),
             Some("none" | "systemd-boot") => Ok(None),
-            Some("syslinux") => Ok(Some(BootLoader::Syslinux)),
-            Some("grub2") => Ok(Some(self.find_grub2()?.unwrap_or(BootLoader::Grub2))),
-            Some("uboot") => Ok(Some(BootLoader::Uboot)),
             Some("uki") => {
                 let message = "bootloader=uki needs an EFI system partition at /boot, /boot/efi \
                                or /efi, and a /boot without libostree's link `loader`";
                 Err(Error::other(Kind::Unsupported, message))
             }
+            Some("syslinux") => Ok(Some(BootLoader::Syslinux)),
+            Some("grub2") => Ok(Some(self.find_grub2()?.unwrap_or(BootLoader::Grub2))),
+            Some("uboot") => Ok(Some(BootLoader::Uboot)),
             Some("extlinux") => Ok(Some(BootLoader::Extlinux)),
             Some("zipl") => Ok(Some(BootLoader::Zipl)),
             Some("aboot") => Ok(Some(BootLoader::Aboot)),
@@ -175,7 +178,12 @@ impl Sysroot {
                     uboot_script::write(&entries)?;
                 }
             }
-            BootLoader::Zipl | BootLoader::Aboot => program::announce(&boot)?,
+            BootLoader::Zipl | BootLoader::Aboot => {
+                if let (Some(slots), Some(first)) = (Slots::find(self)?, entries.list.first()) {
+                    slots.check(&boot, first)?;
+                }
+                program::announce(&boot)?;
+            }
             BootLoader::Grub2 => grub2::write(self, &entries)?,
             BootLoader::Grub2Efi(vendor) => {
                 let target = boot.open_dir("efi/EFI")?.open_dir(vendor)?;
@@ -217,6 +225,11 @@ pub(crate) fn offered(entries: &Dir) -> Result<Vec<(String, BootEntry)>> {
     let mut offered = Vec::new();
     for item in entries.sorted_entries()? {
         let name = item.name.to_string_lossy().into_owned();
+        if EntryName::is_our_image(&name) {
+            // What is no whole image, no boot loader offers.
+            offered.extend(unified_image::read(entries, &name)?.map(|entry| (name, entry)));
+            continue;
+        }
         if !EntryName::is_ours(&name) {
             continue;
         }
@@ -225,11 +238,6 @@ pub(crate) fn offered(entries: &Dir) -> Result<Vec<(String, BootEntry)>> {
             .map_err(|source| Error::Entry { path: entries.path().join(&name), source })?;
         offered.push((name, entry));
     }
-        if EntryName::is_our_image(&name) {
-            // What is no whole image, no boot loader offers.
-            offered.extend(unified_image::read(entries, &name)?.map(|entry| (name, entry)));
-            continue;
-        }
     offered.sort_by(|(_, left), (_, right)| left.offer_order(right));
     Ok(offered)
 }

@@ -7,6 +7,7 @@
 //! from the other.
 
 mod android;
+mod android_slots;
 mod counting;
 mod entry;
 mod error;
@@ -14,12 +15,13 @@ mod gpt;
 mod grubenv;
 mod kargs;
 mod order;
-mod uboot;
 mod pe;
+mod uboot;
 mod uimage;
-
 mod unified;
+
 pub use android::AndroidHeader;
+pub use android_slots::{AndroidSlot, SlotControl};
 pub use counting::{BootCount, BootVerdict, CountedName};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
 pub use error::Error;
@@ -27,7 +29,7 @@ pub use gpt::{Gpt, GptImage, GptPartition, Guid};
 pub use grubenv::GrubEnv;
 pub use kargs::KernelArgs;
 pub use order::{EntryName, version_cmp};
+pub use pe::{MAX_PE_HEADERS, PeImage, PeSection};
 pub use uboot::{FoundUbootEnv, UbootCopy, UbootEnv, UbootLayout};
 pub use uimage::script_image;
-pub use pe::{MAX_PE_HEADERS, PeImage, PeSection};
 pub use unified::{MAX_STUB, UnifiedLayout, UnifiedPart};
