@@ -12,7 +12,7 @@ use updraft_task::Context;
 
 use crate::deployment::parse_dir_name;
 use crate::loader_link::remove_extra_links;
-use crate::{Deployment, DeploymentId, Error, Locked, Result, copy};
+use crate::{Deployment, DeploymentId, Error, Locked, Result, backing, copy};
 
 impl Locked<'_> {
     /// Removes old boot links, entries, kernels and deployments, and objects that no ref and no
@@ -80,7 +80,7 @@ impl Locked<'_> {
             for id in unlisted(&folder, &name, list)? {
                 self.remove_deployment(&folder, &id)?;
             }
-            if let Some(backing) = os.try_open_dir("backing")? {
+            if let Some(backing) = os.try_open_dir(backing::FOLDER)? {
                 for id in unlisted(&backing, &name, list)? {
                     copy::remove(&backing, Path::new(&id.dir_name()))?;
                 }
@@ -97,7 +97,7 @@ impl Locked<'_> {
         {
             tracing::debug!(%error, "the deployment has no immutable flag to take away");
         }
-        let backing = self.sysroot.stateroot_dir(&id.stateroot)?.try_open_dir("backing")?;
+        let backing = self.sysroot.stateroot_dir(&id.stateroot)?.try_open_dir(backing::FOLDER)?;
         if let Some(backing) = backing {
             copy::remove(&backing, Path::new(&name))?;
         }

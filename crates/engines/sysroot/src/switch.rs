@@ -94,7 +94,8 @@ impl Locked<'_> {
         }
         self.arm_counter(&current, &list)?;
         // Commit point: within, the rename of boot/loader.
-        self.switch_loader(&self.sysroot.root.open_dir("boot")?, version)?;
+        let boot = self.sysroot.root.open_dir("boot")?;
+        self.switch_loader(&boot, version, list.first())?;
         self.run_boot_loader_program()?;
         self.disarm_counter(&list)?;
         self.touch_deployments()?;
