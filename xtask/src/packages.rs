@@ -64,12 +64,15 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "u-boot-tools", reason: "mkenvimage, which makes environments for U-Boot" },
     Package { name: "xz-utils", reason: "packs tar streams" },
     Package { name: "zstd", reason: "packs tar streams" },
-    Package { name: "binutils", reason: "strip, which makes programs small for virtual machines" },
+    Package { name: "binutils", reason: "strip, for virtual machines; objcopy, beside our images" },
     Package { name: "dosfstools", reason: "makes the EFI system partitions of disk images" },
     Package { name: "grub-efi-amd64-bin", reason: "GRUB for EFI, for disk images" },
     Package { name: "mount", reason: "mounts the disks of virtual machines" },
     Package { name: "ovmf", reason: "EFI for virtual machines" },
-    Package { name: "systemd-boot-efi", reason: "systemd-boot, for disk images" },
+    Package {
+        name: "systemd-boot-efi",
+        reason: "systemd-boot and the stub of unified kernel images",
+    },
     Package { name: "u-boot-qemu", reason: "U-Boot for virtual machines" },
 ];
 

@@ -82,6 +82,46 @@ fn systemd_boot_counts_and_leaves_a_system_that_finds_no_root() {
 }
 
 #[test]
+fn unified_kernel_images_boot_are_counted_and_given_up() {
+    const STUB: &str = "usr/lib/systemd/boot/efi/linuxx64.efi.stub";
+    let stub = std::fs::read(Path::new("/").join(STUB)).expect("systemd-boot-efi is installed");
+    // The first one has the stub of this machine, which makes the image.
+    let workshop = Workshop::new(&[
+        release("one"),
+        release("two").file(STUB, 0o644, stub.clone()),
+        release("three").file(STUB, 0o644, stub).initramfs_file(
+            "/etc/updraft-init/modules",
+            0o644,
+            "",
+        ),
+    ]);
+    let image =
+        workshop.image().option("--boot-loader=uki").option("--set=sysroot.boot-counting-tries=2");
+    let rack = workshop.rack(&image).with_efi().unwrap();
+    let boot = "mount -t vfat /dev/vda1 /boot";
+    let images = "find /boot/EFI/Linux /boot/loader/entries /boot/ostree -type f 2>/dev/null; true";
+    let mut machine = rack.start().unwrap();
+    machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    update(&mut machine, boot, "two");
+    let listed = run(&mut machine, images);
+    assert!(listed.contains("/boot/EFI/Linux/ostree-2+2.efi"), "{listed}");
+    assert!(!listed.contains(".conf") && !listed.contains("vmlinuz"), "{listed}");
+    reboot(&mut machine);
+    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+    run(&mut machine, boot);
+    // The boot loader counted the try.
+    let listed = run(&mut machine, images);
+    assert!(listed.contains("/boot/EFI/Linux/ostree-2+1-1.efi"), "{listed}");
+    run(&mut machine, "cd /boot/EFI/Linux && mv ostree-2+1-1.efi ostree-2.efi && sync");
+    update(&mut machine, boot, "three");
+    reboot(&mut machine);
+    // Two tries in vain, and then the one before.
+    let console = machine.wait_for("SYSTEM READY", 3 * BOOT).unwrap();
+    assert!(console.contains("SYSTEM READY two"), "{console}");
+    assert!(console.matches("updraft-init").count() >= 2, "{console}");
+}
+
+#[test]
 fn grub_boots_what_was_deployed() {
     let workshop = Workshop::new(&[release("one"), release("two")]).unwrap();
     let image = image(&workshop).option("--boot-loader=grub");
@@ -133,6 +173,43 @@ fn extlinux_conf_is_booted_by_uboot_on_arm64() {
     }
     let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+}
+
+#[test]
+fn a_board_that_imports_uenv_takes_the_second_entry_on_rollback() {
+    // What a board's own boot command may look like, in a state in which all tries were made.
+    let board = "setenv rollback 1\n\
+                 load virtio 0:1 ${kernel_addr_r} /loader/uEnv.txt\n\
+                 env import -t ${kernel_addr_r} ${filesize}\n\
+                 run updraft_select\n\
+                 load virtio 0:1 0x10000000 ${ramdisk_image}\n\
+                 setenv ramdisk_size ${filesize}\n\
+                 load virtio 0:1 ${kernel_addr_r} ${kernel_image}\n\
+                 zboot ${kernel_addr_r} ${filesize} 0x10000000 ${ramdisk_size}\n";
+    let script = updraft_bootenv::script_image("board", board).unwrap();
+    let two = release("two").file("usr/share/board.scr", 0o644, script);
+    let workshop = Workshop::new(&[release("one"), two]);
+    let image = workshop
+        .image()
+        .option("--boot-loader=uboot")
+        .option("--set=sysroot.boot-counting-tries=2");
+    let rom = Firmware::Rom("/usr/lib/u-boot/qemu-x86/u-boot.rom".into());
+    let rack = workshop.rack(&image).with_firmware(rom);
+    let mut machine = rack.start().unwrap();
+    machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    update(&mut machine, "mount /dev/vda1 /boot", "two");
+    run(
+        &mut machine,
+        "rm /boot/boot.scr && cp /sysroot/ostree/deploy/os/deploy/*/usr/share/board.scr /boot/boot.scr",
+    );
+    reboot(&mut machine);
+    let console = machine.wait_for("SYSTEM READY", BOOT).unwrap();
+    assert!(console.contains("SYSTEM READY one"), "{console}");
+    // The same line is in the command line of the kernel that it took.
+    let first = run(&mut machine, "grep -o 'ostree=[^ ]*' /proc/cmdline").trim().to_owned();
+    run(&mut machine, "mount /dev/vda1 /boot");
+    let lines = run(&mut machine, "grep ^bootargs2= /boot/loader/uEnv.txt");
+    assert!(lines.contains(&first), "{first} is not in {lines}");
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub enum BootLoader {
     None,
     /// systemd-boot on the EFI system partition, which is `/boot`.
     SystemdBoot,
+    /// The same, and it starts unified kernel images.
+    Uki,
     /// GRUB for EFI. It reads what is written for syslinux, so that no generator is needed.
     Grub,
     /// U-Boot, which is in the device's flash: a boot script is written with each deployment.
@@ -57,11 +59,11 @@ const GRUB_MODULES: [&str; 13] = [
 
 impl BootLoader {
     pub(crate) fn needs_esp(self) -> bool {
-        matches!(self, Self::SystemdBoot | Self::Grub)
+        matches!(self, Self::SystemdBoot | Self::Uki | Self::Grub)
     }
 
     pub(crate) fn boot_is_esp(self) -> bool {
-        self == Self::SystemdBoot
+        matches!(self, Self::SystemdBoot | Self::Uki)
     }
 
     /// What the repository's configuration says: the group and the name. libostree's own names
@@ -70,6 +72,7 @@ impl BootLoader {
         match self {
             Self::None => ("sysroot", "none"),
             Self::SystemdBoot => ("updraft", "systemd-boot"),
+            Self::Uki => ("updraft", "uki"),
             Self::Grub => ("sysroot", "syslinux"),
             Self::Extlinux => ("updraft", "extlinux"),
             Self::Uboot => ("sysroot", "uboot"),
@@ -81,7 +84,7 @@ impl BootLoader {
     pub(crate) fn prepare(self, boot: &Path) -> Result<()> {
         let (at, target) = match self {
             Self::None => return Ok(()),
-            Self::SystemdBoot => {
+            Self::SystemdBoot | Self::Uki => {
                 let loader = boot.join("loader");
                 return fs::create_dir_all(&loader).map_err(Error::file("create", &loader));
             }
@@ -106,7 +109,7 @@ impl BootLoader {
     ) -> Result<()> {
         match self {
             Self::None | Self::Extlinux | Self::Uboot => Ok(()),
-            Self::SystemdBoot => install_systemd_boot(tree, esp),
+            Self::SystemdBoot | Self::Uki => install_systemd_boot(tree, esp),
             Self::Grub => install_grub(ctx, esp, scratch),
         }
     }

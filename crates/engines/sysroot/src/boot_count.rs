@@ -18,6 +18,7 @@ use crate::{Deployment, DeploymentId, Error, Locked, Result, Sysroot};
 
 mod grub;
 mod initramfs;
+mod slots;
 mod uboot;
 
 pub use grub::grub_script;
@@ -36,6 +37,8 @@ pub enum BootCounting {
     UbootEnvironment,
     /// `updraft-init`, in a file on the root file system.
     Initramfs,
+    /// Android's boot loader, in the partition `misc`.
+    AndroidSlots,
     /// Nobody: the boot loader cannot. Who boots has to decide.
     Nobody,
 }
@@ -91,6 +94,9 @@ impl Sysroot {
             }
             Some(BootLoader::Uboot) if uboot::UbootCounter::find(self)?.is_some() => {
                 BootCounting::UbootEnvironment
+            }
+            Some(BootLoader::Aboot) if slots::SlotCounter::find(self)?.is_some() => {
+                BootCounting::AndroidSlots
             }
             Some(_) => BootCounting::Nobody,
         })
@@ -160,6 +166,8 @@ impl Sysroot {
                 .map(|counter| Box::new(counter) as Box<dyn DefaultCounter>),
             Some(BootLoader::Uboot) => uboot::UbootCounter::find(self)?
                 .map(|counter| Box::new(counter) as Box<dyn DefaultCounter>),
+            Some(BootLoader::Aboot) => slots::SlotCounter::find(self)?
+                .map(|counter| Box::new(counter) as Box<dyn DefaultCounter>),
             _ => None,
         })
     }
@@ -199,20 +207,29 @@ impl Locked<'_> {
                 changed = counter.count()? != before;
             }
         }
-        let folder = sysroot.entries_dir()?;
-        for (name, entry) in offered(&folder)? {
-            let named = sysroot.load_entry(&name, &entry)?;
+        for folder in sysroot.entry_folders()? {
+            changed |= self.settle_in(&folder, id, verdict)?;
+        }
+        if changed {
+            self.flush()?;
+        }
+        Ok(changed)
+    }
+
+    fn settle_in(&self, folder: &Dir, id: &DeploymentId, verdict: BootVerdict) -> Result<bool> {
+        let mut changed = false;
+        for (name, entry) in offered(folder)? {
+            let named = self.sysroot.load_entry(&name, &entry)?;
             let Ok(old) = name.parse::<CountedName>() else { continue };
             if named.id == *id && BootVerdict::of(old.count) != verdict {
                 let new = renamed(&old, verdict);
                 // Commit point: a name that no other entry has.
-                folder.rename(&name, &folder, new.to_string())?;
+                folder.rename(&name, folder, new.to_string())?;
                 changed = true;
             }
         }
         if changed {
             folder.sync()?;
-            self.flush()?;
         }
         Ok(changed)
     }
@@ -277,7 +294,7 @@ fn renamed(old: &CountedName, verdict: BootVerdict) -> CountedName {
         return old.blessed();
     }
     let done = old.count.map_or(1, |count| count.done.max(1));
-    CountedName::with_count(old.stem.clone(), Some(BootCount { left: 0, done }))
+    old.clone().counted(Some(BootCount { left: 0, done }))
 }
 
 /// The counter of a deployment that somebody wants to boot: one that was found bad gets its tries
@@ -288,7 +305,12 @@ pub(crate) fn tried_anew(count: Option<BootCount>, fresh: Option<BootCount>) -> 
 
 /// Writes over a part of a file, for readers that cannot follow a rename. One that is cut off may
 /// leave it torn.
-fn write_in_place(dir: &Dir, name: &std::path::Path, offset: u64, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_in_place(
+    dir: &Dir,
+    name: &std::path::Path,
+    offset: u64,
+    bytes: &[u8],
+) -> Result<()> {
     use std::os::unix::fs::FileExt as _;
     let path = dir.path().join(name);
     let file = dir.open_or_create(name, 0o600)?;

@@ -11,13 +11,16 @@ use updraft_bootenv::{BootEntry, EntryName, MAX_ENTRY_BYTES};
 use updraft_error::Kind;
 use updraft_fs::{Dir, FileKind};
 
-use crate::{Deployment, Error, Result, Sysroot};
+use crate::{Deployment, Error, Result, Sysroot, unified_image};
 
 mod grub2;
 mod program;
+mod slots;
 mod syslinux;
 mod uboot;
 mod uboot_script;
+
+pub(crate) use slots::Slots;
 
 /// A configuration that is read is not larger.
 pub(crate) const MAX_CONFIGURATION: u64 = 1024 * 1024;
@@ -80,9 +83,14 @@ impl Sysroot {
     pub(crate) fn boot_loader(&self) -> Result<Option<BootLoader>> {
         let configured = self.configured_boot_loader();
         match configured.as_deref() {
-            None | Some("auto") if self.esp()?.is_some() => Ok(None),
+            None | Some("auto" | "uki") if self.esp()?.is_some() => Ok(None),
             None | Some("auto") => self.find_boot_loader(),
             Some("none" | "systemd-boot") => Ok(None),
+            Some("uki") => {
+                let message = "bootloader=uki needs an EFI system partition at /boot, /boot/efi \
+                               or /efi, and a /boot without libostree's link `loader`";
+                Err(Error::other(Kind::Unsupported, message))
+            }
             Some("syslinux") => Ok(Some(BootLoader::Syslinux)),
             Some("grub2") => Ok(Some(self.find_grub2()?.unwrap_or(BootLoader::Grub2))),
             Some("uboot") => Ok(Some(BootLoader::Uboot)),
@@ -170,7 +178,12 @@ impl Sysroot {
                     uboot_script::write(&entries)?;
                 }
             }
-            BootLoader::Zipl | BootLoader::Aboot => program::announce(&boot)?,
+            BootLoader::Zipl | BootLoader::Aboot => {
+                if let (Some(slots), Some(first)) = (Slots::find(self)?, entries.list.first()) {
+                    slots.check(&boot, first)?;
+                }
+                program::announce(&boot)?;
+            }
             BootLoader::Grub2 => grub2::write(self, &entries)?,
             BootLoader::Grub2Efi(vendor) => {
                 let target = boot.open_dir("efi/EFI")?.open_dir(vendor)?;
@@ -207,11 +220,16 @@ fn has_static_configuration(boot: &Dir) -> Result<bool> {
     Ok(state.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains("\"static-configs\"")))
 }
 
-/// The entries of a folder with their names, in the order in which they are offered.
+/// The entries or images of a folder with their names, in the order in which they are offered.
 pub(crate) fn offered(entries: &Dir) -> Result<Vec<(String, BootEntry)>> {
     let mut offered = Vec::new();
     for item in entries.sorted_entries()? {
         let name = item.name.to_string_lossy().into_owned();
+        if EntryName::is_our_image(&name) {
+            // What is no whole image, no boot loader offers.
+            offered.extend(unified_image::read(entries, &name)?.map(|entry| (name, entry)));
+            continue;
+        }
         if !EntryName::is_ours(&name) {
             continue;
         }

@@ -10,6 +10,7 @@ use std::path::Path;
 use updraft_fs::{Dir, space};
 
 use crate::boot_tree::BootTree;
+use crate::cleanup::kernel_folder;
 use crate::copy::size;
 use crate::{Deployment, Locked, Result};
 
@@ -20,6 +21,10 @@ impl Locked<'_> {
     /// Sees to it that the kernels of `list` fit, where `/boot` is a file system of its own.
     pub(crate) fn make_room_in_boot(&self, list: &[Deployment]) -> Result<()> {
         let Some(boot) = self.sysroot.boot_dir()? else { return Ok(()) };
+        if self.sysroot.esp()?.is_some() {
+            // There it is a part of the switch.
+            return Ok(());
+        }
         if boot.own_metadata()?.device == self.sysroot.root.own_metadata()?.device {
             return Ok(());
         }
@@ -50,7 +55,7 @@ impl Locked<'_> {
         let mut seen = BTreeSet::new();
         let mut bytes = 0_u64;
         for deployment in list {
-            let name = folder_of(deployment);
+            let name = kernel_folder(deployment);
             let there = kernels.as_ref().map(|dir| dir.exists(&name)).transpose()?;
             if there == Some(true) || !seen.insert(name) {
                 continue;
@@ -65,15 +70,11 @@ impl Locked<'_> {
     }
 }
 
-fn folder_of(deployment: &Deployment) -> String {
-    format!("{}-{}", deployment.id.stateroot, deployment.boot_checksum)
-}
-
 /// What the kernels take that only deployments have which are not in the new list.
 fn bytes_that_go(boot: &Dir, current: &[Deployment], list: &[Deployment]) -> Result<u64> {
     let Some(kernels) = boot.try_open_dir("ostree")? else { return Ok(0) };
-    let used: BTreeSet<String> = list.iter().map(folder_of).collect();
-    let going: BTreeSet<String> = current.iter().map(folder_of).collect();
+    let used: BTreeSet<String> = list.iter().map(kernel_folder).collect();
+    let going: BTreeSet<String> = current.iter().map(kernel_folder).collect();
     let mut bytes = 0_u64;
     for name in going.difference(&used) {
         if kernels.exists(name)? {

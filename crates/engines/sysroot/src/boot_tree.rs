@@ -2,7 +2,8 @@
 //!
 //! Looked for in the first `usr/lib/modules/*/` that has a `vmlinuz`, and in the older places
 //! ([`legacy`]), which win only where they have an initramfs and the first has none. The boot
-//! checksum is SHA-256 over kernel, initramfs and device tree, one after the other.
+//! checksum is SHA-256 over kernel, initramfs and device tree, one after the other. Where there is
+//! only a unified kernel image, that is the kernel.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,6 +17,7 @@ use updraft_ostree::Checksum;
 use crate::{Error, Options, Result};
 
 mod legacy;
+mod unified;
 
 const BUFFER: usize = 128 * 1024;
 
@@ -48,6 +50,10 @@ pub(crate) struct BootTree {
     pub(crate) hmac: Option<BootFile>,
     /// Kernel and initramfs as an image for Android's boot loader.
     pub(crate) android: Option<BootFile>,
+    /// Kernel and initramfs as one EFI program, which its maker may have signed.
+    pub(crate) unified: Option<BootFile>,
+    /// Whether the kernel is that program: there is no other.
+    pub(crate) kernel_is_unified: bool,
     pub(crate) checksum: String,
 }
 
@@ -55,7 +61,8 @@ impl BootTree {
     /// Looks through a deployment.
     pub(crate) fn find(deployment: &Dir, options: &Options) -> Result<Self> {
         let modules = Self::find_in_modules(deployment, options)?;
-        let complete = modules.as_ref().is_some_and(|tree| tree.initramfs.is_some());
+        let complete =
+            modules.as_ref().is_some_and(|tree| tree.initramfs.is_some() || tree.kernel_is_unified);
         let legacy = if complete { None } else { legacy::find(deployment, options)? };
         match (modules, legacy) {
             (Some(tree), None) => tree.with_hash(),
@@ -80,18 +87,32 @@ impl BootTree {
         for entry in modules.sorted_entries()? {
             if entry.kind == FileKind::Directory {
                 let folder = modules.open_dir(&entry.name)?;
-                if folder.exists("vmlinuz")? {
+                let unified = unified::find(&folder)?;
+                if unified.is_some() || folder.exists("vmlinuz")? {
                     let release = entry.name.to_string_lossy();
-                    return Self::of_release(folder, &release, options).map(Some);
+                    return Self::of_release(folder, &release, unified, options).map(Some);
                 }
             }
         }
         Ok(None)
     }
 
-    fn of_release(folder: Dir, release: &str, options: &Options) -> Result<Self> {
+    fn of_release(
+        folder: Dir,
+        release: &str,
+        unified: Option<BootFile>,
+        options: &Options,
+    ) -> Result<Self> {
+        let alone = match &unified {
+            Some(file) if unified::is_alone(&folder, file)? => Some(file.clone()),
+            _ => None,
+        };
+        let kernel_is_unified = alone.is_some();
+        let kernel = || BootFile::new("vmlinuz", format!("vmlinuz-{release}"));
         let mut tree = Self {
-            kernel: BootFile::new("vmlinuz", format!("vmlinuz-{release}")),
+            kernel: alone.unwrap_or_else(kernel),
+            unified,
+            kernel_is_unified,
             initramfs: None,
             device_tree: None,
             has_device_tree_folder: false,
@@ -101,7 +122,7 @@ impl BootTree {
             folder,
         };
         for source in ["initramfs.img", "initramfs"] {
-            if tree.initramfs.is_none() && tree.folder.exists(source)? {
+            if tree.initramfs.is_none() && !kernel_is_unified && tree.folder.exists(source)? {
                 tree.initramfs = Some(BootFile::new(source, format!("initramfs-{release}.img")));
             }
         }
@@ -121,6 +142,11 @@ impl BootTree {
             tree.hmac = Some(BootFile::new(".vmlinuz.hmac", format!(".vmlinuz-{release}.hmac")));
         }
         Ok(tree)
+    }
+
+    /// The kernel's release.
+    pub(crate) fn release(&self) -> &str {
+        self.kernel.name.trim_start_matches("vmlinuz-")
     }
 
     fn with_hash(mut self) -> Result<Self> {
@@ -143,6 +169,13 @@ impl BootTree {
         }
         Ok(Checksum::from_bytes(hasher.finalize().into()).to_string())
     }
+}
+
+/// The hash of one file.
+pub(crate) fn hash_of(folder: &Dir, file: &BootFile) -> Result<Checksum> {
+    let mut hasher = Sha256::new();
+    hash_file(folder, &file.source, &mut hasher)?;
+    Ok(Checksum::from_bytes(hasher.finalize().into()))
 }
 
 fn hash_folder(folder: &Dir, hasher: &mut Sha256) -> Result<()> {

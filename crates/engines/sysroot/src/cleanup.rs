@@ -12,7 +12,7 @@ use updraft_task::Context;
 
 use crate::deployment::parse_dir_name;
 use crate::loader_link::remove_extra_links;
-use crate::{Deployment, DeploymentId, Error, Locked, Result, copy};
+use crate::{Deployment, DeploymentId, Error, Locked, Result, backing, copy};
 
 impl Locked<'_> {
     /// Removes old boot links, entries, kernels and deployments, and objects that no ref and no
@@ -80,7 +80,7 @@ impl Locked<'_> {
             for id in unlisted(&folder, &name, list)? {
                 self.remove_deployment(&folder, &id)?;
             }
-            if let Some(backing) = os.try_open_dir("backing")? {
+            if let Some(backing) = os.try_open_dir(backing::FOLDER)? {
                 for id in unlisted(&backing, &name, list)? {
                     copy::remove(&backing, Path::new(&id.dir_name()))?;
                 }
@@ -97,7 +97,7 @@ impl Locked<'_> {
         {
             tracing::debug!(%error, "the deployment has no immutable flag to take away");
         }
-        let backing = self.sysroot.stateroot_dir(&id.stateroot)?.try_open_dir("backing")?;
+        let backing = self.sysroot.stateroot_dir(&id.stateroot)?.try_open_dir(backing::FOLDER)?;
         if let Some(backing) = backing {
             copy::remove(&backing, Path::new(&name))?;
         }
@@ -108,8 +108,10 @@ impl Locked<'_> {
     pub(crate) fn remove_kernels(&self, list: &[Deployment]) -> Result<()> {
         let Some(boot) = self.sysroot.kernels_dir()? else { return Ok(()) };
         let Some(kernels) = boot.try_open_dir("ostree")? else { return Ok(()) };
-        let used: BTreeSet<String> =
-            list.iter().map(|one| format!("{}-{}", one.id.stateroot, one.boot_checksum)).collect();
+        let used: BTreeSet<String> = match self.sysroot.esp()? {
+            Some(esp) => self.sysroot.esp_kernel_folders(&esp)?,
+            None => list.iter().map(kernel_folder).collect(),
+        };
         for entry in kernels.sorted_entries()? {
             let name = entry.name.to_string_lossy().into_owned();
             if entry.kind == FileKind::Directory && is_kernel_folder(&name) && !used.contains(&name)
@@ -153,6 +155,11 @@ fn is_deployment_ref(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     matches!(parts.as_slice(), ["ostree", "0" | "1", "0" | "1", index]
         if index.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// `OS-BOOTCSUM`.
+pub(crate) fn kernel_folder(deployment: &Deployment) -> String {
+    format!("{}-{}", deployment.id.stateroot, deployment.boot_checksum)
 }
 
 /// Whether this is `OS-BOOTCSUM`.

@@ -72,26 +72,14 @@ pub(crate) fn entry(
     place: &Place,
 ) -> Result<BootEntry, updraft_bootenv::Error> {
     let stateroot = &deployment.id.stateroot;
-    let mut title = os_name(root).unwrap_or_else(|| stateroot.clone());
-    if let Some(version) = deployment.version.as_ref().filter(|v| !title.contains(v.as_str())) {
-        title = format!("{title} {version}");
-    }
+    let title = name_and_version(deployment, root);
     let index = place.index;
     let title = if place.several {
         format!("{title} (ostree:{stateroot}:{index})")
     } else {
         format!("{title} (ostree:{index})")
     };
-    let mut options: KernelArgs = deployment.kernel_args.clone();
-    let link = format!(
-        "/ostree/boot.{}/{stateroot}/{}/{}",
-        place.version, deployment.boot_checksum, deployment.boot_serial
-    );
-    if tree.initramfs.is_none() {
-        // Nobody but the kernel itself can find the deployment.
-        options.replace(&format!("init={link}{PREPARE_ROOT}"));
-    }
-    options.replace(&format!("ostree={link}"));
+    let options = options(deployment, tree, place.version);
     let path = |file: &BootFile| format!("/ostree/{kernels}/{}", file.name);
     let mut entry = BootEntry::new();
     entry.set("title", &title)?;
@@ -111,6 +99,30 @@ pub(crate) fn entry(
     Ok(entry)
 }
 
+/// What people know the system by.
+pub(crate) fn name_and_version(deployment: &Deployment, root: &Dir) -> String {
+    let title = os_name(root).unwrap_or_else(|| deployment.id.stateroot.clone());
+    match deployment.version.as_ref().filter(|version| !title.contains(version.as_str())) {
+        Some(version) => format!("{title} {version}"),
+        None => title,
+    }
+}
+
+/// The kernel command line, with the link of `boot.{version}` that leads to the deployment.
+pub(crate) fn options(deployment: &Deployment, tree: &BootTree, version: u8) -> KernelArgs {
+    let mut options = deployment.kernel_args.clone();
+    let link = format!(
+        "/ostree/boot.{version}/{}/{}/{}",
+        deployment.id.stateroot, deployment.boot_checksum, deployment.boot_serial
+    );
+    if tree.initramfs.is_none() && !tree.kernel_is_unified {
+        // Nobody but the kernel itself can find the deployment.
+        options.replace(&format!("init={link}{PREPARE_ROOT}"));
+    }
+    options.replace(&format!("ostree={link}"));
+    options
+}
+
 /// The entry with what `aboot-deploy` is told: the image, and the tree's configuration of it.
 fn with_android(
     mut entry: BootEntry,
@@ -123,14 +135,19 @@ fn with_android(
     Ok(entry)
 }
 
-/// `PRETTY_NAME` of os-release, else `ID`.
-fn os_name(root: &Dir) -> Option<String> {
+/// The text of os-release.
+pub(crate) fn os_release(root: &Dir) -> Option<String> {
     let read = |path: &str| {
         // `etc/os-release` is a link into the deployment; only its usual target is looked at.
         root.try_read(path, MAX_OS_RELEASE).ok().flatten()
     };
     let bytes = read("usr/lib/os-release").or_else(|| read("etc/os-release"))?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// `PRETTY_NAME` of os-release, else `ID`.
+fn os_name(root: &Dir) -> Option<String> {
+    let text = os_release(root)?;
     let value = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
         let line = line.trim();

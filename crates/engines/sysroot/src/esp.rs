@@ -5,6 +5,7 @@
 //! ```text
 //! /ostree/OS-BOOTCSUM/{vmlinuz-K, initramfs-K.img}
 //! /loader/entries/ostree-N[+LEFT[-DONE]].conf        the highest N is the default
+//! /EFI/Linux/ostree-N[+LEFT[-DONE]].efi              the same, as a unified kernel image
 //! ```
 //! Every name is used once: FAT has no rename that replaces a file in one step, but a new name
 //! either is there or is not. The order of a change is
@@ -18,21 +19,31 @@
 //!
 //! A power cut before 3 leaves the old list. After it the new default is booted, and the others
 //! are offered at least once. Reading takes the first entry of each deployment.
+//!
+//! Images are large. One that is there and right keeps its number, or gets another by a rename, as
+//! a boot loader renames it for each try.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::path::Path;
 
-use updraft_bootenv::{CountedName, EntryName};
-use updraft_error::Kind;
+use updraft_bootenv::EntryName;
+use updraft_error::Kind as ErrorKind;
 use updraft_fs::{Dir, FileKind, space};
+use updraft_ostree::Checksum;
 
-use crate::boot_loader::offered;
-use crate::boot_tree::BootTree;
+use crate::boot_tree::{BootFile, BootTree};
+use crate::cleanup::kernel_folder;
 use crate::entries::{Place, entry};
+use crate::unified_image::check_shipped;
 use crate::{
-    BootVersion, Deployment, DeploymentId, Error, Locked, Result, Switch, Sysroot, Written, copy,
+    BootVersion, Deployment, Error, Locked, Result, Switch, Sysroot, Written, boot_tree, copy,
 };
+
+mod kernels;
+mod offers;
+
+pub(crate) use kernels::put_new;
+use offers::{Kind, Offer, numbers, same_image, with_lasting_serials};
 
 /// Where such a file system is mounted, below the root.
 const PLACES: [&str; 3] = ["boot", "boot/efi", "efi"];
@@ -45,7 +56,7 @@ impl Sysroot {
     /// The file system without links that the boot loader reads, where that is the case.
     pub(crate) fn esp(&self) -> Result<Option<Dir>> {
         let configured = self.configured_boot_loader();
-        let wanted = configured.as_deref() == Some("systemd-boot");
+        let wanted = matches!(configured.as_deref(), Some("systemd-boot" | "uki"));
         if !wanted && !matches!(configured.as_deref(), None | Some("auto")) {
             return Ok(None);
         }
@@ -82,19 +93,29 @@ impl Sysroot {
         }
     }
 
-    /// The deployments that the entries there offer, the first entry of each.
+    /// The deployments that are offered there, by the first entry of each.
     pub(crate) fn esp_deployments(&self, esp: &Dir) -> Result<Vec<Deployment>> {
-        let Some(entries) = esp.try_open_dir("loader/entries")? else { return Ok(Vec::new()) };
         let mut seen = BTreeSet::new();
-        let mut list = Vec::new();
-        for (name, entry) in offered(&entries)? {
-            let deployment = self.load_entry(&name, &entry)?;
-            if seen.insert(deployment.id.clone()) {
-                list.push(deployment);
-            }
-        }
-        Ok(list)
+        let offers = self.esp_offers(esp)?.into_iter().map(|offer| offer.deployment);
+        Ok(offers.filter(|one| seen.insert(one.id.clone())).collect())
     }
+
+    /// The folders of kernels that entries name.
+    pub(crate) fn esp_kernel_folders(&self, esp: &Dir) -> Result<BTreeSet<String>> {
+        let mut used = BTreeSet::new();
+        for offer in self.esp_offers(esp)?.iter().filter(|offer| offer.kind == Kind::Entry) {
+            let kernel = offer.entry.get("linux").or_else(|| offer.entry.get("efi"));
+            let folder = kernel.and_then(|path| path.strip_prefix("/ostree/")?.split('/').next());
+            used.extend(folder.map(str::to_owned));
+        }
+        Ok(used)
+    }
+}
+
+/// The folders in which something of ours may be offered.
+pub(crate) fn folders(esp: &Dir) -> Result<Vec<Dir>> {
+    let found = Kind::ALL.iter().map(|kind| esp.try_open_dir(kind.folder()));
+    Ok(found.collect::<updraft_fs::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 impl Locked<'_> {
@@ -102,21 +123,22 @@ impl Locked<'_> {
     /// files that did not get their name.
     pub(crate) fn remove_esp_leftovers(&self) -> Result<()> {
         let Some(esp) = self.sysroot.esp()? else { return Ok(()) };
-        let Some(entries) = esp.try_open_dir("loader/entries")? else { return Ok(()) };
         let mut seen = BTreeSet::new();
-        for (name, entry) in offered(&entries)? {
-            let deployment = self.sysroot.load_entry(&name, &entry)?;
-            if !seen.insert(deployment.id) {
-                entries.unlink(&name)?;
+        for offer in self.sysroot.esp_offers(&esp)? {
+            if !seen.insert(offer.deployment.id) {
+                offers::open(&esp, offer.kind)?.unlink(&offer.name)?;
             }
         }
-        for item in entries.sorted_entries()? {
-            let name = item.name.to_string_lossy().into_owned();
-            if name.strip_suffix(".new").is_some_and(EntryName::is_ours) {
-                entries.unlink(&name)?;
+        for folder in folders(&esp)? {
+            for item in folder.sorted_entries()? {
+                let name = item.name.to_string_lossy().into_owned();
+                let ours = |name: &str| EntryName::is_ours(name) || EntryName::is_our_image(name);
+                if name.strip_suffix(".new").is_some_and(ours) {
+                    folder.unlink(&name)?;
+                }
             }
+            folder.sync()?;
         }
-        entries.sync()?;
         Ok(())
     }
 
@@ -131,16 +153,18 @@ impl Locked<'_> {
         let now = sysroot.boot_version()?;
         let count = |list: &[Deployment]| i64::try_from(list.len()).unwrap_or(i64::MAX);
         let count_change = count(list).saturating_sub(count(current));
-        let entries = esp.ensure_dir("loader", 0o755)?.ensure_dir("entries", 0o755)?;
-        let names = our_names(&entries)?;
-        let same = current.len() == list.len()
-            && names.len() == list.len()
-            && current.iter().zip(list).all(|(old, new)| old.id == new.id && old.boots_like(new));
+        let offers = sysroot.esp_offers(esp)?;
+        let list = with_lasting_serials(current, list);
+        let boots = list.iter().map(|one| self.boot(one)).collect::<Result<Vec<_>>>()?;
+        let same = offers.len() == list.len()
+            && offers.iter().zip(&list).zip(&boots).all(|((offer, new), boot)| {
+                let old = &offer.deployment;
+                old.id == new.id && old.boots_like(new) && offer.kind == boot.kind()
+            });
         if same {
             let switch = Switch::Nothing;
             return Ok(Written { switch, version: now, count_change, is_atomic: true });
         }
-        let list = with_lasting_serials(current, list);
         let mut linked = list.clone();
         let gone = |old: &&Deployment| !list.iter().any(|new| new.id == old.id);
         linked.extend(current.iter().filter(gone).cloned());
@@ -148,19 +172,19 @@ impl Locked<'_> {
         self.flush()?;
         self.switch_boot_links(0, subversion)?;
 
-        let boots = list.iter().map(|one| self.boot(one)).collect::<Result<Vec<_>>>()?;
-        if !has_room(esp, &boots)? {
-            self.make_room(esp, &entries, current, &list)?;
-            if !has_room(esp, &boots)? {
+        if !self.has_room(esp, &offers, &list, &boots)? {
+            self.make_room(esp, current, &list)?;
+            let offers = sysroot.esp_offers(esp)?;
+            if !self.has_room(esp, &offers, &list, &boots)? {
                 let message = format!("{}: not enough room for the kernel", esp.path().display());
-                return Err(Error::other(Kind::Exhausted, message));
+                return Err(Error::other(ErrorKind::Exhausted, message));
             }
         }
-        for boot in &boots {
-            install_kernel(esp, boot)?;
+        for boot in boots.iter().filter(|boot| boot.kind() == Kind::Entry) {
+            kernels::install(esp, boot)?;
         }
         self.flush()?;
-        self.write_numbered(&entries, &list, &boots)?;
+        self.write_numbered(esp, &list, &boots)?;
         self.flush()?;
         self.touch_deployments()?;
         let version = BootVersion { version: 0, subversion };
@@ -168,46 +192,53 @@ impl Locked<'_> {
     }
 
     /// Steps 3 to 5.
-    fn write_numbered(&self, entries: &Dir, list: &[Deployment], boots: &[Boot]) -> Result<()> {
-        let old = our_names(entries)?;
-        let highest = old.iter().map(|(_, number)| *number).max().unwrap_or(0);
-        let length = u32::try_from(list.len()).unwrap_or(u32::MAX);
+    fn write_numbered(&self, esp: &Dir, list: &[Deployment], boots: &[Boot]) -> Result<()> {
+        let old = self.sysroot.esp_offers(esp)?;
+        let kept = kept_images(&old, list, boots);
+        let used = old.iter().map(|offer| offer.number).collect();
+        let kept_numbers: Vec<Option<u32>> =
+            kept.iter().map(|offer| offer.map(|offer| offer.number)).collect();
         let several =
             list.iter().any(|one| list.first().map(|f| &f.id.stateroot) != Some(&one.id.stateroot));
-        let mut number = highest.saturating_add(length);
-        for (index, (deployment, boot)) in list.iter().zip(boots).enumerate() {
-            // The place in the list changes, the number does not: it is what people see.
-            let title_number = usize::try_from(number).unwrap_or(usize::MAX);
-            let place = Place { version: 0, index: title_number, number, several };
-            let entry = entry(deployment, &boot.root, &boot.tree, &boot.kernels, &place)
-                .map_err(|source| Error::Entry { path: entries.path().to_path_buf(), source })?;
-            let stem = EntryName { number, stateroot: None }.stem();
-            let name = CountedName::with_count(stem, deployment.boot_count).to_string();
-            // Commit point for the first: the rename within.
-            put_new(entries, &name, &entry.encode())?;
+        let new = list.iter().zip(boots).zip(&kept).zip(numbers(&kept_numbers, &used));
+        for (index, (((deployment, boot), kept), number)) in new.enumerate() {
+            let kind = boot.kind();
+            let folder = offers::open(esp, kind)?;
+            let name = kind.file_name(number, deployment);
+            // Commit point for the first: the rename, here or within.
+            match (kept, kind) {
+                (Some(offer), _) if offer.name == name => {}
+                (Some(offer), _) => {
+                    folder.rename(&offer.name, &folder, &name)?;
+                    folder.sync()?;
+                }
+                (None, Kind::Image) => {
+                    self.assemble_image(esp, &boot.root, &boot.tree, deployment)?
+                        .write(&folder, &name)?;
+                }
+                (None, Kind::Entry) => {
+                    put_new(&folder, &name, &boot.entry(deployment, number, several, &folder)?)?;
+                }
+            }
             if index == 0 {
                 self.flush()?;
             }
-            number = number.saturating_sub(1);
         }
-        entries.sync()?;
         self.flush()?;
-        for (name, _) in &old {
-            entries.unlink(name)?;
+        for offer in &old {
+            if !kept.iter().flatten().any(|kept| std::ptr::eq(*kept, offer)) {
+                offers::open(esp, offer.kind)?.unlink(&offer.name)?;
+            }
         }
-        entries.sync()?;
+        for folder in folders(esp)? {
+            folder.sync()?;
+        }
         Ok(())
     }
 
     /// Before the kernels of a new deployment are copied, those go that the new list needs no
     /// more; what stays is offered alone meanwhile.
-    fn make_room(
-        &self,
-        esp: &Dir,
-        entries: &Dir,
-        current: &[Deployment],
-        list: &[Deployment],
-    ) -> Result<()> {
+    fn make_room(&self, esp: &Dir, current: &[Deployment], list: &[Deployment]) -> Result<()> {
         let stays: Vec<Deployment> =
             current.iter().filter(|old| list.iter().any(|new| new.id == old.id)).cloned().collect();
         if stays.is_empty() {
@@ -215,14 +246,14 @@ impl Locked<'_> {
         }
         let boots = stays.iter().map(|one| self.boot(one)).collect::<Result<Vec<_>>>()?;
         if stays.len() < current.len() {
-            self.write_numbered(entries, &stays, &boots)?;
+            self.write_numbered(esp, &stays, &boots)?;
             self.flush()?;
         }
-        let used: BTreeSet<&str> = boots.iter().map(|boot| boot.kernels.as_str()).collect();
+        let used = self.sysroot.esp_kernel_folders(esp)?;
         let Some(kernels) = esp.try_open_dir("ostree")? else { return Ok(()) };
         for folder in kernels.sorted_entries()? {
             let name = folder.name.to_string_lossy().into_owned();
-            if crate::cleanup::is_kernel_folder(&name) && !used.contains(name.as_str()) {
+            if crate::cleanup::is_kernel_folder(&name) && !used.contains(&name) {
                 copy::remove(&kernels, Path::new(&name))?;
             }
         }
@@ -230,11 +261,46 @@ impl Locked<'_> {
         Ok(())
     }
 
+    fn has_room(
+        &self,
+        esp: &Dir,
+        offers: &[Offer],
+        list: &[Deployment],
+        boots: &[Boot],
+    ) -> Result<bool> {
+        let kept = kept_images(offers, list, boots);
+        let mut needed: BTreeMap<String, u64> = BTreeMap::new();
+        for ((deployment, boot), kept) in list.iter().zip(boots).zip(kept) {
+            match boot.kind() {
+                Kind::Entry => {
+                    needed.insert(boot.kernels.clone(), kernels::missing(esp, boot)?);
+                }
+                Kind::Image if kept.is_none() => {
+                    let image = self.assemble_image(esp, &boot.root, &boot.tree, deployment)?;
+                    needed.insert(deployment.id.to_string(), image.size());
+                }
+                Kind::Image => {}
+            }
+        }
+        let needed = needed.values().fold(0_u64, |sum, one| sum.saturating_add(*one));
+        Ok(needed == 0 || needed.saturating_add(SPARE) <= space::of(esp)?.available)
+    }
+
     fn boot(&self, deployment: &Deployment) -> Result<Boot> {
         let root = self.sysroot.root.open_dir(deployment.id.path())?;
         let tree = BootTree::find(&root, &self.sysroot.options)?;
-        let kernels = format!("{}-{}", deployment.id.stateroot, deployment.boot_checksum);
-        Ok(Boot { root, tree, kernels })
+        let images = self.sysroot.configured_boot_loader().as_deref() == Some("uki");
+        let unified = tree.unified.clone().filter(|_| images || tree.kernel_is_unified);
+        let (form, kernels) = match unified {
+            Some(file) => {
+                check_shipped(&tree, &file, deployment)?;
+                let hash: Checksum = boot_tree::hash_of(&tree.folder, &file)?;
+                (Form::Shipped(file), format!("{}-{hash}", deployment.id.stateroot))
+            }
+            None if images => (Form::Assembled, kernel_folder(deployment)),
+            None => (Form::Kernel, kernel_folder(deployment)),
+        };
+        Ok(Boot { root, tree, form, kernels })
     }
 }
 
@@ -242,126 +308,74 @@ impl Locked<'_> {
 struct Boot {
     root: Dir,
     tree: BootTree,
-    /// `OS-BOOTCSUM`.
+    form: Form,
+    /// Its folder of kernels, which is named by a hash of them.
     kernels: String,
 }
 
-/// The names of our entries with their numbers.
-fn our_names(entries: &Dir) -> Result<Vec<(String, u32)>> {
-    let mut names = Vec::new();
-    for item in entries.sorted_entries()? {
-        let name = item.name.to_string_lossy().into_owned();
-        if EntryName::is_ours(&name) {
-            let digits: String =
-                name["ostree-".len()..].chars().take_while(char::is_ascii_digit).collect();
-            names.push((name, digits.parse().unwrap_or(0)));
-        }
-    }
-    Ok(names)
+/// What the boot loader starts.
+enum Form {
+    /// A kernel and its initramfs.
+    Kernel,
+    /// A unified kernel image that the commit brings.
+    Shipped(BootFile),
+    /// A unified kernel image that is put together here.
+    Assembled,
 }
 
-/// Numbers those that share a kernel so that a deployment keeps its number while it is offered,
-/// and a new one takes none that is in use.
-fn with_lasting_serials(current: &[Deployment], list: &[Deployment]) -> Vec<Deployment> {
-    let key = |one: &Deployment| (one.id.stateroot.clone(), one.boot_checksum.clone());
-    let mut used: BTreeMap<(String, String), BTreeSet<u32>> = BTreeMap::new();
-    let known: BTreeMap<&DeploymentId, &Deployment> =
-        current.iter().map(|one| (&one.id, one)).collect();
-    for one in current {
-        used.entry(key(one)).or_default().insert(one.boot_serial);
-    }
-    let mut list = list.to_vec();
-    for one in &mut list {
-        let old = known.get(&one.id).filter(|old| old.boot_checksum == one.boot_checksum);
-        if let Some(old) = old {
-            one.boot_serial = old.boot_serial;
-            continue;
+impl Boot {
+    fn kind(&self) -> Kind {
+        match self.form {
+            Form::Kernel | Form::Shipped(_) => Kind::Entry,
+            Form::Assembled => Kind::Image,
         }
-        let taken = used.entry(key(one)).or_default();
-        let free = (0..u32::MAX).find(|serial| !taken.contains(serial)).unwrap_or(u32::MAX);
-        taken.insert(free);
-        one.boot_serial = free;
     }
-    list
+
+    /// What is copied into the folder of kernels.
+    fn files(&self) -> Vec<&BootFile> {
+        match &self.form {
+            Form::Kernel => self.tree.files().collect(),
+            Form::Shipped(file) => vec![file],
+            Form::Assembled => Vec::new(),
+        }
+    }
+
+    /// The text of the entry.
+    fn entry(&self, one: &Deployment, number: u32, several: bool, at: &Dir) -> Result<Vec<u8>> {
+        // The place in the list changes, the number does not: it is what people see.
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        let place = Place { version: 0, index, number, several };
+        let mut entry = entry(one, &self.root, &self.tree, &self.kernels, &place)
+            .map_err(|source| Error::Entry { path: at.path().to_path_buf(), source })?;
+        if let Form::Shipped(file) = &self.form {
+            for key in ["linux", "initrd", "devicetree", "fdtdir"] {
+                entry.remove(key);
+            }
+            entry
+                .set("efi", &format!("/ostree/{}/{}", self.kernels, file.name))
+                .map_err(|source| Error::Entry { path: at.path().to_path_buf(), source })?;
+        }
+        Ok(entry.encode())
+    }
+}
+
+/// For each of the list, the image that is there already.
+fn kept_images<'a>(
+    offers: &'a [Offer],
+    list: &[Deployment],
+    boots: &[Boot],
+) -> Vec<Option<&'a Offer>> {
+    let kept = |deployment: &Deployment| {
+        offers
+            .iter()
+            .find(|offer| offer.kind == Kind::Image && same_image(&offer.deployment, deployment))
+    };
+    let pairs = list.iter().zip(boots);
+    pairs.map(|(one, boot)| kept(one).filter(|_| boot.kind() == Kind::Image)).collect()
 }
 
 fn is_fat(dir: &Dir) -> Result<bool> {
     let found = rustix::fs::fstatfs(dir)
         .map_err(|errno| updraft_fs::Error::new("look at", dir.path(), errno.into()))?;
     Ok(u64::try_from(found.f_type).is_ok_and(|kind| kind == FAT))
-}
-
-fn has_room(esp: &Dir, boots: &[Boot]) -> Result<bool> {
-    let mut needed: u64 = 0;
-    let mut counted = BTreeSet::new();
-    for boot in boots.iter().filter(|boot| counted.insert(boot.kernels.clone())) {
-        let there = esp.try_open_dir(format!("ostree/{}", boot.kernels))?;
-        for file in boot.tree.files() {
-            if there.as_ref().map(|there| there.exists(&file.name)).transpose()? != Some(true) {
-                needed = needed.saturating_add(size(&boot.tree.folder, &file.source)?);
-            }
-        }
-    }
-    Ok(needed == 0 || needed.saturating_add(SPARE) <= space::of(esp)?.available)
-}
-
-fn size(folder: &Dir, path: &Path) -> Result<u64> {
-    let metadata = folder.metadata(path)?;
-    if metadata.kind != FileKind::Directory {
-        return Ok(metadata.size);
-    }
-    let folder = folder.open_dir(path)?;
-    let mut sum: u64 = 0;
-    for entry in folder.sorted_entries()? {
-        sum = sum.saturating_add(size(&folder, Path::new(&entry.name))?);
-    }
-    Ok(sum)
-}
-
-/// Copies what is not there yet. The folder's name is a hash of the content, so what has its name
-/// is right.
-fn install_kernel(esp: &Dir, boot: &Boot) -> Result<()> {
-    let target = esp.ensure_dir("ostree", 0o755)?.ensure_dir(&boot.kernels, 0o755)?;
-    for file in boot.tree.files() {
-        if target.exists(&file.name)? {
-            continue;
-        }
-        let temporary = format!("{}.new", file.name);
-        copy::remove(&target, Path::new(&temporary))?;
-        copy_content(&boot.tree.folder, &file.source, &target, Path::new(&temporary))?;
-        target.rename(&temporary, &target, &file.name)?;
-    }
-    target.sync()?;
-    Ok(())
-}
-
-/// Content alone: owners, modes and links are not for FAT.
-fn copy_content(source: &Dir, name: &Path, target: &Dir, new: &Path) -> Result<()> {
-    if source.metadata(name)?.kind == FileKind::Directory {
-        let (from, to) = (source.open_dir(name)?, target.ensure_dir(new, 0o755)?);
-        for entry in from.sorted_entries()? {
-            copy_content(&from, Path::new(&entry.name), &to, Path::new(&entry.name))?;
-        }
-        to.sync()?;
-        return Ok(());
-    }
-    let from = source.open_file(name)?;
-    let to = target.create_file(new, 0o644)?;
-    updraft_fs::copy::contents(&from, &to)
-        .and_then(|_| to.sync_data())
-        .map_err(|source| Error::Copy { path: target.path().join(new), source })
-}
-
-/// Writes a file under a name that is not in use, whole and durable before it has that name.
-pub(crate) fn put_new(dir: &Dir, name: &str, bytes: &[u8]) -> Result<()> {
-    let temporary = format!("{name}.new");
-    copy::remove(dir, Path::new(&temporary))?;
-    let mut file = dir.create_file(&temporary, 0o644)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_data())
-        .map_err(|source| Error::Copy { path: dir.path().join(&temporary), source })?;
-    drop(file);
-    dir.rename(&temporary, dir, name)?;
-    dir.sync()?;
-    Ok(())
 }

@@ -1,7 +1,9 @@
-//! SELinux labels of what a deployment does not share with its commit: `/etc` and `/var`.
+//! SELinux labels of what a deployment does not share with its commit: `/etc`, `/var`, and what is
+//! written into `/boot`.
 
 use std::path::Path;
 
+use updraft_error::{Classify as _, Kind};
 use updraft_fs::{Dir, FileKind, atomic_write, xattr};
 use updraft_repo::selinux::{self, Policy};
 
@@ -29,6 +31,53 @@ pub(crate) fn var(root: &Dir, var: &Dir) -> Result<()> {
     label_below(&policy, var, "/var")?;
     atomic_write(var, VAR_STAMP, b"", 0o644)?;
     label_one(&policy, var, Path::new(VAR_STAMP), &format!("/var/{VAR_STAMP}"))?;
+    Ok(())
+}
+
+/// Gives a directory the label of the root.
+pub(crate) fn as_root(root: &Dir, dir: &Dir) -> Result<()> {
+    match selinux::from_folder(root.path())? {
+        Some(policy) => label_one(&policy, dir, Path::new("."), "/").map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Labels what deployments write into `/boot`, by the policy of `root`: the entries of `loader.B`,
+/// the new link to them, and kernels. A file that is an object of the repository, too, keeps its
+/// label.
+pub(crate) fn boot(root: &Dir, boot: &Dir, loader: &str, link: &str) -> Result<()> {
+    let Some(policy) = selinux::from_folder(root.path())? else { return Ok(()) };
+    let label = |name: &str, path: &str| -> Result<()> {
+        if boot.exists(name)? {
+            label_unshared(&policy, boot, Path::new(name), path)?;
+        }
+        Ok(())
+    };
+    let all = label(loader, &format!("/boot/{loader}"))
+        .and_then(|()| label(link, "/boot/loader"))
+        .and_then(|()| label("ostree", "/boot/ostree"));
+    match all {
+        Err(error) if error.kind() == Kind::Unsupported => {
+            tracing::debug!(%error, "/boot is on a file system without labels");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// As [`label_tree`], without files that have other names elsewhere.
+fn label_unshared(policy: &Policy, dir: &Dir, name: &Path, path: &str) -> Result<()> {
+    let metadata = dir.metadata(name)?;
+    if metadata.kind == FileKind::Directory {
+        label_one(policy, dir, name, path)?;
+        let below = dir.open_dir(name)?;
+        for entry in below.sorted_entries()? {
+            let path = format!("{path}/{}", entry.name.to_string_lossy());
+            label_unshared(policy, &below, Path::new(&entry.name), &path)?;
+        }
+    } else if metadata.links == 1 {
+        label_one(policy, dir, name, path)?;
+    }
     Ok(())
 }
 

@@ -27,6 +27,7 @@ mod origin;
 mod running;
 mod staged;
 
+mod backing;
 mod boot_tree;
 mod composefs;
 mod copy;
@@ -35,6 +36,7 @@ mod etc;
 mod finalize;
 mod label;
 mod make;
+mod policy_modules;
 mod prepare_root;
 mod var;
 
@@ -49,6 +51,7 @@ mod loader_link;
 mod overlay_initrds;
 mod retention;
 mod switch;
+mod unified_image;
 
 mod cleanup;
 mod kexec;

@@ -8,7 +8,7 @@ use updraft_fs::Dir;
 
 use crate::boot_loader::offered;
 use crate::entries::PREPARE_ROOT;
-use crate::{Deployment, DeploymentId, Error, Origin, Result, Sysroot};
+use crate::{Deployment, DeploymentId, Error, Origin, Result, Sysroot, esp};
 
 const MAX_ORIGIN: u64 = 1024 * 1024;
 
@@ -81,13 +81,13 @@ impl Sysroot {
         }
     }
 
-    /// The folder of the current entries.
-    pub(crate) fn entries_dir(&self) -> Result<Dir> {
+    /// The folders of the current entries: one, or where there are images, two.
+    pub(crate) fn entry_folders(&self) -> Result<Vec<Dir>> {
         if let Some(esp) = self.esp()? {
-            return Ok(esp.open_dir("loader/entries")?);
+            return esp::folders(&esp);
         }
         let version = self.boot_version()?.version;
-        Ok(self.root.open_dir("boot")?.open_dir(format!("loader.{version}/entries"))?)
+        Ok(vec![self.root.open_dir("boot")?.open_dir(format!("loader.{version}/entries"))?])
     }
 
     pub(crate) fn boot_dir(&self) -> Result<Option<Dir>> {

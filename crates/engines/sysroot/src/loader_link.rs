@@ -12,7 +12,7 @@
 
 use updraft_fs::Dir;
 
-use crate::{Locked, Result};
+use crate::{Deployment, Locked, Result, label};
 
 const LINK: &str = "loader";
 const NEW: &str = "loader.tmp";
@@ -21,9 +21,19 @@ const OLD: &str = "loader.old";
 impl Locked<'_> {
     /// Lets `boot/loader` lead to `loader.{version}`. Everything that this holds must have been
     /// written; it is flushed here.
-    pub(crate) fn switch_loader(&self, boot: &Dir, version: u8) -> Result<()> {
+    pub(crate) fn switch_loader(
+        &self,
+        boot: &Dir,
+        version: u8,
+        default: Option<&Deployment>,
+    ) -> Result<()> {
         remove_extra_links(boot)?;
-        boot.symlink(format!("loader.{version}"), NEW)?;
+        let target = format!("loader.{version}");
+        boot.symlink(&target, NEW)?;
+        if let Some(default) = default {
+            let root = self.sysroot.root.open_dir(default.id.path())?;
+            label::boot(&root, boot, &target, NEW)?;
+        }
         let kept = boot.exists(LINK)? && boot.link(boot, LINK, OLD).is_ok();
         if !kept {
             tracing::debug!("boot/loader has no second name");

@@ -13,6 +13,7 @@ use crate::boot_tree::BootTree;
 use crate::deployment::parse_dir_name;
 use crate::{
     DeployRequest, Deployment, DeploymentId, Error, EtcChanges, Locked, Result, copy, label,
+    policy_modules,
 };
 
 impl Locked<'_> {
@@ -78,11 +79,16 @@ impl Locked<'_> {
                 .map_err(|error| error.within("Finalizing deployment"))?,
             None => None,
         };
+        if etc_changes.is_some() {
+            let failed = |error: Error| error.within("Finalizing SELinux policy");
+            policy_modules::refresh(&root).map_err(failed)?;
+        }
         label::etc(&root)?;
         copy::remove(&root.open_dir("etc")?, Path::new(".updated"))?;
         let var = stateroot.ensure_dir("var", 0o755)?;
         copy::remove(&var, Path::new(".updated"))?;
         label::var(&root, &var)?;
+        self.make_backing(id, &root)?;
         // Nobody shall change a deployment by accident. Not every file system knows the flag.
         if !self.sysroot.options.mutable_deployments
             && let Err(error) = root.set_immutable(Immutable::Yes)

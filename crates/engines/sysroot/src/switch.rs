@@ -7,6 +7,7 @@ use updraft_fs::{Dir, flush};
 use updraft_task::Context;
 
 use crate::boot_count::tried_anew;
+use crate::boot_loader::Slots;
 use crate::{BootVersion, Deployment, DeploymentId, Error, Locked, Result};
 
 /// How a list of deployments became current.
@@ -58,7 +59,12 @@ impl Locked<'_> {
         let count_change = count(&list).saturating_sub(count(&current));
         let written =
             |switch, version, is_atomic| Written { switch, version, count_change, is_atomic };
+        // A slot leads to a deployment by a link of its own, which such a switch does not change.
+        let has_slots = Slots::find(self.sysroot)?.is_some();
+        let same_ids =
+            current.len() == list.len() && current.iter().zip(&list).all(|(a, b)| a.id == b.id);
         let same_entries = !current.is_empty()
+            && (same_ids || !has_slots)
             && current.len() == list.len()
             && current.iter().zip(&list).all(|(old, new)| old.boots_like(new));
         if same_entries {
@@ -88,7 +94,8 @@ impl Locked<'_> {
         }
         self.arm_counter(&current, &list)?;
         // Commit point: within, the rename of boot/loader.
-        self.switch_loader(&self.sysroot.root.open_dir("boot")?, version)?;
+        let boot = self.sysroot.root.open_dir("boot")?;
+        self.switch_loader(&boot, version, list.first())?;
         self.run_boot_loader_program()?;
         self.disarm_counter(&list)?;
         self.touch_deployments()?;

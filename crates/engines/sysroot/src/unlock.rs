@@ -15,7 +15,7 @@ use updraft_task::Context;
 
 use crate::{
     DeployRequest, Deployment, DeploymentId, Error, Locked, Merge, Origin, Place, Result, Retain,
-    Sysroot,
+    Sysroot, backing,
 };
 
 const UPPER: &str = ".usr-ovl-upper";
@@ -138,7 +138,8 @@ impl Locked<'_> {
     /// Beside the deployment, so that nothing of it is left when that is removed.
     fn transient_folders(&self, root: &Dir, id: &DeploymentId) -> Result<(PathBuf, PathBuf)> {
         let stateroot = self.sysroot.stateroot_dir(&id.stateroot)?;
-        let backing = stateroot.ensure_dir("backing", 0o755)?.ensure_dir(id.dir_name(), 0o700)?;
+        let backing =
+            stateroot.ensure_dir(backing::FOLDER, 0o700)?.ensure_dir(id.dir_name(), 0o700)?;
         // What an earlier boot has left is not to be seen again.
         crate::copy::remove(&backing, Path::new("usr-transient"))?;
         let folder = backing.ensure_dir("usr-transient", 0o700)?;

@@ -124,6 +124,26 @@ fn u_boot_gets_a_script_where_it_looks_for_one() {
     assert!(lab.read("boot/loader/uEnv.txt").contains("kernel_image2="));
 }
 
+#[test]
+fn u_boot_can_choose_in_uenv_where_tries_are_counted() {
+    let lab = Lab::ours();
+    lab.configure("bootloader=uboot");
+    lab.deploy(lab.commit("1", "k1", &[]));
+    lab.deploy(lab.commit("2", "k2", &[]));
+    let select = |lab: &Lab| {
+        let text = lab.read("boot/loader/uEnv.txt");
+        text.lines().find_map(|line| line.strip_prefix("updraft_select=").map(str::to_owned))
+    };
+    assert_eq!(select(&lab), None, "as the real tool has it");
+    lab.configure("boot-counting-tries=2");
+    lab.deploy(lab.commit("3", "k3", &[]));
+    let command = select(&lab).unwrap();
+    assert!(command.starts_with("if test \"${rollback}\" = 1; then setenv kernel_image "));
+    for name in ["kernel_image", "ramdisk_image", "fdt_file", "fdtdir", "bootargs"] {
+        assert!(command.contains(&format!("setenv {name} ${{{name}2}};")), "{command}");
+    }
+}
+
 /// A program that notes how it was called, and fails as long as a file says so.
 fn program(lab: &Lab) -> (std::path::PathBuf, std::path::PathBuf) {
     let folder = lab.root().parent().unwrap().to_path_buf();

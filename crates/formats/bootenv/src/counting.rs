@@ -67,8 +67,20 @@ impl CountedName {
     /// The name of an entry with this counter, or with none.
     #[must_use]
     pub fn with_count(stem: impl Into<String>, count: Option<BootCount>) -> Self {
-        let tells_done = count.is_some_and(|count| count.done > 0);
-        Self { stem: stem.into(), count, suffix: SUFFIXES[0], tells_done }
+        Self { stem: stem.into(), count: None, suffix: SUFFIXES[0], tells_done: false }
+            .counted(count)
+    }
+
+    /// The same with this counter, or with none.
+    #[must_use]
+    pub fn counted(self, count: Option<BootCount>) -> Self {
+        Self { count, tells_done: count.is_some_and(|count| count.done > 0), ..self }
+    }
+
+    /// The same for a unified kernel image.
+    #[must_use]
+    pub fn of_image(self) -> Self {
+        Self { suffix: SUFFIXES[1], ..self }
     }
 
     /// What the counter says.

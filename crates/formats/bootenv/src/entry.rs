@@ -79,6 +79,11 @@ impl BootEntry {
         Ok(())
     }
 
+    /// Takes a key away; nothing when it is not there.
+    pub fn remove(&mut self, key: &str) {
+        self.fields.retain(|(name, _)| name != key);
+    }
+
     /// The `initrd` lines after the first.
     #[must_use]
     pub fn overlay_initrds(&self) -> &[String] {

@@ -1,13 +1,14 @@
 //! What boot loaders read: boot loader entries (BLS), kernel command lines, the order in which
 //! entries are offered, and where tries are counted: in the names of entries, in GRUB's environment
-//! block, in U-Boot's environment; the partition table of a disk; and the superblock of ext4, as far
-//! as a power cut can tear it.
+//! block, in U-Boot's environment; unified kernel images; the partition table of a disk; and the
+//! superblock of ext4, as far as a power cut can tear it.
 //!
 //! Everything here is text in, types out, and back. The writers produce exactly the bytes that
 //! libostree produces for the same values, so that either implementation can take over a system
 //! from the other.
 
 mod android;
+mod android_slots;
 mod counting;
 mod entry;
 mod error;
@@ -16,10 +17,13 @@ mod gpt;
 mod grubenv;
 mod kargs;
 mod order;
+mod pe;
 mod uboot;
 mod uimage;
+mod unified;
 
 pub use android::AndroidHeader;
+pub use android_slots::{AndroidSlot, SlotControl};
 pub use counting::{BootCount, BootVerdict, CountedName};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
 pub use error::Error;
@@ -28,5 +32,7 @@ pub use gpt::{Gpt, GptImage, GptPartition, Guid};
 pub use grubenv::GrubEnv;
 pub use kargs::KernelArgs;
 pub use order::{EntryName, version_cmp};
+pub use pe::{MAX_PE_HEADERS, PeImage, PeSection};
 pub use uboot::{FoundUbootEnv, UbootCopy, UbootEnv, UbootLayout};
 pub use uimage::script_image;
+pub use unified::{MAX_STUB, UnifiedLayout, UnifiedPart};

@@ -38,6 +38,12 @@ impl EntryName {
     pub fn is_ours(file_name: &str) -> bool {
         file_name.strip_suffix(".conf").is_some_and(|stem| stem.starts_with("ostree-"))
     }
+
+    /// Whether a file in `EFI/Linux` is a unified kernel image of a deployment.
+    #[must_use]
+    pub fn is_our_image(file_name: &str) -> bool {
+        file_name.strip_suffix(".efi").is_some_and(|stem| stem.starts_with("ostree-"))
+    }
 }
 
 impl BootEntry {
@@ -122,5 +128,7 @@ mod tests {
         assert_eq!(new.file_name(), "ostree-2.conf");
         assert_eq!(old.file_name(), "ostree-2-debian.conf");
         assert!(EntryName::is_ours("ostree-1.conf") && !EntryName::is_ours("fedora.conf"));
+        assert!(EntryName::is_our_image("ostree-1+3.efi"));
+        assert!(!EntryName::is_our_image("ostree-1.conf") && !EntryName::is_our_image("a.efi"));
     }
 }

@@ -86,6 +86,7 @@ fn name_of(counting: BootCounting) -> &'static str {
         BootCounting::GrubEnvironment => "grub",
         BootCounting::UbootEnvironment => "u-boot",
         BootCounting::Initramfs => "initramfs",
+        BootCounting::AndroidSlots => "android",
         BootCounting::Nobody => "nobody",
     }
 }

@@ -1,6 +1,7 @@
 //! Boot loaders that a program installs anew after each switch: `zipl`, which notes the sectors of
 //! kernels, and `aboot-deploy`, which writes an image into the partition of the other slot and
-//! points `ostree/root.a` or `ostree/root.b` to the deployment.
+//! points `ostree/root.a` or `ostree/root.b` to the deployment. Where the configuration names the
+//! partitions, that is done here, without the program (see `slots`).
 //!
 //! A stamp in `/boot` says from before the switch on that the program has to run. It goes when the
 //! program succeeded; until then the program is run again before anything is removed, because what
@@ -13,7 +14,7 @@ use updraft_fs::{Dir, atomic_write};
 use updraft_process::Command;
 use updraft_task::Context;
 
-use super::{BootLoader, offered};
+use super::{BootLoader, Slots, offered};
 use crate::{Error, Locked, Result};
 
 const STAMP: &str = "ostree-bootloader-update.stamp";
@@ -30,8 +31,12 @@ impl Locked<'_> {
         if !boot.exists(STAMP)? {
             return Ok(());
         }
-        let Some(command) = self.boot_loader_program()? else { return Ok(()) };
-        command.directory(self.sysroot.path()).run(&Context::silent())?;
+        if let Some(slots) = Slots::find(self.sysroot)? {
+            self.install_slot(&slots)?;
+        } else {
+            let Some(command) = self.boot_loader_program()? else { return Ok(()) };
+            command.directory(self.sysroot.path()).run(&Context::silent())?;
+        }
         boot.unlink(STAMP)?;
         boot.sync()?;
         Ok(())
@@ -53,7 +58,9 @@ impl Locked<'_> {
         if default == "zipl" {
             return Ok(Some(command));
         }
-        let first = offered(&sysroot.entries_dir()?)?.into_iter().next();
+        let folders = sysroot.entry_folders()?;
+        let Some(folder) = folders.first() else { return Ok(None) };
+        let first = offered(folder)?.into_iter().next();
         let Some((name, entry)) = first else { return Ok(None) };
         let value = |key: &str| {
             entry.get(key).map(str::to_owned).ok_or_else(|| {

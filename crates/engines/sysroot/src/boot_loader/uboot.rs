@@ -6,7 +6,10 @@
 //! bootargs=root=LABEL=x ostree=/ostree/boot.1/os/2b84…/0
 //! (what the default deployment's usr/lib/ostree-boot/uEnv.txt says)
 //! kernel_image2=…
+//! updraft_select=if test "${rollback}" = 1; then setenv kernel_image ${kernel_image2}; …
 //! ```
+//! The last line is there where tries are counted. A boot command that runs it after the import
+//! boots the second entry when the first was tried in vain.
 
 use updraft_error::Kind;
 use updraft_fs::atomic_write;
@@ -15,6 +18,7 @@ use super::{Entries, MAX_CONFIGURATION};
 use crate::{Deployment, Error, Result, Sysroot};
 
 const NAME: &str = "uEnv.txt";
+const VARIABLES: [&str; 5] = ["kernel_image", "ramdisk_image", "fdt_file", "fdtdir", "bootargs"];
 
 pub(super) fn write(
     sysroot: &Sysroot,
@@ -44,10 +48,20 @@ pub(super) fn write(
             lines.extend(of_tree(sysroot, default)?);
         }
     }
+    if entries.list.len() > 1 && sysroot.boot_counting_tries()? > 0 {
+        lines.push(selection());
+    }
     let mut text = lines.join("\n");
     text.push('\n');
     atomic_write(&entries.folder, NAME, text.as_bytes(), 0o644)?;
     Ok(())
+}
+
+/// The command that takes the second entry when U-Boot's counter says so. What the second has not
+/// is unset.
+fn selection() -> String {
+    let take = VARIABLES.map(|name| format!("setenv {name} ${{{name}2}}; "));
+    format!("updraft_select=if test \"${{rollback}}\" = 1; then {}fi", take.concat())
 }
 
 fn of_tree(sysroot: &Sysroot, deployment: &Deployment) -> Result<Option<String>> {

@@ -56,6 +56,8 @@ fn find_in(folder: Dir, options: &Options) -> Result<Option<BootTree>> {
         has_device_tree_folder: false,
         hmac: None,
         android: None,
+        unified: None,
+        kernel_is_unified: false,
         checksum: checksum.clone(),
         folder,
     }))

@@ -76,6 +76,8 @@ enum BootLoaderName {
     None,
     /// systemd-boot; the EFI system partition is /boot
     SystemdBoot,
+    /// the same, with unified kernel images
+    Uki,
     /// GRUB for EFI
     Grub,
     /// U-Boot: boot.scr and uEnv.txt, written with each deployment
@@ -89,6 +91,7 @@ impl From<BootLoaderName> for BootLoader {
         match name {
             BootLoaderName::None => Self::None,
             BootLoaderName::SystemdBoot => Self::SystemdBoot,
+            BootLoaderName::Uki => Self::Uki,
             BootLoaderName::Grub => Self::Grub,
             BootLoaderName::Uboot => Self::Uboot,
             BootLoaderName::Extlinux => Self::Extlinux,

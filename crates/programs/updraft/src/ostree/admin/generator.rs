@@ -13,7 +13,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use updraft_bootenv::KernelArgs;
+use updraft_bootenv::{AndroidSlot, KernelArgs};
 use updraft_error::Kind;
 use updraft_terminal::{Failure, Result, ResultExt as _};
 
@@ -54,7 +54,12 @@ impl SystemGenerator {
 /// Writes units for the system with this root to `folder`.
 fn generate(root: &Path, command_line: &str, folder: &Path) -> Result {
     let arguments = KernelArgs::parse(command_line);
-    let Some(target) = arguments.last_value("ostree") else { return Ok(()) };
+    // Android's boot loader names a slot, all others the deployment's link.
+    let slot = arguments.last_value("androidboot.slot_suffix").and_then(AndroidSlot::of_suffix);
+    let slot = slot.map(|slot| format!("/ostree/root.{}", slot.letter()));
+    let Some(target) = slot.as_deref().or_else(|| arguments.last_value("ostree")) else {
+        return Ok(());
+    };
     if !root.join("run/ostree-booted").exists() {
         return Ok(());
     }
@@ -257,6 +262,7 @@ mod tests {
         std::fs::create_dir_all(root.path().join("sysroot/ostree")).unwrap();
         symlink("deploy/os/deploy/x.0", root.path().join("sysroot/ostree/root.a")).unwrap();
         generate(root.path(), "ostree=/ostree/root.a", &units_of).unwrap();
+        generate(root.path(), "quiet androidboot.slot_suffix=_a", &units_of).unwrap();
         assert!(units_of.join("var.mount").exists());
     }
 }
