@@ -50,6 +50,16 @@ impl Rack {
         self
     }
 
+    /// With a network in which it is 10.0.2.15 and this machine is 10.0.2.2. Ports of this machine,
+    /// the first of each pair, lead to ports of that one.
+    #[must_use]
+    pub fn with_network(self, ports: &[(u16, u16)]) -> Self {
+        let ports =
+            ports.iter().map(|(here, there)| format!(",hostfwd=tcp:127.0.0.1:{here}-:{there}"));
+        let network = format!("user,model=virtio-net-pci{}", ports.collect::<String>());
+        self.with_arguments(&["-nic", &network])
+    }
+
     /// With more arguments for QEMU.
     #[must_use]
     pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
@@ -110,7 +120,7 @@ impl Rack {
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn first_entry(boot: &Path) -> Result<BootEntry> {
+pub fn first_entry(boot: &Path) -> Result<BootEntry> {
     let folder = boot.join("loader/entries");
     let mut entries = Vec::new();
     for item in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
