@@ -27,6 +27,7 @@ mod partial;
 pub mod plan;
 mod refs;
 mod remote;
+mod superblock;
 mod work;
 
 use updraft_fs::{Dir, LockMode};
@@ -37,7 +38,7 @@ use updraft_task::Context;
 use crate::sign::Policy;
 use crate::{CommitState, Repo, Trust};
 
-pub use error::Error;
+pub use error::{Error, MirrorAnswer};
 pub use metalink::{InvalidMetalink, Metalink};
 pub use mirrors::mirror_list;
 pub use plan::Depth;
@@ -76,7 +77,8 @@ pub fn remote_summary(ctx: &Context, client: &Client, url: &str) -> Result<Remot
     let mirrors = mirrors::Mirrors::find(ctx, client, url)?;
     let get = |path: &str| {
         let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
-        mirrors.first(|url| client.get_bytes_with(ctx, &format!("{url}/{path}"), limit))
+        mirrors
+            .first(path, |url| Ok(client.get_bytes_with(ctx, &format!("{url}/{path}"), limit)?))
     };
     let summary = match &mirrors.summary {
         Some(summary) => Some(summary.clone()),

@@ -74,9 +74,9 @@ pub(super) fn length(lock: &LockFile) -> Result<u64, Error> {
 }
 
 /// Adds what comes from `stream` after the first `offset` bytes.
-pub(super) fn receive(lock: &LockFile, offset: u64, stream: &mut Stream<'_>) -> Result<(), Error> {
-    let mut file = lock.file();
-    file.seek(SeekFrom::Start(offset)).map_err(|error| io(lock, error))?;
+pub(super) fn receive(mut file: &File, offset: u64, stream: &mut Stream<'_>) -> Result<(), Error> {
+    let failed = |error| crate::Error::io("keep what arrives", error);
+    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
     let mut buffer = vec![0; BUFFER];
     loop {
         let read = stream.read_typed(&mut buffer)?;
@@ -84,8 +84,8 @@ pub(super) fn receive(lock: &LockFile, offset: u64, stream: &mut Stream<'_>) -> 
             return Ok(());
         }
         let piece = buffer.get(..read).unwrap_or_default();
-        updraft_fs::fault::check().map_err(|errno| io(lock, errno.into()))?;
-        file.write_all(piece).map_err(|error| io(lock, error))?;
+        updraft_fs::fault::check().map_err(|errno| failed(errno.into()))?;
+        file.write_all(piece).map_err(failed)?;
     }
 }
 

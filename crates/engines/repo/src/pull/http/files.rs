@@ -86,7 +86,7 @@ impl HttpOrigin<'_> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let received = partial::receive(&lock, offset, &mut stream);
+            let received = partial::receive(lock.file(), offset, &mut stream);
             self.count(stream.position().saturating_sub(offset));
             received?;
             match wanted.transaction.import_archive_object(object, partial::reader(&lock)?) {
