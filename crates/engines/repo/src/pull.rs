@@ -249,6 +249,9 @@ fn pull_from(
 ) -> Result<PullStats, Error> {
     // Held to the end, so that nobody prunes between the objects and their refs.
     let _lock = repo.lock(ctx, LockMode::Shared)?;
+    // First: what nobody goes on with takes room that this pull may need.
+    partial::clean(repo)?;
+    repo.clean_tmp();
     let goals = Goals::find(ctx, origin, options)?;
     if options.deltas == Deltas::RequireDryRun {
         let plan = deltas::dry_run(ctx, repo, origin, &goals, options)?;
@@ -273,7 +276,6 @@ fn pull_from(
     if let Some(summary) = &goals.mirrored_summary {
         summary.store(repo)?;
     }
-    partial::clean(repo)?;
     Ok(PullStats {
         refs,
         metadata_fetched: fetched.metadata,

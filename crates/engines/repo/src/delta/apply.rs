@@ -86,8 +86,9 @@ fn apply(ctx: &Context, transaction: Transaction, delta: &Delta) -> Result<Apply
     if let Some(metadata) = superblock.commit_meta()? {
         transaction.write_commit_meta(&to, &metadata)?;
     }
+    let tmp = transaction.scratch()?;
     let (parts, made) = execute_parts(ctx, &transaction, superblock, MAX_JOBS, &|number, part| {
-        delta.part(number, part)
+        delta.part(number, part, &tmp)
     })?;
     check_complete(ctx, &transaction, &to)?;
     transaction.commit(ctx)?;

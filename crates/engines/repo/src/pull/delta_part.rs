@@ -3,14 +3,14 @@
 
 use std::fs::File;
 
-use updraft_fs::{Dir, LockFile, LockMode, TempFile};
+use updraft_fs::{LockFile, LockMode, TempFile};
 use updraft_http::Stream;
 use updraft_ostree::delta::PartHeader;
 
 use super::origin::AcceptPart;
 use super::{Error, partial};
-use crate::Repo;
 use crate::delta::Part;
+use crate::room::Scratch;
 
 /// Opens what a mirror has from an offset on; `None` when it has nothing.
 pub(super) type OpenFrom<'a, 's> =
@@ -23,19 +23,18 @@ pub(super) type Count<'a> = dyn Fn(u64) + 'a;
 /// What an earlier process or another mirror left is the beginning. It is a cache: when the whole
 /// is refused, it is thrown away and all is fetched anew.
 pub(super) fn fetch(
-    repo: &Repo,
+    tmp: &Scratch,
     header: &PartHeader,
     (open, count): (&OpenFrom<'_, '_>, &Count<'_>),
     accept: &AcceptPart<'_>,
 ) -> Result<Option<Part>, Error> {
-    let tmp = repo.tmp_dir()?;
     let name = partial::delta_name(&header.checksum);
-    let Some(lock) = LockFile::try_acquire(&tmp, &name, LockMode::Exclusive)? else {
-        return fetch_alone(&tmp, (open, count), accept);
+    let Some(lock) = LockFile::try_acquire(&tmp.dir, &name, LockMode::Exclusive)? else {
+        return fetch_alone(tmp, (open, count), accept);
     };
     let mut offset = partial::length(&lock)?;
     if offset > header.size {
-        partial::empty(&lock)?;
+        partial::empty(&lock, &tmp.room)?;
         offset = 0;
     }
     loop {
@@ -45,27 +44,33 @@ pub(super) fn fetch(
                 Ok(None) => return Ok(None),
                 // More came before, perhaps from another mirror, than there is here.
                 Err(updraft_http::Error::Mismatch { .. }) if offset > 0 => {
-                    partial::empty(&lock)?;
+                    partial::empty(&lock, &tmp.room)?;
                     offset = 0;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
-            let received = partial::receive(lock.file(), offset, &mut stream);
+            let received = partial::receive(lock.file(), offset, &mut stream, &tmp.room);
             count(stream.position().saturating_sub(offset));
+            if partial::is_full(&received) {
+                partial::remove(&lock, tmp, &name)?;
+            }
             received?;
         }
         match accept(again(lock.file())?) {
             // What came before may have been bad: once again from the start.
             Err(crate::Error::BadDelta { .. }) if offset > 0 => {
-                partial::empty(&lock)?;
+                partial::empty(&lock, &tmp.room)?;
                 offset = 0;
             }
             Err(error) => {
-                if matches!(error, crate::Error::BadDelta { .. }) {
-                    partial::empty(&lock)?;
+                let error = Err(error.into());
+                if partial::is_full(&error) {
+                    partial::remove(&lock, tmp, &name)?;
+                } else if matches!(error, Err(Error::Repo(crate::Error::BadDelta { .. }))) {
+                    partial::empty(&lock, &tmp.room)?;
                 }
-                return Err(error.into());
+                return error;
             }
             Ok(part) => return Ok(Some(part)),
         }
@@ -74,13 +79,13 @@ pub(super) fn fetch(
 
 /// Somebody else is fetching the same part for the same repository.
 fn fetch_alone(
-    tmp: &Dir,
+    tmp: &Scratch,
     (open, count): (&OpenFrom<'_, '_>, &Count<'_>),
     accept: &AcceptPart<'_>,
 ) -> Result<Option<Part>, Error> {
     let Some(mut stream) = open(0)? else { return Ok(None) };
-    let file = TempFile::new_in(tmp)?;
-    let received = partial::receive(file.file(), 0, &mut stream);
+    let file = TempFile::new_in(&tmp.dir)?;
+    let received = partial::receive(file.file(), 0, &mut stream, &tmp.room);
     count(stream.position());
     received?;
     Ok(Some(accept(again(file.file())?)?))

@@ -9,7 +9,7 @@ use updraft_ostree::delta::{DeltaFormat, DeltaIndex, DeltaName, Superblock};
 use updraft_ostree::{Checksum, Commit, Metadata, ObjectName, ObjectType, RepoMode};
 use updraft_task::Context;
 
-use super::origin::Origin;
+use super::origin::{Origin, WantedPart};
 use super::partial;
 use super::refs::{Goals, SummaryDeltas};
 use super::work::Work;
@@ -201,7 +201,7 @@ impl Work<'_> {
         if let Some(metadata) = metadata {
             self.transaction.write_commit_meta(&name.to, &metadata)?;
         }
-        let tmp = repo.tmp_dir()?;
+        let tmp = self.transaction.scratch()?;
         let (parts, _) =
             execute_parts(self.ctx, self.transaction, superblock, MAX_JOBS, &|number, header| {
                 match read_inline(superblock, number, header, &tmp) {
@@ -209,9 +209,9 @@ impl Work<'_> {
                     Ok(part) => return Ok(part?),
                 }
                 let path = name.part_path(number);
-                let part = self.origin.delta_part(self.ctx, &path, header, &|file| {
-                    Part::open(name.format, number, header, Box::new(file), &tmp)
-                })?;
+                let accept = |file| Part::open(name.format, number, header, Box::new(file), &tmp);
+                let wanted = WantedPart { path: &path, header, tmp: &tmp, accept: &accept };
+                let part = self.origin.delta_part(self.ctx, &wanted)?;
                 part.ok_or_else(|| {
                     let what = format!("fetch {path} from {}", self.origin.content_name());
                     let reason = "it is not there".to_owned();
@@ -219,7 +219,7 @@ impl Work<'_> {
                 })
             })?;
         for part in &superblock.parts {
-            partial::forget_delta(repo, &part.checksum)?;
+            partial::forget_delta(&tmp, &part.checksum)?;
         }
         Ok(parts)
     }

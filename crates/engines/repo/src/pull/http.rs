@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use updraft_http::{Client, StreamOptions};
-use updraft_ostree::delta::{DeltaIndex, DeltaName, PartHeader, Superblock};
+use updraft_ostree::delta::{DeltaIndex, DeltaName, Superblock};
 use updraft_ostree::{Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, ObjectType, RepoMode};
 use updraft_task::Context;
 
 use super::mirrors::Mirrors;
-use super::origin::{AcceptPart, AcceptSummary, Origin, SummaryFiles};
+use super::origin::{AcceptSummary, Origin, SummaryFiles, WantedPart};
 use super::{Error, PullOptions, delta_part, partial, superblock};
 use crate::delta::Part;
 use crate::object::{check_hash, check_metadata};
@@ -31,7 +31,6 @@ const MAX_FILE: u64 = 1 << 44;
 
 /// A repository on a web server.
 pub(crate) struct HttpOrigin<'a> {
-    repo: &'a Repo,
     client: &'a Client,
     /// Where refs, summary and signatures are.
     mirrors: Mirrors,
@@ -45,7 +44,7 @@ pub(crate) struct HttpOrigin<'a> {
 impl<'a> HttpOrigin<'a> {
     pub(crate) fn new(
         ctx: &Context,
-        repo: &'a Repo,
+        repo: &Repo,
         client: &'a Client,
         url: &str,
         options: &PullOptions,
@@ -56,7 +55,6 @@ impl<'a> HttpOrigin<'a> {
             None => Mirrors { urls: mirrors.urls.clone(), summary: None },
         };
         Ok(Self {
-            repo,
             client,
             mirrors,
             content,
@@ -224,20 +222,15 @@ impl Origin for HttpOrigin<'_> {
         })
     }
 
-    fn delta_part(
-        &self,
-        ctx: &Context,
-        path: &str,
-        part: &PartHeader,
-        accept: &AcceptPart<'_>,
-    ) -> Result<Option<Part>, Error> {
+    fn delta_part(&self, ctx: &Context, wanted: &WantedPart<'_>) -> Result<Option<Part>, Error> {
+        let WantedPart { path, header, tmp, accept } = *wanted;
         self.content.first(path, |url| {
             let address = format!("{url}/{path}");
             let open = |offset| {
                 // What is longer than announced is not the part.
-                self.client.stream(ctx, &address, StreamOptions { limit: part.size, offset })
+                self.client.stream(ctx, &address, StreamOptions { limit: header.size, offset })
             };
-            delta_part::fetch(self.repo, part, (&open, &|bytes| self.count(bytes)), accept)
+            delta_part::fetch(tmp, header, (&open, &|bytes| self.count(bytes)), accept)
         })
     }
 

@@ -1,10 +1,10 @@
 //! Pulling from a repository on this machine.
 
-use updraft_ostree::delta::{DeltaIndex, DeltaName, PartHeader, Superblock};
+use updraft_ostree::delta::{DeltaIndex, DeltaName, Superblock};
 use updraft_ostree::{Checksum, ObjectName, RefName, Refspec};
 use updraft_task::Context;
 
-use super::origin::{AcceptPart, AcceptSummary, Origin, SummaryFiles};
+use super::origin::{AcceptSummary, Origin, SummaryFiles, WantedPart};
 use super::{Error, superblock};
 use crate::delta::Part;
 use crate::{Repo, Transaction, Trust};
@@ -105,15 +105,9 @@ impl Origin for LocalOrigin<'_> {
         bytes.map(|bytes| superblock::accept(&bytes, name, digest, &self.name())).transpose()
     }
 
-    fn delta_part(
-        &self,
-        _ctx: &Context,
-        path: &str,
-        _part: &PartHeader,
-        accept: &AcceptPart<'_>,
-    ) -> Result<Option<Part>, Error> {
-        let file = self.repo.root().try_open_file(path)?;
-        Ok(file.map(accept).transpose()?)
+    fn delta_part(&self, _ctx: &Context, wanted: &WantedPart<'_>) -> Result<Option<Part>, Error> {
+        let file = self.repo.root().try_open_file(wanted.path)?;
+        Ok(file.map(wanted.accept).transpose()?)
     }
 
     fn prefers_objects(&self) -> bool {

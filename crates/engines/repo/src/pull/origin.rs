@@ -9,6 +9,7 @@ use updraft_task::Context;
 use super::Error;
 use crate::Transaction;
 use crate::delta::Part;
+use crate::room::Scratch;
 
 /// A repository elsewhere. Used by all workers at the same time.
 pub(crate) trait Origin: Sync {
@@ -77,16 +78,9 @@ pub(crate) trait Origin: Sync {
         digest: &Checksum,
     ) -> Result<Option<Superblock>, Error>;
 
-    /// What `accept` makes of a part of a delta, by its path in the repository; it verifies the
-    /// part. Once the delta is applied, [`forget_delta`](super::partial::forget_delta) removes
+    /// A part of a delta. Once the delta is applied, [`forget_delta`](super::partial::forget_delta) removes
     /// what is kept of it.
-    fn delta_part(
-        &self,
-        ctx: &Context,
-        path: &str,
-        part: &PartHeader,
-        accept: &AcceptPart<'_>,
-    ) -> Result<Option<Part>, Error>;
+    fn delta_part(&self, ctx: &Context, wanted: &WantedPart<'_>) -> Result<Option<Part>, Error>;
 
     /// Whether its objects are cheaper to have than deltas are to apply.
     fn prefers_objects(&self) -> bool;
@@ -102,6 +96,19 @@ pub(crate) trait Origin: Sync {
 pub(crate) type AcceptSummary<'a> = dyn Fn(&SummaryFiles) -> Result<(), Error> + 'a;
 /// Opens the file of a part of a delta when it is the part that was meant.
 pub(crate) type AcceptPart<'a> = dyn Fn(File) -> Result<Part, crate::Error> + 'a;
+
+/// A part of a delta that a pull lacks.
+#[derive(Clone, Copy)]
+pub(crate) struct WantedPart<'a> {
+    /// Where it is in the repository.
+    pub path: &'a str,
+    /// What it must be.
+    pub header: &'a PartHeader,
+    /// Where it may be kept.
+    pub tmp: &'a Scratch,
+    /// Verifies it.
+    pub accept: &'a AcceptPart<'a>,
+}
 
 /// A summary and its signatures, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,5 +11,6 @@ mod exchange;
 mod mirrors;
 mod push;
 mod resume;
+mod room;
 mod rules;
 mod signatures;
