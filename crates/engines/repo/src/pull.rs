@@ -28,6 +28,7 @@ pub mod plan;
 mod refs;
 mod remote;
 mod superblock;
+mod token;
 mod work;
 
 use updraft_fs::{Dir, LockMode};

@@ -42,6 +42,9 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// A token did not give the client's certificate or key.
+    #[error(transparent)]
+    Token(#[from] updraft_crypto::Error),
     /// The remote demands something this build cannot do.
     #[error("use the remote \"{remote}\": it demands {demand}; {hint}")]
     Unsupported {
@@ -300,6 +303,7 @@ impl Classify for Error {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Http(error) => error.kind(),
+            Self::Token(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Format { source, .. } => source.kind(),
             Self::Config(_)

@@ -14,3 +14,6 @@ mod resume;
 mod room;
 mod rules;
 mod signatures;
+#[path = "../../../../platform/crypto/tests/token/soft.rs"]
+mod soft;
+mod token;
