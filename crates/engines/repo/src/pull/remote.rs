@@ -86,14 +86,11 @@ impl RemoteConfig {
                 Some(pem) => pem,
                 None => read_pem(certificate)?,
             };
-            match token::key(key)? {
-                Some(key) => {
-                    options.token_identity = Some(TokenIdentity { certificate_pem, key });
-                }
-                None => {
-                    let private_key_pem = read_pem(key)?;
-                    options.identity = Some(Identity { certificate_pem, private_key_pem });
-                }
+            if let Some(key) = token::key(key)? {
+                options.token_identity = Some(TokenIdentity { certificate_pem, key });
+            } else {
+                let private_key_pem = read_pem(key)?;
+                options.identity = Some(Identity { certificate_pem, private_key_pem });
             }
         }
         if self.proxy.is_some() {

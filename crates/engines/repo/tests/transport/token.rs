@@ -62,7 +62,7 @@ fn answer(root: &Path, stream: StreamOwned<ServerConnection, TcpStream>) -> std:
     let (mut line, mut first) = (String::new(), String::new());
     while stream.read_line(&mut line)? > 2 {
         if first.is_empty() {
-            first = line.clone();
+            first.clone_from(&line);
         }
         line.clear();
     }

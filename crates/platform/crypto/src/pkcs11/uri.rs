@@ -256,6 +256,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
     fn pins_come_from_files() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pin");
