@@ -40,13 +40,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Boots a kernel without a boot loader. `console=ttyS0` is added to its arguments.
+    /// Boots a kernel without a boot loader. `console=ttyS0` is added to its arguments, and
+    /// `no_timer_check`: on a busy host an emulated timer may come too late for the kernel's test.
     #[must_use]
     pub fn kernel(kernel: &Kernel, initramfs: Option<&Path>, arguments: &str) -> Self {
         Self::of(Boot::Kernel {
             image: kernel.image().to_path_buf(),
             initramfs: initramfs.map(Path::to_path_buf),
-            arguments: format!("console=ttyS0 {arguments}"),
+            arguments: format!("console=ttyS0 no_timer_check {arguments}"),
         })
     }
 
