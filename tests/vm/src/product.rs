@@ -37,7 +37,7 @@ const FILES: [(&str, u32, &str); 7] = [
         "[Manager]\nDefaultTimeoutStartSec=4min\nDefaultDeviceTimeoutSec=4min\n",
     ),
 ];
-/// What our packaging has for a service manager, and the product wants.
+/// What is started at boot.
 const ENABLED: [&str; 5] = [
     "systemd-networkd.service",
     "updraftd.service",

@@ -10,8 +10,8 @@ use machine::Machine;
 use crate::vendor::{DEVICE, Vendor};
 use crate::{DiskFile, Image, Rack, Release};
 
-/// What a busy machine needs for a boot.
-const BOOT: Duration = Duration::from_mins(4);
+/// What a very busy machine needs for a boot.
+const BOOT: Duration = Duration::from_mins(8);
 /// How long the server may take to hear of something.
 const HEARD: Duration = Duration::from_mins(3);
 const ASK: Duration = Duration::from_millis(200);
