@@ -23,6 +23,7 @@ use updraft_fs::Dir;
 
 use crate::boot_tree::{BootFile, BootTree};
 use crate::entries::{name_and_version, options, os_release};
+use crate::esp::rename_to_new;
 use crate::{Deployment, Error, Locked, Result, copy};
 
 #[cfg(target_arch = "aarch64")]
@@ -87,9 +88,7 @@ impl Assembly {
         updraft_fs::fault::check().map_err(|error| failed(error.into()))?;
         file.sync_data().map_err(failed)?;
         drop(file);
-        folder.rename(&temporary, folder, name)?;
-        folder.sync()?;
-        Ok(())
+        rename_to_new(folder, &temporary, name)
     }
 }
 
