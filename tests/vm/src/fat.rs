@@ -45,17 +45,21 @@ impl DiskFile {
             return self.dump(&part.name, folder);
         }
         fs::create_dir_all(folder)?;
+        let image = format!("{}@@{}", self.path.display(), part.offset);
+        let mtools = |program: &str, arguments: &[&str]| {
+            let mut command = Command::new(program);
+            command.env("MTOOLS_SKIP_CHECK", "1").args(arguments).args(["-i", &image]);
+            command
+        };
         for name in FOLDERS {
-            // A file that cannot be read in full comes out short, and is told from a whole one by
-            // its content.
-            Answer::of(
-                Command::new("mcopy")
-                    .env("MTOOLS_SKIP_CHECK", "1")
-                    .args(["-s", "-n", "-Q", "-i"])
-                    .arg(format!("{}@@{}", self.path.display(), part.offset))
-                    .arg(format!("::/{name}"))
-                    .arg(folder),
-            )?;
+            let list = Answer::of(mtools("mdir", &["-b", "-/"]).arg(format!("::/{name}")))?;
+            for file in list.out.lines().filter(|path| !path.ends_with('/')) {
+                let path = folder.join(file.trim_start_matches([':', '/']));
+                fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
+                // Each by itself, for mtools ends at a file that cannot be read in full. Such a one
+                // comes out short, and is told from a whole one by its content.
+                Answer::of(mtools("mcopy", &["-n"]).arg(file).arg(&path))?;
+            }
         }
         ensure!(folder.join("loader/entries").is_dir(), "there is no loader/entries");
         Ok(())

@@ -23,7 +23,9 @@ use std::time::Duration;
 use harness::Programs;
 use machine::Machine;
 use tempfile::TempDir;
-use vm::{Checker, DiskFile, Finding, Image, Rack, Release, Repository, Selected, WriteLog, cuts};
+use vm::{
+    Checker, Cut, DiskFile, Finding, Image, Rack, Release, Repository, Selected, WriteLog, cuts,
+};
 
 const BOOT: Duration = Duration::from_mins(4);
 const UPDATE: Duration = Duration::from_mins(6);
@@ -70,6 +72,8 @@ struct Outcome {
     stuck: Vec<String>,
     /// What a check of the FAT file system would have to mend, and how often.
     damage: BTreeMap<&'static str, usize>,
+    /// The moments that have such damage.
+    damaged: Vec<usize>,
 }
 
 /// A disk, and what was written to it from then on.
@@ -180,7 +184,7 @@ impl Workshop {
                         let Some(cut) = cuts.get(index) else { return };
                         let disk = recording.before.copy(&folder.join("cut")).unwrap();
                         cut.apply(log, &disk).unwrap();
-                        let boot = booted > 0 && index % step == step / 2;
+                        let boot = booted > 0 && !way.is_fat && index % step == step / 2;
                         let copy = boot.then(|| disk.copy(&folder.join("booted")).unwrap());
                         let (finding, damage) = look(way, &checker, &disk, &folder);
                         if let Selected::Nothing(why) = &finding.selected {
@@ -188,15 +192,13 @@ impl Workshop {
                         }
                         if let (Some(disk), Selected::Release(release)) = (copy, &finding.selected)
                         {
-                            println!("{}: {}: boots {release}", way.name, cut.describe());
-                            let rack = with_medium(Rack::new(&folder, disk), &recording.medium);
-                            if way.is_fat {
-                                go_on(&rack, &checker, release);
-                            } else {
-                                started(&rack, release);
-                            }
+                            started(&Rack::new(&folder, disk), release);
                         }
                         let mut outcome = outcome.lock().unwrap();
+                        if !damage.is_empty() {
+                            println!("{}: {}: {damage:?}", way.name, cut.describe());
+                            outcome.damaged.push(index);
+                        }
                         for kind in damage {
                             *outcome.damage.entry(kind).or_insert(0) += 1;
                         }
@@ -208,7 +210,7 @@ impl Workshop {
                 });
             }
         });
-        let outcome = outcome.into_inner().unwrap();
+        let mut outcome = outcome.into_inner().unwrap();
         println!(
             "{}: {} operations, {} flushes, {} moments: {:?}; of these the next update fails: {}",
             way.name,
@@ -220,9 +222,48 @@ impl Workshop {
         );
         if way.is_fat {
             println!("{}: what fsck.fat would mend: {:?}", way.name, outcome.damage);
+            outcome.damaged.sort_unstable();
+            self.go_on(&recording, &cuts, &outcome.damaged, booted);
         }
         outcome
     }
+
+    /// Lets devices go on after some of the moments, half of them with damage.
+    fn go_on(&self, recording: &Recording, cuts: &[Cut], damaged: &[usize], count: usize) {
+        let all: Vec<usize> = (0..cuts.len()).collect();
+        let mut chosen: BTreeSet<usize> = spread(damaged, count / 2).collect();
+        chosen.extend(spread(&all, count - chosen.len()));
+        let waiting = Mutex::new(chosen);
+        std::thread::scope(|scope| {
+            for worker in 0..WORKERS {
+                let waiting = &waiting;
+                scope.spawn(move || {
+                    let folder = recording.folder.join(format!("device-{worker}"));
+                    let releases = ["one", "two", "three"];
+                    let checker = Checker::new(&self.repository, &releases, &folder).unwrap();
+                    loop {
+                        let next = waiting.lock().unwrap().pop_first();
+                        let Some(cut) = next.map(|index| &cuts[index]) else { return };
+                        let disk = recording.before.copy(&folder.join("cut")).unwrap();
+                        cut.apply(&recording.log, &disk).unwrap();
+                        let looked_at = disk.copy(&folder.join("looked-at")).unwrap();
+                        let Selected::Release(release) = checker.selected(&looked_at) else {
+                            continue;
+                        };
+                        println!("{}: goes on from {release}", cut.describe());
+                        let rack = with_medium(Rack::new(&folder, disk), &recording.medium);
+                        next_updates(&rack, &checker, &release);
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// So many of these, from all parts.
+fn spread(all: &[usize], count: usize) -> impl Iterator<Item = usize> {
+    let count = count.min(all.len());
+    (0..count).map(move |at| all[(2 * at + 1) * all.len() / (2 * count)])
 }
 
 /// What a disk would come up with, and what of it is damaged.
@@ -267,7 +308,7 @@ fn mount(machine: &mut Machine) {
 
 /// A device after the cut: what it did not get is deployed again, and then the next release. Each
 /// time the power fails as soon as that is said to be done.
-fn go_on(rack: &Rack, checker: &Checker<'_>, selected: &str) {
+fn next_updates(rack: &Rack, checker: &Checker<'_>, selected: &str) {
     let mut machine = started(rack, selected);
     let releases: &[&str] = if selected == "one" { &["two", "three"] } else { &["three"] };
     for release in releases {
@@ -280,7 +321,8 @@ fn go_on(rack: &Rack, checker: &Checker<'_>, selected: &str) {
         );
         machine.kill();
         drop(machine);
-        assert_eq!(checker.selected(&rack.disk), Selected::Release((*release).to_owned()));
+        let looked_at = rack.disk.copy(&rack.disk.path.with_extension("looked-at")).unwrap();
+        assert_eq!(checker.selected(&looked_at), Selected::Release((*release).to_owned()));
         machine = started(rack, release);
     }
 }

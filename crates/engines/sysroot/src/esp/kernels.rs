@@ -24,8 +24,8 @@ pub(super) fn missing(esp: &Dir, boot: &Boot) -> Result<u64> {
 /// Whether a file is there. The folder's name is a hash of the content, so what has its name is
 /// right, if it is not one that a power cut left without content.
 fn is_there(target: &Dir, boot: &Boot, file: &BootFile) -> Result<bool> {
-    let size = || copy::size(&boot.tree.folder, &file.source);
-    Ok(target.exists(&file.name)? && copy::size(target, Path::new(&file.name))? == size()?)
+    let right = copy::size(&boot.tree.folder, &file.source)?;
+    Ok(target.exists(&file.name)? && copy::size(target, Path::new(&file.name))? == right)
 }
 
 /// Copies what is not there yet.

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use updraft_bootenv::MAX_ENTRY_BYTES;
 use updraft_fs::{Dir, FileKind};
+
 use crate::{Error, Result, copy};
 
 /// Writes a file under a name that is not in use, whole and durable before it has that name.
@@ -36,9 +37,10 @@ pub(crate) fn rename_to_new(dir: &Dir, old: &str, new: &str) -> Result<()> {
     if dir.metadata(new)?.kind == FileKind::Directory {
         dir.open_dir(new)?.sync()?;
     } else {
+        let file = dir.open_file(new)?;
         updraft_fs::fault::check()
             .map_err(std::io::Error::from)
-            .and_then(|()| dir.open_file(new).map_err(std::io::Error::other)?.sync_all())
+            .and_then(|()| file.sync_all())
             .map_err(|source| Error::Copy { path: dir.path().join(new), source })?;
     }
     dir.sync()?;
