@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ("power cuts of running machines", "live_cuts", "UPDRAFT_KILLS", &kills),
     ] {
         let mut command = shell::cargo();
-        command.args(["test", "-p", "vm", "--test", test, "--", "--nocapture"]);
+        command.args(["test", "-p", "vm", "--test", "machines", test, "--", "--nocapture"]);
         if let Err(error) = shell::run(command.env(variable, value)) {
             failed.push(format!("{name}: {error:#}"));
         }

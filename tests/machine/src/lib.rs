@@ -39,6 +39,7 @@
 //! ```
 //!
 //! * [`Kernel::cloud`] needs `apt-get` and the network at its first call only.
+//! * [`debian_root`] is a whole Debian with systemd, to be made into a tree.
 //! * [`Machine::wait_for`] looks at the console from the last mark it found onwards, so that the
 //!   same mark can be waited for after a reboot; it fails with the end of the console when the
 //!   time is over or when QEMU ended.
@@ -61,6 +62,7 @@ mod modules;
 mod cpio;
 mod initramfs;
 
+mod debian;
 mod disk;
 mod partition;
 mod sysroot;
@@ -74,6 +76,7 @@ mod qemu;
 
 pub use agent::{AGENT, Answer};
 pub use cache::target_folder;
+pub use debian::debian_root;
 pub use disk::{Disk, DiskBuilder};
 pub use initramfs::Initramfs;
 pub use kernel::{Kernel, arm64_busybox};

@@ -26,6 +26,7 @@ export PATH=/usr/bin:/usr/sbin
 grep -q ' /run ' /proc/mounts || mount -t tmpfs tmpfs /run
 mount --make-rshared /
 . /usr/lib/os-release
+@EARLY@
 [ ! -x /usr/etc/rc ] || /bin/sh /etc/rc
 echo \"SYSTEM READY $VERSION_ID\" >/dev/console
 soft_reboot() {
@@ -51,6 +52,7 @@ pub struct System {
     version: String,
     kernel: Option<Kernel>,
     initramfs: Option<Vec<u8>>,
+    early: String,
     busybox: PathBuf,
 }
 
@@ -60,7 +62,13 @@ impl System {
     #[must_use]
     pub fn new(version: &str) -> Self {
         let busybox = BUSYBOX.into();
-        Self { version: version.to_owned(), kernel: None, initramfs: None, busybox }
+        Self {
+            version: version.to_owned(),
+            kernel: None,
+            initramfs: None,
+            busybox,
+            early: ":".to_owned(),
+        }
     }
 
     /// Puts the kernel's image into `/usr/lib/modules`, so that a commit can be deployed.
@@ -81,6 +89,13 @@ impl System {
     #[must_use]
     pub fn initramfs(mut self, bytes: Vec<u8>) -> Self {
         self.initramfs = Some(bytes);
+        self
+    }
+
+    /// With a line of shell that its init runs first of all.
+    #[must_use]
+    pub fn early(mut self, line: &str) -> Self {
+        line.clone_into(&mut self.early);
         self
     }
 
@@ -105,7 +120,7 @@ impl System {
             format!("ID=tiny\nNAME=Tiny\nPRETTY_NAME=Tiny\nVERSION_ID=\"{}\"\n", self.version),
         )?;
         fs::write(folder.join("usr/etc/hostname"), "tiny\n")?;
-        program(&folder.join("usr/sbin/init"), INIT)?;
+        program(&folder.join("usr/sbin/init"), &INIT.replace("@EARLY@", &self.early))?;
         program(&folder.join("usr/sbin/agent"), AGENT)?;
         busybox(&self.busybox, &folder.join("usr/bin"))?;
         if let Some(kernel) = &self.kernel {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use harness::Answer;
 use sha2::{Digest as _, Sha256};
 
-use crate::rack::{Rules, first_entry};
+use crate::rack::{Rules, first_by};
 use crate::{DiskFile, Repository};
 
 /// Which release a machine would come up with.
@@ -86,7 +86,7 @@ impl<'a> Checker<'a> {
 
     fn select(&self, disk: &DiskFile, boot: &Path, root: &Path) -> Result<String> {
         disk.read_as_boot_loader(boot)?;
-        let entry = first_entry(boot, Rules::on(disk)?)?;
+        let entry = first_by(boot, Rules::on(disk)?)?;
         let options = entry.get("options").context("an entry without options")?;
         let link = options.split_whitespace().find_map(|word| word.strip_prefix("ostree=/"));
         let link = link.context("an entry without ostree=")?;

@@ -37,6 +37,15 @@ impl<'a> Image<'a> {
         Self { repository, rev: format!("os/{release}"), options }
     }
 
+    /// With a `/boot` and a root of these sizes, such as `512M`.
+    #[must_use]
+    pub fn sizes(mut self, boot: &str, root: &str) -> Self {
+        self.options.retain(|option| {
+            !option.starts_with("--boot-size") && !option.starts_with("--root-size")
+        });
+        self.option(format!("--boot-size={boot}")).option(format!("--root-size={root}"))
+    }
+
     /// With one more option of `updraft image build`. A size takes the place of the usual one.
     #[must_use]
     pub fn option(mut self, option: impl Into<String>) -> Self {
@@ -46,6 +55,14 @@ impl<'a> Image<'a> {
         }
         self.options.push(option);
         self
+    }
+
+    /// The initramfs counts the tries of a new system, which has so many.
+    #[must_use]
+    pub fn counting(self, tries: u32) -> Self {
+        self.option("--set=updraft.boot-counting=initramfs")
+            .option(format!("--set=sysroot.boot-counting-tries={tries}"))
+            .option("--karg=updraft.fallback=previous")
     }
 
     /// Makes it.

@@ -7,7 +7,8 @@
 //!   reads the entries as a boot loader does, without replaying a journal.
 //! * [`Workshop`] is where releases and disks are made; [`Inside`] is a machine from it that is looked
 //!   at from its inside.
-//! * [`Vehicle`] is a machine with an agent, and the server that it listens to.
+//! * [`Vehicle`] is a machine with an agent, and [`Vendor`] the server that it listens to.
+//! * [`Product`] is Debian with systemd, made ready to be released as an integrator would.
 //! * [`Playground`] is a machine for people (`cargo xtask vm`).
 //! * [`WriteLog`] is what a machine wrote, write by write and flush by flush; [`Cut`] is a moment
 //!   at which the power may fail, and [`Checker`] says what would come up then.
@@ -20,9 +21,11 @@ mod disk_file;
 mod fat;
 mod image;
 mod playground;
+mod product;
 mod rack;
 mod release;
 mod vehicle;
+mod vendor;
 mod workshop;
 mod write_log;
 
@@ -31,8 +34,10 @@ pub use cuts::{Cut, cuts};
 pub use disk_file::{DiskFile, Part};
 pub use image::Image;
 pub use playground::Playground;
-pub use rack::Rack;
+pub use product::{Product, shipped_units};
+pub use rack::{Rack, first_entry};
 pub use release::{Release, Repository};
 pub use vehicle::Vehicle;
+pub use vendor::Vendor;
 pub use workshop::{Inside, Workshop, updraft};
 pub use write_log::{Entry, WriteLog};

@@ -50,6 +50,16 @@ impl Rack {
         self
     }
 
+    /// With a network in which it is 10.0.2.15 and this machine is 10.0.2.2. Ports of this machine,
+    /// the first of each pair, lead to ports of that one.
+    #[must_use]
+    pub fn with_network(self, ports: &[(u16, u16)]) -> Self {
+        let ports =
+            ports.iter().map(|(here, there)| format!(",hostfwd=tcp:127.0.0.1:{here}-:{there}"));
+        let network = format!("user,model=virtio-net-pci{}", ports.collect::<String>());
+        self.with_arguments(&["-nic", &network])
+    }
+
     /// With more arguments for QEMU.
     #[must_use]
     pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
@@ -91,7 +101,7 @@ impl Rack {
         let boot = self.folder.join("boot-as-read");
         let _ = fs::remove_dir_all(&boot);
         self.disk.read_as_boot_loader(&boot)?;
-        let entry = first_entry(&boot, Rules::on(&self.disk)?)?;
+        let entry = first_by(&boot, Rules::on(&self.disk)?)?;
         let file = |key: &str| -> Result<PathBuf> {
             let path = entry.get(key).with_context(|| format!("find {key} in an entry"))?;
             Ok(boot.join(path.trim_start_matches('/')))
@@ -123,11 +133,16 @@ impl Rules {
     }
 }
 
-/// The entry that a boot loader takes.
+/// The entry that a boot loader takes: the one with the highest version.
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn first_entry(boot: &Path, rules: Rules) -> Result<BootEntry> {
+pub fn first_entry(boot: &Path) -> Result<BootEntry> {
+    first_by(boot, Rules::Highest)
+}
+
+/// The entry that a boot loader with these rules takes.
+pub(crate) fn first_by(boot: &Path, rules: Rules) -> Result<BootEntry> {
     let folder = boot.join("loader/entries");
     let mut entries = Vec::new();
     for item in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {

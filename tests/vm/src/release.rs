@@ -296,6 +296,17 @@ impl Repository {
         Ok(commit)
     }
 
+    /// Commits a tree as it is to the branch `os/NAME`.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn add_tree(&self, name: &str, tree: &Path) -> Result<()> {
+        let (branch, tree) = (format!("--branch=os/{name}"), tree.to_str().context("a path")?);
+        let version = format!("--add-metadata-string=version={name}");
+        self.run(&["commit", &branch, "--bootable", "--parent=none", &version, tree])?;
+        Ok(())
+    }
+
     /// The folder with what was committed.
     #[must_use]
     pub fn tree(&self, release: &str) -> PathBuf {

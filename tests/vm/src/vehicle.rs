@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use harness::{HARDWARE, Operator, Programs, Server};
 use machine::Machine;
 
-use crate::{Image, Rack, Release, Repository};
+use crate::vendor::{DEVICE, Vendor};
+use crate::{DiskFile, Image, Rack, Release};
 
-/// Its name on the server.
-const DEVICE: &str = "vm-1";
 /// What a busy machine needs for a boot.
 const BOOT: Duration = Duration::from_mins(4);
 /// How long the server may take to hear of something.
@@ -29,15 +27,8 @@ ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
 updraftd --config /etc/updraft/updraftd.toml run >>/var/log/updraftd.log 2>&1 &
 ";
 
-/// The agent's configuration.
+/// The rest of the agent's configuration.
 const CONFIGURATION: &str = "\
-[provision]
-provision_path = \"/etc/updraft/credentials.zip\"
-mode = \"SharedCredReuse\"
-device_id = \"vm-1\"
-primary_ecu_serial = \"vm-1-ecu\"
-primary_ecu_hardware_id = \"@HARDWARE@\"
-
 [uptane]
 polling_sec = 1
 
@@ -65,16 +56,13 @@ command = [\"/usr/bin/test\", \"!\", \"-e\", \"/usr/share/ill\"]
 timeout_sec = 20
 ";
 
-/// A server, its operator, and a machine.
+/// A machine, and who made it.
 #[derive(Debug)]
 pub struct Vehicle {
-    /// The operator of the server.
-    pub operator: Operator,
-    _server: Server,
-    repository: Repository,
+    /// Who made it, and tells it what to run.
+    pub vendor: Vendor,
     rack: Rack,
     machine: Option<Machine>,
-    rollouts: u32,
 }
 
 impl Vehicle {
@@ -83,30 +71,26 @@ impl Vehicle {
     /// # Errors
     /// With what a program said.
     pub fn create(folder: &Path, first: &Release) -> Result<Self> {
-        let programs = Programs::beside_tests()?;
-        let server = Server::start(&programs, &folder.join("server"))?;
-        let operator = Operator::new(&programs, &server, &folder.join("keys"))?;
-        operator.init_keys()?;
-        let repository = Repository::create(&programs, &folder.join("site"))?;
-        repository.add(first)?;
-        let etc = folder.join("etc/updraft");
-        fs::create_dir_all(&etc)?;
-        fs::write(etc.join("updraftd.toml"), CONFIGURATION.replace("@HARDWARE@", HARDWARE))?;
-        server.credentials_for_guests(&etc.join("credentials.zip"))?;
+        let vendor = Vendor::create(folder)?;
+        vendor.repository.add(first)?;
+        let etc = folder.join("etc");
+        vendor.configure(&etc, "updraftd.toml", CONFIGURATION)?;
         let var = folder.join("var");
         fs::create_dir_all(var.join("log"))?;
-        let disk = Image::of(&repository, first.name())
-            .option("--set=updraft.boot-counting=initramfs")
-            .option("--set=sysroot.boot-counting-tries=2")
-            .option("--karg=updraft.fallback=previous")
+        let image = Image::of(&vendor.repository, first.name())
             .option("--karg=updraft.watchdog")
-            .option(format!("--etc={}", folder.join("etc").display()))
-            .option(format!("--var={}", var.display()))
-            .build(&folder.join("disk"))?;
-        let rack = Rack::new(&folder.join("rack"), disk)
-            .with_arguments(&["-nic", "user,model=virtio-net-pci"]);
+            .option(format!("--etc={}", etc.display()))
+            .option(format!("--var={}", var.display()));
+        let disk = image.counting(2).build(&folder.join("disk"))?;
         fs::create_dir_all(folder.join("rack"))?;
-        Ok(Self { operator, _server: server, repository, rack, machine: None, rollouts: 0 })
+        let rack = Rack::new(&folder.join("rack"), disk).with_network(&[]);
+        Ok(Self::new(vendor, rack))
+    }
+
+    /// This machine, which has a network, and its vendor.
+    #[must_use]
+    pub fn new(vendor: Vendor, rack: Rack) -> Self {
+        Self { vendor, rack, machine: None }
     }
 
     /// A release with the agent in it.
@@ -123,22 +107,6 @@ impl Vehicle {
             .program(&programs.join("updraft"))
             .program(&programs.join("updraftd"))
             .file("usr/etc/rc", 0o755, RC))
-    }
-
-    /// Publishes a release and orders the machine to go to it.
-    ///
-    /// # Errors
-    /// With what a program said.
-    pub fn order(&mut self, release: &Release) -> Result<()> {
-        let name = release.name();
-        self.repository.add(release)?;
-        let branch = format!("os/{name}");
-        self.operator.release(name, &self.repository.path(), HARDWARE, &branch)?;
-        self.rollouts += 1;
-        let rollout = format!("rollout-{}", self.rollouts);
-        let create = ["rollout", "create", &rollout, "--release", name, "--device", DEVICE];
-        self.operator.run(&create)?;
-        Ok(())
     }
 
     /// Waits until the machine, which reboots as often as it likes, says that a release is up.
@@ -169,7 +137,7 @@ impl Vehicle {
     /// With what it said.
     pub fn run(&mut self, command: &str) -> Result<String> {
         let machine = self.machine.as_mut().context("the machine is off")?;
-        machine.run(command)?.good()
+        machine.run_within(command, BOOT)?.good()
     }
 
     /// Gives a command that the machine does not survive.
@@ -191,7 +159,7 @@ impl Vehicle {
     ) -> Result<()> {
         let begun = Instant::now();
         loop {
-            let device = self.operator.device(DEVICE);
+            let device = self.vendor.operator.device(DEVICE);
             if device.as_ref().is_ok_and(&known) {
                 return Ok(());
             }
@@ -203,13 +171,24 @@ impl Vehicle {
         }
     }
 
+    /// The machine's disk, once the machine has switched itself off.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn disk_when_off(&mut self) -> Result<&DiskFile> {
+        if let Some(mut machine) = self.machine.take() {
+            machine.wait_for_end(BOOT)?;
+        }
+        Ok(&self.rack.disk)
+    }
+
     /// Cuts the power.
     pub fn cut(&mut self) {
         self.machine = None;
     }
 
     fn agent_log(&mut self) -> String {
-        let log = "tail -n 30 /var/log/updraftd.log";
+        let log = "tail -n 30 /var/log/updraftd.log 2>/dev/null || journalctl -n 60 --no-pager";
         let answer = self.machine.as_mut().and_then(|machine| machine.run(log).ok());
         answer.map_or_else(|| "the agent's log cannot be read".to_owned(), |answer| answer.output)
     }

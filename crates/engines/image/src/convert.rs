@@ -16,19 +16,18 @@ use updraft_task::{Context, Event, Unit};
 
 use crate::boot_loader::write;
 use crate::linked_copy::copy_tree;
-use crate::{Error, Result, tmpfiles};
+use crate::{Error, Result, temporary, tmpfiles};
 
 const PHASE: &str = "converting the tree";
 
 /// Top-level folders that are links into the device's data, and to where.
-const LINKS: [(&str, &str); 8] = [
+const LINKS: [(&str, &str); 7] = [
     ("home", "var/home"),
     ("root", "var/roothome"),
     ("opt", "var/opt"),
     ("srv", "var/srv"),
     ("mnt", "var/mnt"),
     ("media", "run/media"),
-    ("tmp", "sysroot/tmp"),
     ("ostree", "sysroot/ostree"),
 ];
 /// What has no content in a tree: it is mounted over at boot.
@@ -111,10 +110,16 @@ impl Tree<'_> {
             self.move_to(from, to)?;
         }
         self.move_etc()?;
-        let tmpfiles = tmpfiles::of(&self.path)?;
+        let in_memory = temporary::mount_by_systemd(&Dir::open(&self.path)?)?;
+        let tmpfiles = tmpfiles::of(&self.path, in_memory)?;
         self.empty("var")?;
         for name in MOUNT_POINTS {
             self.empty(name)?;
+        }
+        if in_memory {
+            self.empty("tmp")?;
+        } else {
+            self.link("tmp", "sysroot/tmp")?;
         }
         for (name, to) in LINKS {
             self.link(name, to)?;

@@ -17,15 +17,26 @@ d /var/srv 0755 root root -
 d /var/mnt 0755 root root -
 d /var/usrlocal 0755 root root -
 d /run/media 0755 root root -
-d /sysroot/tmp 1777 root root -
 ";
+/// For a `/tmp` that is a link.
+const TMP: &str = "d /sysroot/tmp 1777 root root -\n";
+/// `dpkg` and `rpm` look there for what the tree has elsewhere.
+const DATABASES: [&str; 2] = ["dpkg", "rpm"];
 /// What systemd's own `tmpfiles.d` makes below `/var`.
 const SYSTEMD_FOLDERS: [&str; 7] =
     ["var/cache", "var/lib", "var/local", "var/log", "var/spool", "var/tmp", "var/opt"];
 
 /// The lines for a tree whose `/var` is still as packages left it.
-pub(crate) fn of(tree: &Path) -> Result<String> {
+pub(crate) fn of(tree: &Path, tmp_in_memory: bool) -> Result<String> {
     let mut lines = TMPFILES.to_owned();
+    if !tmp_in_memory {
+        lines.push_str(TMP);
+    }
+    for name in DATABASES {
+        if tree.join("usr/lib/sysimage").join(name).is_dir() {
+            let _ = writeln!(lines, "L /var/lib/{name} - - - - ../../usr/lib/sysimage/{name}");
+        }
+    }
     data_folders(tree, Path::new("var"), &mut lines)?;
     Ok(lines)
 }

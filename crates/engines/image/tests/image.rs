@@ -109,6 +109,23 @@ fn prepared() -> (tempfile::TempDir, Checksum) {
 }
 
 #[test]
+fn systemd_mounts_memory_at_tmp() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, tree) = (folder.path().join("root"), folder.path().join("tree"));
+    ordinary_root(&root);
+    fs::create_dir_all(root.join("usr/lib/systemd/system")).unwrap();
+    write(&root, "usr/share/systemd/tmp.mount", "[Mount]\n");
+    convert(&Context::silent(), &root, &tree).unwrap();
+    assert!(fs::symlink_metadata(tree.join("tmp")).unwrap().is_dir());
+    let unit = tree.join("usr/lib/systemd/system/local-fs.target.wants/tmp.mount");
+    assert_eq!(fs::read_to_string(unit).unwrap(), "[Mount]\n");
+    let tmpfiles = fs::read_to_string(tree.join("usr/lib/tmpfiles.d/updraft-tree.conf")).unwrap();
+    assert!(!tmpfiles.contains("/sysroot/tmp"), "{tmpfiles}");
+    // A tree that is converted again stays so.
+    convert(&Context::silent(), &tree, &folder.path().join("again")).unwrap();
+}
+
+#[test]
 fn an_ordinary_root_becomes_a_tree_that_can_be_deployed() {
     let folder = tempfile::tempdir().unwrap();
     let (root, tree) = (folder.path().join("root"), folder.path().join("tree"));
@@ -136,6 +153,7 @@ fn an_ordinary_root_becomes_a_tree_that_can_be_deployed() {
         ("home", "var/home"),
         ("root", "var/roothome"),
         ("ostree", "sysroot/ostree"),
+        ("tmp", "sysroot/tmp"),
         ("usr/local", "../var/usrlocal"),
     ] {
         assert_eq!(fs::read_link(tree.join(path)).unwrap(), Path::new(target), "{path}");
@@ -149,6 +167,9 @@ fn an_ordinary_root_becomes_a_tree_that_can_be_deployed() {
     let tmpfiles = fs::read_to_string(tree.join("usr/lib/tmpfiles.d/updraft-tree.conf")).unwrap();
     assert!(tmpfiles.contains("d /var/lib/service 0755 33 34 -\n"), "{tmpfiles}");
     assert!(tmpfiles.contains("d /var/roothome 0700 root root -\n"), "{tmpfiles}");
+    assert!(tmpfiles.contains("d /sysroot/tmp 1777 root root -\n"), "{tmpfiles}");
+    let database = "L /var/lib/dpkg - - - - ../../usr/lib/sysimage/dpkg\n";
+    assert!(tmpfiles.contains(database), "{tmpfiles}");
     for left_out in ["/root/profile", "/boot/config-6.1", "/vmlinuz"] {
         assert!(done.left_out.iter().any(|path| path == left_out), "{:?}", done.left_out);
     }

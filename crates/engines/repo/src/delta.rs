@@ -33,4 +33,3 @@ pub use updraft_delta::work_if_called;
 pub(crate) use apply::{MAX_JOBS, execute_parts};
 pub(crate) use index::listing;
 pub(crate) use part::{NoPart, Part};
-pub(crate) use stream_part::checksum;

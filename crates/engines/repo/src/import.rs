@@ -76,7 +76,6 @@ impl Transaction {
         }
         let (header, size) = read?;
         self.check_storable(&header, &object.checksum)?;
-        self.reserve(size)?;
         let is_new = tee.sink.finish_plain(&object.loose_path(RepoMode::Archive))?;
         self.count_content(is_new, size);
         Ok(Imported::new(is_new))

@@ -27,6 +27,8 @@ mod partial;
 pub mod plan;
 mod refs;
 mod remote;
+mod superblock;
+mod token;
 mod work;
 
 use updraft_fs::{Dir, LockMode};
@@ -37,7 +39,7 @@ use updraft_task::Context;
 use crate::sign::Policy;
 use crate::{CommitState, Repo, Trust};
 
-pub use error::Error;
+pub use error::{Error, MirrorAnswer};
 pub use metalink::{InvalidMetalink, Metalink};
 pub use mirrors::mirror_list;
 pub use plan::Depth;
@@ -76,7 +78,8 @@ pub fn remote_summary(ctx: &Context, client: &Client, url: &str) -> Result<Remot
     let mirrors = mirrors::Mirrors::find(ctx, client, url)?;
     let get = |path: &str| {
         let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
-        mirrors.first(|url| client.get_bytes_with(ctx, &format!("{url}/{path}"), limit))
+        mirrors
+            .first(path, |url| Ok(client.get_bytes_with(ctx, &format!("{url}/{path}"), limit)?))
     };
     let summary = match &mirrors.summary {
         Some(summary) => Some(summary.clone()),
@@ -247,6 +250,9 @@ fn pull_from(
 ) -> Result<PullStats, Error> {
     // Held to the end, so that nobody prunes between the objects and their refs.
     let _lock = repo.lock(ctx, LockMode::Shared)?;
+    // First: what nobody goes on with takes room that this pull may need.
+    partial::clean(repo)?;
+    repo.clean_tmp();
     let goals = Goals::find(ctx, origin, options)?;
     if options.deltas == Deltas::RequireDryRun {
         let plan = deltas::dry_run(ctx, repo, origin, &goals, options)?;
@@ -271,7 +277,6 @@ fn pull_from(
     if let Some(summary) = &goals.mirrored_summary {
         summary.store(repo)?;
     }
-    partial::clean(repo)?;
     Ok(PullStats {
         refs,
         metadata_fetched: fetched.metadata,

@@ -10,10 +10,13 @@ use updraft_ostree::{Checksum, FileHeader, ObjectName, ObjectType, RepoMode};
 
 use crate::codec::Deflater;
 use crate::ostreemeta::{OSTREEMETA, attribute, bare_user_permissions, encode};
+use crate::room::Hold;
 use crate::{Error, Result, Transaction, split_xattrs};
 
 /// The mode of the files of metadata objects and of archived files.
 pub(crate) const OBJECT_MODE: u32 = 0o644;
+/// What is done with room on the disk.
+const WHAT: &str = "write objects";
 
 /// A regular file on its way into the repository. It has no name until [`Sink::finish`], and no
 /// owner, mode or xattrs of its own either: a set-uid file is never reachable half-written.
@@ -21,6 +24,10 @@ pub(crate) struct Sink<'a> {
     transaction: &'a Transaction,
     temp: TempFile,
     deflater: Option<Deflater>,
+    /// Given back when the object is not stored.
+    hold: Hold,
+    /// Whether room is taken as bytes come, since nobody knew how many.
+    counts: bool,
 }
 
 impl<'a> Sink<'a> {
@@ -30,8 +37,9 @@ impl<'a> Sink<'a> {
         header: &FileHeader,
         size: u64,
     ) -> Result<Self> {
-        transaction.reserve(size)?;
-        let mut sink = Self::raw(transaction)?;
+        let mut hold = transaction.room.hold(WHAT);
+        hold.grow(size)?;
+        let mut sink = Self { hold, counts: false, ..Self::raw(transaction)? };
         if transaction.repo().mode() == RepoMode::Archive {
             sink.write_raw(&header.encode_archive(size))?;
             if !header.is_symlink() {
@@ -44,7 +52,8 @@ impl<'a> Sink<'a> {
     /// Begins a file whose bytes are stored as they come.
     pub(crate) fn raw(transaction: &'a Transaction) -> Result<Self> {
         let temp = TempFile::new_in(&transaction.staging.dir)?;
-        Ok(Self { transaction, temp, deflater: None })
+        let hold = transaction.room.hold(WHAT);
+        Ok(Self { transaction, temp, deflater: None, hold, counts: true })
     }
 
     /// Adds content.
@@ -53,6 +62,9 @@ impl<'a> Sink<'a> {
     }
 
     pub(crate) fn try_write(&mut self, data: &[u8]) -> io::Result<()> {
+        if self.counts {
+            self.hold.try_grow(data.len() as u64)?;
+        }
         let temp = &mut self.temp;
         match &mut self.deflater {
             None => temp.write_all(data),
@@ -103,7 +115,9 @@ impl<'a> Sink<'a> {
             self.temp.sync()?;
         }
         self.transaction.staging.make_room(path)?;
-        Ok(self.temp.persist_replace(&self.transaction.staging.dir, path)?)
+        self.temp.persist_replace(&self.transaction.staging.dir, path)?;
+        self.hold.keep();
+        Ok(())
     }
 
     fn name(self, path: &str) -> Result<bool> {
@@ -111,7 +125,11 @@ impl<'a> Sink<'a> {
             self.temp.sync()?;
         }
         self.transaction.staging.make_room(path)?;
-        Ok(self.temp.persist_new(&self.transaction.staging.dir, path)?)
+        let is_new = self.temp.persist_new(&self.transaction.staging.dir, path)?;
+        if is_new {
+            self.hold.keep();
+        }
+        Ok(is_new)
     }
 
     fn set_attributes(&self, header: &FileHeader) -> Result<()> {

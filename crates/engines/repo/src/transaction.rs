@@ -1,17 +1,17 @@
 //! [`Transaction`]: objects and refs that appear together, durable.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use updraft_fs::{LockFile, LockMode, space};
+use updraft_fs::{LockFile, LockMode};
 use updraft_ostree::{
     Checksum, Commit, DirMeta, DirTree, Metadata, ObjectName, ObjectType, Refspec,
 };
 use updraft_task::Context;
 
 use crate::object::Place;
-use crate::room;
+use crate::room::{Room, Scratch};
 use crate::staging::{Durable, Staging};
 use crate::verity::Sealing;
 use crate::{Config, Error, FileObject, Repo, Result};
@@ -29,8 +29,8 @@ pub struct Transaction {
     pub(crate) staging: Staging,
     pub(crate) sealing: Sealing,
     refs: Mutex<BTreeMap<Refspec, Option<Checksum>>>,
-    /// Bytes that may still be written; `i64::MAX` when nobody counts.
-    budget: AtomicI64,
+    /// What may still be written.
+    pub(crate) room: Room,
     /// Whether files with modes outside of 0775 are refused in repositories of all modes.
     pub(crate) canonical_modes: bool,
     pub(crate) counts: Counts,
@@ -72,7 +72,7 @@ impl Repo {
     pub fn transaction(&self, ctx: &Context) -> Result<Transaction> {
         let lock = self.lock(ctx, LockMode::Shared)?;
         let config = self.config();
-        let budget = AtomicI64::new(budget(self, &config)?);
+        let room = Room::measure(self, &config)?;
         Ok(Transaction {
             repo: self.clone(),
             sealing: Sealing::new(config.fsverity),
@@ -80,18 +80,11 @@ impl Repo {
             _lock: lock,
             staging: Staging::open(self)?,
             refs: Mutex::default(),
-            budget,
+            room,
             canonical_modes: false,
             counts: Counts::default(),
         })
     }
-}
-
-/// How many bytes may be written before too little room is left.
-fn budget(repo: &Repo, config: &Config) -> Result<i64> {
-    let room = space::of(repo.objects_dir())?;
-    let Some(keep) = room::reserve(config.min_free, &room) else { return Ok(i64::MAX) };
-    Ok(i64::try_from(room.available.saturating_sub(keep)).unwrap_or(i64::MAX))
 }
 
 impl Transaction {
@@ -170,17 +163,9 @@ impl Transaction {
         refs.insert(refspec.clone(), commit.copied());
     }
 
-    /// Takes room on the disk for `bytes`, or says that too little is left.
-    pub(crate) fn reserve(&self, bytes: u64) -> Result<()> {
-        if self.budget.load(Ordering::Relaxed) == i64::MAX {
-            return Ok(());
-        }
-        let wanted = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let left = self.budget.fetch_sub(wanted, Ordering::Relaxed);
-        if left >= wanted {
-            return Ok(());
-        }
-        Err(room::refusal(self.config.min_free, "write objects", bytes))
+    /// Temporary files, which take of the same room as the objects.
+    pub(crate) fn scratch(&self) -> Result<Scratch> {
+        Ok(Scratch { dir: self.repo.tmp_dir()?, room: self.room.clone() })
     }
 
     pub(crate) fn count_hit(&self) {

@@ -24,6 +24,7 @@ mod error;
 mod init;
 mod load;
 mod origin;
+mod own_view;
 mod running;
 mod staged;
 
@@ -69,6 +70,7 @@ pub use finalize::{Finalization, Finalized};
 pub use init::InitEpoch;
 pub use load::BootVersion;
 pub use origin::Origin;
+pub use own_view::make_running_writable;
 pub use retention::{Place, Retain};
 pub use staged::Staged;
 pub use switch::{Switch, Written};

@@ -25,6 +25,16 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// A token does not do what is asked of it.
+    #[error("{operation}: {problem}")]
+    Token {
+        /// What was tried.
+        operation: String,
+        /// What the token said, or what is wrong with the request.
+        problem: String,
+        /// What sort of failure.
+        kind: Kind,
+    },
     /// The provider failed; its random source, for example.
     #[error("{what}")]
     Provider {
@@ -39,6 +49,11 @@ impl Error {
         Self::Malformed { what, problem }
     }
 
+    #[cfg(feature = "pkcs11")]
+    pub(crate) fn token(operation: String, problem: impl Into<String>) -> Self {
+        Self::Token { operation, problem: problem.into(), kind: Kind::Unavailable }
+    }
+
     pub(crate) fn refused(problem: impl std::fmt::Display) -> Self {
         let problem = format!("{problem}");
         Self::Refused { problem }
@@ -50,6 +65,7 @@ impl Classify for Error {
         match self {
             Self::UnknownAlgorithm { .. } | Self::Malformed { .. } => Kind::Invalid,
             Self::Refused { .. } => Kind::Rejected,
+            Self::Token { kind, .. } => *kind,
             Self::Provider { .. } => Kind::Unavailable,
         }
     }

@@ -3,11 +3,14 @@
 //! - [`SigningKey`] and [`Verifier`] sign and verify metadata, manifests and reports;
 //! - [`tls`] is the small certificate authority of a server and the identity of a device;
 //! - [`plain`] are signatures with bare keys, as OSTree commits carry them;
+//! - `pkcs11` (a feature) are keys in tokens, which sign without leaving them;
 //! - [`pkcs12`] is the container in which the aktualizr world hands out identities.
 //!
 //! Times are parameters. Private keys are PKCS#8 PEM, and are never printed or logged.
 
 mod error;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 pub mod pkcs12;
 pub mod plain;
 mod random;

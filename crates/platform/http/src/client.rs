@@ -7,12 +7,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use updraft_task::Context;
 use ureq::http;
-use ureq::tls::{Certificate, ClientCert, PemItem, RootCerts, TlsConfig};
 
 use crate::error::shown;
-use crate::options::SYSTEM_CERTIFICATES;
 use crate::retry::Retry;
-use crate::{Body, BodyReader, ClientOptions, Error, Identity, Result, cookie};
+use crate::tls::tls_config;
+use crate::{Body, BodyReader, ClientOptions, Error, Result, cookie};
 
 /// How much of an error answer is looked at for an explanation.
 const PROBLEM_LIMIT: u64 = 16 << 10;
@@ -283,44 +282,10 @@ fn is_passing_status(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500 | 502..=504)
 }
 
-fn tls_config(options: &ClientOptions) -> Result<TlsConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let roots = match &options.ca_pem {
-        Some(pem) => certificates(pem, "the trusted certificates")?,
-        // Without the system's certificates plain HTTP still works, and HTTPS fails clearly.
-        None => std::fs::read(SYSTEM_CERTIFICATES)
-            .map_or_else(|_| Ok(Vec::new()), |pem| certificates(&pem, SYSTEM_CERTIFICATES))?,
-    };
-    let client_cert = options.identity.as_ref().map(client_certificate).transpose()?;
-    Ok(TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(provider)
-        .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .client_cert(client_cert)
-        .disable_verification(options.any_certificate)
-        .build())
-}
-
-fn certificates(pem: &[u8], what: &str) -> Result<Vec<Certificate<'static>>> {
-    let mut certificates = Vec::new();
-    for item in ureq::tls::parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| bad_option(what, error))? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() {
-        return Err(bad_option(what, "there is no certificate in it"));
-    }
-    Ok(certificates)
-}
-
-fn client_certificate(identity: &Identity) -> Result<ClientCert> {
-    let chain = certificates(&identity.certificate_pem, "the client certificate")?;
-    let key = ureq::tls::PrivateKey::from_pem(&identity.private_key_pem)
-        .map_err(|error| bad_option("the client's private key", error))?;
-    Ok(ClientCert::new_with_certs(&chain, key))
-}
-
-fn bad_option(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(crate) fn bad_option(
+    what: &str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
     Error::Options { what: what.to_owned(), source: source.into() }
 }
 

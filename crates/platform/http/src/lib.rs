@@ -17,6 +17,7 @@ mod options;
 mod body;
 mod client;
 mod retry;
+mod tls;
 
 mod download;
 mod stream;
@@ -30,5 +31,5 @@ pub use client::{Client, Headers, Method, Request, Response};
 pub use cookie::Cookie;
 pub use download::{DownloadOptions, Downloaded, Expected};
 pub use error::{Error, Result};
-pub use options::{ClientOptions, Identity, LowSpeed, Timeouts};
+pub use options::{ClientOptions, Identity, LowSpeed, Timeouts, TokenIdentity};
 pub use stream::{Stream, StreamOptions};

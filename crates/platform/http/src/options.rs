@@ -1,5 +1,6 @@
 //! What a client is made of.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Cookie;
@@ -17,6 +18,8 @@ pub struct ClientOptions {
     pub any_certificate: bool,
     /// Who we are, for servers that ask for a client certificate.
     pub identity: Option<Identity>,
+    /// The same when the key is where nobody can read it; it goes before `identity`.
+    pub token_identity: Option<TokenIdentity>,
     /// Sent as `Authorization: Bearer …` with every request.
     pub bearer_token: Option<String>,
     /// Sent with every request: (name, value).
@@ -46,6 +49,7 @@ impl Default for ClientOptions {
             ca_pem: None,
             any_certificate: false,
             identity: None,
+            token_identity: None,
             bearer_token: None,
             headers: Vec::new(),
             cookies: Vec::new(),
@@ -72,6 +76,21 @@ pub struct Identity {
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Identity { .. }")
+    }
+}
+
+/// A client certificate whose key signs elsewhere: in a token.
+#[derive(Clone)]
+pub struct TokenIdentity {
+    /// The certificate and its intermediates, PEM.
+    pub certificate_pem: Vec<u8>,
+    /// Signs handshakes.
+    pub key: Arc<dyn rustls::sign::SigningKey>,
+}
+
+impl std::fmt::Debug for TokenIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenIdentity { .. }")
     }
 }
 

@@ -31,6 +31,25 @@ fn systemd_understands_all_units() {
 }
 
 #[test]
+fn systemd_understands_the_unit_of_the_initramfs() {
+    let folder = tempfile::tempdir().unwrap();
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../packaging/initramfs");
+    let name = "updraft-prepare-root.service";
+    let text = fs::read_to_string(packaging.join(name)).unwrap();
+    let text = text.replace("/usr/lib/updraft/updraft-init", "/bin/true");
+    fs::write(folder.path().join(name), text).unwrap();
+    // systemd's own generator makes it there.
+    let mount = "[Mount]\nWhat=/dev/vda\nWhere=/sysroot\n";
+    fs::write(folder.path().join("sysroot.mount"), mount).unwrap();
+    let mut command = Command::new("systemd-analyze");
+    command.args(["verify", "--man=no"]).arg(folder.path().join(name));
+    let output = command.env("SYSTEMD_UNIT_PATH", format!("{}:", folder.path().display())).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !said.contains(name), "{said}");
+}
+
+#[test]
 fn all_commands_of_units_exist() {
     for unit in units() {
         let text = fs::read_to_string(&unit).unwrap();

@@ -104,6 +104,7 @@ impl Agent {
 
     /// Tells the boot loader that what runs is good: its tries are counted no more.
     pub fn boot_good(&self, ctx: &Context) -> Result<BootGoodReport> {
+        ostree::make_writable(&self.settings.pacman)?;
         trial::boot_good(ctx, &self.settings)
     }
 
@@ -114,6 +115,7 @@ impl Agent {
 
     /// Goes back to the system before this one, and asks for a reboot.
     pub fn rollback(&self, ctx: &Context) -> Result<RollbackReport> {
+        ostree::make_writable(&self.settings.pacman)?;
         trial::roll_back(ctx, &self.settings, self.clock.as_ref())
     }
 
@@ -132,6 +134,7 @@ impl Agent {
     }
 
     fn session(&self, ctx: &Context) -> Result<Session> {
+        ostree::make_writable(&self.settings.pacman)?;
         let store = Store::open(&self.settings.storage)?;
         provision(ctx, self.settings.clone(), store, self.clock.clone())
     }

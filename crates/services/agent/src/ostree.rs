@@ -306,6 +306,15 @@ pub(crate) fn open(pacman: &Pacman) -> Result<Sysroot> {
     Sysroot::open(path).map_err(Error::below(format!("open the sysroot {}", path.display())))
 }
 
+/// Makes the sysroot writable for this agent and what it starts, where it is mounted read-only. It
+/// has to be done before anything is opened.
+pub(crate) fn make_writable(pacman: &Pacman) -> Result<()> {
+    if path(pacman) == std::path::Path::new("/") {
+        updraft_sysroot::make_running_writable().map_err(Error::below("write to the sysroot"))?;
+    }
+    Ok(())
+}
+
 /// The sysroot's folder.
 pub(crate) fn path(pacman: &Pacman) -> &std::path::Path {
     if pacman.sysroot.as_os_str().is_empty() { std::path::Path::new("/") } else { &pacman.sysroot }

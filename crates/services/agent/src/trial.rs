@@ -9,6 +9,7 @@ use updraft_update::Journal as _;
 use crate::boot::Boot;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::credentials::Credentials;
 use crate::gateway::Addresses;
 use crate::health::{self, HealthReport};
 use crate::store::{Failed, Store, StoredJournal};
@@ -57,9 +58,18 @@ pub(crate) fn health(
 ) -> Result<HealthReport> {
     let store = Store::open_to_read(&settings.storage)?;
     let identity = store.map(|store| store.identity()).transpose()?.flatten();
-    let known = identity.as_ref().and_then(|identity| identity.server.as_deref());
-    let server = Addresses::new(settings, known).ok().map(|addresses| addresses.server);
+    // At its first boot a device is judged before it has registered.
+    let known = identity.map_or_else(|| server_of_credentials(settings), |known| known.server);
+    let server = Addresses::new(settings, known.as_deref()).ok().map(|addresses| addresses.server);
     health::run(ctx, settings, clock, server.as_deref())
+}
+
+fn server_of_credentials(settings: &Settings) -> Option<String> {
+    let provision = &settings.provision;
+    if provision.provision_path.as_os_str().is_empty() {
+        return None;
+    }
+    Credentials::read(&provision.provision_path, &provision.p12_password).ok()?.server
 }
 
 /// Tells the boot loader that what runs is good.

@@ -86,8 +86,9 @@ fn apply(ctx: &Context, transaction: Transaction, delta: &Delta) -> Result<Apply
     if let Some(metadata) = superblock.commit_meta()? {
         transaction.write_commit_meta(&to, &metadata)?;
     }
+    let tmp = transaction.scratch()?;
     let (parts, made) = execute_parts(ctx, &transaction, superblock, MAX_JOBS, &|number, part| {
-        delta.part(number, part)
+        delta.part(number, part, &tmp)
     })?;
     check_complete(ctx, &transaction, &to)?;
     transaction.commit(ctx)?;
@@ -104,18 +105,18 @@ fn check_source(repo: &Repo, superblock: &Superblock) -> Result<()> {
 }
 
 /// How to come by a part.
-pub(crate) type FetchPart<'a> = dyn Fn(usize, &PartHeader) -> Result<Part> + Sync + 'a;
+pub(crate) type FetchPart<'a, E> = dyn Fn(usize, &PartHeader) -> Result<Part, E> + Sync + 'a;
 
 /// Executes all parts that bring something, several at a time.
-pub(crate) fn execute_parts(
+pub(crate) fn execute_parts<E: From<Error> + Send>(
     ctx: &Context,
     transaction: &Transaction,
     superblock: &Superblock,
     jobs: usize,
-    fetch: &FetchPart<'_>,
-) -> Result<(u64, Executed)> {
+    fetch: &FetchPart<'_, E>,
+) -> Result<(u64, Executed), E> {
     let next = AtomicUsize::new(0);
-    let done: Mutex<Result<(u64, Executed)>> = Mutex::new(Ok((0, Executed::default())));
+    let done: Mutex<Result<(u64, Executed), E>> = Mutex::new(Ok((0, Executed::default())));
     let work = || {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -145,14 +146,14 @@ pub(crate) fn execute_parts(
 }
 
 /// `None` when all objects are here already.
-fn execute_one(
+fn execute_one<E: From<Error>>(
     ctx: &Context,
     transaction: &Transaction,
     number: usize,
     header: &PartHeader,
-    fetch: &FetchPart<'_>,
-) -> Result<Option<Executed>> {
-    ctx.check()?;
+    fetch: &FetchPart<'_, E>,
+) -> Result<Option<Executed>, E> {
+    ctx.check().map_err(Error::from)?;
     let mut missing = false;
     for object in &header.objects {
         missing = missing || !transaction.has_object(object)?;
@@ -161,7 +162,7 @@ fn execute_one(
         return Ok(None);
     }
     let part = fetch(number, header)?;
-    part.execute(ctx, transaction, number, header).map(Some)
+    Ok(Some(part.execute(ctx, transaction, number, header)?))
 }
 
 /// A delta may leave out what it should bring; then its target is not complete.

@@ -124,7 +124,7 @@ impl Machine<'_> {
         let checksum = Checksum::from_slice(&checksum)?;
         let transaction = self.maker.transaction();
         let file = transaction.open_file(&checksum)?;
-        let source = read_anywhere(&checksum, file, &transaction.repo().tmp_dir()?)?;
+        let source = read_anywhere(&checksum, file, &transaction.scratch()?)?;
         let no_file = || self.bad(format!("opcode set-read-source: {checksum} is no file"));
         self.source = Some(source.ok_or_else(no_file)?);
         Ok(())

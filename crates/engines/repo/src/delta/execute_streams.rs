@@ -205,7 +205,7 @@ fn no_file(maker: &Maker<'_>, checksum: &Checksum) -> Error {
 fn content(maker: &Maker<'_>, checksum: &Checksum) -> Result<Box<dyn ReadAt>> {
     let transaction = maker.transaction();
     let file = transaction.open_file(checksum)?;
-    let content = read_anywhere(checksum, file, &transaction.repo().tmp_dir()?)?;
+    let content = read_anywhere(checksum, file, &transaction.scratch()?)?;
     content.ok_or_else(|| no_file(maker, checksum))
 }
 

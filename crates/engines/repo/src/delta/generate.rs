@@ -122,7 +122,7 @@ pub fn generate(
     let lock = repo.lock(ctx, updraft_fs::LockMode::Shared)?;
     let delivery = deliver::Delivery::begin(repo, name, options)?;
     let plan = plan::plan(ctx, repo, name)?;
-    let tmp = repo.tmp_dir()?;
+    let tmp = repo.scratch()?;
     let jobs = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_JOBS);
     let budget = Budget::new(MEMORY, jobs);
     let workshop = Workshop { repo, tmp: &tmp, budget: &budget, options };
@@ -166,7 +166,7 @@ pub fn generate(
 #[derive(Clone, Copy)]
 struct Workshop<'a> {
     repo: &'a Repo,
-    tmp: &'a updraft_fs::Dir,
+    tmp: &'a crate::room::Scratch,
     budget: &'a Budget,
     options: &'a GenerateOptions<'a>,
 }

@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 use updraft_delta::{Decompressor, ReadAt};
-use updraft_fs::Dir;
 use updraft_ostree::Checksum;
 use updraft_ostree::delta::{
     DeltaFormat, Operation, Operations, PartCompression, PartHeader, PartLayout, PartTables,
@@ -18,6 +17,7 @@ use super::maker::Executed;
 use super::spill::{Sequential, Spill};
 use super::stream_part::StreamsPart;
 use super::{execute, execute_streams};
+use crate::room::Scratch;
 use crate::{Error, Result, Transaction};
 
 /// The tables and the program of a part are no larger than this, together.
@@ -44,7 +44,7 @@ impl Part {
         number: usize,
         header: &PartHeader,
         source: Box<dyn ReadAt>,
-        tmp: &Dir,
+        tmp: &Scratch,
     ) -> Result<Self> {
         match format {
             DeltaFormat::Ostree => {
@@ -119,7 +119,12 @@ pub(crate) fn bad(number: usize, reason: impl Into<String>) -> Error {
 }
 
 /// Reads a part's file: checks size and checksum, decompresses, finds tables and program.
-fn read_part(number: usize, header: &PartHeader, file: impl Read, tmp: &Dir) -> Result<OpenPart> {
+fn read_part(
+    number: usize,
+    header: &PartHeader,
+    file: impl Read,
+    tmp: &Scratch,
+) -> Result<OpenPart> {
     if header.version != DeltaFormat::Ostree.part_version() {
         let reason = format!("Delta part has too new version {}", header.version);
         return Err(bad(number, reason));

@@ -9,6 +9,7 @@ use updraft_delta::ReadAt;
 use updraft_fs::{Dir, TempFile};
 use updraft_ostree::{Checksum, ObjectName, ObjectType};
 
+use crate::room::{Hold, Scratch};
 use crate::{Error, FileObject, FileReader, Result};
 
 /// What is kept in memory of one.
@@ -19,15 +20,18 @@ pub(crate) struct Spill {
     dir: Dir,
     memory: Vec<u8>,
     file: Option<TempFile>,
+    /// The room that the file takes.
+    hold: Hold,
     length: u64,
     limit: u64,
 }
 
 impl Spill {
-    /// Empty. Its file, if one is needed, is made in the file system of `dir`; more than `limit`
-    /// bytes are an error of kind `FileTooLarge`.
-    pub(crate) fn new(dir: &Dir, limit: u64) -> Self {
-        Self { dir: dir.clone(), memory: Vec::new(), file: None, length: 0, limit }
+    /// Empty. Its file, if one is needed, is made in `scratch`; more than `limit` bytes are an
+    /// error of kind `FileTooLarge`, more than there is room for one of kind `StorageFull`.
+    pub(crate) fn new(scratch: &Scratch, limit: u64) -> Self {
+        let hold = scratch.room.hold("unpack");
+        Self { dir: scratch.dir.clone(), memory: Vec::new(), file: None, hold, length: 0, limit }
     }
 
     /// How many bytes were written.
@@ -65,13 +69,17 @@ impl Write for Spill {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         if self.file.is_none() && self.memory.len() + bytes.len() > IN_MEMORY {
+            self.hold.try_grow(self.length)?;
             let mut file = TempFile::new_in(&self.dir).map_err(io::Error::other)?;
             file.write_all(&self.memory)?;
             self.memory = Vec::new();
             self.file = Some(file);
         }
         match &mut self.file {
-            Some(file) => file.write_all(bytes)?,
+            Some(file) => {
+                self.hold.try_grow(bytes.len() as u64)?;
+                file.write_all(bytes)?;
+            }
             None => self.memory.extend_from_slice(bytes),
         }
         self.length = length;
@@ -151,7 +159,7 @@ impl Write for HashingFile {
 pub(crate) fn read_anywhere(
     checksum: &Checksum,
     file: FileObject,
-    tmp: &Dir,
+    tmp: &Scratch,
 ) -> Result<Option<Box<dyn ReadAt>>> {
     Ok(match file.reader {
         FileReader::Plain(file) => Some(Box::new(file)),

@@ -7,6 +7,7 @@ use updraft_ostree::MAX_METADATA_SIZE;
 use updraft_ostree::delta::{DeltaFormat, DeltaName, PartHeader, SignedDelta, Superblock};
 
 use super::part::{NoPart, Part};
+use crate::room::Scratch;
 use crate::{Error, Repo, Result};
 
 const MAX_SUPERBLOCK: u64 = MAX_METADATA_SIZE as u64;
@@ -29,7 +30,7 @@ pub struct Delta {
     pub signed: Option<SignedDelta>,
     /// Where the parts are.
     parts: Dir,
-    tmp: Dir,
+    tmp: Scratch,
 }
 
 impl Delta {
@@ -54,17 +55,17 @@ impl Delta {
         let signed = signed.transpose()?;
         let superblock =
             Superblock::decode(signed.as_ref().map_or(&bytes, |signed| &signed.superblock))?;
-        Ok(Self { superblock, signed, parts, tmp: repo.tmp_dir()? })
+        Ok(Self { superblock, signed, parts, tmp: repo.scratch()? })
     }
 
     /// Reads a part and checks that it is the one that the superblock means.
-    pub(crate) fn part(&self, number: usize, header: &PartHeader) -> Result<Part> {
-        match read_inline(&self.superblock, number, header, &self.tmp) {
+    pub(crate) fn part(&self, number: usize, header: &PartHeader, tmp: &Scratch) -> Result<Part> {
+        match read_inline(&self.superblock, number, header, tmp) {
             Err(NoPart) => {}
             Ok(part) => return part,
         }
         let file = Box::new(self.parts.open_file(number.to_string())?);
-        Part::open(self.superblock.name.format, number, header, file, &self.tmp)
+        Part::open(self.superblock.name.format, number, header, file, tmp)
     }
 
     /// What a part's program does.
@@ -72,7 +73,7 @@ impl Delta {
         let header = self.superblock.parts.get(number).ok_or_else(|| {
             Error::other(updraft_error::Kind::NotFound, format!("there is no part {number}"))
         })?;
-        self.part(number, header)?.stats(header)
+        self.part(number, header, &self.tmp)?.stats(header)
     }
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn read_inline(
     superblock: &Superblock,
     number: usize,
     header: &PartHeader,
-    tmp: &Dir,
+    tmp: &Scratch,
 ) -> Result<Result<Part>, NoPart> {
     let (compression, content) = superblock.inline_part(number).ok_or(NoPart)?;
     let bytes = Box::new([&[compression], content].concat());

@@ -127,7 +127,7 @@ impl StreamsPart {
 }
 
 /// The SHA-256 of all bytes.
-pub(crate) fn checksum(source: &dyn ReadAt, length: u64) -> io::Result<Checksum> {
+fn checksum(source: &dyn ReadAt, length: u64) -> io::Result<Checksum> {
     let mut hash = Sha256::new();
     let mut reader = Sequential::new(source, 0..length);
     let mut buffer = vec![0; BUFFER];

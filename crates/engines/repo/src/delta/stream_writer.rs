@@ -10,6 +10,7 @@ use updraft_ostree::{Checksum, FileHeader, ObjectName};
 use super::generate::{Closed, Open};
 use super::spill::{HashingFile, Spill};
 use super::tables::TableBuilder;
+use crate::room::Scratch;
 use crate::{Error, Result};
 
 /// The dictionaries of the five streams: what their reader has in memory for one part. Those of
@@ -42,7 +43,7 @@ pub(crate) struct StreamEntry {
 }
 
 /// Streams whose files, if they need such, are in `tmp`.
-pub(crate) fn empty_streams(tmp: &Dir) -> PatchStreams<Spill> {
+pub(crate) fn empty_streams(tmp: &Scratch) -> PatchStreams<Spill> {
     let empty = || Spill::new(tmp, u64::MAX);
     PatchStreams::new(empty(), empty(), empty(), empty())
 }
@@ -58,12 +59,12 @@ pub(crate) struct StreamPart {
     tables: TableBuilder,
     recipes: Vec<u8>,
     streams: PatchStreams<Spill>,
-    tmp: Dir,
+    tmp: Scratch,
 }
 
 impl StreamPart {
     /// An empty part.
-    pub(crate) fn new(tmp: &Dir) -> Self {
+    pub(crate) fn new(tmp: &Scratch) -> Self {
         Self {
             objects: Vec::new(),
             size: 0,
@@ -140,7 +141,7 @@ pub(crate) struct ClosedStreams {
     size: u64,
     head: Vec<u8>,
     streams: PatchStreams<Spill>,
-    tmp: Dir,
+    tmp: Scratch,
 }
 
 impl Closed for ClosedStreams {

@@ -12,6 +12,7 @@ use updraft_ostree::{Checksum, FileHeader, ObjectName};
 use super::generate::{Closed, Open};
 use super::spill::{HashingFile, Spill};
 use super::tables::TableBuilder;
+use crate::room::Scratch;
 use crate::{Error, Result};
 
 /// What is taken for one object besides its payload: operations, its mode, its source.
@@ -48,7 +49,7 @@ pub(crate) struct PartBuilder {
 
 impl PartBuilder {
     /// An empty part whose payload goes to a file in `tmp`.
-    pub(crate) fn new(tmp: &Dir) -> Self {
+    pub(crate) fn new(tmp: &Scratch) -> Self {
         Self {
             objects: Vec::new(),
             size: 0,

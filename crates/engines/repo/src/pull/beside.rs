@@ -16,7 +16,7 @@ impl Work<'_> {
         let asked = self.options.policy.demands_commit();
         let limit = MAX_METADATA_SIZE as u64;
         let beside = match self.origin.read_metadata(self.ctx, &object, limit) {
-            Err(Error::BadObject { .. }) if !asked => None,
+            Err(error) if !asked && error.is_bad_object() => None,
             beside => beside?,
         };
         // Over a network the peer counts it as fetched, whatever the answer.

@@ -2,7 +2,7 @@
 //! not fetched again: `tmp/cache/summaries/REMOTE` and `REMOTE.sig`, as libostree keeps them.
 
 use updraft_fs::{Dir, atomic_write};
-use updraft_ostree::MAX_METADATA_SIZE;
+use updraft_ostree::{MAX_METADATA_SIZE, Summary};
 use updraft_task::Context;
 
 use super::origin::{Origin, SummaryFiles};
@@ -14,7 +14,7 @@ const FOLDER: &str = "tmp/cache/summaries";
 const LIMIT: u64 = MAX_METADATA_SIZE as u64;
 
 /// The summary of the origin: the one that is kept, when it has the signature that the origin
-/// shows and that signature is good. Not verified otherwise.
+/// shows and that signature is good. Its signatures are verified, and it can be understood.
 pub(super) fn summary(
     ctx: &Context,
     origin: &dyn Origin,
@@ -28,7 +28,17 @@ pub(super) fn summary(
     {
         return Ok(Some(SummaryFiles { summary, signature: Some(kept) }));
     }
-    origin.summary(ctx)
+    let found = origin.summary(ctx, &|files| {
+        // Before anything in it is believed.
+        options.policy.check_summary(Some(&files.summary), files.signature.as_deref())?;
+        let what = format!("the summary of {}", origin.name());
+        let decoded = Summary::decode(&files.summary);
+        decoded.map(drop).map_err(|source| Error::Format { what, source })
+    })?;
+    if found.is_none() {
+        options.policy.check_summary(None, None)?;
+    }
+    Ok(found)
 }
 
 /// Keeps a summary that was verified, when it is signed.

@@ -1,83 +1,97 @@
-//! Fetching a part of a delta: to a file that outlives this process, so that it is gone on with.
+//! Fetching a part of a delta from one mirror: to a file that outlives this process, so that it is
+//! gone on with, here or at another mirror.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use updraft_fs::{Dir, LockFile, LockMode, TempFile};
+use updraft_fs::{LockFile, LockMode, TempFile};
+use updraft_http::Stream;
 use updraft_ostree::delta::PartHeader;
 
-use super::partial;
-use crate::delta::checksum;
-use crate::{Error, Repo, Result};
+use super::origin::AcceptPart;
+use super::{Error, partial};
+use crate::delta::Part;
+use crate::room::Scratch;
 
-const BUFFER: usize = 64 << 10;
+/// Opens what a mirror has from an offset on; `None` when it has nothing.
+pub(super) type OpenFrom<'a, 's> =
+    dyn Fn(u64) -> Result<Option<Stream<'s>>, updraft_http::Error> + 'a;
+/// Told how many bytes came.
+pub(super) type Count<'a> = dyn Fn(u64) + 'a;
 
-/// Makes a file of what `open` gives from an offset on; `None` when it gives nothing.
+/// What `accept` makes of a file of what `open` gives; `None` when it gives nothing.
 ///
-/// What an earlier process left is the beginning. It is a cache: when the whole is wrong, it is
-/// thrown away and all is fetched anew. Whoever uses the file verifies it once more.
-pub(super) fn fetch<R: Read>(
-    repo: &Repo,
-    part: &PartHeader,
-    open: &dyn Fn(u64) -> Result<Option<R>>,
-) -> Result<Option<File>> {
-    let tmp = repo.tmp_dir()?;
-    let name = partial::delta_name(&part.checksum);
-    let Some(lock) = LockFile::try_acquire(&tmp, &name, LockMode::Exclusive)? else {
-        return fetch_alone(&tmp, part, open);
+/// What an earlier process or another mirror left is the beginning. It is a cache: when the whole
+/// is refused, it is thrown away and all is fetched anew.
+pub(super) fn fetch(
+    tmp: &Scratch,
+    header: &PartHeader,
+    (open, count): (&OpenFrom<'_, '_>, &Count<'_>),
+    accept: &AcceptPart<'_>,
+) -> Result<Option<Part>, Error> {
+    let name = partial::delta_name(&header.checksum);
+    let Some(lock) = LockFile::try_acquire(&tmp.dir, &name, LockMode::Exclusive)? else {
+        return fetch_alone(tmp, (open, count), accept);
     };
-    let failed = |error| Error::from(updraft_fs::Error::new("write", lock.path(), error));
-    let mut file = lock.file().try_clone().map_err(failed)?;
-    let kept = file.metadata().map_err(failed)?.len();
-    if kept > part.size {
-        file.set_len(0).map_err(failed)?;
-    }
-    let mut offset = if kept > part.size { 0 } else { kept };
-    loop {
-        if offset < part.size {
-            let Some(mut stream) = open(offset)? else { return Ok(None) };
-            file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-            receive(&mut stream, &mut file, part.size - offset)?;
-        }
-        let is_right = || {
-            let length = file.metadata()?.len();
-            Ok(length == part.size && checksum(&file, length)? == part.checksum)
-        };
-        if offset == 0 || is_right().map_err(failed)? {
-            return Ok(Some(file));
-        }
-        file.set_len(0).map_err(failed)?;
+    let mut offset = partial::length(&lock)?;
+    if offset > header.size {
+        partial::empty(&lock, &tmp.room)?;
         offset = 0;
+    }
+    loop {
+        if offset < header.size {
+            let mut stream = match open(offset) {
+                Ok(Some(stream)) => stream,
+                Ok(None) => return Ok(None),
+                // More came before, perhaps from another mirror, than there is here.
+                Err(updraft_http::Error::Mismatch { .. }) if offset > 0 => {
+                    partial::empty(&lock, &tmp.room)?;
+                    offset = 0;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let received = partial::receive(lock.file(), offset, &mut stream, &tmp.room);
+            count(stream.position().saturating_sub(offset));
+            if partial::is_full(&received) {
+                partial::remove(&lock, tmp, &name)?;
+            }
+            received?;
+        }
+        match accept(again(lock.file())?) {
+            // What came before may have been bad: once again from the start.
+            Err(crate::Error::BadDelta { .. }) if offset > 0 => {
+                partial::empty(&lock, &tmp.room)?;
+                offset = 0;
+            }
+            Err(error) => {
+                let error = Err(error.into());
+                if partial::is_full(&error) {
+                    partial::remove(&lock, tmp, &name)?;
+                } else if matches!(error, Err(Error::Repo(crate::Error::BadDelta { .. }))) {
+                    partial::empty(&lock, &tmp.room)?;
+                }
+                return error;
+            }
+            Ok(part) => return Ok(Some(part)),
+        }
     }
 }
 
 /// Somebody else is fetching the same part for the same repository.
-fn fetch_alone<R: Read>(
-    tmp: &Dir,
-    part: &PartHeader,
-    open: &dyn Fn(u64) -> Result<Option<R>>,
-) -> Result<Option<File>> {
-    let mut file = TempFile::new_in(tmp)?;
+fn fetch_alone(
+    tmp: &Scratch,
+    (open, count): (&OpenFrom<'_, '_>, &Count<'_>),
+    accept: &AcceptPart<'_>,
+) -> Result<Option<Part>, Error> {
     let Some(mut stream) = open(0)? else { return Ok(None) };
-    receive(&mut stream, &mut file, part.size)?;
-    let same = file.file().try_clone();
-    Ok(Some(same.map_err(|error| Error::io("open a temporary file again", error))?))
+    let file = TempFile::new_in(&tmp.dir)?;
+    let received = partial::receive(file.file(), 0, &mut stream, &tmp.room);
+    count(stream.position());
+    received?;
+    Ok(Some(accept(again(file.file())?)?))
 }
 
-/// Receives `length` bytes, or one more: what is longer than announced is not the part.
-fn receive(stream: &mut dyn Read, file: &mut dyn Write, length: u64) -> Result<()> {
-    let mut stream = stream.take(length.saturating_add(1));
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let read = match stream.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::io("receive a delta part", error)),
-        };
-        updraft_fs::fault::check()
-            .map_err(|errno| Error::io("write a delta part", errno.into()))?;
-        file.write_all(buffer.get(..read).unwrap_or_default())
-            .map_err(|error| Error::io("write a delta part", error))?;
-    }
+/// The same open file, for whom may keep it.
+fn again(file: &File) -> crate::Result<File> {
+    file.try_clone().map_err(|error| crate::Error::io("open a temporary file again", error))
 }

@@ -5,15 +5,11 @@
 //! Then the plan walks the tree as always: it finds what the delta brought, and fetches what it
 //! left out. So no object comes twice, and a delta that lies by omission gains nothing.
 
-use std::io::Read as _;
-
-use updraft_ostree::delta::{DeltaFormat, DeltaIndex, DeltaName, SignedDelta, Superblock};
-use updraft_ostree::{
-    Checksum, Commit, MAX_METADATA_SIZE, Metadata, ObjectName, ObjectType, RepoMode,
-};
+use updraft_ostree::delta::{DeltaFormat, DeltaIndex, DeltaName, Superblock};
+use updraft_ostree::{Checksum, Commit, Metadata, ObjectName, ObjectType, RepoMode};
 use updraft_task::Context;
 
-use super::origin::Origin;
+use super::origin::{Origin, WantedPart};
 use super::partial;
 use super::refs::{Goals, SummaryDeltas};
 use super::work::Work;
@@ -114,7 +110,10 @@ impl Search<'_> {
             Error::NoDelta { name, commit: *commit }
         };
         let found = match self.best(&index, commit)? {
-            Some((name, digest)) => self.superblock(&name, &digest)?,
+            Some((name, digest)) => {
+                let superblock = self.origin.delta_superblock(self.ctx, &name, &digest)?;
+                superblock.map(|superblock| (superblock, name))
+            }
             None => None,
         };
         if found.is_none() && self.is_required() { Err(missing()) } else { Ok(found) }
@@ -163,36 +162,6 @@ impl Search<'_> {
         let mut found = scratch.into_iter().rev();
         Ok(found.find_map(|name| index.get(&name).map(|digest| (name, digest))))
     }
-
-    fn superblock(
-        &self,
-        name: &DeltaName,
-        digest: &Checksum,
-    ) -> Result<Option<(Superblock, DeltaName)>, Error> {
-        let limit = MAX_METADATA_SIZE as u64;
-        let path = name.superblock_path();
-        let Some(file) = self.origin.open_delta_file(self.ctx, &path)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let read = file.take(limit + 1).read_to_end(&mut bytes);
-        read.map_err(|error| crate::Error::io(format!("receive {path}"), error))?;
-        let bad = |reason: String| {
-            let what = format!("accept the static delta {name} from {}", self.origin.name());
-            Error::Repo(crate::Error::BadDelta { what, reason })
-        };
-        if Checksum::of(&bytes) != *digest {
-            return Err(bad(format!("Invalid checksum for static delta {name}")));
-        }
-        let decoded = if SignedDelta::is_signed(&bytes) {
-            SignedDelta::decode(&bytes).and_then(|signed| Superblock::decode(&signed.superblock))
-        } else {
-            Superblock::decode(&bytes)
-        };
-        let superblock = decoded.map_err(|error| bad(error.to_string()))?;
-        if superblock.name != *name {
-            return Err(bad(format!("it is that from {}", superblock.name)));
-        }
-        Ok(Some((superblock, *name)))
-    }
 }
 
 impl Work<'_> {
@@ -232,23 +201,25 @@ impl Work<'_> {
         if let Some(metadata) = metadata {
             self.transaction.write_commit_meta(&name.to, &metadata)?;
         }
-        let tmp = repo.tmp_dir()?;
+        let tmp = self.transaction.scratch()?;
         let (parts, _) =
             execute_parts(self.ctx, self.transaction, superblock, MAX_JOBS, &|number, header| {
                 match read_inline(superblock, number, header, &tmp) {
                     Err(NoPart) => {}
-                    Ok(part) => return part,
+                    Ok(part) => return Ok(part?),
                 }
                 let path = name.part_path(number);
-                let Some(file) = self.origin.delta_part(self.ctx, &path, header)? else {
-                    let what = format!("fetch {path} from {}", self.origin.name());
+                let accept = |file| Part::open(name.format, number, header, Box::new(file), &tmp);
+                let wanted = WantedPart { path: &path, header, tmp: &tmp, accept: &accept };
+                let part = self.origin.delta_part(self.ctx, &wanted)?;
+                part.ok_or_else(|| {
+                    let what = format!("fetch {path} from {}", self.origin.content_name());
                     let reason = "it is not there".to_owned();
-                    return Err(crate::Error::BadDelta { what, reason });
-                };
-                Part::open(name.format, number, header, Box::new(file), &tmp)
+                    Error::Repo(crate::Error::BadDelta { what, reason })
+                })
             })?;
         for part in &superblock.parts {
-            partial::forget_delta(repo, &part.checksum)?;
+            partial::forget_delta(&tmp, &part.checksum)?;
         }
         Ok(parts)
     }

@@ -42,6 +42,9 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// A token did not give the client's certificate or key.
+    #[error(transparent)]
+    Token(#[from] updraft_crypto::Error),
     /// The remote demands something this build cannot do.
     #[error("use the remote \"{remote}\": it demands {demand}; {hint}")]
     Unsupported {
@@ -129,6 +132,14 @@ pub enum Error {
         #[source]
         source: Box<crate::Error>,
     },
+    /// None of several mirrors gave what was asked for, and not all just lack it.
+    #[error("fetch {what} from any of {} mirrors: {}", .answers.len(), answered(.answers))]
+    Mirrors {
+        /// What was asked for.
+        what: String,
+        /// What each of them said.
+        answers: Vec<MirrorAnswer>,
+    },
     /// The source is not a repository that can be pulled from.
     #[error("pull: Can't pull from archives with mode \"{mode}\"")]
     SourceMode {
@@ -211,6 +222,33 @@ pub enum Error {
     Cancelled(#[from] updraft_task::Cancelled),
 }
 
+/// What a mirror said when it was asked for something.
+#[derive(Debug)]
+pub struct MirrorAnswer {
+    /// Its address.
+    pub url: String,
+    /// What was wrong; `None` when it just has no such thing.
+    pub failure: Option<Error>,
+}
+
+/// All answers on one line.
+fn answered(answers: &[MirrorAnswer]) -> String {
+    let one = |MirrorAnswer { url, failure }: &MirrorAnswer| match failure {
+        None => format!("{url} has none"),
+        Some(error) => {
+            let mut text = error.to_string();
+            let mut source = std::error::Error::source(error);
+            while let Some(cause) = source {
+                text = format!("{text}: {cause}");
+                source = cause.source();
+            }
+            // Most errors name the address already.
+            if text.contains(url.as_str()) { text } else { format!("{url}: {text}") }
+        }
+    };
+    answers.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
 /// How a source says that it has no such file.
 fn absent(source_name: &str) -> &'static str {
     if source_name.starts_with("http") {
@@ -238,6 +276,26 @@ impl Error {
             source: Box::new(source),
         }
     }
+
+    /// Whether what came for an object is at fault, wherever it was asked for.
+    pub(crate) fn is_bad_object(&self) -> bool {
+        match self {
+            Self::BadObject { .. } => true,
+            Self::Mirrors { answers, .. } => {
+                let mut failures = answers.iter().filter_map(|answer| answer.failure.as_ref());
+                failures.all(Self::is_bad_object)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Of several mirrors the one decides that may answer another time; else the first that failed.
+fn kind_of_all(answers: &[MirrorAnswer]) -> Kind {
+    let kinds = answers.iter().filter_map(|answer| answer.failure.as_ref()).map(Error::kind);
+    let kinds: Vec<Kind> = kinds.collect();
+    let passing = kinds.iter().find(|kind| kind.is_retryable());
+    passing.or(kinds.first()).copied().unwrap_or(Kind::NotFound)
 }
 
 impl Classify for Error {
@@ -245,6 +303,7 @@ impl Classify for Error {
         match self {
             Self::Repo(error) => error.kind(),
             Self::Http(error) => error.kind(),
+            Self::Token(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Format { source, .. } => source.kind(),
             Self::Config(_)
@@ -271,6 +330,7 @@ impl Classify for Error {
             | Self::Bindings { .. }
             | Self::Metalink { .. }
             | Self::Older { .. } => Kind::Rejected,
+            Self::Mirrors { answers, .. } => kind_of_all(answers),
             Self::TooManyObjects(_) => Kind::Exhausted,
             Self::Cancelled(_) => Kind::Cancelled,
         }

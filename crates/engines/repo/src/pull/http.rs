@@ -3,18 +3,17 @@
 mod files;
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use updraft_http::{Client, Stream, StreamOptions};
-use updraft_ostree::delta::{DeltaIndex, DeltaName, PartHeader};
+use updraft_http::{Client, StreamOptions};
+use updraft_ostree::delta::{DeltaIndex, DeltaName, Superblock};
 use updraft_ostree::{Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, ObjectType, RepoMode};
 use updraft_task::Context;
 
 use super::mirrors::Mirrors;
-use super::origin::{Origin, SummaryFiles};
-use super::{Error, PullOptions, delta_part, partial};
+use super::origin::{AcceptSummary, Origin, SummaryFiles, WantedPart};
+use super::{Error, PullOptions, delta_part, partial, superblock};
+use crate::delta::Part;
 use crate::object::{check_hash, check_metadata};
 use crate::{Repo, Transaction};
 use files::Wanted;
@@ -32,7 +31,6 @@ const MAX_FILE: u64 = 1 << 44;
 
 /// A repository on a web server.
 pub(crate) struct HttpOrigin<'a> {
-    repo: &'a Repo,
     client: &'a Client,
     /// Where refs, summary and signatures are.
     mirrors: Mirrors,
@@ -46,7 +44,7 @@ pub(crate) struct HttpOrigin<'a> {
 impl<'a> HttpOrigin<'a> {
     pub(crate) fn new(
         ctx: &Context,
-        repo: &'a Repo,
+        repo: &Repo,
         client: &'a Client,
         url: &str,
         options: &PullOptions,
@@ -57,23 +55,12 @@ impl<'a> HttpOrigin<'a> {
             None => Mirrors { urls: mirrors.urls.clone(), summary: None },
         };
         Ok(Self {
-            repo,
             client,
             mirrors,
             content,
             begun: partial::list(repo)?,
             transferred: AtomicU64::new(0),
         })
-    }
-
-    fn get(
-        &self,
-        ctx: &Context,
-        from: &Mirrors,
-        path: &str,
-        limit: u64,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        from.first(|url| self.get_from(ctx, url, path, limit))
     }
 
     fn get_from(
@@ -89,16 +76,6 @@ impl<'a> HttpOrigin<'a> {
         Ok(bytes)
     }
 
-    /// Begins to fetch a file of the content from the first mirror that has it.
-    fn stream<'s>(
-        &'s self,
-        ctx: &'s Context,
-        path: &str,
-        options: StreamOptions,
-    ) -> Result<Option<Stream<'s>>, updraft_http::Error> {
-        self.content.first(|url| self.client.stream(ctx, &format!("{url}/{path}"), options))
-    }
-
     fn count(&self, bytes: u64) {
         self.transferred.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -109,18 +86,24 @@ impl<'a> HttpOrigin<'a> {
 
     /// Refuses a server whose repository is not in archive mode, or that has none.
     fn check_config(&self, ctx: &Context) -> Result<(), Error> {
-        let bytes = self.get(ctx, &self.mirrors, "config", MAX_CONFIG)?;
-        let Some(bytes) = bytes else { return Ok(()) };
-        let no_repository =
-            |reason: &str| Error::NoRepository { url: self.name(), reason: reason.to_owned() };
-        let text = std::str::from_utf8(&bytes).map_err(|_| no_repository("config is no text"))?;
-        let config = KeyFile::parse(text)
-            .map_err(|_| no_repository("its config is not that of a repository"))?;
-        let mode = config.get("core", "mode").unwrap_or_else(|| "bare".to_owned());
-        match mode.parse() {
-            Ok(RepoMode::Archive) => Ok(()),
-            _ => Err(Error::SourceMode { mode }),
-        }
+        let checked = self.mirrors.first("config", |url| {
+            let bytes = self.get_from(ctx, url, "config", MAX_CONFIG)?;
+            bytes.map(|bytes| check_config(url, &bytes)).transpose()
+        });
+        checked.map(drop)
+    }
+}
+
+fn check_config(url: &str, bytes: &[u8]) -> Result<(), Error> {
+    let no_repository =
+        |reason: &str| Error::NoRepository { url: url.to_owned(), reason: reason.to_owned() };
+    let text = std::str::from_utf8(bytes).map_err(|_| no_repository("config is no text"))?;
+    let config = KeyFile::parse(text)
+        .map_err(|_| no_repository("its config is not that of a repository"))?;
+    let mode = config.get("core", "mode").unwrap_or_else(|| "bare".to_owned());
+    match mode.parse() {
+        Ok(RepoMode::Archive) => Ok(()),
+        _ => Err(Error::SourceMode { mode }),
     }
 }
 
@@ -129,31 +112,47 @@ impl Origin for HttpOrigin<'_> {
         self.mirrors.name().to_owned()
     }
 
-    fn summary(&self, ctx: &Context) -> Result<Option<SummaryFiles>, Error> {
-        let limit = MAX_METADATA_SIZE as u64;
-        let summary = match &self.mirrors.summary {
-            Some(summary) => Some(summary.clone()),
-            None => self.get(ctx, &self.mirrors, "summary", limit)?,
-        };
-        let Some(summary) = summary else {
+    fn content_name(&self) -> String {
+        self.content.names()
+    }
+
+    fn summary(
+        &self,
+        ctx: &Context,
+        accept: &AcceptSummary<'_>,
+    ) -> Result<Option<SummaryFiles>, Error> {
+        // A signature belongs to the summary of the same mirror: others may be older.
+        let found = self.mirrors.first("summary", |url| {
+            let summary = match &self.mirrors.summary {
+                Some(summary) => Some(summary.clone()),
+                None => self.get_from(ctx, url, "summary", MAX_METADATA_SIZE as u64)?,
+            };
+            let Some(summary) = summary else { return Ok(None) };
+            let signature = self.get_from(ctx, url, "summary.sig", MAX_SIGNATURE)?;
+            let files = SummaryFiles { summary, signature };
+            accept(&files)?;
+            Ok(Some(files))
+        })?;
+        if found.is_none() {
             self.check_config(ctx)?;
-            return Ok(None);
-        };
-        let signature = self.get(ctx, &self.mirrors, "summary.sig", MAX_SIGNATURE)?;
-        Ok(Some(SummaryFiles { summary, signature }))
+        }
+        Ok(found)
     }
 
     fn summary_signature(&self, ctx: &Context) -> Result<Option<Vec<u8>>, Error> {
-        self.get(ctx, &self.mirrors, "summary.sig", MAX_SIGNATURE)
+        let get = |url: &str| self.get_from(ctx, url, "summary.sig", MAX_SIGNATURE);
+        self.mirrors.first("summary.sig", get)
     }
 
     fn read_ref(&self, ctx: &Context, name: &str) -> Result<Option<Checksum>, Error> {
         let path = format!("refs/heads/{}", escape(name));
-        let Some(bytes) = self.get(ctx, &self.mirrors, &path, MAX_REF)? else { return Ok(None) };
-        let text = String::from_utf8_lossy(&bytes);
-        text.trim_end().parse().map(Some).map_err(|_| Error::BadRef {
-            name: name.to_owned(),
-            text: super::error::beginning(&text),
+        self.mirrors.first(&path, |url| {
+            let Some(bytes) = self.get_from(ctx, url, &path, MAX_REF)? else { return Ok(None) };
+            let text = String::from_utf8_lossy(&bytes);
+            text.trim_end().parse().map(Some).map_err(|_| Error::BadRef {
+                name: name.to_owned(),
+                text: super::error::beginning(&text),
+            })
         })
     }
 
@@ -173,7 +172,7 @@ impl Origin for HttpOrigin<'_> {
             _ => &self.content,
         };
         let path = Self::object_path(object);
-        from.first(|url| {
+        from.first(&path, |url| {
             let Some(bytes) = self.get_from(ctx, url, &path, limit)? else { return Ok(None) };
             // Whoever asked checks it again, but cannot ask the next mirror.
             let checked = match object.object_type {
@@ -194,41 +193,44 @@ impl Origin for HttpOrigin<'_> {
     ) -> Result<bool, Error> {
         let path = Self::object_path(object);
         let wanted = Wanted { ctx, transaction, object };
-        let stored = self.content.first(|url| self.import_from(url, &path, &wanted))?;
+        let stored = self.content.first(&path, |url| self.import_from(url, &path, &wanted))?;
         Ok(stored.is_some())
     }
 
     fn delta_index(&self, ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error> {
         let path = DeltaName::index_path(to);
-        let bytes = self.get(ctx, &self.content, &path, MAX_METADATA_SIZE as u64)?;
-        let Some(bytes) = bytes else { return Ok(None) };
-        let what = || format!("{}/{path}", self.content.name());
-        let index = DeltaIndex::decode(&bytes);
-        index.map(Some).map_err(|source| Error::Format { what: what(), source })
+        self.content.first(&path, |url| {
+            let bytes = self.get_from(ctx, url, &path, MAX_METADATA_SIZE as u64)?;
+            let index = bytes.map(|bytes| DeltaIndex::decode(&bytes)).transpose();
+            let index =
+                index.map_err(|source| Error::Format { what: format!("{url}/{path}"), source })?;
+            // One that lists nothing may be a file that was cut off; another may know more.
+            Ok(index.filter(|index| !index.is_empty()))
+        })
     }
 
-    fn open_delta_file<'s>(
-        &'s self,
-        ctx: &'s Context,
-        path: &str,
-    ) -> Result<Option<Box<dyn Read + 's>>, crate::Error> {
-        let stream = self.stream(ctx, path, StreamOptions::limit(MAX_FILE))?;
-        let count = |stream| -> Box<dyn Read + 's> {
-            Box::new(Counted { stream, transferred: &self.transferred })
-        };
-        Ok(stream.map(count))
-    }
-
-    fn delta_part(
+    fn delta_superblock(
         &self,
         ctx: &Context,
-        path: &str,
-        part: &PartHeader,
-    ) -> Result<Option<File>, crate::Error> {
-        delta_part::fetch(self.repo, part, &|offset| {
-            let options = StreamOptions { limit: MAX_FILE, offset };
-            let stream = self.stream(ctx, path, options)?;
-            Ok(stream.map(|stream| Counted { stream, transferred: &self.transferred }))
+        name: &DeltaName,
+        digest: &Checksum,
+    ) -> Result<Option<Superblock>, Error> {
+        let path = name.superblock_path();
+        self.content.first(&path, |url| {
+            let bytes = self.get_from(ctx, url, &path, MAX_METADATA_SIZE as u64)?;
+            bytes.map(|bytes| superblock::accept(&bytes, name, digest, url)).transpose()
+        })
+    }
+
+    fn delta_part(&self, ctx: &Context, wanted: &WantedPart<'_>) -> Result<Option<Part>, Error> {
+        let WantedPart { path, header, tmp, accept } = *wanted;
+        self.content.first(path, |url| {
+            let address = format!("{url}/{path}");
+            let open = |offset| {
+                // What is longer than announced is not the part.
+                self.client.stream(ctx, &address, StreamOptions { limit: header.size, offset })
+            };
+            delta_part::fetch(tmp, header, (&open, &|bytes| self.count(bytes)), accept)
         })
     }
 
@@ -242,20 +244,6 @@ impl Origin for HttpOrigin<'_> {
 
     fn bytes_transferred(&self) -> u64 {
         self.transferred.load(Ordering::Relaxed)
-    }
-}
-
-/// A stream whose bytes are counted as they come.
-struct Counted<'a> {
-    stream: Stream<'a>,
-    transferred: &'a AtomicU64,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read_typed(buffer).map_err(io::Error::other)?;
-        self.transferred.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
     }
 }
 

@@ -1,14 +1,12 @@
 //! Pulling from a repository on this machine.
 
-use std::fs::File;
-use std::io::Read;
-
-use updraft_ostree::delta::{DeltaIndex, DeltaName, PartHeader};
+use updraft_ostree::delta::{DeltaIndex, DeltaName, Superblock};
 use updraft_ostree::{Checksum, ObjectName, RefName, Refspec};
 use updraft_task::Context;
 
-use super::Error;
-use super::origin::{Origin, SummaryFiles};
+use super::origin::{AcceptSummary, Origin, SummaryFiles, WantedPart};
+use super::{Error, superblock};
+use crate::delta::Part;
 use crate::{Repo, Transaction, Trust};
 
 /// More workers than this do not help a local disk.
@@ -33,12 +31,18 @@ impl Origin for LocalOrigin<'_> {
         self.repo.path().display().to_string()
     }
 
-    fn summary(&self, _ctx: &Context) -> Result<Option<SummaryFiles>, Error> {
+    fn summary(
+        &self,
+        _ctx: &Context,
+        accept: &AcceptSummary<'_>,
+    ) -> Result<Option<SummaryFiles>, Error> {
         let Some(summary) = self.repo.root().try_read("summary", MAX_SUMMARY)? else {
             return Ok(None);
         };
         let signature = self.repo.root().try_read("summary.sig", MAX_SUMMARY)?;
-        Ok(Some(SummaryFiles { summary, signature }))
+        let files = SummaryFiles { summary, signature };
+        accept(&files)?;
+        Ok(Some(files))
     }
 
     fn summary_signature(&self, _ctx: &Context) -> Result<Option<Vec<u8>>, Error> {
@@ -91,22 +95,19 @@ impl Origin for LocalOrigin<'_> {
         index.map(Some).map_err(|source| Error::Format { what: path, source })
     }
 
-    fn open_delta_file<'a>(
-        &'a self,
-        _ctx: &'a Context,
-        path: &str,
-    ) -> Result<Option<Box<dyn Read + 'a>>, crate::Error> {
-        let file = self.repo.root().try_open_file(path)?;
-        Ok(file.map(|file| -> Box<dyn Read + 'a> { Box::new(file) }))
-    }
-
-    fn delta_part(
+    fn delta_superblock(
         &self,
         _ctx: &Context,
-        path: &str,
-        _part: &PartHeader,
-    ) -> Result<Option<File>, crate::Error> {
-        Ok(self.repo.root().try_open_file(path)?)
+        name: &DeltaName,
+        digest: &Checksum,
+    ) -> Result<Option<Superblock>, Error> {
+        let bytes = self.repo.root().try_read(name.superblock_path(), MAX_SUMMARY)?;
+        bytes.map(|bytes| superblock::accept(&bytes, name, digest, &self.name())).transpose()
+    }
+
+    fn delta_part(&self, _ctx: &Context, wanted: &WantedPart<'_>) -> Result<Option<Part>, Error> {
+        let file = self.repo.root().try_open_file(wanted.path)?;
+        Ok(file.map(wanted.accept).transpose()?)
     }
 
     fn prefers_objects(&self) -> bool {

@@ -2,12 +2,15 @@
 //!
 //! A mirror list is a text with one address a line; empty lines and those that begin with `#` are
 //! passed over. The first mirror that counts is the first that serves a `config`; those after it
-//! are taken as they are. Each request goes through them in order until one has what is asked for;
-//! an object that is not what its name says counts as if the mirror had failed.
+//! are taken as they are. Each request goes through them in order until one has what is asked for.
+//! What can be checked is checked before the search ends: an object or a part of a delta that is
+//! not what its name says, or a summary that is not signed as is demanded, counts as if the mirror
+//! had failed.
 
 use updraft_http::Client;
 use updraft_task::Context;
 
+use super::error::MirrorAnswer;
 use super::{Error, metalink};
 
 const MIRROR_LIST: &str = "mirrorlist=";
@@ -45,47 +48,55 @@ impl Mirrors {
         self.urls.first().map_or("", String::as_str)
     }
 
-    /// What the first mirror that has it answers; `None` when all say that it is not there, the
-    /// first error when none has it and one of them failed. An error that is no mirror's fault ends
-    /// the search.
-    pub(crate) fn first<T, E: MirrorError>(
+    /// All of them, for errors about what none has.
+    pub(crate) fn names(&self) -> String {
+        self.urls.join(" and ")
+    }
+
+    /// What the first mirror that has `what` answers; `None` when all say that it is not there.
+    /// When none has it and one of them failed, an error with what each of them said. An error that
+    /// is no mirror's fault ends the search.
+    pub(crate) fn first<T>(
         &self,
-        mut ask: impl FnMut(&str) -> Result<Option<T>, E>,
-    ) -> Result<Option<T>, E> {
-        let mut failed = None;
+        what: &str,
+        mut ask: impl FnMut(&str) -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        let mut answers = Vec::new();
         for url in &self.urls {
-            match ask(url) {
+            let failure = match ask(url) {
                 Ok(Some(found)) => return Ok(Some(found)),
-                Ok(None) => {}
-                Err(error) if error.is_of_mirror() => {
-                    failed.get_or_insert(error);
-                }
+                Ok(None) => None,
+                Err(error) if is_of_mirror(&error) => Some(error),
                 Err(error) => return Err(error),
-            }
+            };
+            answers.push(MirrorAnswer { url: url.clone(), failure });
         }
-        failed.map_or(Ok(None), Err)
+        if answers.iter().all(|answer| answer.failure.is_none()) {
+            return Ok(None);
+        }
+        // A repository at one address has no mirrors to tell of.
+        match <[MirrorAnswer; 1]>::try_from(answers) {
+            Ok([MirrorAnswer { failure, .. }]) => failure.map_or(Ok(None), Err),
+            Err(answers) => Err(Error::Mirrors { what: what.to_owned(), answers }),
+        }
     }
 }
 
-/// An error of asking a mirror.
-pub(crate) trait MirrorError {
-    /// Whether another mirror may do better.
-    fn is_of_mirror(&self) -> bool;
-}
-
-impl MirrorError for updraft_http::Error {
-    fn is_of_mirror(&self) -> bool {
-        !matches!(self, Self::Cancelled(_) | Self::Local { .. } | Self::Options { .. })
-    }
-}
-
-impl MirrorError for Error {
-    fn is_of_mirror(&self) -> bool {
-        match self {
-            Self::Http(error) => error.is_of_mirror(),
-            Self::BadObject { .. } => true,
-            _ => false,
+/// Whether another mirror may do better.
+fn is_of_mirror(error: &Error) -> bool {
+    use updraft_http::Error as Http;
+    match error {
+        Error::Http(error) => {
+            !matches!(error, Http::Cancelled(_) | Http::Local { .. } | Http::Options { .. })
         }
+        Error::BadObject { .. }
+        | Error::BadRef { .. }
+        | Error::Format { .. }
+        | Error::NoRepository { .. }
+        | Error::SourceMode { .. }
+        | Error::Sign(_)
+        | Error::Repo(crate::Error::BadDelta { .. }) => true,
+        _ => false,
     }
 }
 
@@ -121,7 +132,7 @@ pub fn mirror_list(text: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_MIRRORS, MirrorError, Mirrors, mirror_list};
+    use super::{Error, MAX_MIRRORS, Mirrors, mirror_list};
 
     #[test]
     fn lists_have_comments_and_addresses() {
@@ -130,36 +141,38 @@ mod tests {
         assert_eq!(mirror_list(&"http://a\n".repeat(100)).count(), MAX_MIRRORS);
     }
 
-    /// What is said of a mirror.
-    #[derive(Debug, PartialEq, Eq)]
-    enum Said {
-        Broken(String),
-        DiskFull,
+    fn broken<T>(url: &str) -> Result<Option<T>, Error> {
+        Err(Error::BadRef { name: "main".to_owned(), text: url.to_owned() })
     }
 
-    impl MirrorError for Said {
-        fn is_of_mirror(&self) -> bool {
-            *self != Self::DiskFull
-        }
-    }
-
-    fn broken<T>(url: &str) -> Result<Option<T>, Said> {
-        Err(Said::Broken(url.to_owned()))
+    fn mirrors(urls: &[&str]) -> Mirrors {
+        Mirrors { urls: urls.iter().map(|url| (*url).to_owned()).collect(), summary: None }
     }
 
     #[test]
     fn the_first_that_has_it_answers() {
-        let mirrors = Mirrors { urls: vec!["a".into(), "b".into(), "c".into()], summary: None };
-        let found = mirrors.first(|url| match url {
+        let mirrors = mirrors(&["a", "b", "c"]);
+        let found = mirrors.first("x", |url| match url {
             "a" => broken(url),
             "b" => Ok(None),
             url => Ok(Some(url.to_owned())),
         });
-        assert_eq!(found, Ok(Some("c".to_owned())));
+        assert_eq!(found.unwrap().as_deref(), Some("c"));
+        assert!(mirrors.first("x", |_| Ok(None::<()>)).unwrap().is_none());
+        let stop = |url: &str| {
+            if url == "a" { Err(Error::NothingToPull("no")) } else { Ok(Some(())) }
+        };
+        assert!(matches!(mirrors.first("x", stop), Err(Error::NothingToPull(_))));
+    }
+
+    #[test]
+    fn an_error_tells_what_each_said() {
         let none = |url: &str| if url == "a" { Ok(None::<()>) } else { broken(url) };
-        assert_eq!(mirrors.first(none), broken("b"));
-        assert_eq!(mirrors.first(|_| Ok::<Option<()>, Said>(None)), Ok(None));
-        let full = |url: &str| if url == "a" { Err(Said::DiskFull) } else { Ok(Some(())) };
-        assert_eq!(mirrors.first(full), Err(Said::DiskFull));
+        let error = mirrors(&["a", "b", "c"]).first("the file", none).unwrap_err().to_string();
+        for part in ["the file", "a has none", "Invalid rev b", "Invalid rev c"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let alone = mirrors(&["b"]).first("x", none).unwrap_err();
+        assert!(matches!(alone, Error::BadRef { .. }), "{alone}");
     }
 }

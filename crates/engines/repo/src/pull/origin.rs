@@ -1,22 +1,33 @@
 //! [`Origin`]: what a pull asks of the repository it pulls from.
 
 use std::fs::File;
-use std::io::Read;
 
-use updraft_ostree::delta::{DeltaIndex, PartHeader};
+use updraft_ostree::delta::{DeltaIndex, DeltaName, PartHeader, Superblock};
 use updraft_ostree::{Checksum, ObjectName};
 use updraft_task::Context;
 
 use super::Error;
 use crate::Transaction;
+use crate::delta::Part;
+use crate::room::Scratch;
 
 /// A repository elsewhere. Used by all workers at the same time.
 pub(crate) trait Origin: Sync {
     /// How people know it: an address or a path.
     fn name(&self) -> String;
 
-    /// Its `summary` file as it is, and `summary.sig`, if there are such.
-    fn summary(&self, ctx: &Context) -> Result<Option<SummaryFiles>, Error>;
+    /// The objects' place: one address or path, or several.
+    fn content_name(&self) -> String {
+        self.name()
+    }
+
+    /// Its `summary` file as it is, and `summary.sig`, if there are such. Those that `accept`
+    /// refuses are looked for elsewhere where there is an elsewhere.
+    fn summary(
+        &self,
+        ctx: &Context,
+        accept: &AcceptSummary<'_>,
+    ) -> Result<Option<SummaryFiles>, Error>;
 
     /// Its `summary.sig` alone.
     fn summary_signature(&self, ctx: &Context) -> Result<Option<Vec<u8>>, Error>;
@@ -59,22 +70,17 @@ pub(crate) trait Origin: Sync {
     /// The deltas that lead to this commit, when it has a list of them besides its summary.
     fn delta_index(&self, ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error>;
 
-    /// The superblock of a delta, by its path in the repository.
-    fn open_delta_file<'a>(
-        &'a self,
-        ctx: &'a Context,
-        path: &str,
-    ) -> Result<Option<Box<dyn Read + 'a>>, crate::Error>;
-
-    /// A part of a delta, by its path in the repository, as a file of which nothing is verified.
-    /// Once the delta is applied, [`forget_delta`](super::partial::forget_delta) removes what is
-    /// kept of it.
-    fn delta_part(
+    /// The superblock of a delta whose file has this digest.
+    fn delta_superblock(
         &self,
         ctx: &Context,
-        path: &str,
-        part: &PartHeader,
-    ) -> Result<Option<File>, crate::Error>;
+        name: &DeltaName,
+        digest: &Checksum,
+    ) -> Result<Option<Superblock>, Error>;
+
+    /// A part of a delta. Once the delta is applied, [`forget_delta`](super::partial::forget_delta) removes
+    /// what is kept of it.
+    fn delta_part(&self, ctx: &Context, wanted: &WantedPart<'_>) -> Result<Option<Part>, Error>;
 
     /// Whether its objects are cheaper to have than deltas are to apply.
     fn prefers_objects(&self) -> bool;
@@ -84,6 +90,24 @@ pub(crate) trait Origin: Sync {
 
     /// Bytes that came over the network so far.
     fn bytes_transferred(&self) -> u64;
+}
+
+/// Whether a summary is what it must be.
+pub(crate) type AcceptSummary<'a> = dyn Fn(&SummaryFiles) -> Result<(), Error> + 'a;
+/// Opens the file of a part of a delta when it is the part that was meant.
+pub(crate) type AcceptPart<'a> = dyn Fn(File) -> Result<Part, crate::Error> + 'a;
+
+/// A part of a delta that a pull lacks.
+#[derive(Clone, Copy)]
+pub(crate) struct WantedPart<'a> {
+    /// Where it is in the repository.
+    pub path: &'a str,
+    /// What it must be.
+    pub header: &'a PartHeader,
+    /// Where it may be kept.
+    pub tmp: &'a Scratch,
+    /// Verifies it.
+    pub accept: &'a AcceptPart<'a>,
 }
 
 /// A summary and its signatures, byte for byte.

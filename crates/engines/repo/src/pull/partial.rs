@@ -8,11 +8,13 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom, Write};
 
+use updraft_error::{Classify as _, Kind};
 use updraft_fs::{LockFile, LockMode};
 use updraft_http::Stream;
 use updraft_ostree::Checksum;
 
 use super::Error;
+use crate::room::{Room, Scratch};
 use crate::{Repo, Result};
 
 const PREFIX: &str = "partial-";
@@ -32,8 +34,13 @@ pub(super) fn delta_name(checksum: &Checksum) -> String {
 }
 
 /// Removes the file of a part of a delta, which was executed.
-pub(super) fn forget_delta(repo: &Repo, checksum: &Checksum) -> Result<()> {
-    Ok(repo.tmp_dir()?.try_unlink(delta_name(checksum)).map(drop)?)
+pub(super) fn forget_delta(tmp: &Scratch, checksum: &Checksum) -> Result<()> {
+    let name = delta_name(checksum);
+    if let Some(metadata) = tmp.dir.try_metadata(&name)? {
+        tmp.dir.try_unlink(&name)?;
+        tmp.room.give_back(metadata.size);
+    }
+    Ok(())
 }
 
 fn is_partial(name: &str) -> bool {
@@ -73,20 +80,39 @@ pub(super) fn length(lock: &LockFile) -> Result<u64, Error> {
     lock.file().metadata().map(|metadata| metadata.len()).map_err(|error| io(lock, error))
 }
 
-/// Adds what comes from `stream` after the first `offset` bytes.
-pub(super) fn receive(lock: &LockFile, offset: u64, stream: &mut Stream<'_>) -> Result<(), Error> {
-    let mut file = lock.file();
-    file.seek(SeekFrom::Start(offset)).map_err(|error| io(lock, error))?;
+/// Adds what comes from `stream` after the first `offset` bytes. When the server says how much
+/// that will be, there has to be room for all of it before the first byte is written.
+pub(super) fn receive(
+    mut file: &File,
+    offset: u64,
+    stream: &mut Stream<'_>,
+    room: &Room,
+) -> Result<(), Error> {
+    const WHAT: &str = "keep what arrives";
+    let failed = |error| crate::Error::io(WHAT, error);
+    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+    let mut taken = stream.length().unwrap_or(0).saturating_sub(offset);
+    room.take(WHAT, taken)?;
     let mut buffer = vec![0; BUFFER];
-    loop {
-        let read = stream.read_typed(&mut buffer)?;
-        if read == 0 {
-            return Ok(());
-        }
+    let received = loop {
+        let read = match stream.read_typed(&mut buffer) {
+            Ok(0) => break Ok(()),
+            Ok(read) => read,
+            Err(error) => break Err(error.into()),
+        };
         let piece = buffer.get(..read).unwrap_or_default();
-        updraft_fs::fault::check().map_err(|errno| io(lock, errno.into()))?;
-        file.write_all(piece).map_err(|error| io(lock, error))?;
-    }
+        let more = (read as u64).saturating_sub(taken);
+        let written = room.take(WHAT, more).and_then(|()| {
+            updraft_fs::fault::check().map_err(|errno| failed(errno.into()))?;
+            file.write_all(piece).map_err(failed)
+        });
+        if let Err(error) = written {
+            break Err(error.into());
+        }
+        taken = taken.saturating_sub(read as u64);
+    };
+    room.give_back(taken);
+    received
 }
 
 /// All that is here, from the start.
@@ -97,9 +123,25 @@ pub(super) fn reader(lock: &LockFile) -> Result<BufReader<&File>, Error> {
 }
 
 /// Throws away what is here.
-pub(super) fn empty(lock: &LockFile) -> Result<(), Error> {
+pub(super) fn empty(lock: &LockFile, room: &Room) -> Result<(), Error> {
+    let kept = length(lock)?;
     updraft_fs::fault::check().map_err(|errno| io(lock, errno.into()))?;
-    lock.file().set_len(0).map_err(|error| io(lock, error))
+    lock.file().set_len(0).map_err(|error| io(lock, error))?;
+    room.give_back(kept);
+    Ok(())
+}
+
+/// Removes the file, when nothing of it is of use any more.
+pub(super) fn remove(lock: &LockFile, tmp: &Scratch, name: &str) -> Result<(), Error> {
+    let kept = length(lock)?;
+    tmp.dir.try_unlink(name)?;
+    tmp.room.give_back(kept);
+    Ok(())
+}
+
+/// Whether the disk is as full as it may be: then nothing may lie there for a later pull.
+pub(super) fn is_full<T>(received: &Result<T, Error>) -> bool {
+    matches!(received, Err(Error::Repo(error)) if error.kind() == Kind::Exhausted)
 }
 
 fn io(lock: &LockFile, error: std::io::Error) -> Error {

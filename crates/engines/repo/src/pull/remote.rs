@@ -5,11 +5,11 @@
 
 use std::path::Path;
 
-use updraft_http::{Client, ClientOptions, Identity};
+use updraft_http::{Client, ClientOptions, Identity, TokenIdentity};
 use updraft_ostree::{KeyFile, RemoteName};
 
 use super::mirrors::METALINK;
-use super::{Error, Source};
+use super::{Error, Source, token};
 use crate::Repo;
 use crate::sign::{Demands, Places, Policy};
 
@@ -33,7 +33,7 @@ pub struct RemoteConfig {
     pub tls_ca_path: Option<String>,
     /// Whether any certificate of the server is good.
     pub tls_permissive: bool,
-    /// The files of our certificate and its key.
+    /// The files of our certificate and its key, or `pkcs11:` URIs of those in a token.
     pub tls_client: Option<(String, String)>,
     /// Which signatures it demands.
     pub demands: Demands,
@@ -82,10 +82,16 @@ impl RemoteConfig {
             options.ca_pem = Some(read_pem(path)?);
         }
         if let Some((certificate, key)) = &self.tls_client {
-            options.identity = Some(Identity {
-                certificate_pem: read_pem(certificate)?,
-                private_key_pem: read_pem(key)?,
-            });
+            let certificate_pem = match token::certificate(certificate)? {
+                Some(pem) => pem,
+                None => read_pem(certificate)?,
+            };
+            if let Some(key) = token::key(key)? {
+                options.token_identity = Some(TokenIdentity { certificate_pem, key });
+            } else {
+                let private_key_pem = read_pem(key)?;
+                options.identity = Some(Identity { certificate_pem, private_key_pem });
+            }
         }
         if self.proxy.is_some() {
             options.proxy.clone_from(&self.proxy);
@@ -121,9 +127,10 @@ fn refuse_other_demands(config: &KeyFile, group: &str, name: &RemoteName) -> Res
     }
     let pkcs11 = ["tls-client-cert-path", "tls-client-key-path"]
         .iter()
-        .any(|key| config.get(group, key).is_some_and(|path| path.starts_with("pkcs11:")));
-    if pkcs11 {
-        return Err(unsupported(name, "pkcs11: keys", "use files for certificate and key"));
+        .any(|key| config.get(group, key).is_some_and(|path| token::is_uri(&path)));
+    if pkcs11 && !token::SUPPORTED {
+        let hint = "use files for certificate and key, or a build with the feature pkcs11";
+        return Err(unsupported(name, "pkcs11: keys", hint));
     }
     Ok(())
 }
@@ -155,12 +162,8 @@ mod tests {
         assert!(read("url=http://x\n").unwrap().demands.gpg);
         let unchecked = read("url=http://x\ngpg-verify=false\nsign-verify=false\n").unwrap();
         assert_eq!(unchecked.demands, super::Demands::default());
-        for section in [
-            "url=http://x\ngpg-verify=false\nsign-verify=rot13;\n",
-            "url=http://x\ngpg-verify=false\ntls-client-cert-path=pkcs11:x\n",
-        ] {
-            assert_eq!(read(section).unwrap_err().kind(), Kind::Unsupported, "{section}");
-        }
+        let section = "url=http://x\ngpg-verify=false\nsign-verify=rot13;\n";
+        assert_eq!(read(section).unwrap_err().kind(), Kind::Unsupported);
     }
 
     #[test]

@@ -380,6 +380,6 @@ impl Work<'_> {
     }
 
     fn missing(&self, object: &ObjectName) -> Error {
-        Error::MissingObject { name: *object, source_name: self.origin.name() }
+        Error::MissingObject { name: *object, source_name: self.origin.content_name() }
     }
 }

@@ -11,5 +11,9 @@ mod exchange;
 mod mirrors;
 mod push;
 mod resume;
+mod room;
 mod rules;
 mod signatures;
+#[path = "../../../../platform/crypto/tests/token/soft.rs"]
+mod soft;
+mod token;

@@ -128,7 +128,7 @@ impl Admin {
         }
         let changes = self.command.as_ref().is_some_and(Command::changes_the_sysroot);
         if changes {
-            select::make_writable()?;
+            updraft_sysroot::make_running_writable().context("preparing writable sysroot")?;
         }
         let sysroot = select::open(self.sysroot.as_deref())?;
         if changes {

@@ -48,6 +48,10 @@ fn pull_hint(error: &pull::Error) -> Option<&'static str> {
             "the source is damaged or lies: run `ostree fsck` there, or pull from another mirror; \
              no ref was changed",
         ),
+        pull::Error::Mirrors { .. } => Some(
+            "no mirror is right: look at what each said, or name another one; what was fetched is \
+             kept",
+        ),
         pull::Error::MissingObject { .. } => Some(
             "the source is incomplete: run `ostree fsck` there, or pull from another mirror; what \
              was fetched is kept",

@@ -5,6 +5,7 @@
 //! ```json
 //! {"failed": "ostree=/ostree/boot.0/os/2b84…/0", "reason": "initramfs"}
 //! ```
+//! `failed` is the kernel argument that named the deployment, or the name itself, `COMMIT.SERIAL`;
 //! `reason` is `initramfs`, `kernel`, `hang`, or free text. Without a note, the boot loader's
 //! counter tells whether it was tried at all.
 
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use updraft_fs::Dir;
+use updraft_ostree::Checksum;
 use updraft_sysroot::{DeploymentId, Sysroot};
 
 /// A note has two short lines of text.
@@ -22,7 +24,7 @@ const MAX_REASON: usize = 300;
 /// What an initramfs leaves behind. Members that are not known are left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Note {
-    /// The kernel argument that named the deployment.
+    /// The kernel argument that named the deployment, or its name.
     failed: String,
     /// Why it was given up.
     reason: String,
@@ -61,6 +63,9 @@ fn read(path: &Path) -> Option<Note> {
 }
 
 fn is_about(note: &Note, sysroot: &Sysroot, deployments: &[DeploymentId]) -> bool {
+    if is_name(&note.failed) {
+        return deployments.iter().any(|id| id.dir_name() == note.failed);
+    }
     // Links may have changed since; a note that leads nowhere is of this boot all the same.
     match sysroot.booted(&note.failed) {
         Ok(Some(id)) => deployments.contains(&id),
@@ -76,5 +81,27 @@ fn in_words(reason: &str) -> String {
         "kernel" => "its kernel panicked".to_owned(),
         "hang" => "it hung".to_owned(),
         other => format!("it was given up: {other}"),
+    }
+}
+
+/// Whether this is the name of a deployment, and not a link.
+fn is_name(failed: &str) -> bool {
+    failed.split_once('.').is_some_and(|(commit, serial)| {
+        commit.parse::<Checksum>().is_ok() && serial.parse::<u32>().is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_told_from_a_link() {
+        let commit = "ab".repeat(32);
+        assert!(is_name(&format!("{commit}.0")));
+        for link in ["ostree=/ostree/boot.0/os/ab/0", "/ostree/boot.1/os/ab/0", "", "ab.0"] {
+            assert!(!is_name(link), "{link}");
+        }
+        assert!(!is_name(&commit) && !is_name(&format!("{commit}.x")));
     }
 }

@@ -3,7 +3,6 @@
 use std::io;
 
 use updraft_delta::{Budget, Interleaved, Piece, ReadAt, find_copies, make_patch, patch_memory};
-use updraft_fs::Dir;
 use updraft_ostree::delta::Fallback;
 use updraft_ostree::{Checksum, FileHeader};
 
@@ -11,6 +10,7 @@ use super::plan::{Candidate, Item};
 use super::{GenerateOptions, Generated, MIN_MEMORY, Made, Parts, WORTHWHILE, Workshop, file};
 use crate::delta::spill::{Spill, read_anywhere};
 use crate::delta::writer::{Entry, PartBuilder, Recipe};
+use crate::room::Scratch;
 use crate::{Error, FileObject, Repo, Result};
 
 /// The memory of looking for copies, for each byte of the old file: one chunk's hash and place.
@@ -60,7 +60,7 @@ impl Parts for Programs<'_> {
     }
 }
 
-fn spill(tmp: &Dir, reader: &mut dyn io::Read) -> Result<Spill> {
+fn spill(tmp: &Scratch, reader: &mut dyn io::Read) -> Result<Spill> {
     let mut spill = Spill::new(tmp, u64::MAX);
     io::copy(reader, &mut spill).map_err(|error| Error::io("read an object", error))?;
     Ok(spill)
@@ -68,7 +68,7 @@ fn spill(tmp: &Dir, reader: &mut dyn io::Read) -> Result<Spill> {
 
 fn whole(
     repo: &Repo,
-    tmp: &Dir,
+    tmp: &Scratch,
     budget: &Budget,
     checksum: &Checksum,
     options: &GenerateOptions<'_>,
@@ -94,7 +94,7 @@ fn whole(
 /// As a patch or as copies of an old file; `None` when that is not worth it.
 fn from_old(
     repo: &Repo,
-    tmp: &Dir,
+    tmp: &Scratch,
     budget: &Budget,
     checksum: &Checksum,
     old: Candidate,
@@ -120,7 +120,7 @@ fn from_old(
 }
 
 fn patched(
-    tmp: &Dir,
+    tmp: &Scratch,
     old: &dyn ReadAt,
     new: &dyn ReadAt,
     header: FileHeader,
@@ -134,7 +134,7 @@ fn patched(
 }
 
 fn copied(
-    tmp: &Dir,
+    tmp: &Scratch,
     old: &dyn ReadAt,
     new: &dyn ReadAt,
     header: FileHeader,

@@ -66,9 +66,9 @@ impl HttpOrigin<'_> {
     /// A large file: to a file of its own first, which outlives this process.
     fn import_resumable(&self, url: &str, path: &str, wanted: &Wanted<'_>) -> Result<Large, Error> {
         let object = wanted.object;
-        let tmp = self.repo.tmp_dir()?;
+        let tmp = wanted.transaction.scratch()?;
         let name = partial::name(&object.checksum);
-        let Some(lock) = LockFile::try_acquire(&tmp, &name, LockMode::Exclusive)? else {
+        let Some(lock) = LockFile::try_acquire(&tmp.dir, &name, LockMode::Exclusive)? else {
             return Ok(Large::Busy);
         };
         let mut offset = partial::length(&lock)?;
@@ -80,28 +80,34 @@ impl HttpOrigin<'_> {
                 Ok(None) => return Ok(Large::Absent),
                 // More came before, perhaps from another mirror, than there is.
                 Err(updraft_http::Error::Mismatch { .. }) if offset > 0 => {
-                    partial::empty(&lock)?;
+                    partial::empty(&lock, &tmp.room)?;
                     offset = 0;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
-            let received = partial::receive(&lock, offset, &mut stream);
+            let received = partial::receive(lock.file(), offset, &mut stream, &tmp.room);
             self.count(stream.position().saturating_sub(offset));
+            if partial::is_full(&received) {
+                partial::remove(&lock, &tmp, &name)?;
+            }
             received?;
             match wanted.transaction.import_archive_object(object, partial::reader(&lock)?) {
                 Err(error) if error.is_corruption() => {
                     // What came before may have been bad: once again from the start.
-                    partial::empty(&lock)?;
+                    partial::empty(&lock, &tmp.room)?;
                     if offset == 0 {
-                        tmp.try_unlink(&name)?;
+                        partial::remove(&lock, &tmp, &name)?;
                         return Err(Error::bad_object(url, object, error));
                     }
                     offset = 0;
                 }
                 imported => {
+                    let imported = imported.map_err(Error::from);
+                    if imported.is_ok() || partial::is_full(&imported) {
+                        partial::remove(&lock, &tmp, &name)?;
+                    }
                     imported?;
-                    tmp.try_unlink(&name)?;
                     return Ok(Large::Stored);
                 }
             }

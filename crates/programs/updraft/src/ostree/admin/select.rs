@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use updraft_error::Kind;
-use updraft_fs::mount;
 use updraft_sysroot::{Deployment, DeploymentId, Locked, Options, Sysroot};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
@@ -39,30 +38,6 @@ fn options() -> Options {
         grub2_program: program.map(PathBuf::from),
         ..Options::default()
     }
-}
-
-/// Where the running system was made from a deployment and its own root is mounted read-only:
-/// makes that, and `/boot`, writable for this process alone. Before anything below is opened.
-pub(super) fn make_writable() -> Result {
-    let sysroot = Path::new("/sysroot");
-    if !is_root() || !Path::new("/run/ostree-booted").exists() || !sysroot.exists() {
-        return Ok(());
-    }
-    if !mount::is_read_only(sysroot)? {
-        return Ok(());
-    }
-    mount::unshare_namespace().context("preparing writable sysroot")?;
-    mount::remount_writable(sysroot)?;
-    let boot = Path::new("/boot");
-    if boot.exists() && mount::is_read_only(boot)? {
-        // Where it is no mount of its own, it is part of the other.
-        if let Err(error) = mount::remount_writable(boot)
-            && error.io_kind() != std::io::ErrorKind::InvalidInput
-        {
-            return Err(error.into());
-        }
-    }
-    Ok(())
 }
 
 fn is_root() -> bool {

@@ -80,7 +80,7 @@ fn good_releases_stay_and_broken_ones_come_back_by_themselves() {
         .run("echo mine >/etc/mine && echo edited >>/etc/hostname && echo data >/var/data")
         .unwrap();
 
-    vehicle.order(&release("two")).unwrap();
+    vehicle.vendor.order_release(&release("two")).unwrap();
     vehicle.wait_for("two").unwrap();
     vehicle
         .wait_for_server("two", |device| {
@@ -112,7 +112,7 @@ fn good_releases_stay_and_broken_ones_come_back_by_themselves() {
             let config = "updraft ostree --repo=/sysroot/ostree/repo config";
             vehicle.run(&format!("{config} set sysroot.boot-counting-tries 1")).unwrap();
         }
-        vehicle.order(&broken).unwrap();
+        vehicle.vendor.order_release(&broken).unwrap();
         if trouble.code == "HEALTH_CHECK_FAILED" {
             vehicle.wait_for(name).unwrap();
         }
@@ -136,7 +136,7 @@ fn good_releases_stay_and_broken_ones_come_back_by_themselves() {
     }
 
     // Back by hand, to what was there before: first the plan, then the deed.
-    vehicle.order(&release("three")).unwrap();
+    vehicle.vendor.order_release(&release("three")).unwrap();
     vehicle.wait_for("three").unwrap();
     vehicle.wait_for_server("three", |device| installed(device).starts_with("three-")).unwrap();
     let rollback = "updraftd --config /etc/updraft/updraftd.toml rollback";

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use machine::{Firmware, Machine};
@@ -94,10 +95,11 @@ fn unified_kernel_images_boot_are_counted_and_given_up() {
             0o644,
             "",
         ),
-    ]);
+    ])
+    .unwrap();
     let image =
-        workshop.image().option("--boot-loader=uki").option("--set=sysroot.boot-counting-tries=2");
-    let rack = workshop.rack(&image).with_efi().unwrap();
+        image(&workshop).option("--boot-loader=uki").option("--set=sysroot.boot-counting-tries=2");
+    let rack = workshop.rack(&image).unwrap().with_efi().unwrap();
     let boot = "mount -t vfat /dev/vda1 /boot";
     let images = "find /boot/EFI/Linux /boot/loader/entries /boot/ostree -type f 2>/dev/null; true";
     let mut machine = rack.start().unwrap();
@@ -188,13 +190,12 @@ fn a_board_that_imports_uenv_takes_the_second_entry_on_rollback() {
                  zboot ${kernel_addr_r} ${filesize} 0x10000000 ${ramdisk_size}\n";
     let script = updraft_bootenv::script_image("board", board).unwrap();
     let two = release("two").file("usr/share/board.scr", 0o644, script);
-    let workshop = Workshop::new(&[release("one"), two]);
-    let image = workshop
-        .image()
+    let workshop = Workshop::new(&[release("one"), two]).unwrap();
+    let image = image(&workshop)
         .option("--boot-loader=uboot")
         .option("--set=sysroot.boot-counting-tries=2");
     let rom = Firmware::Rom("/usr/lib/u-boot/qemu-x86/u-boot.rom".into());
-    let rack = workshop.rack(&image).with_firmware(rom);
+    let rack = workshop.rack(&image).unwrap().with_firmware(rom);
     let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY one", BOOT).unwrap();
     update(&mut machine, "mount /dev/vda1 /boot", "two");

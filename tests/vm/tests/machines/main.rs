@@ -1,0 +1,9 @@
+//! Whole machines: one program, so that as many of them run at the same time as there are
+//! processors.
+
+mod boot_loaders;
+mod deployments;
+mod live_cuts;
+mod power_cuts;
+mod systemd;
+mod updates;
