@@ -36,15 +36,15 @@ use crate::boot_tree::{BootFile, BootTree};
 use crate::cleanup::kernel_folder;
 use crate::entries::{Place, entry};
 use crate::unified_image::check_shipped;
-use crate::{
-    BootVersion, Deployment, Error, Locked, Result, Switch, Sysroot, Written, boot_tree, copy,
-};
+use crate::{BootVersion, Deployment, Error, Locked, Result, Switch, Sysroot, Written, boot_tree};
 
 mod kernels;
 mod names;
 mod offers;
 
-pub(crate) use names::{is_without_content, put_new, rename_entry, rename_to_new};
+pub(crate) use names::{
+    is_without_content, make_durable, put_new, remove, rename_entry, rename_to_new,
+};
 use offers::{Kind, Offer, numbers, same_image, with_lasting_serials};
 
 /// Where such a file system is mounted, below the root.
@@ -128,7 +128,7 @@ impl Locked<'_> {
         let mut seen = BTreeSet::new();
         for offer in self.sysroot.esp_offers(&esp)? {
             if !seen.insert(offer.deployment.id) {
-                offers::open(&esp, offer.kind)?.unlink(&offer.name)?;
+                remove(&offers::open(&esp, offer.kind)?, Path::new(&offer.name))?;
             }
         }
         for folder in folders(&esp)? {
@@ -138,7 +138,7 @@ impl Locked<'_> {
                 if name.strip_suffix(".new").is_some_and(ours)
                     || (ours(&name) && is_without_content(&folder, &name)?)
                 {
-                    folder.unlink(&name)?;
+                    remove(&folder, Path::new(&name))?;
                 }
             }
             folder.sync()?;
@@ -230,7 +230,7 @@ impl Locked<'_> {
         self.flush()?;
         for offer in &old {
             if !kept.iter().flatten().any(|kept| std::ptr::eq(*kept, offer)) {
-                offers::open(esp, offer.kind)?.unlink(&offer.name)?;
+                remove(&offers::open(esp, offer.kind)?, Path::new(&offer.name))?;
             }
         }
         for folder in folders(esp)? {
@@ -257,7 +257,7 @@ impl Locked<'_> {
         for folder in kernels.sorted_entries()? {
             let name = folder.name.to_string_lossy().into_owned();
             if crate::cleanup::is_kernel_folder(&name) && !used.contains(&name) {
-                copy::remove(&kernels, Path::new(&name))?;
+                remove(&kernels, Path::new(&name))?;
             }
         }
         esp.syncfs()?;

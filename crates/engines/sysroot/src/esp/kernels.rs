@@ -5,7 +5,7 @@ use std::path::Path;
 use updraft_fs::{Dir, FileKind};
 
 use super::Boot;
-use super::names::rename_to_new;
+use super::names::{make_durable, remove, rename_to_new};
 use crate::boot_tree::BootFile;
 use crate::{Error, Result, copy};
 
@@ -35,9 +35,9 @@ pub(super) fn install(esp: &Dir, boot: &Boot) -> Result<()> {
         if is_there(&target, boot, file)? {
             continue;
         }
-        copy::remove(&target, Path::new(&file.name))?;
+        remove(&target, Path::new(&file.name))?;
         let temporary = format!("{}.new", file.name);
-        copy::remove(&target, Path::new(&temporary))?;
+        remove(&target, Path::new(&temporary))?;
         copy_content(&boot.tree.folder, &file.source, &target, Path::new(&temporary))?;
         rename_to_new(&target, &temporary, &file.name)?;
     }
@@ -58,6 +58,6 @@ fn copy_content(source: &Dir, name: &Path, target: &Dir, new: &Path) -> Result<(
     let from = source.open_file(name)?;
     let to = target.create_file(new, 0o644)?;
     updraft_fs::copy::contents(&from, &to)
-        .and_then(|_| to.sync_data())
-        .map_err(|source| Error::Copy { path: target.path().join(new), source })
+        .map_err(|source| Error::Copy { path: target.path().join(new), source })?;
+    make_durable(target, new, &to)
 }

@@ -10,23 +10,29 @@
 //! after each rename the file is made durable first, which brings the new name with its content to
 //! the disk, and then the folder, which takes the old name away. And an entry that is all there is of
 //! a deployment is not renamed at all: it is written once more.
+//!
+//! A name that leads to clusters which the table has as free is worse than one that is missing: where
+//! Linux removes it, it takes the file system for damaged and writes to it no more. So the table is
+//! made durable before a name leads to its clusters, which the folder's `fsync` does as well, and a
+//! file that is removed stays open, and thus keeps its clusters, until its name is gone for good.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
 use updraft_bootenv::MAX_ENTRY_BYTES;
 use updraft_fs::{Dir, FileKind};
 
-use crate::{Error, Result, copy};
+use crate::{Error, Result};
 
 /// Writes a file under a name that is not in use, whole and durable before it has that name.
 pub(crate) fn put_new(dir: &Dir, name: &str, bytes: &[u8]) -> Result<()> {
     let temporary = format!("{name}.new");
-    copy::remove(dir, Path::new(&temporary))?;
+    remove(dir, Path::new(&temporary))?;
     let mut file = dir.create_file(&temporary, 0o644)?;
     file.write_all(bytes)
-        .and_then(|()| file.sync_data())
         .map_err(|source| Error::Copy { path: dir.path().join(&temporary), source })?;
+    make_durable(dir, &temporary, &file)?;
     drop(file);
     rename_to_new(dir, &temporary, name)
 }
@@ -52,11 +58,38 @@ pub(crate) fn rename_entry(dir: &Dir, old: &str, new: &str) -> Result<()> {
     let bytes = dir.read(old, MAX_ENTRY_BYTES as u64)?;
     // An interrupted call may have written it.
     if dir.try_read(new, MAX_ENTRY_BYTES as u64)?.as_ref() != Some(&bytes) {
-        copy::remove(dir, Path::new(new))?;
+        remove(dir, Path::new(new))?;
         put_new(dir, new, &bytes)?;
     }
-    dir.unlink(old)?;
+    remove(dir, Path::new(old))
+}
+
+/// Makes a file durable that was just written: its clusters, then its content and size.
+pub(crate) fn make_durable(dir: &Dir, name: impl AsRef<Path>, file: &File) -> Result<()> {
     dir.sync()?;
+    updraft_fs::fault::check()
+        .map_err(std::io::Error::from)
+        .and_then(|()| file.sync_data())
+        .map_err(|source| Error::Copy { path: dir.path().join(name), source })
+}
+
+/// Removes `name` whatever it is, with all below it, for good; nothing when it is not there.
+pub(crate) fn remove(dir: &Dir, name: &Path) -> Result<()> {
+    let Some(found) = dir.try_metadata(name)? else { return Ok(()) };
+    if found.kind != FileKind::Directory {
+        let clusters = dir.open_file(name)?;
+        dir.unlink(name)?;
+        dir.sync()?;
+        drop(clusters);
+        return Ok(());
+    }
+    let folder = dir.open_dir(name)?;
+    for entry in folder.sorted_entries()? {
+        remove(&folder, Path::new(&entry.name))?;
+    }
+    dir.remove_dir(name)?;
+    dir.sync()?;
+    drop(folder);
     Ok(())
 }
 
