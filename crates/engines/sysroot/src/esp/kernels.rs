@@ -5,7 +5,7 @@ use std::path::Path;
 use updraft_fs::{Dir, FileKind};
 
 use super::Boot;
-use super::names::{make_durable, remove, rename_to_new};
+use super::names::{ensure_dir, make_durable, remove, rename_to_new};
 use crate::boot_tree::BootFile;
 use crate::{Error, Result, copy};
 
@@ -30,7 +30,7 @@ fn is_there(target: &Dir, boot: &Boot, file: &BootFile) -> Result<bool> {
 
 /// Copies what is not there yet.
 pub(super) fn install(esp: &Dir, boot: &Boot) -> Result<()> {
-    let target = esp.ensure_dir("ostree", 0o755)?.ensure_dir(&boot.kernels, 0o755)?;
+    let target = ensure_dir(&ensure_dir(esp, "ostree")?, &boot.kernels)?;
     for file in boot.files() {
         if is_there(&target, boot, file)? {
             continue;
@@ -48,7 +48,7 @@ pub(super) fn install(esp: &Dir, boot: &Boot) -> Result<()> {
 /// Content alone: owners, modes and links are not for FAT.
 fn copy_content(source: &Dir, name: &Path, target: &Dir, new: &Path) -> Result<()> {
     if source.metadata(name)?.kind == FileKind::Directory {
-        let (from, to) = (source.open_dir(name)?, target.ensure_dir(new, 0o755)?);
+        let (from, to) = (source.open_dir(name)?, ensure_dir(target, new)?);
         for entry in from.sorted_entries()? {
             copy_content(&from, Path::new(&entry.name), &to, Path::new(&entry.name))?;
         }

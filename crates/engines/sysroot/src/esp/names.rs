@@ -64,6 +64,18 @@ pub(crate) fn rename_entry(dir: &Dir, old: &str, new: &str) -> Result<()> {
     remove(dir, Path::new(old))
 }
 
+/// The folder of this name, which is made where it is not there yet.
+pub(crate) fn ensure_dir(dir: &Dir, name: impl AsRef<Path>) -> Result<Dir> {
+    if let Some(there) = dir.try_open_dir(&name)? {
+        return Ok(there);
+    }
+    let made = dir.ensure_dir(&name, 0o755)?;
+    // With its content: the new folder's own `fsync` would bring its name alone to the disk, and
+    // whatever was in its cluster before would be read as names.
+    dir.sync()?;
+    Ok(made)
+}
+
 /// Makes a file durable that was just written: its clusters, then its content and size.
 pub(crate) fn make_durable(dir: &Dir, name: impl AsRef<Path>, file: &File) -> Result<()> {
     dir.sync()?;
