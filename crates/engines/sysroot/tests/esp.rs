@@ -198,8 +198,9 @@ fn a_verdict_does_not_take_the_entry_away_at_any_operation() {
     let entries = esp.join("loader/entries");
     for operations in 0.. {
         assert!(operations < 100, "the verdict never ends");
+        let locked = sysroot.lock(&ctx).unwrap();
         let injection = Injection::after(operations, Fault::Broken);
-        let result = sysroot.lock(&ctx).unwrap().mark_good(&only);
+        let result = locked.mark_good(&only);
         let struck = injection.has_struck();
         drop(injection);
         assert!(entries_of(&lab, &esp, "1") > 0, "the entry is gone after {operations}");
@@ -208,7 +209,7 @@ fn a_verdict_does_not_take_the_entry_away_at_any_operation() {
             break;
         }
         // The next attempt, whatever was left; and back to what it was.
-        sysroot.lock(&ctx).unwrap().mark_good(&only).unwrap();
+        locked.mark_good(&only).unwrap();
         assert_eq!(names(&esp), ["ostree-1.conf"], "after {operations}");
         fs::rename(entries.join("ostree-1.conf"), entries.join("ostree-1+3.conf")).unwrap();
     }
