@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use harness::Answer;
 use sha2::{Digest as _, Sha256};
 
-use crate::rack::first_entry;
+use crate::rack::{Rules, first_by};
 use crate::{DiskFile, Repository};
 
 /// Which release a machine would come up with.
@@ -67,19 +67,26 @@ impl<'a> Checker<'a> {
     /// # Errors
     /// When it cannot be looked at for reasons that have nothing to do with it.
     pub fn check(&self, disk: &DiskFile, next: &str) -> Result<Finding> {
-        let (boot, root) = (self.folder.join("boot"), self.folder.join("root"));
-        let _ = fs::remove_dir_all(&boot);
-        let selected = match self.select(disk, &boot, &root) {
-            Ok(release) => Selected::Release(release),
-            Err(error) => Selected::Nothing(format!("{error:#}")),
-        };
+        let selected = self.selected(disk);
+        let root = self.folder.join("root");
         let next_update = self.update(disk, &root, next).err().map(|error| format!("{error:#}"));
         Ok(Finding { selected, next_update })
     }
 
+    /// What would come up. The root is changed: its journal is replayed.
+    #[must_use]
+    pub fn selected(&self, disk: &DiskFile) -> Selected {
+        let (boot, root) = (self.folder.join("boot"), self.folder.join("root"));
+        let _ = fs::remove_dir_all(&boot);
+        match self.select(disk, &boot, &root) {
+            Ok(release) => Selected::Release(release),
+            Err(error) => Selected::Nothing(format!("{error:#}")),
+        }
+    }
+
     fn select(&self, disk: &DiskFile, boot: &Path, root: &Path) -> Result<String> {
-        disk.dump("boot", boot)?;
-        let entry = first_entry(boot)?;
+        disk.read_as_boot_loader(boot)?;
+        let entry = first_by(boot, Rules::on(disk)?)?;
         let options = entry.get("options").context("an entry without options")?;
         let link = options.split_whitespace().find_map(|word| word.strip_prefix("ostree=/"));
         let link = link.context("an entry without ostree=")?;

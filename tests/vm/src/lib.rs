@@ -18,6 +18,7 @@
 mod check;
 mod cuts;
 mod disk_file;
+mod fat;
 mod image;
 mod playground;
 mod product;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use machine::{Firmware, Kernel, Machine, Options};
-use updraft_bootenv::BootEntry;
+use updraft_bootenv::{BootEntry, BootVerdict, CountedName};
 
 use crate::DiskFile;
 
@@ -100,8 +100,8 @@ impl Rack {
     fn as_boot_loader(&self) -> Result<Options> {
         let boot = self.folder.join("boot-as-read");
         let _ = fs::remove_dir_all(&boot);
-        self.disk.dump("boot", &boot)?;
-        let entry = first_entry(&boot)?;
+        self.disk.read_as_boot_loader(&boot)?;
+        let entry = first_by(&boot, Rules::on(&self.disk)?)?;
         let file = |key: &str| -> Result<PathBuf> {
             let path = entry.get(key).with_context(|| format!("find {key} in an entry"))?;
             Ok(boot.join(path.trim_start_matches('/')))
@@ -116,21 +116,59 @@ impl Rack {
     }
 }
 
-/// The entry that a boot loader takes: the one with the highest version that is not bad.
+/// How a boot loader chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// The highest version, whatever it is.
+    Highest,
+    /// As systemd-boot: what names no kernel that is there is no entry, and what was tried in vain
+    /// comes last.
+    SystemdBoot,
+}
+
+impl Rules {
+    /// Those of the boot loader that reads such a disk.
+    pub(crate) fn on(disk: &DiskFile) -> Result<Self> {
+        Ok(if disk.is_fat(disk.boot_part()?)? { Self::SystemdBoot } else { Self::Highest })
+    }
+}
+
+/// The entry that a boot loader takes: the one with the highest version.
 ///
 /// # Errors
 /// When there is none.
 pub fn first_entry(boot: &Path) -> Result<BootEntry> {
+    first_by(boot, Rules::Highest)
+}
+
+/// The entry that a boot loader with these rules takes.
+pub(crate) fn first_by(boot: &Path, rules: Rules) -> Result<BootEntry> {
     let folder = boot.join("loader/entries");
     let mut entries = Vec::new();
     for item in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
         let path = item?.path();
-        if path.extension().is_some_and(|extension| extension == "conf") {
-            entries.push(BootEntry::parse(&fs::read(&path)?)?);
+        if path.extension().is_none_or(|extension| extension != "conf") {
+            continue;
         }
+        let entry = BootEntry::parse(&fs::read(&path)?)?;
+        let mut is_bad = false;
+        if rules == Rules::SystemdBoot {
+            let kernel = entry.get("linux").map(|kernel| kernel.trim_start_matches('/'));
+            if !kernel.is_some_and(|kernel| boot.join(kernel).is_file()) {
+                continue;
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            is_bad = name
+                .parse::<CountedName>()
+                .is_ok_and(|name| BootVerdict::of(name.count) == BootVerdict::Bad);
+        }
+        entries.push((is_bad, entry));
     }
-    entries.sort_by(BootEntry::offer_order);
-    entries.into_iter().next().with_context(|| format!("no entry in {}", folder.display()))
+    entries.sort_by(|(left_bad, left), (right_bad, right)| {
+        left_bad.cmp(right_bad).then_with(|| left.offer_order(right))
+    });
+    let first = entries.into_iter().next().map(|(_, entry)| entry);
+    first.with_context(|| format!("no entry in {}", folder.display()))
 }
 
 /// A disk whose writes and flushes QEMU records, in the format of the kernel's dm-log-writes.

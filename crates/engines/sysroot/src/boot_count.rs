@@ -9,11 +9,12 @@
 //! A counter is set before the switch: a new default is never tried uncounted, and a counter
 //! without a new default does no harm, for [`Locked::mark_good`] ends it.
 
-use updraft_bootenv::{BootCount, BootVerdict, CountedName};
+use updraft_bootenv::{BootCount, BootVerdict, CountedName, EntryName};
 use updraft_error::Kind;
 use updraft_fs::Dir;
 
 use crate::boot_loader::{BootLoader, offered};
+use crate::esp::{rename_entry, rename_to_new};
 use crate::{Deployment, DeploymentId, Error, Locked, Result, Sysroot};
 
 mod grub;
@@ -217,14 +218,19 @@ impl Locked<'_> {
     }
 
     fn settle_in(&self, folder: &Dir, id: &DeploymentId, verdict: BootVerdict) -> Result<bool> {
+        let on_esp = self.sysroot.esp()?.is_some();
         let mut changed = false;
         for (name, entry) in offered(folder)? {
             let named = self.sysroot.load_entry(&name, &entry)?;
             let Ok(old) = name.parse::<CountedName>() else { continue };
             if named.id == *id && BootVerdict::of(old.count) != verdict {
-                let new = renamed(&old, verdict);
+                let new = renamed(&old, verdict).to_string();
                 // Commit point: a name that no other entry has.
-                folder.rename(&name, folder, new.to_string())?;
+                match (on_esp, EntryName::is_our_image(&name)) {
+                    (false, _) => folder.rename(&name, folder, new)?,
+                    (true, false) => rename_entry(folder, &name, &new)?,
+                    (true, true) => rename_to_new(folder, &name, &new)?,
+                }
                 changed = true;
             }
         }

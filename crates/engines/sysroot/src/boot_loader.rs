@@ -11,6 +11,7 @@ use updraft_bootenv::{BootEntry, EntryName, MAX_ENTRY_BYTES};
 use updraft_error::Kind;
 use updraft_fs::{Dir, FileKind};
 
+use crate::esp::is_without_content;
 use crate::{Deployment, Error, Result, Sysroot, unified_image};
 
 mod grub2;
@@ -230,7 +231,8 @@ pub(crate) fn offered(entries: &Dir) -> Result<Vec<(String, BootEntry)>> {
             offered.extend(unified_image::read(entries, &name)?.map(|entry| (name, entry)));
             continue;
         }
-        if !EntryName::is_ours(&name) {
+        // On FAT a power cut may leave a name without content, which no boot loader offers.
+        if !EntryName::is_ours(&name) || is_without_content(entries, &name)? {
             continue;
         }
         let bytes = entries.read(&name, MAX_ENTRY_BYTES as u64)?;

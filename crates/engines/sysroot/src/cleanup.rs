@@ -12,7 +12,7 @@ use updraft_task::Context;
 
 use crate::deployment::parse_dir_name;
 use crate::loader_link::remove_extra_links;
-use crate::{Deployment, DeploymentId, Error, Locked, Result, backing, copy};
+use crate::{Deployment, DeploymentId, Error, Locked, Result, backing, copy, esp};
 
 impl Locked<'_> {
     /// Removes old boot links, entries, kernels and deployments, and objects that no ref and no
@@ -108,15 +108,19 @@ impl Locked<'_> {
     pub(crate) fn remove_kernels(&self, list: &[Deployment]) -> Result<()> {
         let Some(boot) = self.sysroot.kernels_dir()? else { return Ok(()) };
         let Some(kernels) = boot.try_open_dir("ostree")? else { return Ok(()) };
-        let used: BTreeSet<String> = match self.sysroot.esp()? {
-            Some(esp) => self.sysroot.esp_kernel_folders(&esp)?,
+        let esp = self.sysroot.esp()?;
+        let used: BTreeSet<String> = match &esp {
+            Some(esp) => self.sysroot.esp_kernel_folders(esp)?,
             None => list.iter().map(kernel_folder).collect(),
         };
         for entry in kernels.sorted_entries()? {
             let name = entry.name.to_string_lossy().into_owned();
             if entry.kind == FileKind::Directory && is_kernel_folder(&name) && !used.contains(&name)
             {
-                copy::remove(&kernels, Path::new(&name))?;
+                match &esp {
+                    Some(_) => esp::remove(&kernels, Path::new(&name))?,
+                    None => copy::remove(&kernels, Path::new(&name))?,
+                }
             }
         }
         Ok(())

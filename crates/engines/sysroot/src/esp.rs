@@ -13,7 +13,8 @@
 //! 1. boot links on the root file system, those of before and those to come; a deployment keeps
 //!    its link as long as it is offered, so old and new entries hold at the same time;
 //! 2. kernels, each file under its name only when it is complete and durable;
-//! 3. **the commit point**: the rename that gives the new default's entry a number above all;
+//! 3. **the commit point**: the rename that gives the new default's entry a number above all
+//!    (`names.rs` says what a rename is on FAT);
 //! 4. the entries of the others, with numbers between;
 //! 5. the old entries go, and then, as clean-up, what only they needed.
 //!
@@ -35,14 +36,15 @@ use crate::boot_tree::{BootFile, BootTree};
 use crate::cleanup::kernel_folder;
 use crate::entries::{Place, entry};
 use crate::unified_image::check_shipped;
-use crate::{
-    BootVersion, Deployment, Error, Locked, Result, Switch, Sysroot, Written, boot_tree, copy,
-};
+use crate::{BootVersion, Deployment, Error, Locked, Result, Switch, Sysroot, Written, boot_tree};
 
 mod kernels;
+mod names;
 mod offers;
 
-pub(crate) use kernels::put_new;
+pub(crate) use names::{
+    is_without_content, make_durable, put_new, remove, rename_entry, rename_to_new,
+};
 use offers::{Kind, Offer, numbers, same_image, with_lasting_serials};
 
 /// Where such a file system is mounted, below the root.
@@ -119,22 +121,24 @@ pub(crate) fn folders(esp: &Dir) -> Result<Vec<Dir>> {
 }
 
 impl Locked<'_> {
-    /// Removes what an interrupted change left: entries of a deployment after its first one, and
-    /// files that did not get their name.
+    /// Removes what an interrupted change left: entries of a deployment after its first one, files
+    /// that did not get their name, and names that did not get their content.
     pub(crate) fn remove_esp_leftovers(&self) -> Result<()> {
         let Some(esp) = self.sysroot.esp()? else { return Ok(()) };
         let mut seen = BTreeSet::new();
         for offer in self.sysroot.esp_offers(&esp)? {
             if !seen.insert(offer.deployment.id) {
-                offers::open(&esp, offer.kind)?.unlink(&offer.name)?;
+                remove(&offers::open(&esp, offer.kind)?, Path::new(&offer.name))?;
             }
         }
         for folder in folders(&esp)? {
             for item in folder.sorted_entries()? {
                 let name = item.name.to_string_lossy().into_owned();
                 let ours = |name: &str| EntryName::is_ours(name) || EntryName::is_our_image(name);
-                if name.strip_suffix(".new").is_some_and(ours) {
-                    folder.unlink(&name)?;
+                if name.strip_suffix(".new").is_some_and(ours)
+                    || (ours(&name) && is_without_content(&folder, &name)?)
+                {
+                    remove(&folder, Path::new(&name))?;
                 }
             }
             folder.sync()?;
@@ -209,8 +213,7 @@ impl Locked<'_> {
             match (kept, kind) {
                 (Some(offer), _) if offer.name == name => {}
                 (Some(offer), _) => {
-                    folder.rename(&offer.name, &folder, &name)?;
-                    folder.sync()?;
+                    rename_to_new(&folder, &offer.name, &name)?;
                 }
                 (None, Kind::Image) => {
                     self.assemble_image(esp, &boot.root, &boot.tree, deployment)?
@@ -227,7 +230,7 @@ impl Locked<'_> {
         self.flush()?;
         for offer in &old {
             if !kept.iter().flatten().any(|kept| std::ptr::eq(*kept, offer)) {
-                offers::open(esp, offer.kind)?.unlink(&offer.name)?;
+                remove(&offers::open(esp, offer.kind)?, Path::new(&offer.name))?;
             }
         }
         for folder in folders(esp)? {
@@ -254,7 +257,7 @@ impl Locked<'_> {
         for folder in kernels.sorted_entries()? {
             let name = folder.name.to_string_lossy().into_owned();
             if crate::cleanup::is_kernel_folder(&name) && !used.contains(&name) {
-                copy::remove(&kernels, Path::new(&name))?;
+                remove(&kernels, Path::new(&name))?;
             }
         }
         esp.syncfs()?;

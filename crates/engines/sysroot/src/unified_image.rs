@@ -23,7 +23,8 @@ use updraft_fs::Dir;
 
 use crate::boot_tree::{BootFile, BootTree};
 use crate::entries::{name_and_version, options, os_release};
-use crate::{Deployment, Error, Locked, Result, copy};
+use crate::esp::{make_durable, remove, rename_to_new};
+use crate::{Deployment, Error, Locked, Result};
 
 #[cfg(target_arch = "aarch64")]
 const STUB: &str = "usr/lib/systemd/boot/efi/linuxaa64.efi.stub";
@@ -65,7 +66,7 @@ impl Assembly {
     /// Writes it under a name that is not in use, whole and durable before it has that name.
     pub(crate) fn write(self, folder: &Dir, name: &str) -> Result<()> {
         let temporary = format!("{name}.new");
-        copy::remove(folder, Path::new(&temporary))?;
+        remove(folder, Path::new(&temporary))?;
         let mut file = folder.create_file(&temporary, 0o644)?;
         let failed = |source| Error::Copy { path: folder.path().join(&temporary), source };
         file.write_all(&self.layout.head).map_err(failed)?;
@@ -84,12 +85,9 @@ impl Assembly {
             }
             std::io::copy(&mut std::io::repeat(0).take(padding), &mut file).map_err(failed)?;
         }
-        updraft_fs::fault::check().map_err(|error| failed(error.into()))?;
-        file.sync_data().map_err(failed)?;
+        make_durable(folder, &temporary, &file)?;
         drop(file);
-        folder.rename(&temporary, folder, name)?;
-        folder.sync()?;
-        Ok(())
+        rename_to_new(folder, &temporary, name)
     }
 }
 

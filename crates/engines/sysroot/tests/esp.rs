@@ -181,6 +181,65 @@ fn systemd_boot_counts_there() {
     assert!(sysroot.is_bad(&second).unwrap(), "what was counted is kept");
 }
 
+/// Deployments of this version in the entries that a boot loader takes for such.
+fn entries_of(lab: &Lab, esp: &Path, version: &str) -> usize {
+    bootable(lab, esp).iter().filter(|one| *one == version).count()
+}
+
+/// FAT has no rename in one step: a name must not go before the other one is there.
+#[test]
+fn a_verdict_does_not_take_the_entry_away_at_any_operation() {
+    let lab = lab("boot/efi");
+    let esp = lab.path("boot/efi");
+    lab.configure("boot-counting-tries=3");
+    let only = lab.deploy(lab.commit("1", "k1", &[])).id;
+    let ctx = Context::silent();
+    let sysroot = lab.sysroot();
+    let entries = esp.join("loader/entries");
+    for operations in 0.. {
+        assert!(operations < 100, "the verdict never ends");
+        let locked = sysroot.lock(&ctx).unwrap();
+        let injection = Injection::after(operations, Fault::Broken);
+        let result = locked.mark_good(&only);
+        let struck = injection.has_struck();
+        drop(injection);
+        assert!(entries_of(&lab, &esp, "1") > 0, "the entry is gone after {operations}");
+        if !struck {
+            assert!(result.unwrap());
+            break;
+        }
+        // The next attempt, whatever was left; and back to what it was.
+        locked.mark_good(&only).unwrap();
+        assert_eq!(names(&esp), ["ostree-1.conf"], "after {operations}");
+        fs::rename(entries.join("ostree-1.conf"), entries.join("ostree-1+3.conf")).unwrap();
+    }
+    assert_eq!(names(&esp), ["ostree-1.conf"]);
+    // It is written anew before the old name goes, and is no other name of the same clusters.
+    assert_eq!(bootable(&lab, &esp), ["1"]);
+}
+
+/// A rename on FAT may be cut off between the name and the content.
+#[test]
+fn names_without_content_are_not_read_and_are_written_again() {
+    let lab = lab("boot/efi");
+    let esp = lab.path("boot/efi");
+    lab.deploy(lab.commit("1", "k1", &[]));
+    lab.deploy(lab.commit("2", "k2", &[]));
+    let entries = esp.join("loader/entries");
+    fs::write(entries.join("ostree-9+3.conf"), "").unwrap();
+    assert_eq!(ids(&lab).len(), 2);
+    lab.sysroot().lock(&Context::silent()).unwrap().cleanup(&Context::silent()).unwrap();
+    assert!(!entries.join("ostree-9+3.conf").exists());
+    // The kernel of the third is that of the second, and is not there.
+    for folder in fs::read_dir(esp.join("ostree")).unwrap() {
+        for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+            fs::write(file.unwrap().path(), "").unwrap();
+        }
+    }
+    lab.deploy(lab.commit("3", "k2", &[]));
+    assert_eq!(bootable(&lab, &esp)[0], "3");
+}
+
 #[test]
 fn bootctl_lists_what_we_wrote() {
     let lab = Lab::ours();

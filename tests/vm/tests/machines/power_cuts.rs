@@ -4,21 +4,28 @@
 //! stand after a cut at each flush, and between two flushes with some of the writes, in another
 //! order, or torn. The real `ostree` goes through the same.
 //!
+//! The same with entries and kernels on FAT, as systemd-boot reads them. The kernel of this machine may
+//! have no FAT, so there what comes next is tried in a machine: again what was cut off, and the
+//! next release.
+//!
 //! `UPDRAFT_CUTS=all` looks at every moment; without it a sample is looked at.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::print_stdout, reason = "what was found is for people, too")]
 #![allow(clippy::disallowed_methods, reason = "a test reads its environment")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use harness::Programs;
+use machine::Machine;
 use tempfile::TempDir;
-use vm::{Checker, DiskFile, Image, Rack, Release, Repository, Selected, WriteLog, cuts};
+use vm::{
+    Checker, Cut, DiskFile, Finding, Image, Rack, Release, Repository, Selected, WriteLog, cuts,
+};
 
 const BOOT: Duration = Duration::from_mins(4);
 const UPDATE: Duration = Duration::from_mins(6);
@@ -27,23 +34,34 @@ const SAMPLE: usize = 32;
 
 /// Moments that are also booted, to see that the checker is right.
 const BOOTED: usize = 3;
+/// The same where entries and kernels are on FAT.
+const SAMPLE_ON_FAT: usize = 24;
+/// These go on to the next release, each in up to three boots.
+const BOOTED_ON_FAT: usize = 2;
 /// How many moments are looked at at the same time.
 const WORKERS: usize = 2;
 
 /// What the real tool and ours are told to do.
 struct Way {
+    name: &'static str,
     tool: &'static str,
+    /// Whether entries and kernels are on FAT, for systemd-boot.
+    is_fat: bool,
     /// Whether tries are counted, which ends with a confirmation.
     is_counted: bool,
     confirm: &'static str,
 }
 
 const OURS: Way = Way {
+    name: "updraft",
     tool: "updraft ostree",
+    is_fat: false,
     is_counted: true,
     confirm: "updraftd -c /usr/lib/agent boot-good",
 };
-const THEIRS: Way = Way { tool: "ostree", is_counted: false, confirm: "true" };
+const OURS_ON_FAT: Way = Way { name: "updraft-on-fat", is_fat: true, ..OURS };
+const THEIRS: Way =
+    Way { name: "ostree", tool: "ostree", is_fat: false, is_counted: false, confirm: "true" };
 
 const AGENT: &str = "[storage]\npath = \"/var/sota\"\n\n[pacman]\nos = \"os\"\n";
 
@@ -52,11 +70,16 @@ const AGENT: &str = "[storage]\npath = \"/var/sota\"\n\n[pacman]\nos = \"os\"\n"
 struct Outcome {
     selected: BTreeMap<Selected, usize>,
     stuck: Vec<String>,
+    /// What a check of the FAT file system would have to mend, and how often.
+    damage: BTreeMap<&'static str, usize>,
+    /// The moments that have such damage.
+    damaged: Vec<usize>,
 }
 
 /// A disk, and what was written to it from then on.
 struct Recording {
     folder: PathBuf,
+    medium: PathBuf,
     before: DiskFile,
     log: WriteLog,
 }
@@ -87,13 +110,16 @@ impl Workshop {
     /// Records an update from one to two: pull over HTTP, deployment, reboot, confirmation,
     /// clean-up.
     fn record(&self, way: &Way) -> Recording {
-        let folder = self.folder.path().join(way.tool.replace(' ', "-"));
+        let folder = self.folder.path().join(way.name);
         std::fs::create_dir(&folder).unwrap();
         let mut image = Image::of(&self.repository, "one");
         if way.is_counted {
-            for option in ["updraft.boot-counting=initramfs", "sysroot.boot-counting-tries=3"] {
-                image = image.option(format!("--set={option}"));
-            }
+            image = image.option("--set=sysroot.boot-counting-tries=3");
+        }
+        if way.is_fat {
+            image = image.option("--boot-loader=systemd-boot");
+        } else if way.is_counted {
+            image = image.option("--set=updraft.boot-counting=initramfs");
         }
         let before = image.build(&folder.join("before")).unwrap();
         let disk = before.copy(&folder.join("disk")).unwrap();
@@ -107,25 +133,10 @@ impl Workshop {
             .status();
         assert!(made.unwrap().success());
         let log = folder.join("log");
-        let drive = format!("if=none,id=medium,format=raw,readonly=on,file={}", medium.display());
-        let rack = Rack::new(&folder, disk).recording(&log).with_arguments(&[
-            "-drive",
-            &drive,
-            "-device",
-            "virtio-blk-pci,drive=medium",
-        ]);
-        let run = |machine: &mut machine::Machine, command: &str| {
-            machine.run_within(command, UPDATE).unwrap().good().unwrap()
-        };
+        let rack = with_medium(Rack::new(&folder, disk), &medium).recording(&log);
         let prepare = |release: &str| {
-            let mut machine = rack.start().unwrap();
-            machine.wait_for(&format!("SYSTEM READY {release}"), BOOT).unwrap();
-            run(&mut machine, "mkdir -p /run/site /boot && mount -o ro /dev/vdb /run/site");
-            run(
-                &mut machine,
-                "grep -q ' /boot ' /proc/mounts || mount LABEL=boot /boot || mount /dev/vda1 /boot",
-            );
-            run(&mut machine, "mount -o remount,rw /sysroot && ifconfig lo 127.0.0.1 up");
+            let mut machine = started(&rack, release);
+            mount(&mut machine);
             machine
         };
         let tool = way.tool;
@@ -150,7 +161,7 @@ impl Workshop {
         machine.kill();
         drop(machine);
         let log = WriteLog::read(&log).unwrap();
-        Recording { folder, before, log }
+        Recording { folder, medium, before, log }
     }
 
     /// Looks at moments of a recording; boots some of them.
@@ -173,18 +184,24 @@ impl Workshop {
                         let Some(cut) = cuts.get(index) else { return };
                         let disk = recording.before.copy(&folder.join("cut")).unwrap();
                         cut.apply(log, &disk).unwrap();
-                        let boot = booted > 0 && index % step == step / 2;
+                        let boot = booted > 0 && !way.is_fat && index % step == step / 2;
                         let copy = boot.then(|| disk.copy(&folder.join("booted")).unwrap());
-                        let finding = checker.check(&disk, "three").unwrap();
+                        let (finding, damage) = look(way, &checker, &disk, &folder);
                         if let Selected::Nothing(why) = &finding.selected {
-                            println!("{}: {}: {why}", way.tool, cut.describe());
+                            println!("{}: {}: {why}", way.name, cut.describe());
                         }
                         if let (Some(disk), Selected::Release(release)) = (copy, &finding.selected)
                         {
-                            let mut machine = Rack::new(&folder, disk).start().unwrap();
-                            machine.wait_for(&format!("SYSTEM READY {release}"), BOOT).unwrap();
+                            started(&Rack::new(&folder, disk), release);
                         }
                         let mut outcome = outcome.lock().unwrap();
+                        if !damage.is_empty() {
+                            println!("{}: {}: {damage:?}", way.name, cut.describe());
+                            outcome.damaged.push(index);
+                        }
+                        for kind in damage {
+                            *outcome.damage.entry(kind).or_insert(0) += 1;
+                        }
                         if let Some(why) = finding.next_update {
                             outcome.stuck.push(format!("{}: {why}", cut.describe()));
                         }
@@ -193,44 +210,157 @@ impl Workshop {
                 });
             }
         });
-        let outcome = outcome.into_inner().unwrap();
+        let mut outcome = outcome.into_inner().unwrap();
         println!(
             "{}: {} operations, {} flushes, {} moments: {:?}; of these the next update fails: {}",
-            way.tool,
+            way.name,
             log.entries.len(),
             log.flushes(),
             cuts.len(),
             outcome.selected,
             outcome.stuck.len(),
         );
+        if way.is_fat {
+            println!("{}: what fsck.fat would mend: {:?}", way.name, outcome.damage);
+            outcome.damaged.sort_unstable();
+            self.go_on(&recording, &cuts, &outcome.damaged, booted);
+        }
         outcome
+    }
+
+    /// Lets devices go on after some of the moments, half of them with damage.
+    fn go_on(&self, recording: &Recording, cuts: &[Cut], damaged: &[usize], count: usize) {
+        let all: Vec<usize> = (0..cuts.len()).collect();
+        let mut chosen: BTreeSet<usize> = spread(damaged, count / 2).collect();
+        chosen.extend(spread(&all, count - chosen.len()));
+        let waiting = Mutex::new(chosen);
+        std::thread::scope(|scope| {
+            for worker in 0..WORKERS {
+                let waiting = &waiting;
+                scope.spawn(move || {
+                    let folder = recording.folder.join(format!("device-{worker}"));
+                    let releases = ["one", "two", "three"];
+                    let checker = Checker::new(&self.repository, &releases, &folder).unwrap();
+                    loop {
+                        let next = waiting.lock().unwrap().pop_first();
+                        let Some(cut) = next.map(|index| &cuts[index]) else { return };
+                        let disk = recording.before.copy(&folder.join("cut")).unwrap();
+                        cut.apply(&recording.log, &disk).unwrap();
+                        let looked_at = disk.copy(&folder.join("looked-at")).unwrap();
+                        let Selected::Release(release) = checker.selected(&looked_at) else {
+                            continue;
+                        };
+                        println!("{}: goes on from {release}", cut.describe());
+                        let rack = with_medium(Rack::new(&folder, disk), &recording.medium);
+                        next_updates(&rack, &checker, &release);
+                    }
+                });
+            }
+        });
     }
 }
 
-fn limit() -> usize {
+/// So many of these, from all parts.
+fn spread(all: &[usize], count: usize) -> impl Iterator<Item = usize> {
+    let count = count.min(all.len());
+    (0..count).map(move |at| all[(2 * at + 1) * all.len() / (2 * count)])
+}
+
+/// What a disk would come up with, and what of it is damaged.
+fn look(
+    way: &Way,
+    checker: &Checker<'_>,
+    disk: &DiskFile,
+    folder: &Path,
+) -> (Finding, BTreeSet<&'static str>) {
+    if !way.is_fat {
+        return (checker.check(disk, "three").unwrap(), BTreeSet::new());
+    }
+    let selected = checker.selected(disk);
+    let damage = disk.fat_damage(disk.boot_part().unwrap(), &folder.join("fat")).unwrap();
+    (Finding { selected, next_update: None }, damage)
+}
+
+fn with_medium(rack: Rack, medium: &Path) -> Rack {
+    let drive = format!("if=none,id=medium,format=raw,readonly=on,file={}", medium.display());
+    rack.with_arguments(&["-drive", &drive, "-device", "virtio-blk-pci,drive=medium"])
+}
+
+fn run(machine: &mut Machine, command: &str) -> String {
+    machine.run_within(command, UPDATE).unwrap().good().unwrap()
+}
+
+fn started(rack: &Rack, release: &str) -> Machine {
+    let mut machine = rack.start().unwrap();
+    machine.wait_for(&format!("SYSTEM READY {release}"), BOOT).unwrap();
+    machine
+}
+
+/// Mounts what an update needs.
+fn mount(machine: &mut Machine) {
+    run(machine, "mkdir -p /run/site /boot && mount -o ro /dev/vdb /run/site");
+    run(
+        machine,
+        "grep -q ' /boot ' /proc/mounts || mount LABEL=boot /boot || mount /dev/vda1 /boot",
+    );
+    run(machine, "mount -o remount,rw /sysroot && ifconfig lo 127.0.0.1 up");
+}
+
+/// A device after the cut: what it did not get is deployed again, and then the next release. Each
+/// time the power fails as soon as that is said to be done.
+fn next_updates(rack: &Rack, checker: &Checker<'_>, selected: &str) {
+    let mut machine = started(rack, selected);
+    let releases: &[&str] = if selected == "one" { &["two", "three"] } else { &["three"] };
+    for release in releases {
+        mount(&mut machine);
+        let pull = "updraft ostree --repo=/sysroot/ostree/repo pull-local --remote=site";
+        let deploy = "updraft ostree admin deploy --os=os";
+        run(
+            &mut machine,
+            &format!("{pull} /run/site/repo os/{release} && {deploy} site:os/{release}"),
+        );
+        machine.kill();
+        drop(machine);
+        let looked_at = rack.disk.copy(&rack.disk.path.with_extension("looked-at")).unwrap();
+        assert_eq!(checker.selected(&looked_at), Selected::Release((*release).to_owned()));
+        machine = started(rack, release);
+    }
+}
+
+fn limit(sample: usize) -> usize {
     match std::env::var("UPDRAFT_CUTS").as_deref() {
         Ok("all") => usize::MAX,
         Ok(number) => number.parse().unwrap(),
-        Err(_) => SAMPLE,
+        Err(_) => sample,
     }
 }
 
-#[test]
-fn after_a_cut_at_any_moment_the_old_or_the_new_system_comes_up() {
-    let workshop = Workshop::new();
-    let outcome = workshop.cut(&OURS, limit(), BOOTED);
-    let bad: Vec<&Selected> = outcome
-        .selected
-        .keys()
-        .filter(|selected| matches!(selected, Selected::Nothing(_)))
-        .collect();
+/// Every moment leads to the old release or to the new one, and some to each.
+fn check(outcome: &Outcome) {
+    let is_bad = |selected: &&Selected| matches!(selected, Selected::Nothing(_));
+    let bad: Vec<&Selected> = outcome.selected.keys().filter(is_bad).collect();
     assert!(bad.is_empty(), "{bad:?}");
     for release in ["one", "two"] {
         let selected = Selected::Release(release.to_owned());
         assert!(outcome.selected.contains_key(&selected), "no moment comes up with {release}");
     }
     assert!(outcome.stuck.is_empty(), "{:#?}", outcome.stuck);
+}
+
+#[test]
+fn after_a_cut_at_any_moment_the_old_or_the_new_system_comes_up() {
+    let workshop = Workshop::new();
+    let limit = limit(SAMPLE);
+    check(&workshop.cut(&OURS, limit, BOOTED));
     // The checker does see damage: with the real tool some moments bring nothing up.
-    let theirs = workshop.cut(&THEIRS, if limit() > SAMPLE { limit() } else { limit() / 4 }, 0);
+    let theirs = workshop.cut(&THEIRS, if limit > SAMPLE { limit } else { limit / 4 }, 0);
     println!("the real tool: {:?}", theirs.selected);
+}
+
+#[test]
+fn with_entries_and_kernels_on_fat_the_old_or_the_new_system_comes_up_and_goes_on() {
+    let workshop = Workshop::new();
+    let limit = limit(SAMPLE_ON_FAT);
+    let booted = if limit > SAMPLE_ON_FAT { 8 } else { BOOTED_ON_FAT };
+    check(&workshop.cut(&OURS_ON_FAT, limit, booted));
 }

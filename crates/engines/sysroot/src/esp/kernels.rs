@@ -1,11 +1,12 @@
 //! Kernels on a file system without links, and the room for them.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use updraft_fs::{Dir, FileKind};
 
 use super::Boot;
+use super::names::{ensure_dir, make_durable, remove, rename_to_new};
+use crate::boot_tree::BootFile;
 use crate::{Error, Result, copy};
 
 /// The bytes of what is not there yet.
@@ -13,25 +14,32 @@ pub(super) fn missing(esp: &Dir, boot: &Boot) -> Result<u64> {
     let there = esp.try_open_dir(format!("ostree/{}", boot.kernels))?;
     let mut needed: u64 = 0;
     for file in boot.files() {
-        if there.as_ref().map(|there| there.exists(&file.name)).transpose()? != Some(true) {
+        if there.as_ref().map(|there| is_there(there, boot, file)).transpose()? != Some(true) {
             needed = needed.saturating_add(copy::size(&boot.tree.folder, &file.source)?);
         }
     }
     Ok(needed)
 }
 
-/// Copies what is not there yet. The folder's name is a hash of the content, so what has its name
-/// is right.
+/// Whether a file is there. The folder's name is a hash of the content, so what has its name is
+/// right, if it is not one that a power cut left without content.
+fn is_there(target: &Dir, boot: &Boot, file: &BootFile) -> Result<bool> {
+    let right = copy::size(&boot.tree.folder, &file.source)?;
+    Ok(target.exists(&file.name)? && copy::size(target, Path::new(&file.name))? == right)
+}
+
+/// Copies what is not there yet.
 pub(super) fn install(esp: &Dir, boot: &Boot) -> Result<()> {
-    let target = esp.ensure_dir("ostree", 0o755)?.ensure_dir(&boot.kernels, 0o755)?;
+    let target = ensure_dir(&ensure_dir(esp, "ostree")?, &boot.kernels)?;
     for file in boot.files() {
-        if target.exists(&file.name)? {
+        if is_there(&target, boot, file)? {
             continue;
         }
+        remove(&target, Path::new(&file.name))?;
         let temporary = format!("{}.new", file.name);
-        copy::remove(&target, Path::new(&temporary))?;
+        remove(&target, Path::new(&temporary))?;
         copy_content(&boot.tree.folder, &file.source, &target, Path::new(&temporary))?;
-        target.rename(&temporary, &target, &file.name)?;
+        rename_to_new(&target, &temporary, &file.name)?;
     }
     target.sync()?;
     Ok(())
@@ -40,7 +48,7 @@ pub(super) fn install(esp: &Dir, boot: &Boot) -> Result<()> {
 /// Content alone: owners, modes and links are not for FAT.
 fn copy_content(source: &Dir, name: &Path, target: &Dir, new: &Path) -> Result<()> {
     if source.metadata(name)?.kind == FileKind::Directory {
-        let (from, to) = (source.open_dir(name)?, target.ensure_dir(new, 0o755)?);
+        let (from, to) = (source.open_dir(name)?, ensure_dir(target, new)?);
         for entry in from.sorted_entries()? {
             copy_content(&from, Path::new(&entry.name), &to, Path::new(&entry.name))?;
         }
@@ -50,20 +58,6 @@ fn copy_content(source: &Dir, name: &Path, target: &Dir, new: &Path) -> Result<(
     let from = source.open_file(name)?;
     let to = target.create_file(new, 0o644)?;
     updraft_fs::copy::contents(&from, &to)
-        .and_then(|_| to.sync_data())
-        .map_err(|source| Error::Copy { path: target.path().join(new), source })
-}
-
-/// Writes a file under a name that is not in use, whole and durable before it has that name.
-pub(crate) fn put_new(dir: &Dir, name: &str, bytes: &[u8]) -> Result<()> {
-    let temporary = format!("{name}.new");
-    copy::remove(dir, Path::new(&temporary))?;
-    let mut file = dir.create_file(&temporary, 0o644)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_data())
-        .map_err(|source| Error::Copy { path: dir.path().join(&temporary), source })?;
-    drop(file);
-    dir.rename(&temporary, dir, name)?;
-    dir.sync()?;
-    Ok(())
+        .map_err(|source| Error::Copy { path: target.path().join(new), source })?;
+    make_durable(target, new, &to)
 }

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use updraft_bootenv::{BootEntry, CountedName, EntryName};
 use updraft_fs::Dir;
 
+use super::names::ensure_dir;
 use crate::boot_loader::offered;
-use crate::{Deployment, DeploymentId, Error, Result, Sysroot};
+use crate::{Deployment, DeploymentId, Result, Sysroot};
 
 /// How something is offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +148,8 @@ pub(crate) fn same_image(old: &Deployment, new: &Deployment) -> bool {
 
 /// Opens the folder of such files.
 pub(crate) fn open(esp: &Dir, kind: Kind) -> Result<Dir> {
-    esp.ensure_dir_all(kind.folder(), 0o755).map_err(Error::from)
+    let (above, folder) = kind.folder().split_once('/').unwrap_or((".", kind.folder()));
+    ensure_dir(&ensure_dir(esp, above)?, folder)
 }
 
 #[cfg(test)]
