@@ -29,9 +29,9 @@ fn try_write(text: &str) -> Result<()> {
 fn text(failed: &str, reason: &str, booted: &str, tries: Option<&Exhausted>) -> String {
     let [failed, reason, booted] = [failed, reason, booted].map(quoted);
     let tried = tries.map_or_else(String::new, |tries| format!(", \"tried\": {}", tries.number));
-    let reached = tries.and_then(|tries| tries.reached).map_or_else(String::new, |reached| {
-        format!(", \"reached\": {}", quoted(reached.word()))
-    });
+    let reached = tries
+        .and_then(|tries| tries.reached)
+        .map_or_else(String::new, |reached| format!(", \"reached\": {}", quoted(reached.word())));
     format!(
         "{{\"failed\": {failed}, \"reason\": {reason}, \"booted\": {booted}{tried}{reached}}}\n"
     )

@@ -192,7 +192,11 @@ mod tests {
             panic!("on trial")
         };
         for (text, reached, words) in [
-            (text.clone(), Some(Reached::Initramfs), "times in vain; its initramfs did not hand over"),
+            (
+                text.clone(),
+                Some(Reached::Initramfs),
+                "times in vain; its initramfs did not hand over",
+            ),
             (handed_over, Some(Reached::System), "vain; its initramfs handed over to its system"),
             // By an initramfs that does not know the word, or one that knows more words.
             (text.replace("reached=initramfs\n", ""), None, "it was tried 2 times in vain"),
