@@ -81,6 +81,16 @@ impl Sysroot {
         }
     }
 
+    /// When a deployment was made, in seconds since 1970: when its origin was written last. `None`:
+    /// it has no origin.
+    ///
+    /// # Errors
+    /// [`Error::Fs`].
+    pub fn made_at(&self, id: &DeploymentId) -> Result<Option<i64>> {
+        let path = format!("{}.origin", id.path().display());
+        Ok(self.root.try_metadata(&path)?.map(|found| found.mtime))
+    }
+
     /// The folders of the current entries: one, or where there are images, two.
     pub(crate) fn entry_folders(&self) -> Result<Vec<Dir>> {
         if let Some(esp) = self.esp()? {

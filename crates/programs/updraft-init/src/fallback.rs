@@ -12,14 +12,15 @@ use crate::deployment::Deployment;
 use crate::failure::{Failure, Result};
 use crate::kernel_arguments::{KernelArguments, Target};
 use crate::prepare::prepare;
-use crate::{mounts, note, tries};
+use crate::tries::{self, Exhausted, Verdict};
+use crate::{mounts, note};
 
 /// Why the chosen deployment is not booted.
 enum Trouble {
     /// It cannot be.
     Broken(Failure),
-    /// It can be, but it was tried so often in vain.
-    Exhausted(u32),
+    /// It can be, but it was tried too often in vain.
+    Exhausted(Exhausted),
 }
 
 /// Makes `sysroot` the root of the deployment that is to be booted.
@@ -40,24 +41,27 @@ pub(crate) fn prepare_some(
         },
     };
     let chosen = chosen.ok();
-    let reason = match trouble {
+    let (reason, tries) = match trouble {
         Trouble::Broken(failure) if config.fallback != Some(Fallback::Previous) => {
             return Err(failure);
         }
         Trouble::Broken(ref failure) => {
             complain(&format!("the chosen deployment cannot be booted: {failure}"));
-            failure.what().to_owned()
+            (failure.what().to_owned(), None)
         }
-        Trouble::Exhausted(number) => format!("it was tried {number} times in vain"),
+        Trouble::Exhausted(tries) => (tries.reason(), Some(tries)),
     };
-    if boot_another(config, sysroot, arguments, chosen.as_ref(), &reason) {
+    let note = |name: &str, other: &Deployment| {
+        note::write(name, &reason, other.name(), tries.as_ref());
+    };
+    if boot_another(config, sysroot, arguments, chosen.as_ref(), note) {
         return Ok(());
     }
     match (trouble, chosen) {
         (Trouble::Broken(failure), _) => Err(failure),
         (Trouble::Exhausted(_), Some(deployment)) => {
             complain("no other deployment can be booted; this one is tried once more");
-            prepare(config, sysroot, &deployment)
+            prepare(config, sysroot, &deployment, || ())
         }
         (Trouble::Exhausted(_), None) => Err(Failure::new(reason)),
     }
@@ -70,33 +74,43 @@ fn try_chosen(
     deployment: &Deployment,
 ) -> std::result::Result<(), Trouble> {
     let file = tries::read(sysroot);
+    let mut handed_over = None;
     match tries::judge(file.as_ref(), deployment.name(), config.tries) {
-        tries::Verdict::NotOnTrial => {}
-        tries::Verdict::Exhausted(number) => {
+        Verdict::NotOnTrial => {}
+        Verdict::Exhausted(tries) => {
+            let number = tries.number;
             complain(&format!("{} was tried {number} times in vain", deployment.name()));
             // Who counts wants another deployment, unless it was said what else to do.
             if matches!(config.fallback, None | Some(Fallback::Previous)) {
-                return Err(Trouble::Exhausted(number));
+                return Err(Trouble::Exhausted(tries));
             }
         }
-        tries::Verdict::Try { text, number, limit } => {
+        Verdict::Try { text, handed_over: next, number, limit } => {
             say(&format!("try {number} of {limit} of {}", deployment.name()));
-            // Better a boot that nobody counts than none.
-            if let Err(failure) = count(sysroot, &text) {
-                complain(&format!("the try is not counted: {failure}"));
+            match count(sysroot, &text) {
+                Ok(()) => handed_over = Some(next),
+                // Better a boot that nobody counts than none.
+                Err(failure) => complain(&format!("the try is not counted: {failure}")),
             }
         }
     }
-    prepare(config, sysroot, deployment).map_err(Trouble::Broken)
+    let ready = || {
+        // The try is counted already; without this it is only less known how far it came.
+        if let Some(Err(failure)) = handed_over.map(|text| count(sysroot, &text)) {
+            complain(&format!("how far this try came is not noted: {failure}"));
+        }
+    };
+    prepare(config, sysroot, deployment, ready).map_err(Trouble::Broken)
 }
 
-/// Boots the first of the other deployments that can be booted. Says whether there was one.
+/// Boots the first of the other deployments that can be booted, and notes the name of what failed
+/// and this one. Says whether there was one.
 fn boot_another(
     config: &Config,
     sysroot: &Path,
     arguments: &KernelArguments,
     failed: Option<&Deployment>,
-    reason: &str,
+    note: impl FnOnce(&str, &Deployment),
 ) -> bool {
     let asked = match arguments.target() {
         Target::Link(link) => link,
@@ -104,10 +118,10 @@ fn boot_another(
     };
     let name = failed.map_or(asked.as_str(), Deployment::name);
     for other in others(sysroot, failed, Path::new(asked.trim_start_matches('/'))) {
-        match prepare(config, sysroot, &other) {
+        match prepare(config, sysroot, &other, || ()) {
             Ok(()) => {
                 complain(&format!("booting {} instead", other.name()));
-                note::write(name, reason, other.name());
+                note(name, &other);
                 return true;
             }
             Err(why) => complain(&format!("{} cannot be booted either: {why}", other.name())),

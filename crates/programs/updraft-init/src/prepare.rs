@@ -23,17 +23,24 @@ const WORKPLACE_IN_RUN: &str = "/run/ostree/root.new";
 /// Where systemd looks for the device of a root that has none.
 const DEVICE_LINK: &str = "/run/systemd/volatile-root";
 
-/// Makes `sysroot`, the physical root, the root of `deployment`.
+/// Makes `sysroot`, the physical root, the root of `deployment`. `ready` is run when the new root is
+/// put together and the physical one is still where it was.
 ///
 /// # Errors
 /// With `sysroot` as it was, so that another deployment can be tried.
-pub(crate) fn prepare(config: &Config, sysroot: &Path, deployment: &Deployment) -> Result<()> {
+pub(crate) fn prepare(
+    config: &Config,
+    sysroot: &Path,
+    deployment: &Deployment,
+    ready: impl FnOnce(),
+) -> Result<()> {
     say(&format!("booting deployment {} ({})", deployment.name(), deployment.path.display()));
     mounts::make_private(Path::new("/"))?;
     let is_root = sysroot == Path::new("/");
     let workplace = Path::new(if is_root { WORKPLACE_IN_RUN } else { WORKPLACE });
     mounts::make_folder(workplace)?;
     let assembled = assemble(config, sysroot, deployment, workplace)?;
+    ready();
     let moved = assembled.booted.write(Path::new(booted::FILE)).and_then(|()| {
         if assembled.is_image {
             name_device(deployment);

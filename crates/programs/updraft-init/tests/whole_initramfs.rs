@@ -110,6 +110,7 @@ fn a_deployment_boots_and_a_bad_one_gives_way_after_its_tries() {
     assert!(say(&mut machine, "cat -v /run/ostree-booted").contains("backing-root-device-inode"));
     let tries = say(&mut machine, "cat /sysroot/ostree/updraft/tries");
     assert!(tries.contains("tried=1") && tries.contains(&entries[0].deployment), "{tries}");
+    assert!(tries.contains("reached=system"), "{tries}");
 
     // Nobody says that it is good.
     machine.tell("sync; reboot -f").unwrap();
@@ -123,6 +124,7 @@ fn a_deployment_boots_and_a_bad_one_gives_way_after_its_tries() {
         format!("{{\"failed\": \"{}\", \"reason\": \"it was tried", entries[0].deployment);
     assert!(note.starts_with(&expected), "{note}");
     assert!(note.contains(&format!("\"booted\": \"{}\"", entries[1].deployment)), "{note}");
+    assert!(note.contains("\"tried\": 2, \"reached\": \"system\"}"), "{note}");
 }
 
 #[test]

@@ -2,10 +2,12 @@
 //!
 //! The program that made the deployment the root of the system has left a note of it. Where there is
 //! none, the kernel command line names it by a link that later switches replace, so it means the
-//! right one only as long as nothing was switched: it is followed once in each boot and remembered. On a device, boots are told apart by the kernel's boot id. Where the command
-//! line is another file (a simulation), by that file, and a reboot has happened when the sentinel
-//! is gone.
+//! right one only as long as nothing was switched: it is followed once in each boot and remembered.
+//! On a device, boots are told apart by the kernel's boot id. Where the command line is another file
+//! (a simulation), by that file, and a reboot has happened when the sentinel is gone.
 
+mod crash_records;
+mod evidence;
 pub(crate) mod fallback;
 
 use std::os::unix::fs::MetadataExt as _;
@@ -29,6 +31,9 @@ pub(crate) struct Boot {
     pub(crate) awaits_reboot: bool,
     /// What is booted. `None`: no deployment.
     pub(crate) booted: Option<DeploymentId>,
+    /// What an agent saw booted last, when that was another deployment. Known until the boot has
+    /// been remembered, so to the first that observes it.
+    pub(crate) before: Option<DeploymentId>,
 }
 
 impl Boot {
@@ -45,17 +50,20 @@ impl Boot {
                 .map(|text| text.parse())
                 .transpose()
                 .map_err(|_| Error::Damaged { what: "the booted deployment" })?;
-            return Ok(Self { session, awaits_reboot: known.awaits, booted });
+            return Ok(Self { session, awaits_reboot: known.awaits, booted, before: None });
         }
         let booted = booted(path, sysroot)?;
-        Ok(Self { session, awaits_reboot: false, booted })
+        Ok(Self { session, awaits_reboot: false, booted, before: None })
     }
 
     /// Looks, and remembers what it saw.
     pub(crate) fn observe(settings: &Settings, store: &Store, sysroot: &Sysroot) -> Result<Self> {
-        let boot = Self::look(settings, store, sysroot)?;
+        let mut boot = Self::look(settings, store, sysroot)?;
         let record = boot.record();
-        if store.boot()?.as_ref() != Some(&record) {
+        let known = store.boot()?;
+        if known.as_ref() != Some(&record) {
+            let before = known.and_then(|known| known.booted?.parse().ok());
+            boot.before = before.filter(|before| boot.booted.as_ref() != Some(before));
             store.set_boot(&record)?;
             if !boot.awaits_reboot {
                 // Left over from before a reboot that did not empty its folder.

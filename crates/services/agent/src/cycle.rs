@@ -64,7 +64,7 @@ impl<'a> Cycle<'a> {
         sysroot: &'a Sysroot,
     ) -> Result<Self> {
         let boot = Boot::observe(&session.settings, &session.store, sysroot)?;
-        let installer = OstreeInstaller::new(ctx, session, sysroot, boot.booted.clone())?;
+        let installer = OstreeInstaller::new(ctx, session, sysroot, &boot)?;
         let component = Component::new(session.ecu.serial.clone());
         let device = Device { session, boot };
         let mut cycle = Self { ctx, session, component, installer, device, waited: false };

@@ -10,7 +10,7 @@ use updraft_task::Context;
 use updraft_tuf::{UptaneTarget, Verified};
 use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
 
-use crate::boot::fallback;
+use crate::boot::{Boot, fallback};
 use crate::config::Pacman;
 use crate::events::{EventKind, event};
 use crate::health::{self, Verdict};
@@ -31,6 +31,8 @@ pub(crate) struct OstreeInstaller<'a> {
     sysroot: &'a Sysroot,
     stateroot: String,
     booted: Option<DeploymentId>,
+    /// What ran before, and had an agent; as [`Boot::before`].
+    before: Option<DeploymentId>,
 }
 
 impl<'a> OstreeInstaller<'a> {
@@ -39,8 +41,9 @@ impl<'a> OstreeInstaller<'a> {
         ctx: &Context,
         session: &'a Session,
         sysroot: &'a Sysroot,
-        booted: Option<DeploymentId>,
+        boot: &Boot,
     ) -> Result<Self> {
+        let Boot { booted, before, .. } = boot.clone();
         let pacman = &session.settings.pacman;
         let stateroot = stateroot(pacman, sysroot, booted.as_ref())?;
         let looking = "look for the stateroot";
@@ -53,7 +56,7 @@ impl<'a> OstreeInstaller<'a> {
             locked.init_stateroot(&stateroot).map_err(Error::below("make the stateroot"))?;
         }
         drop(locked);
-        Ok(Self { session, sysroot, stateroot, booted })
+        Ok(Self { session, sysroot, stateroot, booted, before })
     }
 
     fn image(&self, id: &DeploymentId) -> Result<Image, StepError> {
@@ -211,8 +214,8 @@ impl Installer for OstreeInstaller<'_> {
 
     fn why_not_running(&mut self, _ctx: &Context, image: &Image) -> Option<String> {
         let deployments = self.deployments_of(image).ok()?;
-        let note = &self.session.settings.boot.fallback_note;
-        Some(fallback::reason(note, self.sysroot, &deployments))
+        let settings = &self.session.settings.boot;
+        Some(fallback::reason(settings, self.sysroot, &deployments, self.before.as_ref()))
     }
 
     fn confirm(&mut self, ctx: &Context, _image: &Image) -> Result<(), StepError> {

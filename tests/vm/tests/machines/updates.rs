@@ -37,14 +37,14 @@ const TROUBLES: [Trouble; 6] = [
     Trouble {
         release: "panics",
         script: "echo c >/proc/sysrq-trigger",
-        reason: "tried 2 times in vain",
+        reason: "tried 2 times in vain: its initramfs handed over",
         ..NONE
     },
     // There is no init. busybox would be another one.
     Trouble {
         release: "no-init",
         without: &["usr/sbin/init", "usr/bin/init", "usr/bin/sh"],
-        reason: "tried 2 times in vain",
+        reason: "tried 2 times in vain: its initramfs handed over",
         ..NONE
     },
     // The initramfs cannot mount what it is to mount.
@@ -58,7 +58,7 @@ const TROUBLES: [Trouble; 6] = [
     Trouble {
         release: "hangs",
         script: "while :; do sleep 1000; done",
-        reason: "tried 1 times in vain",
+        reason: "tried 1 times in vain: its initramfs handed over",
         ..NONE
     },
 ];

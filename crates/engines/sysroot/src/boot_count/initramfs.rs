@@ -6,6 +6,7 @@
 //! deployment=CSUM.N      the deployment that is on trial
 //! limit=3                how often it may be tried
 //! tried=1                how often it has been; `updraft-init` adds to it before it boots it
+//! reached=initramfs      how far the last try came; written and read by `updraft-init`
 //! good=true              it is good; nothing is counted any more
 //! ```
 //!

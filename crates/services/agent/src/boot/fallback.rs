@@ -6,8 +6,12 @@
 //! {"failed": "ostree=/ostree/boot.0/os/2b84…/0", "reason": "initramfs"}
 //! ```
 //! `failed` is the kernel argument that named the deployment, or the name itself, `COMMIT.SERIAL`;
-//! `reason` is `initramfs`, `kernel`, `hang`, or free text. Without a note, the boot loader's
-//! counter tells whether it was tried at all.
+//! `reason` is `initramfs`, `kernel`, `hang`, or free text. One that only counted has `tried`, how
+//! often, and may have `reached`, how far the last try came: `initramfs` or `system`. Without a note,
+//! the boot loader's counter tells whether it was tried at all.
+//!
+//! Who only counted does not know why. There [`Evidence`] of a panic, a hang and of how far it came
+//! is added.
 
 use std::path::Path;
 
@@ -16,10 +20,15 @@ use updraft_fs::Dir;
 use updraft_ostree::Checksum;
 use updraft_sysroot::{DeploymentId, Sysroot};
 
+use super::evidence::{Evidence, Places, Reached};
+use crate::config::Boot as Settings;
+
 /// A note has two short lines of text.
 const MAX_NOTE: u64 = 16 * 1024;
 /// Longest reason that is passed on, in characters.
 const MAX_REASON: usize = 300;
+/// What is said of a deployment that was tried, when there is no evidence.
+const UNKNOWN: &str = "its kernel, initramfs or user space failed";
 
 /// What an initramfs leaves behind. Members that are not known are left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -28,26 +37,63 @@ struct Note {
     failed: String,
     /// Why it was given up.
     reason: String,
+    /// How often it was tried, where that is the reason.
+    tried: Option<u32>,
+    /// How far the last try came.
+    reached: Option<String>,
 }
 
-/// Why none of these deployments, which are of one commit, came up.
-pub(crate) fn reason(note: &Path, sysroot: &Sysroot, deployments: &[DeploymentId]) -> String {
-    if let Some(note) = read(note)
-        && is_about(&note, sysroot, deployments)
-    {
-        return in_words(&note.reason);
+/// Why none of these deployments, which are of one commit, came up. `before` is what an agent saw
+/// booted last.
+pub(crate) fn reason(
+    settings: &Settings,
+    sysroot: &Sysroot,
+    deployments: &[DeploymentId],
+    before: Option<&DeploymentId>,
+) -> String {
+    // A simulated device shares these places with the machine that it is on.
+    let root = super::is_real(&settings.kernel_cmdline).then_some(Path::new("/"));
+    let made = deployments.iter().filter_map(|id| sysroot.made_at(id).ok().flatten()).max();
+    let evidence = Evidence {
+        agent_ran: before.is_some_and(|before| deployments.contains(before)),
+        ..root.map(|root| Evidence::find(&Places::below(root), made)).unwrap_or_default()
+    };
+    let note = read(&settings.fallback_note);
+    match note.filter(|note| is_about(note, sysroot, deployments)) {
+        Some(note) => of_note(&note, evidence),
+        None => counted(sysroot, deployments, &evidence),
     }
+}
+
+/// What a note says. An initramfs that knows the reason is right; one that counted is not enough.
+fn of_note(note: &Note, evidence: Evidence) -> String {
+    let Some(tried) = note.tried else {
+        return match (in_words(&note.reason), evidence.panic) {
+            (words, Some(line)) if note.reason == "kernel" => format!("{words}: {line}"),
+            (words, _) => words,
+        };
+    };
+    let reached = note.reached.as_deref().and_then(Reached::parse);
+    let evidence = Evidence { reached, ..evidence };
+    let why = evidence.in_words().unwrap_or_else(|| UNKNOWN.to_owned());
+    format!("it was tried {tried} times in vain: {why}")
+}
+
+/// What the boot loader's counter says.
+fn counted(sysroot: &Sysroot, deployments: &[DeploymentId], evidence: &Evidence) -> String {
+    let why = evidence.in_words();
     let counted = deployments.iter().find_map(|id| sysroot.boot_count(id).ok().flatten());
-    match counted {
+    let what = match counted {
         Some(count) if count.left == 0 && count.done > 0 => {
-            format!("it did not come up in {} tries: its kernel or its user space hung", count.done)
+            let why = why.as_deref().unwrap_or(UNKNOWN);
+            return format!("it did not come up in {} tries: {why}", count.done);
         }
-        Some(count) if count.left == 0 => {
-            "it did not come up in as many tries as it may have".to_owned()
-        }
-        Some(_) => "it was given up before its tries were used".to_owned(),
-        None => "the boot loader booted another one".to_owned(),
-    }
+        Some(count) if count.left == 0 => "it did not come up in as many tries as it may have",
+        Some(_) => "it was given up before its tries were used",
+        None => "the boot loader booted another one",
+    };
+    // It may never have been started: without evidence there is nothing to say.
+    why.map_or_else(|| what.to_owned(), |why| format!("{what}: {why}"))
 }
 
 fn read(path: &Path) -> Option<Note> {
@@ -94,6 +140,47 @@ fn is_name(failed: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn note(json: &str) -> Note {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn panicked() -> Evidence {
+        let panic = Some("Kernel panic - not syncing: ha".to_owned());
+        Evidence { panic, ..Evidence::default() }
+    }
+
+    #[test]
+    fn a_note_that_only_counts_is_explained() {
+        for (reached, evidence, words) in [
+            ("", Evidence::default(), UNKNOWN),
+            (r#", "reached": "initramfs""#, Evidence::default(), "its initramfs did not hand over"),
+            (
+                r#", "reached": "system""#,
+                panicked(),
+                "its kernel panicked: Kernel panic - not syncing: ha; its initramfs had handed over",
+            ),
+            (r#", "reached": "moon""#, Evidence::default(), UNKNOWN),
+        ] {
+            let note = note(&format!(r#"{{"failed": "", "reason": "x", "tried": 2{reached}}}"#));
+            assert_eq!(of_note(&note, evidence), format!("it was tried 2 times in vain: {words}"));
+        }
+    }
+
+    #[test]
+    fn a_note_that_knows_the_reason_is_believed() {
+        for (reason, words) in [
+            ("initramfs", "its initramfs could not start it"),
+            ("kernel", "its kernel panicked: Kernel panic - not syncing: ha"),
+            ("hang", "it hung"),
+            ("no disk", "it was given up: no disk"),
+        ] {
+            let note = note(&format!(r#"{{"failed": "", "reason": "{reason}"}}"#));
+            assert_eq!(of_note(&note, panicked()), words);
+        }
+        let kernel = note(r#"{"failed": "", "reason": "kernel"}"#);
+        assert_eq!(of_note(&kernel, Evidence::default()), "its kernel panicked");
+    }
 
     #[test]
     fn a_name_is_told_from_a_link() {
