@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use updraft_bootenv::KernelArgs;
@@ -58,7 +58,10 @@ fn commit(folder: &Path, tree: &Path) -> Checksum {
 }
 
 fn commit_in(repo: &Path, mode: RepoMode, tree: &Path) -> Checksum {
-    let repo = Repo::init(repo, mode, &InitOptions::default()).unwrap();
+    let repo = match Repo::open(repo) {
+        Ok(repo) => repo,
+        Err(_) => Repo::init(repo, mode, &InitOptions::default()).unwrap(),
+    };
     let options = CommitOptions { timestamp: TIME, ..CommitOptions::default() };
     let sources = [TreeSource::Directory(tree.to_path_buf())];
     updraft_repo::commit::commit(&Context::silent(), &repo, &sources, &options).unwrap().checksum
@@ -331,7 +334,7 @@ fn object_of(repo: &str, commit: &Checksum, path: &str) -> String {
     format!("/ostree/repo/objects/{}/{}.file", &checksum[..2], &checksum[2..])
 }
 
-fn tree_with(folder: &Path, prepare_root: &str) -> std::path::PathBuf {
+fn tree_with(folder: &Path, prepare_root: &str) -> PathBuf {
     let (root, tree) = (folder.join("root"), folder.join("tree"));
     ordinary_root(&root);
     write(&root, "usr/lib/ostree/prepare-root.conf", prepare_root);
@@ -339,6 +342,8 @@ fn tree_with(folder: &Path, prepare_root: &str) -> std::path::PathBuf {
     // A tree of two levels.
     write(&root, "usr/lib/large", &"0123456789\n".repeat(100_000));
     convert(&Context::silent(), &root, &tree).unwrap();
+    write(folder, "etc/updraft.toml", "[tls]\n");
+    write(folder, "var/data", "");
     tree
 }
 
@@ -346,8 +351,6 @@ fn tree_with(folder: &Path, prepare_root: &str) -> std::path::PathBuf {
 fn what_is_to_be_verified_is_sealed_as_the_kernel_would() {
     let folder = tempfile::tempdir().unwrap();
     let tree = tree_with(folder.path(), "[composefs]\nenabled=signed\n");
-    fs::create_dir_all(folder.path().join("etc")).unwrap();
-    fs::create_dir_all(folder.path().join("var")).unwrap();
     let mut images = Vec::new();
     // Objects of the second repository could be hard links in the image's.
     for (name, mode) in [("archive", RepoMode::Archive), ("bare", RepoMode::Bare)] {
@@ -406,11 +409,6 @@ fn seals_are_where_the_device_would_have_made_them() {
     let folder = tempfile::tempdir().unwrap();
     let tree = tree_with(folder.path(), "[composefs]\nenabled=maybe\n");
     let repo = folder.path().join("repo");
-    let demand = |text: &str| {
-        fs::write(tree.join("usr/lib/ostree/prepare-root.conf"), text).unwrap();
-    };
-    let _ = fs::create_dir_all(folder.path().join("etc"));
-    let _ = fs::create_dir_all(folder.path().join("var"));
     for (number, (demanded, set, image_is, objects_are)) in [
         ("no", &[][..], None, false),
         ("maybe", &[], Some(true), false),
@@ -422,17 +420,9 @@ fn seals_are_where_the_device_would_have_made_them() {
     .into_iter()
     .enumerate()
     {
-        demand(&format!("[composefs]\nenabled={demanded}\n"));
-        let commit = if repo.exists() {
-            let options = CommitOptions { timestamp: TIME, ..CommitOptions::default() };
-            let sources = [TreeSource::Directory(tree.clone())];
-            let repo = Repo::open(&repo).unwrap();
-            updraft_repo::commit::commit(&Context::silent(), &repo, &sources, &options)
-                .unwrap()
-                .checksum
-        } else {
-            commit(folder.path(), &tree)
-        };
+        let settings = format!("[composefs]\nenabled={demanded}\n");
+        write(&tree, "usr/lib/ostree/prepare-root.conf", &settings);
+        let commit = commit(folder.path(), &tree);
         let mut request = request(folder.path(), commit, BootLoader::None);
         request.layout = Layout { esp: 0, boot: 0, root: 32 * MIB, data: 0 };
         let group = |(key, value): &(&str, &str)| {
