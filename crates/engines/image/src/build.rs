@@ -8,10 +8,10 @@ use updraft_bootenv::{Gpt, GptPartition, KernelArgs};
 use updraft_error::Kind;
 use updraft_fs::Dir;
 use updraft_ostree::Checksum;
-use updraft_process::Command;
+use updraft_process::{Command, Finished};
 use updraft_repo::pull::{self, PullOptions, Source};
 use updraft_repo::{Repo, Trust};
-use updraft_sysroot::{DeployRequest, InitEpoch, Options, Origin, Sysroot};
+use updraft_sysroot::{DeployRequest, DeploymentId, InitEpoch, Options, Origin, Sysroot};
 use updraft_task::{Context, Event, Unit};
 
 use crate::boot_loader::BootLoader;
@@ -19,7 +19,8 @@ use crate::ext4::Ext4;
 use crate::fat::Fat;
 use crate::identity::Identity;
 use crate::layout::Role;
-use crate::{Error, Layout, Result, overlay};
+use crate::seal::Postponed;
+use crate::{Error, Layout, Result, overlay, seal};
 
 const PHASE: &str = "building the image";
 
@@ -99,9 +100,9 @@ pub fn build(ctx: &Context, request: &Request, output: &Path) -> Result<Built> {
     let (gpt, roles) = request.layout.plan(request.boot_loader, &identity)?;
     ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
     let parts = Parts { request, gpt: &gpt, roles: &roles, scratch: scratch.path() };
-    let deployment = parts.assemble(ctx)?;
+    let (deployment, to_seal) = parts.assemble(ctx)?;
     let image = scratch.path().join("image");
-    parts.write(ctx, &identity, &image)?;
+    parts.write(ctx, &identity, &image, to_seal)?;
     let file = File::open(&image).map_err(Error::file("open", &image))?;
     file.sync_all().map_err(Error::file("make durable", &image))?;
     let (from, to) = (Dir::open(scratch.path())?, Dir::open(beside)?);
@@ -117,7 +118,7 @@ pub fn build(ctx: &Context, request: &Request, output: &Path) -> Result<Built> {
         guid: one.guid.to_string(),
     });
     let size = gpt.disk_sectors.saturating_mul(512);
-    Ok(Built { size, partitions: partitions.collect(), deployment })
+    Ok(Built { size, partitions: partitions.collect(), deployment: deployment.dir_name() })
 }
 
 /// The folders that the partitions are made from.
@@ -138,8 +139,9 @@ impl Parts<'_> {
         found.map(|(_, partition)| partition)
     }
 
-    /// Puts the sysroot together, and takes it apart into one folder for each partition.
-    fn assemble(&self, ctx: &Context) -> Result<String> {
+    /// Puts the sysroot together, and takes it apart into one folder for each partition. Gives the
+    /// deployment, and the files that are to be sealed on the root.
+    fn assemble(&self, ctx: &Context) -> Result<(DeploymentId, Vec<PathBuf>)> {
         let request = self.request;
         let root = self.folder(Role::Root);
         let sysroot = Sysroot::init(&root, InitEpoch::Modern)?;
@@ -150,6 +152,7 @@ impl Parts<'_> {
                 file.set(group, key, value);
             }
         })?;
+        let postponed = Postponed::new(sysroot.repo())?;
         drop(sysroot);
         let boot = root.join("boot");
         request.boot_loader.prepare(&boot)?;
@@ -159,6 +162,7 @@ impl Parts<'_> {
         let options = PullOptions {
             commits: vec![request.commit],
             trust: Trust::Verify,
+            copies: true,
             ..Default::default()
         };
         pull::pull(ctx, sysroot.repo(), &source, &options)?;
@@ -169,6 +173,7 @@ impl Parts<'_> {
         deploy.kernel_args = Some(self.kernel_args());
         let deployment = locked.deploy(ctx, &deploy)?;
         drop(locked);
+        let to_seal = postponed.resume(ctx, &sysroot, &root, &deployment.id)?;
         let tree = root.join(deployment.id.path());
         if let Some(etc) = &request.etc {
             overlay::copy(etc, &tree.join("etc"))?;
@@ -188,7 +193,7 @@ impl Parts<'_> {
         } else if self.partition(Role::Boot).is_some() {
             self.move_boot(&root, Role::Boot)?;
         }
-        Ok(deployment.id.dir_name())
+        Ok((deployment.id, to_seal))
     }
 
     /// What is in `/boot` belongs to a partition of its own; the root keeps an empty folder.
@@ -216,7 +221,13 @@ impl Parts<'_> {
     }
 
     /// Makes the file systems and puts them where the partition table says.
-    fn write(&self, ctx: &Context, identity: &Identity, image: &Path) -> Result<()> {
+    fn write(
+        &self,
+        ctx: &Context,
+        identity: &Identity,
+        image: &Path,
+        mut to_seal: Vec<PathBuf>,
+    ) -> Result<()> {
         let mut disk = File::create_new(image).map_err(Error::file("create", image))?;
         let sectors = self.gpt.disk_sectors;
         let size = sectors.saturating_mul(512);
@@ -239,12 +250,16 @@ impl Parts<'_> {
                 let fat = Fat { label: name, volume_id, time: self.request.time, size };
                 fat.make(ctx, &folder, &file)?;
             } else {
+                // Not before `/boot` is written: its kernels are hard links to objects.
+                let paths =
+                    if *role == Role::Root { std::mem::take(&mut to_seal) } else { Vec::new() };
                 let ext4 = Ext4 {
                     label: name,
                     uuid: identity.guid(&format!("file system {name}")),
                     hash_seed: identity.guid(&format!("hash seed {name}")),
                     time: self.request.time,
                     size,
+                    sealed: seal::write(ctx, &folder, paths)?,
                 };
                 ext4.make(ctx, &folder, &file)?;
             }
@@ -276,11 +291,10 @@ fn copy_sparse(from: &Path, to: &mut File, offset: u64) -> std::io::Result<()> {
     }
 }
 
-/// Runs a program that makes a part of the image and returns what it printed.
-pub(crate) fn run(ctx: &Context, command: &Command, what: &str, package: &str) -> Result<String> {
-    let finished = command.run(ctx).map_err(|source| Error::Program {
+/// Runs a program that makes a part of the image.
+pub(crate) fn run(ctx: &Context, command: &Command, what: &str, package: &str) -> Result<Finished> {
+    command.run(ctx).map_err(|source| Error::Program {
         message: format!("{what} (its program is in the Debian package {package})"),
         source,
-    })?;
-    Ok(finished.stdout.text())
+    })
 }

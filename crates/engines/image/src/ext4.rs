@@ -9,6 +9,7 @@ use updraft_process::Command;
 use updraft_task::Context;
 
 use crate::build::run;
+use crate::seal::Sealed;
 use crate::{Error, Result};
 
 /// A file system to be made.
@@ -23,6 +24,8 @@ pub(crate) struct Ext4<'a> {
     pub(crate) time: u64,
     /// How large it is.
     pub(crate) size: u64,
+    /// The files that have their seals behind their bytes.
+    pub(crate) sealed: Vec<Sealed>,
 }
 
 impl Ext4<'_> {
@@ -49,12 +52,12 @@ impl Ext4<'_> {
             .arg(file)
             .env("E2FSPROGS_FAKE_TIME", self.time.to_string());
         run(ctx, &make, "make an ext4 file system", "e2fsprogs")?;
-        self.set_times(ctx, file)
+        self.set_fields(ctx, file)
     }
 
     /// `mkfs.ext4` takes the times of inodes from the folder, and nobody can choose when an inode
-    /// of it changed last.
-    fn set_times(&self, ctx: &Context, file: &Path) -> Result<()> {
+    /// of it changed last. Of seals it knows nothing.
+    fn set_fields(&self, ctx: &Context, file: &Path) -> Result<()> {
         let last = last_inode(ctx, file)?;
         let mut script = String::new();
         let root = 2;
@@ -64,13 +67,23 @@ impl Ext4<'_> {
                 let _ = writeln!(script, "sif <{inode}> {field}_extra 0");
             }
         }
+        for Sealed { path, size } in &self.sealed {
+            let _ = writeln!(script, "sif \"/{}\" size {size}", path.display());
+            let _ = writeln!(script, "sif \"/{}\" flags {SEALED:#x}", path.display());
+        }
         let debugfs = Command::new("debugfs")
             .args(["-w", "-f", "-"])
             .arg(file)
             .env("E2FSPROGS_FAKE_TIME", self.time.to_string())
             .input(script.into_bytes());
-        run(ctx, &debugfs, "set the times of an ext4 file system", "e2fsprogs")?;
-        Ok(())
+        let what = "set times and flags of an ext4 file system";
+        let finished = run(ctx, &debugfs, what, "e2fsprogs")?;
+        // Its exit code tells nothing of the commands. When it starts it says its version.
+        let said = finished.stderr.text();
+        match said.lines().find(|line| !line.starts_with("debugfs ")) {
+            None => Ok(()),
+            Some(line) => Err(Error::other(Kind::Unsupported, format!("{what}: {line}"))),
+        }
     }
 }
 
@@ -78,13 +91,16 @@ impl Ext4<'_> {
 /// cut tore in its middle could be mended: it does better without checksums.
 const GROUP: u64 = 128 << 20;
 
+/// `EXT4_EXTENTS_FL`, which all files have here, and `EXT4_VERITY_FL`.
+const SEALED: u32 = 0x8_0000 | 0x10_0000;
+
 /// Inodes before belong to the file system itself.
 const FIRST_INODE: u64 = 11;
 
 /// `mkfs.ext4` gives inodes out one after the other.
 fn last_inode(ctx: &Context, file: &Path) -> Result<u64> {
     let show = Command::new("dumpe2fs").arg("-h").arg(file);
-    let shown = run(ctx, &show, "look at an ext4 file system", "e2fsprogs")?;
+    let shown = run(ctx, &show, "look at an ext4 file system", "e2fsprogs")?.stdout.text();
     let value = |name: &str| {
         let line = shown.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|rest| rest.trim().parse::<u64>().ok())

@@ -16,6 +16,7 @@ mod identity;
 mod layout;
 mod linked_copy;
 mod overlay;
+mod seal;
 mod temporary;
 mod tmpfiles;
 

@@ -1,12 +1,13 @@
 //! A tree is converted, committed, and put on a disk, which is looked at by the tools of the file
-//! systems. Needs root and the Debian packages e2fsprogs, dosfstools, mtools, fdisk and ostree.
+//! systems. Needs root and the Debian packages e2fsprogs, dosfstools, mtools, fdisk, fsverity and
+//! ostree.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use updraft_bootenv::KernelArgs;
@@ -53,7 +54,14 @@ fn ordinary_root(root: &Path) {
 }
 
 fn commit(folder: &Path, tree: &Path) -> Checksum {
-    let repo = Repo::init(folder.join("repo"), RepoMode::Archive, &InitOptions::default()).unwrap();
+    commit_in(&folder.join("repo"), RepoMode::Archive, tree)
+}
+
+fn commit_in(repo: &Path, mode: RepoMode, tree: &Path) -> Checksum {
+    let repo = match Repo::open(repo) {
+        Ok(repo) => repo,
+        Err(_) => Repo::init(repo, mode, &InitOptions::default()).unwrap(),
+    };
     let options = CommitOptions { timestamp: TIME, ..CommitOptions::default() };
     let sources = [TreeSource::Directory(tree.to_path_buf())];
     updraft_repo::commit::commit(&Context::silent(), &repo, &sources, &options).unwrap().checksum
@@ -282,4 +290,163 @@ fn the_same_request_gives_the_same_bytes() {
     let first = one.iter().zip(two).position(|(left, right)| left != right);
     assert_eq!(first, None, "they differ");
     assert!(one != three, "the seed changes nothing");
+}
+
+/// What the inode of a file on a file system has: whether its flag says that it is sealed, and its
+/// size.
+fn inode(partition: &str, path: &str) -> (bool, u64) {
+    let shown = run("debugfs", &["-R", &format!("stat \"{path}\""), partition]);
+    let after = |name: &str| shown.split(name).nth(1).unwrap().split_whitespace().next().unwrap();
+    let flags = u32::from_str_radix(after("Flags:").trim_start_matches("0x"), 16).unwrap();
+    (flags & 0x10_0000 != 0, after("Size:").parse().unwrap())
+}
+
+/// What the file system keeps of a file behind its bytes: all blocks after so many.
+fn blocks_behind(partition: &str, path: &str, size: usize) -> Vec<u8> {
+    let blocks = run("debugfs", &["-R", &format!("blocks \"{path}\""), partition]);
+    let file_system = fs::read(partition).unwrap();
+    let mut behind = Vec::new();
+    for block in blocks.split_whitespace().skip(size.div_ceil(4096)) {
+        let at = block.parse::<usize>().unwrap() * 4096;
+        behind.extend_from_slice(&file_system[at..at + 4096]);
+    }
+    behind
+}
+
+/// The same by the real tool, and the file's digest.
+fn seal_of(folder: &Path, bytes: &[u8]) -> (Vec<u8>, String) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    fs::write(path("bytes"), bytes).unwrap();
+    let tree = format!("--out-merkle-tree={}", path("tree.out"));
+    let descriptor = format!("--out-descriptor={}", path("descriptor.out"));
+    let digest = run("fsverity", &["digest", "--compact", &tree, &descriptor, &path("bytes")]);
+    let mut seal = fs::read(path("tree.out")).unwrap();
+    seal.extend(fs::read(path("descriptor.out")).unwrap());
+    seal.resize(seal.len().next_multiple_of(4096) - 4, 0);
+    seal.extend(256_u32.to_le_bytes());
+    (seal, digest.trim().to_owned())
+}
+
+/// The path of the object of a file of a commit.
+fn object_of(repo: &str, commit: &Checksum, path: &str) -> String {
+    let line = run("ostree", &["ls", repo, "-C", &commit.to_string(), path]);
+    let checksum = line.split_whitespace().find(|word| word.len() == 64).unwrap();
+    format!("/ostree/repo/objects/{}/{}.file", &checksum[..2], &checksum[2..])
+}
+
+fn tree_with(folder: &Path, prepare_root: &str) -> PathBuf {
+    let (root, tree) = (folder.join("root"), folder.join("tree"));
+    ordinary_root(&root);
+    write(&root, "usr/lib/ostree/prepare-root.conf", prepare_root);
+    write(&root, "usr/lib/empty", "");
+    // A tree of two levels.
+    write(&root, "usr/lib/large", &"0123456789\n".repeat(100_000));
+    convert(&Context::silent(), &root, &tree).unwrap();
+    write(folder, "etc/updraft.toml", "[tls]\n");
+    write(folder, "var/data", "");
+    tree
+}
+
+#[test]
+fn what_is_to_be_verified_is_sealed_as_the_kernel_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = tree_with(folder.path(), "[composefs]\nenabled=signed\n");
+    let mut images = Vec::new();
+    // Objects of the second repository could be hard links in the image's.
+    for (name, mode) in [("archive", RepoMode::Archive), ("bare", RepoMode::Bare)] {
+        let repo = folder.path().join(name);
+        let commit = commit_in(&repo, mode, &tree);
+        let request = Request { repo, ..request(folder.path(), commit, BootLoader::None) };
+        let image = folder.path().join(format!("{name}.img"));
+        images.push((build(&Context::silent(), &request, &image).unwrap(), image, commit));
+        // The repository is as it was.
+        run("ostree", &["fsck", &format!("--repo={}", request.repo.display())]);
+    }
+    let [(one, first, commit), (two, second, _)] = &images[..] else { panic!("two images") };
+    assert_eq!(one, two);
+    assert!(fs::read(first).unwrap() == fs::read(second).unwrap(), "they differ");
+
+    let [boot, root] = ["boot", "root"].map(|name| cut(folder.path(), first, one, name));
+    for partition in [&boot, &root] {
+        run("e2fsck", &["-fn", partition]);
+    }
+    let repo = format!("--repo={}", folder.path().join("bare").display());
+    let deployment = format!("/ostree/deploy/os/deploy/{commit}.0");
+    let image = format!("{deployment}/.ostree.cfs");
+    let dump = folder.path().join("dump");
+    run("debugfs", &["-R", &format!("dump \"{image}\" {}", dump.display()), &root]);
+    let composefs = fs::read(&dump).unwrap();
+    for (path, bytes) in [
+        ("/usr/lib/large", "0123456789\n".repeat(100_000)),
+        ("/usr/lib/libc.so", "library".to_owned()),
+        ("/usr/lib/empty", String::new()),
+    ] {
+        let object = object_of(&repo, commit, path);
+        assert_eq!(inode(&root, &object), (true, bytes.len() as u64), "{path}");
+        let (seal, digest) = seal_of(folder.path(), bytes.as_bytes());
+        assert!(blocks_behind(&root, &object, bytes.len()) == seal, "the seal of {path}");
+        let digest: Checksum = digest.parse().unwrap();
+        let digest = digest.as_bytes();
+        let is_demanded = composefs.windows(32).any(|window| window == digest);
+        assert_eq!(is_demanded, !bytes.is_empty(), "the digest of {path}");
+    }
+    assert_eq!(inode(&root, &image), (true, composefs.len() as u64));
+    let (seal, _) = seal_of(folder.path(), &composefs);
+    assert!(blocks_behind(&root, &image, composefs.len()) == seal);
+
+    // The machine's own files, and what is beside the root, are as ever.
+    assert_eq!(inode(&root, &format!("{deployment}/etc/hostname")), (false, 7));
+    let kernels = run("debugfs", &["-R", "ls -p /ostree", &boot]);
+    let kernels = kernels.split('/').find(|word| word.starts_with("os-")).unwrap();
+    assert_eq!(inode(&boot, &format!("/ostree/{kernels}/vmlinuz-6.1")), (false, 6));
+    // What comes later is sealed, too.
+    let config = run("debugfs", &["-R", "cat /ostree/repo/config", &root]);
+    assert!(config.contains("[ex-integrity]\nfsverity=yes\n"), "{config}");
+}
+
+#[test]
+fn seals_are_where_the_device_would_have_made_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = tree_with(folder.path(), "[composefs]\nenabled=maybe\n");
+    let repo = folder.path().join("repo");
+    for (number, (demanded, set, image_is, objects_are)) in [
+        ("no", &[][..], None, false),
+        ("maybe", &[], Some(true), false),
+        ("verity", &[], Some(true), true),
+        ("signed", &[("fsverity", "no")], Some(true), false),
+        ("no", &[("fsverity", "yes")], None, true),
+        ("no", &[("composefs", "maybe")], Some(true), true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let settings = format!("[composefs]\nenabled={demanded}\n");
+        write(&tree, "usr/lib/ostree/prepare-root.conf", &settings);
+        let commit = commit(folder.path(), &tree);
+        let mut request = request(folder.path(), commit, BootLoader::None);
+        request.layout = Layout { esp: 0, boot: 0, root: 32 * MIB, data: 0 };
+        let group = |(key, value): &(&str, &str)| {
+            ("ex-integrity".to_owned(), (*key).to_owned(), (*value).to_owned())
+        };
+        request.configuration.extend(set.iter().map(group));
+        let image = folder.path().join(format!("{number}.img"));
+        let built = build(&Context::silent(), &request, &image).unwrap();
+        let root = cut(folder.path(), &image, &built, "root");
+        run("e2fsck", &["-fn", &root]);
+        let object = object_of(&format!("--repo={}", repo.display()), &commit, "/usr/lib/libc.so");
+        assert_eq!(inode(&root, &object), (objects_are, 7), "{demanded} {set:?}");
+        let names =
+            run("debugfs", &["-R", &format!("ls -p /ostree/deploy/os/deploy/{commit}.0"), &root]);
+        let composefs = format!("/ostree/deploy/os/deploy/{commit}.0/.ostree.cfs");
+        let found = names.contains("/.ostree.cfs/").then(|| inode(&root, &composefs).0);
+        assert_eq!(found, image_is, "{demanded} {set:?}");
+        // What was said stays so.
+        let config = run("debugfs", &["-R", "cat /ostree/repo/config", &root]);
+        for (key, value) in set {
+            assert!(config.contains(&format!("{key}={value}\n")), "{config}");
+        }
+        let says = config.contains("fsverity=");
+        let said = demanded == "verity" || set.iter().any(|(key, _)| *key == "fsverity");
+        assert_eq!(says, said, "{demanded} {set:?}: {config}");
+    }
 }

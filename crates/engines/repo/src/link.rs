@@ -103,6 +103,9 @@ impl Transaction {
     /// Gives a file of a repository of the same mode a further name here. `false` when that cannot
     /// be.
     fn try_link(&self, source: &Repo, object: &ObjectName) -> Result<bool> {
+        if self.copies {
+            return Ok(false);
+        }
         let path = object.loose_path(source.mode());
         self.staging.make_room(&path)?;
         Ok(link_or_not(&self.staging.dir, source.objects_dir(), &path)? != Linked::Impossible)

@@ -199,6 +199,9 @@ pub struct PullOptions {
     pub policy: Policy,
     /// Whether a local source's objects are hashed; those of others always are.
     pub trust: Trust,
+    /// Whether objects of a local source are copied even where hard links would do: for who goes
+    /// on to change the files.
+    pub copies: bool,
     /// Static deltas.
     pub deltas: Deltas,
 }
@@ -258,7 +261,10 @@ fn pull_from(
         let plan = deltas::dry_run(ctx, repo, origin, &goals, options)?;
         return Ok(PullStats { delta_plan: Some(plan), ..PullStats::default() });
     }
-    let transaction = repo.transaction(ctx)?.with_canonical_modes(options.canonical_modes);
+    let transaction = repo
+        .transaction(ctx)?
+        .with_canonical_modes(options.canonical_modes)
+        .with_copies(options.copies);
     let fetched = work::fetch_all(ctx, &transaction, origin, &goals, options)?;
     let stored = transaction.commit(ctx)?;
     // Every object is durable now; what is complete may be called so.

@@ -33,6 +33,8 @@ pub struct Transaction {
     pub(crate) room: Room,
     /// Whether files with modes outside of 0775 are refused in repositories of all modes.
     pub(crate) canonical_modes: bool,
+    /// Whether no object is a hard link to another repository's.
+    pub(crate) copies: bool,
     pub(crate) counts: Counts,
 }
 
@@ -82,6 +84,7 @@ impl Repo {
             refs: Mutex::default(),
             room,
             canonical_modes: false,
+            copies: false,
             counts: Counts::default(),
         })
     }
@@ -184,6 +187,12 @@ impl Transaction {
     /// Refuses files that a bare-user-only repository could not hold for their modes.
     pub(crate) fn with_canonical_modes(mut self, canonical_modes: bool) -> Self {
         self.canonical_modes = canonical_modes;
+        self
+    }
+
+    /// Copies objects of other repositories even where they could be linked.
+    pub(crate) fn with_copies(mut self, copies: bool) -> Self {
+        self.copies = copies;
         self
     }
 

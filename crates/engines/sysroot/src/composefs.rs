@@ -6,10 +6,21 @@ use updraft_repo::composefs::{DIGEST, Digests, checkout};
 use updraft_task::Context;
 
 use crate::prepare_root::{self, Composefs};
-use crate::{DeploymentId, Locked, Result};
+use crate::{DeploymentId, Locked, Result, Sysroot};
 
-/// Its name in the deployment.
-pub(crate) const IMAGE: &str = ".ostree.cfs";
+/// The name of a deployment's composefs image, in its folder.
+pub const IMAGE: &str = ".ostree.cfs";
+
+impl Sysroot {
+    /// Whether a deployment is to be booted from its composefs image, as its `prepare-root.conf`
+    /// says.
+    ///
+    /// # Errors
+    /// [`crate::Error::Format`] and [`updraft_error::Kind::Invalid`] when that makes no sense.
+    pub fn composefs(&self, id: &DeploymentId) -> Result<Composefs> {
+        prepare_root::composefs(&self.root.open_dir(id.path())?)
+    }
+}
 
 impl Locked<'_> {
     /// Writes the image where the repository's configuration or the tree itself asks for one. A

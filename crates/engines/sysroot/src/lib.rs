@@ -62,6 +62,7 @@ mod state_overlay;
 mod unlock;
 
 pub use boot_count::{BootCounting, grub_script};
+pub use composefs::IMAGE as COMPOSEFS_IMAGE;
 pub use deploy::{DeployRequest, Deployed, Merge};
 pub use deployment::{Deployment, DeploymentId};
 pub use error::{Error, Result};
@@ -71,6 +72,7 @@ pub use init::InitEpoch;
 pub use load::BootVersion;
 pub use origin::Origin;
 pub use own_view::make_running_writable;
+pub use prepare_root::Composefs;
 pub use retention::{Place, Retain};
 pub use staged::Staged;
 pub use switch::{Switch, Written};

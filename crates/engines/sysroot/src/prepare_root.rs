@@ -17,9 +17,9 @@ const PLACES: [&str; 3] = [
 ];
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// Whether the root is a composefs image.
+/// Whether the root of a system is a composefs image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Composefs {
+pub enum Composefs {
     /// It is the deployment's directory.
     #[default]
     No,

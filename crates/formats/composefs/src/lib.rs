@@ -8,6 +8,8 @@
 //!
 //! * [`VerityHasher`]: the digest that the kernel computes of a file (SHA-256, blocks of 4096
 //!   bytes, no salt).
+//! * [`MerkleTree`]: what the kernel keeps of a file that is sealed, for file systems that are made
+//!   without it.
 //! * [`Directory`]: the tree that an image is made of.
 //! * [`write_image`]: the image, byte for byte as libcomposefs 1.0 writes version 0 of it. It must
 //!   be the same bytes, because clients compare digests of images that they make themselves.
@@ -18,11 +20,14 @@ mod error;
 
 mod verity;
 
+mod merkle;
+
 mod tree;
 
 mod image;
 
 pub use error::Error;
 pub use image::write_image;
+pub use merkle::{MerkleTree, Seal, TreeBlock};
 pub use tree::{Attributes, Directory, File, Node, Symlink};
 pub use verity::{BLOCK_SIZE, VerityDigest, VerityHasher};

@@ -25,8 +25,8 @@ const BLOCK_BITS: u8 = 12;
 /// `FS_VERITY_HASH_ALG_SHA256`.
 pub(crate) const ALGORITHM_SHA256: u8 = 1;
 /// The size of `struct fsverity_descriptor`.
-const DESCRIPTOR_LEN: usize = 256;
-const HASH_LEN: usize = 32;
+pub(crate) const DESCRIPTOR_LEN: usize = 256;
+pub(crate) const HASH_LEN: usize = 32;
 
 /// The fs-verity digest of a file's content. Its text form is 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +45,11 @@ impl VerityDigest {
         let mut hasher = VerityHasher::new();
         hasher.update(data);
         hasher.finish()
+    }
+
+    /// The digest of a file with this descriptor.
+    pub(crate) fn of_descriptor(descriptor: &[u8; DESCRIPTOR_LEN]) -> Self {
+        Self(Sha256::digest(descriptor).into())
     }
 
     /// The 32 bytes.
@@ -75,6 +80,9 @@ pub struct VerityHasher {
     levels: Vec<Vec<u8>>,
     /// How many bytes the file has so far.
     size: u64,
+    /// The blocks of the tree in the order in which they became complete, each with its level
+    /// (1 is that of the file's blocks' hashes), where somebody wants them.
+    finished: Option<Vec<(usize, Vec<u8>)>>,
 }
 
 impl VerityHasher {
@@ -82,6 +90,21 @@ impl VerityHasher {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, for who wants the tree.
+    pub(crate) fn keeping_tree() -> Self {
+        Self { finished: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// The blocks of the tree that became complete, each with its level, since they were taken.
+    pub(crate) fn take_finished(&mut self) -> Vec<(usize, Vec<u8>)> {
+        self.finished.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How many bytes the file has so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
     }
 
     /// Adds the next bytes of the file.
@@ -99,6 +122,11 @@ impl VerityHasher {
     /// The digest of what was added.
     #[must_use]
     pub fn finish(mut self) -> VerityDigest {
+        VerityDigest::of_descriptor(&self.end())
+    }
+
+    /// Ends the tree. Gives the descriptor.
+    pub(crate) fn end(&mut self) -> [u8; DESCRIPTOR_LEN] {
         let mut level = 0;
         // A level above exists only when this one had more than one block.
         while level + 1 < self.levels.len() {
@@ -106,13 +134,14 @@ impl VerityHasher {
             level += 1;
         }
         let root = self.levels.last().map_or([0; HASH_LEN], |block| hash_block(block));
+        self.keep(level);
         let mut descriptor = [0; DESCRIPTOR_LEN];
         descriptor[0] = 1;
         descriptor[1] = ALGORITHM_SHA256;
         descriptor[2] = BLOCK_BITS;
         descriptor[8..16].copy_from_slice(&self.size.to_le_bytes());
         descriptor[16..16 + HASH_LEN].copy_from_slice(&root);
-        VerityDigest(Sha256::digest(descriptor).into())
+        descriptor
     }
 
     /// Sees to it that the level has a block that is not full. A full block stays until more
@@ -128,9 +157,21 @@ impl VerityHasher {
     /// Ends a block: its hash goes to the level above.
     fn raise(&mut self, level: usize) {
         let hash = hash_block(&self.levels[level]);
+        self.keep(level);
         self.levels[level].clear();
         self.make_room(level + 1);
         self.levels[level + 1].extend_from_slice(&hash);
+    }
+
+    /// Puts a complete block of the tree aside for who wants it.
+    fn keep(&mut self, level: usize) {
+        if level > 0
+            && let (Some(finished), Some(block)) = (&mut self.finished, self.levels.get(level))
+        {
+            let mut block = block.clone();
+            block.resize(BLOCK_SIZE, 0);
+            finished.push((level, block));
+        }
     }
 }
 

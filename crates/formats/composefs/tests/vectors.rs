@@ -1,10 +1,12 @@
 //! Images and digests made by libcomposefs 1.0.8 and the kernel, and made again here.
 
+#![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
+
 use std::io::Read as _;
 
 use base64::Engine as _;
 use updraft_composefs::{
-    Attributes, Directory, File, Node, Symlink, VerityDigest, VerityHasher, write_image,
+    Attributes, Directory, File, MerkleTree, Node, Symlink, VerityDigest, VerityHasher, write_image,
 };
 
 /// What libostree 2026.5 with libcomposefs 1.0.8 wrote for [`tree`]: base64 of xz.
@@ -151,4 +153,52 @@ fn large_directories_and_owners_change_the_form_only() {
     assert_eq!(first, image(&root.clone()), "the same tree, the same bytes");
     // Both forms of inodes are there, and directories have blocks of their own.
     assert!(first.len() > 5000 * 64);
+}
+
+/// The real tool writes the tree and the descriptor that the kernel would keep.
+#[test]
+fn trees_are_those_of_the_real_tool() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for size in [0, 1, 4096, 4097, 128 * 4096, 128 * 4096 + 1, 3_000_000, 70_000_000] {
+        let data: Vec<u8> = (0..size).map(|at: u32| at.to_le_bytes()[1]).collect();
+        std::fs::write(path("file"), &data).unwrap();
+        let option = |key: &str, name: &str| format!("--out-{key}={}", path(name).display());
+        let output = std::process::Command::new("fsverity")
+            .args(["digest", "--compact"])
+            .args([option("merkle-tree", "tree"), option("descriptor", "descriptor")])
+            .arg(path("file"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+
+        let mut tree = MerkleTree::new(u64::from(size));
+        let mut blocks = Vec::new();
+        for piece in data.chunks(9999) {
+            blocks.extend(tree.update(piece));
+        }
+        let seal = tree.finish().unwrap();
+        blocks.extend(seal.blocks);
+        blocks.sort_by_key(|block| block.offset);
+        let theirs = std::fs::read(path("tree")).unwrap();
+        assert_eq!(seal.tree_len, theirs.len() as u64, "{size} bytes");
+        assert_eq!(blocks.len() * 4096, theirs.len(), "{size} bytes");
+        for (block, theirs) in blocks.iter().zip(theirs.chunks(4096)) {
+            assert!(block.bytes == theirs, "{size} bytes, the block at {}", block.offset);
+        }
+        let descriptor = std::fs::read(path("descriptor")).unwrap();
+        assert!(seal.descriptor[..] == descriptor, "{size} bytes");
+        let digest = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(digest.trim(), seal.digest.to_string(), "{size} bytes");
+        assert_eq!(seal.digest, VerityDigest::of(&data), "{size} bytes");
+    }
+}
+
+#[test]
+fn a_tree_of_another_size_is_none() {
+    for (said, is) in [(0, 1), (5000, 4999), (4096, 4097), (1, 3_000_000), (3_000_000, 1)] {
+        let mut tree = MerkleTree::new(said);
+        tree.update(&vec![7; is]);
+        assert_eq!(tree.finish(), None, "{said} said, {is} came");
+    }
 }

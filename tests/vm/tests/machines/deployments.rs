@@ -100,9 +100,9 @@ const SIGNED: &str = "[composefs]\nenabled=signed\n[updraft]\nfallback=previous\
 /// Where both look for it, and for the key.
 const SETTINGS: &str = "usr/lib/ostree/prepare-root.conf";
 const KEY: &str = "etc/ostree/initramfs-root-binding.key";
-/// For an image that was made where the kernel cannot seal files: until it has sealed itself.
-const NOT_SEALED_YET: &str = "ostree.prepare-root.composefs=no";
 const PAYLOAD: &str = "usr/share/payload";
+/// A file that is the same in all releases.
+const SHARED: &str = "usr/share/shared";
 
 /// Makes a pair of keys with the tool that libostree's manual names: the secret in a file, and the
 /// public one.
@@ -128,6 +128,7 @@ fn sealed_release(name: &str, public: &str) -> Release {
         .file(&format!("usr/{KEY}"), 0o644, public)
         .file("usr/lib/updraft/updraft-init", 0o755, program)
         .file(PAYLOAD, 0o644, name.repeat(10_000))
+        .file(SHARED, 0o644, "shared\n".repeat(10_000))
 }
 
 /// Changes a byte of a file in the root's file system, where it lies on the disk.
@@ -157,23 +158,17 @@ fn only_what_is_signed_runs_and_only_what_was_signed_is_read() {
         workshop.repository.add_with(&sealed_release(name, &public), &options).unwrap()
     };
     let sign = ["--sign-type=ed25519", &sign];
-    let (one, two) = (add("one", &sign), add("two", &sign));
+    add("one", &sign);
+    let two = add("two", &sign);
     let three = add("three", &[]);
-    let image = Image::of(&workshop.repository, "one")
-        .option(MOUNT_BOOT)
-        .option("--set=ex-integrity.fsverity=maybe")
-        .option(format!("--karg={NOT_SEALED_YET}"));
+    let image = Image::of(&workshop.repository, "one").option(MOUNT_BOOT);
     let inside = &mut Inside::of(workshop.rack(&image).unwrap(), "one").unwrap();
 
-    // A new machine seals itself; from then on it demands signatures.
-    let booted = inside.run("cat -v /run/ostree-booted").unwrap();
-    assert!(!booted.contains("composefs"), "{booted}");
-    inside.admin("post-copy").unwrap();
-    inside.admin(&format!("deploy --karg-delete={NOT_SEALED_YET} {one}")).unwrap();
-    let console = inside.reboot("one").unwrap();
-    assert!(console.contains("the commit is signed; its image has the digest"), "{console}");
+    // A new machine is sealed already, and demands signatures.
     let booted = inside.run("cat -v /run/ostree-booted").unwrap();
     assert!(booted.contains("composefs.signed") && booted.contains("composefs.verity"), "{booted}");
+    // Every file is as its seal says, and can be read.
+    inside.run("find /usr -xdev -type f -exec cat {} + >/dev/null").unwrap();
     for path in ["/usr/new", "/new", "/sysroot/new"] {
         inside.refused(&format!("touch {path}")).unwrap();
     }
@@ -194,23 +189,31 @@ fn only_what_is_signed_runs_and_only_what_was_signed_is_read() {
     let payload = inside.run(&format!("cat /{PAYLOAD}")).unwrap();
     assert_eq!(payload, "two".repeat(10_000));
 
-    // What is sealed cannot be written to, whoever asks.
-    let ls = format!("ls -C {two} /{PAYLOAD}");
-    let line = inside.run(&format!("updraft ostree --repo=/sysroot/ostree/repo {ls}")).unwrap();
-    let checksum = line.split_whitespace().find(|word| word.len() == 64).unwrap();
-    let object = format!("/ostree/repo/objects/{}/{}.file", &checksum[..2], &checksum[2..]);
-    let write = format!("echo x >>/sysroot{object}");
-    let said = inside.refused(&format!("mount -o remount,rw /sysroot; {write}")).unwrap();
-    assert!(said.contains("not permitted"), "{said}");
+    // What is sealed cannot be written to, whoever asks: by the image, and by the kernel.
+    let objects = [SHARED, PAYLOAD].map(|file| {
+        let ls = format!("ls -C {two} /{file}");
+        let ls = format!("updraft ostree --repo=/sysroot/ostree/repo {ls}");
+        let line = inside.run(&ls).unwrap();
+        let checksum = line.split_whitespace().find(|word| word.len() == 64).unwrap().to_owned();
+        let path = format!("/ostree/repo/objects/{}/{}.file", &checksum[..2], &checksum[2..]);
+        (checksum, path)
+    });
+    for (_, path) in &objects {
+        let write = format!("echo x >>/sysroot{path}");
+        let said = inside.refused(&format!("mount -o remount,rw /sysroot; {write}")).unwrap();
+        assert!(said.contains("not permitted"), "{said}");
+    }
     inside.run("mount -o remount,ro /sysroot").unwrap();
 
-    // An update that nobody signed is not booted, and says why. A file that was changed on the
-    // disk is not read; all others are.
+    // An update that nobody signed is not booted, and says why. Files that were changed
+    // on the disk are not read; all others are.
     inside.mount_medium().unwrap();
     inside.admin("switch site:os/three").unwrap();
     assert_eq!(list(inside), "three *two");
     let folder = workshop.folder().join("root");
-    let change = |disk: &DiskFile| change_on_disk(disk, &folder, &object);
+    let change = |disk: &DiskFile| {
+        objects.iter().try_for_each(|(_, path)| change_on_disk(disk, &folder, path))
+    };
     let console = inside.reboot_after(change, "two").unwrap();
     let why = format!("commit {three} has no ed25519 signature");
     for words in ["the chosen deployment cannot be booted", &why, "instead"] {
@@ -219,9 +222,14 @@ fn only_what_is_signed_runs_and_only_what_was_signed_is_read() {
     let note = inside.run("cat /run/updraft/boot-fallback.json").unwrap();
     assert!(note.contains(&format!("\"failed\": \"{three}.0\"")), "{note}");
     assert_eq!(list(inside), "three *two");
-    let said = inside.refused(&format!("cat /{PAYLOAD}")).unwrap();
-    assert!(said.contains("Input/output error"), "{said}");
+    for file in [SHARED, PAYLOAD] {
+        let said = inside.refused(&format!("cat /{file}")).unwrap();
+        assert!(said.contains("Input/output error"), "{said}");
+    }
     inside.run("cat /usr/bin/updraft >/dev/null").unwrap();
-    let said = inside.refused("updraft ostree --repo=/sysroot/ostree/repo fsck 2>&1").unwrap();
-    assert!(said.contains(checksum), "{said}");
+    let said =
+        inside.refused("updraft ostree --repo=/sysroot/ostree/repo fsck --all 2>&1").unwrap();
+    for (checksum, _) in &objects {
+        assert!(said.contains(checksum), "{said}");
+    }
 }
