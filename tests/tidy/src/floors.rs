@@ -25,6 +25,7 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("vm", "machine", "they are virtual machines"),
     ("xtask", "harness", "the demo plays the same installation as the end-to-end test"),
     ("xtask", "vm", "people play with the machines of the tests"),
+    ("updraft-handover-bench", "machine", "it measures boots"),
     ("xtask", "machine", "an initramfs for users is made as those of the tests are"),
     ("updraft", "updraft-terminal", "every program talks to people in one voice"),
     ("updraftd", "updraft-terminal", "every program talks to people in one voice"),
