@@ -58,7 +58,8 @@ pub(crate) struct Build {
     #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS")]
     time: Option<u64>,
     /// Set a key of the repository's configuration in the image, such as
-    /// `sysroot.readonly=true` or `remote "site".url=https://…`.
+    /// `sysroot.readonly=true` or `remote "site".url=https://…`. With `ex-integrity.fsverity=yes`
+    /// all objects are sealed in the image, as they are where the deployment demands it.
     #[arg(long, value_name = "GROUP.KEY=VALUE", value_parser = configuration)]
     set: Vec<(String, String, String)>,
     /// Copy what is in this folder over the deployment's /etc.
