@@ -15,7 +15,7 @@ use crate::status::{StatusReport, status};
 use crate::store::Store;
 use crate::trial::{self, BootGoodReport, RollbackReport};
 use crate::watchdog::Watchdog;
-use crate::{Error, Result, ostree};
+use crate::{Error, Result, installer, ostree};
 
 /// A device agent with its settings and clock.
 pub struct Agent {
@@ -166,15 +166,15 @@ fn in_cycle(
     session: &Session,
     work: impl FnOnce(&mut Cycle<'_>) -> Result<CycleReport>,
 ) -> Result<CycleReport> {
-    let sysroot = ostree::open(&session.settings.pacman)?;
-    work(&mut Cycle::new(ctx, session, &sysroot)?)
+    let sysroot = installer::open_sysroot(&session.settings.pacman)?;
+    work(&mut Cycle::new(ctx, session, sysroot.as_ref())?)
 }
 
 /// Whether there is a verdict on what runs.
 fn is_decided(ctx: &Context, session: &Session) -> bool {
     let look = || -> Result<bool> {
-        let sysroot = ostree::open(&session.settings.pacman)?;
-        Cycle::new(ctx, session, &sysroot)?.is_undecided()
+        let sysroot = installer::open_sysroot(&session.settings.pacman)?;
+        Cycle::new(ctx, session, sysroot.as_ref())?.is_undecided()
     };
     look().is_ok_and(|undecided| !undecided)
 }

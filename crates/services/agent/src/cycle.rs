@@ -18,7 +18,8 @@ pub use report::{CycleOutcome, CycleReport, TargetSummary};
 use crate::boot::Boot;
 use crate::events::{self, EventKind, event};
 use crate::host::Device;
-use crate::ostree::{self, OstreeInstaller};
+use crate::installer::Primary;
+use crate::ostree;
 use crate::session::Session;
 use crate::source::{Access, UptaneSource};
 use crate::store::{StoredJournal, Update};
@@ -51,7 +52,7 @@ pub(crate) struct Cycle<'a> {
     ctx: &'a Context,
     session: &'a Session,
     component: Component,
-    installer: OstreeInstaller<'a>,
+    installer: Primary<'a>,
     device: Device<'a>,
     /// Whether an earlier run waited for a reboot already.
     waited: bool,
@@ -61,10 +62,10 @@ impl<'a> Cycle<'a> {
     pub(crate) fn new(
         ctx: &'a Context,
         session: &'a Session,
-        sysroot: &'a Sysroot,
+        sysroot: Option<&'a Sysroot>,
     ) -> Result<Self> {
         let boot = Boot::observe(&session.settings, &session.store, sysroot)?;
-        let installer = OstreeInstaller::new(ctx, session, sysroot, &boot)?;
+        let installer = Primary::new(ctx, session, sysroot, &boot)?;
         let component = Component::new(session.ecu.serial.clone());
         let device = Device { session, boot };
         let mut cycle = Self { ctx, session, component, installer, device, waited: false };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use updraft_task::Context;
 
 use crate::session::Session;
-use crate::store::{QueuedEvent, Update};
+use crate::store::{Milestone, QueuedEvent, Update};
 use crate::{Error, Result};
 
 /// Events of one request.
@@ -59,6 +59,13 @@ pub(crate) fn event(kind: EventKind, ecu: &str, update: &Update, now: Timestamp)
         "event": details,
     })
     .to_string()
+}
+
+/// Tells the server, once for each update, how far it has come.
+pub(crate) fn reach(session: &Session, milestone: Milestone, kind: EventKind) -> Result<()> {
+    let Some(update) = session.store.update()? else { return Ok(()) };
+    let event = event(kind, &session.ecu.serial, &update, session.now());
+    session.store.reach(milestone, &[event])
 }
 
 /// Sends what is queued. A server without an event service loses them; one that finds a list too

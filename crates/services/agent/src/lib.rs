@@ -31,6 +31,7 @@ mod source;
 mod boot;
 mod health;
 mod host;
+mod installer;
 mod ostree;
 mod reboot;
 mod trial;

@@ -5,14 +5,14 @@ use updraft_error::Classify as _;
 use updraft_task::Context;
 use updraft_tuf::{
     Dialect, DirectorFiles, FirstRoot, Hashes, InstalledTarget, Options, Outcome, Step,
-    TargetFormat, UptaneTarget, UptaneUpdater, Verified,
+    UptaneTarget, UptaneUpdater, Verified,
 };
 use updraft_update::{Assignment, Component, Image, Source, StepError};
 
 use crate::config::DirectorMetadata;
 use crate::gateway::File;
 use crate::session::Session;
-use crate::{Error, Result};
+use crate::{Error, Result, installer};
 
 /// Where metadata comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,12 +121,14 @@ fn options(session: &Session) -> Result<Options> {
 fn select(session: &Session, outcome: Outcome) -> Result<Wanted> {
     let Outcome::Update(targets) = outcome else { return Ok(None) };
     let target = targets.into_iter().find(|target| target.ecu_serial == session.ecu.serial);
+    let format = installer::format(&session.settings.pacman);
     if let Some(target) = &target
-        && target.format != TargetFormat::Ostree
+        && target.format != format
     {
+        let (given, wanted) = (target.format.name(), format.name());
         return Err(Error::Target {
             filepath: target.filepath.clone(),
-            problem: format!("its format is {}, and only OSTREE can be", target.format.name()),
+            problem: format!("its format is {given}, and only {wanted} can be"),
             kind: updraft_error::Kind::Unsupported,
         });
     }

@@ -189,7 +189,7 @@ pub enum UptaneKeyType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pacman {
-    /// The kind of installer; only `ostree` so far.
+    /// The installer: `ostree` (deployments) or `none` (files in `images_path`).
     #[serde(rename = "type")]
     pub kind: String,
     /// The stateroot. Empty: the booted deployment's, or the only one there is.
@@ -202,6 +202,19 @@ pub struct Pacman {
     pub packages_file: PathBuf,
     /// Whether a sysroot and stateroot that do not exist are made.
     pub create_sysroot: bool,
+    /// The folder of images, each under its SHA-256.
+    pub images_path: PathBuf,
+    /// How full the file system may get by fetching, in percent.
+    pub storage_watermark: u8,
+    /// With `none`: an image counts as running only after a reboot. For tests.
+    pub fake_need_reboot: bool,
+}
+
+impl Pacman {
+    /// Whether targets are OSTree commits.
+    pub fn is_ostree(&self) -> bool {
+        self.kind != "none"
+    }
 }
 
 impl Default for Pacman {
@@ -213,6 +226,9 @@ impl Default for Pacman {
             ostree_server: String::new(),
             packages_file: PathBuf::from("/usr/package.manifest"),
             create_sysroot: false,
+            images_path: PathBuf::from("/var/sota/images"),
+            storage_watermark: 100,
+            fake_need_reboot: false,
         }
     }
 }

@@ -63,9 +63,15 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         ),
         rule(
             "pacman.type",
-            settings.pacman.kind == "ostree",
-            "this version installs `ostree` only",
-            "write `type = \"ostree\"`",
+            ["ostree", "none"].contains(&settings.pacman.kind.as_str()),
+            "this version installs `ostree` and `none` only",
+            "write `type = \"ostree\"` for deployments, `type = \"none\"` for files",
+        ),
+        rule(
+            "pacman.storage_watermark",
+            (1..=100).contains(&settings.pacman.storage_watermark),
+            "it is not between 1 and 100",
+            "write how full the file system may get, in percent",
         ),
         rule(
             "storage.type",
