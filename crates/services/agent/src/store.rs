@@ -29,6 +29,7 @@ mod outbox;
 mod schema;
 mod update;
 
+pub(crate) use database::LOCK;
 pub use database::Store;
 pub use file_image::{FileImage, FilePlace};
 pub use identity::{EcuRecord, IdentityRecord};
