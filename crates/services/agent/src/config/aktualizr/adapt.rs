@@ -13,11 +13,9 @@ use std::path::PathBuf;
 
 use super::ini::without_comment;
 use crate::config::load::Layers;
-use crate::config::{Loaded, Origin, Storage};
+use crate::config::{Loaded, Origin};
 use crate::{Error, Result};
 
-/// aktualizr's database, relative to `storage.path`.
-const DATABASE: &str = "sql.db";
 const REBOOT_COMMAND: &str = "/sbin/reboot";
 
 /// Known keys of aktualizr that mean nothing here, with the reason.
@@ -131,10 +129,12 @@ fn provision_mode(value: &str) -> Option<String> {
     NAMES.iter().find(|(name, _)| *name == lower).map(|(_, mode)| (*mode).to_owned())
 }
 
-/// What depends on several keys; gives the path of aktualizr's database.
-pub(super) fn finish(loaded: &mut Loaded, raw: &BTreeMap<String, String>) -> PathBuf {
+/// What depends on several keys.
+pub(super) fn finish(loaded: &mut Loaded, raw: &BTreeMap<String, String>) {
     let settings = &mut loaded.settings;
-    settings.storage.sqldb_path = Storage::default().sqldb_path;
+    if let Some(name) = raw.get("storage.sqldb_path").filter(|name| !name.is_empty()) {
+        settings.storage.aktualizr_sqldb_path = PathBuf::from(name);
+    }
     let command = &mut settings.bootloader.reboot_command;
     if !settings.uptane.force_install_completion {
         // Somebody else reboots: aktualizr only ends.
@@ -142,6 +142,4 @@ pub(super) fn finish(loaded: &mut Loaded, raw: &BTreeMap<String, String>) -> Pat
     } else if command.is_empty() {
         REBOOT_COMMAND.clone_into(command);
     }
-    let name = raw.get("storage.sqldb_path").map_or(DATABASE, String::as_str);
-    settings.storage.path.join(name)
 }
