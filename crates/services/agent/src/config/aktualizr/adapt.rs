@@ -3,6 +3,7 @@
 //! | aktualizr | here |
 //! | --- | --- |
 //! | `uptane.key_type` is `RSA2048` when nobody sets it | set to that |
+//! | the Director's timestamp and snapshot are never asked for | `uptane.director_metadata` is `auto`: if its root knows them |
 //! | `bootloader.reboot_command` is run if `uptane.force_install_completion` | run if set; so it is emptied, or set to `/sbin/reboot` |
 //! | `storage.sqldb_path` names its own database | ours has another name and lies beside it |
 //! | 0 and 1 are booleans | they are numbers |
@@ -41,8 +42,10 @@ pub(super) fn defaults(
     layers: &mut Layers,
     given: &BTreeMap<String, (String, Origin)>,
 ) -> Result<()> {
-    if !given.contains_key("uptane.key_type") {
-        layers.single("uptane.key_type", "RSA2048", "aktualizr's default", Origin::Default)?;
+    for (key, value) in [("uptane.key_type", "RSA2048"), ("uptane.director_metadata", "auto")] {
+        if !given.contains_key(key) {
+            layers.single(key, value, "aktualizr's default", Origin::Default)?;
+        }
     }
     Ok(())
 }
