@@ -189,6 +189,7 @@ impl Agent {
     fn session(&self, ctx: &Context) -> Result<Session> {
         ostree::make_writable(&self.settings.pacman)?;
         let store = Store::open(&self.settings.storage)?;
+        self.control().forget_abort()?;
         aktualizr::take_over(&self.settings, &store, self.clock.now())?;
         provision(ctx, self.settings.clone(), store, self.clock.clone())
     }
