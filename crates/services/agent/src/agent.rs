@@ -10,6 +10,7 @@ use crate::cycle::{Cycle, CycleReport, RunOptions};
 use crate::health::HealthReport;
 use crate::poll::Pause;
 use crate::provision::provision;
+use crate::service_manager::{Notifier, ServiceManager};
 use crate::session::Session;
 use crate::status::{StatusReport, status};
 use crate::store::Store;
@@ -60,13 +61,15 @@ impl Agent {
 
     /// Cycles until it is cancelled, which is a good end. An error that time may heal is logged,
     /// and the next cycle comes later; so are all others once the device is provisioned, for
-    /// only this service can bring the update that mends them.
-    pub fn run(&self, ctx: &Context) -> Result<()> {
+    /// only this service can bring the update that mends them. The service manager is told that it
+    /// runs and lives.
+    pub fn run(&self, ctx: &Context, manager: &ServiceManager) -> Result<()> {
+        let notifier = Notifier::start(manager);
         let mut pause = Pause::new(self.settings.uptane.polling_sec);
         let mut session = None;
         let mut watchdog = Watchdog::start(&self.settings.watchdog);
         loop {
-            let worked = self.one_round(ctx, &mut session);
+            let worked = self.one_round(&notifier.working(ctx), &mut session);
             if watchdog.is_some()
                 && self.settings.watchdog.mode == WatchdogMode::Pending
                 && session.as_ref().is_some_and(|session| is_decided(ctx, session))
@@ -91,6 +94,7 @@ impl Agent {
                     wait
                 }
             };
+            notifier.waiting();
             if self.clock.wait(ctx, wait).is_err() {
                 return Ok(());
             }

@@ -33,6 +33,7 @@ mod health;
 mod host;
 mod ostree;
 mod reboot;
+mod service_manager;
 mod trial;
 mod watchdog;
 
@@ -48,5 +49,6 @@ pub use credentials::Credentials;
 pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};
 pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
+pub use service_manager::ServiceManager;
 pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};

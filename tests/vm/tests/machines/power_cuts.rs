@@ -35,7 +35,7 @@ const SAMPLE: usize = 32;
 /// Moments that are also booted, to see that the checker is right.
 const BOOTED: usize = 3;
 /// The same where entries and kernels are on FAT.
-const SAMPLE_ON_FAT: usize = 24;
+const SAMPLE_ON_FAT: usize = 12;
 /// These go on to the next release, each in up to three boots.
 const BOOTED_ON_FAT: usize = 2;
 /// How many moments are looked at at the same time.
