@@ -10,16 +10,8 @@ use harness::{Answer, Programs};
 use machine::{Initramfs, Kernel, System};
 
 /// What is loaded before the root can be mounted, and for the network.
-const MODULES: [&str; 8] = [
-    "virtio_pci",
-    "virtio_blk",
-    "ext4",
-    "virtio_net",
-    "vfat",
-    "nls_cp437",
-    "nls_ascii",
-    "overlay",
-];
+const MODULES: [&str; 8] =
+    ["virtio_pci", "virtio_blk", "ext4", "virtio_net", "vfat", "nls_cp437", "nls_ascii", "overlay"];
 /// In seconds: several times what a machine needs from its initramfs to its agent.
 const WATCHDOG: u32 = 30;
 

@@ -186,7 +186,8 @@ mod tests {
 
         // What it cannot understand it leaves alone.
         set(known + 1001);
-        for error in [Store::open(&storage).unwrap_err(), Store::open_to_read(&storage).unwrap_err()]
+        for error in
+            [Store::open(&storage).unwrap_err(), Store::open_to_read(&storage).unwrap_err()]
         {
             assert!(matches!(error, Error::StateTooNew { found: 1, known: 0, .. }), "{error:?}");
         }

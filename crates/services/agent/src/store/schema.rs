@@ -202,7 +202,8 @@ mod tests {
             };
             let gone = columns.iter().filter(|(name, free)| now.get(*name) != Some(free));
             taken.extend(gone.map(|(name, _)| format!("{table}.{name}")));
-            let demanded = now.iter().filter(|(name, free)| !**free && !columns.contains_key(*name));
+            let demanded =
+                now.iter().filter(|(name, free)| !**free && !columns.contains_key(*name));
             taken.extend(demanded.map(|(name, _)| format!("{table} without {name}")));
         }
         taken
