@@ -240,6 +240,8 @@ impl Repository {
         let repository = Self { programs: programs.clone(), folder: folder.to_path_buf() };
         fs::create_dir_all(repository.medium())?;
         repository.run(&["init", "--mode=archive"])?;
+        // It is read once or twice.
+        repository.run(&["config", "set", "archive.zlib-level", "1"])?;
         Ok(repository)
     }
 
