@@ -38,6 +38,7 @@ mod host;
 mod installer;
 mod ostree;
 mod reboot;
+mod service_manager;
 mod trial;
 mod watchdog;
 
@@ -59,5 +60,6 @@ pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSumm
 pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
 pub use info::{DeviceInfo, PrimaryInfo, SecondaryInfo};
+pub use service_manager::ServiceManager;
 pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};
