@@ -16,6 +16,7 @@
 //! sent         hashes of device data that the server has
 //! contact      when the server was reached last
 //! file_image   which file is staged, next and running on an ECU without OSTree
+//! lite_target  what the metadata of aktualizr-lite's targets said besides
 //! ```
 //! The folder has mode 0700 and the database 0600, for they hold private keys.
 
@@ -23,6 +24,7 @@ mod database;
 mod file_image;
 mod identity;
 mod journal;
+mod lite;
 mod metadata;
 mod number;
 mod outbox;
