@@ -37,6 +37,8 @@ mod reboot;
 mod trial;
 mod watchdog;
 
+pub mod lite;
+
 mod device_data;
 mod events;
 mod manifest;

@@ -95,7 +95,7 @@ pub fn certificate_info(bytes: &[u8]) -> Result<CertificateInfo, Error> {
     let business_category = certificate
         .subject()
         .iter()
-        .flat_map(|names| names.iter())
+        .flat_map(x509_parser::prelude::RelativeDistinguishedName::iter)
         .find(|name| name.attr_type().to_id_string() == BUSINESS_CATEGORY)
         .and_then(|name| name.as_str().ok())
         .map(ToOwned::to_owned);
