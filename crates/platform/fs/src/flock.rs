@@ -1,11 +1,12 @@
-//! `flock(2)`, for files that scripts lock with `flock(1)`. [`LockFile`](crate::LockFile)s are of
-//! another kind, and the two do not see each other.
+//! BSD locks on whole files, for programs that take theirs with `flock(1)`.
+//!
+//! [`LockFile`](crate::LockFile) is what our own programs use among each other.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use updraft_task::{Context, Event};
 
@@ -17,69 +18,71 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// After this long the person at the terminal is told what is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// An exclusive `flock` that is held until this is dropped.
-#[derive(Debug)]
-#[must_use = "the lock is released when this is dropped"]
-pub struct Flock {
-    _file: File,
-    path: PathBuf,
+/// Locks the file at `path`, which is created with mode 0660 less umask, for this process alone.
+/// `None`: somebody else has it. The lock is held until the file is closed.
+pub fn try_exclusive(path: impl AsRef<Path>) -> Result<Option<File>> {
+    let path = path.as_ref();
+    let failed = |errno: Errno| Error::new("lock", path, errno.into());
+    let name = path.file_name().ok_or_else(|| failed(Errno::INVAL))?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let file = Dir::open(folder)?.open_or_create(name, 0o660)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(errno) => Err(failed(errno)),
+    }
 }
 
-impl Flock {
-    /// Locks the file `path`, which is made with mode 0660 less umask when it is not there, and
-    /// waits as long as somebody else holds it.
-    ///
-    /// An error whose `io_kind` is `Interrupted` says that `ctx` was cancelled.
-    pub fn wait(ctx: &Context, path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_owned();
-        let failed = |errno: Errno| Error::new("lock", &path, errno.into());
-        let name = path.file_name().ok_or_else(|| failed(Errno::ISDIR))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let file = Dir::open(folder.unwrap_or(Path::new(".")))?.open_or_create(name, 0o660)?;
-        let started = Instant::now();
-        let (mut pause, mut told) = (FIRST_PAUSE, false);
-        loop {
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _file: file, path }),
-                Err(Errno::WOULDBLOCK | Errno::INTR) => {}
-                Err(errno) => return Err(failed(errno)),
-            }
-            if ctx.cancel.is_cancelled() {
-                return Err(failed(Errno::INTR));
-            }
-            if started.elapsed() >= PATIENCE && !told {
-                told = true;
-                ctx.report(&Event::Message(format!("waiting for the lock {}", path.display())));
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
+/// As [`try_exclusive`], waiting as long as somebody else has it. An error whose `io_kind` is
+/// `Interrupted` says that `ctx` was cancelled.
+pub fn wait_exclusive(ctx: &Context, path: impl AsRef<Path>) -> Result<File> {
+    let path = path.as_ref();
+    let started = Instant::now();
+    let (mut pause, mut told) = (FIRST_PAUSE, false);
+    loop {
+        if let Some(file) = try_exclusive(path)? {
+            return Ok(file);
         }
-    }
-
-    /// The file that is locked.
-    pub fn path(&self) -> &Path {
-        &self.path
+        if ctx.check().is_err() {
+            return Err(Error::new("lock", path, Errno::INTR.into()));
+        }
+        if started.elapsed() >= PATIENCE && !told {
+            told = true;
+            ctx.report(&Event::Message(format!("waiting for the lock {}", path.display())));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use updraft_task::CancelToken;
-
     use super::*;
 
     #[test]
-    fn a_lock_is_held_until_it_is_dropped_and_waiting_can_be_ended() {
+    fn only_one_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let held = Flock::wait(&Context::silent(), &path).unwrap();
-        assert_eq!(held.path(), path);
-        let cancel = CancelToken::new();
-        cancel.cancel();
-        let cancelled = Context { cancel, ..Context::silent() };
-        let error = Flock::wait(&cancelled, &path).unwrap_err();
+        let first = try_exclusive(&path).unwrap();
+        assert!(first.is_some());
+        assert!(try_exclusive(&path).unwrap().is_none());
+        drop(first);
+        assert!(try_exclusive(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn who_waits_can_be_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = wait_exclusive(&Context::silent(), &path).unwrap();
+        let ctx = Context::silent();
+        ctx.cancel.cancel();
+        let error = wait_exclusive(&ctx, &path).unwrap_err();
         assert_eq!(error.io_kind(), std::io::ErrorKind::Interrupted);
         drop(held);
-        drop(Flock::wait(&Context::silent(), &path).unwrap());
+        wait_exclusive(&Context::silent(), &path).unwrap();
     }
 }

@@ -8,7 +8,7 @@
 //! * [`loops`]: a file as a block device.
 //! * [`verity`]: content that the kernel vouches for.
 //! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
-//! * [`Flock`]: the locks of `flock(1)`, for files that scripts lock.
+//! * [`flock`]: locks that `flock(1)` sees.
 //! * [`flush`]: make a file system readable for boot loaders that do not replay journals.
 //! * [`kexec`]: the next kernel without the firmware.
 //! * [`mount`]: mount namespaces and overlays.
@@ -28,7 +28,7 @@ mod temp_file;
 
 pub mod copy;
 pub mod fault;
-mod flock;
+pub mod flock;
 pub mod flush;
 pub mod kexec;
 mod lock;
@@ -46,7 +46,6 @@ pub use atomic::{
 pub use dir::{Dir, Immutable};
 pub use entries::Entry;
 pub use error::{Error, Result};
-pub use flock::Flock;
 pub use lock::{LockFile, LockMode};
 pub use metadata::{FileKind, Metadata};
 pub use remove::remove_tree;

@@ -1,6 +1,7 @@
 //! One update cycle: finish what a reboot interrupted, ask, verify, plan, do, report.
 
 mod finish;
+mod hold;
 mod report;
 
 use std::collections::BTreeSet;
@@ -56,6 +57,8 @@ pub(crate) struct Cycle<'a> {
     device: Device<'a>,
     /// Whether an earlier run waited for a reboot already.
     waited: bool,
+    /// Held while something is installed.
+    update_lock: Option<std::fs::File>,
 }
 
 impl<'a> Cycle<'a> {
@@ -68,7 +71,8 @@ impl<'a> Cycle<'a> {
         let installer = Primary::new(ctx, session, sysroot, &boot)?;
         let component = Component::new(session.ecu.serial.clone());
         let device = Device { session, boot };
-        let mut cycle = Self { ctx, session, component, installer, device, waited: false };
+        let mut cycle =
+            Self { ctx, session, component, installer, device, waited: false, update_lock: None };
         cycle.waited = cycle.record()?.is_some_and(|record| record.awaits_reboot());
         Ok(cycle)
     }
@@ -194,6 +198,9 @@ impl<'a> Cycle<'a> {
     fn advance(&mut self, assignment: &Assignment<UptaneTarget>) -> Result<CycleReport> {
         let known_bad = self.known_bad(&assignment.id)?;
         let ctx = self.ctx;
+        if let Some(held) = self.hold(assignment, &known_bad)? {
+            return Ok(held);
+        }
         for _ in 0..SUPERSEDED_LIMIT {
             self.begin(assignment, &known_bad)?;
             let outcome = self.engine(|engine| engine.advance(ctx, assignment, &known_bad))?;

@@ -52,10 +52,21 @@ pub(crate) fn event(kind: EventKind, ecu: &str, update: &Update, now: Timestamp)
     if let (Some(success), Value::Object(members)) = (kind.success(), &mut details) {
         members.insert("success".to_owned(), success.into());
     }
+    plain(kind.id(), &details, now)
+}
+
+/// Somebody paused the device, or let it go on.
+pub(crate) fn of_device(paused: bool, correlation_id: &str, now: Timestamp) -> String {
+    let id = if paused { "DevicePaused" } else { "DeviceResumed" };
+    plain(id, &json!({ "correlationId": correlation_id }), now)
+}
+
+/// An event with these details.
+pub(crate) fn plain(id: &str, details: &Value, now: Timestamp) -> String {
     json!({
         "id": uuid::Uuid::new_v4().to_string(),
         "deviceTime": now.to_string(),
-        "eventType": { "id": kind.id(), "version": 0 },
+        "eventType": { "id": id, "version": 0 },
         "event": details,
     })
     .to_string()

@@ -20,6 +20,8 @@ pub mod clock;
 
 pub mod store;
 
+mod control;
+
 mod credentials;
 pub mod gateway;
 mod provision;
@@ -29,6 +31,7 @@ mod cycle;
 mod source;
 
 mod boot;
+mod bootloader;
 mod health;
 mod host;
 mod installer;
@@ -39,14 +42,17 @@ mod watchdog;
 
 pub mod lite;
 
+mod campaign;
 mod device_data;
 mod events;
 mod manifest;
 mod poll;
 mod status;
 
-pub use agent::Agent;
+pub use agent::{Agent, RunUntil};
+pub use campaign::{Campaign, CampaignAnswer, CampaignText};
 pub use clock::Clock;
+pub use control::Wishes;
 pub use credentials::Credentials;
 pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};
 pub use error::{Error, Result};

@@ -11,6 +11,7 @@ use updraft_tuf::{UptaneTarget, Verified};
 use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
 
 use crate::boot::{Boot, fallback};
+use crate::bootloader::{self, News};
 use crate::config::Pacman;
 use crate::events::{self, EventKind};
 use crate::health::{self, Verdict};
@@ -165,7 +166,8 @@ impl Installer for OstreeInstaller<'_> {
         let id = self.deployments_of(image)?.into_iter().next().ok_or_else(|| missing(image))?;
         let locked = self.sysroot.lock(ctx).map_err(StepError::new)?;
         locked.make_default(ctx, &id).map_err(StepError::new)?;
-        Ok(())
+        drop(locked);
+        bootloader::tell(ctx, &self.session.settings, News::Trial).map_err(StepError::new)
     }
 
     fn deactivate(
@@ -274,6 +276,7 @@ impl OstreeInstaller<'_> {
             .mark_good(id)
             .map_err(Error::below("tell the boot loader that the system is good"))?;
         drop(locked);
+        bootloader::tell(ctx, &self.session.settings, News::Good)?;
         health::announce(ctx, &self.session.settings.health, Verdict::Green)
     }
 
@@ -292,7 +295,8 @@ impl OstreeInstaller<'_> {
     /// hand, or set a counter and no more. An ill one is left to the boot loader.
     pub(crate) fn settle_trial(&self, ctx: &Context) -> Result<()> {
         if !self.is_on_trial()? {
-            return Ok(());
+            // A boot loader that counts every boot hears that this one went well.
+            return bootloader::tell(ctx, &self.session.settings, News::Good);
         }
         match health::judge(ctx, self.session)? {
             Ok(()) => self.mark_good(ctx),

@@ -31,6 +31,7 @@ mod outbox;
 mod schema;
 mod update;
 
+pub(crate) use database::LOCK;
 pub use database::Store;
 pub use file_image::{FileImage, FilePlace};
 pub use identity::{EcuRecord, IdentityRecord};

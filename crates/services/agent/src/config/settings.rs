@@ -20,6 +20,8 @@ pub struct Settings {
     pub pacman: Pacman,
     /// `[storage]`: where it keeps its state.
     pub storage: Storage,
+    /// `[transfer]`: how bytes come to it.
+    pub transfer: Transfer,
     /// `[import]`: an identity that was made elsewhere.
     pub import: Import,
     /// `[telemetry]`: what it tells about itself.
@@ -137,6 +139,12 @@ pub struct UptaneSettings {
     /// Runs `bootloader.reboot_command`, or `/sbin/reboot` when it is empty, after an
     /// installation.
     pub force_install_completion: bool,
+    /// Whether somebody on the device has to agree (`updraftd accept`) before an update is
+    /// installed.
+    pub require_consent: bool,
+    /// While another program holds a lock (`flock`) on this file, nothing is installed. Empty: no
+    /// such file.
+    pub update_lock_file: PathBuf,
 }
 
 impl Default for UptaneSettings {
@@ -149,6 +157,8 @@ impl Default for UptaneSettings {
             key_type: UptaneKeyType::default(),
             director_metadata: DirectorMetadata::default(),
             force_install_completion: false,
+            require_consent: false,
+            update_lock_file: PathBuf::new(),
         }
     }
 }
@@ -162,6 +172,8 @@ pub enum DirectorMetadata {
     Full,
     /// Root and targets only, as Directors of the aktualizr world may.
     TargetsOnly,
+    /// All four, unless the Director's root names no keys for timestamp and snapshot.
+    Auto,
 }
 
 /// The algorithm of an ECU's key.
@@ -256,6 +268,17 @@ impl Default for Storage {
     }
 }
 
+/// `[transfer]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Transfer {
+    /// The proxy, such as `http://proxy:3128`; user name and password may stand before the host
+    /// and are never shown. Empty: none.
+    pub proxy: String,
+    /// The most bytes a second that are fetched, all connections together. 0: any.
+    pub max_bytes_per_second: u64,
+}
+
 /// `[import]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -296,11 +319,13 @@ pub struct Telemetry {
     pub report_network: bool,
     /// Whether the configuration, without secrets, is sent.
     pub report_config: bool,
+    /// A JSON file that is sent as the description of the hardware. Empty: it is looked at.
+    pub hardware_info_path: PathBuf,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { report_network: true, report_config: true }
+        Self { report_network: true, report_config: true, hardware_info_path: PathBuf::new() }
     }
 }
 
@@ -308,7 +333,8 @@ impl Default for Telemetry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Bootloader {
-    /// How the boot loader is told about success; only `none` so far.
+    /// How a boot loader that knows aktualizr's variables is told about success: `none`,
+    /// `uboot_generic` or `uboot_masked`.
     pub rollback_mode: String,
     /// The folder of the sentinel, which must be emptied by a reboot.
     pub reboot_sentinel_dir: PathBuf,

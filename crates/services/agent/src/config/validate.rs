@@ -55,6 +55,7 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         url("uptane.director_server", &settings.uptane.director_server),
         url("uptane.repo_server", &settings.uptane.repo_server),
         url("pacman.ostree_server", &settings.pacman.ostree_server),
+        url("transfer.proxy", &settings.transfer.proxy),
         rule(
             "uptane.polling_sec",
             POLLING_RANGE.contains(&settings.uptane.polling_sec),
@@ -81,8 +82,9 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         ),
         rule(
             "bootloader.rollback_mode",
-            settings.bootloader.rollback_mode == "none",
-            "this version knows `none` only",
+            ["none", "uboot_generic", "uboot_masked"]
+                .contains(&settings.bootloader.rollback_mode.as_str()),
+            "this version knows `none`, `uboot_generic` and `uboot_masked`",
             "write `rollback_mode = \"none\"`",
         ),
         rule(

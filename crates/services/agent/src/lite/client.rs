@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use updraft_fs::Flock;
+use updraft_fs::flock;
 use updraft_task::Context;
 
 use super::install::Manner;
@@ -238,9 +238,9 @@ fn wanted(choice: Choice, request: &Request) -> Result<Option<Box<Candidate>>, H
 }
 
 /// Waits until nobody holds the file.
-pub(super) fn lock(ctx: &Context, path: Option<&Path>) -> Result<Option<Flock>, Halt> {
+pub(super) fn lock(ctx: &Context, path: Option<&Path>) -> Result<Option<std::fs::File>, Halt> {
     let Some(path) = path else { return Ok(None) };
-    let locked = Flock::wait(ctx, path).map_err(|error| Halt::from(Error::from(error)));
+    let locked = flock::wait_exclusive(ctx, path).map_err(|error| Halt::from(Error::from(error)));
     ctx.check()?;
     locked.map(Some)
 }

@@ -9,7 +9,7 @@ use updraft_tuf::Ecu;
 use super::{LiteSettings, LiteTarget};
 use crate::clock::{Clock, is_plausible};
 use crate::config::Settings;
-use crate::gateway::{Addresses, Gateway, USER_AGENT};
+use crate::gateway::{Addresses, Gateway, client_options};
 use crate::provision::{ecu, import};
 use crate::session::Session;
 use crate::store::{IdentityRecord, Store};
@@ -101,8 +101,7 @@ fn client(settings: &Settings, identity: Option<&IdentityRecord>) -> Result<Clie
     Ok(Client::new(&ClientOptions {
         ca_pem: authority.map(String::into_bytes),
         identity,
-        user_agent: USER_AGENT.to_owned(),
-        ..ClientOptions::default()
+        ..client_options(settings)
     })?)
 }
 

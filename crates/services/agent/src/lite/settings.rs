@@ -10,9 +10,6 @@ use crate::config::Settings;
 const ROOTS: &str = "/usr/lib/sota/tuf";
 /// The command that reboots when none is set.
 const REBOOT: &str = "/sbin/reboot";
-/// What aktualizr-lite accepts of `pacman.storage_watermark`.
-const WATERMARKS: std::ops::RangeInclusive<u8> = 20..=95;
-
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiteSettings {
@@ -28,8 +25,6 @@ pub struct LiteSettings {
     pub rollback_mode: RollbackMode,
     /// `pacman.ostree_update_block`: nothing is installed while boot firmware awaits its reboot.
     pub update_block: bool,
-    /// `pacman.storage_watermark`, in per cent: a pull must leave more than the rest free.
-    pub storage_watermark: Option<u8>,
     /// `storage.uptane_metadata_path`: the folder with `ci/N.root.json` and `prod/N.root.json`.
     pub roots: PathBuf,
 }
@@ -56,7 +51,6 @@ impl LiteSettings {
             apps: own.get("pacman.compose_apps").map(|value| words(value)),
             rollback_mode: RollbackMode::parse(text("bootloader.rollback_mode")),
             update_block: !matches!(text("pacman.ostree_update_block"), "0" | "false" | ""),
-            storage_watermark: given("pacman.storage_watermark").and_then(watermark),
             roots: given("storage.uptane_metadata_path")
                 .map(PathBuf::from)
                 .filter(|path| path.is_absolute())
@@ -78,14 +72,6 @@ fn words(text: &str) -> Vec<String> {
     text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-fn watermark(text: &str) -> Option<u8> {
-    let parsed = text.parse().ok().filter(|value| WATERMARKS.contains(value));
-    if parsed.is_none() {
-        tracing::warn!(text, "pacman.storage_watermark is not between 20 and 95: it has no effect");
-    }
-    parsed
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,13 +88,6 @@ mod tests {
         assert_eq!(settings.apps, Some(Vec::new()));
         assert!(!settings.is_on("x"));
         assert!(of(&[]).is_on("x"));
-    }
-
-    #[test]
-    fn a_watermark_out_of_range_has_no_effect() {
-        for (text, value) in [("20", Some(20)), ("95", Some(95)), ("19", None), ("x", None)] {
-            assert_eq!(of(&[("pacman.storage_watermark", text)]).storage_watermark, value);
-        }
     }
 
     #[test]
