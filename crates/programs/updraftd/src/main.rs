@@ -15,6 +15,7 @@ mod commands;
 mod configuration;
 #[cfg(debug_assertions)]
 mod fault;
+mod lite;
 mod log;
 mod print;
 
@@ -24,5 +25,16 @@ fn main() -> ExitCode {
     }
     #[cfg(debug_assertions)]
     fault::arm();
+    match called_as().as_str() {
+        "aktualizr-lite" => return lite::main(),
+        "aklite-offline" => return lite::offline(),
+        _ => {}
+    }
     updraft_terminal::run(|| cli::Updraftd::parse().run())
+}
+
+/// The name under which this program was started.
+fn called_as() -> String {
+    let path = std::env::args_os().next().map(std::path::PathBuf::from).unwrap_or_default();
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

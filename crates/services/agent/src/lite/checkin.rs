@@ -61,7 +61,7 @@ impl Work<'_> {
     }
 
     fn online(&self) -> Result<(StatusCode, TufOutcome), Halt> {
-        if !self.lite.agent.tls.server.is_empty() {
+        if self.lite.report_device {
             crate::device_data::send(self.ctx, self.session)?;
         }
         match metadata::update(self.ctx, self.session, Files::Server) {

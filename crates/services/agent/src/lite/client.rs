@@ -133,6 +133,11 @@ impl Lite {
         self.to_read(|session, boot| Ok(status::status(ctx, session, boot)?))
     }
 
+    /// Lets targets that failed on this device be installed by themselves again.
+    pub fn forget_failures(&self) -> Result<(), Halt> {
+        Ok(Store::open(&self.settings.agent.storage)?.forget_failures()?)
+    }
+
     fn deliver(
         &self,
         ctx: &Context,
