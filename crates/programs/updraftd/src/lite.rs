@@ -1,5 +1,6 @@
 //! `aktualizr-lite`: its command line, output and exit codes.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -141,8 +142,8 @@ fn boolean(text: &str) -> Result<bool, String> {
 }
 
 /// The whole program.
-pub(crate) fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
+    let options = match Options::try_parse_from(arguments) {
         Ok(options) => options,
         Err(error) => return usage(&error),
     };

@@ -2,6 +2,8 @@
 //!
 //! One process does one thing: a single command (`check`, `fetch`, `install`, `run-once`,
 //! `status`) or the service (`run`), which does `run-once` again and again.
+//!
+//! Called by another program's name, it answers as that program does: see [`names`].
 
 #![allow(clippy::disallowed_methods, reason = "a program reads its environment and the clock")]
 
@@ -9,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod aktualizr;
 mod cli;
 mod clock;
 mod commands;
@@ -17,7 +20,9 @@ mod configuration;
 mod fault;
 mod lite;
 mod log;
+mod names;
 mod print;
+mod wishes;
 
 fn main() -> ExitCode {
     if let Some(code) = updraft_repo::delta::work_if_called() {
@@ -25,16 +30,9 @@ fn main() -> ExitCode {
     }
     #[cfg(debug_assertions)]
     fault::arm();
-    match called_as().as_str() {
-        "aktualizr-lite" => return lite::main(),
-        "aklite-offline" => return lite::offline(),
-        _ => {}
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if let Some(code) = names::answer(&arguments) {
+        return code;
     }
-    updraft_terminal::run(|| cli::Updraftd::parse().run())
-}
-
-/// The name under which this program was started.
-fn called_as() -> String {
-    let path = std::env::args_os().next().map(std::path::PathBuf::from).unwrap_or_default();
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    updraft_terminal::run(|| cli::Updraftd::parse_from(arguments).run())
 }

@@ -1,5 +1,6 @@
 //! `aklite-offline`: updates from a folder, for devices that never see a network.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -65,8 +66,8 @@ impl Common {
 }
 
 /// The whole program.
-pub(crate) fn main() -> ExitCode {
-    let offline = match Offline::try_parse() {
+pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
+    let offline = match Offline::try_parse_from(arguments) {
         Ok(offline) => offline,
         Err(error) => return usage(&error),
     };
