@@ -42,6 +42,8 @@ mod service_manager;
 mod trial;
 mod watchdog;
 
+pub mod lite;
+
 mod campaign;
 mod device_data;
 mod events;

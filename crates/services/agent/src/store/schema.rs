@@ -123,6 +123,15 @@ CREATE TABLE file_image (
     PRIMARY KEY (ecu, place)
 ) STRICT, WITHOUT ROWID;
 ",
+    "
+CREATE TABLE lite_target (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    filepath TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    custom TEXT NOT NULL,            -- what its metadata said besides, as JSON
+    UNIQUE (filepath, sha256)
+) STRICT;
+",
 ];
 
 /// The format of a database.
