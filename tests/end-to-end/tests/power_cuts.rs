@@ -2,6 +2,7 @@
 //!
 //! With `UPDRAFT_CUTS=all` it is killed at every write, without it at a sample of them.
 #![allow(clippy::disallowed_methods, reason = "a test reads its environment")]
+#![allow(clippy::print_stdout, reason = "what was found is for people, too")]
 
 use std::time::Duration;
 
