@@ -152,6 +152,9 @@ pub(super) const NEWEST: Format = {
 };
 
 impl Format {
+    /// That of a database without tables.
+    pub(super) const EMPTY: Self = Self { major: 0, minor: 0 };
+
     /// That of a database with this `user_version`.
     pub(super) fn of(user_version: i64) -> Self {
         Self { major: user_version.div_euclid(MAJOR), minor: user_version.rem_euclid(MAJOR) }

@@ -4,7 +4,7 @@ mod director;
 mod provisioning;
 mod repo;
 mod reports;
-mod treehub;
+pub(crate) mod treehub;
 
 use axum::Router;
 use axum::routing::{get, post, put};
