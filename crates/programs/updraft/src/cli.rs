@@ -5,7 +5,7 @@ use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
-    account, device, events, garage, group, image, keys, ostree, release, rollout, status,
+    account, device, events, garage, group, image, keys, ostree, release, rollout, status, tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -28,6 +28,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Build, sign and publish releases.
     Release(release::Arguments),
+    /// Follow a TUF repository: update its metadata, download and verify targets.
+    Tuf(tuf::Arguments),
     /// Log in to a server: check the token and remember both.
     Login(account::Login),
     /// Show what the server is and how it is doing.
@@ -55,6 +57,7 @@ impl Updraft {
             Command::Image(arguments) => arguments.run(&terminal),
             Command::Keys(arguments) => arguments.run(&terminal),
             Command::Release(arguments) => arguments.run(&terminal),
+            Command::Tuf(arguments) => arguments.run(&terminal),
             Command::Login(login) => login.run(&terminal),
             Command::Status(arguments) => arguments.run(&terminal),
             Command::Device(arguments) => arguments.run(&terminal),

@@ -25,6 +25,7 @@ mod events;
 mod group;
 mod rollout;
 mod status;
+mod tuf;
 
 mod account;
 mod server;

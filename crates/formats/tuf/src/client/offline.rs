@@ -165,12 +165,11 @@ impl RepositoryClient {
 /// The beginning of the medium's hash: the listed one, else that of the canonical form.
 fn tag(judge: Judge<'_>, meta: &FileMeta, bytes: &[u8]) -> Result<String, Reason> {
     let listed = meta.hashes.as_ref().and_then(|hashes| hashes.sha256().or(hashes.get("sha512")));
-    let digest = match listed {
-        Some(digest) => digest.to_owned(),
-        None => {
-            let value = json::parse(bytes, bytes.len())?;
-            sha256_hex(&canonical::encode(judge.dialect, &value)?)
-        }
+    let digest = if let Some(digest) = listed {
+        digest.to_owned()
+    } else {
+        let value = json::parse(bytes, bytes.len())?;
+        sha256_hex(&canonical::encode(judge.dialect, &value)?)
     };
     Ok(digest.chars().take(TAG_DIGITS).collect())
 }

@@ -32,8 +32,16 @@ enum Visit {
 struct Several {
     minimum: usize,
     terminating: bool,
-    /// In order of priority; the second is the result once there is one.
-    searches: Vec<(Search, Option<Option<Target>>)>,
+    /// In order of priority.
+    searches: Vec<(Search, Word)>,
+}
+
+/// What one of several roles says.
+#[derive(Debug)]
+enum Word {
+    NotYet,
+    Nothing,
+    Target(Target),
 }
 
 /// How far a search has come.
@@ -167,7 +175,11 @@ impl Search {
         Several {
             minimum: usize::try_from(agreement.minimum).unwrap_or(usize::MAX),
             terminating: entry.terminating,
-            searches: agreement.roles.iter().map(|(name, _)| (search(name), None)).collect(),
+            searches: agreement
+                .roles
+                .iter()
+                .map(|(name, _)| (search(name), Word::NotYet))
+                .collect(),
         }
     }
 }
@@ -185,15 +197,23 @@ impl Several {
         verifier: &dyn VerifySignature,
         count: &mut usize,
     ) -> Result<Verdict, Refusal> {
-        for (search, result) in self.searches.iter_mut().filter(|(_, result)| result.is_none()) {
-            *result = Some(match search.walk(client, verifier, count)? {
+        for (search, word) in &mut self.searches {
+            if !matches!(word, Word::NotYet) {
+                continue;
+            }
+            *word = match search.walk(client, verifier, count)? {
                 Found::NotYet => return Ok(Verdict::NotYet),
-                Found::Nothing => None,
-                Found::Target(target) => Some(target),
-            });
+                Found::Nothing => Word::Nothing,
+                Found::Target(target) => Word::Target(target),
+            };
         }
-        let listed: Vec<&Target> =
-            self.searches.iter().filter_map(|(_, result)| result.as_ref()?.as_ref()).collect();
+        let listed: Vec<&Target> = self
+            .searches
+            .iter()
+            .filter_map(
+                |(_, word)| if let Word::Target(target) = word { Some(target) } else { None },
+            )
+            .collect();
         let mut most = 0;
         for target in &listed {
             let agreeing = listed.iter().filter(|other| is_same(target, other)).count();

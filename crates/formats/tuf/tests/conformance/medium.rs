@@ -60,12 +60,17 @@ impl Media {
     }
 
     fn run(&mut self) -> Result<Outcome, Refusal> {
+        self.run_until(usize::MAX).unwrap()
+    }
+
+    /// `None` when the power was cut before the store changed once more.
+    fn run_until(&mut self, crash_after: usize) -> Option<Result<Outcome, Refusal>> {
         let world = &mut self.world;
         let (trusted, ecus, options) =
             (world.store.clone(), world.ecus.clone(), world.options.clone());
         let mut updater =
             UptaneUpdater::from_medium(trusted, &ecus, world.now, &options, ToyVerifier);
-        let run = world.drive(
+        world.drive(
             |reply| {
                 match reply {
                     Some(Some(bytes)) => updater.received(&bytes)?,
@@ -74,9 +79,8 @@ impl Media {
                 }
                 updater.next()
             },
-            usize::MAX,
-        );
-        run.unwrap()
+            crash_after,
+        )
     }
 
     #[track_caller]
@@ -254,6 +258,32 @@ fn a_target_of_a_medium_is_for_hardware_and_each_ecu_gets_one() {
     media.snapshot.header.version = 2;
     media.publish();
     media.refused("duplicate-ecu");
+}
+
+#[test]
+fn a_power_cut_at_any_point_loses_nothing_of_a_medium() {
+    let mut base = Media::new();
+    base.accepted();
+    for server in [&mut base.world.director, &mut base.world.image] {
+        server.rotate(|server| server.set_role("snapshot", &[key(90)], 1));
+        server.advance();
+        server.files.remove("timestamp.json");
+    }
+    base.snapshot.header.version = 2;
+    base.updates.header.version = 2;
+    base.publish();
+    let with = |world: &World| {
+        let (snapshot, updates) = (base.snapshot.clone(), base.updates.clone());
+        Media { world: world.clone(), snapshot, updates }
+    };
+    let mut clean = with(&base.world);
+    clean.accepted();
+    for crash_after in 0..8 {
+        let mut media = with(&base.world);
+        let _ = media.run_until(crash_after);
+        media.accepted();
+        assert_eq!(media.world.store, clean.world.store, "after {crash_after} changes");
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::common::{ToyVerifier, World, director_target, earlier, image_target, key, later};
 use serde_json::json;
 use updraft_tuf::{
-    FileMeta, Hashes, InstalledTarget, Outcome, Repository, RoleName, Target, TrustedMetadata,
-    UptaneUpdater,
+    Dialect, FileMeta, Hashes, InstalledTarget, Outcome, Payload as _, Repository, RoleName,
+    Target, Targets, TrustedMetadata, UptaneUpdater,
 };
 
 const BOTH: [Repository; 2] = [Repository::Director, Repository::Image];
@@ -54,24 +54,16 @@ fn u_p4_all_targets_of_all_ecus_are_verified_and_every_hash_counts() {
     world.image.advance();
     let Outcome::Update(targets) = world.run().unwrap() else { panic!("no update") };
     assert_eq!(targets.len(), 2);
-    // Two hashes, of which one is wrong.
-    let mut value = json!({ "length": 8, "hashes": {
-        "sha256": updraft_tuf::sha256_hex(b"firmware"), "sha512": "00".repeat(64) } });
-    let read = |value: &serde_json::Value| {
-        use updraft_tuf::Payload as _;
-        let mut targets = World::uptane().image.targets.to_value(updraft_tuf::Dialect::Uptane);
-        targets["targets"]["x"] = value.clone();
-        let read = updraft_tuf::Targets::from_value(updraft_tuf::Dialect::Uptane, targets).unwrap();
-        read.targets["x"].hashes.clone()
+    // Two hashes, of which one is wrong; and one that has not the length of its kind.
+    let read = |sha512: &str| {
+        let sha256 = updraft_tuf::sha256_hex(b"firmware");
+        let hashes = json!({ "sha256": sha256, "sha512": sha512 });
+        let mut targets = World::uptane().image.targets.to_value(Dialect::Uptane);
+        targets["targets"]["x"] = json!({ "length": 8, "hashes": hashes });
+        Targets::from_value(Dialect::Uptane, targets)
     };
-    assert!(!read(&value).verify(b"firmware"));
-    value["hashes"]["sha512"] = json!("00".repeat(63));
-    let digest = "sha512 of another length is no digest";
-    let targets = json!({ "_type": "Targets", "version": 1, "expires": "2031-01-01T00:00:00Z",
-        "targets": { "x": value } });
-    use updraft_tuf::Payload as _;
-    let read = updraft_tuf::Targets::from_value(updraft_tuf::Dialect::Uptane, targets);
-    assert!(read.is_err(), "{digest}");
+    assert!(!read(&"00".repeat(64)).unwrap().targets["x"].hashes.verify(b"firmware"));
+    assert!(read(&"00".repeat(63)).is_err());
 }
 
 #[test]
@@ -293,7 +285,7 @@ fn u_n_a_snapshot_is_the_listed_one_and_lowers_and_drops_nothing() {
         refused(repository, "rollback", |server| {
             let bytes = server.file("targets.json");
             let snapshot = updraft_tuf::Snapshot {
-                header: updraft_tuf::Header::new(updraft_tuf::Dialect::Uptane, 2, later()),
+                header: updraft_tuf::Header::new(Dialect::Uptane, 2, later()),
                 meta: [("other.json".to_owned(), FileMeta::of(1, &bytes))].into(),
                 extra: serde_json::Map::new(),
             };

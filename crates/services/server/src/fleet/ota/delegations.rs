@@ -199,11 +199,11 @@ fn enter(all: &mut Delegations, new: &TrustedDelegation) -> Result<()> {
             ids.len()
         ));
     }
+    let keys = RoleKeys::new(ids, new.threshold);
+    let paths = DelegatedPaths::Patterns(new.paths.clone());
     let role = DelegatedRole {
-        name: new.name.clone(),
-        keys: RoleKeys::new(ids, new.threshold),
         terminating: new.terminating,
-        paths: DelegatedPaths::Patterns(new.paths.clone()),
+        ..DelegatedRole::new(&new.name, keys, paths)
     };
     match all.roles.iter_mut().find(|other| other.name == new.name) {
         Some(old) => *old = role,
