@@ -175,7 +175,7 @@ fn the_service_manager_hears_that_the_service_runs_lives_and_ends() {
     );
     let config = file(folder.path(), &text);
     let listener = UnixDatagram::bind(&notify).unwrap();
-    listener.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    listener.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let answer = updraftd(
         &config,
         &["run"],
