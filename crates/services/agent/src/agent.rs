@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use updraft_error::Kind;
 use updraft_task::Context;
 
 use crate::aktualizr::TakeoverOutcome;
@@ -300,8 +301,9 @@ fn is_decided(ctx: &Context, session: &Session) -> bool {
     look().is_ok_and(|undecided| !undecided)
 }
 
-/// Whether waiting may help a device that is not provisioned yet. Somebody who runs a command by
-/// hand is gone soon.
+/// Whether waiting may help a device that is not provisioned yet, or whose state cannot be opened.
+/// Somebody who runs a command by hand is gone soon, and somebody may make room on a full disk.
 fn can_heal(error: &Error) -> bool {
-    matches!(error, Error::Busy { .. }) || updraft_error::Classify::kind(error).is_retryable()
+    let kind = updraft_error::Classify::kind(error);
+    matches!(error, Error::Busy { .. }) || kind.is_retryable() || kind == Kind::Exhausted
 }

@@ -223,7 +223,7 @@ mod tests {
                 taken.push(table.clone());
                 continue;
             };
-            let gone = columns.iter().filter(|(name, free)| now.get(*name) != Some(free));
+            let gone = columns.iter().filter(|(name, free)| now.get(*name) != Some(*free));
             taken.extend(gone.map(|(name, _)| format!("{table}.{name}")));
             let demanded =
                 now.iter().filter(|(name, free)| !**free && !columns.contains_key(*name));
