@@ -14,6 +14,7 @@ pub mod operators;
 pub mod provision;
 pub mod reconcile;
 pub mod releases;
+pub mod renewal;
 pub mod reports;
 pub mod rollouts;
 pub mod seen;

@@ -11,6 +11,7 @@ pub mod devices;
 pub mod events;
 pub mod groups;
 pub mod metadata;
+pub mod next_certificates;
 pub mod releases;
 pub mod rollouts;
 mod schema;
