@@ -5,14 +5,21 @@ use std::sync::Arc;
 use updraft_agent::{Agent, InstallChoice, RunOptions, RunUntil};
 use updraft_terminal::{Result, Terminal};
 
-use crate::cli::{InstallOptions, RollbackOptions, SettingsOptions};
+use crate::cli::{InstallOptions, ProvisionOptions, RollbackOptions, SettingsOptions};
 use crate::clock::SystemClock;
 use crate::{configuration, log, print};
 
 /// The agent with the settings that hold here.
 fn agent(options: &SettingsOptions) -> Result<Agent> {
-    let loaded = configuration::load(options)?;
+    let mut loaded = configuration::load(options)?;
     log::start(loaded.settings.logger.loglevel);
+    // The helper that came with this program is the one that fits.
+    let helper = &mut loaded.settings.p11.helper;
+    let own = std::env::current_exe().ok();
+    let beside = own.and_then(|own| Some(own.parent()?.join(&helper)));
+    if let Some(beside) = beside.filter(|beside| beside.is_file()) {
+        *helper = beside;
+    }
     Ok(Agent::new(loaded.settings, Arc::new(SystemClock)))
 }
 
@@ -55,6 +62,22 @@ pub(crate) fn run_once(
 /// `updraftd run`: ends well when it is told to stop.
 pub(crate) fn run(terminal: &Terminal, options: &SettingsOptions) -> Result {
     agent(options)?.run(&terminal.context, RunUntil::Cancelled).map_err(print::failure)
+}
+
+/// `updraftd provision`.
+pub(crate) fn provision(
+    terminal: &Terminal,
+    options: &SettingsOptions,
+    provision: ProvisionOptions,
+) -> Result {
+    let agent = agent(options)?;
+    let status = if provision.again {
+        agent.provision_again(&terminal.context)
+    } else {
+        agent.provision(&terminal.context)
+    };
+    let status = status.map_err(print::failure)?;
+    terminal.show(&status, |status| print::status(terminal, status))
 }
 
 /// `updraftd health`: an ill system is an error of the program as well.

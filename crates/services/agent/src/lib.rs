@@ -17,6 +17,7 @@ mod error;
 
 mod agent;
 pub mod clock;
+mod library;
 
 pub mod store;
 
@@ -24,7 +25,9 @@ mod control;
 
 mod credentials;
 pub mod gateway;
+mod keys;
 mod provision;
+mod renew;
 mod session;
 
 mod cycle;
@@ -55,5 +58,10 @@ pub use credentials::Credentials;
 pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};
 pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
+pub use keys::EcuKey;
+pub use library::{
+    BackgroundAgent, CheckStatus, Download, DownloadStatus, Install, InstallResult, LibraryEvent,
+    PauseStatus, Pending, ResultCode, UpdateCheck,
+};
 pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};

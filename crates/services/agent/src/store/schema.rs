@@ -104,6 +104,14 @@ CREATE TABLE file_image (
     PRIMARY KEY (ecu, place)
 ) STRICT, WITHOUT ROWID;
 ",
+    "
+ALTER TABLE ecu ADD COLUMN token_key_id TEXT;   -- of the key, when it is in a token
+CREATE TABLE renewal (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    private_key_pem TEXT NOT NULL,
+    request_pem TEXT NOT NULL        -- for the certificate that is to follow the present one
+) STRICT;
+",
 ];
 
 /// The newest format this agent knows.
