@@ -9,6 +9,7 @@ use updraft_crypto::{HelperKey, KeyHelper, SigningKey};
 use updraft_tuf::{PublicKey, Sign, SigningFailed};
 
 use crate::config::{KeySource, P11, Settings};
+use crate::store::IdentityRecord;
 use crate::{Error, Result};
 
 /// The ECU's key.
@@ -98,6 +99,17 @@ impl Token {
         let pem = self.helper.certificates_pem(&uri(&self.settings.p11, id, "cert"));
         pem.map(Some).map_err(Error::below(what))
     }
+}
+
+/// The private key of this identity, when that is in the token.
+pub(crate) fn token_key(token: &Token, identity: &IdentityRecord) -> Result<Option<HelperKey>> {
+    if !identity.private_key_pem.is_empty() {
+        return Ok(None);
+    }
+    token.tls_key()?.map(Some).ok_or_else(|| Error::NotProvisioned {
+        problem: "its key was in a token, and `tls.pkey_source` is not `pkcs11` any more"
+            .to_owned(),
+    })
 }
 
 /// The URI of an object of this type. What `id` says itself, when it is a URI, stays.

@@ -21,6 +21,7 @@ mod library;
 
 pub mod store;
 
+mod aktualizr;
 mod control;
 
 mod credentials;
@@ -46,11 +47,13 @@ mod watchdog;
 mod campaign;
 mod device_data;
 mod events;
+mod info;
 mod manifest;
 mod poll;
 mod status;
 
 pub use agent::{Agent, RunUntil};
+pub use aktualizr::TakeoverOutcome;
 pub use campaign::{Campaign, CampaignAnswer, CampaignText};
 pub use clock::Clock;
 pub use control::Wishes;
@@ -58,6 +61,7 @@ pub use credentials::Credentials;
 pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};
 pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
+pub use info::{DeviceInfo, PrimaryInfo, SecondaryInfo};
 pub use keys::EcuKey;
 pub use library::{
     BackgroundAgent, CheckStatus, Download, DownloadStatus, Install, InstallResult, LibraryEvent,

@@ -195,7 +195,7 @@ impl BackgroundAgent {
     /// Hears all events, in the thread that does the work: return quickly, and wait for nothing
     /// that the agent is to do.
     pub fn on_event(&self, handler: impl Fn(&LibraryEvent) + Send + Sync + 'static) {
-        self.shared.listen(Box::new(handler));
+        self.shared.listen(Arc::new(handler));
     }
 
     fn ask<T: Send + 'static>(

@@ -12,16 +12,15 @@ pub(crate) use device::new_request;
 
 use std::sync::Arc;
 
-use updraft_crypto::HelperKey;
 use updraft_task::Context;
 
 use crate::clock::{Clock, is_plausible};
 use crate::config::{ProvisionMode, Settings};
 use crate::gateway::{Addresses, Gateway};
-use crate::keys::Token;
+use crate::keys::{Token, token_key};
 use crate::library::Watch;
 use crate::session::Session;
-use crate::store::{IdentityRecord, Store};
+use crate::store::Store;
 use crate::{Error, Result};
 
 /// Whether an identity that is there is good enough.
@@ -77,17 +76,6 @@ pub(crate) fn provision(
         token,
         watch,
         hardware: None,
-    })
-}
-
-/// The private key of this identity, when that is in the token.
-pub(crate) fn token_key(token: &Token, identity: &IdentityRecord) -> Result<Option<HelperKey>> {
-    if !identity.private_key_pem.is_empty() {
-        return Ok(None);
-    }
-    token.tls_key()?.map(Some).ok_or_else(|| Error::NotProvisioned {
-        problem: "its key was in a token, and `tls.pkey_source` is not `pkcs11` any more"
-            .to_owned(),
     })
 }
 

@@ -9,7 +9,8 @@ use updraft_crypto::tls::{CertificateInfo, certificate_info, is_for_request};
 use updraft_task::Context;
 
 use crate::gateway::Gateway;
-use crate::provision::{new_request, token_key};
+use crate::keys::token_key;
+use crate::provision::new_request;
 use crate::session::Session;
 use crate::store::IdentityRecord;
 use crate::{Error, Result};

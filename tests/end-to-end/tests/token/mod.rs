@@ -1,5 +1,7 @@
 //! Tokens without hardware: SoftHSM, and a TPM 2.0 that swtpm plays, behind tpm2-pkcs11.
 
+#![allow(unreachable_pub, reason = "shared by several test programs")]
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

@@ -59,11 +59,15 @@ impl Keys {
             Request::Sign { uri, scheme, message } => {
                 let message =
                     hex::decode(message).map_err(|error| Error::malformed("message", error))?;
-                let signed = self.open(uri)?.sign_with(*scheme, &message);
-                if signed.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable) {
-                    // The token was taken out, perhaps: the next request looks for it anew.
-                    self.0.remove(uri);
-                }
+                let signed = self.open(uri)?.sign_with(*scheme, &message).or_else(|error| {
+                    if error.kind() != Kind::Unavailable {
+                        return Err(error);
+                    }
+                    // The token was taken out and put back; or it is a small one, such as a TPM
+                    // without a resource manager, and has no room for two keys at a time.
+                    self.0.clear();
+                    self.open(uri)?.sign_with(*scheme, &message)
+                });
                 Ok(Answer::Signature { bytes: hex::encode(signed?) })
             }
         }

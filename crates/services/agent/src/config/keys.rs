@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// `[p11]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct P11 {
     /// The PKCS#11 module that talks to the token.
@@ -23,6 +23,12 @@ pub struct P11 {
     pub tls_clientcert_id: String,
     /// The program that loads the module: a path, or a name that is looked for in `PATH`.
     pub helper: PathBuf,
+}
+
+impl std::fmt::Debug for P11 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("P11").field("module", &self.module).finish_non_exhaustive()
+    }
 }
 
 impl Default for P11 {

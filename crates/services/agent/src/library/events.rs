@@ -107,7 +107,6 @@ pub(super) struct Teller {
     pub(super) progress: Option<u8>,
     in_cycle: bool,
     checked: bool,
-    brought: bool,
 }
 
 impl Teller {
@@ -155,7 +154,6 @@ impl Teller {
                 events
                     .push(LibraryEvent::DownloadTargetComplete { update: update.clone(), success });
                 if self.in_cycle {
-                    self.brought = true;
                     let status =
                         if success { DownloadStatus::Success } else { DownloadStatus::Error };
                     let result = Download { updates: vec![update], status, message: String::new() };

@@ -172,9 +172,10 @@ impl UpdateCheck {
             CycleOutcome::UpToDate | CycleOutcome::FailedBefore | CycleOutcome::Declined
         );
         let updates: Vec<_> = report.target.clone().filter(|_| found).into_iter().collect();
-        let status = match updates.is_empty() {
-            true => CheckStatus::NoUpdatesAvailable,
-            false => CheckStatus::UpdatesAvailable,
+        let status = if updates.is_empty() {
+            CheckStatus::NoUpdatesAvailable
+        } else {
+            CheckStatus::UpdatesAvailable
         };
         Self {
             ecus_count: updates.len(),

@@ -23,13 +23,13 @@ struct Tokens {
     closed: bool,
 }
 
-type Handler = Box<dyn Fn(&LibraryEvent) + Send + Sync>;
+type Handler = Arc<dyn Fn(&LibraryEvent) + Send + Sync>;
 
 pub(super) struct Shared {
     tokens: Mutex<Tokens>,
     paused: Mutex<bool>,
     resumed: Condvar,
-    handlers: Mutex<Vec<Arc<Handler>>>,
+    handlers: Mutex<Vec<Handler>>,
     teller: Mutex<Teller>,
     /// What people on the device say.
     pub(super) control: Arc<ControlGate>,
@@ -93,14 +93,14 @@ impl Shared {
     }
 
     pub(super) fn listen(&self, handler: Handler) {
-        lock(&self.handlers).push(Arc::new(handler));
+        lock(&self.handlers).push(handler);
     }
 
     pub(super) fn tell(&self, event: &LibraryEvent) {
         // A handler may call the agent, so it is called without the lock.
         let handlers = lock(&self.handlers).clone();
         for handler in handlers {
-            (*handler)(event);
+            handler(event);
         }
     }
 

@@ -103,8 +103,7 @@ impl Worker {
             drop(forever.watchdog.take());
         }
         let wait = match worked {
-            Ok(_) => forever.pause.after_success(),
-            Err(Error::Cancelled(_)) => forever.pause.after_success(),
+            Ok(_) | Err(Error::Cancelled(_)) => forever.pause.after_success(),
             Err(error) if self.session.is_none() && !can_heal(&error) => {
                 let _ = forever.done.send(Err(error));
                 return;
@@ -214,11 +213,7 @@ impl Worker {
 
     pub(super) fn cycle(&mut self, ctx: &Context) -> Result<CycleReport> {
         self.shared.teller().begin_cycle();
-        let session = self.session(ctx);
-        let worked = match session {
-            Ok(_) => self.whole_cycle(ctx),
-            Err(error) => Err(error),
-        };
+        let worked = self.whole_cycle(ctx);
         let check = match &worked {
             Ok(report) => UpdateCheck::of(report),
             Err(error) => UpdateCheck::failed(error),
