@@ -71,7 +71,7 @@ fn a_service_ends_well_when_it_is_told_to() -> Result<()> {
 }
 
 #[test]
-fn each_step_can_be_done_by_itself() -> Result<()> {
+fn u_p1_each_step_can_be_done_by_itself() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut site = Site::start(folder.path(), 2)?;
     let device = site.device_on("v1", "stepwise", &DeviceOptions::default())?;

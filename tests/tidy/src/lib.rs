@@ -4,6 +4,7 @@
 //! collects them from the workspace. A finding names the file and the way out, so that nobody has
 //! to read this crate to put something right.
 
+pub mod conformance;
 pub mod files;
 pub mod floors;
 pub mod guide;

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use tidy::{Finding, Workspace, files, floors, guide, manifests};
+use tidy::{Finding, Workspace, conformance, files, floors, guide, manifests};
 
 static WORKSPACE: LazyLock<Workspace> =
     LazyLock::new(|| Workspace::read().expect("the workspace can be read"));
@@ -42,6 +42,11 @@ fn every_crate_takes_its_settings_from_the_workspace() {
 #[test]
 fn no_file_says_what_none_may_say() {
     none(&files::words(&WORKSPACE.files, files::FORBIDDEN));
+}
+
+#[test]
+fn every_rule_of_tuf_and_uptane_has_its_test_on_the_page() {
+    none(&conformance::check(&WORKSPACE.files));
 }
 
 #[test]

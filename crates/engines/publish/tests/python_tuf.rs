@@ -1,7 +1,9 @@
-//! python-tuf, the reference implementation, reads what we write, and we read what it writes.
+//! python-tuf, the reference implementation, and tuf-js read what we write, and we read what
+//! python-tuf writes.
 //!
-//! The test installs python-tuf from PyPI into a virtual environment below Cargo's target folder,
-//! once. It needs Debian's python3-venv.
+//! The tests install python-tuf from PyPI into a virtual environment, and tuf-js from the npm
+//! registry into a folder, both below Cargo's target folder, once. They need Debian's
+//! python3-venv, and Node.js 20 or newer with npm.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -54,6 +56,25 @@ fn script(name: &str) -> Command {
     let mut command = Command::new(python());
     command.arg(scripts.join(name));
     command
+}
+
+const TUF_JS: &str = "tuf-js@6.0.2";
+
+/// The folder of modules with tuf-js.
+fn node_modules() -> &'static Path {
+    static MODULES: OnceLock<PathBuf> = OnceLock::new();
+    MODULES.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(TUF_JS);
+        let modules = folder.join("node_modules");
+        let ready = folder.join("ready");
+        if !ready.exists() {
+            let install = ["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"];
+            Dir::create_all(&folder, 0o755).unwrap();
+            run(Command::new("npm").args(install).arg("--prefix").arg(&folder).arg(TUF_JS));
+            put(&ready, b"");
+        }
+        modules
+    })
 }
 
 fn put(path: &Path, bytes: &[u8]) {
@@ -116,12 +137,9 @@ impl Publisher {
     fn delegate(&mut self, name: &str, pattern: &str) {
         let public = self.delegated.public().clone();
         let id = public.key_id(Dialect::Tuf);
-        let role = DelegatedRole {
-            name: name.to_owned(),
-            keys: RoleKeys::new(vec![id.clone()], 1),
-            terminating: true,
-            paths: DelegatedPaths::Patterns(vec![pattern.to_owned()]),
-        };
+        let keys = RoleKeys::new(vec![id.clone()], 1);
+        let paths = DelegatedPaths::Patterns(vec![pattern.to_owned()]);
+        let role = DelegatedRole { terminating: true, ..DelegatedRole::new(name, keys, paths) };
         let draft = self.repository.draft_targets(at(2100), Vec::new(), |targets| {
             let mut delegations = Delegations::empty();
             delegations.keys.insert(id, Key::new(Dialect::Tuf, public));
@@ -179,8 +197,27 @@ fn update(repository: &Path, client: &Path, targets: &[&str]) -> Value {
     serde_json::from_str(&output).unwrap()
 }
 
+fn update_with_js(repository: &Path, client: &Path, targets: &[&str]) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tuf_js/update.js");
+    let mut node = Command::new("node");
+    node.arg(script).arg(node_modules()).arg(repository).arg(client).args(targets);
+    serde_json::from_str(&run(&mut node)).unwrap()
+}
+
 #[test]
 fn python_tuf_updates_from_our_repository() {
+    a_peer_updates_from_our_repository(update, "BadVersionNumberError");
+}
+
+#[test]
+fn tuf_js_updates_from_our_repository() {
+    a_peer_updates_from_our_repository(update_with_js, "BadVersionError");
+}
+
+fn a_peer_updates_from_our_repository(
+    update: fn(&Path, &Path, &[&str]) -> Value,
+    lower_version: &str,
+) {
     let folder = tempfile::tempdir().unwrap();
     let (served, client) = (folder.path().join("served"), folder.path().join("client"));
     let mut publisher = Publisher::new(&served);
@@ -210,7 +247,7 @@ fn python_tuf_updates_from_our_repository() {
 
     put(&served.join("metadata/timestamp.json"), &old);
     let refused = update(&served, &client, &["fw.bin"]);
-    assert!(refused["error"].as_str().unwrap().starts_with("BadVersionNumberError"), "{refused}");
+    assert!(refused["error"].as_str().unwrap().starts_with(lower_version), "{refused}");
 }
 
 // python-tuf writes, we read.

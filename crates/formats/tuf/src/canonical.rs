@@ -102,25 +102,44 @@ fn trim_zeros(text: &str) -> &str {
 
 fn write_string(dialect: Dialect, text: &str, out: &mut String) {
     out.push('"');
-    for character in text.chars() {
-        match (dialect, character) {
-            (_, '"') => out.push_str("\\\""),
-            (_, '\\') => out.push_str("\\\\"),
-            (Dialect::Tuf, other) => out.push(other),
-            (Dialect::Uptane, '\u{8}') => out.push_str("\\b"),
-            (Dialect::Uptane, '\u{c}') => out.push_str("\\f"),
-            (Dialect::Uptane, '\n') => out.push_str("\\n"),
-            (Dialect::Uptane, '\r') => out.push_str("\\r"),
-            (Dialect::Uptane, '\t') => out.push_str("\\t"),
-            (Dialect::Uptane, ' '..='\u{7f}') => out.push(character),
-            (Dialect::Uptane, other) => {
-                for unit in other.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
+    let mut rest = text;
+    while !rest.is_empty() {
+        // What stops a run is ASCII, or the first byte of a character.
+        let run = rest.bytes().position(|byte| is_special(dialect, byte)).unwrap_or(rest.len());
+        let (plain, tail) = rest.split_at(run);
+        out.push_str(plain);
+        let mut characters = tail.chars();
+        if let Some(character) = characters.next() {
+            write_escaped(character, out);
+        }
+        rest = characters.as_str();
+    }
+    out.push('"');
+}
+
+fn is_special(dialect: Dialect, byte: u8) -> bool {
+    match byte {
+        b'"' | b'\\' => true,
+        0x20..=0x7f => false,
+        _ => dialect == Dialect::Uptane,
+    }
+}
+
+fn write_escaped(character: char, out: &mut String) {
+    match character {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        other => {
+            for unit in other.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
             }
         }
     }
-    out.push('"');
 }
 
 #[cfg(test)]

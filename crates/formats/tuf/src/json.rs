@@ -3,6 +3,7 @@
 //! Duplicate member names, invalid UTF-8, lone surrogates, trailing bytes and numbers that do not
 //! fit into 64 bits are errors; depth and size have limits. Members keep their order.
 
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use crate::FormatError;
@@ -130,10 +131,12 @@ impl<'a> Reader<'a> {
             self.expect(b':', "`:` was expected")?;
             self.skip_whitespace();
             let value = self.value(depth)?;
-            if members.contains_key(&key) {
-                return Err(FormatError::DuplicateKey { key });
-            }
-            members.insert(key, value);
+            match members.entry(key) {
+                Entry::Vacant(place) => place.insert(value),
+                Entry::Occupied(known) => {
+                    return Err(FormatError::DuplicateKey { key: known.key().clone() });
+                }
+            };
             self.skip_whitespace();
             if self.eat(b'}') {
                 return Ok(Value::Object(members));
@@ -146,9 +149,11 @@ impl<'a> Reader<'a> {
         self.expect(b'"', "a string was expected")?;
         let mut text = String::new();
         loop {
+            // All of these are ASCII, so a run ends on a character boundary.
             let run = self
                 .rest()
-                .find(|c: char| c == '"' || c == '\\' || c < ' ')
+                .bytes()
+                .position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')
                 .ok_or_else(|| self.error("a string has no end"))?;
             text.push_str(self.rest().get(..run).unwrap_or_default());
             self.offset += run;

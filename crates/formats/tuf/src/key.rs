@@ -220,6 +220,11 @@ impl PublicKey {
             hex::decode(public.trim())
                 .map_err(|_| FormatError::Key { problem: "it is neither hex nor PEM" })?
         };
+        // Older repositories of the sigstore project list the bare point.
+        let bytes = match key_type {
+            KeyType::EcdsaP256 => spki::p256_of_point(&bytes).unwrap_or(bytes),
+            _ => bytes,
+        };
         Self::new(key_type, bytes).map(Some)
     }
 }
@@ -238,9 +243,13 @@ impl Key {
         Self { json: public.to_json(dialect), public: Some(public) }
     }
 
-    /// A key as it was read; a key of an unknown algorithm is kept but never verifies.
+    /// A key as it was read. A key of an unknown algorithm, or whose text cannot be decoded, is
+    /// kept but never verifies: one such key must not stop the others of a root.
     pub(crate) fn from_json(json: Value) -> Result<Self, FormatError> {
-        let public = PublicKey::from_json(&json)?;
+        let public = match PublicKey::from_json(&json) {
+            Err(FormatError::Key { .. }) => None,
+            read => read?,
+        };
         Ok(Self { json, public })
     }
 
@@ -259,7 +268,7 @@ impl Key {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyType, PublicKey};
+    use super::{Key, KeyType, PublicKey};
     use crate::{Dialect, sha256_hex, spki};
     use serde_json::json;
 
@@ -291,6 +300,19 @@ mod tests {
                 assert_eq!(PublicKey::from_json(&json).unwrap().as_ref(), Some(&key));
             }
         }
+    }
+
+    #[test]
+    fn a_bare_point_is_the_same_key_and_an_undecodable_one_is_none() {
+        let der = spki::example_p256();
+        let point = hex::encode(&der[der.len() - 65..]);
+        let old = json!({ "keytype": "ecdsa-sha2-nistp256", "keyval": { "public": point } });
+        let key = PublicKey::new(KeyType::EcdsaP256, der).unwrap();
+        assert_eq!(PublicKey::from_json(&old).unwrap(), Some(key));
+        let broken = json!({ "keytype": "ecdsa", "keyval": { "public": "0411" } });
+        assert!(PublicKey::from_json(&broken).is_err());
+        assert_eq!(Key::from_json(broken).unwrap().public(), None);
+        assert!(Key::from_json(json!({ "keytype": "ecdsa" })).is_err());
     }
 
     #[test]

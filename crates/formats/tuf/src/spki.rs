@@ -26,6 +26,12 @@ pub(crate) fn is_p256(der: &[u8]) -> bool {
     der.strip_prefix(&P256_PREFIX).is_some_and(|point| point.len() == P256_COORDINATES)
 }
 
+/// The key of an uncompressed point, `04 x y`.
+pub(crate) fn p256_of_point(point: &[u8]) -> Option<Vec<u8>> {
+    let coordinates = point.strip_prefix(&[0x04])?;
+    (coordinates.len() == P256_COORDINATES).then(|| [&P256_PREFIX[..], coordinates].concat())
+}
+
 /// Whether `der` is an RSA key.
 pub(crate) fn is_rsa(der: &[u8]) -> bool {
     read_rsa(der).is_some()

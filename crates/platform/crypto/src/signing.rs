@@ -1,5 +1,7 @@
 //! Private keys: making, storing as PKCS#8 PEM, signing.
 
+mod private_text;
+
 use std::fmt;
 use std::str::FromStr;
 

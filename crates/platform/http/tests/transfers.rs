@@ -124,7 +124,7 @@ fn a_post_is_sent_once_unless_it_may_be_repeated() {
 }
 
 #[test]
-fn a_silent_server_is_given_up() {
+fn u_e1_a_silent_server_is_given_up() {
     let server = Server::start(|_| Answer::Stall);
     let options = ClientOptions {
         retries: 0,

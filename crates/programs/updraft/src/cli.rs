@@ -4,7 +4,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
-use crate::{account, device, events, group, image, keys, ostree, release, rollout, status};
+use crate::{
+    account, device, events, garage, group, image, keys, ostree, release, rollout, status, tuf,
+};
 
 /// Build, sign, release and operate systems that update as a whole.
 #[derive(Debug, Parser)]
@@ -26,6 +28,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Build, sign and publish releases.
     Release(release::Arguments),
+    /// Follow a TUF repository: update its metadata, download and verify targets.
+    Tuf(tuf::Arguments),
     /// Log in to a server: check the token and remember both.
     Login(account::Login),
     /// Show what the server is and how it is doing.
@@ -38,6 +42,8 @@ enum Command {
     Rollout(rollout::Arguments),
     /// Show what happened, in order.
     Events(events::Arguments),
+    /// Work as garage-push, garage-check, garage-deploy and garage-sign do.
+    Garage(garage::Arguments),
     /// Write shell completions and manual pages.
     #[command(hide = true)]
     Generate(Generate),
@@ -51,12 +57,14 @@ impl Updraft {
             Command::Image(arguments) => arguments.run(&terminal),
             Command::Keys(arguments) => arguments.run(&terminal),
             Command::Release(arguments) => arguments.run(&terminal),
+            Command::Tuf(arguments) => arguments.run(&terminal),
             Command::Login(login) => login.run(&terminal),
             Command::Status(arguments) => arguments.run(&terminal),
             Command::Device(arguments) => arguments.run(&terminal),
             Command::Group(arguments) => arguments.run(&terminal),
             Command::Rollout(arguments) => arguments.run(&terminal),
             Command::Events(arguments) => arguments.run(&terminal),
+            Command::Garage(arguments) => arguments.run(&terminal),
             Command::Generate(generate) => generate.run(&terminal, Self::command()),
         }
     }

@@ -17,6 +17,7 @@ use crate::info::{DeviceInfo, info};
 use crate::library::Watch;
 use crate::poll::Pause;
 use crate::provision::{Choice, provision};
+use crate::service_manager::{Notifier, ServiceManager};
 use crate::session::Session;
 use crate::status::{StatusReport, status};
 use crate::store::Store;
@@ -71,8 +72,10 @@ impl Agent {
 
     /// Cycles until it is cancelled, which is a good end, or what else `until` names. An error that time may heal is logged,
     /// and the next cycle comes later; so are all others once the device is provisioned, for
-    /// only this service can bring the update that mends them.
-    pub fn run(&self, ctx: &Context, until: RunUntil) -> Result<()> {
+    /// only this service can bring the update that mends them. The service manager is told that it
+    /// runs and lives.
+    pub fn run(&self, ctx: &Context, until: RunUntil, manager: &ServiceManager) -> Result<()> {
+        let notifier = Notifier::start(manager);
         let cancel = &ctx.cancel;
         let gate = self.gate(ctx);
         let ctx = &ctx.clone().with_gate(gate.clone());
@@ -80,7 +83,7 @@ impl Agent {
         let mut session = None;
         let mut watchdog = Watchdog::start(&self.settings.watchdog);
         loop {
-            let worked = self.one_round(ctx, &mut session);
+            let worked = self.one_round(&notifier.working(ctx), &mut session);
             if watchdog.is_some()
                 && self.settings.watchdog.mode == WatchdogMode::Pending
                 && session.as_ref().is_some_and(|session| is_decided(ctx, session))
@@ -113,6 +116,7 @@ impl Agent {
                     wait
                 }
             };
+            notifier.waiting();
             if self.clock.wait(ctx, wait).is_err() {
                 if cancel.is_cancelled() {
                     return Ok(());

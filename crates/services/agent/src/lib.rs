@@ -41,8 +41,11 @@ mod host;
 mod installer;
 mod ostree;
 mod reboot;
+mod service_manager;
 mod trial;
 mod watchdog;
+
+pub mod lite;
 
 mod campaign;
 mod device_data;
@@ -67,5 +70,6 @@ pub use library::{
     BackgroundAgent, CheckStatus, Download, DownloadStatus, Install, InstallResult, LibraryEvent,
     PauseStatus, Pending, ResultCode, UpdateCheck,
 };
+pub use service_manager::ServiceManager;
 pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};

@@ -5,8 +5,8 @@
 
 mod again;
 mod device;
-mod ecu;
-mod import;
+pub(crate) mod ecu;
+pub(crate) mod import;
 
 pub(crate) use device::new_request;
 

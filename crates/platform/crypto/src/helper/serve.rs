@@ -18,11 +18,9 @@ const MAX_KEYS: usize = 16;
 /// When the stream breaks, or holds something that is no request.
 pub fn serve(channel: &mut (impl Read + Write)) -> io::Result<()> {
     let mut keys = Keys::default();
-    while let Some(request) = Request::read(channel)? {
-        let answer = keys.answer(&request).unwrap_or_else(|error| told(&error));
-        answer.write(channel)?;
-    }
-    Ok(())
+    let served = keys.serve(channel);
+    keys.close();
+    served
 }
 
 fn told(error: &Error) -> Answer {
@@ -43,6 +41,21 @@ fn told(error: &Error) -> Answer {
 struct Keys(BTreeMap<String, TokenKey>);
 
 impl Keys {
+    fn serve(&mut self, channel: &mut (impl Read + Write)) -> io::Result<()> {
+        while let Some(request) = Request::read(channel)? {
+            let answer = self.answer(&request).unwrap_or_else(|error| told(&error));
+            answer.write(channel)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the tokens as if nobody had used them.
+    fn close(&mut self) {
+        for key in std::mem::take(&mut self.0).into_values() {
+            key.log_out();
+        }
+    }
+
     fn answer(&mut self, request: &Request) -> Result<Answer, Error> {
         match request {
             Request::Describe { uri } => {
@@ -65,7 +78,7 @@ impl Keys {
                     }
                     // The token was taken out and put back; or it is a small one, such as a TPM
                     // without a resource manager, and has no room for two keys at a time.
-                    self.0.clear();
+                    self.close();
                     self.open(uri)?.sign_with(*scheme, &message)
                 });
                 Ok(Answer::Signature { bytes: hex::encode(signed?) })

@@ -74,6 +74,14 @@ impl TokenKey {
         &self.spki
     }
 
+    /// Logs out from the token, which ends the work of all its keys in this process: a TPM has room
+    /// for a few keys only, and forgets them now.
+    pub fn log_out(&self) {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody may be logged in any more, after another key of the token.
+        let _ = session.logout();
+    }
+
     /// How the key signs metadata.
     #[must_use]
     pub fn scheme(&self) -> Scheme {

@@ -1,18 +1,22 @@
 //! The helper as a process: it lives as long as its end of a socket pair.
 
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use updraft_crypto::helper::Channel;
 
 /// How long a token may take to sign. RSA in a TPM takes about a second; one with a keypad waits
 /// for somebody.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a helper may take to end, and how often it is looked at.
+const FAREWELL: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Starts a helper. The socket is its standard input, the way in and the way out; nothing secret
 /// is in its arguments or its environment.
@@ -53,7 +57,15 @@ impl Write for Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        // It keeps nothing that would have to be put away.
+        // It ends by itself when the socket does, and leaves the token in order.
+        let _ = self.socket.shutdown(Shutdown::Both);
+        let begun = Instant::now();
+        while begun.elapsed() < FAREWELL {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -16,7 +16,7 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// The ECU with its key, which is made and stored when there is none. An ECU whose serial,
 /// hardware id or key is another than before has to be registered again.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     settings: &Settings,
     token: &Token,
     store: &Store,

@@ -11,7 +11,7 @@ use crate::store::{IdentityRecord, Store};
 use crate::{Error, Result};
 
 /// Takes over CA, certificate and key from the `[import]` section or the token.
-pub(super) fn identity(
+pub(crate) fn identity(
     settings: &Settings,
     token: &Token,
     store: &Store,
@@ -63,7 +63,7 @@ pub(super) fn read_identity(settings: &Settings, token: &Token) -> Result<Identi
 }
 
 /// Takes over `repo/root.json` and `director/root.json`, unless roots are trusted already.
-pub(super) fn first_roots(settings: &Settings, store: &Store) -> Result<()> {
+pub(crate) fn first_roots(settings: &Settings, store: &Store) -> Result<()> {
     let trusted = store.trusted_metadata()?;
     let base = &settings.import.base_path;
     for (repository, folder) in [(Repository::Image, "repo"), (Repository::Director, "director")] {

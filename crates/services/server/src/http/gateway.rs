@@ -5,7 +5,7 @@ mod est;
 mod provisioning;
 mod repo;
 mod reports;
-mod treehub;
+pub(crate) mod treehub;
 
 use axum::Router;
 use axum::routing::{get, post, put};

@@ -39,7 +39,7 @@ fn signed_metadata_is_taken_and_made_current() {
 }
 
 #[test]
-fn what_a_client_would_refuse_is_refused_and_changes_nothing() {
+fn u_s1_what_a_client_would_refuse_is_refused_and_changes_nothing() {
     let world = World::new();
     let mut operator = Operator::new(&world);
     operator.add_target(&world, "a.os", &"a".repeat(64));
@@ -193,7 +193,7 @@ fn releases_name_only_what_was_signed_and_uploaded() {
 }
 
 #[test]
-fn target_files_are_compared_with_the_signed_targets() {
+fn u_s1_target_files_are_compared_with_the_signed_targets() {
     let world = World::new();
     let mut operator = Operator::new(&world);
     let content = b"firmware image ".repeat(50_000);

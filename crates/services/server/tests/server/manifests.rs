@@ -24,7 +24,7 @@ fn a_good_manifest_says_what_runs() {
 }
 
 #[test]
-fn a_replayed_manifest_is_refused() {
+fn u_s3_a_replayed_manifest_is_refused() {
     let mut world = World::new();
     let mut device = Device::new(&world, "vehicle-1");
     let old = device.manifest(None);
@@ -60,7 +60,7 @@ fn one_manifest_sent_twice_at_once_passes_once() {
 }
 
 #[test]
-fn forged_manifests_are_refused() {
+fn u_s3_forged_manifests_are_refused() {
     let world = World::new();
     let mut device = Device::new(&world, "vehicle-1");
     let mut other = Device::new(&world, "vehicle-2");

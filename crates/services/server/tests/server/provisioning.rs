@@ -180,7 +180,7 @@ fn the_credentials_file_has_what_aktualizr_expects() {
 }
 
 #[test]
-fn components_are_registered_once_and_may_be_joined_by_others() {
+fn u_s2_components_are_registered_once_and_may_be_joined_by_others() {
     let world = World::new();
     let device = Device::new(&world, "vehicle-1");
     device.register(&world).expect(200);

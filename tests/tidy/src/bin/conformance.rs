@@ -1,0 +1,12 @@
+//! Writes the page about the rules of TUF and Uptane anew.
+
+use std::error::Error;
+
+use tidy::{Workspace, conformance};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let workspace = Workspace::read()?;
+    let path = workspace.metadata.workspace_root.join(conformance::PAGE);
+    std::fs::write(path, conformance::page(&workspace.files))?;
+    Ok(())
+}
