@@ -36,7 +36,14 @@ impl Site {
     /// # Errors
     /// When a program does not do its part.
     pub fn start(folder: &Path, releases: usize) -> Result<Self> {
-        let programs = Programs::beside_tests()?;
+        Self::start_with(Programs::beside_tests()?, folder, releases)
+    }
+
+    /// The same with these programs.
+    ///
+    /// # Errors
+    /// When a program does not do its part.
+    pub fn start_with(programs: Programs, folder: &Path, releases: usize) -> Result<Self> {
         let server = Server::start(&programs, &folder.join("server"))?;
         let operator = Operator::new(&programs, &server, &folder.join("keys"))?;
         operator.init_keys()?;

@@ -89,6 +89,8 @@ enum Command {
     RunOnce(InstallOptions),
     /// Do cycles until a signal comes; this is the service.
     Run,
+    /// Give this device its identity and register it, and do nothing else.
+    Provision(ProvisionOptions),
     /// Run the health checks and say what they came to; change nothing.
     Health,
     /// Tell the boot loader that what runs is good: its tries are counted no more.
@@ -127,6 +129,15 @@ pub(crate) struct InstallOptions {
     /// Try targets again that failed on this device.
     #[arg(long)]
     pub(crate) retry_failed: bool,
+}
+
+/// How to become known.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct ProvisionOptions {
+    /// The server has forgotten this device: ask for another certificate under the same name.
+    /// What the device has stays until it gets that.
+    #[arg(long)]
+    pub(crate) again: bool,
 }
 
 /// How to go back.
@@ -184,6 +195,7 @@ impl Updraftd {
             Command::Install(install) => commands::install(&terminal, options, install),
             Command::RunOnce(install) => commands::run_once(&terminal, options, install),
             Command::Run => commands::run(&terminal, options),
+            Command::Provision(provision) => commands::provision(&terminal, options, provision),
             Command::Health => commands::health(&terminal, options),
             Command::BootGood => commands::boot_good(&terminal, options),
             Command::Rollback(rollback) => commands::rollback(&terminal, options, rollback),

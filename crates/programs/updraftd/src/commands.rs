@@ -3,20 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use updraft_agent::{
-    Agent, InstallChoice, RunOptions, RunUntil, ServiceManager, TakeoverOutcome,
-};
+use updraft_agent::{Agent, InstallChoice, RunOptions, RunUntil, ServiceManager, TakeoverOutcome};
 use updraft_error::Kind;
 use updraft_terminal::{Failure, Result, Terminal};
 
-use crate::cli::{ImportOptions, InstallOptions, RollbackOptions, SettingsOptions};
+use crate::cli::{
+    ImportOptions, InstallOptions, ProvisionOptions, RollbackOptions, SettingsOptions,
+};
 use crate::clock::SystemClock;
 use crate::{configuration, log, print};
 
 /// The agent with the settings that hold here.
 pub(crate) fn agent(options: &SettingsOptions) -> Result<Agent> {
-    let loaded = configuration::load(options)?;
+    let mut loaded = configuration::load(options)?;
     log::start(loaded.settings.logger.loglevel);
+    // The helper that came with this program is the one that fits.
+    let helper = &mut loaded.settings.p11.helper;
+    let own = std::env::current_exe().ok();
+    let beside = own.and_then(|own| Some(own.parent()?.join(&helper)));
+    if let Some(beside) = beside.filter(|beside| beside.is_file()) {
+        *helper = beside;
+    }
     Ok(Agent::new(loaded.settings, Arc::new(SystemClock)))
 }
 
@@ -73,6 +80,22 @@ pub(crate) fn service_manager() -> ServiceManager {
         socket: std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()).map(Into::into),
         watchdog: time.filter(|time| *time > 0).map(Duration::from_micros),
     }
+}
+
+/// `updraftd provision`.
+pub(crate) fn provision(
+    terminal: &Terminal,
+    options: &SettingsOptions,
+    provision: ProvisionOptions,
+) -> Result {
+    let agent = agent(options)?;
+    let status = if provision.again {
+        agent.provision_again(&terminal.context)
+    } else {
+        agent.provision(&terminal.context)
+    };
+    let status = status.map_err(print::failure)?;
+    terminal.show(&status, |status| print::status(terminal, status))
 }
 
 /// `updraftd health`: an ill system is an error of the program as well.

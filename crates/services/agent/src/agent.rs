@@ -15,15 +15,16 @@ use crate::cycle::{Cycle, CycleReport, RunOptions};
 use crate::gateway::Gateway;
 use crate::health::HealthReport;
 use crate::info::{DeviceInfo, info};
+use crate::library::Watch;
 use crate::poll::Pause;
-use crate::provision::provision;
+use crate::provision::{Choice, provision};
 use crate::service_manager::{Notifier, ServiceManager};
 use crate::session::Session;
 use crate::status::{StatusReport, status};
 use crate::store::Store;
 use crate::trial::{self, BootGoodReport, RollbackReport};
 use crate::watchdog::Watchdog;
-use crate::{Error, Result, aktualizr, campaign, control, installer, ostree};
+use crate::{Error, Result, aktualizr, campaign, control, installer, ostree, renew};
 
 /// A device agent with its settings and clock.
 pub struct Agent {
@@ -126,6 +127,19 @@ impl Agent {
         }
     }
 
+    /// Gives this device its identity and registers it; nothing happens when it has that.
+    pub fn provision(&self, ctx: &Context) -> Result<StatusReport> {
+        drop(self.session(ctx)?);
+        self.status()
+    }
+
+    /// Asks for another certificate under the same name, for a device that the server has
+    /// forgotten, and registers it again. What it has stays until the server gives the new one.
+    pub fn provision_again(&self, ctx: &Context) -> Result<StatusReport> {
+        drop(self.open_session(ctx, &Watch::default(), Choice::Again)?);
+        self.status()
+    }
+
     /// Runs all health checks and says what they came to; nothing is changed by it.
     pub fn health(&self, ctx: &Context) -> Result<HealthReport> {
         trial::health(ctx, &self.settings, self.clock.as_ref())
@@ -187,16 +201,33 @@ impl Agent {
             Some(session) => session,
             None => session.insert(self.session(ctx)?),
         };
+        renew::if_due(ctx, session)?;
         let result = in_cycle(ctx, session, |cycle| cycle.run(RunOptions::default()));
         remember(session, result)
     }
 
     fn session(&self, ctx: &Context) -> Result<Session> {
+        self.open_session(ctx, &Watch::default(), Choice::Keep)
+    }
+
+    /// Opens the state for work, for somebody who hears what happens.
+    pub(crate) fn open_session(
+        &self,
+        ctx: &Context,
+        watch: &Watch,
+        choice: Choice,
+    ) -> Result<Session> {
         ostree::make_writable(&self.settings.pacman)?;
-        let store = Store::open(&self.settings.storage)?;
+        let store = Store::open(&self.settings.storage)?.observed_by(watch.observer());
         self.control().forget_abort()?;
         aktualizr::take_over(&self.settings, &store, self.clock.now())?;
-        provision(ctx, self.settings.clone(), store, self.clock.clone())
+        let session = provision(ctx, self.settings.clone(), store, self.clock.clone(), choice)?;
+        Ok(Session { watch: watch.clone(), ..session })
+    }
+
+    /// The settings that hold.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     fn work(
@@ -206,13 +237,14 @@ impl Agent {
     ) -> Result<CycleReport> {
         let gate = self.gate(ctx);
         let ctx = &ctx.clone().with_gate(gate.clone());
-        let session = self.session(ctx)?;
+        let mut session = self.session(ctx)?;
+        renew::if_due(ctx, &mut session)?;
         let result = work(ctx, &session);
         gate.take_abort();
         remember(&session, result)
     }
 
-    fn gate(&self, ctx: &Context) -> Arc<ControlGate> {
+    pub(crate) fn gate(&self, ctx: &Context) -> Arc<ControlGate> {
         let storage = &self.settings.storage;
         Arc::new(ControlGate::new(storage, ctx.progress.clone(), self.clock.clone()))
     }
@@ -273,7 +305,7 @@ pub enum RunUntil {
 }
 
 /// Notes how the contact with the server went.
-fn remember(session: &Session, result: Result<CycleReport>) -> Result<CycleReport> {
+pub(crate) fn remember(session: &Session, result: Result<CycleReport>) -> Result<CycleReport> {
     let problem = result.as_ref().err().map(|error| format!("failed to {error}"));
     let noted = session.store.set_contact(session.now(), problem.as_deref());
     match (result, noted) {
@@ -283,7 +315,7 @@ fn remember(session: &Session, result: Result<CycleReport>) -> Result<CycleRepor
     }
 }
 
-fn in_cycle(
+pub(crate) fn in_cycle(
     ctx: &Context,
     session: &Session,
     work: impl FnOnce(&mut Cycle<'_>) -> Result<CycleReport>,
@@ -293,7 +325,7 @@ fn in_cycle(
 }
 
 /// Whether there is a verdict on what runs.
-fn is_decided(ctx: &Context, session: &Session) -> bool {
+pub(crate) fn is_decided(ctx: &Context, session: &Session) -> bool {
     let look = || -> Result<bool> {
         let sysroot = installer::open_sysroot(&session.settings.pacman)?;
         Cycle::new(ctx, session, sysroot.as_ref())?.is_undecided()
@@ -303,7 +335,7 @@ fn is_decided(ctx: &Context, session: &Session) -> bool {
 
 /// Whether waiting may help a device that is not provisioned yet, or whose state cannot be opened.
 /// Somebody who runs a command by hand is gone soon, and somebody may make room on a full disk.
-fn can_heal(error: &Error) -> bool {
+pub(crate) fn can_heal(error: &Error) -> bool {
     let kind = updraft_error::Classify::kind(error);
     matches!(error, Error::Busy { .. }) || kind.is_retryable() || kind == Kind::Exhausted
 }

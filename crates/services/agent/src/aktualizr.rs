@@ -114,7 +114,10 @@ fn ecu(settings: &Settings, tables: &Tables) -> Result<Option<(EcuRecord, Signin
         hardware_id.unwrap_or_else(|| settings.provision.primary_ecu_hardware_id.clone());
     let private_key_pem = key.to_pkcs8_pem().map_err(Error::below("store the ECU's key"))?;
     let registered = tables.is_registered && known.is_some();
-    Ok(Some((EcuRecord { serial, hardware_id, private_key_pem, registered }, key)))
+    Ok(Some((
+        EcuRecord { serial, hardware_id, private_key_pem, token_key_id: None, registered },
+        key,
+    )))
 }
 
 /// What was installed, the current one last. Without a current one nothing is known.
@@ -137,6 +140,7 @@ fn report(tables: &Tables, serial: &str) -> Option<String> {
         success: device.result.success,
         code: if code.is_empty() { "INTERNAL_ERROR".to_owned() } else { code },
         description: result.description.clone(),
+        raw_report: None,
     };
     Some(report.to_json())
 }

@@ -7,6 +7,7 @@
 
 mod aktualizr;
 mod health;
+mod keys;
 mod load;
 mod settings;
 mod show;
@@ -17,6 +18,7 @@ pub use aktualizr::{
     parse as parse_aktualizr,
 };
 pub use health::{HealthCheck, HealthChecks, Watchdog, WatchdogMode};
+pub use keys::{Est, P11};
 pub use load::{Loaded, Origin, Sources, drop_in_folder, load};
 pub use settings::{
     Boot, Bootloader, DirectorMetadata, Import, KeySource, Logger, Pacman, Provision,

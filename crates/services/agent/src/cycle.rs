@@ -351,7 +351,7 @@ impl<'a> Cycle<'a> {
 }
 
 /// A server that cannot be reached, or refuses a report, hears it in the next cycle.
-fn later(error: Error) -> Result<()> {
+pub(crate) fn later(error: Error) -> Result<()> {
     match error {
         Error::Http(_) | Error::Answer { .. } => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the report is sent later");

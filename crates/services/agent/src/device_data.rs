@@ -11,6 +11,7 @@ use updraft_http::Method;
 use updraft_task::Context;
 
 use crate::config::{Settings, to_toml};
+use crate::library::LibraryEvent;
 use crate::session::Session;
 use crate::{Error, Result};
 
@@ -28,7 +29,7 @@ struct Item {
 
 /// Sends what changed. Fails only when the work is cancelled or the state cannot be written.
 pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
-    for item in items(&session.settings) {
+    for item in items(&session.settings, session.hardware.as_ref()) {
         ctx.check()?;
         let hash = updraft_crypto::sha256_hex(&item.body);
         if session.store.sent_hash(item.name)?.as_ref() == Some(&hash) {
@@ -47,18 +48,19 @@ pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
             Err(error) => tracing::warn!(%error, what = item.name, "device data was not sent"),
         }
     }
+    session.watch.tell(&LibraryEvent::SendDeviceDataComplete);
     Ok(())
 }
 
-fn items(settings: &Settings) -> Vec<Item> {
+fn items(settings: &Settings, hardware: Option<&Value>) -> Vec<Item> {
     let json_item = |name, value: &Value| Item {
         name,
         method: Method::Put,
         content_type: "application/json",
         body: value.to_string().into_bytes(),
     };
-    let hardware = custom_hardware(settings).unwrap_or_else(system_info);
-    let mut items = vec![json_item("system_info", &hardware)];
+    let hardware = hardware.cloned().or_else(|| custom_hardware(settings));
+    let mut items = vec![json_item("system_info", &hardware.unwrap_or_else(system_info))];
     if let Some(packages) = packages(settings) {
         items.push(json_item("core/installed", &packages));
     }

@@ -244,8 +244,8 @@ impl Error {
                 "nothing was installed; somebody may be tampering with the server or the network"
             }
             Self::Http(error) if error.kind() == Kind::Rejected && error.status().is_some() => {
-                "the server does not accept this device; if it was removed there, stop the agent \
-                 and remove its storage folder, then it registers anew"
+                "the server does not accept this device; if it was removed there and shall be let \
+                 in again, run `updraftd provision --again`"
             }
             Self::Http(error) if error.kind() == Kind::Rejected => {
                 "check this device's clock and `tls.server`; a server with another CA than the one \

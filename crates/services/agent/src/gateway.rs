@@ -2,8 +2,10 @@
 
 mod addresses;
 mod registration;
+mod renewal;
 
 use serde::Deserialize;
+use updraft_crypto::HelperKey;
 use updraft_http::{Client, ClientOptions, Error as HttpError, Method, Request, Response};
 use updraft_task::Context;
 use updraft_tuf::Repository;
@@ -13,6 +15,7 @@ pub(crate) use registration::register_device;
 pub use registration::{Certificate, NewDevice, RegisteredDevice};
 
 use crate::config::Settings;
+use crate::keys::{Token, token_key};
 use crate::store::IdentityRecord;
 use crate::{Error, Result};
 
@@ -42,10 +45,12 @@ pub enum File {
 }
 
 impl Gateway {
-    /// The gateway for a device with this identity.
+    /// The gateway for a device with this identity. `key`: its private key, when that is in a
+    /// token.
     pub fn new(
         settings: &Settings,
         identity: &IdentityRecord,
+        key: Option<HelperKey>,
         addresses: Addresses,
     ) -> Result<Self> {
         let certificate = identity
@@ -54,9 +59,13 @@ impl Gateway {
             .ok_or(Error::Damaged { what: "the device's certificate" })?;
         let options = ClientOptions {
             ca_pem: identity.ca_pem.as_ref().map(|pem| pem.as_bytes().to_vec()),
-            identity: Some(updraft_http::Identity {
+            identity: key.is_none().then(|| updraft_http::Identity {
                 certificate_pem: certificate.as_bytes().to_vec(),
                 private_key_pem: identity.private_key_pem.as_bytes().to_vec(),
+            }),
+            token_identity: key.map(|key| updraft_http::TokenIdentity {
+                certificate_pem: certificate.as_bytes().to_vec(),
+                key: std::sync::Arc::new(key),
             }),
             ..client_options(settings)
         };
@@ -66,7 +75,8 @@ impl Gateway {
     /// The gateway for a device with this identity, wherever it is.
     pub fn as_identity(settings: &Settings, identity: &IdentityRecord) -> Result<Self> {
         let addresses = Addresses::new(settings, identity.server.as_deref())?;
-        Self::new(settings, identity, addresses)
+        let key = token_key(&Token::new(settings), identity)?;
+        Self::new(settings, identity, key, addresses)
     }
 
     /// `GET url`, whose body goes to `out` as it arrives.

@@ -8,6 +8,7 @@ use crate::aktualizr;
 use crate::boot::Boot;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::keys::Token;
 use crate::store::{Store, StoredJournal};
 use crate::{Error, Result, installer};
 
@@ -131,9 +132,14 @@ pub(crate) fn info(settings: &Settings, clock: &dyn Clock) -> Result<DeviceInfo>
         info.private_key_pem = Some(identity.private_key_pem);
     }
     if let Some(ecu) = ecu {
-        let key = SigningKey::from_pkcs8_pem(&ecu.private_key_pem)
-            .map_err(|_| Error::Damaged { what: "the ECU's key" })?;
-        let public = key.public().to_json(Dialect::Uptane);
+        let damaged = || Error::Damaged { what: "the ECU's key" };
+        let key = if ecu.private_key_pem.is_empty() {
+            Token::new(settings).ecu_key()?.ok_or_else(damaged)?.public().clone()
+        } else {
+            let key = SigningKey::from_pkcs8_pem(&ecu.private_key_pem);
+            key.map_err(|_| damaged())?.public().clone()
+        };
+        let public = key.to_json(Dialect::Uptane);
         let public = public.pointer("/keyval/public").and_then(|value| value.as_str());
         info.primary = Some(PrimaryInfo {
             serial: ecu.serial,

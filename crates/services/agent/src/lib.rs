@@ -17,6 +17,7 @@ mod error;
 
 mod agent;
 pub mod clock;
+mod library;
 
 pub mod store;
 
@@ -25,7 +26,9 @@ mod control;
 
 mod credentials;
 pub mod gateway;
+mod keys;
 mod provision;
+mod renew;
 mod session;
 
 mod cycle;
@@ -62,6 +65,11 @@ pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSumm
 pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
 pub use info::{DeviceInfo, PrimaryInfo, SecondaryInfo};
+pub use keys::EcuKey;
+pub use library::{
+    BackgroundAgent, CheckStatus, Download, DownloadStatus, Install, InstallResult, LibraryEvent,
+    PauseStatus, Pending, ResultCode, UpdateCheck,
+};
 pub use service_manager::ServiceManager;
 pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};

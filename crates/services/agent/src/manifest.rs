@@ -1,7 +1,7 @@
 //! What this vehicle reports about itself, signed by its ECU's key.
 
 use serde::{Deserialize, Serialize};
-use updraft_crypto::SigningKey;
+use serde_json::Value;
 use updraft_sysroot::DeploymentId;
 use updraft_task::Context;
 use updraft_tuf::manifest::{
@@ -9,6 +9,8 @@ use updraft_tuf::manifest::{
 };
 use updraft_tuf::{Ecu, Hashes};
 
+use crate::keys::EcuKey;
+use crate::library::LibraryEvent;
 use crate::ostree::UNKNOWN;
 use crate::session::Session;
 use crate::store::Store;
@@ -27,6 +29,9 @@ pub(crate) struct Report {
     pub(crate) code: String,
     /// What happened, for people.
     pub(crate) description: String,
+    /// What programs around the agent want to be told with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) raw_report: Option<String>,
 }
 
 impl Report {
@@ -35,7 +40,7 @@ impl Report {
         serde_json::to_string(self).expect("a struct of strings always has a JSON form")
     }
 
-    fn from_json(text: &str) -> Result<Self> {
+    pub(crate) fn from_json(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|_| Error::Damaged { what: "the installation report" })
     }
 
@@ -54,7 +59,7 @@ impl Report {
         InstallationReport {
             correlation_id: self.correlation_id.clone(),
             result: of_vehicle,
-            raw_report: self.description.clone(),
+            raw_report: self.raw_report.clone().unwrap_or_else(|| self.description.clone()),
             items: vec![(ecu.serial.clone(), of_ecu)],
         }
     }
@@ -82,9 +87,10 @@ fn installed(store: &Store, running: Option<&DeploymentId>) -> Result<InstalledI
 pub(crate) fn signed(
     store: &Store,
     ecu: &Ecu,
-    key: &SigningKey,
+    key: &EcuKey,
     running: Option<&DeploymentId>,
     report: Option<&str>,
+    custom: Option<Value>,
 ) -> Result<Vec<u8>> {
     let image = installed(store, running)?;
     let counter = store.next_report_counter()?;
@@ -99,14 +105,28 @@ pub(crate) fn signed(
     manifest.ecu_version_manifests.insert(ecu.serial.clone(), signed);
     manifest.installation_report =
         report.map(Report::from_json).transpose()?.map(|report| report.to_wire(ecu));
+    manifest.custom = custom;
     manifest.sign(key).map_err(failed)
 }
 
 /// Sends the manifest, with the installation report that waits, if one does.
 pub(crate) fn send(ctx: &Context, session: &Session, running: Option<&DeploymentId>) -> Result<()> {
-    let report = session.store.report()?;
-    let manifest = signed(&session.store, &session.ecu, &session.key, running, report.as_deref())?;
-    session.gateway.send_manifest(ctx, manifest)?;
+    send_with(ctx, session, running, None)
+}
+
+/// [`send`] with what a program around the agent adds.
+pub(crate) fn send_with(
+    ctx: &Context,
+    session: &Session,
+    running: Option<&DeploymentId>,
+    custom: Option<Value>,
+) -> Result<()> {
+    let Session { store, ecu, key, watch, .. } = session;
+    let report = store.report()?;
+    let manifest = signed(store, ecu, key, running, report.as_deref(), custom)?;
+    let sent = session.gateway.send_manifest(ctx, manifest);
+    watch.tell(&LibraryEvent::PutManifestComplete { success: sent.is_ok() });
+    sent?;
     if let Some(report) = report {
         session.store.remove_report(&report)?;
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! identity     who we are to the server: id, CA, certificate, key
+//! renewal      the key whose certificate is to follow the present one
 //! ecu          the primary ECU: serial, hardware id, key, whether the server knows it
 //! metadata     trusted metadata files, byte for byte
 //! update       the target that the journal is about
@@ -34,9 +35,9 @@ mod takeover;
 mod update;
 
 pub(crate) use database::LOCK;
-pub use database::Store;
+pub use database::{Observer, Store};
 pub use file_image::{FileImage, FilePlace};
-pub use identity::{EcuRecord, IdentityRecord};
+pub use identity::{EcuRecord, IdentityRecord, Renewal};
 pub use journal::{BootRecord, StoredJournal};
 pub use outbox::{Contact, QueuedEvent};
 pub(crate) use takeover::Takeover;

@@ -16,6 +16,7 @@ pub mod ota;
 pub mod provision;
 pub mod reconcile;
 pub mod releases;
+pub mod renewal;
 pub mod reports;
 pub mod rollouts;
 pub mod seen;

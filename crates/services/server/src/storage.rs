@@ -14,6 +14,7 @@ pub mod groups;
 pub mod installations;
 pub mod inventory;
 pub mod metadata;
+pub mod next_certificates;
 pub mod notes;
 pub mod offline;
 pub mod releases;

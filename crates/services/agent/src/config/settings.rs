@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::health::{HealthChecks, Watchdog};
+use super::keys::{Est, P11};
 
 /// All settings of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Settings {
     pub transfer: Transfer,
     /// `[import]`: an identity that was made elsewhere.
     pub import: Import,
+    /// `[p11]`: a token that keeps keys.
+    pub p11: P11,
+    /// `[est]`: how the device's certificate is renewed.
+    pub est: Est,
     /// `[telemetry]`: what it tells about itself.
     pub telemetry: Telemetry,
     /// `[bootloader]`: how a reboot is asked for.
@@ -62,6 +67,8 @@ pub enum KeySource {
     /// In the agent's storage.
     #[default]
     File,
+    /// In the token that the section `[p11]` names.
+    Pkcs11,
 }
 
 /// `[provision]`

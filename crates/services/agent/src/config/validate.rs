@@ -1,6 +1,6 @@
 //! What types alone cannot say about settings.
 
-use crate::config::{Loaded, Settings};
+use crate::config::{KeySource, Loaded, Settings};
 use crate::{Error, Result};
 
 /// The shortest pause between two checks that makes sense, in seconds.
@@ -125,6 +125,7 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         ),
     ];
     rules.extend(health_rules(settings));
+    rules.extend(key_rules(settings));
     for check in &settings.health.checks {
         rules.push(rule(
             "health.checks",
@@ -171,6 +172,57 @@ fn health_rules(settings: &Settings) -> [Rule; 4] {
             "write how many seconds a verdict on a new system may take",
         ),
     ]
+}
+
+fn key_rules(settings: &Settings) -> [Rule; 7] {
+    let rule = |key, holds, problem, hint| Rule { key, holds, problem, hint };
+    let (tls, p11, est) = (&settings.tls, &settings.p11, &settings.est);
+    let named = |source, id: &str| source == KeySource::File || is_object(id);
+    let unnamed = "the token's object is not named";
+    let way_out = "write its id in hexadecimal digits, or its `pkcs11:` URI";
+    let sources = [tls.ca_source, tls.pkey_source, tls.cert_source, settings.uptane.key_source];
+    [
+        rule(
+            "p11.module",
+            sources.iter().all(|source| *source == KeySource::File)
+                || !p11.module.as_os_str().is_empty(),
+            "something is kept in a token, and its module is not named",
+            "write the path of the PKCS#11 module",
+        ),
+        rule(
+            "p11.uptane_key_id",
+            named(settings.uptane.key_source, &p11.uptane_key_id),
+            unnamed,
+            way_out,
+        ),
+        rule("p11.tls_cacert_id", named(tls.ca_source, &p11.tls_cacert_id), unnamed, way_out),
+        rule("p11.tls_pkey_id", named(tls.pkey_source, &p11.tls_pkey_id), unnamed, way_out),
+        rule(
+            "p11.tls_clientcert_id",
+            named(tls.cert_source, &p11.tls_clientcert_id),
+            unnamed,
+            way_out,
+        ),
+        rule(
+            "est.server",
+            est.server.is_empty() || is_url(&est.server),
+            "it is not an address",
+            "write it as `https://HOST:PORT/.well-known/est`",
+        ),
+        rule(
+            "est.renew_percent",
+            est.renew_percent <= 90,
+            "it is more than 90",
+            "write how much of its life may be left when a certificate is renewed",
+        ),
+    ]
+}
+
+/// An object's id in hexadecimal digits, or its URI.
+fn is_object(text: &str) -> bool {
+    let is_id = !text.is_empty() && text.len() <= 128 && text.len().is_multiple_of(2);
+    let is_id = is_id && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id || text.starts_with("pkcs11:")
 }
 
 fn is_url(text: &str) -> bool {

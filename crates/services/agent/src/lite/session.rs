@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use updraft_crypto::{KeyAlgorithm, SigningKey};
-use updraft_http::{Client, ClientOptions, Identity};
+use updraft_http::{Client, ClientOptions, Identity, TokenIdentity};
 use updraft_tuf::Ecu;
 
 use super::{LiteSettings, LiteTarget};
 use crate::clock::{Clock, is_plausible};
-use crate::config::Settings;
+use crate::config::{KeySource, Settings};
 use crate::gateway::{Addresses, Gateway, client_options};
+use crate::keys::{EcuKey, Token, token_key};
+use crate::library::Watch;
 use crate::provision::{ecu, import};
 use crate::session::Session;
 use crate::store::{IdentityRecord, Store};
@@ -25,12 +27,13 @@ pub(super) fn for_work(
         return Err(Error::Clock { now: clock.now().to_string() });
     }
     let settings = &lite.agent;
+    let token = Token::new(settings);
     let identity = match store.identity()?.filter(|known| known.certificate_pem.is_some()) {
         Some(known) => Some(known),
-        None if can_import(settings) => Some(import::identity(settings, &store)?),
+        None if can_import(settings) => Some(import::identity(settings, &token, &store)?),
         None => None,
     };
-    let (ecu, key) = ecu::prepare(settings, &store)?;
+    let (ecu, key) = ecu::prepare(settings, &token, &store)?;
     let ecu = Ecu { serial: ecu.serial, hardware_id: ecu.hardware_id };
     session(settings, store, clock, identity.as_ref(), ecu, key)
 }
@@ -47,6 +50,7 @@ pub(super) fn to_read(lite: &LiteSettings, store: Store, clock: Arc<dyn Clock>) 
     };
     // Nothing is signed with it.
     let key = SigningKey::generate(KeyAlgorithm::Ed25519).map_err(Error::below("make a key"))?;
+    let key = EcuKey::Stored(key);
     let ecu = Ecu { serial, hardware_id };
     session(settings, store, clock, identity.as_ref(), ecu, key)
 }
@@ -69,20 +73,40 @@ fn session(
     clock: Arc<dyn Clock>,
     identity: Option<&IdentityRecord>,
     ecu: Ecu,
-    key: SigningKey,
+    key: EcuKey,
 ) -> Result<Session> {
-    let gateway = Gateway { client: client(settings, identity)?, addresses: addresses(settings) };
+    let token = Token::new(settings);
+    let client = client(settings, &token, identity)?;
+    let gateway = Gateway { client, addresses: addresses(settings) };
     let device_id = identity.map(|known| known.device_id.clone()).unwrap_or_default();
-    Ok(Session { settings: settings.clone(), store, clock, gateway, device_id, ecu, key })
+    Ok(Session {
+        settings: settings.clone(),
+        store,
+        clock,
+        gateway,
+        device_id,
+        ecu,
+        key,
+        token,
+        watch: Watch::default(),
+        hardware: None,
+    })
 }
 
 fn can_import(settings: &Settings) -> bool {
-    let import = &settings.import;
-    let files = [&import.tls_cacert_path, &import.tls_clientcert_path, &import.tls_pkey_path];
-    files.iter().all(|path| !path.as_os_str().is_empty() && import.base_path.join(path).is_file())
+    let (import, tls) = (&settings.import, &settings.tls);
+    let places = [
+        (&import.tls_cacert_path, tls.ca_source),
+        (&import.tls_clientcert_path, tls.cert_source),
+        (&import.tls_pkey_path, tls.pkey_source),
+    ];
+    places.iter().all(|(path, source)| {
+        let is_file = || !path.as_os_str().is_empty() && import.base_path.join(path).is_file();
+        *source == KeySource::Pkcs11 || is_file()
+    })
 }
 
-fn client(settings: &Settings, identity: Option<&IdentityRecord>) -> Result<Client> {
+fn client(settings: &Settings, token: &Token, identity: Option<&IdentityRecord>) -> Result<Client> {
     let authority = identity.and_then(|known| known.ca_pem.clone());
     // An anonymous device may know a server with an authority of its own.
     let path = &settings.import.tls_cacert_path;
@@ -92,15 +116,25 @@ fn client(settings: &Settings, identity: Option<&IdentityRecord>) -> Result<Clie
         }
         known => known,
     };
-    let identity = identity.and_then(|known| {
-        Some(Identity {
-            certificate_pem: known.certificate_pem.as_ref()?.as_bytes().to_vec(),
-            private_key_pem: known.private_key_pem.as_bytes().to_vec(),
-        })
-    });
+    let (mut known_here, mut known_by_token) = (None, None);
+    if let Some(known) = identity
+        && let Some(certificate) = &known.certificate_pem
+    {
+        let certificate_pem = certificate.as_bytes().to_vec();
+        match token_key(token, known)? {
+            Some(key) => {
+                known_by_token = Some(TokenIdentity { certificate_pem, key: Arc::new(key) });
+            }
+            None => {
+                let private_key_pem = known.private_key_pem.as_bytes().to_vec();
+                known_here = Some(Identity { certificate_pem, private_key_pem });
+            }
+        }
+    }
     Ok(Client::new(&ClientOptions {
         ca_pem: authority.map(String::into_bytes),
-        identity,
+        identity: known_here,
+        token_identity: known_by_token,
         ..client_options(settings)
     })?)
 }
@@ -119,6 +153,7 @@ fn addresses(settings: &Settings) -> Addresses {
         treehub: or(&settings.pacman.ostree_server, "treehub"),
         provision: String::new(),
         ecus: String::new(),
+        est: or(&settings.est.server, ".well-known/est"),
         server,
     }
 }

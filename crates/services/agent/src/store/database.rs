@@ -15,13 +15,22 @@ pub(crate) const LOCK: &str = "updraftd.lock";
 /// A reader such as `updraftd status` may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Hears of events when they are in the queue for good: the update in progress, and the events.
+pub type Observer = std::sync::Arc<dyn Fn(Option<&super::Update>, &[String]) + Send + Sync>;
+
 /// The agent's state.
-#[derive(Debug)]
 pub struct Store {
     connection: Connection,
     path: PathBuf,
     /// Held while this lives; readers have none.
     lock: Option<LockFile>,
+    observer: Option<Observer>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -58,7 +67,7 @@ impl Store {
         let failed = |source| Error::State { operation: "make", path: path.clone(), source };
         let mut connection = Connection::open_in_memory().map_err(failed)?;
         schema::migrate(&mut connection, schema::Format::EMPTY).map_err(failed)?;
-        Ok(Self { connection, path, lock: None })
+        Ok(Self { connection, path, lock: None, observer: None })
     }
 
     /// Opens the state for reading, while an agent may be at work. `None`: there is none yet.
@@ -78,13 +87,27 @@ impl Store {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        let store = Self { connection, path: path.to_owned(), lock: None };
+        let store = Self { connection, path: path.to_owned(), lock: None, observer: None };
         let found = store.format()?;
         if found.is_too_new() {
             let (found, known) = (found.major, schema::NEWEST.major);
             return Err(Error::StateTooNew { path: store.path, found, known });
         }
         Ok(store)
+    }
+
+    /// Lets somebody hear of events.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Option<Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Tells the observer of events that were queued for good.
+    pub(super) fn tell(&self, update: Option<&super::Update>, events: &[String]) {
+        if let Some(observer) = &self.observer {
+            observer(update, events);
+        }
     }
 
     fn format(&self) -> Result<Format> {

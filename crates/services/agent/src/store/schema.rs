@@ -132,6 +132,22 @@ CREATE TABLE lite_target (
     UNIQUE (filepath, sha256)
 ) STRICT;
 ",
+    "
+CREATE TABLE IF NOT EXISTS root_history (
+    repository TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (repository, version)
+) STRICT, WITHOUT ROWID;
+",
+    "
+ALTER TABLE ecu ADD COLUMN token_key_id TEXT;   -- of the key, when it is in a token
+CREATE TABLE renewal (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    private_key_pem TEXT NOT NULL,
+    request_pem TEXT NOT NULL        -- for the certificate that is to follow the present one
+) STRICT;
+",
 ];
 
 /// The format of a database.

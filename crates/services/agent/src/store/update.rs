@@ -102,7 +102,9 @@ impl Store {
                 ),
             )?;
             queue(transaction, events)
-        })
+        })?;
+        self.tell(Some(update), events);
+        Ok(())
     }
 
     /// The update has come this far; `events` say so, once for each update.
@@ -112,10 +114,17 @@ impl Store {
             Milestone::Started => "UPDATE \"update\" SET started = 1 WHERE started = 0",
             Milestone::Applied => "UPDATE \"update\" SET applied = 1 WHERE applied = 0",
         };
-        self.change(|transaction| {
+        let changed = self.change(|transaction| {
             let changed = transaction.execute(statement, [])?;
-            if changed > 0 { queue(transaction, events) } else { Ok(()) }
-        })
+            if changed > 0 {
+                queue(transaction, events)?;
+            }
+            Ok(changed > 0)
+        })?;
+        if changed {
+            self.tell(None, events);
+        }
+        Ok(())
     }
 
     /// Counts one more attempt at a target that failed through no fault of its own.
@@ -135,7 +144,9 @@ impl Store {
         self.change(|transaction| {
             transaction.execute_batch(FORGET)?;
             queue(transaction, events)
-        })
+        })?;
+        self.tell(None, events);
+        Ok(())
     }
 
     /// The update is installed, booted and healthy: it becomes what this device runs.
@@ -168,7 +179,9 @@ impl Store {
             transaction.execute("DELETE FROM failed WHERE sha256 = ?1", [&update.sha256])?;
             transaction.execute("DELETE FROM attempt", [])?;
             finish(transaction, report, events)
-        })
+        })?;
+        self.tell(Some(update), events);
+        Ok(())
     }
 
     /// The update failed for good; the report about it waits for the server.
@@ -194,6 +207,21 @@ impl Store {
                 [HISTORY],
             )?;
             finish(transaction, report, events)
+        })?;
+        self.tell(None, events);
+        Ok(())
+    }
+
+    /// All that was confirmed, oldest first.
+    pub fn history(&self) -> Result<Vec<Installed>> {
+        self.read(|connection| {
+            connection
+                .prepare(
+                    "SELECT filepath, sha256, length, release_counter, correlation_id, confirmed_at
+                     FROM installed ORDER BY number",
+                )?
+                .query_map([], installed_of)?
+                .collect()
         })
     }
 

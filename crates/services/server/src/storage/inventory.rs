@@ -11,6 +11,7 @@ pub fn set_certificate(tx: &Transaction<'_>, id: &str, certificate: &[u8; 32]) -
         "UPDATE devices SET certificate = ?2, issued_pem = NULL WHERE id = ?1",
         params![id, certificate.as_slice()],
     )
+    .and_then(|_| tx.execute("DELETE FROM next_certificates WHERE device = ?1", [id]))
     .map_err(Error::database("store a device's certificate"))?;
     Ok(())
 }

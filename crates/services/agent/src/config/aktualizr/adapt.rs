@@ -67,10 +67,6 @@ pub(super) fn set(
     if key == "storage.sqldb_path" {
         return Ok(None);
     }
-    if key.starts_with("p11.") {
-        let reason = "keys in tokens are not supported";
-        return Ok((!value.is_empty()).then(|| reason.to_owned()));
-    }
     let mut problem = String::new();
     for candidate in candidates(key, value) {
         match layers.single(key, &candidate, &origin.to_string(), origin.clone()) {
@@ -83,7 +79,7 @@ pub(super) fn set(
         return Err(Error::Config {
             place: format!("{origin}: {key}"),
             problem: format!("`{value}` is not supported"),
-            hint: "keep keys and certificates in files, and write \"file\"".to_owned(),
+            hint: "write \"file\", or \"pkcs11\" with the token in the section `[p11]`".to_owned(),
         });
     }
     Ok(Some(if problem.contains("unknown field") {
