@@ -231,9 +231,12 @@ fn a_mirror_whose_signature_is_wrong_is_passed_over() {
     let beside = format!("/objects/{}/{}.commitmeta", &name[..2], &name[2..]);
     let without = |status: u16| {
         let (root, beside) = (archive.path().to_owned(), beside.clone());
-        Server::start(move |exchange: &Exchange| match exchange.path == beside {
-            true => Answer::Bytes(status, Vec::new()),
-            false => Answer::file(&root, exchange),
+        Server::start(move |exchange: &Exchange| {
+            if exchange.path == beside {
+                Answer::Bytes(status, Vec::new())
+            } else {
+                Answer::file(&root, exchange)
+            }
         })
     };
     let (lacking, failing) = (without(404), without(500));
