@@ -29,7 +29,12 @@ struct Item {
 
 /// Sends what changed. Fails only when the work is cancelled or the state cannot be written.
 pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
-    for item in items(&session.settings, session.hardware.as_ref()) {
+    send_with(ctx, session, Method::Post)
+}
+
+/// As [`send`]; the configuration is sent by `method`, in which servers differ.
+pub(crate) fn send_with(ctx: &Context, session: &Session, method: Method) -> Result<()> {
+    for item in items(&session.settings, session.hardware.as_ref(), method) {
         ctx.check()?;
         let hash = updraft_crypto::sha256_hex(&item.body);
         if session.store.sent_hash(item.name)?.as_ref() == Some(&hash) {
@@ -52,7 +57,7 @@ pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
     Ok(())
 }
 
-fn items(settings: &Settings, hardware: Option<&Value>) -> Vec<Item> {
+fn items(settings: &Settings, hardware: Option<&Value>, method: Method) -> Vec<Item> {
     let json_item = |name, value: &Value| Item {
         name,
         method: Method::Put,
@@ -72,7 +77,7 @@ fn items(settings: &Settings, hardware: Option<&Value>) -> Vec<Item> {
     {
         items.push(Item {
             name: "system_info/config",
-            method: Method::Post,
+            method,
             content_type: "application/toml",
             body: text.into_bytes(),
         });

@@ -60,6 +60,11 @@ impl RollbackMode {
         }
     }
 
+    /// Whether boot firmware has variables, too.
+    fn knows_firmware(self) -> bool {
+        matches!(self, Self::UbootMasked | Self::FioVb | Self::FioEfi)
+    }
+
     /// The program that sets variables.
     fn setter(self) -> Option<&'static str> {
         match self {
@@ -73,8 +78,8 @@ impl RollbackMode {
     /// The program that prints a variable's value, with what goes before the name.
     fn getter(self) -> Option<(&'static str, &'static [&'static str])> {
         match self {
-            Self::None | Self::UbootGeneric => None,
-            Self::UbootMasked => Some(("fw_printenv", &["-n"])),
+            Self::None => None,
+            Self::UbootGeneric | Self::UbootMasked => Some(("fw_printenv", &["-n"])),
             Self::FioVb => Some(("fiovb_printenv", &[])),
             Self::FioEfi => Some(("fioefi_printenv", &[])),
         }
@@ -105,13 +110,13 @@ impl BootEnvironment {
 
     /// Whether new firmware waits for a reboot.
     pub(super) fn awaits_firmware(self, ctx: &Context) -> bool {
-        self.get(ctx, "bootupgrade_available").as_deref() == Some("1")
+        self.0.knows_firmware() && self.get(ctx, "bootupgrade_available").as_deref() == Some("1")
     }
 
     /// Fails when this deployment's firmware is older than what is installed, and older firmware
     /// is forbidden.
     pub(super) fn check_firmware(self, ctx: &Context, deployment: &Path) -> Result<(), StepError> {
-        if !self.forbids_older(ctx) {
+        if !self.0.knows_firmware() || !self.forbids_older(ctx) {
             return Ok(());
         }
         let Some(offered) = firmware_of(deployment)? else { return Ok(()) };
@@ -125,7 +130,7 @@ impl BootEnvironment {
 
     /// Asks for this deployment's firmware, where it is another one.
     pub(super) fn offer_firmware(self, ctx: &Context, deployment: &Path) {
-        if self.0.getter().is_none() {
+        if !self.0.knows_firmware() {
             return;
         }
         let Ok(Some(offered)) = firmware_of(deployment) else { return };
@@ -149,10 +154,14 @@ impl BootEnvironment {
         self.get(ctx, "bootfirmware_version")?.parse().ok()
     }
 
-    /// A variable that cannot be set is told in the log: the update does not fail for it, as it
+    /// One that has the value already is not written again, for it is in flash. A variable that
+    /// cannot be set is told in the log: the update does not fail for it, as it
     /// does not in aktualizr-lite.
     fn set(self, ctx: &Context, name: &str, value: &str) {
         let Some(program) = self.0.setter() else { return };
+        if self.get(ctx, name).as_deref() == Some(value) {
+            return;
+        }
         if let Err(error) = Command::new(program).args([name, value]).timeout(TIMEOUT).run(ctx) {
             tracing::warn!(%error, name, value, "a variable of the boot loader is not set");
         }

@@ -1,5 +1,6 @@
 //! What the repository has for this device.
 
+use updraft_http::Method;
 use updraft_ostree::{Checksum, ObjectName, ObjectType};
 use updraft_repo::Repo;
 use updraft_task::Context;
@@ -62,7 +63,7 @@ impl Work<'_> {
 
     fn online(&self) -> Result<(StatusCode, TufOutcome), Halt> {
         if self.lite.report_device {
-            crate::device_data::send(self.ctx, self.session)?;
+            crate::device_data::send_with(self.ctx, self.session, Method::Put)?;
         }
         match metadata::update(self.ctx, self.session, Files::Server) {
             Ok(outcome) => Ok((StatusCode::Ok, outcome)),

@@ -45,9 +45,12 @@ impl Lite {
     /// When it cannot begin: no repository is named, or the reboot command cannot be executed.
     pub fn run(&self, ctx: &Context, options: &DaemonOptions) -> Result<StatusCode, Halt> {
         self.refuse_to_start()?;
+        let mut is_first = true;
         let seconds = options.interval.unwrap_or(self.settings.agent.uptane.polling_sec);
         loop {
-            let round = self.at_work(ctx, |work| work.round(options.lock_file.as_deref()));
+            let round =
+                self.at_work(ctx, |work| work.round(options.lock_file.as_deref(), is_first));
+            is_first = false;
             if ctx.check().is_err() {
                 return Ok(StatusCode::Ok);
             }
@@ -92,7 +95,7 @@ impl Lite {
 }
 
 impl Work<'_> {
-    fn round(&mut self, lock_file: Option<&Path>) -> Result<Next, Halt> {
+    fn round(&mut self, lock_file: Option<&Path>, is_first: bool) -> Result<Next, Halt> {
         if self.pending()?.is_some() {
             match self.finalize() {
                 Ok(StatusCode::InstallNeedsReboot) => return Ok(Next::AwaitReboot),
@@ -103,7 +106,7 @@ impl Work<'_> {
                 }
                 Err(halt) => tracing::error!(problem = halt.problem, "the update failed"),
             }
-        } else {
+        } else if is_first {
             self.installer.inner.settle_trial(self.ctx)?;
             self.environment().good(self.ctx);
         }

@@ -65,13 +65,22 @@ impl Work<'_> {
                     Err(Halt::saying(StatusCode::InstallRollbackOk, reason))
                 }
                 // What ran before runs again.
-                Ended::Failed(_) | Ended::Superseded => {
-                    self.forget()?;
-                    self.tell("install-post", Some(&self.running.clone()), Some("OK"));
-                    Ok(StatusCode::Ok)
+                Ended::Failed(failure) => {
+                    if !self.has_failed(target)? {
+                        let reason = format!("failed to {}: {}", failure.action, failure.message);
+                        self.mark_failing(target, update, FAILED, &reason)?;
+                    }
+                    self.back_again()
                 }
+                Ended::Superseded => self.back_again(),
             },
         }
+    }
+
+    fn back_again(&mut self) -> Result<StatusCode, Halt> {
+        self.forget()?;
+        self.tell("install-post", Some(&self.running), Some("OK"));
+        Ok(StatusCode::Ok)
     }
 
     /// A transaction that was taken back is over.

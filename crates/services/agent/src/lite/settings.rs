@@ -60,7 +60,7 @@ impl LiteSettings {
             apps: own.get("pacman.compose_apps").map(|value| words(value)),
             rollback_mode: RollbackMode::parse(text("bootloader.rollback_mode")),
             report_device: registered,
-            update_block: !matches!(text("pacman.ostree_update_block"), "0" | "false" | ""),
+            update_block: !matches!(text("pacman.ostree_update_block"), "0" | "false"),
             roots: given("storage.uptane_metadata_path")
                 .map(PathBuf::from)
                 .filter(|path| path.is_absolute())

@@ -181,12 +181,13 @@ pub(super) fn pending(session: &Session) -> Result<Option<Record>> {
     Ok(record.filter(is_pending))
 }
 
-/// Whether the target of this record is what boots, or was.
+/// Whether the target of this record is what boots, or was; or it is over, and a crash came before
+/// anybody could hear of it.
 fn is_pending(record: &Record) -> bool {
     let reached = record.plan.actions.get(record.position).map(|action| action.kind);
-    record.finished.is_none()
-        && (record.direction == Direction::Backward
-            || reached.is_some_and(|kind| kind >= ActionKind::Reboot))
+    record.finished.is_some()
+        || record.direction == Direction::Backward
+        || reached.is_some_and(|kind| kind >= ActionKind::Reboot)
 }
 
 pub(super) fn has_failed(session: &Session, target: &LiteTarget) -> Result<bool> {

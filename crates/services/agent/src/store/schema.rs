@@ -124,6 +124,14 @@ CREATE TABLE file_image (
 ) STRICT, WITHOUT ROWID;
 ",
     "
+CREATE TABLE root_history (
+    repository TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (repository, version)
+) STRICT, WITHOUT ROWID;
+",
+    "
 CREATE TABLE lite_target (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     filepath TEXT NOT NULL,
