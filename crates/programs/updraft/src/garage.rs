@@ -102,9 +102,6 @@ struct DeployProgram {
     /// Say only what went wrong.
     #[arg(long, short)]
     quiet: bool,
-    /// Print help.
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
 }
 
 /// garage-sign and uptane-sign as programs of their own.
@@ -113,9 +110,6 @@ struct DeployProgram {
 struct SignProgram {
     #[command(flatten)]
     sign: sign::Sign,
-    /// Print help.
-    #[arg(long, global = true, action = clap::ArgAction::Help)]
-    help: Option<bool>,
 }
 
 /// Runs as the tool whose name the program was called by, if it is one of them.

@@ -253,7 +253,7 @@ fn unpack(
     let mut members = BTreeMap::new();
     for index in 0..archive.len() {
         let member = archive.by_index(index).map_err(broken)?;
-        let name = member.name().to_owned();
+        let name = member.name().map_err(broken)?.into_owned();
         let mut bytes = Vec::new();
         member.take(MAX_MEMBER + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_MEMBER {

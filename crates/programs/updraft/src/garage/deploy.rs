@@ -20,9 +20,13 @@ const NEEDED: [&str; 4] = ["root.json", "targets.pub", "targets.sec", "tufrepo.u
 /// Copy a commit from one treehub to another and sign it into the targets there, as garage-deploy
 /// does.
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
 pub(super) struct Deploy {
     #[command(flatten)]
     talk: Talk,
+    /// Print help.
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
     /// The commit.
     #[arg(long, value_name = "COMMIT")]
     commit: Checksum,

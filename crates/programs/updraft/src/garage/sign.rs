@@ -20,6 +20,7 @@ mod keys;
 mod offline;
 mod repo;
 mod root;
+mod target;
 mod targets;
 
 use std::path::{Path, PathBuf};
@@ -32,16 +33,20 @@ use updraft_tuf::{Dialect, PublicKey};
 
 use super::Talk;
 pub(super) use repo::TufRepo;
-pub(super) use targets::NewTarget;
+pub(super) use target::NewTarget;
 
 /// The wire form of everything here.
 const DIALECT: Dialect = Dialect::Uptane;
 
 /// Sign roots and targets in a folder here, as garage-sign and uptane-sign do.
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
 pub(super) struct Sign {
     #[command(flatten)]
     talk: Talk,
+    /// Print help.
+    #[arg(long, global = true, action = clap::ArgAction::Help)]
+    help: Option<bool>,
     /// The folder of repositories.
     #[arg(long, short = 'h', global = true, value_name = "FOLDER", default_value = "tuf")]
     home_dir: PathBuf,
@@ -186,7 +191,8 @@ fn read_public(path: &Path) -> Result<PublicKey> {
 
 /// Writes JSON for people to read, whole or not at all.
 fn write_json(path: &Path, value: &Value, mode: u32) -> Result {
-    let mut bytes = serde_json::to_vec_pretty(value)?;
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|error| Failure::of(Kind::Invalid, error))?;
     bytes.push(b'\n');
     Ok(updraft_fs::atomic_write_path(path, &bytes, mode)?)
 }

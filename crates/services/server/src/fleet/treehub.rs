@@ -54,6 +54,11 @@ impl Fleet {
                     .take(MAX_METADATA_SIZE as u64 + 1)
                     .read_to_end(&mut bytes)
                     .map_err(|error| Error::Receive { what, reason: error.to_string() })?;
+                if Checksum::of(&bytes) != object.checksum {
+                    return Err(refused(
+                        "its content has another checksum than its name".to_owned(),
+                    ));
+                }
                 self.require_children(object, &bytes)?;
                 self.treehub.import_archive_object(context, object, bytes.as_slice())
             }
@@ -167,10 +172,21 @@ impl Fleet {
         temporary.persist_replace(&folder, file).map_err(failed())?;
         folder.sync().map_err(failed())?;
         if file == "superblock" {
-            updraft_repo::delta::reindex(context, &self.treehub, Some(&target))
-                .map_err(Error::repo("list the static deltas of a commit"))?;
+            let failed = || Error::repo("list the static deltas of a commit");
+            updraft_repo::delta::reindex(context, &self.treehub, Some(&target)).map_err(failed())?;
+            self.announce_indexes().map_err(failed())?;
         }
         Ok(())
+    }
+
+    /// Says in the repository's configuration that there are lists of deltas: others do not look
+    /// for them otherwise.
+    fn announce_indexes(&self) -> std::result::Result<(), updraft_repo::Error> {
+        const KEY: &str = "indexed-deltas";
+        if self.treehub.config().key_file().get("core", KEY).is_some_and(|value| value == "true") {
+            return Ok(());
+        }
+        self.treehub.edit_config(|file| file.set("core", KEY, "true"))
     }
 
     /// The checksum of a commit that is here.

@@ -30,6 +30,13 @@ pub fn insert(tx: &Transaction<'_>, update: &UpdateRecord) -> Result<()> {
     Ok(())
 }
 
+/// Forgets a multi-target update. Its release stays.
+pub fn remove(tx: &Transaction<'_>, id: &str) -> Result<()> {
+    tx.execute("DELETE FROM multi_target_updates WHERE id = ?1", [id])
+        .map_err(Error::database("remove a multi-target update"))?;
+    Ok(())
+}
+
 /// One multi-target update, or that there is none.
 pub fn require(connection: &Connection, id: &str) -> Result<UpdateRecord> {
     connection

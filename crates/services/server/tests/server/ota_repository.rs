@@ -95,7 +95,7 @@ fn targets_are_added_described_and_removed() {
     let mut wrong = os.clone();
     wrong["checksum"]["hash"] = "short".into();
     send(&world, "POST", "/api/v1/user_repo/targets/os-4", &wrong).expect(400);
-    send(&world, "POST", "/api/v1/user_repo/targets/../x", &os).expect(404);
+    send(&world, "POST", "/api/v1/user_repo/targets/%2E%2E%2Fx", &os).expect(400);
 
     let patch = json!({ "hardwareIds": ["new"], "proprietaryCustom": { "x": 1, "name": "no" } });
     let item = send(&world, "PATCH", url, &patch).expect(200).json();

@@ -10,7 +10,7 @@ use updraft_http::Method;
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 use updraft_tuf::{Envelope, Sign};
 
-use super::targets::AddTarget;
+use super::targets::TargetArguments;
 use super::{DIALECT, RepoName, check_name, read_json, write_json};
 
 /// Work on targets that others sign.
@@ -60,7 +60,7 @@ enum Command {
     /// Add a target to delegated targets.
     AddTarget {
         #[command(flatten)]
-        target: AddTarget,
+        target: TargetArguments,
         #[command(flatten)]
         file: File,
     },
@@ -96,8 +96,7 @@ impl Delegations {
     pub(super) fn run(&self, home: &Path, terminal: &Terminal) -> Result {
         match &self.command {
             Command::Init => {
-                let expires = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-                let expires = expires.checked_add(1.year())?.timestamp();
+                let expires = super::expiry::later(Timestamp::now(), 1.year())?;
                 terminal.json(&super::targets::empty(1, expires))
             }
             Command::Sign { key_name, keys_path, file } => {
@@ -105,7 +104,8 @@ impl Delegations {
                 let keys = key_name.iter().map(|name| folder.private(name));
                 let keys = keys.collect::<Result<Vec<_>>>()?;
                 let keys: Vec<&dyn Sign> = keys.iter().map(|key| key as &dyn Sign).collect();
-                let envelope = Envelope::sign(DIALECT, file.read()?, &keys)?;
+                let envelope = Envelope::sign(DIALECT, file.read()?, &keys)
+                    .map_err(|error| Failure::of(Kind::Invalid, error))?;
                 file.write(&envelope.to_value(DIALECT), terminal)
             }
             Command::Push { repo, name, input } => {

@@ -1,13 +1,14 @@
 //! Until when a role is valid, in the words of garage-sign.
 
 use clap::Args;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::tz::Offset;
+use jiff::{Span, Timestamp, ToSpan as _};
 use updraft_error::Kind;
 use updraft_terminal::{Failure, Result};
 
 /// When what is signed expires.
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct Expiry {
+pub(in crate::garage) struct Expiry {
     /// When it expires, such as 2030-01-01T00:00:00Z.
     #[arg(long, value_name = "TIME", conflicts_with = "expire_after")]
     expires: Option<Timestamp>,
@@ -31,7 +32,8 @@ impl Expiry {
             return Err(Failure::new(Kind::Invalid, format!("{expires} has passed"))
                 .hint("give --expires or --expire-after, or --force"));
         }
-        Ok(Timestamp::from_second(expires.as_second())?)
+        Timestamp::from_second(expires.as_second())
+            .map_err(|error| Failure::of(Kind::Invalid, error))
     }
 }
 
@@ -56,8 +58,14 @@ fn add(now: Timestamp, period: &str) -> Result<Timestamp> {
     if !rest.is_empty() || period.is_empty() {
         return Err(malformed());
     }
-    let later = now.to_zoned(jiff::tz::TimeZone::UTC).checked_add(span)?;
-    Ok(later.timestamp())
+    later(now, span)
+}
+
+/// Later by the calendar.
+pub(super) fn later(now: Timestamp, span: Span) -> Result<Timestamp> {
+    let date = Offset::UTC.to_datetime(now).checked_add(span);
+    date.and_then(|date| Offset::UTC.to_timestamp(date))
+        .map_err(|error| Failure::of(Kind::Invalid, error))
 }
 
 #[cfg(test)]

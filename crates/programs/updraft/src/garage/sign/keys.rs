@@ -203,7 +203,8 @@ impl SignJson {
         {
             return Err(Failure::new(Kind::Invalid, "the two keys do not belong together"));
         }
-        let envelope = Envelope::sign(DIALECT, read_json(&self.input)?, &[&key])?;
+        let envelope = Envelope::sign(DIALECT, read_json(&self.input)?, &[&key])
+            .map_err(|error| Failure::of(Kind::Invalid, error))?;
         terminal.json(&envelope.to_value(DIALECT))
     }
 }

@@ -53,7 +53,8 @@ impl MoveOffline {
         if let Some(name) = &self.new_targets {
             repo.require_targets()?;
             let ids: Vec<String> =
-                serde_json::from_value(root["roles"]["targets"]["keyids"].clone())?;
+                serde_json::from_value(root["roles"]["targets"]["keyids"].clone())
+                    .map_err(|error| Failure::of(Kind::Invalid, error))?;
             add_key(&mut root, "targets", &keys.public(name)?)?;
             let new = repo.key_id(&keys.public(name)?)?.to_string();
             ids.iter()
@@ -114,8 +115,8 @@ impl ExportCredentials {
         let repo = self.repo.open(home)?;
         let key = repo.keys().private(&self.key_name)?;
         let mut bundle = repo.credentials()?;
-        bundle.set_member("targets.sec", serde_json::to_vec(&private_key_json(&key)?)?);
-        bundle.set_member("targets.pub", serde_json::to_vec(&public_key_json(key.public()))?);
+        bundle.set_member("targets.sec", private_key_json(&key)?.to_string().into_bytes());
+        bundle.set_member("targets.pub", public_key_json(key.public()).to_string().into_bytes());
         if let Some(root) = repo.signed(Role::Root)? {
             bundle.set_member("root.json", root.to_bytes(DIALECT)?);
         }

@@ -161,7 +161,8 @@ impl TufRepo {
             before => {
                 let mut signed = payload;
                 let version = before.map(|envelope| version_of(&envelope.signed));
-                stamp(&mut signed, next_version(version_of(&signed), version), expires);
+                let version = next_version(version_of(&signed), version);
+                stamp(&mut signed, version, expires);
                 updraft_tuf::Envelope { signatures: Vec::new(), signed }
             }
         };

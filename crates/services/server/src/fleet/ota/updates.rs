@@ -131,6 +131,11 @@ impl Fleet {
         Ok(record.id)
     }
 
+    /// Forgets a multi-target update that reached nobody.
+    pub fn forget_update(&self, id: &str) -> Result<()> {
+        self.database.write("forget a multi-target update", |tx| assignments::remove(tx, id))
+    }
+
     /// A target of the release; what the request does not tell is what the signed targets tell.
     fn listed(&self, hardware: &str, image: &TargetImage) -> ReleaseTarget {
         let repository = self.image_repository();
