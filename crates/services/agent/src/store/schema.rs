@@ -104,6 +104,14 @@ CREATE TABLE file_image (
     PRIMARY KEY (ecu, place)
 ) STRICT, WITHOUT ROWID;
 ",
+    "
+CREATE TABLE root_history (
+    repository TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (repository, version)
+) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The newest format this agent knows.
