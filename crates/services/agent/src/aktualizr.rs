@@ -49,16 +49,16 @@ pub(crate) fn take_over(
         return Ok(TakeoverOutcome::Nothing);
     };
     let Some(tables) = Tables::read(&path)? else { return Ok(TakeoverOutcome::Nothing) };
-    let Some(state) = judge(settings, tables)? else { return Ok(TakeoverOutcome::Nothing) };
+    let Some(state) = judge(settings, &tables)? else { return Ok(TakeoverOutcome::Nothing) };
     store.take_over(&state, now)?;
     tracing::info!(from = %path.display(), device = state.identity.device_id, "taken over");
     Ok(TakeoverOutcome::TakenOver)
 }
 
 /// What of it can be ours. `None`: the device was never provisioned.
-fn judge(settings: &Settings, tables: Tables) -> Result<Option<Takeover>> {
-    let Some(identity) = identity(settings, &tables)? else { return Ok(None) };
-    let Some(ecu) = ecu(settings, &tables)? else { return Ok(None) };
+fn judge(settings: &Settings, tables: &Tables) -> Result<Option<Takeover>> {
+    let Some(identity) = identity(settings, tables)? else { return Ok(None) };
+    let Some(ecu) = ecu(settings, tables)? else { return Ok(None) };
     let (mut metadata, mut history) = (Vec::new(), Vec::new());
     for repository in [Repository::Image, Repository::Director] {
         let rows = tables.roots(repository);
@@ -70,10 +70,10 @@ fn judge(settings: &Settings, tables: Tables) -> Result<Option<Takeover>> {
         history.extend(rows.into_iter().map(|(version, bytes)| (repository, version, bytes)));
     }
     Ok(Some(Takeover {
-        installed: installed(&tables, &ecu.serial),
+        installed: installed(tables, &ecu.serial),
         report_counter: tables.report_counter(&ecu.serial),
         events: tables.events.clone(),
-        report: report(&tables, &ecu.serial),
+        report: report(tables, &ecu.serial),
         identity,
         ecu,
         metadata,
