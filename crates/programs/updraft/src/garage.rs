@@ -181,9 +181,10 @@ pub(crate) fn run_by_name(arguments: &[OsString], no_color: bool) -> Option<Exit
 
 /// Ends with 0 or 1, as those tools do.
 fn plainly(work: impl FnOnce() -> Result) -> ExitCode {
-    match updraft_terminal::run(work) == ExitCode::SUCCESS {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    if updraft_terminal::run(work) == ExitCode::SUCCESS {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
