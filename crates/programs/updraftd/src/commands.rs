@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use updraft_agent::{Agent, InstallChoice, RunOptions};
+use updraft_agent::{Agent, InstallChoice, RunOptions, RunUntil};
 use updraft_terminal::{Result, Terminal};
 
 use crate::cli::{InstallOptions, RollbackOptions, SettingsOptions};
@@ -54,7 +54,7 @@ pub(crate) fn run_once(
 
 /// `updraftd run`: ends well when it is told to stop.
 pub(crate) fn run(terminal: &Terminal, options: &SettingsOptions) -> Result {
-    agent(options)?.run(&terminal.context).map_err(print::failure)
+    agent(options)?.run(&terminal.context, RunUntil::Cancelled).map_err(print::failure)
 }
 
 /// `updraftd health`: an ill system is an error of the program as well.

@@ -1,11 +1,14 @@
 //! The agent as programs use it: one method for each command.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use updraft_task::Context;
 
+use crate::campaign::{Campaign, CampaignAnswer};
 use crate::clock::Clock;
 use crate::config::{Settings, WatchdogMode};
+use crate::control::{Control, ControlGate, Wishes};
 use crate::cycle::{Cycle, CycleReport, RunOptions};
 use crate::health::HealthReport;
 use crate::poll::Pause;
@@ -15,7 +18,7 @@ use crate::status::{StatusReport, status};
 use crate::store::Store;
 use crate::trial::{self, BootGoodReport, RollbackReport};
 use crate::watchdog::Watchdog;
-use crate::{Error, Result, ostree};
+use crate::{Error, Result, campaign, control, installer, ostree};
 
 /// A device agent with its settings and clock.
 pub struct Agent {
@@ -38,30 +41,37 @@ impl Agent {
     /// Sends device data, asks the server and verifies its answer; installs nothing.
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method has one lifetime")]
     pub fn check(&self, ctx: &Context) -> Result<CycleReport> {
-        self.work(ctx, |session| in_cycle(ctx, session, |cycle| cycle.check()))
+        self.work(ctx, |ctx, session| in_cycle(ctx, session, |cycle| cycle.check()))
     }
 
     /// Checks, and brings all bytes of what is assigned; installs nothing.
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method has one lifetime")]
     pub fn fetch(&self, ctx: &Context) -> Result<CycleReport> {
-        self.work(ctx, |session| in_cycle(ctx, session, |cycle| cycle.fetch()))
+        self.work(ctx, |ctx, session| in_cycle(ctx, session, |cycle| cycle.fetch()))
     }
 
     /// Installs what was fetched, without asking the server.
     pub fn install(&self, ctx: &Context, options: RunOptions) -> Result<CycleReport> {
+        let gate = self.gate(ctx);
+        let ctx = &ctx.clone().with_gate(gate.clone());
         let session = self.session(ctx)?;
-        in_cycle(ctx, &session, |cycle| cycle.install(options))
+        let result = in_cycle(ctx, &session, |cycle| cycle.install(options));
+        gate.take_abort();
+        result
     }
 
     /// One whole cycle.
     pub fn run_once(&self, ctx: &Context, options: RunOptions) -> Result<CycleReport> {
-        self.work(ctx, |session| in_cycle(ctx, session, |cycle| cycle.run(options)))
+        self.work(ctx, |ctx, session| in_cycle(ctx, session, |cycle| cycle.run(options)))
     }
 
-    /// Cycles until it is cancelled, which is a good end. An error that time may heal is logged,
+    /// Cycles until it is cancelled, which is a good end, or what else `until` names. An error that time may heal is logged,
     /// and the next cycle comes later; so are all others once the device is provisioned, for
     /// only this service can bring the update that mends them.
-    pub fn run(&self, ctx: &Context) -> Result<()> {
+    pub fn run(&self, ctx: &Context, until: RunUntil) -> Result<()> {
+        let cancel = &ctx.cancel;
+        let gate = self.gate(ctx);
+        let ctx = &ctx.clone().with_gate(gate.clone());
         let mut pause = Pause::new(self.settings.uptane.polling_sec);
         let mut session = None;
         let mut watchdog = Watchdog::start(&self.settings.watchdog);
@@ -76,9 +86,17 @@ impl Agent {
             let wait = match worked {
                 Ok(report) => {
                     tracing::info!(outcome = report.outcome.text(), "cycle done");
+                    if until == RunUntil::RebootRequired && report.reboot_required {
+                        return Ok(());
+                    }
                     pause.after_success()
                 }
-                Err(Error::Cancelled(_)) => return Ok(()),
+                Err(Error::Cancelled(_)) if cancel.is_cancelled() => return Ok(()),
+                Err(Error::Cancelled(_)) => {
+                    gate.take_abort();
+                    tracing::info!("the cycle was aborted");
+                    pause.after_success()
+                }
                 Err(error) if session.is_none() && !can_heal(&error) => return Err(error),
                 Err(error) => {
                     let wait = pause.after_failure();
@@ -92,7 +110,10 @@ impl Agent {
                 }
             };
             if self.clock.wait(ctx, wait).is_err() {
-                return Ok(());
+                if cancel.is_cancelled() {
+                    return Ok(());
+                }
+                gate.take_abort();
             }
         }
     }
@@ -142,12 +163,74 @@ impl Agent {
     fn work(
         &self,
         ctx: &Context,
-        work: impl FnOnce(&Session) -> Result<CycleReport>,
+        work: impl FnOnce(&Context, &Session) -> Result<CycleReport>,
     ) -> Result<CycleReport> {
+        let gate = self.gate(ctx);
+        let ctx = &ctx.clone().with_gate(gate.clone());
         let session = self.session(ctx)?;
-        let result = work(&session);
+        let result = work(ctx, &session);
+        gate.take_abort();
         remember(&session, result)
     }
+
+    fn gate(&self, ctx: &Context) -> Arc<ControlGate> {
+        let storage = &self.settings.storage;
+        Arc::new(ControlGate::new(storage, ctx.progress.clone(), self.clock.clone()))
+    }
+}
+
+/// What people on the device say.
+impl Agent {
+    /// Holds up whatever is under way, and whatever follows, at its next safe point; or lets it
+    /// go on. Holds across restarts.
+    pub fn pause(&self, paused: bool) -> Result<Wishes> {
+        self.control().change(|wishes| wishes.paused = paused)
+    }
+
+    /// Asks what is under way to stop; the next cycle goes on from there. `false`: no agent is at
+    /// work.
+    pub fn abort(&self) -> Result<bool> {
+        self.control().abort()
+    }
+
+    /// Installs nothing for this long. Zero: from now on again.
+    pub fn postpone(&self, duration: Duration) -> Result<Wishes> {
+        let until = (!duration.is_zero()).then(|| self.clock.now().saturating_add(duration));
+        let until = until.transpose().ok().flatten();
+        self.control().change(|wishes| wishes.postponed_until = until)
+    }
+
+    /// Agrees to what was fetched, or declines it.
+    pub fn consent(&self, agrees: bool) -> Result<Wishes> {
+        let name = control::name_of(&control::offered(&self.settings.storage)?);
+        self.control().change(|wishes| {
+            wishes.accepted = agrees.then(|| name.clone());
+            wishes.declined = (!agrees).then_some(name);
+        })
+    }
+
+    /// What campaigns the server offers.
+    pub fn campaigns(&self, ctx: &Context) -> Result<Vec<Campaign>> {
+        campaign::list(ctx, &self.session(ctx)?)
+    }
+
+    /// Answers a campaign.
+    pub fn answer_campaign(&self, ctx: &Context, id: &str, answer: CampaignAnswer) -> Result<()> {
+        campaign::answer(ctx, &self.session(ctx)?, id, answer)
+    }
+
+    fn control(&self) -> Control {
+        Control::new(&self.settings.storage)
+    }
+}
+
+/// When [`Agent::run`] ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunUntil {
+    /// When it is cancelled.
+    Cancelled,
+    /// When an installation needs a reboot, as well: somebody starts it again afterwards.
+    RebootRequired,
 }
 
 /// Notes how the contact with the server went.
@@ -166,15 +249,15 @@ fn in_cycle(
     session: &Session,
     work: impl FnOnce(&mut Cycle<'_>) -> Result<CycleReport>,
 ) -> Result<CycleReport> {
-    let sysroot = ostree::open(&session.settings.pacman)?;
-    work(&mut Cycle::new(ctx, session, &sysroot)?)
+    let sysroot = installer::open_sysroot(&session.settings.pacman)?;
+    work(&mut Cycle::new(ctx, session, sysroot.as_ref())?)
 }
 
 /// Whether there is a verdict on what runs.
 fn is_decided(ctx: &Context, session: &Session) -> bool {
     let look = || -> Result<bool> {
-        let sysroot = ostree::open(&session.settings.pacman)?;
-        Cycle::new(ctx, session, &sysroot)?.is_undecided()
+        let sysroot = installer::open_sysroot(&session.settings.pacman)?;
+        Cycle::new(ctx, session, sysroot.as_ref())?.is_undecided()
     };
     look().is_ok_and(|undecided| !undecided)
 }

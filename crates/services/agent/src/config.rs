@@ -5,16 +5,21 @@
 //! not known is refused with its file and line, for a misspelt key is a setting that silently
 //! does not hold.
 
+mod aktualizr;
 mod health;
 mod load;
 mod settings;
 mod show;
 mod validate;
 
+pub use aktualizr::{
+    AktualizrLoaded, AktualizrSources, DEFAULT_FOLDERS, Entry, Malformed, load_aktualizr,
+    parse as parse_aktualizr,
+};
 pub use health::{HealthCheck, HealthChecks, Watchdog, WatchdogMode};
 pub use load::{Loaded, Origin, Sources, drop_in_folder, load};
 pub use settings::{
     Boot, Bootloader, DirectorMetadata, Import, KeySource, Logger, Pacman, Provision,
-    ProvisionMode, Settings, Storage, Telemetry, Tls, UptaneKeyType, UptaneSettings,
+    ProvisionMode, Settings, Storage, Telemetry, Tls, Transfer, UptaneKeyType, UptaneSettings,
 };
 pub use show::{Setting, settings_list, to_toml};

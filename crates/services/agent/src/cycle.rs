@@ -1,6 +1,7 @@
 //! One update cycle: finish what a reboot interrupted, ask, verify, plan, do, report.
 
 mod finish;
+mod hold;
 mod report;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,8 @@ pub use report::{CycleOutcome, CycleReport, TargetSummary};
 use crate::boot::Boot;
 use crate::events::{self, EventKind, event};
 use crate::host::Device;
-use crate::ostree::{self, OstreeInstaller};
+use crate::installer::Primary;
+use crate::ostree;
 use crate::session::Session;
 use crate::source::{Access, UptaneSource};
 use crate::store::{StoredJournal, Update};
@@ -51,23 +53,26 @@ pub(crate) struct Cycle<'a> {
     ctx: &'a Context,
     session: &'a Session,
     component: Component,
-    installer: OstreeInstaller<'a>,
+    installer: Primary<'a>,
     device: Device<'a>,
     /// Whether an earlier run waited for a reboot already.
     waited: bool,
+    /// Held while something is installed.
+    update_lock: Option<std::fs::File>,
 }
 
 impl<'a> Cycle<'a> {
     pub(crate) fn new(
         ctx: &'a Context,
         session: &'a Session,
-        sysroot: &'a Sysroot,
+        sysroot: Option<&'a Sysroot>,
     ) -> Result<Self> {
         let boot = Boot::observe(&session.settings, &session.store, sysroot)?;
-        let installer = OstreeInstaller::new(ctx, session, sysroot, &boot)?;
+        let installer = Primary::new(ctx, session, sysroot, &boot)?;
         let component = Component::new(session.ecu.serial.clone());
         let device = Device { session, boot };
-        let mut cycle = Self { ctx, session, component, installer, device, waited: false };
+        let mut cycle =
+            Self { ctx, session, component, installer, device, waited: false, update_lock: None };
         cycle.waited = cycle.record()?.is_some_and(|record| record.awaits_reboot());
         Ok(cycle)
     }
@@ -193,6 +198,9 @@ impl<'a> Cycle<'a> {
     fn advance(&mut self, assignment: &Assignment<UptaneTarget>) -> Result<CycleReport> {
         let known_bad = self.known_bad(&assignment.id)?;
         let ctx = self.ctx;
+        if let Some(held) = self.hold(assignment, &known_bad)? {
+            return Ok(held);
+        }
         for _ in 0..SUPERSEDED_LIMIT {
             self.begin(assignment, &known_bad)?;
             let outcome = self.engine(|engine| engine.advance(ctx, assignment, &known_bad))?;

@@ -57,7 +57,8 @@ fn items(settings: &Settings) -> Vec<Item> {
         content_type: "application/json",
         body: value.to_string().into_bytes(),
     };
-    let mut items = vec![json_item("system_info", &system_info())];
+    let hardware = custom_hardware(settings).unwrap_or_else(system_info);
+    let mut items = vec![json_item("system_info", &hardware)];
     if let Some(packages) = packages(settings) {
         items.push(json_item("core/installed", &packages));
     }
@@ -75,6 +76,20 @@ fn items(settings: &Settings) -> Vec<Item> {
         });
     }
     items
+}
+
+/// What the device's maker says of the hardware. A file that is no JSON is told once a cycle.
+fn custom_hardware(settings: &Settings) -> Option<Value> {
+    let path = &settings.telemetry.hardware_info_path;
+    if path.as_os_str().is_empty() {
+        return None;
+    }
+    let text = fs::read_to_string(path).ok().filter(|text| text.len() <= PACKAGES_LIMIT);
+    let value = text.and_then(|text| serde_json::from_str(&text).ok());
+    if value.is_none() {
+        tracing::warn!(path = %path.display(), "the description of the hardware is no JSON");
+    }
+    value
 }
 
 /// The shape of `lshw -json`: an object with `id` and `class` and what is inside as `children`.

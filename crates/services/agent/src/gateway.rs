@@ -12,11 +12,14 @@ pub use addresses::Addresses;
 pub(crate) use registration::register_device;
 pub use registration::{Certificate, NewDevice, RegisteredDevice};
 
+use crate::config::Settings;
 use crate::store::IdentityRecord;
 use crate::{Error, Result};
 
 /// The largest answer to a POST or PUT, in bytes.
 const ANSWER_LIMIT: u64 = 64 << 10;
+/// The largest list of campaigns, in bytes.
+const CAMPAIGNS_LIMIT: u64 = 1 << 20;
 
 /// The server, spoken to as this device.
 #[derive(Debug, Clone)]
@@ -40,7 +43,11 @@ pub enum File {
 
 impl Gateway {
     /// The gateway for a device with this identity.
-    pub fn new(identity: &IdentityRecord, addresses: Addresses) -> Result<Self> {
+    pub fn new(
+        settings: &Settings,
+        identity: &IdentityRecord,
+        addresses: Addresses,
+    ) -> Result<Self> {
         let certificate = identity
             .certificate_pem
             .as_ref()
@@ -51,8 +58,7 @@ impl Gateway {
                 certificate_pem: certificate.as_bytes().to_vec(),
                 private_key_pem: identity.private_key_pem.as_bytes().to_vec(),
             }),
-            user_agent: USER_AGENT.to_owned(),
-            ..ClientOptions::default()
+            ..client_options(settings)
         };
         Ok(Self { client: Client::new(&options)?, addresses })
     }
@@ -108,6 +114,16 @@ impl Gateway {
         Ok(())
     }
 
+    /// What campaigns the server offers. `None`: it knows no campaigns.
+    pub fn campaigns<T: serde::de::DeserializeOwned>(&self, ctx: &Context) -> Result<Option<T>> {
+        let url = format!("{}/campaigner/campaigns", self.addresses.server);
+        let response = self.client.send_with(ctx, &Request::new(Method::Get, url))?;
+        if response.status == 404 {
+            return Ok(None);
+        }
+        Ok(Some(response.error_for_status()?.json(CAMPAIGNS_LIMIT)?))
+    }
+
     /// Sends a list of events; gives the status of the answer.
     pub fn send_events(&self, ctx: &Context, body: Vec<u8>) -> Result<u16> {
         let url = format!("{}/events", self.addresses.server);
@@ -129,8 +145,19 @@ impl Gateway {
     }
 }
 
+/// What all clients of the agent have in common.
+pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
+    let proxy = &settings.transfer.proxy;
+    ClientOptions {
+        user_agent: USER_AGENT.to_owned(),
+        proxy: (!proxy.is_empty()).then(|| proxy.clone()),
+        max_bytes_per_second: settings.transfer.max_bytes_per_second,
+        ..ClientOptions::default()
+    }
+}
+
 /// How the agent calls itself.
-pub(crate) const USER_AGENT: &str = concat!("updraftd/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("updraftd/", env!("CARGO_PKG_VERSION"));
 /// How often a metadata file is begun anew when the connection breaks inside it.
 const BODY_ATTEMPTS: u32 = 3;
 

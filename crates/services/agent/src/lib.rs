@@ -20,6 +20,8 @@ pub mod clock;
 
 pub mod store;
 
+mod control;
+
 mod credentials;
 pub mod gateway;
 mod provision;
@@ -29,21 +31,26 @@ mod cycle;
 mod source;
 
 mod boot;
+mod bootloader;
 mod health;
 mod host;
+mod installer;
 mod ostree;
 mod reboot;
 mod trial;
 mod watchdog;
 
+mod campaign;
 mod device_data;
 mod events;
 mod manifest;
 mod poll;
 mod status;
 
-pub use agent::Agent;
+pub use agent::{Agent, RunUntil};
+pub use campaign::{Campaign, CampaignAnswer, CampaignText};
 pub use clock::Clock;
+pub use control::Wishes;
 pub use credentials::Credentials;
 pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};
 pub use error::{Error, Result};

@@ -37,7 +37,7 @@ pub(crate) fn provision(
     };
     import::first_roots(&settings, &store)?;
     let addresses = Addresses::new(&settings, identity.server.as_deref())?;
-    let gateway = Gateway::new(&identity, addresses)?;
+    let gateway = Gateway::new(&settings, &identity, addresses)?;
     let (ecu, key) = ecu::prepare(&settings, &store)?;
     if !ecu.registered {
         ecu::register(ctx, &store, &gateway, &ecu, &key)?;

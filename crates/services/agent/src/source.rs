@@ -4,15 +4,15 @@ use updraft_crypto::Verifier;
 use updraft_error::Classify as _;
 use updraft_task::Context;
 use updraft_tuf::{
-    Dialect, DirectorFiles, FirstRoot, Hashes, InstalledTarget, Options, Outcome, Step,
-    TargetFormat, UptaneTarget, UptaneUpdater, Verified,
+    Dialect, DirectorFiles, FirstRoot, Hashes, InstalledTarget, Options, Outcome, RoleName, Step,
+    UptaneTarget, UptaneUpdater, Verified,
 };
 use updraft_update::{Assignment, Component, Image, Source, StepError};
 
 use crate::config::DirectorMetadata;
 use crate::gateway::File;
 use crate::session::Session;
-use crate::{Error, Result};
+use crate::{Error, Result, installer};
 
 /// Where metadata comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +42,19 @@ impl<'a> UptaneSource<'a> {
     }
 
     fn ask(&self, ctx: &Context) -> Result<Option<Assignment<UptaneTarget>>> {
-        let wanted = match self.access {
-            Access::Online => online(ctx, self.session)?,
-            Access::Offline => offline(self.session)?,
+        let ask = |director| match self.access {
+            Access::Online => online(ctx, self.session, director),
+            Access::Offline => offline(self.session, director),
+        };
+        let wanted = match self.session.settings.uptane.director_metadata {
+            DirectorMetadata::Full => ask(DirectorFiles::All)?,
+            DirectorMetadata::TargetsOnly => ask(DirectorFiles::RootAndTargets)?,
+            DirectorMetadata::Auto => match ask(DirectorFiles::All) {
+                Err(Error::Refused(_)) if serves_targets_only(self.session)? => {
+                    ask(DirectorFiles::RootAndTargets)?
+                }
+                asked => asked?,
+            },
         };
         wanted.map(|target| assignment_of(&self.session.ecu.serial, target)).transpose()
     }
@@ -64,10 +74,10 @@ impl Source for UptaneSource<'_> {
 
 type Wanted = Option<Verified<UptaneTarget>>;
 
-fn online(ctx: &Context, session: &Session) -> Result<Wanted> {
+fn online(ctx: &Context, session: &Session, director: DirectorFiles) -> Result<Wanted> {
     let trusted = session.store.trusted_metadata()?;
     let ecus = [session.ecu.clone()];
-    let options = options(session)?;
+    let options = options(session, director)?;
     let mut updater = UptaneUpdater::new(trusted, &ecus, session.now(), &options, Verifier);
     loop {
         ctx.check()?;
@@ -91,15 +101,26 @@ fn online(ctx: &Context, session: &Session) -> Result<Wanted> {
     }
 }
 
-fn offline(session: &Session) -> Result<Wanted> {
+fn offline(session: &Session, director: DirectorFiles) -> Result<Wanted> {
     let trusted = session.store.trusted_metadata()?;
     let ecus = [session.ecu.clone()];
-    let options = options(session)?;
+    let options = options(session, director)?;
     let outcome = UptaneUpdater::verify_stored(&trusted, &ecus, session.now(), &options, Verifier)?;
     select(session, outcome)
 }
 
-fn options(session: &Session) -> Result<Options> {
+/// Whether the Director's trusted root names no keys for timestamp and snapshot: then it cannot
+/// serve them, and nobody can hold them back.
+fn serves_targets_only(session: &Session) -> Result<bool> {
+    let trusted = session.store.trusted_metadata()?;
+    let Some(bytes) = trusted.director.get(&RoleName::Root) else { return Ok(false) };
+    let root: serde_json::Value = serde_json::from_slice(bytes)
+        .map_err(|_| Error::Damaged { what: "the Director's root" })?;
+    let names = |role: &str| root.pointer(&format!("/signed/roles/{role}")).is_some();
+    Ok(!names("timestamp") && !names("snapshot"))
+}
+
+fn options(session: &Session, director: DirectorFiles) -> Result<Options> {
     let installed = session.store.installed()?.map(|installed| InstalledTarget {
         ecu_serial: session.ecu.serial.clone(),
         filepath: installed.filepath,
@@ -108,10 +129,7 @@ fn options(session: &Session) -> Result<Options> {
     });
     Ok(Options {
         first_root: FirstRoot::TrustOnFirstUse,
-        director: match session.settings.uptane.director_metadata {
-            DirectorMetadata::Full => DirectorFiles::All,
-            DirectorMetadata::TargetsOnly => DirectorFiles::RootAndTargets,
-        },
+        director,
         vehicle_id: Some(session.device_id.clone()),
         installed: installed.into_iter().collect(),
         ..Options::new(Dialect::Uptane)
@@ -121,12 +139,14 @@ fn options(session: &Session) -> Result<Options> {
 fn select(session: &Session, outcome: Outcome) -> Result<Wanted> {
     let Outcome::Update(targets) = outcome else { return Ok(None) };
     let target = targets.into_iter().find(|target| target.ecu_serial == session.ecu.serial);
+    let format = installer::format(&session.settings.pacman);
     if let Some(target) = &target
-        && target.format != TargetFormat::Ostree
+        && target.format != format
     {
+        let (given, wanted) = (target.format.name(), format.name());
         return Err(Error::Target {
             filepath: target.filepath.clone(),
-            problem: format!("its format is {}, and only OSTREE can be", target.format.name()),
+            problem: format!("its format is {given}, and only {wanted} can be"),
             kind: updraft_error::Kind::Unsupported,
         });
     }

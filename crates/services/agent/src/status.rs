@@ -136,11 +136,12 @@ pub(crate) fn status(settings: &Settings) -> Result<StatusReport> {
 }
 
 fn booted(settings: &Settings, store: &Store) -> Result<Option<(Boot, Option<CountStatus>)>> {
-    if !ostree::path(&settings.pacman).join("ostree/repo").is_dir() {
+    let pacman = &settings.pacman;
+    if !pacman.is_ostree() || !ostree::path(pacman).join("ostree/repo").is_dir() {
         return Ok(None);
     }
     let sysroot = ostree::open(&settings.pacman)?;
-    let boot = Boot::look(settings, store, &sysroot)?;
+    let boot = Boot::look(settings, store, Some(&sysroot))?;
     let count = boot.booted.as_ref().and_then(|id| trial::counted(&sysroot, id));
     Ok(Some((boot, count)))
 }

@@ -15,10 +15,12 @@
 //! event        events that the server has not taken yet
 //! sent         hashes of device data that the server has
 //! contact      when the server was reached last
+//! file_image   which file is staged, next and running on an ECU without OSTree
 //! ```
 //! The folder has mode 0700 and the database 0600, for they hold private keys.
 
 mod database;
+mod file_image;
 mod identity;
 mod journal;
 mod metadata;
@@ -27,7 +29,9 @@ mod outbox;
 mod schema;
 mod update;
 
+pub(crate) use database::LOCK;
 pub use database::Store;
+pub use file_image::{FileImage, FilePlace};
 pub use identity::{EcuRecord, IdentityRecord};
 pub use journal::{BootRecord, StoredJournal};
 pub use outbox::{Contact, QueuedEvent};

@@ -20,6 +20,8 @@ pub struct Settings {
     pub pacman: Pacman,
     /// `[storage]`: where it keeps its state.
     pub storage: Storage,
+    /// `[transfer]`: how bytes come to it.
+    pub transfer: Transfer,
     /// `[import]`: an identity that was made elsewhere.
     pub import: Import,
     /// `[telemetry]`: what it tells about itself.
@@ -137,6 +139,12 @@ pub struct UptaneSettings {
     /// Runs `bootloader.reboot_command`, or `/sbin/reboot` when it is empty, after an
     /// installation.
     pub force_install_completion: bool,
+    /// Whether somebody on the device has to agree (`updraftd accept`) before an update is
+    /// installed.
+    pub require_consent: bool,
+    /// While another program holds a lock (`flock`) on this file, nothing is installed. Empty: no
+    /// such file.
+    pub update_lock_file: PathBuf,
 }
 
 impl Default for UptaneSettings {
@@ -149,6 +157,8 @@ impl Default for UptaneSettings {
             key_type: UptaneKeyType::default(),
             director_metadata: DirectorMetadata::default(),
             force_install_completion: false,
+            require_consent: false,
+            update_lock_file: PathBuf::new(),
         }
     }
 }
@@ -162,6 +172,8 @@ pub enum DirectorMetadata {
     Full,
     /// Root and targets only, as Directors of the aktualizr world may.
     TargetsOnly,
+    /// All four, unless the Director's root names no keys for timestamp and snapshot.
+    Auto,
 }
 
 /// The algorithm of an ECU's key.
@@ -189,7 +201,7 @@ pub enum UptaneKeyType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pacman {
-    /// The kind of installer; only `ostree` so far.
+    /// The installer: `ostree` (deployments) or `none` (files in `images_path`).
     #[serde(rename = "type")]
     pub kind: String,
     /// The stateroot. Empty: the booted deployment's, or the only one there is.
@@ -202,6 +214,19 @@ pub struct Pacman {
     pub packages_file: PathBuf,
     /// Whether a sysroot and stateroot that do not exist are made.
     pub create_sysroot: bool,
+    /// The folder of images, each under its SHA-256.
+    pub images_path: PathBuf,
+    /// How full the file system may get by fetching, in percent.
+    pub storage_watermark: u8,
+    /// With `none`: an image counts as running only after a reboot. For tests.
+    pub fake_need_reboot: bool,
+}
+
+impl Pacman {
+    /// Whether targets are OSTree commits.
+    pub fn is_ostree(&self) -> bool {
+        self.kind != "none"
+    }
 }
 
 impl Default for Pacman {
@@ -213,6 +238,9 @@ impl Default for Pacman {
             ostree_server: String::new(),
             packages_file: PathBuf::from("/usr/package.manifest"),
             create_sysroot: false,
+            images_path: PathBuf::from("/var/sota/images"),
+            storage_watermark: 100,
+            fake_need_reboot: false,
         }
     }
 }
@@ -238,6 +266,17 @@ impl Default for Storage {
             sqldb_path: PathBuf::from("updraft.db"),
         }
     }
+}
+
+/// `[transfer]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Transfer {
+    /// The proxy, such as `http://proxy:3128`; user name and password may stand before the host
+    /// and are never shown. Empty: none.
+    pub proxy: String,
+    /// The most bytes a second that are fetched, all connections together. 0: any.
+    pub max_bytes_per_second: u64,
 }
 
 /// `[import]`
@@ -280,11 +319,13 @@ pub struct Telemetry {
     pub report_network: bool,
     /// Whether the configuration, without secrets, is sent.
     pub report_config: bool,
+    /// A JSON file that is sent as the description of the hardware. Empty: it is looked at.
+    pub hardware_info_path: PathBuf,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { report_network: true, report_config: true }
+        Self { report_network: true, report_config: true, hardware_info_path: PathBuf::new() }
     }
 }
 
@@ -292,7 +333,8 @@ impl Default for Telemetry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Bootloader {
-    /// How the boot loader is told about success; only `none` so far.
+    /// How a boot loader that knows aktualizr's variables is told about success: `none`,
+    /// `uboot_generic` or `uboot_masked`.
     pub rollback_mode: String,
     /// The folder of the sentinel, which must be emptied by a reboot.
     pub reboot_sentinel_dir: PathBuf,

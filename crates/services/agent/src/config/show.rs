@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "(hidden)";
-const SECRETS: [(&str, &str); 1] = [("provision", "p12_password")];
+const SECRETS: [(&str, &str); 2] = [("provision", "p12_password"), ("transfer", "proxy")];
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -55,6 +55,7 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         url("uptane.director_server", &settings.uptane.director_server),
         url("uptane.repo_server", &settings.uptane.repo_server),
         url("pacman.ostree_server", &settings.pacman.ostree_server),
+        url("transfer.proxy", &settings.transfer.proxy),
         rule(
             "uptane.polling_sec",
             POLLING_RANGE.contains(&settings.uptane.polling_sec),
@@ -63,9 +64,15 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         ),
         rule(
             "pacman.type",
-            settings.pacman.kind == "ostree",
-            "this version installs `ostree` only",
-            "write `type = \"ostree\"`",
+            ["ostree", "none"].contains(&settings.pacman.kind.as_str()),
+            "this version installs `ostree` and `none` only",
+            "write `type = \"ostree\"` for deployments, `type = \"none\"` for files",
+        ),
+        rule(
+            "pacman.storage_watermark",
+            (1..=100).contains(&settings.pacman.storage_watermark),
+            "it is not between 1 and 100",
+            "write how full the file system may get, in percent",
         ),
         rule(
             "storage.type",
@@ -75,8 +82,9 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         ),
         rule(
             "bootloader.rollback_mode",
-            settings.bootloader.rollback_mode == "none",
-            "this version knows `none` only",
+            ["none", "uboot_generic", "uboot_masked"]
+                .contains(&settings.bootloader.rollback_mode.as_str()),
+            "this version knows `none`, `uboot_generic` and `uboot_masked`",
             "write `rollback_mode = \"none\"`",
         ),
         rule(

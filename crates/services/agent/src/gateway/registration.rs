@@ -7,7 +7,8 @@ use updraft_http::{Client, ClientOptions, Method, Request};
 use updraft_task::Context;
 use updraft_tuf::{Dialect, PublicKey};
 
-use super::{ANSWER_LIMIT, Gateway, Refusal, USER_AGENT, kind_of};
+use super::{ANSWER_LIMIT, Gateway, Refusal, client_options, kind_of};
+use crate::config::Settings;
 use crate::credentials::Credentials;
 use crate::{Error, Result};
 
@@ -46,6 +47,7 @@ pub enum RegisteredDevice {
 /// `POST /devices` with the bootstrap identity.
 pub(crate) fn register_device(
     ctx: &Context,
+    settings: &Settings,
     credentials: &Credentials,
     server: &str,
     device: &NewDevice<'_>,
@@ -56,8 +58,7 @@ pub(crate) fn register_device(
             certificate_pem: credentials.bootstrap.certificate_pem.as_bytes().to_vec(),
             private_key_pem: credentials.bootstrap.private_key_pem.as_bytes().to_vec(),
         }),
-        user_agent: USER_AGENT.to_owned(),
-        ..ClientOptions::default()
+        ..client_options(settings)
     })?;
     let body = serde_json::to_vec(device)
         .map_err(|error| Error::Answer { request: "POST /devices", problem: error.to_string() })?;

@@ -48,7 +48,7 @@ pub(super) fn register(
             ttl: provision.expiry_days.to_string(),
             csr: pending.request_pem.as_deref().unwrap_or_default(),
         };
-        match register_device(ctx, &credentials, &addresses.provision, &device)? {
+        match register_device(ctx, settings, &credentials, &addresses.provision, &device)? {
             RegisteredDevice::IdTaken if provision.device_id.is_empty() => {}
             RegisteredDevice::IdTaken => {
                 return Err(Error::Registration {

@@ -10,7 +10,8 @@ use crate::config::Storage;
 use crate::store::schema;
 use crate::{Error, Result};
 
-const LOCK: &str = "updraftd.lock";
+/// Held by the agent that is at work.
+pub(crate) const LOCK: &str = "updraftd.lock";
 /// A reader such as `updraftd status` may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 

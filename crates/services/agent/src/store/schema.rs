@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 /// `user_version` of a database is the number of migrations it has seen.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE identity (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     device_id TEXT NOT NULL,
@@ -93,7 +94,17 @@ CREATE TABLE contact (
     reached_at TEXT,
     problem TEXT
 ) STRICT;
-"];
+",
+    "
+CREATE TABLE file_image (
+    ecu TEXT NOT NULL,               -- its serial
+    place TEXT NOT NULL,             -- staged, next or running
+    filepath TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (ecu, place)
+) STRICT, WITHOUT ROWID;
+",
+];
 
 /// The newest format this agent knows.
 pub(super) const NEWEST: i64 = {
