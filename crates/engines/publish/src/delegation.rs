@@ -38,11 +38,11 @@ impl Delegation {
             }
             delegations.keys.insert(id, Key::new(dialect, public.clone()));
         }
+        let keys = RoleKeys::new(ids, self.threshold);
+        let paths = DelegatedPaths::Patterns(self.paths.clone());
         let role = DelegatedRole {
-            name: self.name.clone(),
-            keys: RoleKeys::new(ids, self.threshold),
             terminating: self.terminating,
-            paths: DelegatedPaths::Patterns(self.paths.clone()),
+            ..DelegatedRole::new(&self.name, keys, paths)
         };
         match delegations.roles.iter_mut().find(|other| other.name == self.name) {
             Some(old) => *old = role,
@@ -85,7 +85,8 @@ impl Delegation {
 
 /// A key that no role names would only wait for somebody to use it.
 fn drop_unused_keys(delegations: &mut Delegations) {
-    let used: Vec<_> = delegations.roles.iter().flat_map(|role| &role.keys.key_ids).collect();
+    let signers = delegations.roles.iter().flat_map(DelegatedRole::signers);
+    let used: Vec<_> = signers.flat_map(|(_, keys)| &keys.key_ids).collect();
     let bins = delegations.succinct.iter().flat_map(|bins| &bins.keys.key_ids);
     let used: Vec<_> = used.into_iter().chain(bins).cloned().collect();
     delegations.keys.retain(|id, _| used.contains(id));

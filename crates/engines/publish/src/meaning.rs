@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use updraft_tuf::{
-    DelegatedPaths, DelegatedRole, Delegations, Dialect, Header, Key, KeyId, Payload, RoleKeys,
-    RoleName, Root, Snapshot, Target, Targets, Timestamp, canonical, format_time,
+    DelegatedPaths, DelegatedRole, Delegations, Dialect, Header, Key, KeyId, OfflineSnapshot,
+    OfflineUpdates, Payload, RoleKeys, RoleName, Root, Snapshot, Target, Targets, Timestamp,
+    canonical, format_time,
 };
 
 use crate::Error;
@@ -26,6 +27,15 @@ pub(crate) fn meaning(
             let before = before.map(|value| read::<Root>(dialect, role, value)).transpose()?;
             root_lines(&next, before.as_ref())
         }
+        RoleName::OfflineUpdates => {
+            let next = read::<OfflineUpdates>(dialect, role, signed)?.0;
+            let before =
+                before.map(|value| read::<OfflineUpdates>(dialect, role, value)).transpose()?;
+            targets_lines(&next, before.map(|updates| updates.0).as_ref())
+        }
+        RoleName::OfflineSnapshot => {
+            snapshot_lines(&read::<OfflineSnapshot>(dialect, role, signed)?.0)
+        }
         RoleName::Targets | RoleName::Delegated(_) => {
             let next = read::<Targets>(dialect, role, signed)?;
             if let Some(delegations) = &next.delegations {
@@ -34,12 +44,7 @@ pub(crate) fn meaning(
             let before = before.map(|value| read::<Targets>(dialect, role, value)).transpose()?;
             targets_lines(&next, before.as_ref())
         }
-        RoleName::Snapshot => {
-            let next = read::<Snapshot>(dialect, role, signed)?;
-            let files =
-                next.meta.iter().map(|(name, file)| format!("{name}: version {}", file.version));
-            std::iter::once(header_line(&next.header, None)).chain(files).collect()
-        }
+        RoleName::Snapshot => snapshot_lines(&read::<Snapshot>(dialect, role, signed)?),
         RoleName::Timestamp => {
             let next = read::<Timestamp>(dialect, role, signed)?;
             let file = format!("snapshot.json: version {}", next.snapshot.version);
@@ -47,6 +52,11 @@ pub(crate) fn meaning(
         }
     };
     Ok(lines.iter().map(|line| printable(line)).collect())
+}
+
+fn snapshot_lines(next: &Snapshot) -> Vec<String> {
+    let files = next.meta.iter().map(|(name, file)| format!("{name}: version {}", file.version));
+    std::iter::once(header_line(&next.header, None)).chain(files).collect()
 }
 
 fn read<P: Payload>(dialect: Dialect, role: &RoleName, signed: &Value) -> Result<P, Error> {
@@ -195,12 +205,25 @@ fn delegated_role_lines(
     keys: &BTreeMap<KeyId, Key>,
 ) -> Vec<String> {
     let mut lines = Vec::new();
-    let reach = |role: &DelegatedRole| (role.paths.clone(), role.terminating);
+    let reach = |role: &DelegatedRole| {
+        let agreement = role.agreement.as_ref();
+        let order = agreement.map(|all| all.roles.iter().map(|(name, _)| name.clone()).collect());
+        let order: Option<Vec<String>> = order;
+        let minimum = agreement.map(|all| all.minimum);
+        (role.paths.clone(), role.terminating, role.hardware_ids.clone(), minimum, order)
+    };
     if old.map(reach) != Some(reach(role)) {
         lines.push(format!("delegates {} to role {}", reach_text(role), role.name));
         lines.extend(old.map(|old| format!("  was {}", reach_text(old))));
     }
-    lines.extend(role_lines(&role.name, Some(&role.keys), old.map(|old| &old.keys), keys));
+    for (signer, now) in role.signers() {
+        let was = old.and_then(|old| old.signers().find(|(name, _)| *name == signer));
+        lines.extend(role_lines(signer, Some(now), was.map(|(_, keys)| keys), keys));
+        if role.agreement.is_some() {
+            let extra = extra_lines(&now.extra, was.map(|(_, keys)| &keys.extra));
+            lines.extend(extra.into_iter().map(|line| format!("{signer}: {line}")));
+        }
+    }
     let extra = extra_lines(&role.keys.extra, old.map(|old| &old.keys.extra));
     lines.extend(extra.into_iter().map(|line| format!("{}: {line}", role.name)));
     lines
@@ -212,7 +235,15 @@ fn reach_text(role: &DelegatedRole) -> String {
         DelegatedPaths::HashPrefixes(prefixes) => format!("hashes {}", prefixes.join(" ")),
     };
     let end = if role.terminating { ", terminating" } else { "" };
-    format!("{paths}{end}")
+    let hardware = role.hardware_ids.as_ref().map(|ids| {
+        format!(", for hardware {}", if ids.is_empty() { "none".into() } else { ids.join(" ") })
+    });
+    let agreement = role.agreement.as_ref().map(|agreement| {
+        let names: Vec<&str> = agreement.roles.iter().map(|(name, _)| name.as_str()).collect();
+        format!(", where {} of {} must agree", agreement.minimum, names.join(", "))
+    });
+    let (hardware, agreement) = (hardware.unwrap_or_default(), agreement.unwrap_or_default());
+    format!("{paths}{end}{hardware}{agreement}")
 }
 
 fn bins_lines(next: &Delegations, had: &Delegations) -> Vec<String> {

@@ -63,7 +63,7 @@ impl RootPlan {
             RoleName::Targets => Some(&mut self.targets),
             RoleName::Snapshot => Some(&mut self.snapshot),
             RoleName::Timestamp => Some(&mut self.timestamp),
-            RoleName::Delegated(_) => None,
+            RoleName::Delegated(_) | RoleName::OfflineSnapshot | RoleName::OfflineUpdates => None,
         }
     }
 

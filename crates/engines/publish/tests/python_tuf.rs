@@ -116,12 +116,9 @@ impl Publisher {
     fn delegate(&mut self, name: &str, pattern: &str) {
         let public = self.delegated.public().clone();
         let id = public.key_id(Dialect::Tuf);
-        let role = DelegatedRole {
-            name: name.to_owned(),
-            keys: RoleKeys::new(vec![id.clone()], 1),
-            terminating: true,
-            paths: DelegatedPaths::Patterns(vec![pattern.to_owned()]),
-        };
+        let keys = RoleKeys::new(vec![id.clone()], 1);
+        let paths = DelegatedPaths::Patterns(vec![pattern.to_owned()]);
+        let role = DelegatedRole { terminating: true, ..DelegatedRole::new(name, keys, paths) };
         let draft = self.repository.draft_targets(at(2100), Vec::new(), |targets| {
             let mut delegations = Delegations::empty();
             delegations.keys.insert(id, Key::new(Dialect::Tuf, public));

@@ -219,12 +219,9 @@ fn a_delegated_role_speaks_for_its_paths() {
     let draft = repository.draft_targets(at(90), Vec::new(), |targets| {
         let mut delegations = Delegations::empty();
         delegations.keys.insert(id.clone(), Key::new(Dialect::Uptane, team.public().clone()));
-        delegations.roles.push(DelegatedRole {
-            name: "team/../one".to_owned(),
-            keys: RoleKeys::new(vec![id.clone()], 1),
-            terminating: false,
-            paths: DelegatedPaths::Patterns(vec!["team-*".to_owned()]),
-        });
+        let keys = RoleKeys::new(vec![id.clone()], 1);
+        let paths = DelegatedPaths::Patterns(vec!["team-*".to_owned()]);
+        delegations.roles.push(DelegatedRole::new("team/../one", keys, paths));
         targets.delegations = Some(delegations);
     });
     keys.publish(&mut repository, draft);

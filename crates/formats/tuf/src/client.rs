@@ -14,6 +14,8 @@
 //! a crash at any point the next run begins with what was stored and ends with the same result.
 
 mod assignment;
+mod encrypted;
+mod offline;
 mod open;
 mod options;
 mod repository;
@@ -25,7 +27,11 @@ mod tuf;
 mod uptane;
 
 pub use assignment::{Ecu, InstalledTarget, TargetFormat, UptaneTarget};
-pub use options::{DirectorFiles, FirstRoot, Limits, Options};
+pub use encrypted::EncryptedImage;
+pub use options::{
+    DirectorFiles, EmptyTargets, EncryptedImages, FirstRoot, Limits, Options, OtherEcus,
+    Verification,
+};
 pub use step::{RoleFiles, Step, TrustedMetadata};
 pub use tuf::{TufOutcome, TufTarget, TufUpdater};
 pub use uptane::{Outcome, UptaneUpdater};

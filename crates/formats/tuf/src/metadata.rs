@@ -1,6 +1,8 @@
 //! The four roles' payloads: typed views that keep unknown fields.
 
+mod agreement;
 mod delegations;
+mod offline;
 mod root;
 mod snapshot;
 mod targets;
@@ -11,7 +13,9 @@ use std::fmt::{self, Write as _};
 use jiff::Timestamp as Time;
 use serde_json::{Map, Value};
 
+pub use agreement::Agreement;
 pub use delegations::{DelegatedPaths, DelegatedRole, Delegations, SuccinctRoles};
+pub use offline::{OfflineSnapshot, OfflineUpdates};
 pub use root::Root;
 pub use snapshot::{FileMeta, Snapshot, Timestamp};
 pub use targets::{Target, Targets};
@@ -35,6 +39,10 @@ pub enum RoleName {
     Targets,
     /// A delegated targets role; any non-empty text but a top-level name.
     Delegated(String),
+    /// Of a Director: lists what may be installed from media without a network.
+    OfflineSnapshot,
+    /// Of a Director: the targets of one such medium.
+    OfflineUpdates,
 }
 
 impl RoleName {
@@ -47,6 +55,8 @@ impl RoleName {
             Self::Snapshot => "snapshot",
             Self::Targets => "targets",
             Self::Delegated(name) => name,
+            Self::OfflineSnapshot => "offline-snapshot",
+            Self::OfflineUpdates => "offline-updates",
         }
     }
 
@@ -68,6 +78,8 @@ impl RoleName {
             "timestamp.json" => Some(Self::Timestamp),
             "snapshot.json" => Some(Self::Snapshot),
             "targets.json" => Some(Self::Targets),
+            "offline-snapshot.json" => Some(Self::OfflineSnapshot),
+            "offline-updates.json" => Some(Self::OfflineUpdates),
             other => {
                 let encoded = other.strip_prefix("delegated.")?.strip_suffix(".json")?;
                 percent_decode(encoded).map(Self::Delegated)

@@ -57,6 +57,7 @@ impl Classify for Refusal {
     fn kind(&self) -> Kind {
         match self.reason {
             Reason::Missing => Kind::NotFound,
+            Reason::EncryptedImage { .. } => Kind::Unsupported,
             _ => Kind::Rejected,
         }
     }
@@ -191,6 +192,34 @@ pub enum Reason {
         /// The vehicle named.
         found: String,
     },
+    /// The Director's targets do not say whose they are, so others' could be replayed.
+    #[error("no vehicle is named, and the Director must name it")]
+    NoVehicle,
+    /// The image is encrypted, and this client cannot decrypt.
+    #[error("encrypted for ECU {ecu}, which is not supported here")]
+    EncryptedImage {
+        /// The ECU's serial.
+        ecu: String,
+    },
+    /// The roles of a multi-role delegation contradict each other.
+    #[error("{needed} roles must agree about it, and at most {found} do")]
+    NoAgreement {
+        /// How many must agree.
+        needed: usize,
+        /// The largest number of roles that agree.
+        found: usize,
+    },
+    /// A signed time lies before a time that was trusted.
+    #[error("the time went back from {} to {}", format_time(*.trusted), format_time(*.offered))]
+    TimeRollback {
+        /// The latest time trusted.
+        trusted: Timestamp,
+        /// The time in the attestation.
+        offered: Timestamp,
+    },
+    /// A signed time does not answer the question that was asked, so it may be an old one.
+    #[error("the signed time lacks the nonce that was sent")]
+    MissingNonce,
     /// The Director's target is not what the Image repository has under this name.
     #[error("the Director and the Image repository disagree: {0}")]
     DirectorImageMismatch(&'static str),
@@ -243,6 +272,11 @@ impl Reason {
             Self::WrongEcu { .. } => "wrong-ecu",
             Self::WrongHardwareId { .. } => "wrong-hardware-id",
             Self::WrongVehicle { .. } => "wrong-vehicle",
+            Self::NoVehicle => "missing-vehicle-id",
+            Self::EncryptedImage { .. } => "encrypted-image",
+            Self::NoAgreement { .. } => "no-agreement",
+            Self::TimeRollback { .. } => "time-rollback",
+            Self::MissingNonce => "missing-nonce",
             Self::DirectorImageMismatch(_) => "director-image-mismatch",
             Self::ContentChanged => "content-changed",
             Self::Unverifiable => "unverifiable-target",

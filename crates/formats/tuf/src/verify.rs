@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
-use crate::{Dialect, Envelope, Key, KeyId, PublicKey, Reason, RoleKeys};
+use crate::{Dialect, Envelope, Key, KeyId, PublicKey, Reason, RoleKeys, Signature};
 
 /// Checks one signature with one key. The cryptography behind it lives outside this crate.
 pub trait VerifySignature {
@@ -55,8 +55,20 @@ pub fn check_threshold(
     verifier: &dyn VerifySignature,
 ) -> Result<(), Reason> {
     let message = envelope.signed_bytes(dialect)?;
+    check_signatures(dialect, keys, role, &envelope.signatures, &message, verifier)
+}
+
+/// [`check_threshold`] for signatures that were taken out of their envelope.
+pub(crate) fn check_signatures(
+    dialect: Dialect,
+    keys: &BTreeMap<KeyId, Key>,
+    role: &RoleKeys,
+    signatures: &[Signature],
+    message: &[u8],
+    verifier: &dyn VerifySignature,
+) -> Result<(), Reason> {
     let mut valid: BTreeSet<&PublicKey> = BTreeSet::new();
-    for signature in &envelope.signatures {
+    for signature in signatures {
         if !role.key_ids.contains(&signature.key_id) {
             continue;
         }
@@ -64,7 +76,7 @@ pub fn check_threshold(
         if valid.contains(key) || !signature.fits(dialect, key.key_type()) {
             continue;
         }
-        if verifier.verify(key, &message, &signature.bytes) {
+        if verifier.verify(key, message, &signature.bytes) {
             valid.insert(key);
         }
     }

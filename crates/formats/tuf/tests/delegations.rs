@@ -24,12 +24,8 @@ fn delegate(world: &mut World, from: &str, name: &str, signer: &ToyKey, pattern:
 }
 
 fn role(world: &World, name: &str, signer: &ToyKey, pattern: &str) -> DelegatedRole {
-    DelegatedRole {
-        name: name.to_owned(),
-        keys: RoleKeys::new(vec![signer.public_key().key_id(world.image.dialect)], 1),
-        terminating: false,
-        paths: DelegatedPaths::Patterns(vec![pattern.to_owned()]),
-    }
+    let keys = RoleKeys::new(vec![signer.public_key().key_id(world.image.dialect)], 1);
+    DelegatedRole::new(name, keys, DelegatedPaths::Patterns(vec![pattern.to_owned()]))
 }
 
 fn delegations<'a>(world: &'a mut World, from: &str) -> &'a mut Delegations {

@@ -79,12 +79,11 @@ fn a_director_may_not_delegate() {
         let known = Key::new(Dialect::Uptane, signer.public_key().clone());
         targets.delegations = Some(Delegations {
             keys: [(id.clone(), known)].into(),
-            roles: vec![DelegatedRole {
-                name: "evil".to_owned(),
-                keys: RoleKeys::new(vec![id], 1),
-                terminating: false,
-                paths: DelegatedPaths::Patterns(vec!["*".to_owned()]),
-            }],
+            roles: vec![DelegatedRole::new(
+                "evil",
+                RoleKeys::new(vec![id], 1),
+                DelegatedPaths::Patterns(vec!["*".to_owned()]),
+            )],
             ..Delegations::empty()
         });
     });
@@ -212,12 +211,11 @@ fn delegated_image_targets_are_found_below_their_folder() {
     let target = world.image.targets.targets.remove("fw.bin").unwrap();
     world.image.targets.delegations = Some(Delegations {
         keys: [(id.clone(), known)].into(),
-        roles: vec![DelegatedRole {
-            name: "team/a".to_owned(),
-            keys: RoleKeys::new(vec![id], 1),
-            terminating: false,
-            paths: DelegatedPaths::Patterns(vec!["fw*".to_owned()]),
-        }],
+        roles: vec![DelegatedRole::new(
+            "team/a",
+            RoleKeys::new(vec![id], 1),
+            DelegatedPaths::Patterns(vec!["fw*".to_owned()]),
+        )],
         ..Delegations::empty()
     });
     let mut delegated = Targets::empty(Header::new(Dialect::Uptane, 1, later()));

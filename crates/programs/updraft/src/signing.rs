@@ -235,7 +235,10 @@ pub(crate) fn publish(server: &Server, role: &RoleName, bytes: Vec<u8>) -> Resul
         RoleName::Root => paths::IMAGE_ROOT.to_owned(),
         RoleName::Targets => paths::IMAGE_TARGETS.to_owned(),
         RoleName::Delegated(name) => paths::image_delegation(name),
-        RoleName::Snapshot | RoleName::Timestamp => {
+        RoleName::Snapshot
+        | RoleName::Timestamp
+        | RoleName::OfflineSnapshot
+        | RoleName::OfflineUpdates => {
             return Err(Failure::new(Kind::Unsupported, format!("the server signs {role} itself")));
         }
     };

@@ -4,8 +4,8 @@ use updraft_crypto::Verifier;
 use updraft_error::Classify as _;
 use updraft_task::Context;
 use updraft_tuf::{
-    Dialect, DirectorFiles, FirstRoot, Hashes, InstalledTarget, Options, Outcome, RoleName, Step,
-    UptaneTarget, UptaneUpdater, Verified,
+    Dialect, DirectorFiles, EmptyTargets, FirstRoot, Hashes, InstalledTarget, Options, Outcome,
+    RoleName, Step, UptaneTarget, UptaneUpdater, Verified,
 };
 use updraft_update::{Assignment, Component, Image, Source, StepError};
 
@@ -131,6 +131,7 @@ fn options(session: &Session, director: DirectorFiles) -> Result<Options> {
         first_root: FirstRoot::TrustOnFirstUse,
         director,
         vehicle_id: Some(session.device_id.clone()),
+        empty_targets: EmptyTargets::MayBeAnonymous,
         installed: installed.into_iter().collect(),
         ..Options::new(Dialect::Uptane)
     })

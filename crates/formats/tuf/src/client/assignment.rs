@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::{EmptyTargets, EncryptedImage, EncryptedImages, Options, OtherEcus};
 use crate::{Hashes, Reason, Target, Targets};
 
 /// An ECU of this vehicle.
@@ -69,6 +70,9 @@ pub struct UptaneTarget {
     pub custom: Option<Value>,
     /// The Director's name for this assignment, for reports.
     pub correlation_id: Option<String>,
+    /// The ciphertext to fetch in place of the image, when it is encrypted for this ECU. Length
+    /// and hashes above are those of the image after decryption.
+    pub encrypted: Option<EncryptedImage>,
 }
 
 /// One entry of the Director's targets, per ECU.
@@ -77,31 +81,43 @@ pub(super) struct Assignment {
     pub(super) path: String,
     pub(super) target: Target,
     pub(super) ecu: Ecu,
+    pub(super) encrypted: Option<EncryptedImage>,
 }
 
 /// This vehicle, as the Director's targets must describe it.
 #[derive(Debug, Clone)]
 pub(super) struct Vehicle {
-    pub(super) id: Option<String>,
-    pub(super) ecus: Vec<Ecu>,
+    id: Option<String>,
+    ecus: Vec<Ecu>,
+    other_ecus: OtherEcus,
+    encrypted_images: EncryptedImages,
+    empty_targets: EmptyTargets,
 }
 
 impl Vehicle {
-    /// The rules for Director targets: no delegations, known ECUs with their hardware, each once.
-    pub(super) fn check(&self, targets: &Targets) -> Result<(), Reason> {
+    pub(super) fn new(ecus: &[Ecu], options: &Options) -> Self {
+        Self {
+            id: options.vehicle_id.clone(),
+            ecus: ecus.to_vec(),
+            other_ecus: options.other_ecus,
+            encrypted_images: options.encrypted_images,
+            empty_targets: options.empty_targets,
+        }
+    }
+
+    /// The rules for Director targets: no delegations, this vehicle, known ECUs with their
+    /// hardware, each once. `trusted` are the targets until now.
+    pub(super) fn check(&self, targets: &Targets, trusted: Option<&Targets>) -> Result<(), Reason> {
+        let named = |targets: &Targets| targets.vehicle_id().is_some();
+        if trusted.is_some_and(named) && !named(targets) {
+            return Err(Reason::NoVehicle);
+        }
         self.assignments(targets).map(drop)
     }
 
     pub(super) fn assignments(&self, targets: &Targets) -> Result<Vec<Assignment>, Reason> {
-        if targets.delegations.as_ref().is_some_and(|delegations| !delegations.is_empty()) {
-            return Err(Reason::DirectorDelegation);
-        }
-        if let (Some(expected), Some(found)) = (&self.id, targets.vehicle_id())
-            && expected != found
-        {
-            let (expected, found) = (expected.clone(), found.to_owned());
-            return Err(Reason::WrongVehicle { expected, found });
-        }
+        refuse_delegations(targets)?;
+        self.check_vehicle(targets)?;
         let mut seen = BTreeSet::new();
         let mut assignments = Vec::new();
         for (path, target) in &targets.targets {
@@ -109,8 +125,14 @@ impl Vehicle {
             let identifiers = identifiers.filter(|members| !members.is_empty());
             let identifiers = identifiers.ok_or_else(|| Reason::WrongEcu { ecu: String::new() })?;
             for (serial, details) in identifiers {
-                let ecu = self.ecus.iter().find(|ecu| ecu.serial == *serial);
-                let ecu = ecu.ok_or_else(|| Reason::WrongEcu { ecu: serial.clone() })?;
+                if !seen.insert(serial.clone()) {
+                    return Err(Reason::DuplicateEcu { ecu: serial.clone() });
+                }
+                let ecu = match self.ecus.iter().find(|ecu| ecu.serial == *serial) {
+                    Some(ecu) => ecu,
+                    None if self.other_ecus == OtherEcus::Ignore => continue,
+                    None => return Err(Reason::WrongEcu { ecu: serial.clone() }),
+                };
                 let hardware_id = details.get("hardwareId").and_then(Value::as_str);
                 if hardware_id != Some(&ecu.hardware_id) {
                     return Err(Reason::WrongHardwareId {
@@ -119,14 +141,66 @@ impl Vehicle {
                         found: hardware_id.unwrap_or_default().to_owned(),
                     });
                 }
-                if !seen.insert(serial.clone()) {
-                    return Err(Reason::DuplicateEcu { ecu: serial.clone() });
-                }
-                let (path, target, ecu) = (path.clone(), target.clone(), ecu.clone());
-                assignments.push(Assignment { path, target, ecu });
+                assignments.push(self.assignment(path, target, ecu)?);
             }
         }
         Ok(assignments)
+    }
+
+    /// What targets of a medium mean for this vehicle: each is for all ECUs of its hardware, and
+    /// none may get two. Targets for other hardware are for other vehicles.
+    pub(super) fn by_hardware(&self, targets: &Targets) -> Result<Vec<Assignment>, Reason> {
+        refuse_delegations(targets)?;
+        let mut seen = BTreeSet::new();
+        let mut assignments = Vec::new();
+        for (path, target) in &targets.targets {
+            let hardware = target.hardware_ids();
+            let ecus = self.ecus.iter().filter(|ecu| hardware.contains(&&*ecu.hardware_id));
+            for ecu in ecus {
+                if !seen.insert(&ecu.serial) {
+                    return Err(Reason::DuplicateEcu { ecu: ecu.serial.clone() });
+                }
+                assignments.push(self.assignment(path, target, ecu)?);
+            }
+        }
+        Ok(assignments)
+    }
+
+    fn check_vehicle(&self, targets: &Targets) -> Result<(), Reason> {
+        let Some(expected) = &self.id else { return Ok(()) };
+        match targets.vehicle_id() {
+            Some(found) if found == expected => Ok(()),
+            Some(found) => {
+                let (expected, found) = (expected.clone(), found.to_owned());
+                Err(Reason::WrongVehicle { expected, found })
+            }
+            None if targets.targets.is_empty()
+                && self.empty_targets == EmptyTargets::MustNameVehicle =>
+            {
+                Err(Reason::NoVehicle)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn assignment(&self, path: &str, target: &Target, ecu: &Ecu) -> Result<Assignment, Reason> {
+        let encrypted = EncryptedImage::of(target)?;
+        if encrypted.is_some() && self.encrypted_images == EncryptedImages::Refuse {
+            return Err(Reason::EncryptedImage { ecu: ecu.serial.clone() });
+        }
+        Ok(Assignment {
+            path: path.to_owned(),
+            target: target.clone(),
+            ecu: ecu.clone(),
+            encrypted,
+        })
+    }
+}
+
+fn refuse_delegations(targets: &Targets) -> Result<(), Reason> {
+    match &targets.delegations {
+        Some(delegations) if !delegations.is_empty() => Err(Reason::DirectorDelegation),
+        _ => Ok(()),
     }
 }
 
@@ -166,10 +240,34 @@ impl Assignment {
         if !image.hashes.agrees_with(&self.target.hashes) {
             return Err(mismatch("its hashes differ"));
         }
+        if image.shall_match() != self.target.shall_match() {
+            return Err(mismatch("its shallMatch fields differ"));
+        }
+        let (theirs, ours) = (self.target.release_counter(), image.release_counter());
+        if theirs.is_some() && theirs != ours {
+            return Err(mismatch("its release counter differs"));
+        }
         self.check_hardware(&image)?;
         self.check_release_counter(&image, installed)?;
+        Ok(self.target_from(image, correlation_id))
+    }
+
+    /// What the Director alone says, for an ECU that does partial verification.
+    pub(super) fn believe(
+        &self,
+        installed: &[InstalledTarget],
+        correlation_id: Option<&str>,
+    ) -> Result<UptaneTarget, Reason> {
+        if !self.target.hashes.is_verifiable() {
+            return Err(Reason::Unverifiable);
+        }
+        self.check_release_counter(&self.target, installed)?;
+        Ok(self.target_from(self.target.clone(), correlation_id))
+    }
+
+    fn target_from(&self, image: Target, correlation_id: Option<&str>) -> UptaneTarget {
         let uri = usable_uri(&self.target).or_else(|| usable_uri(&image));
-        Ok(UptaneTarget {
+        UptaneTarget {
             filepath: self.path.clone(),
             length: image.length,
             ecu_serial: self.ecu.serial.clone(),
@@ -179,12 +277,12 @@ impl Assignment {
             hashes: image.hashes,
             custom: image.custom,
             correlation_id: correlation_id.map(ToOwned::to_owned),
-        })
+            encrypted: self.encrypted.clone(),
+        }
     }
 
     fn check_hardware(&self, image: &Target) -> Result<(), Reason> {
-        let listed = image.custom_field("hardwareIds").and_then(Value::as_array);
-        let listed: Vec<&str> = listed.into_iter().flatten().filter_map(Value::as_str).collect();
+        let listed = image.hardware_ids();
         if listed.contains(&self.ecu.hardware_id.as_str()) {
             return Ok(());
         }
@@ -200,12 +298,7 @@ impl Assignment {
         image: &Target,
         installed: &[InstalledTarget],
     ) -> Result<(), Reason> {
-        let counter =
-            |target: &Target| target.custom_field("releaseCounter").and_then(Value::as_u64);
-        let (theirs, ours) = (counter(&self.target), counter(image));
-        if theirs.is_some() && theirs != ours {
-            return Err(Reason::DirectorImageMismatch("its release counter differs"));
-        }
+        let ours = image.release_counter();
         let trusted = self.current(installed).and_then(|current| current.release_counter);
         match trusted {
             Some(trusted) if ours.is_none_or(|offered| offered < trusted) => {
@@ -218,7 +311,7 @@ impl Assignment {
 }
 
 /// An OSTree commit says so, or says nothing and has no length.
-fn format_of(target: &Target) -> TargetFormat {
+pub(super) fn format_of(target: &Target) -> TargetFormat {
     match target.custom_field("targetFormat").and_then(Value::as_str) {
         Some(name) if name.eq_ignore_ascii_case("OSTREE") => TargetFormat::Ostree,
         None if target.length == 0 => TargetFormat::Ostree,
@@ -226,7 +319,7 @@ fn format_of(target: &Target) -> TargetFormat {
     }
 }
 
-fn usable_uri(target: &Target) -> Option<String> {
+pub(super) fn usable_uri(target: &Target) -> Option<String> {
     // Servers of the aktualizr world put this one where they have none.
     const PLACEHOLDER: &str = "https://example.com/";
     let uri = target.custom_field("uri")?.as_str()?;

@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp as Time;
 
-use crate::verify::check_threshold;
+use crate::verify::check_signatures;
 use crate::{
-    Dialect, Envelope, FileMeta, Header, Key, KeyId, Payload, Reason, RoleKeys, VerifySignature,
-    canonical, json,
+    Dialect, Envelope, FileMeta, Header, Key, KeyId, Payload, Reason, RoleKeys, Signature,
+    VerifySignature, canonical, json,
 };
+
+/// The signatures of a file, and the bytes that they cover.
+pub(crate) struct Signed {
+    signatures: Vec<Signature>,
+    message: Vec<u8>,
+}
 
 /// What stays the same for a whole run.
 #[derive(Clone, Copy)]
@@ -27,26 +33,28 @@ impl Judge<'_> {
         keys: &BTreeMap<KeyId, Key>,
         role: &RoleKeys,
     ) -> Result<T, Reason> {
-        let (payload, envelope) = self.read::<T>(bytes)?;
-        self.check_signatures(&envelope, keys, role)?;
+        let (payload, signed) = self.read::<T>(bytes)?;
+        self.check_signatures(&signed, keys, role)?;
         Ok(payload)
     }
 
     /// Reads a file of role `T` without checking signatures.
-    pub(crate) fn read<T: Payload>(&self, bytes: &[u8]) -> Result<(T, Envelope), Reason> {
+    pub(crate) fn read<T: Payload>(&self, bytes: &[u8]) -> Result<(T, Signed), Reason> {
         // Callers have applied the role's length limit already.
         let envelope = Envelope::parse(self.dialect, bytes, bytes.len())?;
-        let payload = T::from_value(self.dialect, envelope.signed.clone())?;
-        Ok((payload, envelope))
+        let message = envelope.signed_bytes(self.dialect)?;
+        let payload = T::from_value(self.dialect, envelope.signed)?;
+        Ok((payload, Signed { signatures: envelope.signatures, message }))
     }
 
     pub(crate) fn check_signatures(
         &self,
-        envelope: &Envelope,
+        signed: &Signed,
         keys: &BTreeMap<KeyId, Key>,
         role: &RoleKeys,
     ) -> Result<(), Reason> {
-        check_threshold(self.dialect, keys, role, envelope, self.verifier)
+        let Signed { signatures, message } = signed;
+        check_signatures(self.dialect, keys, role, signatures, message, self.verifier)
     }
 
     /// A file is refused from the moment on at which it expires.

@@ -31,7 +31,8 @@ impl Default for Limits {
             snapshot_length: 8 << 20,
             targets_length: 8 << 20,
             director_targets_length: 256 << 10,
-            root_rotations: 256,
+            // A chain takes the memory of two roots however long it is; only time bounds it.
+            root_rotations: 65_536,
             delegations: 32,
         }
     }
@@ -57,6 +58,48 @@ pub enum DirectorFiles {
     RootAndTargets,
 }
 
+/// How much of the metadata an ECU checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verification {
+    /// All roles of both repositories, which must agree (Uptane 2.1.0, full verification).
+    #[default]
+    Full,
+    /// The Director's root and targets, for Secondaries that can do no more (U-PV). What the
+    /// Director assigns is believed; the Image repository is not asked.
+    Partial,
+}
+
+/// What to think of an ECU in the Director's targets that is not among the known ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtherEcus {
+    /// The targets are refused: a Primary knows all ECUs of its vehicle.
+    #[default]
+    Refuse,
+    /// Not our business: a Secondary knows itself only. No ECU may be named twice all the same.
+    Ignore,
+}
+
+/// What to think of images that are encrypted for one ECU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EncryptedImages {
+    /// They are refused by the name `encrypted-image`, before anything is fetched or written.
+    #[default]
+    Refuse,
+    /// Their target tells of the ciphertext and its key in `UptaneTarget::encrypted`.
+    Accept,
+}
+
+/// What to think of empty Director targets that name no vehicle (U-M7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EmptyTargets {
+    /// They are refused, as the standard wants it, where `Options::vehicle_id` is known.
+    #[default]
+    MustNameVehicle,
+    /// They are accepted, for Directors of the aktualizr world, which never name one. A Director
+    /// whose trusted targets did name a vehicle must go on to do so.
+    MayBeAnonymous,
+}
+
 /// How a client run behaves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -70,6 +113,14 @@ pub struct Options {
     pub director: DirectorFiles,
     /// This vehicle's (device's) id; Director targets that name another one are refused.
     pub vehicle_id: Option<String>,
+    /// How much of the metadata is checked.
+    pub verification: Verification,
+    /// What to think of unknown ECUs in the Director's targets.
+    pub other_ecus: OtherEcus,
+    /// What to think of encrypted images.
+    pub encrypted_images: EncryptedImages,
+    /// What to think of empty Director targets without a vehicle id.
+    pub empty_targets: EmptyTargets,
     /// What each ECU runs now. Targets that are installed already need no Image repository.
     pub installed: Vec<InstalledTarget>,
 }
@@ -84,6 +135,10 @@ impl Options {
             first_root: FirstRoot::default(),
             director: DirectorFiles::default(),
             vehicle_id: None,
+            verification: Verification::default(),
+            other_ecus: OtherEcus::default(),
+            encrypted_images: EncryptedImages::default(),
+            empty_targets: EmptyTargets::default(),
             installed: Vec::new(),
         }
     }

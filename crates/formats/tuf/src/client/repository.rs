@@ -3,14 +3,18 @@
 //! ```text
 //! Start → Root (N+1, N+2, … until absent) → Timestamp → Snapshot → Targets → Ready
 //!                                            └── Director without these ──┘
+//! Start → Root … → Offline-Snapshot → Offline-Updates → Ready          a Director's medium
+//! Start → Root … → Snapshot → Targets → Ready                 the Image repository beside it
 //! ```
 //! Stored files are not believed: each is checked against the current root before it is used.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp as Time;
 
 use super::assignment::Vehicle;
+use super::offline::Offline;
 use super::open::Judge;
 use super::{DirectorFiles, Options, RoleFiles, Step};
 use crate::{
@@ -25,7 +29,18 @@ pub(super) enum Phase {
     Timestamp,
     Snapshot,
     Targets,
+    OfflineSnapshot,
+    OfflineUpdates,
     Ready,
+}
+
+/// What says that files are current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// A timestamp, which its server renews often.
+    Timestamp,
+    /// Nothing but expiry, and that versions never go down: the files come from a medium.
+    Medium,
 }
 
 /// A file that the driver was asked for.
@@ -33,8 +48,9 @@ pub(super) enum Phase {
 pub(super) struct Request {
     pub(super) role: RoleName,
     pub(super) file_name: String,
-    /// Asked for when the first name is absent: servers of the Uptane world often have only this.
-    pub(super) fallback: Option<String>,
+    /// Asked for when the first name is absent, the next one last: servers of the Uptane world
+    /// often have unversioned names only.
+    pub(super) fallbacks: Vec<String>,
     pub(super) max_length: u64,
     /// What the file above says, where there is one.
     pub(super) meta: Option<FileMeta>,
@@ -50,6 +66,7 @@ pub(super) enum Change {
 /// The state of one repository's update.
 pub(super) struct RepositoryClient {
     pub(super) repository: Repository,
+    pub(super) freshness: Freshness,
     pub(super) options: Options,
     pub(super) now: Time,
     /// The Director's own rules, when this is the Director.
@@ -60,9 +77,12 @@ pub(super) struct RepositoryClient {
     pub(super) rotations: u32,
     pub(super) timestamp: Option<Timestamp>,
     pub(super) snapshot: Option<Snapshot>,
-    pub(super) targets: Option<Targets>,
+    pub(super) targets: Option<Arc<Targets>>,
+    /// On a Director's medium: what the offline snapshot lists and was not asked for yet, and
+    /// the name of what was found.
+    pub(super) offline: Offline,
     /// Delegated targets by (role, delegator), verified with that delegator's keys.
-    pub(super) delegated: BTreeMap<(RoleName, RoleName), Targets>,
+    pub(super) delegated: BTreeMap<(RoleName, RoleName), Arc<Targets>>,
     /// Roles fetched in this run.
     pub(super) fresh: BTreeSet<RoleName>,
     pub(super) phase: Phase,
@@ -80,6 +100,7 @@ impl RepositoryClient {
     ) -> Self {
         Self {
             repository,
+            freshness: Freshness::Timestamp,
             options: options.clone(),
             now,
             vehicle,
@@ -89,6 +110,7 @@ impl RepositoryClient {
             timestamp: None,
             snapshot: None,
             targets: None,
+            offline: Offline::default(),
             delegated: BTreeMap::new(),
             fresh: BTreeSet::new(),
             phase: Phase::Start,
@@ -113,6 +135,8 @@ impl RepositoryClient {
                 Phase::Timestamp => self.request_timestamp(),
                 Phase::Snapshot => self.enter_snapshot(verifier)?,
                 Phase::Targets => self.enter_targets(verifier)?,
+                Phase::OfflineSnapshot => self.request_offline_snapshot(),
+                Phase::OfflineUpdates => self.request_offline_updates()?,
                 Phase::Ready => return Ok(None),
             }
         }
@@ -156,18 +180,27 @@ impl RepositoryClient {
         let accepted = match &request.role {
             RoleName::Root => self.accept_root(judge, bytes),
             RoleName::Timestamp => self.accept_timestamp(judge, bytes),
+            RoleName::Snapshot if self.freshness == Freshness::Medium => {
+                self.accept_medium_snapshot(judge, bytes)
+            }
             RoleName::Snapshot => self.accept_snapshot(judge, bytes),
             RoleName::Targets => self.accept_targets(judge, &request, bytes),
             RoleName::Delegated(_) => self.accept_delegated(judge, &request, bytes),
+            RoleName::OfflineSnapshot => self.accept_offline_snapshot(judge, bytes),
+            RoleName::OfflineUpdates => self.accept_offline_updates(judge, &request, bytes),
         };
         accepted.map_err(|reason| self.refusal(&request.role, reason))
     }
 
     pub(super) fn absent(&mut self, verifier: &dyn VerifySignature) -> Result<(), Refusal> {
         let Some(mut request) = self.request.take() else { return Ok(()) };
-        if let Some(file_name) = request.fallback.take() {
+        if let Some(file_name) = request.fallbacks.pop() {
             request.file_name = file_name;
             self.request = Some(request);
+            return Ok(());
+        }
+        if request.role == RoleName::OfflineUpdates {
+            // The medium is not this one; the next of those listed is asked for.
             return Ok(());
         }
         if request.role == RoleName::Root && self.root.is_some() {
@@ -182,6 +215,10 @@ impl RepositoryClient {
 
     pub(super) fn refusal(&self, role: &RoleName, reason: Reason) -> Refusal {
         Refusal { repository: self.repository, subject: role.meta_name(), reason }
+    }
+
+    pub(super) fn refuse_target(&self, path: &str, reason: Reason) -> Refusal {
+        Refusal { repository: self.repository, subject: format!("target {path}"), reason }
     }
 
     pub(super) fn trusted_root(&self) -> Result<&Root, Reason> {
@@ -234,7 +271,7 @@ impl RepositoryClient {
         self.request = Some(Request {
             role: RoleName::Timestamp,
             file_name: "timestamp.json".to_owned(),
-            fallback: None,
+            fallbacks: Vec::new(),
             max_length: self.options.limits.timestamp_length,
             meta: None,
             delegator: None,
@@ -271,6 +308,10 @@ impl RepositoryClient {
 
     /// Uses the stored snapshot when the timestamp names exactly that one, else asks for it.
     fn enter_snapshot(&mut self, verifier: &dyn VerifySignature) -> Result<(), Refusal> {
+        if self.freshness == Freshness::Medium {
+            self.request_medium_snapshot();
+            return Ok(());
+        }
         let judge = self.judge(verifier);
         let role = RoleName::Snapshot;
         let Some(meta) = self.timestamp.as_ref().map(|timestamp| timestamp.snapshot.clone()) else {
@@ -309,18 +350,7 @@ impl RepositoryClient {
         let offered: Snapshot = self.open_top(judge, &RoleName::Snapshot, bytes)?;
         Judge::check_listed_version(&meta, &offered.header)?;
         if let Some(trusted) = self.stored_payload::<Snapshot>(judge, &RoleName::Snapshot) {
-            Judge::check_not_lower(
-                "snapshot.json",
-                trusted.header.version,
-                offered.header.version,
-            )?;
-            for (name, old) in &trusted.meta {
-                let offered = offered.meta.get(name).map(|new| new.version);
-                if offered.is_none_or(|version| version < old.version) {
-                    let what = name.clone();
-                    return Err(Reason::Rollback { what, trusted: old.version, offered });
-                }
-            }
+            check_follows(&trusted, &offered)?;
         }
         judge.check_expiry(&offered.header)?;
         self.persist(RoleName::Snapshot, bytes);
@@ -340,14 +370,31 @@ impl RepositoryClient {
         };
         let plain = format!("{folder}{name}.json");
         let versioned = format!("{folder}{}.{name}.json", meta.version);
-        let (file_name, fallback) = match (is_consistent, is_tuf) {
-            (true, true) => (versioned, None),
-            (true, false) => (versioned, Some(plain)),
-            (false, _) => (plain, None),
+        let bare = format!("{name}.json");
+        let (file_name, mut fallbacks) = match (is_consistent, is_tuf) {
+            (true, true) => (versioned, Vec::new()),
+            (true, false) => (versioned, vec![plain]),
+            (false, _) => (plain, Vec::new()),
         };
+        if self.freshness == Freshness::Medium && !folder.is_empty() {
+            fallbacks.insert(0, bare);
+        }
         // The Uptane dialect lists the canonical form's length, which is not the file's.
         let listed = meta.length.filter(|_| is_tuf).unwrap_or(limit);
         let max_length = listed.min(limit);
-        Request { role, file_name, fallback, max_length, meta: Some(meta), delegator: None }
+        Request { role, file_name, fallbacks, max_length, meta: Some(meta), delegator: None }
     }
+}
+
+/// No version goes down from one snapshot to the next, and no file disappears.
+pub(super) fn check_follows(trusted: &Snapshot, offered: &Snapshot) -> Result<(), Reason> {
+    let (old, new) = (trusted.header.version, offered.header.version);
+    Judge::check_not_lower("snapshot.json", old, new)?;
+    for (name, old) in &trusted.meta {
+        let offered = offered.meta.get(name).map(|new| new.version);
+        if offered.is_none_or(|version| version < old.version) {
+            return Err(Reason::Rollback { what: name.clone(), trusted: old.version, offered });
+        }
+    }
+    Ok(())
 }

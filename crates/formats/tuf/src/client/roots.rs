@@ -2,8 +2,8 @@
 
 use super::FirstRoot;
 use super::open::Judge;
-use super::repository::{Phase, RepositoryClient, Request};
-use crate::{Reason, Refusal, RoleName, Root, VerifySignature};
+use super::repository::{Freshness, Phase, RepositoryClient, Request};
+use crate::{FormatError, Reason, Refusal, Repository, RoleKeys, RoleName, Root, VerifySignature};
 
 impl RepositoryClient {
     /// Begins with the stored root, or asks for the first one where that is allowed.
@@ -33,7 +33,7 @@ impl RepositoryClient {
         Request {
             role: RoleName::Root,
             file_name: format!("{version}.root.json"),
-            fallback: None,
+            fallbacks: Vec::new(),
             max_length: self.options.limits.root_length,
             meta: None,
             delegator: None,
@@ -81,18 +81,25 @@ impl RepositoryClient {
 
     fn finish_with_root(&mut self, judge: Judge<'_>) -> Result<(), Reason> {
         judge.check_expiry(&self.trusted_root()?.header)?;
-        self.phase = if self.has_snapshot() { Phase::Timestamp } else { Phase::Targets };
+        self.phase = match (self.freshness, self.repository) {
+            (Freshness::Medium, Repository::Director) => Phase::OfflineSnapshot,
+            (Freshness::Medium, Repository::Image) => Phase::Snapshot,
+            (Freshness::Timestamp, _) if self.has_snapshot() => Phase::Timestamp,
+            (Freshness::Timestamp, _) => Phase::Targets,
+        };
         Ok(())
     }
 }
 
 /// Reads a root that its own keys sign.
 pub(super) fn self_signed(judge: Judge<'_>, bytes: &[u8]) -> Result<Root, Reason> {
-    let (root, envelope) = judge.read::<Root>(bytes)?;
-    let own =
-        root.role(&RoleName::Root).ok_or_else(|| crate::FormatError::missing("roles.root"))?;
-    judge.check_signatures(&envelope, &root.keys, own)?;
+    let (root, signed) = judge.read::<Root>(bytes)?;
+    judge.check_signatures(&signed, &root.keys, own_keys(&root)?)?;
     Ok(root)
+}
+
+fn own_keys(root: &Root) -> Result<&RoleKeys, Reason> {
+    Ok(root.role(&RoleName::Root).ok_or_else(|| FormatError::missing("roles.root"))?)
 }
 
 fn first_root(judge: Judge<'_>, bytes: &[u8]) -> Result<Root, Reason> {
@@ -106,11 +113,9 @@ fn first_root(judge: Judge<'_>, bytes: &[u8]) -> Result<Root, Reason> {
 
 /// A root that follows `trusted`: signed by the old and the new keys, and one version up.
 pub(super) fn next_root(judge: Judge<'_>, trusted: &Root, bytes: &[u8]) -> Result<Root, Reason> {
-    let (_, envelope) = judge.read::<Root>(bytes)?;
-    let old =
-        trusted.role(&RoleName::Root).ok_or_else(|| crate::FormatError::missing("roles.root"))?;
-    judge.check_signatures(&envelope, &trusted.keys, old)?;
-    let offered = self_signed(judge, bytes)?;
+    let (offered, signed) = judge.read::<Root>(bytes)?;
+    judge.check_signatures(&signed, &trusted.keys, own_keys(trusted)?)?;
+    judge.check_signatures(&signed, &offered.keys, own_keys(&offered)?)?;
     let expected = trusted.header.version.saturating_add(1);
     // After the last number there is no next one: the same version again is not newer.
     if offered.header.version != expected || trusted.header.version == expected {

@@ -1,8 +1,12 @@
 //! Targets files: the top-level one, and delegated ones with their delegator's keys.
 
+use std::sync::Arc;
+
 use super::open::Judge;
 use super::repository::{Phase, RepositoryClient, Request};
-use crate::{Dialect, FileMeta, Reason, Refusal, Repository, RoleName, Targets, VerifySignature};
+use crate::{
+    Delegations, Dialect, FileMeta, Reason, Refusal, Repository, RoleName, Targets, VerifySignature,
+};
 
 impl RepositoryClient {
     /// Uses the stored targets when the snapshot names exactly those, else asks for them.
@@ -17,7 +21,7 @@ impl RepositoryClient {
             self.request = Some(Request {
                 role,
                 file_name: "targets.json".to_owned(),
-                fallback: None,
+                fallbacks: Vec::new(),
                 max_length: limit,
                 meta: None,
                 delegator: None,
@@ -29,7 +33,7 @@ impl RepositoryClient {
             && let Some(bytes) = self.stored.get(&role)
             && let Ok(targets) = self.check_targets(judge, Some(&meta), bytes)
         {
-            self.targets = Some(targets);
+            self.targets = Some(Arc::new(targets));
             self.phase = Phase::Ready;
             return Ok(());
         }
@@ -46,7 +50,7 @@ impl RepositoryClient {
     ) -> Result<(), Reason> {
         let targets = self.check_targets(judge, request.meta.as_ref(), bytes)?;
         self.persist(RoleName::Targets, bytes);
-        self.targets = Some(targets);
+        self.targets = Some(Arc::new(targets));
         self.phase = Phase::Ready;
         Ok(())
     }
@@ -65,15 +69,15 @@ impl RepositoryClient {
         if let Some(meta) = meta {
             Judge::check_listed_version(meta, &targets.header)?;
         }
-        if judge.dialect == Dialect::Uptane
-            && let Some(trusted) = self.stored_payload::<Targets>(judge, &role)
-        {
+        let needs_trusted = judge.dialect == Dialect::Uptane || self.vehicle.is_some();
+        let trusted = needs_trusted.then(|| self.stored_payload::<Targets>(judge, &role)).flatten();
+        if let Some(trusted) = &trusted {
             let (old, new) = (trusted.header.version, targets.header.version);
             Judge::check_not_lower("targets.json", old, new)?;
         }
         judge.check_expiry(&targets.header)?;
         if let Some(vehicle) = &self.vehicle {
-            vehicle.check(&targets)?;
+            vehicle.check(&targets, trusted.as_ref())?;
         }
         Ok(targets)
     }
@@ -96,7 +100,7 @@ impl RepositoryClient {
         role: &RoleName,
         delegator: &RoleName,
         verifier: &dyn VerifySignature,
-    ) -> Result<Option<Targets>, Refusal> {
+    ) -> Result<Option<Arc<Targets>>, Refusal> {
         if *role == RoleName::Targets {
             return Ok(self.targets.clone());
         }
@@ -110,6 +114,7 @@ impl RepositoryClient {
         if let Some(bytes) = self.stored.get(role).filter(|_| is_fresh || self.may_reuse(&meta)) {
             match self.check_delegated(judge, role, delegator, &meta, bytes) {
                 Ok(targets) => {
+                    let targets = Arc::new(targets);
                     self.delegated.insert(known, targets.clone());
                     return Ok(Some(targets));
                 }
@@ -135,7 +140,7 @@ impl RepositoryClient {
             return Err(Reason::NotInSnapshot);
         };
         let role = &request.role;
-        let targets = self.check_delegated(judge, role, delegator, meta, bytes)?;
+        let targets = Arc::new(self.check_delegated(judge, role, delegator, meta, bytes)?);
         self.persist(role.clone(), bytes);
         self.fresh.insert(role.clone());
         self.delegated.insert((role.clone(), delegator.clone()), targets);
@@ -166,7 +171,7 @@ impl RepositoryClient {
         Ok(targets)
     }
 
-    fn delegations_of(&self, delegator: &RoleName) -> Option<&crate::Delegations> {
+    fn delegations_of(&self, delegator: &RoleName) -> Option<&Delegations> {
         let targets = match delegator {
             RoleName::Targets => self.targets.as_ref(),
             other => self.delegated.iter().find(|((role, _), _)| role == other).map(|(_, t)| t),

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp as Time;
 use serde_json::Value;
 
+use super::assignment::{format_of, usable_uri};
 use super::repository::RepositoryClient;
 use super::search::{Found, Search};
-use super::{Options, RoleFiles, Step};
+use super::{Ecu, Options, RoleFiles, Step, UptaneTarget};
 use crate::{Hashes, Reason, Refusal, Repository, Root, Target, Verified, VerifySignature};
 
 /// A target that the repository vouches for.
@@ -32,6 +33,58 @@ pub struct TufOutcome {
     pub wanted: BTreeMap<String, Option<Verified<TufTarget>>>,
     /// All verifiable targets of the top-level role, by path.
     pub top_level: BTreeMap<String, Verified<TufTarget>>,
+}
+
+impl TufOutcome {
+    /// What an ECU without a Director should run: of the top-level targets for its hardware
+    /// (`custom.hardwareIds`) the one with the highest `custom.version`, whose numbers count as
+    /// numbers. `None` when no target is for its hardware.
+    ///
+    /// This is how a Secondary that verifies the Image repository only chooses.
+    #[must_use]
+    pub fn latest_for(&self, ecu: &Ecu) -> Option<Verified<UptaneTarget>> {
+        let own = self.top_level.values().filter(|target| {
+            let listed = target.custom.as_ref().and_then(|custom| custom.get("hardwareIds"));
+            let listed = listed.and_then(Value::as_array);
+            listed.is_some_and(|ids| ids.iter().any(|id| id.as_str() == Some(&ecu.hardware_id)))
+        });
+        let newest = own.max_by(|one, other| version_of(one).cmp(&version_of(other)))?;
+        Some(Verified::new(newest.for_ecu(ecu)))
+    }
+}
+
+impl TufTarget {
+    fn for_ecu(&self, ecu: &Ecu) -> UptaneTarget {
+        let mut target = Target::new(self.length, self.hashes.clone());
+        target.custom.clone_from(&self.custom);
+        UptaneTarget {
+            filepath: self.path.clone(),
+            length: self.length,
+            hashes: self.hashes.clone(),
+            ecu_serial: ecu.serial.clone(),
+            hardware_id: ecu.hardware_id.clone(),
+            format: format_of(&target),
+            uri: usable_uri(&target),
+            custom: self.custom.clone(),
+            correlation_id: None,
+            encrypted: None,
+        }
+    }
+}
+
+/// A version in parts that compare: numbers above words, and by value.
+fn version_of(target: &TufTarget) -> Vec<(u128, String)> {
+    let version = target.custom.as_ref().and_then(|custom| custom.get("version"));
+    let text = match version {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => return Vec::new(),
+    };
+    let part = |part: &str| match part.parse::<u128>() {
+        Ok(number) => (number.saturating_add(1), String::new()),
+        Err(_) => (0, part.to_owned()),
+    };
+    text.split(['.', '-', '+', '_']).map(part).collect()
 }
 
 /// One run of the TUF client workflow. See the [crate documentation](crate) for its use.
@@ -106,7 +159,7 @@ impl<V: VerifySignature> TufUpdater<V> {
                 return Ok(step);
             }
             let search = self.search.take().or_else(|| {
-                self.to_find.pop_front().map(|path| (path.clone(), Search::new(&path)))
+                self.to_find.pop_front().map(|path| (path.clone(), Search::new(&path, None)))
             });
             let Some((path, mut search)) = search else { return Ok(Step::Done(self.outcome())) };
             match search.advance(&mut self.client, &self.verifier)? {

@@ -1,13 +1,18 @@
-//! Full verification of Uptane: the Director says what, the Image repository must agree.
+//! Uptane's verification: the Director says what, the Image repository must agree.
+//!
+//! A Primary takes the defaults. A Secondary knows itself only (`OtherEcus::Ignore`), and one that
+//! does partial verification sets `Verification::Partial`: then the run ends with the Director's
+//! targets. A Secondary is driven as a Primary is, with the files that the Primary sent in place
+//! of a server's.
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp as Time;
 
 use super::assignment::{Assignment, Vehicle};
-use super::repository::RepositoryClient;
+use super::repository::{Freshness, RepositoryClient};
 use super::search::{Found, Search};
-use super::{Ecu, Options, Step, TrustedMetadata, UptaneTarget};
+use super::{Ecu, Options, Step, TrustedMetadata, UptaneTarget, Verification};
 use crate::{Reason, Refusal, Repository, RoleName, Verified, VerifySignature};
 
 /// The result of a run.
@@ -26,7 +31,7 @@ enum Stage {
     Done,
 }
 
-/// One run of full verification. See the [crate documentation](crate) for its use.
+/// One run of verification. See the [crate documentation](crate) for its use.
 pub struct UptaneUpdater<V> {
     director: RepositoryClient,
     image: RepositoryClient,
@@ -50,7 +55,7 @@ impl<V: VerifySignature> UptaneUpdater<V> {
         options: &Options,
         verifier: V,
     ) -> Self {
-        let vehicle = Vehicle { id: options.vehicle_id.clone(), ecus: ecus.to_vec() };
+        let vehicle = Vehicle::new(ecus, options);
         let TrustedMetadata { director, image } = trusted;
         let rules = Some(vehicle.clone());
         Self {
@@ -68,6 +73,32 @@ impl<V: VerifySignature> UptaneUpdater<V> {
         }
     }
 
+    /// A run that takes its files from a medium. `Step::Fetch` names them below
+    /// `metadata/director` and `metadata/image-repo` of the medium:
+    ///
+    /// - Director: `N.root.json`, `offline-snapshot.json`, then each `NAME.json` that this lists
+    ///   until one is there;
+    /// - Image repository: `N.root.json`, `snapshot.json`, `targets.json`, `delegations/ROLE.json`
+    ///   or `ROLE.json`.
+    ///
+    /// No timestamp is asked for; expiry counts at `now`, and nothing trusted goes back. A target
+    /// is for each ECU whose hardware id is in its `custom.hardwareIds`. The roles
+    /// [`RoleName::OfflineSnapshot`] and [`RoleName::OfflineUpdates`] are persisted beside the
+    /// others. The correlation id is `urn:tdx-ota:lockbox:NAME:VERSION:TAG`, where TAG is the
+    /// beginning of the hash of the medium's targets.
+    pub fn from_medium(
+        trusted: TrustedMetadata,
+        ecus: &[Ecu],
+        now: Time,
+        options: &Options,
+        verifier: V,
+    ) -> Self {
+        let mut updater = Self::new(trusted, ecus, now, options, verifier);
+        updater.director.freshness = Freshness::Medium;
+        updater.image.freshness = Freshness::Medium;
+        updater
+    }
+
     /// Verifies again what is stored, without any repository: before a download, before an
     /// installation, and when there is no network. Expired files are refused here too.
     ///
@@ -80,14 +111,39 @@ impl<V: VerifySignature> UptaneUpdater<V> {
         options: &Options,
         verifier: V,
     ) -> Result<Outcome, Refusal> {
-        let mut updater = Self::new(trusted.clone(), ecus, now, options, verifier);
+        Self::new(trusted.clone(), ecus, now, options, verifier).feed_stored(trusted)
+    }
+
+    /// Verifies again what a run of [`UptaneUpdater::from_medium`] stored.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    pub fn verify_stored_medium(
+        trusted: &TrustedMetadata,
+        ecus: &[Ecu],
+        now: Time,
+        options: &Options,
+        verifier: V,
+    ) -> Result<Outcome, Refusal> {
+        Self::from_medium(trusted.clone(), ecus, now, options, verifier).feed_stored(trusted)
+    }
+
+    fn feed_stored(mut self, trusted: &TrustedMetadata) -> Result<Outcome, Refusal> {
         loop {
-            match updater.next()? {
+            match self.next()? {
                 Step::Fetch { repository, role, .. } => {
                     let stored = trusted.files(repository).get(&role);
-                    match stored.filter(|_| role != RoleName::Root) {
-                        Some(bytes) => updater.received(bytes)?,
-                        None => updater.absent()?,
+                    let stored = stored.filter(|bytes| match &role {
+                        RoleName::Root => false,
+                        RoleName::OfflineUpdates => {
+                            let judge = self.director.judge(&self.verifier);
+                            self.director.is_asked_for(judge, bytes)
+                        }
+                        _ => true,
+                    });
+                    match stored {
+                        Some(bytes) => self.received(bytes)?,
+                        None => self.absent()?,
                     }
                 }
                 Step::Persist { .. } | Step::Delete { .. } => {}
@@ -164,17 +220,31 @@ impl<V: VerifySignature> UptaneUpdater<V> {
         let Some(targets) = &self.director.targets else {
             return Err(self.director.refusal(&RoleName::Targets, Reason::Missing));
         };
-        let assignments = self
-            .vehicle
-            .assignments(targets)
-            .map_err(|reason| self.director.refusal(&RoleName::Targets, reason))?;
-        self.correlation_id = targets.correlation_id().map(ToOwned::to_owned);
+        let (role, assignments, correlation_id) = match self.director.freshness {
+            Freshness::Timestamp => {
+                let correlation_id = targets.correlation_id().map(ToOwned::to_owned);
+                (RoleName::Targets, self.vehicle.assignments(targets), correlation_id)
+            }
+            Freshness::Medium => {
+                let correlation_id = self.director.offline.correlation_id.clone();
+                (RoleName::OfflineUpdates, self.vehicle.by_hardware(targets), correlation_id)
+            }
+        };
+        let assignments = assignments.map_err(|reason| self.director.refusal(&role, reason))?;
+        self.correlation_id = correlation_id;
         for assignment in assignments {
             let installed = assignment
                 .is_installed(&self.options.installed)
                 .map_err(|reason| refuse(Repository::Director, &assignment.path, reason))?;
-            if !installed {
-                self.to_match.push_back(assignment);
+            match self.options.verification {
+                _ if installed => {}
+                Verification::Full => self.to_match.push_back(assignment),
+                Verification::Partial => {
+                    let target = assignment
+                        .believe(&self.options.installed, self.correlation_id.as_deref())
+                        .map_err(|reason| refuse(Repository::Director, &assignment.path, reason))?;
+                    self.agreed.push(Verified::new(target));
+                }
             }
         }
         self.stage = if self.to_match.is_empty() { Stage::Done } else { Stage::Image };
@@ -185,7 +255,8 @@ impl<V: VerifySignature> UptaneUpdater<V> {
     fn match_next(&mut self) -> Result<(), Refusal> {
         let next = self.search.take().or_else(|| {
             self.to_match.pop_front().map(|assignment| {
-                let search = Search::new(&assignment.path);
+                let hardware_id = Some(assignment.ecu.hardware_id.as_str());
+                let search = Search::new(&assignment.path, hardware_id);
                 (assignment, search)
             })
         });

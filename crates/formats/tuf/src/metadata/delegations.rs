@@ -2,18 +2,24 @@
 //!
 //! ```text
 //! {"keys": {KEYID: key}, "roles": [{"name", "keyids", "threshold", "terminating"?,
-//!                                   "paths" | "path_hash_prefixes": […]}]}
+//!                                   "paths" | "path_hash_prefixes": […], "hardwareIds"?: […]}]}
 //! {"keys": {KEYID: key}, "succinct_roles": {"keyids", "threshold", "bit_length", "name_prefix"}}
 //! ```
+//! In place of `keyids` and `threshold`, an entry of `roles` may name several roles that must
+//! agree: see [`Agreement`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::agreement::Agreement;
 use super::{RoleKeys, read_keys, write_keys};
 use crate::fields::Fields;
 use crate::{FormatError, Key, KeyId, Reason, Separator, pattern, sha256_hex};
+
+/// Most entries in `hardwareIds` of one delegation.
+const MAX_HARDWARE_IDS: usize = 1024;
 
 /// The target paths that a delegated role may speak for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,20 +30,56 @@ pub enum DelegatedPaths {
     HashPrefixes(Vec<String>),
 }
 
-/// One delegated role.
+/// One delegated role, or several that must agree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DelegatedRole {
-    /// Its name.
+    /// Its name; with an agreement, only the delegation's.
     pub name: String,
-    /// Its keys and threshold; unknown fields of the entry are in `keys.extra`.
+    /// Its keys and threshold; unknown fields of the entry are in `keys.extra`. With an agreement
+    /// there are no keys here: the roles have their own.
     pub keys: RoleKeys,
     /// The search ends here for paths that match.
     pub terminating: bool,
     /// What it may speak for.
     pub paths: DelegatedPaths,
+    /// Which hardware it may speak for; all when absent (Uptane 2.1.0, U-M10).
+    pub hardware_ids: Option<Vec<String>>,
+    /// The roles that must agree in place of this one (TAP 3).
+    pub agreement: Option<Agreement>,
 }
 
 impl DelegatedRole {
+    /// A role that may speak for `paths`, for any hardware, without ending the search.
+    #[must_use]
+    pub fn new(name: &str, keys: RoleKeys, paths: DelegatedPaths) -> Self {
+        let name = name.to_owned();
+        Self { name, keys, terminating: false, paths, hardware_ids: None, agreement: None }
+    }
+
+    /// Several roles that must agree about `paths`.
+    #[must_use]
+    pub fn multi_role(name: &str, agreement: Agreement, paths: DelegatedPaths) -> Self {
+        let keys = RoleKeys::new(Vec::new(), 1);
+        Self { agreement: Some(agreement), ..Self::new(name, keys, paths) }
+    }
+
+    /// Whether this role may speak for `hardware_id`. A client that has none, as in plain TUF,
+    /// does not tell hardware apart.
+    #[must_use]
+    pub fn is_for(&self, hardware_id: Option<&str>) -> bool {
+        match (&self.hardware_ids, hardware_id) {
+            (Some(listed), Some(own)) => listed.iter().any(|id| id == own),
+            _ => true,
+        }
+    }
+
+    /// The roles that sign: this one, or those that must agree.
+    pub fn signers(&self) -> impl Iterator<Item = (&str, &RoleKeys)> {
+        let own = self.agreement.is_none().then_some((self.name.as_str(), &self.keys));
+        let others = self.agreement.iter().flat_map(|agreement| &agreement.roles);
+        own.into_iter().chain(others.map(|(name, keys)| (name.as_str(), keys)))
+    }
+
     /// Whether this role may speak for `path`.
     #[must_use]
     pub fn covers(&self, path: &str, separator: Separator) -> bool {
@@ -109,7 +151,8 @@ impl Delegations {
     /// The keys of the delegated role of this name.
     #[must_use]
     pub fn role_keys(&self, name: &str) -> Option<&RoleKeys> {
-        let named = self.roles.iter().find(|role| role.name == name).map(|role| &role.keys);
+        let mut signers = self.roles.iter().flat_map(DelegatedRole::signers);
+        let named = signers.find(|(signer, _)| *signer == name).map(|(_, keys)| keys);
         named.or_else(|| {
             self.succinct.as_ref().filter(|bins| bins.has_role(name)).map(|bins| &bins.keys)
         })
@@ -124,7 +167,7 @@ impl Delegations {
         }
         let mut names = Vec::new();
         for role in self.roles.iter().filter(|role| role.covers(path, separator)) {
-            names.push(role.name.clone());
+            names.extend(role.signers().map(|(name, _)| name.to_owned()));
             if role.terminating {
                 return (names, true);
             }
@@ -133,7 +176,7 @@ impl Delegations {
     }
 
     pub(crate) fn check(&self) -> Result<(), Reason> {
-        let named = self.roles.iter().map(|role| (role.name.as_str(), &role.keys));
+        let named = self.roles.iter().flat_map(DelegatedRole::signers);
         let bins = self.succinct.iter().map(|bins| (bins.name_prefix.as_str(), &bins.keys));
         named.chain(bins).try_for_each(|(name, keys)| keys.check_known(name, &self.keys))
     }
@@ -153,6 +196,7 @@ impl Delegations {
         if let Some(twice) = roles.iter().find(|role| !names.insert(role.name.as_str())) {
             return Err(FormatError::field("delegations", format!("name {:?} twice", twice.name)));
         }
+        check_signers(&roles)?;
         Ok(Self { keys, roles, succinct, extra: fields.rest() })
     }
 
@@ -170,14 +214,42 @@ impl Delegations {
     }
 }
 
+/// One role has one set of keys, in however many agreements it takes part: its file is one.
+fn check_signers(roles: &[DelegatedRole]) -> Result<(), FormatError> {
+    let mut known: BTreeMap<&str, &RoleKeys> = BTreeMap::new();
+    for (name, keys) in roles.iter().flat_map(DelegatedRole::signers) {
+        let same =
+            |other: &RoleKeys| other.key_ids == keys.key_ids && other.threshold == keys.threshold;
+        if known.insert(name, keys).is_some_and(|other| !same(other)) {
+            let problem = format!("give role {name:?} two different sets of keys");
+            return Err(FormatError::field("delegations", problem));
+        }
+    }
+    Ok(())
+}
+
+/// The name of a delegated role, which is not one of the root's.
+pub(super) fn check_name(name: &str) -> Result<(), FormatError> {
+    if name.is_empty() || matches!(name, "root" | "targets" | "snapshot" | "timestamp") {
+        return Err(FormatError::field("name", "is empty or a top-level role"));
+    }
+    Ok(())
+}
+
 impl DelegatedRole {
     fn from_value(value: Value) -> Result<Self, FormatError> {
         let mut fields = Fields::of("delegations.roles", value)?;
         let name = fields.string("name")?;
-        if name.is_empty() || matches!(&*name, "root" | "targets" | "snapshot" | "timestamp") {
-            return Err(FormatError::field("name", "is empty or a top-level role"));
+        check_name(&name)?;
+        let agreement = Agreement::read(&mut fields)?;
+        let mut keys = match &agreement {
+            Some(_) => RoleKeys::new(Vec::new(), 1),
+            None => RoleKeys::read(&mut fields)?,
+        };
+        let hardware_ids = fields.optional_strings("hardwareIds")?;
+        if hardware_ids.as_ref().is_some_and(|ids| ids.len() > MAX_HARDWARE_IDS) {
+            return Err(FormatError::field("hardwareIds", "has more than 1024 entries"));
         }
-        let mut keys = RoleKeys::read(&mut fields)?;
         let terminating = fields.optional_bool("terminating")?.unwrap_or(false);
         let patterns = fields.optional_strings("paths")?;
         let prefixes = fields.optional_strings("path_hash_prefixes")?;
@@ -190,7 +262,7 @@ impl DelegatedRole {
             }
         };
         keys.extra = fields.rest();
-        Ok(Self { name, keys, terminating, paths })
+        Ok(Self { name, keys, terminating, paths, hardware_ids, agreement })
     }
 
     fn to_value(&self) -> Value {
@@ -202,7 +274,16 @@ impl DelegatedRole {
             DelegatedPaths::HashPrefixes(list) => ("path_hash_prefixes", list),
         };
         members.insert(key.to_owned(), list.clone().into());
-        self.keys.write(&mut members);
+        if let Some(hardware_ids) = &self.hardware_ids {
+            members.insert("hardwareIds".to_owned(), hardware_ids.clone().into());
+        }
+        match &self.agreement {
+            Some(agreement) => {
+                agreement.write(&mut members);
+                members.extend(self.keys.extra.clone());
+            }
+            None => self.keys.write(&mut members),
+        }
         Value::Object(members)
     }
 }

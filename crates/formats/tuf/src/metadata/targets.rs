@@ -41,6 +41,26 @@ impl Target {
         self.custom.as_ref()?.get(name)
     }
 
+    /// `custom.shallMatch`: what both repositories of Uptane, and all roles of a multi-role
+    /// delegation, must say alike (Uptane 2.1.0, U-M8).
+    #[must_use]
+    pub fn shall_match(&self) -> Option<&Value> {
+        self.custom_field("shallMatch")
+    }
+
+    /// `custom.releaseCounter`: never goes down on one ECU.
+    #[must_use]
+    pub fn release_counter(&self) -> Option<u64> {
+        self.custom_field("releaseCounter")?.as_u64()
+    }
+
+    /// The texts in `custom.hardwareIds`.
+    #[must_use]
+    pub fn hardware_ids(&self) -> Vec<&str> {
+        let listed = self.custom_field("hardwareIds").and_then(Value::as_array);
+        listed.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     fn from_value(value: Value) -> Result<Self, FormatError> {
         let mut fields = Fields::of("target", value)?;
         let length = fields.unsigned("length")?;
