@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use updraft_agent::{Agent, InstallChoice, RunOptions, RunUntil};
-use updraft_terminal::{Result, Terminal};
+use updraft_agent::{Agent, InstallChoice, RunOptions, RunUntil, TakeoverOutcome};
+use updraft_error::Kind;
+use updraft_terminal::{Failure, Result, Terminal};
 
-use crate::cli::{InstallOptions, RollbackOptions, SettingsOptions};
+use crate::cli::{ImportOptions, InstallOptions, RollbackOptions, SettingsOptions};
 use crate::clock::SystemClock;
 use crate::{configuration, log, print};
 
 /// The agent with the settings that hold here.
-fn agent(options: &SettingsOptions) -> Result<Agent> {
+pub(crate) fn agent(options: &SettingsOptions) -> Result<Agent> {
     let loaded = configuration::load(options)?;
     log::start(loaded.settings.logger.loglevel);
     Ok(Agent::new(loaded.settings, Arc::new(SystemClock)))
@@ -94,6 +95,40 @@ pub(crate) fn rollback(
 pub(crate) fn status(terminal: &Terminal, options: &SettingsOptions) -> Result {
     let status = agent(options)?.status().map_err(print::failure)?;
     terminal.show(&status, |status| print::status(terminal, status))
+}
+
+/// `updraftd import-aktualizr --json`.
+#[derive(serde::Serialize)]
+struct Imported {
+    outcome: TakeoverOutcome,
+}
+
+/// `updraftd import-aktualizr`.
+pub(crate) fn import_aktualizr(
+    terminal: &Terminal,
+    options: &SettingsOptions,
+    import: &ImportOptions,
+) -> Result {
+    let mut loaded = configuration::load(options)?;
+    log::start(loaded.settings.logger.loglevel);
+    if let Some(folder) = &import.from {
+        // Relative to the working directory, not to the storage folder.
+        let folder = std::path::absolute(folder)?;
+        let storage = &mut loaded.settings.storage;
+        storage.aktualizr_sqldb_path = folder.join(&storage.aktualizr_sqldb_path);
+    }
+    let agent = Agent::new(loaded.settings, Arc::new(SystemClock));
+    let outcome = agent.take_over().map_err(print::failure)?;
+    if outcome == TakeoverOutcome::Nothing {
+        return Err(Failure::new(Kind::NotFound, "there is no state of a provisioned aktualizr")
+            .hint("name the folder with its sql.db: `updraftd import-aktualizr --from FOLDER`"));
+    }
+    terminal.show(&Imported { outcome }, |imported| {
+        terminal.line(match imported.outcome {
+            TakeoverOutcome::TakenOver => "taken over",
+            _ => "this device has a state of its own; nothing was changed",
+        })
+    })
 }
 
 fn run_options(install: InstallOptions) -> RunOptions {

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use updraft_task::Context;
 
+use crate::aktualizr::TakeoverOutcome;
 use crate::campaign::{Campaign, CampaignAnswer};
 use crate::clock::Clock;
 use crate::config::{Settings, WatchdogMode};
 use crate::control::{Control, ControlGate, Wishes};
 use crate::cycle::{Cycle, CycleReport, RunOptions};
+use crate::gateway::Gateway;
 use crate::health::HealthReport;
+use crate::info::{DeviceInfo, info};
 use crate::poll::Pause;
 use crate::provision::provision;
 use crate::session::Session;
@@ -18,7 +21,7 @@ use crate::status::{StatusReport, status};
 use crate::store::Store;
 use crate::trial::{self, BootGoodReport, RollbackReport};
 use crate::watchdog::Watchdog;
-use crate::{Error, Result, campaign, control, installer, ostree};
+use crate::{Error, Result, aktualizr, campaign, control, installer, ostree};
 
 /// A device agent with its settings and clock.
 pub struct Agent {
@@ -140,6 +143,35 @@ impl Agent {
         trial::roll_back(ctx, &self.settings, self.clock.as_ref())
     }
 
+    /// Takes over the state of the aktualizr that kept it in the storage folder, as every command
+    /// that works does by itself.
+    pub fn take_over(&self) -> Result<TakeoverOutcome> {
+        let store = Store::open(&self.settings.storage)?;
+        aktualizr::take_over(&self.settings, &store, self.clock.now())
+    }
+
+    /// Who this device is, with its keys: for `aktualizr-info`.
+    pub fn info(&self) -> Result<DeviceInfo> {
+        info(&self.settings, self.clock.as_ref())
+    }
+
+    /// `GET url` as this device; the body goes to `out`.
+    pub fn get(
+        &self,
+        ctx: &Context,
+        url: &str,
+        headers: &[(String, String)],
+        out: &mut dyn std::io::Write,
+    ) -> Result<()> {
+        let store = Store::open_to_read(&self.settings.storage)?;
+        let known = store.map(|store| store.identity()).transpose()?.flatten();
+        let identity = known.ok_or_else(|| Error::NotProvisioned {
+            problem: "it was never registered".to_owned(),
+        })?;
+        let gateway = Gateway::as_identity(&self.settings, &identity)?;
+        gateway.get(ctx, url, headers, out)
+    }
+
     /// What is known without asking the server, while an agent may be at work.
     pub fn status(&self) -> Result<StatusReport> {
         status(&self.settings)
@@ -157,6 +189,7 @@ impl Agent {
     fn session(&self, ctx: &Context) -> Result<Session> {
         ostree::make_writable(&self.settings.pacman)?;
         let store = Store::open(&self.settings.storage)?;
+        aktualizr::take_over(&self.settings, &store, self.clock.now())?;
         provision(ctx, self.settings.clone(), store, self.clock.clone())
     }
 

@@ -63,6 +63,28 @@ impl Gateway {
         Ok(Self { client: Client::new(&options)?, addresses })
     }
 
+    /// The gateway for a device with this identity, wherever it is.
+    pub fn as_identity(settings: &Settings, identity: &IdentityRecord) -> Result<Self> {
+        let addresses = Addresses::new(settings, identity.server.as_deref())?;
+        Self::new(settings, identity, addresses)
+    }
+
+    /// `GET url`, whose body goes to `out` as it arrives.
+    pub fn get(
+        &self,
+        ctx: &Context,
+        url: &str,
+        headers: &[(String, String)],
+        out: &mut dyn std::io::Write,
+    ) -> Result<()> {
+        let mut request = Request::new(Method::Get, url);
+        request.headers.extend_from_slice(headers);
+        let mut body = self.client.send_with(ctx, &request)?.error_for_status()?.body;
+        std::io::copy(&mut body, out)
+            .map(drop)
+            .map_err(|source| Error::Fs(updraft_fs::Error::new("copy", url, source)))
+    }
+
     /// A metadata file of at most `max_length` bytes. Only 404 means that there is none: any
     /// other failure must not end a chain of roots quietly.
     pub fn metadata(

@@ -20,6 +20,7 @@ pub mod clock;
 
 pub mod store;
 
+mod aktualizr;
 mod control;
 
 mod credentials;
@@ -43,11 +44,13 @@ mod watchdog;
 mod campaign;
 mod device_data;
 mod events;
+mod info;
 mod manifest;
 mod poll;
 mod status;
 
 pub use agent::{Agent, RunUntil};
+pub use aktualizr::TakeoverOutcome;
 pub use campaign::{Campaign, CampaignAnswer, CampaignText};
 pub use clock::Clock;
 pub use control::Wishes;
@@ -55,5 +58,6 @@ pub use credentials::Credentials;
 pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};
 pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
+pub use info::{DeviceInfo, PrimaryInfo, SecondaryInfo};
 pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};

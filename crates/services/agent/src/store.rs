@@ -15,6 +15,7 @@
 //! event        events that the server has not taken yet
 //! sent         hashes of device data that the server has
 //! contact      when the server was reached last
+//! root_history roots that were trusted, for those who look
 //! file_image   which file is staged, next and running on an ECU without OSTree
 //! ```
 //! The folder has mode 0700 and the database 0600, for they hold private keys.
@@ -27,6 +28,7 @@ mod metadata;
 mod number;
 mod outbox;
 mod schema;
+mod takeover;
 mod update;
 
 pub(crate) use database::LOCK;
@@ -35,4 +37,5 @@ pub use file_image::{FileImage, FilePlace};
 pub use identity::{EcuRecord, IdentityRecord};
 pub use journal::{BootRecord, StoredJournal};
 pub use outbox::{Contact, QueuedEvent};
+pub(crate) use takeover::Takeover;
 pub use update::{Failed, Installed, Milestone, Update};

@@ -37,8 +37,6 @@ pub struct AktualizrSources {
 pub struct AktualizrLoaded {
     /// The settings, where each comes from, and the files that were read.
     pub loaded: Loaded,
-    /// aktualizr's own database, which may hold a state to take over.
-    pub database: PathBuf,
     /// What has no effect, one line each.
     pub warnings: Vec<String>,
     /// `section.key` → its value as it is written, of all keys.
@@ -73,7 +71,7 @@ pub fn load_aktualizr(sources: &AktualizrSources) -> Result<AktualizrLoaded> {
         }
     }
     let mut loaded = layers.finish()?;
-    let database = adapt::finish(&mut loaded, &raw);
+    adapt::finish(&mut loaded, &raw);
     validate::check(&loaded)?;
-    Ok(AktualizrLoaded { loaded, database, warnings, raw })
+    Ok(AktualizrLoaded { loaded, warnings, raw })
 }

@@ -256,6 +256,17 @@ pub struct Storage {
     pub path: PathBuf,
     /// The database, relative to `path`.
     pub sqldb_path: PathBuf,
+    /// aktualizr's database, relative to `path`: a device without a state of its own takes it
+    /// over. Empty: none.
+    pub aktualizr_sqldb_path: PathBuf,
+}
+
+impl Storage {
+    /// Where aktualizr's database may be.
+    pub fn aktualizr_database(&self) -> Option<PathBuf> {
+        let name = &self.aktualizr_sqldb_path;
+        (!name.as_os_str().is_empty()).then(|| self.path.join(name))
+    }
 }
 
 impl Default for Storage {
@@ -264,6 +275,7 @@ impl Default for Storage {
             kind: "sqlite".to_owned(),
             path: PathBuf::from("/var/sota"),
             sqldb_path: PathBuf::from("updraft.db"),
+            aktualizr_sqldb_path: PathBuf::from("sql.db"),
         }
     }
 }

@@ -84,7 +84,7 @@ fn new_key(settings: &Settings) -> Result<SigningKey> {
     }
     let path = import.base_path.join(&import.uptane_private_key_path);
     let pem = import::read(&path)?;
-    SigningKey::from_pkcs8_pem(&pem)
+    SigningKey::from_text(&pem)
         .map_err(Error::below(format!("import the ECU's key {}", path.display())))
 }
 

@@ -52,6 +52,15 @@ impl Store {
         Ok(store)
     }
 
+    /// A state that is nowhere kept, to look at what another one would become.
+    pub(crate) fn in_memory() -> Result<Self> {
+        let path = PathBuf::from(":memory:");
+        let failed = |source| Error::State { operation: "make", path: path.clone(), source };
+        let mut connection = Connection::open_in_memory().map_err(failed)?;
+        schema::migrate(&mut connection, 0).map_err(failed)?;
+        Ok(Self { connection, path, lock: None })
+    }
+
     /// Opens the state for reading, while an agent may be at work. `None`: there is none yet.
     pub fn open_to_read(storage: &Storage) -> Result<Option<Self>> {
         let path = storage.path.join(&storage.sqldb_path);

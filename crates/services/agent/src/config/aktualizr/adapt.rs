@@ -3,6 +3,7 @@
 //! | aktualizr | here |
 //! | --- | --- |
 //! | `uptane.key_type` is `RSA2048` when nobody sets it | set to that |
+//! | the Director's timestamp and snapshot are never asked for | `uptane.director_metadata` is `auto`: if its root knows them |
 //! | `bootloader.reboot_command` is run if `uptane.force_install_completion` | run if set; so it is emptied, or set to `/sbin/reboot` |
 //! | `storage.sqldb_path` names its own database | ours has another name and lies beside it |
 //! | 0 and 1 are booleans | they are numbers |
@@ -13,11 +14,9 @@ use std::path::PathBuf;
 
 use super::ini::without_comment;
 use crate::config::load::Layers;
-use crate::config::{Loaded, Origin, Storage};
+use crate::config::{Loaded, Origin};
 use crate::{Error, Result};
 
-/// aktualizr's database, relative to `storage.path`.
-const DATABASE: &str = "sql.db";
 const REBOOT_COMMAND: &str = "/sbin/reboot";
 
 /// Known keys of aktualizr that mean nothing here, with the reason.
@@ -43,8 +42,10 @@ pub(super) fn defaults(
     layers: &mut Layers,
     given: &BTreeMap<String, (String, Origin)>,
 ) -> Result<()> {
-    if !given.contains_key("uptane.key_type") {
-        layers.single("uptane.key_type", "RSA2048", "aktualizr's default", Origin::Default)?;
+    for (key, value) in [("uptane.key_type", "RSA2048"), ("uptane.director_metadata", "auto")] {
+        if !given.contains_key(key) {
+            layers.single(key, value, "aktualizr's default", Origin::Default)?;
+        }
     }
     Ok(())
 }
@@ -131,10 +132,12 @@ fn provision_mode(value: &str) -> Option<String> {
     NAMES.iter().find(|(name, _)| *name == lower).map(|(_, mode)| (*mode).to_owned())
 }
 
-/// What depends on several keys; gives the path of aktualizr's database.
-pub(super) fn finish(loaded: &mut Loaded, raw: &BTreeMap<String, String>) -> PathBuf {
+/// What depends on several keys.
+pub(super) fn finish(loaded: &mut Loaded, raw: &BTreeMap<String, String>) {
     let settings = &mut loaded.settings;
-    settings.storage.sqldb_path = Storage::default().sqldb_path;
+    if let Some(name) = raw.get("storage.sqldb_path").filter(|name| !name.is_empty()) {
+        settings.storage.aktualizr_sqldb_path = PathBuf::from(name);
+    }
     let command = &mut settings.bootloader.reboot_command;
     if !settings.uptane.force_install_completion {
         // Somebody else reboots: aktualizr only ends.
@@ -142,6 +145,4 @@ pub(super) fn finish(loaded: &mut Loaded, raw: &BTreeMap<String, String>) -> Pat
     } else if command.is_empty() {
         REBOOT_COMMAND.clone_into(command);
     }
-    let name = raw.get("storage.sqldb_path").map_or(DATABASE, String::as_str);
-    settings.storage.path.join(name)
 }
