@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
+mod aktualizr;
 mod attacker;
 mod attacks;
 mod boot;
@@ -18,6 +19,7 @@ mod server;
 mod site;
 mod tree;
 
+pub use aktualizr::AktualizrDevice;
 pub use attacker::{Attacker, ObjectChange, evil_director_files};
 pub use attacks::Refused;
 pub use boot::{boot, bootable, entry_names};

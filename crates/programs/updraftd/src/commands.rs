@@ -1,8 +1,11 @@
 //! What the commands do: settings in, one call of the agent, result out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use updraft_agent::{Agent, InstallChoice, RunOptions, RunUntil, TakeoverOutcome};
+use updraft_agent::{
+    Agent, InstallChoice, RunOptions, RunUntil, ServiceManager, TakeoverOutcome,
+};
 use updraft_error::Kind;
 use updraft_terminal::{Failure, Result, Terminal};
 
@@ -55,7 +58,21 @@ pub(crate) fn run_once(
 
 /// `updraftd run`: ends well when it is told to stop.
 pub(crate) fn run(terminal: &Terminal, options: &SettingsOptions) -> Result {
-    agent(options)?.run(&terminal.context, RunUntil::Cancelled).map_err(print::failure)
+    agent(options)?
+        .run(&terminal.context, RunUntil::Cancelled, &service_manager())
+        .map_err(print::failure)
+}
+
+/// Who started this program, as `sd_notify(3)` and `sd_watchdog_enabled(3)` say it.
+pub(crate) fn service_manager() -> ServiceManager {
+    let text = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    // A child of the service has its environment, and is not asked for signs of life.
+    let is_asked = text("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
+    let time = text("WATCHDOG_USEC").filter(|_| is_asked).and_then(|time| time.parse().ok());
+    ServiceManager {
+        socket: std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()).map(Into::into),
+        watchdog: time.filter(|time| *time > 0).map(Duration::from_micros),
+    }
 }
 
 /// `updraftd health`: an ill system is an error of the program as well.

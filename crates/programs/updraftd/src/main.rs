@@ -18,6 +18,7 @@ mod commands;
 mod configuration;
 #[cfg(debug_assertions)]
 mod fault;
+mod lite;
 mod log;
 mod names;
 mod print;

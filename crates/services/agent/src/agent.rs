@@ -16,6 +16,7 @@ use crate::health::HealthReport;
 use crate::info::{DeviceInfo, info};
 use crate::poll::Pause;
 use crate::provision::provision;
+use crate::service_manager::{Notifier, ServiceManager};
 use crate::session::Session;
 use crate::status::{StatusReport, status};
 use crate::store::Store;
@@ -70,8 +71,10 @@ impl Agent {
 
     /// Cycles until it is cancelled, which is a good end, or what else `until` names. An error that time may heal is logged,
     /// and the next cycle comes later; so are all others once the device is provisioned, for
-    /// only this service can bring the update that mends them.
-    pub fn run(&self, ctx: &Context, until: RunUntil) -> Result<()> {
+    /// only this service can bring the update that mends them. The service manager is told that it
+    /// runs and lives.
+    pub fn run(&self, ctx: &Context, until: RunUntil, manager: &ServiceManager) -> Result<()> {
+        let notifier = Notifier::start(manager);
         let cancel = &ctx.cancel;
         let gate = self.gate(ctx);
         let ctx = &ctx.clone().with_gate(gate.clone());
@@ -79,7 +82,7 @@ impl Agent {
         let mut session = None;
         let mut watchdog = Watchdog::start(&self.settings.watchdog);
         loop {
-            let worked = self.one_round(ctx, &mut session);
+            let worked = self.one_round(&notifier.working(ctx), &mut session);
             if watchdog.is_some()
                 && self.settings.watchdog.mode == WatchdogMode::Pending
                 && session.as_ref().is_some_and(|session| is_decided(ctx, session))
@@ -112,6 +115,7 @@ impl Agent {
                     wait
                 }
             };
+            notifier.waiting();
             if self.clock.wait(ctx, wait).is_err() {
                 if cancel.is_cancelled() {
                     return Ok(());
@@ -189,6 +193,7 @@ impl Agent {
     fn session(&self, ctx: &Context) -> Result<Session> {
         ostree::make_writable(&self.settings.pacman)?;
         let store = Store::open(&self.settings.storage)?;
+        self.control().forget_abort()?;
         aktualizr::take_over(&self.settings, &store, self.clock.now())?;
         provision(ctx, self.settings.clone(), store, self.clock.clone())
     }

@@ -140,3 +140,6 @@ fn report(tables: &Tables, serial: &str) -> Option<String> {
     };
     Some(report.to_json())
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,6 +132,11 @@ fn has_ended(settings: &Settings, known: &BootRecord) -> Result<bool> {
 
 pub(crate) fn booted(path: &Path, sysroot: &Sysroot) -> Result<Option<DeploymentId>> {
     let finding = "find the booted deployment";
+    if path.as_os_str().is_empty() {
+        // Nothing of this sysroot is booted: what would be stands for it.
+        let list = sysroot.deployments().map_err(Error::below(finding))?;
+        return Ok(list.into_iter().next().map(|deployment| deployment.id));
+    }
     // Who made the deployment the root says which one it is; no switch changes that.
     if is_real(path)
         && let Some(running) = sysroot.running().map_err(Error::below(finding))?

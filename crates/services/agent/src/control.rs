@@ -90,6 +90,12 @@ impl Control {
         Ok(true)
     }
 
+    /// Forgets an order to stop that nobody followed: whoever begins now was not meant.
+    pub(crate) fn forget_abort(&self) -> Result<()> {
+        Dir::open(&self.storage.path)?.try_unlink(ABORT)?;
+        Ok(())
+    }
+
     fn abort_file(&self) -> PathBuf {
         self.storage.path.join(ABORT)
     }

@@ -8,6 +8,9 @@ use updraft_error::{Classify, Kind};
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The way out when there is no space left.
+const NO_ROOM: &str = "free some space; the update goes on where it stopped";
+
 /// An agent's work that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -201,6 +204,7 @@ impl Error {
         let text = match self {
             Self::Config { hint, .. } if !hint.is_empty() => hint,
             Self::StateTooNew { .. } => "install the updraftd that wrote it, or a newer one",
+            Self::State { source, .. } if sqlite_kind(source) == Kind::Exhausted => NO_ROOM,
             Self::State { .. } | Self::Damaged { .. } => {
                 "check free space and permissions of the storage folder; a damaged database may be \
                  removed, the device then registers anew"
@@ -254,7 +258,7 @@ impl Error {
                 "run updraftd as root"
             }
             other => match other.kind() {
-                Kind::Exhausted => "free some space; the update goes on where it stopped",
+                Kind::Exhausted => NO_ROOM,
                 Kind::Unavailable => "check the network and `tls.server`; it is tried again later",
                 _ => return None,
             },
@@ -305,6 +309,13 @@ impl Classify for Error {
 
 fn sqlite_kind(error: &rusqlite::Error) -> Kind {
     use rusqlite::ErrorCode as Code;
+    // On a full file system the file that readers and the writer share cannot be made: that is told
+    // apart from other troubles of the disk in the extended code only.
+    if let rusqlite::Error::SqliteFailure(failure, _) = error
+        && failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    {
+        return Kind::Exhausted;
+    }
     match error.sqlite_error_code() {
         Some(Code::DiskFull) => Kind::Exhausted,
         Some(

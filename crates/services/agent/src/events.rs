@@ -22,7 +22,7 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    fn id(self) -> &'static str {
+    pub(crate) fn id(self) -> &'static str {
         match self {
             Self::DownloadStarted => "EcuDownloadStarted",
             Self::DownloadCompleted { .. } => "EcuDownloadCompleted",
@@ -32,7 +32,7 @@ impl EventKind {
         }
     }
 
-    fn success(self) -> Option<bool> {
+    pub(crate) fn success(self) -> Option<bool> {
         match self {
             Self::DownloadCompleted { success } | Self::InstallationCompleted { success } => {
                 Some(success)

@@ -38,8 +38,11 @@ mod host;
 mod installer;
 mod ostree;
 mod reboot;
+mod service_manager;
 mod trial;
 mod watchdog;
+
+pub mod lite;
 
 mod campaign;
 mod device_data;
@@ -59,5 +62,6 @@ pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSumm
 pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
 pub use info::{DeviceInfo, PrimaryInfo, SecondaryInfo};
+pub use service_manager::ServiceManager;
 pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};

@@ -135,19 +135,11 @@ impl Installer for OstreeInstaller<'_> {
 
     fn fetch(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
         let commit = commit_of_target(target)?;
-        let watermark = self.session.settings.pacman.storage_watermark;
-        check_space(self.sysroot.repo().root(), 0, watermark)?;
         let source = Source::Http {
             client: self.session.gateway.client.clone(),
             url: self.session.gateway.addresses.treehub.clone(),
         };
-        // Asked for by its checksum, every object is hashed before it gets its name: what is
-        // here afterwards is the target or nothing.
-        let options = PullOptions { commits: vec![commit], ..PullOptions::default() };
-        if let Err(error) = pull(ctx, self.sysroot.repo(), &source, &options) {
-            return Err(StepError::new(error));
-        }
-        self.pin_fetched(Some(&commit))?;
+        self.pull_commit(ctx, &source, commit)?;
         self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })
     }
 
@@ -159,16 +151,7 @@ impl Installer for OstreeInstaller<'_> {
 
     fn stage(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
         self.reach(Milestone::Started, EventKind::InstallationStarted)?;
-        let commit = commit_of_target(target)?;
-        let origin = Origin::following(&commit.to_hex());
-        let request = DeployRequest {
-            booted: self.booted.clone(),
-            ..DeployRequest::new(&self.stateroot, commit, origin)
-        };
-        let locked = self.sysroot.lock(ctx).map_err(StepError::new)?;
-        locked.stage(ctx, &request).map_err(StepError::new)?;
-        drop(locked);
-        self.pin_fetched(None)
+        self.stage_commit(ctx, commit_of_target(target)?)
     }
 
     fn unstage(&mut self, ctx: &Context, image: &Image) -> Result<(), StepError> {
@@ -223,6 +206,44 @@ impl Installer for OstreeInstaller<'_> {
     fn confirm(&mut self, ctx: &Context, _image: &Image) -> Result<(), StepError> {
         // The deployment is the default already; the state says that it is confirmed.
         self.mark_good(ctx).map_err(StepError::new)
+    }
+}
+
+/// The work itself, for all whose targets name commits.
+impl OstreeInstaller<'_> {
+    /// Brings a commit here, and keeps it.
+    pub(crate) fn pull_commit(
+        &self,
+        ctx: &Context,
+        source: &Source,
+        commit: Checksum,
+    ) -> Result<(), StepError> {
+        let watermark = self.session.settings.pacman.storage_watermark;
+        check_space(self.sysroot.repo().root(), 0, watermark)?;
+        // Asked for by its checksum, every object is hashed before it gets its name: what is
+        // here afterwards is the target or nothing.
+        let options = PullOptions { commits: vec![commit], ..PullOptions::default() };
+        pull(ctx, self.sysroot.repo(), source, &options).map_err(StepError::new)?;
+        self.pin_fetched(Some(&commit))
+    }
+
+    /// Deploys a commit beside what runs.
+    pub(crate) fn stage_commit(&self, ctx: &Context, commit: Checksum) -> Result<(), StepError> {
+        let origin = Origin::following(&commit.to_hex());
+        let request = DeployRequest {
+            booted: self.booted.clone(),
+            ..DeployRequest::new(&self.stateroot, commit, origin)
+        };
+        let locked = self.sysroot.lock(ctx).map_err(StepError::new)?;
+        locked.stage(ctx, &request).map_err(StepError::new)?;
+        drop(locked);
+        self.pin_fetched(None)
+    }
+
+    /// The folder of an image's deployment below the sysroot.
+    pub(crate) fn deployment_path(&self, image: &Image) -> Result<std::path::PathBuf, StepError> {
+        let id = self.deployments_of(image)?.into_iter().next().ok_or_else(|| missing(image))?;
+        Ok(self.sysroot.path().join(id.path()))
     }
 }
 
@@ -333,7 +354,7 @@ fn stateroot(pacman: &Pacman, sysroot: &Sysroot, booted: Option<&DeploymentId>) 
     }
 }
 
-fn commit_of(image: &Image) -> Result<Checksum, StepError> {
+pub(crate) fn commit_of(image: &Image) -> Result<Checksum, StepError> {
     image.digest.as_str().parse().map_err(StepError::new)
 }
 

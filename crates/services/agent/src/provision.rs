@@ -4,8 +4,8 @@
 //! anywhere in here goes on where it stopped, with the same keys.
 
 mod device;
-mod ecu;
-mod import;
+pub(crate) mod ecu;
+pub(crate) mod import;
 
 use std::sync::Arc;
 

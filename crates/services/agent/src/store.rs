@@ -17,6 +17,7 @@
 //! contact      when the server was reached last
 //! root_history roots that were trusted, for those who look
 //! file_image   which file is staged, next and running on an ECU without OSTree
+//! lite_target  what the metadata of aktualizr-lite's targets said besides
 //! ```
 //! The folder has mode 0700 and the database 0600, for they hold private keys.
 
@@ -24,6 +25,7 @@ mod database;
 mod file_image;
 mod identity;
 mod journal;
+mod lite;
 mod metadata;
 mod number;
 mod outbox;

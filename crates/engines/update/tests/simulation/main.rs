@@ -1,7 +1,7 @@
 //! The engine on a simulated device: power cuts, kills, and failures of every operation.
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
-#[path = "../../../../formats/tuf/tests/common/mod.rs"]
+#[path = "../../../../formats/tuf/tests/conformance/common.rs"]
 mod common;
 mod device;
 

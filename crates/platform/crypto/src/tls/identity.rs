@@ -54,11 +54,16 @@ pub fn is_for_request(certificate_pem: &str, request_pem: &str) -> Result<bool, 
     Ok(*certificate.public_key().subject_public_key.data == *request.public_key.der_bytes())
 }
 
+/// `id-at-businessCategory` of X.520.
+const BUSINESS_CATEGORY: &str = "2.5.4.15";
+
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateInfo {
     /// The subject's common name.
     pub common_name: Option<String>,
+    /// The subject's business category (X.520), by which factories mark production devices.
+    pub business_category: Option<String>,
     /// The first moment of its validity.
     pub not_before: Timestamp,
     /// The last moment of its validity.
@@ -87,10 +92,18 @@ pub fn certificate_info(bytes: &[u8]) -> Result<CertificateInfo, Error> {
         .next()
         .and_then(|name| name.as_str().ok())
         .map(ToOwned::to_owned);
+    let business_category = certificate
+        .subject()
+        .iter()
+        .flat_map(x509_parser::prelude::RelativeDistinguishedName::iter)
+        .find(|name| name.attr_type().to_id_string() == BUSINESS_CATEGORY)
+        .and_then(|name| name.as_str().ok())
+        .map(ToOwned::to_owned);
     let time =
         |seconds| Timestamp::from_second(seconds).map_err(|error| Error::malformed(what, error));
     Ok(CertificateInfo {
         common_name,
+        business_category,
         not_before: time(certificate.validity().not_before.timestamp())?,
         not_after: time(certificate.validity().not_after.timestamp())?,
         serial_number: hex::encode(certificate.raw_serial()),

@@ -15,7 +15,7 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// The ECU with its key, which is made and stored when there is none. An ECU whose serial or
 /// hardware id is another than before has to be registered again.
-pub(super) fn prepare(settings: &Settings, store: &Store) -> Result<(EcuRecord, SigningKey)> {
+pub(crate) fn prepare(settings: &Settings, store: &Store) -> Result<(EcuRecord, SigningKey)> {
     let stored = store.ecu()?;
     let key = match &stored {
         Some(ecu) => SigningKey::from_pkcs8_pem(&ecu.private_key_pem)

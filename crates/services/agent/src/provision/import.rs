@@ -10,7 +10,7 @@ use crate::store::{IdentityRecord, Store};
 use crate::{Error, Result};
 
 /// Takes over ca, certificate and key from the `[import]` section.
-pub(super) fn identity(settings: &Settings, store: &Store) -> Result<IdentityRecord> {
+pub(crate) fn identity(settings: &Settings, store: &Store) -> Result<IdentityRecord> {
     let import = &settings.import;
     let files = [&import.tls_cacert_path, &import.tls_clientcert_path, &import.tls_pkey_path];
     if files.iter().any(|path| path.as_os_str().is_empty()) {
@@ -42,7 +42,7 @@ pub(super) fn identity(settings: &Settings, store: &Store) -> Result<IdentityRec
 }
 
 /// Takes over `repo/root.json` and `director/root.json`, unless roots are trusted already.
-pub(super) fn first_roots(settings: &Settings, store: &Store) -> Result<()> {
+pub(crate) fn first_roots(settings: &Settings, store: &Store) -> Result<()> {
     let trusted = store.trusted_metadata()?;
     let base = &settings.import.base_path;
     for (repository, folder) in [(Repository::Image, "repo"), (Repository::Director, "director")] {

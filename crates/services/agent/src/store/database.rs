@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use updraft_fs::{Dir, LockFile, LockMode};
 
 use crate::config::Storage;
-use crate::store::schema;
+use crate::store::schema::{self, Format};
 use crate::{Error, Result};
 
 /// Held by the agent that is at work.
@@ -43,10 +43,10 @@ impl Store {
             .connection
             .pragma_update(None, "synchronous", "FULL")
             .map_err(store.failed("open"))?;
-        let version = store.version()?;
-        if version < schema::NEWEST {
+        let format = store.format()?;
+        if !format.is_enough() {
             let failed = store.failed("upgrade");
-            schema::migrate(&mut store.connection, version).map_err(failed)?;
+            schema::migrate(&mut store.connection, format).map_err(failed)?;
         }
         store.lock = Some(lock);
         Ok(store)
@@ -70,7 +70,7 @@ impl Store {
             Ok(_) => {}
         }
         let store = Self::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        if store.version()? == schema::NEWEST { Ok(Some(store)) } else { Ok(None) }
+        if store.format()?.is_enough() { Ok(Some(store)) } else { Ok(None) }
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self> {
@@ -79,16 +79,18 @@ impl Store {
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let store = Self { connection, path: path.to_owned(), lock: None };
-        let found = store.version()?;
-        if found > schema::NEWEST {
-            return Err(Error::StateTooNew { path: store.path, found, known: schema::NEWEST });
+        let found = store.format()?;
+        if found.is_too_new() {
+            let (found, known) = (found.major, schema::NEWEST.major);
+            return Err(Error::StateTooNew { path: store.path, found, known });
         }
         Ok(store)
     }
 
-    fn version(&self) -> Result<i64> {
+    fn format(&self) -> Result<Format> {
         self.connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map(Format::of)
             .map_err(self.failed("open"))
     }
 
@@ -137,4 +139,67 @@ fn make_folder(path: &Path) -> Result<Dir> {
         .create(path)
         .map_err(|source| Error::Fs(updraft_fs::Error::new("make directory", path, source)))?;
     Ok(Dir::open(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::BootRecord;
+
+    fn boot(session: &str) -> BootRecord {
+        BootRecord { session: session.to_owned(), awaits: false, booted: None }
+    }
+
+    fn user_version(file: &Path) -> i64 {
+        let connection = Connection::open(file).unwrap();
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn an_older_agent_goes_on_with_what_a_newer_one_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage { path: folder.path().to_owned(), ..Storage::default() };
+        let file = storage.path.join(&storage.sqldb_path);
+        Store::open(&storage).unwrap().set_boot(&boot("old")).unwrap();
+        let known = user_version(&file);
+
+        // A newer agent added to what there was, used that, and was taken back.
+        let newer = "ALTER TABLE boot ADD COLUMN reason TEXT;
+                     ALTER TABLE boot ADD COLUMN count INTEGER NOT NULL DEFAULT 7;
+                     CREATE TABLE later (id INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+                     INSERT INTO later (note) VALUES ('kept');
+                     UPDATE boot SET session = 'new', reason = 'why', count = 1;";
+        Connection::open(&file).unwrap().execute_batch(newer).unwrap();
+        let set = |number: i64| {
+            let connection = Connection::open(&file).unwrap();
+            connection.pragma_update(None, "user_version", number).unwrap();
+        };
+        set(known + 1);
+        let store = Store::open(&storage).unwrap();
+        assert_eq!(store.boot().unwrap(), Some(boot("new")));
+        store.set_boot(&boot("old again")).unwrap();
+        store.set_contact(jiff::Timestamp::UNIX_EPOCH, None).unwrap();
+        assert_eq!(store.boot().unwrap(), Some(boot("old again")));
+        drop(store);
+        let reader = Store::open_to_read(&storage).unwrap().unwrap();
+        assert_eq!(reader.boot().unwrap(), Some(boot("old again")));
+        drop(reader);
+
+        // The newer one finds its own, and the default where the older one wrote.
+        assert_eq!(user_version(&file), known + 1);
+        let connection = Connection::open(&file).unwrap();
+        let count: i64 =
+            connection.query_row("SELECT count FROM boot", [], |row| row.get(0)).unwrap();
+        let note: String =
+            connection.query_row("SELECT note FROM later", [], |row| row.get(0)).unwrap();
+        assert_eq!((count, note.as_str()), (7, "kept"));
+
+        // What it cannot understand it leaves alone.
+        set(known + 1001);
+        for error in
+            [Store::open(&storage).unwrap_err(), Store::open_to_read(&storage).unwrap_err()]
+        {
+            assert!(matches!(error, Error::StateTooNew { found: 1, known: 0, .. }), "{error:?}");
+        }
+    }
 }

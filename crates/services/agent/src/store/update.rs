@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::store::number::Number;
 
 /// Rows kept of what was installed and of what failed.
-const HISTORY: u32 = 100;
+pub(super) const HISTORY: u32 = 100;
 
 /// The target that the transaction in the journal is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -238,7 +238,7 @@ impl Store {
     }
 }
 
-const FORGET: &str = "DELETE FROM \"update\"; DELETE FROM journal;";
+pub(super) const FORGET: &str = "DELETE FROM \"update\"; DELETE FROM journal;";
 
 /// Appends events; the oldest go when there are too many.
 pub(super) fn queue(transaction: &Transaction<'_>, events: &[String]) -> rusqlite::Result<()> {
@@ -268,7 +268,7 @@ fn update_of(row: &Row<'_>) -> rusqlite::Result<Update> {
     })
 }
 
-fn installed_of(row: &Row<'_>) -> rusqlite::Result<Installed> {
+pub(super) fn installed_of(row: &Row<'_>) -> rusqlite::Result<Installed> {
     let Update { filepath, sha256, length, release_counter, correlation_id } = update_of(row)?;
     let confirmed_at = row.get(5)?;
     Ok(Installed { filepath, sha256, length, release_counter, correlation_id, confirmed_at })

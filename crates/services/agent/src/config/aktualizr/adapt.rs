@@ -58,10 +58,13 @@ pub(super) fn set(
     origin: &Origin,
     also_known: &[String],
 ) -> Result<Option<String>> {
+    if also_known.iter().any(|known| known == key) {
+        return Ok(None);
+    }
     if let Some((_, reason)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == key) {
         return Ok(Some((*reason).to_owned()));
     }
-    if key == "storage.sqldb_path" || also_known.iter().any(|known| known == key) {
+    if key == "storage.sqldb_path" {
         return Ok(None);
     }
     if key.starts_with("p11.") {

@@ -1,9 +1,6 @@
 //! The TUF 1.0.34 client workflow, step by step, with one test or more for each rule.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::{World, earlier, key, later, stored, time};
+use crate::common::{World, earlier, key, later, stored, time};
 use serde_json::{Map, Value, json};
 use updraft_tuf::{
     Dialect, FileMeta, FirstRoot, Hashes, Header, Payload, RoleFiles, RoleName, Snapshot, Target,

@@ -1,11 +1,8 @@
 //! Vehicle manifests: the wire form, and what is refused.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::{ToyKey, ToyVerifier, key};
+use crate::common::{ToyKey, ToyVerifier, key};
 use serde_json::{Value, json};
 use updraft_tuf::manifest::{
     EcuVersionReport, InstallationReport, InstallationResult, InstalledImage, RegisteredEcu,

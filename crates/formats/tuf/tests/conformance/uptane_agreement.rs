@@ -1,9 +1,6 @@
 //! Uptane: what the Director may say, and what it must agree on with the Image repository.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::{World, director_target, earlier, image_target, key, later, stored};
+use crate::common::{World, director_target, earlier, image_target, key, later, stored};
 use serde_json::{Map, json};
 use updraft_tuf::{
     DelegatedPaths, DelegatedRole, Delegations, Dialect, Hashes, Header, InstalledTarget, Key,

@@ -1,9 +1,6 @@
 //! The search through delegations, and what it refuses.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::{ToyKey, World, earlier, image_target, key, later};
+use crate::common::{ToyKey, World, earlier, image_target, key, later};
 use serde_json::{Map, json};
 use updraft_tuf::{
     DelegatedPaths, DelegatedRole, Delegations, Dialect, Header, Key, RoleKeys, RoleName, Sign,

@@ -6,6 +6,7 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::panic,
     reason = "shared by several test programs, which use different parts"
 )]
 
@@ -14,10 +15,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp as Time;
 use serde_json::{Map, Value, json};
 use updraft_tuf::{
-    Dialect, Ecu, Envelope, FileMeta, Hashes, Header, Key, KeyType, Options, Outcome, Payload,
-    PublicKey, Refusal, Repository, RoleFiles, RoleKeys, RoleName, Root, Sign, SigningFailed,
-    Snapshot, Step, Target, Targets, Timestamp, TrustedMetadata, TufOutcome, TufUpdater,
-    UptaneUpdater, VerifySignature,
+    DelegatedPaths, DelegatedRole, Delegations, Dialect, Ecu, Envelope, FileMeta, Hashes, Header,
+    Key, KeyType, Options, Outcome, Payload, PublicKey, Refusal, Repository, RoleFiles, RoleKeys,
+    RoleName, Root, Sign, SigningFailed, Snapshot, Step, Target, Targets, Timestamp,
+    TrustedMetadata, TufOutcome, TufUpdater, UptaneUpdater, VerifySignature,
 };
 
 pub const NOW: &str = "2030-06-01T00:00:00Z";
@@ -36,7 +37,7 @@ pub fn earlier() -> Time {
 
 /// A toy key: its signatures are hashes that anybody could make.
 #[derive(Debug, Clone)]
-pub struct ToyKey(PublicKey);
+pub struct ToyKey(pub PublicKey);
 
 pub fn key(seed: u8) -> ToyKey {
     ToyKey(PublicKey::new(KeyType::Ed25519, vec![seed; 32]).unwrap())
@@ -129,7 +130,7 @@ impl Server {
         Envelope::sign(self.dialect, payload, &keys).unwrap().to_bytes(self.dialect).unwrap()
     }
 
-    fn signed<T: Payload>(&self, role: &str, payload: &T) -> Vec<u8> {
+    pub fn signed<T: Payload>(&self, role: &str, payload: &T) -> Vec<u8> {
         self.sign(payload.to_value(self.dialect), &self.signers[role])
     }
 
@@ -188,6 +189,9 @@ impl Server {
     /// Everything one version up.
     pub fn advance(&mut self) {
         self.targets.header.version += 1;
+        for targets in self.delegated.values_mut() {
+            targets.header.version += 1;
+        }
         self.snapshot_version += 1;
         self.timestamp_version += 1;
         self.publish();
@@ -294,7 +298,7 @@ impl World {
     }
 
     /// Changes files until the machine is done or `crash_after` files were stored or deleted.
-    fn drive<O>(
+    pub fn drive<O>(
         &mut self,
         mut next: impl FnMut(Option<Option<Vec<u8>>>) -> Result<Step<O>, Refusal>,
         mut crash_after: usize,
@@ -378,6 +382,37 @@ impl World {
             },
             crash_after,
         )
+    }
+
+    /// Delegates every path of the Image repository to `team`, which lists `fw.bin` then.
+    pub fn delegate_to_team(&mut self) {
+        let dialect = self.image.dialect;
+        let signer = key(60);
+        let id = signer.0.key_id(dialect);
+        let target = self.image.targets.targets.remove("fw.bin").unwrap();
+        let keys = RoleKeys::new(vec![id.clone()], 1);
+        let paths = DelegatedPaths::Patterns(vec!["*".to_owned()]);
+        self.image.targets.delegations = Some(Delegations {
+            keys: [(id, Key::new(dialect, signer.0.clone()))].into(),
+            roles: vec![DelegatedRole::new("team", keys, paths)],
+            ..Delegations::empty()
+        });
+        let mut team = Targets::empty(Header::new(dialect, 1, later()));
+        team.targets.insert("fw.bin".to_owned(), target);
+        self.image.delegated.insert("team".to_owned(), team);
+        self.image.signers.insert("team".to_owned(), vec![signer]);
+        self.image.publish();
+    }
+
+    /// Runs the client that this world is made for: `true` when `fw.bin` may be installed.
+    pub fn run_any(&mut self) -> Result<bool, Refusal> {
+        match self.image.dialect {
+            Dialect::Uptane => self.run().map(|outcome| outcome != Outcome::UpToDate),
+            Dialect::Tuf => {
+                let outcome = self.run_tuf(&["fw.bin"])?;
+                Ok(outcome.wanted["fw.bin"].is_some())
+            }
+        }
     }
 
     #[track_caller]

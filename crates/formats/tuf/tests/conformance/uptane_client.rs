@@ -1,9 +1,6 @@
 //! Full verification of Uptane: both repositories, and each attack on their files by name.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::{
+use crate::common::{
     ToyVerifier, World, director_target, earlier, image_target, key, later, stored, time,
 };
 use serde_json::{Value, json};
@@ -114,7 +111,7 @@ fn stored_metadata_can_be_verified_again_without_a_network() {
     assert_eq!(verify(&world).unwrap(), Outcome::Update(fresh));
     world.now = later();
     assert_eq!(verify(&world).unwrap_err().name(), "expired");
-    world.now = time(common::NOW);
+    world.now = time(crate::common::NOW);
     world.store.image.remove(&RoleName::Targets);
     assert_eq!(verify(&world).unwrap_err().name(), "missing-metadata");
 }
