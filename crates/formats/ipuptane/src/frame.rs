@@ -1,7 +1,7 @@
 //! Finding where a message ends, as its bytes arrive.
 
 use crate::Error;
-use crate::tlv::Head;
+use crate::tlv::{CHOICE, Head, NUMBER};
 
 /// How deep values of indefinite length may be nested.
 const MAX_OPEN: usize = 8;
@@ -46,6 +46,10 @@ impl Framer {
                 return Ok(if complete { whole } else { Progress::Incomplete });
             }
             let Some(rest) = bytes.get(self.position..) else { return Ok(Progress::Incomplete) };
+            // Whoever speaks another protocol is not waited for.
+            if self.position == 0 && rest.first().is_some_and(|tag| tag & !NUMBER != CHOICE) {
+                return Err(Error::malformed("message", "it has another type"));
+            }
             let Some(head) = Head::read(rest)? else { return Ok(Progress::Incomplete) };
             if head.is_end() {
                 self.open = self

@@ -20,7 +20,7 @@ pub(crate) const CONSTRUCTED: u8 = 0x20;
 /// Class and form of our choices: context-specific and constructed.
 pub(crate) const CHOICE: u8 = 0xa0;
 /// The bits of a tag's number.
-const NUMBER: u8 = 0x1f;
+pub(crate) const NUMBER: u8 = 0x1f;
 /// How deep values may be nested: tag, sequence, collection, entry, string in pieces.
 const MAX_DEPTH: usize = 8;
 
