@@ -2,7 +2,7 @@
 
 pub(crate) mod get;
 pub(crate) mod info;
-mod options;
+pub(crate) mod options;
 mod settings;
 
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use updraft_error::Kind;
 use updraft_terminal::{Failure, OutputOptions, Result, Terminal, interrupt};
 
 use crate::clock::SystemClock;
-use crate::{log, print};
+use crate::{commands, log, print};
 use options::{Options, RunMode};
 
 /// `aktualizr …`.
@@ -55,7 +55,9 @@ fn do_mode(terminal: &Terminal, options: &Options, agent: &Agent) -> Result {
         agent.answer_campaign(ctx, id, answer).map_err(print::failure)
     };
     match options.mode()? {
-        RunMode::Full => agent.run(ctx, RunUntil::RebootRequired).map_err(print::failure),
+        RunMode::Full => agent
+            .run(ctx, RunUntil::RebootRequired, &commands::service_manager())
+            .map_err(print::failure),
         RunMode::Once => show(terminal, agent.run_once(ctx, RunOptions::default())),
         RunMode::Check => show(terminal, agent.check(ctx)),
         RunMode::Download => show(terminal, agent.fetch(ctx)),
@@ -87,7 +89,7 @@ fn show_campaigns(terminal: &Terminal, campaigns: &[Campaign]) -> Result {
 }
 
 /// Where results and talk of a program under another name go.
-fn terminal(json: bool) -> Result<Terminal> {
+pub(crate) fn terminal(json: bool) -> Result<Terminal> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     Terminal::new(&OutputOptions { json, ..OutputOptions::default() }, no_color)
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use updraft_agent::{
-    Agent, InstallChoice, RunOptions, RunUntil, ServiceManager, TakeoverOutcome,
-};
+use updraft_agent::{Agent, InstallChoice, RunOptions, RunUntil, ServiceManager, TakeoverOutcome};
 use updraft_error::Kind;
 use updraft_terminal::{Failure, Result, Terminal};
 

@@ -137,6 +137,7 @@ fn report(tables: &Tables, serial: &str) -> Option<String> {
         success: device.result.success,
         code: if code.is_empty() { "INTERNAL_ERROR".to_owned() } else { code },
         description: result.description.clone(),
+        items: Vec::new(),
     };
     Some(report.to_json())
 }

@@ -8,8 +8,10 @@
 mod aktualizr;
 mod health;
 mod load;
+mod secondaries;
 mod settings;
 mod show;
+mod uptane;
 mod validate;
 
 pub use aktualizr::{
@@ -18,8 +20,13 @@ pub use aktualizr::{
 };
 pub use health::{HealthCheck, HealthChecks, Watchdog, WatchdogMode};
 pub use load::{Loaded, Origin, Sources, drop_in_folder, load};
+pub use secondaries::{
+    IpSecondary, LocalSecondary, MAX_SECONDARIES_FILE, SecondariesFile, SecondaryTls,
+    parse_secondaries,
+};
 pub use settings::{
-    Boot, Bootloader, DirectorMetadata, Import, KeySource, Logger, Pacman, Provision,
-    ProvisionMode, Settings, Storage, Telemetry, Tls, Transfer, UptaneKeyType, UptaneSettings,
+    Boot, Bootloader, Import, KeySource, Logger, Pacman, Provision, ProvisionMode, Settings,
+    Storage, Telemetry, Tls, Transfer,
 };
 pub use show::{Setting, settings_list, to_toml};
+pub use uptane::{DirectorMetadata, UptaneKeyType, UptaneSettings};

@@ -5,6 +5,7 @@
 //! config ─► Agent ─► provision ─► Session ─► Cycle ─► Engine (updraft-update)
 //!                                    │                  ├─ UptaneSource     what to run, proven
 //!                                  Store                ├─ OstreeInstaller  puts it in place
+//!                                                       ├─ SecondaryInstaller one for each other ECU
 //!                                                       ├─ Device           reboots
 //!                                                       └─ StoredJournal    survives power cuts
 //! ```
@@ -29,6 +30,7 @@ mod provision;
 mod session;
 
 mod cycle;
+mod secondaries;
 mod source;
 
 mod boot;
@@ -63,5 +65,5 @@ pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
 pub use info::{DeviceInfo, PrimaryInfo, SecondaryInfo};
 pub use service_manager::ServiceManager;
-pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
+pub use status::{EcuStatus, SecondaryStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};

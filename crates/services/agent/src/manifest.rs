@@ -7,9 +7,10 @@ use updraft_task::Context;
 use updraft_tuf::manifest::{
     EcuVersionReport, InstallationReport, InstallationResult, InstalledImage, VehicleManifest,
 };
-use updraft_tuf::{Ecu, Hashes};
+use updraft_tuf::{Ecu, Envelope, Hashes};
 
 use crate::ostree::UNKNOWN;
+use crate::secondaries::Secondaries;
 use crate::session::Session;
 use crate::store::Store;
 use crate::{Error, Result};
@@ -27,6 +28,30 @@ pub(crate) struct Report {
     pub(crate) code: String,
     /// What happened, for people.
     pub(crate) description: String,
+    /// How it went on each ECU, where it is about more than the primary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) items: Vec<ReportItem>,
+}
+
+/// How an installation went on one ECU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportItem {
+    pub(crate) serial: String,
+    pub(crate) hardware_id: String,
+    pub(crate) success: bool,
+    pub(crate) code: String,
+    pub(crate) description: String,
+}
+
+impl ReportItem {
+    fn result(&self) -> InstallationResult {
+        if self.success {
+            InstallationResult::ok(&self.description)
+        } else {
+            InstallationResult::failed(&self.code, &self.description)
+        }
+    }
 }
 
 impl Report {
@@ -40,6 +65,9 @@ impl Report {
     }
 
     fn to_wire(&self, ecu: &Ecu) -> InstallationReport {
+        if !self.items.is_empty() {
+            return self.of_ecus();
+        }
         let of_ecu = if self.success {
             InstallationResult::ok(&self.description)
         } else {
@@ -56,6 +84,24 @@ impl Report {
             result: of_vehicle,
             raw_report: self.description.clone(),
             items: vec![(ecu.serial.clone(), of_ecu)],
+        }
+    }
+
+    /// The report about several ECUs. The vehicle's code names those that failed by their hardware.
+    fn of_ecus(&self) -> InstallationReport {
+        let failed = self.items.iter().filter(|item| !item.success);
+        let codes: Vec<_> =
+            failed.map(|item| format!("{}:{}", item.hardware_id, item.code)).collect();
+        let result = if self.success {
+            InstallationResult::ok(&self.description)
+        } else {
+            InstallationResult::failed(&codes.join("|"), &self.description)
+        };
+        InstallationReport {
+            correlation_id: self.correlation_id.clone(),
+            result,
+            raw_report: self.description.clone(),
+            items: self.items.iter().map(|item| (item.serial.clone(), item.result())).collect(),
         }
     }
 }
@@ -85,6 +131,7 @@ pub(crate) fn signed(
     key: &SigningKey,
     running: Option<&DeploymentId>,
     report: Option<&str>,
+    others: Vec<(String, Envelope)>,
 ) -> Result<Vec<u8>> {
     let image = installed(store, running)?;
     let counter = store.next_report_counter()?;
@@ -96,6 +143,7 @@ pub(crate) fn signed(
     };
     let mut manifest = VehicleManifest::new(&ecu.serial);
     let signed = version.sign(key).map_err(failed)?;
+    manifest.ecu_version_manifests.extend(others);
     manifest.ecu_version_manifests.insert(ecu.serial.clone(), signed);
     manifest.installation_report =
         report.map(Report::from_json).transpose()?.map(|report| report.to_wire(ecu));
@@ -103,10 +151,23 @@ pub(crate) fn signed(
 }
 
 /// Sends the manifest, with the installation report that waits, if one does.
-pub(crate) fn send(ctx: &Context, session: &Session, running: Option<&DeploymentId>) -> Result<()> {
+pub(crate) fn send(
+    ctx: &Context,
+    session: &Session,
+    running: Option<&DeploymentId>,
+    secondaries: &mut Secondaries<'_>,
+) -> Result<()> {
     let report = session.store.report()?;
-    let manifest = signed(&session.store, &session.ecu, &session.key, running, report.as_deref())?;
+    let mut counters = Vec::new();
+    let mut others = Vec::new();
+    for (serial, envelope, counter) in secondaries.reports(ctx)? {
+        counters.push((serial.clone(), counter));
+        others.push((serial, envelope));
+    }
+    let Session { store, ecu, key, .. } = session;
+    let manifest = signed(store, ecu, key, running, report.as_deref(), others)?;
     session.gateway.send_manifest(ctx, manifest)?;
+    secondaries.reported(&counters)?;
     if let Some(report) = report {
         session.store.remove_report(&report)?;
     }

@@ -57,7 +57,7 @@ impl Store {
         let path = PathBuf::from(":memory:");
         let failed = |source| Error::State { operation: "make", path: path.clone(), source };
         let mut connection = Connection::open_in_memory().map_err(failed)?;
-        schema::migrate(&mut connection, 0).map_err(failed)?;
+        schema::migrate(&mut connection, schema::Format::EMPTY).map_err(failed)?;
         Ok(Self { connection, path, lock: None })
     }
 

@@ -132,6 +132,40 @@ CREATE TABLE lite_target (
     UNIQUE (filepath, sha256)
 ) STRICT;
 ",
+    "
+CREATE TABLE IF NOT EXISTS root_history (
+    repository TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (repository, version)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE secondary (
+    slot TEXT PRIMARY KEY,           -- where the configuration has it
+    serial TEXT NOT NULL UNIQUE,
+    hardware_id TEXT NOT NULL,
+    key TEXT NOT NULL,               -- the public key, as JSON
+    registered INTEGER NOT NULL DEFAULT 0,
+    manifest BLOB,                   -- its last signed report
+    sent_counter INTEGER,            -- of the last report that the server took
+    filepath TEXT,                   -- what it reported
+    sha256 TEXT,
+    length INTEGER,
+    confirmed_sha256 TEXT,           -- what was installed and confirmed
+    release_counter INTEGER
+) STRICT, WITHOUT ROWID;
+ALTER TABLE \"update\" ADD COLUMN of_primary INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE update_part (
+    serial TEXT PRIMARY KEY,
+    hardware_id TEXT NOT NULL,
+    filepath TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    length INTEGER NOT NULL,
+    release_counter INTEGER,
+    downloaded INTEGER NOT NULL DEFAULT 0,
+    started INTEGER NOT NULL DEFAULT 0,
+    applied INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The format of a database.
@@ -152,6 +186,9 @@ pub(super) const NEWEST: Format = {
 };
 
 impl Format {
+    /// That of a database without tables.
+    pub(super) const EMPTY: Self = Self { major: 0, minor: 0 };
+
     /// That of a database with this `user_version`.
     pub(super) fn of(user_version: i64) -> Self {
         Self { major: user_version.div_euclid(MAJOR), minor: user_version.rem_euclid(MAJOR) }
