@@ -103,7 +103,7 @@ fn two_ecus_go_forward_together_or_come_back_together() -> Result<()> {
     car.start_all()?;
     car.primary.run_once()?;
     ensure!(car.known()?.len() == 2, "{:?}", car.known()?);
-    let operator = &car.site.operator;
+    let operator = car.site.operator.clone();
     operator.release_files("v1", &[(HARDWARE, b"primary 1"), ("brake", b"brake 1")])?;
     car.site.assign("car", "v1")?;
     car.primary.run_once()?;
