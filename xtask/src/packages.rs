@@ -25,6 +25,7 @@ pub(crate) const DEMO: &[Package] = &[
 
 /// What the test suite needs.
 pub(crate) const TEST: &[Package] = &[
+    Package { name: "asn1c", reason: "an independent codec of the messages to secondaries" },
     Package { name: "attr", reason: "sets and reads xattrs in the suite of the real tool" },
     Package { name: "busybox-static", reason: "the whole of the systems that are booted" },
     Package { name: "bzip2", reason: "packs tar streams" },

@@ -34,6 +34,22 @@ impl Operator {
         })
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub(crate) fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    pub(crate) fn keys(&self) -> &Path {
+        &self.keys
+    }
+
     /// Runs `updraft` with these arguments, and returns however it ends.
     ///
     /// # Errors

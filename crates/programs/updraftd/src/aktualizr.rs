@@ -2,7 +2,7 @@
 
 pub(crate) mod get;
 pub(crate) mod info;
-mod options;
+pub(crate) mod options;
 mod settings;
 
 use std::ffi::OsString;
@@ -89,7 +89,7 @@ fn show_campaigns(terminal: &Terminal, campaigns: &[Campaign]) -> Result {
 }
 
 /// Where results and talk of a program under another name go.
-fn terminal(json: bool) -> Result<Terminal> {
+pub(crate) fn terminal(json: bool) -> Result<Terminal> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     Terminal::new(&OutputOptions { json, ..OutputOptions::default() }, no_color)
 }

@@ -22,6 +22,7 @@ mod lite;
 mod log;
 mod names;
 mod print;
+mod secondary;
 mod wishes;
 
 fn main() -> ExitCode {

@@ -5,19 +5,21 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::{aktualizr, lite};
+use crate::{aktualizr, lite, secondary};
 
 /// A program that is answered for: given its words, the name first.
 type Program = fn(&[OsString]) -> ExitCode;
 
 /// Add a line for each further name.
-const NAMES: [(&str, Program); 6] = [
+const NAMES: [(&str, Program); 8] = [
     ("aktualizr", aktualizr::main),
     ("aktualizr-torizon", aktualizr::main),
     ("aktualizr-info", aktualizr::info::main),
     ("aktualizr-get", aktualizr::get::main),
     ("aktualizr-lite", lite::main),
     ("aklite-offline", lite::offline),
+    ("aktualizr-secondary", secondary::main),
+    ("secondary", secondary::main),
 ];
 
 /// Runs the program whose name these words begin with. `None`: they are our own.

@@ -126,6 +126,11 @@ pub(crate) fn status(terminal: &Terminal, status: &StatusReport) -> Result {
     if let Some(installed) = &status.installed {
         line("confirmed", &format!("{}  {}", installed.filepath, installed.sha256))?;
     }
+    for ecu in &status.secondaries {
+        let unknown = if ecu.registered { "" } else { ", not registered" };
+        let runs = ecu.filepath.as_deref().unwrap_or("nothing known");
+        line("secondary", &format!("{} ({}{unknown})  {runs}", ecu.serial, ecu.hardware_id))?;
+    }
     if let Some(update) = &status.update {
         let stage = update.stage.name();
         line("update", &format!("{}  {}  {stage}", update.filepath, update.sha256))?;

@@ -137,6 +137,7 @@ fn report(tables: &Tables, serial: &str) -> Option<String> {
         code: if code.is_empty() { "INTERNAL_ERROR".to_owned() } else { code },
         description: result.description.clone(),
         raw_report: None,
+        items: Vec::new(),
     };
     Some(report.to_json())
 }

@@ -9,8 +9,10 @@ mod aktualizr;
 mod health;
 mod keys;
 mod load;
+mod secondaries;
 mod settings;
 mod show;
+mod uptane;
 mod validate;
 
 pub use aktualizr::{
@@ -20,8 +22,13 @@ pub use aktualizr::{
 pub use health::{HealthCheck, HealthChecks, Watchdog, WatchdogMode};
 pub use keys::{Est, KeySource, P11, UptaneKeyType};
 pub use load::{Loaded, Origin, Sources, drop_in_folder, load};
+pub use secondaries::{
+    IpSecondary, LocalSecondary, MAX_SECONDARIES_FILE, SecondariesFile, SecondaryTls,
+    parse_secondaries,
+};
 pub use settings::{
-    Boot, Bootloader, DirectorMetadata, Import, Logger, Pacman, Provision, ProvisionMode, Settings,
-    Storage, Telemetry, Tls, Transfer, UptaneSettings,
+    Boot, Bootloader, Import, Logger, Pacman, Provision, ProvisionMode, Settings, Storage,
+    Telemetry, Tls, Transfer,
 };
 pub use show::{Setting, settings_list, to_toml};
+pub use uptane::{DirectorMetadata, UptaneSettings};

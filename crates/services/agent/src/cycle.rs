@@ -3,6 +3,7 @@
 mod finish;
 mod hold;
 mod report;
+mod vehicle;
 
 use std::collections::BTreeSet;
 
@@ -17,14 +18,14 @@ use updraft_update::{
 pub use report::{CycleOutcome, CycleReport, TargetSummary};
 
 use crate::boot::Boot;
-use crate::events::{self, EventKind, event};
+use crate::events::{self, EventKind};
 use crate::host::Device;
 use crate::installer::Primary;
-use crate::ostree;
+use crate::secondaries::{Gone, Secondaries};
 use crate::session::Session;
 use crate::source::{Access, UptaneSource};
-use crate::store::{StoredJournal, Update};
-use crate::{Error, Result, device_data, manifest, reboot};
+use crate::store::{SecondaryRecord, StoredJournal, Update};
+use crate::{Error, Result, device_data, manifest, ostree, reboot};
 
 /// What a cycle may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +55,7 @@ pub(crate) struct Cycle<'a> {
     session: &'a Session,
     component: Component,
     installer: Primary<'a>,
+    secondaries: Secondaries<'a>,
     device: Device<'a>,
     /// Whether an earlier run waited for a reboot already.
     waited: bool,
@@ -71,8 +73,16 @@ impl<'a> Cycle<'a> {
         let installer = Primary::new(ctx, session, sysroot, &boot)?;
         let component = Component::new(session.ecu.serial.clone());
         let device = Device { session, boot };
-        let mut cycle =
-            Self { ctx, session, component, installer, device, waited: false, update_lock: None };
+        let mut cycle = Self {
+            ctx,
+            session,
+            component,
+            installer,
+            secondaries: Secondaries::open(session)?,
+            device,
+            waited: false,
+            update_lock: None,
+        };
         cycle.waited = cycle.record()?.is_some_and(|record| record.awaits_reboot());
         Ok(cycle)
     }
@@ -80,6 +90,7 @@ impl<'a> Cycle<'a> {
     /// `check`: what is assigned, and what would be done.
     pub(crate) fn check(&mut self) -> Result<CycleReport> {
         self.refuse_while_rebooting()?;
+        self.secondaries.discover(self.ctx)?;
         device_data::send(self.ctx, self.session)?;
         let wanted = self.poll(Access::Online)?;
         self.show_plan(wanted)
@@ -94,6 +105,7 @@ impl<'a> Cycle<'a> {
     /// `fetch`: brings all bytes, and installs nothing.
     pub(crate) fn fetch(&mut self) -> Result<CycleReport> {
         self.refuse_while_rebooting()?;
+        self.secondaries.discover(self.ctx)?;
         let Some(assignment) = self.poll(Access::Online)? else {
             return Ok(CycleReport::of(CycleOutcome::UpToDate));
         };
@@ -121,9 +133,8 @@ impl<'a> Cycle<'a> {
             return self.show_plan(wanted);
         }
         let Some(assignment) = wanted else { return Err(Error::NothingFetched) };
-        for (_, image, _) in &assignment.targets {
-            let fetched = self.installer.is_fetched(self.ctx, image);
-            if !fetched.map_err(Error::below("look for what was fetched"))? {
+        for (component, image, _) in &assignment.targets {
+            if !self.is_fetched(component, image)? {
                 return Err(Error::NothingFetched);
             }
         }
@@ -146,6 +157,7 @@ impl<'a> Cycle<'a> {
             self.installer.settle_trial(self.ctx)?;
         }
         self.forget_failures(options)?;
+        self.secondaries.discover(self.ctx)?;
         device_data::send(self.ctx, self.session)?;
         self.report_quietly()?;
         let assignment = self.poll(Access::Online)?;
@@ -166,9 +178,10 @@ impl<'a> Cycle<'a> {
     }
 
     /// Sends manifest and events. A server that does not take them gets them in the next cycle.
-    fn report_quietly(&self) -> Result<()> {
+    fn report_quietly(&mut self) -> Result<()> {
         let running = self.device.boot.booted.as_ref();
-        manifest::send(self.ctx, self.session, running).or_else(later)?;
+        let secondaries = &mut self.secondaries;
+        manifest::send(self.ctx, self.session, running, secondaries, None).or_else(later)?;
         events::flush(self.ctx, self.session).or_else(later)
     }
 
@@ -236,7 +249,7 @@ impl<'a> Cycle<'a> {
                 // It runs already, under another name or from before this agent: the server
                 // hears that it does.
                 if let Some(update) = update_of(assignment) {
-                    self.confirm(&update)?;
+                    self.confirm(&update, &self.shares_of(assignment))?;
                 }
                 CycleOutcome::Confirmed
             }
@@ -263,22 +276,19 @@ impl<'a> Cycle<'a> {
     ) -> Result<()> {
         let Some(update) = update_of(assignment) else { return Ok(()) };
         let store = &self.session.store;
-        let bad = known_bad.iter().any(|digest| digest.as_str() == update.sha256);
+        let bad = assignment.targets.iter().any(|(_, image, _)| known_bad.contains(&image.digest));
         let under_way = self.record()?.is_some();
         if bad || under_way || store.update()?.as_ref() == Some(&update) {
             return Ok(());
         }
-        let started = event(
-            EventKind::DownloadStarted,
-            &self.session.ecu.serial,
-            &update,
-            self.session.now(),
-        );
-        store.begin_update(&update, &[started])
+        let shares = self.shares_of(assignment);
+        let started = self.events_of(EventKind::DownloadStarted, &update, &shares);
+        store.begin_update(&update, &shares, &started)
     }
 
     fn poll(&self, access: Access) -> Result<Option<Assignment<UptaneTarget>>> {
-        let mut source = UptaneSource::new(self.session, access);
+        let others: Vec<SecondaryRecord> = self.secondaries.registered().cloned().collect();
+        let mut source = UptaneSource::new(self.session, &others, access);
         let polled = source.poll(self.ctx);
         polled.map_err(|error| source.error().unwrap_or_else(|| Error::below("poll")(error)))
     }
@@ -322,8 +332,19 @@ impl<'a> Cycle<'a> {
         work: impl FnOnce(&mut Engine<'_, UptaneTarget>) -> Result<R, EngineError>,
     ) -> Result<R> {
         let mut journal = StoredJournal(&self.session.store);
+        let in_journal = self.components_in_journal()?;
+        let mut gone: Vec<(Component, Gone)> = Vec::new();
         let installer: &mut dyn Installer<Target = UptaneTarget> = &mut self.installer;
-        let installers = [(self.component.clone(), installer)];
+        let mut installers = vec![(self.component.clone(), installer)];
+        installers.extend(self.secondaries.installers());
+        for component in in_journal {
+            if !installers.iter().any(|(known, _)| *known == component) {
+                gone.push((component, Gone));
+            }
+        }
+        for (component, installer) in &mut gone {
+            installers.push((component.clone(), installer));
+        }
         let mut engine = Engine::new(installers, &mut self.device, &mut journal);
         work(&mut engine).map_err(|error| match error {
             EngineError::Cancelled(cancelled) => Error::Cancelled(cancelled),
@@ -369,12 +390,11 @@ fn refusal(plan: &Plan) -> Option<CycleOutcome> {
 
 fn update_of(assignment: &Assignment<UptaneTarget>) -> Option<Update> {
     let (_, image, target) = assignment.targets.first()?;
-    let counter = target.custom.as_ref().and_then(|custom| custom.get("releaseCounter"));
     Some(Update {
         filepath: image.name.clone(),
         sha256: image.digest.to_string(),
         length: target.length,
-        release_counter: counter.and_then(serde_json::Value::as_u64),
+        release_counter: vehicle::release_counter(target),
         correlation_id: assignment.id.clone(),
     })
 }

@@ -106,6 +106,16 @@ pub enum Error {
         /// What sort of refusal it is.
         kind: Kind,
     },
+    /// A secondary misbehaves.
+    #[error("work with secondary {serial}: {problem}")]
+    Secondary {
+        /// Its serial.
+        serial: String,
+        /// What it does.
+        problem: String,
+        /// What sort of misbehaviour it is.
+        kind: Kind,
+    },
     /// An update was taken back, and may be tried again.
     #[error("{action}: {problem}")]
     Update {
@@ -298,6 +308,7 @@ impl Classify for Error {
             Self::Registration { kind, .. }
             | Self::Target { kind, .. }
             | Self::Update { kind, .. }
+            | Self::Secondary { kind, .. }
             | Self::Below { kind, .. } => *kind,
             Self::Refused(refusal) => refusal.kind(),
             Self::Http(source) => source.kind(),

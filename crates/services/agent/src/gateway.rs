@@ -11,8 +11,8 @@ use updraft_task::Context;
 use updraft_tuf::Repository;
 
 pub use addresses::Addresses;
-pub(crate) use registration::register_device;
 pub use registration::{Certificate, NewDevice, RegisteredDevice};
+pub(crate) use registration::{RegisteredEcu, register_device};
 
 use crate::config::Settings;
 use crate::keys::{Token, token_key};

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::keys::Token;
 use crate::store::{Store, StoredJournal};
-use crate::{Error, Result, installer};
+use crate::{Error, Result, installer, secondaries};
 
 /// Who this device is. It holds private keys: it is shown to root, and never logged.
 #[derive(Default)]
@@ -146,6 +146,16 @@ pub(crate) fn info(settings: &Settings, clock: &dyn Clock) -> Result<DeviceInfo>
             key_id: key.key_id(Dialect::Uptane).to_string(),
             public_key: public.unwrap_or_default().to_owned(),
             private_key_pem: ecu.private_key_pem,
+        });
+    }
+    for record in store.secondaries()? {
+        let pending = store.update_part(&record.serial)?;
+        info.secondaries.push(SecondaryInfo {
+            key: secondaries::key_of(&record),
+            serial: record.serial,
+            hardware_id: record.hardware_id,
+            installed: record.running.map(|(filepath, sha256, _)| (sha256, filepath)),
+            pending: pending.map(|part| (part.sha256, part.filepath)),
         });
     }
     info.store = Some(store);

@@ -15,6 +15,8 @@ use updraft_tuf::{TargetFormat, UptaneTarget, Verified};
 use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
 
 use file::FileInstaller;
+pub(crate) use file::address_of;
+pub(crate) use images::{Images, Wanted};
 pub(crate) use space::check as check_space;
 
 use crate::Result;

@@ -5,6 +5,7 @@
 //! config ─► Agent ─► provision ─► Session ─► Cycle ─► Engine (updraft-update)
 //!                                    │                  ├─ UptaneSource     what to run, proven
 //!                                  Store                ├─ OstreeInstaller  puts it in place
+//!                                                       ├─ SecondaryInstaller one for each other ECU
 //!                                                       ├─ Device           reboots
 //!                                                       └─ StoredJournal    survives power cuts
 //! ```
@@ -32,6 +33,7 @@ mod renew;
 mod session;
 
 mod cycle;
+mod secondaries;
 mod source;
 
 mod boot;
@@ -71,5 +73,5 @@ pub use library::{
     PauseStatus, Pending, ResultCode, UpdateCheck,
 };
 pub use service_manager::ServiceManager;
-pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
+pub use status::{EcuStatus, SecondaryStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};

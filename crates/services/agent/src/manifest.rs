@@ -7,11 +7,12 @@ use updraft_task::Context;
 use updraft_tuf::manifest::{
     EcuVersionReport, InstallationReport, InstallationResult, InstalledImage, VehicleManifest,
 };
-use updraft_tuf::{Ecu, Hashes};
+use updraft_tuf::{Ecu, Envelope, Hashes};
 
 use crate::keys::EcuKey;
 use crate::library::LibraryEvent;
 use crate::ostree::UNKNOWN;
+use crate::secondaries::Secondaries;
 use crate::session::Session;
 use crate::store::Store;
 use crate::{Error, Result};
@@ -32,6 +33,30 @@ pub(crate) struct Report {
     /// What programs around the agent want to be told with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) raw_report: Option<String>,
+    /// How it went on each ECU, where it is about more than the primary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) items: Vec<ReportItem>,
+}
+
+/// How an installation went on one ECU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportItem {
+    pub(crate) serial: String,
+    pub(crate) hardware_id: String,
+    pub(crate) success: bool,
+    pub(crate) code: String,
+    pub(crate) description: String,
+}
+
+impl ReportItem {
+    fn result(&self) -> InstallationResult {
+        if self.success {
+            InstallationResult::ok(&self.description)
+        } else {
+            InstallationResult::failed(&self.code, &self.description)
+        }
+    }
 }
 
 impl Report {
@@ -45,6 +70,9 @@ impl Report {
     }
 
     fn to_wire(&self, ecu: &Ecu) -> InstallationReport {
+        if !self.items.is_empty() {
+            return self.of_ecus();
+        }
         let of_ecu = if self.success {
             InstallationResult::ok(&self.description)
         } else {
@@ -61,6 +89,24 @@ impl Report {
             result: of_vehicle,
             raw_report: self.raw_report.clone().unwrap_or_else(|| self.description.clone()),
             items: vec![(ecu.serial.clone(), of_ecu)],
+        }
+    }
+
+    /// The report about several ECUs. The vehicle's code names those that failed by their hardware.
+    fn of_ecus(&self) -> InstallationReport {
+        let failed = self.items.iter().filter(|item| !item.success);
+        let codes: Vec<_> =
+            failed.map(|item| format!("{}:{}", item.hardware_id, item.code)).collect();
+        let result = if self.success {
+            InstallationResult::ok(&self.description)
+        } else {
+            InstallationResult::failed(&codes.join("|"), &self.description)
+        };
+        InstallationReport {
+            correlation_id: self.correlation_id.clone(),
+            result,
+            raw_report: self.description.clone(),
+            items: self.items.iter().map(|item| (item.serial.clone(), item.result())).collect(),
         }
     }
 }
@@ -90,6 +136,7 @@ pub(crate) fn signed(
     key: &EcuKey,
     running: Option<&DeploymentId>,
     report: Option<&str>,
+    others: Vec<(String, Envelope)>,
     custom: Option<Value>,
 ) -> Result<Vec<u8>> {
     let image = installed(store, running)?;
@@ -102,6 +149,7 @@ pub(crate) fn signed(
     };
     let mut manifest = VehicleManifest::new(&ecu.serial);
     let signed = version.sign(key).map_err(failed)?;
+    manifest.ecu_version_manifests.extend(others);
     manifest.ecu_version_manifests.insert(ecu.serial.clone(), signed);
     manifest.installation_report =
         report.map(Report::from_json).transpose()?.map(|report| report.to_wire(ecu));
@@ -109,24 +157,28 @@ pub(crate) fn signed(
     manifest.sign(key).map_err(failed)
 }
 
-/// Sends the manifest, with the installation report that waits, if one does.
-pub(crate) fn send(ctx: &Context, session: &Session, running: Option<&DeploymentId>) -> Result<()> {
-    send_with(ctx, session, running, None)
-}
-
-/// [`send`] with what a program around the agent adds.
-pub(crate) fn send_with(
+/// Sends the manifest with the reports of all ECUs, with the installation report that waits, if one
+/// does, and with what a program around the agent adds.
+pub(crate) fn send(
     ctx: &Context,
     session: &Session,
     running: Option<&DeploymentId>,
+    secondaries: &mut Secondaries<'_>,
     custom: Option<Value>,
 ) -> Result<()> {
+    let mut counters = Vec::new();
+    let mut others = Vec::new();
+    for (serial, envelope, counter) in secondaries.reports(ctx)? {
+        counters.push((serial.clone(), counter));
+        others.push((serial, envelope));
+    }
     let Session { store, ecu, key, watch, .. } = session;
     let report = store.report()?;
-    let manifest = signed(store, ecu, key, running, report.as_deref(), custom)?;
+    let manifest = signed(store, ecu, key, running, report.as_deref(), others, custom)?;
     let sent = session.gateway.send_manifest(ctx, manifest);
     watch.tell(&LibraryEvent::PutManifestComplete { success: sent.is_ok() });
     sent?;
+    secondaries.reported(&counters)?;
     if let Some(report) = report {
         session.store.remove_report(&report)?;
     }

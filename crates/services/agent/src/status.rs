@@ -7,7 +7,7 @@ use crate::boot::Boot;
 use crate::config::Settings;
 use crate::control::{Control, Wishes};
 use crate::ostree;
-use crate::store::{Contact, Failed, Installed, Store, StoredJournal, Update};
+use crate::store::{Contact, Failed, Installed, SecondaryRecord, Store, StoredJournal, Update};
 use crate::trial::{self, CountStatus};
 use crate::{Error, Result, reboot};
 
@@ -22,6 +22,8 @@ pub struct StatusReport {
     pub provisioned: bool,
     /// The primary ECU.
     pub ecu: Option<EcuStatus>,
+    /// The other ECUs, by their serials.
+    pub secondaries: Vec<SecondaryStatus>,
     /// The booted commit.
     pub booted: Option<String>,
     /// How tries of the booted system are counted.
@@ -55,6 +57,21 @@ pub struct EcuStatus {
     pub hardware_id: String,
     /// Whether the server knows it.
     pub registered: bool,
+}
+
+/// Another ECU of the vehicle.
+#[derive(Debug, Clone, Serialize)]
+pub struct SecondaryStatus {
+    /// Its serial number.
+    pub serial: String,
+    /// Its hardware id.
+    pub hardware_id: String,
+    /// Whether the server knows it.
+    pub registered: bool,
+    /// The name of what it reported last.
+    pub filepath: Option<String>,
+    /// The SHA-256 of that.
+    pub sha256: Option<String>,
 }
 
 /// The update in progress.
@@ -116,6 +133,7 @@ pub(crate) fn status(settings: &Settings) -> Result<StatusReport> {
             hardware_id: ecu.hardware_id,
             registered: ecu.registered,
         }),
+        secondaries: store.secondaries()?.into_iter().map(secondary).collect(),
         installed: store.installed()?,
         update: store.update()?.map(|update| update_status(update, record.as_ref())),
         reboot_required: awaited,
@@ -148,6 +166,20 @@ fn booted(settings: &Settings, store: &Store) -> Result<Option<(Boot, Option<Cou
     let boot = Boot::look(settings, store, Some(&sysroot))?;
     let count = boot.booted.as_ref().and_then(|id| trial::counted(&sysroot, id));
     Ok(Some((boot, count)))
+}
+
+fn secondary(record: SecondaryRecord) -> SecondaryStatus {
+    let (filepath, sha256) = match record.running {
+        Some((filepath, sha256, _)) => (Some(filepath), Some(sha256)),
+        None => (None, None),
+    };
+    SecondaryStatus {
+        serial: record.serial,
+        hardware_id: record.hardware_id,
+        registered: record.registered,
+        filepath,
+        sha256,
+    }
 }
 
 fn update_status(update: Update, record: Option<&Record>) -> UpdateStatus {

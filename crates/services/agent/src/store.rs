@@ -19,6 +19,8 @@
 //! root_history roots that were trusted, for those who look
 //! file_image   which file is staged, next and running on an ECU without OSTree
 //! lite_target  what the metadata of aktualizr-lite's targets said besides
+//! secondary    the other ECUs: who they are, and what they reported
+//! update_part  their parts in the update
 //! ```
 //! The folder has mode 0700 and the database 0600, for they hold private keys.
 
@@ -31,6 +33,7 @@ mod metadata;
 mod number;
 mod outbox;
 mod schema;
+mod secondary;
 mod takeover;
 mod update;
 
@@ -40,5 +43,6 @@ pub use file_image::{FileImage, FilePlace};
 pub use identity::{EcuRecord, IdentityRecord, Renewal};
 pub use journal::{BootRecord, StoredJournal};
 pub use outbox::{Contact, QueuedEvent};
+pub use secondary::{SecondaryRecord, UpdatePart};
 pub(crate) use takeover::Takeover;
-pub use update::{Failed, Installed, Milestone, Update};
+pub use update::{Failed, Installed, Milestone, Shares, Update};

@@ -127,6 +127,7 @@ pub(crate) fn roll_back(
             code: failed.code.clone(),
             description: failed.reason.clone(),
             raw_report: None,
+            items: Vec::new(),
         };
         let failed = Failed { failed_at: clock.now().to_string(), ..failed };
         store.fail(&failed, &report.to_json(), &[])?;

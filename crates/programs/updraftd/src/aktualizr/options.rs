@@ -134,7 +134,7 @@ impl Options {
 }
 
 /// Help ends well; wrong use ends with 1, as aktualizr does.
-pub(super) fn end(error: &clap::Error) -> ExitCode {
+pub(crate) fn end(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // Nobody is left to tell when stdout itself fails.
         let _ = write!(std::io::stdout().lock(), "{error}");

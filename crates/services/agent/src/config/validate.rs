@@ -6,6 +6,8 @@ use crate::{Error, Result};
 /// The shortest pause between two checks that makes sense, in seconds.
 const POLLING_RANGE: std::ops::RangeInclusive<u64> = 1..=31_536_000;
 const HEALTH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=3600;
+/// How long a secondary may be waited for, in seconds.
+const LONGEST_WAIT: u64 = 86_400;
 const MAX_HEALTH_CHECKS: usize = 64;
 /// As the servers of the aktualizr world have it.
 const MAX_SERIAL: usize = 64;
@@ -61,6 +63,12 @@ fn rules(settings: &Settings) -> Vec<Rule> {
             POLLING_RANGE.contains(&settings.uptane.polling_sec),
             "it is not between 1 and 31536000",
             "write the seconds between two checks",
+        ),
+        rule(
+            "uptane.secondary_preinstall_wait_sec",
+            settings.uptane.secondary_preinstall_wait_sec <= LONGEST_WAIT,
+            "it is more than 86400",
+            "write how many seconds a secondary may be out of reach",
         ),
         rule(
             "pacman.type",

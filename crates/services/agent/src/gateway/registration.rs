@@ -44,6 +44,15 @@ pub enum RegisteredDevice {
     IdTaken,
 }
 
+/// An ECU as the server is told of it.
+#[derive(Debug, Clone)]
+pub(crate) struct RegisteredEcu {
+    pub(crate) serial: String,
+    pub(crate) hardware_id: String,
+    /// Its public key object.
+    pub(crate) key: serde_json::Value,
+}
+
 /// `POST /devices` with the bootstrap identity.
 pub(crate) fn register_device(
     ctx: &Context,
@@ -95,14 +104,30 @@ impl Gateway {
         hardware_id: &str,
         key: &PublicKey,
     ) -> Result<bool> {
-        let body = json!({
-            "primary_ecu_serial": serial,
-            "ecus": [{
-                "ecu_serial": serial,
-                "hardware_identifier": hardware_id,
-                "clientKey": key.to_json(Dialect::Uptane),
-            }],
-        });
+        let ecu = RegisteredEcu {
+            serial: serial.to_owned(),
+            hardware_id: hardware_id.to_owned(),
+            key: key.to_json(Dialect::Uptane),
+        };
+        self.register_ecus(ctx, serial, &[ecu])
+    }
+
+    /// The same for all ECUs of the vehicle.
+    pub(crate) fn register_ecus(
+        &self,
+        ctx: &Context,
+        primary: &str,
+        ecus: &[RegisteredEcu],
+    ) -> Result<bool> {
+        let ecu = |ecu: &RegisteredEcu| {
+            json!({
+                "ecu_serial": ecu.serial,
+                "hardware_identifier": ecu.hardware_id,
+                "clientKey": ecu.key,
+            })
+        };
+        let ecus: Vec<_> = ecus.iter().map(ecu).collect();
+        let body = json!({ "primary_ecu_serial": primary, "ecus": ecus });
         let url = &self.addresses.ecus;
         let response =
             self.send(ctx, Method::Post, url, "application/json", body.to_string().into_bytes())?;

@@ -22,6 +22,17 @@ use crate::{Result, ostree};
 /// What some Directors write where there is no address.
 const NO_ADDRESS: &str = "https://example.com/";
 
+/// Where an image is.
+pub(crate) fn address_of(session: &Session, target: &UptaneTarget) -> String {
+    match target.uri.as_deref() {
+        Some(uri) if !uri.is_empty() && uri != NO_ADDRESS => uri.to_owned(),
+        _ => {
+            let name = percent_encoded(&target.filepath);
+            format!("{}/targets/{name}", session.gateway.addresses.repo)
+        }
+    }
+}
+
 /// Files of one ECU.
 #[derive(Debug)]
 pub(crate) struct FileInstaller<'a> {
@@ -67,16 +78,6 @@ impl<'a> FileInstaller<'a> {
         events::reach(self.session, milestone, kind).map_err(StepError::new)
     }
 
-    fn address(&self, target: &UptaneTarget) -> String {
-        match target.uri.as_deref() {
-            Some(uri) if !uri.is_empty() && uri != NO_ADDRESS => uri.to_owned(),
-            _ => {
-                let name = percent_encoded(&target.filepath);
-                format!("{}/targets/{name}", self.session.gateway.addresses.repo)
-            }
-        }
-    }
-
     /// What was installed before there was a list of files: by aktualizr.
     fn confirmed(&self) -> Result<Option<Image>, StepError> {
         let installed = self.session.store.installed().map_err(StepError::new)?;
@@ -119,7 +120,7 @@ impl Installer for FileInstaller<'_> {
 
     fn fetch(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
         let digest = digest_of(target)?;
-        let url = self.address(target);
+        let url = address_of(self.session, target);
         let wanted =
             Wanted { digest: &digest, hashes: &target.hashes, length: target.length, url: &url };
         self.images.fetch(ctx, &self.session.gateway.client, &wanted)?;

@@ -60,6 +60,11 @@ impl Images {
         Ok(hash(ctx, &mut file)?.0 == digest.as_str())
     }
 
+    /// An image that is here, for reading from its start.
+    pub(crate) fn open_image(&self, digest: &Digest) -> Result<File, StepError> {
+        self.folder.open_file(name(digest)).map_err(StepError::new)
+    }
+
     /// Brings an image here, going on with the beginning that is there.
     pub(crate) fn fetch(
         &self,

@@ -19,6 +19,7 @@ use crate::config::WatchdogMode;
 use crate::manifest::Report;
 use crate::poll::Pause;
 use crate::provision::Choice;
+use crate::secondaries::Secondaries;
 use crate::session::Session;
 use crate::watchdog::Watchdog;
 use crate::{
@@ -238,7 +239,8 @@ impl Worker {
         let session = self.session(ctx)?;
         let sysroot = installer::open_sysroot(&session.settings.pacman)?;
         let boot = Boot::look(&session.settings, &session.store, sysroot.as_ref())?;
-        manifest::send_with(ctx, session, boot.booted.as_ref(), custom)
+        let secondaries = &mut Secondaries::open(session)?;
+        manifest::send(ctx, session, boot.booted.as_ref(), secondaries, custom)
     }
 
     pub(super) fn set_raw_report(&mut self, ctx: &Context, text: String) -> Result<bool> {

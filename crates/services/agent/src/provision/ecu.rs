@@ -68,10 +68,12 @@ pub(super) fn register(
     key: &EcuKey,
 ) -> Result<()> {
     ctx.report(&Event::Message(format!("registering ECU {}", ecu.serial)));
+    // The server forgets the others by this; the next cycle tells of them again.
+    store.secondaries_unregistered()?;
     let registered = gateway.register_ecu(ctx, &ecu.serial, &ecu.hardware_id, key.public())?;
     if !registered {
         let identity = Ecu { serial: ecu.serial.clone(), hardware_id: ecu.hardware_id.clone() };
-        let manifest = manifest::signed(store, &identity, key, None, None, None)?;
+        let manifest = manifest::signed(store, &identity, key, None, None, Vec::new(), None)?;
         gateway.send_manifest(ctx, manifest).map_err(|error| match error {
             Error::Http(source) if source.status().is_some() => Error::Registration {
                 code: format!("ecu_already_registered: {} with another key", ecu.serial),

@@ -148,6 +148,34 @@ CREATE TABLE renewal (
     request_pem TEXT NOT NULL        -- for the certificate that is to follow the present one
 ) STRICT;
 ",
+    "
+CREATE TABLE secondary (
+    slot TEXT PRIMARY KEY,           -- where the configuration has it
+    serial TEXT NOT NULL UNIQUE,
+    hardware_id TEXT NOT NULL,
+    key TEXT NOT NULL,               -- the public key, as JSON
+    registered INTEGER NOT NULL DEFAULT 0,
+    manifest BLOB,                   -- its last signed report
+    sent_counter INTEGER,            -- of the last report that the server took
+    filepath TEXT,                   -- what it reported
+    sha256 TEXT,
+    length INTEGER,
+    confirmed_sha256 TEXT,           -- what was installed and confirmed
+    release_counter INTEGER
+) STRICT, WITHOUT ROWID;
+ALTER TABLE \"update\" ADD COLUMN of_primary INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE update_part (
+    serial TEXT PRIMARY KEY,
+    hardware_id TEXT NOT NULL,
+    filepath TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    length INTEGER NOT NULL,
+    release_counter INTEGER,
+    downloaded INTEGER NOT NULL DEFAULT 0,
+    started INTEGER NOT NULL DEFAULT 0,
+    applied INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The format of a database.

@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use serde::Serialize;
 
 use crate::Result;
-use crate::store::Store;
 use crate::store::number::Number;
+use crate::store::secondary::{begin_parts, confirm_parts};
+use crate::store::{Store, UpdatePart};
 
 /// Rows kept of what was installed and of what failed.
 pub(super) const HISTORY: u32 = 100;
@@ -24,6 +25,15 @@ pub struct Update {
     pub release_counter: Option<u64>,
     /// The server's name for the assignment; may be empty.
     pub correlation_id: String,
+}
+
+/// Whose targets an update has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares {
+    /// Whether the primary has one: then the update is named after it.
+    pub of_primary: bool,
+    /// Those of secondaries.
+    pub parts: Vec<UpdatePart>,
 }
 
 /// How far an update has come, as the server is told.
@@ -86,19 +96,31 @@ impl Store {
         })
     }
 
+    /// Whose targets the update in progress has.
+    pub fn shares(&self) -> Result<Shares> {
+        let of_primary = self.read(|connection| {
+            connection
+                .query_row("SELECT of_primary FROM \"update\"", [], |row| row.get(0))
+                .optional()
+        })?;
+        Ok(Shares { of_primary: of_primary.unwrap_or(true), parts: self.update_parts()? })
+    }
+
     /// A transaction about this target is about to begin; `events` say so.
-    pub fn begin_update(&self, update: &Update, events: &[String]) -> Result<()> {
+    pub fn begin_update(&self, update: &Update, shares: &Shares, events: &[String]) -> Result<()> {
         self.change(|transaction| {
+            begin_parts(transaction, &shares.parts)?;
             transaction.execute(
                 "INSERT OR REPLACE INTO \"update\"
-                 (id, filepath, sha256, length, release_counter, correlation_id)
-                 VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+                 (id, filepath, sha256, length, release_counter, correlation_id, of_primary)
+                 VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
                 (
                     &update.filepath,
                     &update.sha256,
                     Number(update.length),
                     update.release_counter.map(Number),
                     &update.correlation_id,
+                    shares.of_primary,
                 ),
             )?;
             queue(transaction, events)
@@ -152,12 +174,17 @@ impl Store {
     /// The update is installed, booted and healthy: it becomes what this device runs.
     pub fn confirm(
         &self,
-        update: &Update,
+        (update, shares): (&Update, &Shares),
         now: Timestamp,
         report: &str,
         events: &[String],
     ) -> Result<()> {
         self.change(|transaction| {
+            confirm_parts(transaction, &shares.parts)?;
+            if !shares.of_primary {
+                transaction.execute("DELETE FROM attempt", [])?;
+                return finish(transaction, report, events);
+            }
             transaction.execute(
                 "INSERT INTO installed
                  (filepath, sha256, length, release_counter, correlation_id, confirmed_at)
@@ -266,7 +293,8 @@ impl Store {
     }
 }
 
-pub(super) const FORGET: &str = "DELETE FROM \"update\"; DELETE FROM journal;";
+pub(super) const FORGET: &str =
+    "DELETE FROM \"update\"; DELETE FROM update_part; DELETE FROM journal;";
 
 /// Appends events; the oldest go when there are too many.
 pub(super) fn queue(transaction: &Transaction<'_>, events: &[String]) -> rusqlite::Result<()> {
