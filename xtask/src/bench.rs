@@ -12,9 +12,6 @@ pub(crate) struct Options {
     /// Refuse to install missing Debian packages
     #[arg(long)]
     no_install: bool,
-    /// Measure verification of metadata, beside python-tuf and tough, in place of the store
-    #[arg(long)]
-    metadata: bool,
     /// Passed on to the bench, such as `--runs 5`; `-- --help` lists them
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -22,13 +19,6 @@ pub(crate) struct Options {
 
 /// Builds programs and benches in release form and runs the benches.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.metadata {
-        // A workspace of its own, because a peer brings other versions of what we have.
-        let mut bench = shell::cargo();
-        bench.current_dir(shell::workspace().join("benches/metadata"));
-        bench.env("CARGO_TARGET_DIR", shell::target_folder()?.join("metadata-bench"));
-        return shell::run(bench.args(["run", "--release", "--"]).args(&options.arguments));
-    }
     packages::require(packages::DEMO, !options.no_install)?;
     shell::run(shell::cargo().args(["build", "--release", "--package", "updraft"]))?;
     let mut bench = shell::cargo();

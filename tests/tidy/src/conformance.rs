@@ -6,6 +6,7 @@
 mod rules;
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 pub use rules::{OPEN, RULES, Rule};
 
@@ -109,7 +110,9 @@ fn shown(rule: &Rule, tests: &[Test<'_>]) -> String {
 
 fn tests(files: &[SourceFile]) -> Vec<Test<'_>> {
     let mut tests = Vec::new();
-    for file in files.iter().filter(|file| file.path.ends_with(".rs")) {
+    let is_rust =
+        |file: &&SourceFile| Path::new(&file.path).extension().is_some_and(|end| end == "rs");
+    for file in files.iter().filter(is_rust) {
         let mut is_test = false;
         for line in file.text.lines().map(str::trim) {
             if line == "#[test]" {

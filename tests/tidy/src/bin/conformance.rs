@@ -1,5 +1,7 @@
 //! Writes the page about the rules of TUF and Uptane anew.
 
+#![allow(clippy::disallowed_methods, reason = "a developer's tool writes a page")]
+
 use std::error::Error;
 
 use tidy::{Workspace, conformance};
