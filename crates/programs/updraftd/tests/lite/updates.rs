@@ -275,7 +275,9 @@ fn who_holds_the_lock_delays_the_update() {
     let file = path.display().to_string();
     let mut command = device.command("aktualizr-lite", &["update", "--update-lockfile", &file]);
     let mut process = command.spawn().unwrap();
-    while !site.server.paths().iter().any(|path| path.ends_with("targets.json")) {
+    let asked = || site.server.paths().iter().any(|path| path.ends_with("targets.json"));
+    while !asked() {
+        assert!(process.try_wait().unwrap().is_none(), "it ended before it asked");
         std::thread::sleep(LOOK);
     }
     for _ in 0..20 {

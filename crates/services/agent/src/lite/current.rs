@@ -22,7 +22,16 @@ const INITIAL_CUSTOM: &str = r#"{"version":"0","targetFormat":"OSTREE"}"#;
 pub(super) fn running(session: &Session, boot: &Boot) -> Result<LiteTarget> {
     let Some(booted) = &boot.booted else { return Ok(LiteTarget::unknown("")) };
     let sha256 = booted.checksum.to_hex();
-    match session.store.name_of(&sha256)? {
+    let name = match session.store.name_of(&sha256)? {
+        Some(name) => Some(name),
+        // It was installed, and waits to be confirmed.
+        None => session
+            .store
+            .update()?
+            .filter(|update| update.sha256 == sha256)
+            .map(|update| update.filepath),
+    };
+    match name {
         Some(name) => named(&session.store, &name, &sha256),
         None => Ok(LiteTarget::unknown(sha256)),
     }
