@@ -9,6 +9,7 @@ mod aktualizr;
 mod health;
 mod keys;
 mod load;
+mod pacman;
 mod settings;
 mod show;
 mod validate;
@@ -20,8 +21,9 @@ pub use aktualizr::{
 pub use health::{HealthCheck, HealthChecks, Watchdog, WatchdogMode};
 pub use keys::{Est, P11};
 pub use load::{Loaded, Origin, Sources, drop_in_folder, load};
+pub use pacman::Pacman;
 pub use settings::{
-    Boot, Bootloader, DirectorMetadata, Import, KeySource, Logger, Pacman, Provision,
-    ProvisionMode, Settings, Storage, Telemetry, Tls, Transfer, UptaneKeyType, UptaneSettings,
+    Boot, Bootloader, DirectorMetadata, Import, KeySource, Logger, Provision, ProvisionMode,
+    Settings, Storage, Telemetry, Tls, Transfer, UptaneKeyType, UptaneSettings,
 };
 pub use show::{Setting, settings_list, to_toml};
