@@ -9,6 +9,7 @@ mod aktualizr;
 mod health;
 mod keys;
 mod load;
+mod pacman;
 mod secondaries;
 mod settings;
 mod show;
@@ -22,12 +23,13 @@ pub use aktualizr::{
 pub use health::{HealthCheck, HealthChecks, Watchdog, WatchdogMode};
 pub use keys::{Est, KeySource, P11, UptaneKeyType};
 pub use load::{Loaded, Origin, Sources, drop_in_folder, load};
+pub use pacman::Pacman;
 pub use secondaries::{
     IpSecondary, LocalSecondary, MAX_SECONDARIES_FILE, SecondariesFile, SecondaryTls,
     parse_secondaries,
 };
 pub use settings::{
-    Boot, Bootloader, Import, Logger, Pacman, Provision, ProvisionMode, Settings, Storage,
+    Boot, Bootloader, Import, Logger, Provision, ProvisionMode, Settings, Storage,
     Telemetry, Tls, Transfer,
 };
 pub use show::{Setting, settings_list, to_toml};
