@@ -174,3 +174,50 @@ fn keys_move_away_from_the_server_and_a_commit_is_deployed_with_them() -> Result
     ensure!(targets[format!("os-{commit}")]["hashes"]["sha256"] == commit.as_str(), "{targets}");
     Ok(())
 }
+
+#[test]
+fn a_medium_has_all_that_vehicles_without_a_network_need() -> Result<()> {
+    let builder = Builder::start()?;
+    builder.credentials("ci")?;
+    let commit = builder.commit("one")?;
+    builder.good("garage-push", "-C repo -r main -j ci.zip")?;
+    builder.good("garage-sign", "init --repo a --credentials ci.zip")?;
+    builder.good("garage-sign", "targets pull --repo a")?;
+    builder.good("garage-sign", &add("a", "os", &commit))?;
+    std::fs::write(builder.at("fw.bin"), b"firmware")?;
+    builder.good("garage-sign", "targets upload --repo a -i fw.bin --name fw --version 2")?;
+    let about = "--name fw --version 2 --hardwareids mcu";
+    builder.good("garage-sign", &format!("targets add-uploaded --repo a -i fw.bin {about}"))?;
+    builder.good("garage-sign", "targets sign --repo a --key-name targets")?;
+    builder.good("garage-sign", "targets push --repo a")?;
+
+    let mut values = builder.targets()?;
+    let json = serde_json::json!({ "values": values }).to_string();
+    let json = ["-H", "Content-Type: application/json", "-d", &json];
+    builder.curl(&json, "/api/v1/admin/repo/offline-updates/spring")?;
+    builder.updraft("lockbox create spring -j ci.zip -o medium")?;
+    let medium = builder.at("medium");
+    for name in [
+        "metadata/director/1.root.json",
+        "metadata/director/2.root.json",
+        "metadata/director/offline-snapshot.json",
+        "metadata/director/spring.json",
+        "metadata/image-repo/1.root.json",
+        "metadata/image-repo/snapshot.json",
+        "metadata/image-repo/targets.json",
+    ] {
+        ensure!(medium.join(name).is_file(), "{name} is missing");
+    }
+    ensure!(std::fs::read(medium.join("images/fw-2"))? == b"firmware", "other content");
+    builder.updraft("ostree fsck --repo medium/images/ostree")?;
+    builder.updraft(&format!("ostree show --repo medium/images/ostree {commit}"))?;
+
+    // What the Image repository does not vouch for is not written.
+    values["fw-2"]["length"] = 7.into();
+    let json = serde_json::json!({ "values": values }).to_string();
+    let json = ["-H", "Content-Type: application/json", "-d", &json];
+    builder.curl(&json, "/api/v1/admin/repo/offline-updates/wrong")?;
+    let refused = builder.updraft("lockbox create wrong -j ci.zip -o other");
+    ensure!(refused.is_err() && !builder.at("other/metadata").exists(), "it was written");
+    Ok(())
+}

@@ -92,7 +92,7 @@ pub fn offline_updates(
     root: &Root,
     version: u64,
     expires: Time,
-    targets: Map<String, Value>,
+    targets: &Map<String, Value>,
 ) -> Draft {
     let signed = json!({
         "_type": "Offline-Updates",

@@ -44,6 +44,8 @@ enum Command {
     Events(events::Arguments),
     /// Work as garage-push, garage-check, garage-deploy and garage-sign do.
     Garage(garage::Arguments),
+    /// Make media from which vehicles without a network update.
+    Lockbox(garage::lockbox::Arguments),
     /// Write shell completions and manual pages.
     #[command(hide = true)]
     Generate(Generate),
@@ -65,6 +67,7 @@ impl Updraft {
             Command::Rollout(arguments) => arguments.run(&terminal),
             Command::Events(arguments) => arguments.run(&terminal),
             Command::Garage(arguments) => arguments.run(&terminal),
+            Command::Lockbox(arguments) => arguments.run(&terminal),
             Command::Generate(generate) => generate.run(&terminal, Self::command()),
         }
     }

@@ -6,6 +6,7 @@
 mod check;
 mod credentials;
 mod deploy;
+pub(crate) mod lockbox;
 mod push;
 mod sign;
 

@@ -21,7 +21,7 @@ fn update(world: &World, target: &str, sha256: &str, length: u64) -> Value {
     send(world, "POST", "/api/v1/multi_target_updates", &body).expect(201).json()
 }
 
-fn assign(world: &World, update: &Value, devices: Value) -> (u16, Value) {
+fn assign(world: &World, update: &Value, devices: &Value) -> (u16, Value) {
     let body = json!({
         "correlationId": format!("urn:here-ota:mtu:{}", update.as_str().expect("id")),
         "devices": devices, "mtuId": update,
@@ -55,12 +55,12 @@ fn a_target_reaches_a_vehicle_by_curl_alone() {
     });
     let would = send(&world, "POST", "/api/v1/assignments", &dry).expect(200).json();
     assert_eq!(would, json!(["vehicle-1"]));
-    let (status, reach) = assign(&world, &update, json!(["vehicle-1", "vehicle-2", "nobody"]));
+    let (status, reach) = assign(&world, &update, &json!(["vehicle-1", "vehicle-2", "nobody"]));
     assert_eq!((status, &reach["affected"]), (201, &json!(["vehicle-1"])));
     let why = &reach["notAffected"];
     assert_eq!(why["vehicle-2"]["unknown"]["code"], "device_no_compatible_hardware");
     assert_eq!(why["nobody"]["unknown"]["code"], "missing_entity");
-    let (status, reach) = assign(&world, &update, json!(["vehicle-1"]));
+    let (status, reach) = assign(&world, &update, &json!(["vehicle-1"]));
     assert_eq!(status, 400);
     let code = &reach["notAffected"]["vehicle-1"]["vehicle-1-primary"]["code"];
     assert_eq!(code, "not_affected_running_assignment");
@@ -79,7 +79,7 @@ fn a_target_reaches_a_vehicle_by_curl_alone() {
     let counts = send(&world, "POST", "/api/v1/admin/images/installed_count", &body).json();
     assert_eq!(counts, json!({ "mypkg_0.0.2": 1, "other": 0 }));
     // Again, and it has it; from another image, and it has not that.
-    let (_, reach) = assign(&world, &update, json!(["vehicle-1"]));
+    let (_, reach) = assign(&world, &update, &json!(["vehicle-1"]));
     let code = &reach["notAffected"]["vehicle-1"]["vehicle-1-primary"]["code"];
     assert_eq!(code, "installed_target_is_update");
     let events = curl(&world, "/api/v1/devices/vehicle-1/events", &[]).expect(200).json();

@@ -42,11 +42,11 @@ impl Fleet {
         &self,
         operator: &Operator,
         name: &str,
-        targets: Map<String, Value>,
+        targets: &Map<String, Value>,
         expires: Option<Timestamp>,
     ) -> Result<Vec<u8>> {
         check_name(name)?;
-        check_targets(&targets)?;
+        check_targets(targets)?;
         let now = self.now();
         let expires = match expires.and_then(|at| Timestamp::from_second(at.as_second()).ok()) {
             Some(expires) if expires <= now => {

@@ -36,7 +36,7 @@ pub(super) async fn set(
     let OfflineRequest { values, expires_at } =
         read(&fleet, content, "the offline updates").await?;
     let bytes = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.set_offline_updates(operator, &name, values, expires_at)
+        fleet.set_offline_updates(operator, &name, &values, expires_at)
     })
     .await?;
     Ok(content::metadata(&headers, bytes, Cache::Revalidate))
