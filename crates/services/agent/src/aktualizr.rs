@@ -140,7 +140,7 @@ fn report(tables: &Tables, serial: &str) -> Option<String> {
         success: device.result.success,
         code: if code.is_empty() { "INTERNAL_ERROR".to_owned() } else { code },
         description: result.description.clone(),
-        raw_report: None,
+        raw: None,
     };
     Some(report.to_json())
 }

@@ -55,7 +55,7 @@ impl Cycle<'_> {
             success: true,
             code: "OK".to_owned(),
             description: format!("{} is booted and healthy", update.filepath),
-            raw_report: None,
+            raw: None,
         };
         let completed = self.event(EventKind::InstallationCompleted { success: true }, update);
         tracing::info!(target = update.filepath, commit = update.sha256, "confirmed");
@@ -85,7 +85,7 @@ impl Cycle<'_> {
             success: false,
             code: code.to_owned(),
             description: reason.clone(),
-            raw_report: None,
+            raw: None,
         };
         let failed = Failed {
             filepath: update.filepath.clone(),
