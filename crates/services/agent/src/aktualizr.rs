@@ -136,7 +136,7 @@ fn report(tables: &Tables, serial: &str) -> Option<String> {
         success: device.result.success,
         code: if code.is_empty() { "INTERNAL_ERROR".to_owned() } else { code },
         description: result.description.clone(),
-        raw_report: None,
+        raw: None,
         items: Vec::new(),
     };
     Some(report.to_json())

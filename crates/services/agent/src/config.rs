@@ -29,8 +29,8 @@ pub use secondaries::{
     parse_secondaries,
 };
 pub use settings::{
-    Boot, Bootloader, Import, Logger, Provision, ProvisionMode, Settings, Storage,
-    Telemetry, Tls, Transfer,
+    Boot, Bootloader, Import, Logger, Provision, ProvisionMode, Settings, Storage, Telemetry, Tls,
+    Transfer,
 };
 pub use show::{Setting, settings_list, to_toml};
 pub use uptane::{DirectorMetadata, UptaneSettings};

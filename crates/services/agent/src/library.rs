@@ -86,7 +86,7 @@ impl BackgroundAgent {
     /// Opens the state, and provisions the device if that has not happened. Every other method
     /// does so, too, when it has not been done.
     pub fn initialize(&self) -> Pending<()> {
-        self.ask(|worker, ctx| worker.initialize(ctx))
+        self.ask(Worker::initialize)
     }
 
     /// Cycles every `uptane.polling_sec`; what else is asked for is done in between. Ends with
@@ -104,7 +104,7 @@ impl BackgroundAgent {
 
     /// Asks which campaigns the server offers.
     pub fn check_campaigns(&self) -> Pending<Vec<Campaign>> {
-        self.ask(|worker, ctx| worker.check_campaigns(ctx))
+        self.ask(Worker::check_campaigns)
     }
 
     /// Answers a campaign.
@@ -115,12 +115,12 @@ impl BackgroundAgent {
 
     /// Sends what the device tells of itself, as far as it has changed.
     pub fn send_device_data(&self) -> Pending<()> {
-        self.ask(|worker, ctx| worker.send_device_data(ctx))
+        self.ask(Worker::send_device_data)
     }
 
     /// Asks the server, and verifies its answer.
     pub fn check_updates(&self) -> Pending<UpdateCheck> {
-        self.ask(|worker, ctx| worker.check_updates(ctx))
+        self.ask(Worker::check_updates)
     }
 
     /// Brings what is assigned. `targets` are those of a check: when others are assigned by now,
@@ -136,7 +136,7 @@ impl BackgroundAgent {
 
     /// One whole cycle: after a reboot confirms or takes back, then checks, brings and installs.
     pub fn uptane_cycle(&self) -> Pending<CycleReport> {
-        self.ask(|worker, ctx| worker.cycle(ctx))
+        self.ask(Worker::cycle)
     }
 
     /// Sends a manifest; `custom` is what the program around the agent adds to it.

@@ -31,8 +31,8 @@ pub(crate) struct Report {
     /// What happened, for people.
     pub(crate) description: String,
     /// What programs around the agent want to be told with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) raw_report: Option<String>,
+    #[serde(default, rename = "raw_report", skip_serializing_if = "Option::is_none")]
+    pub(crate) raw: Option<String>,
     /// How it went on each ECU, where it is about more than the primary.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) items: Vec<ReportItem>,
@@ -87,7 +87,7 @@ impl Report {
         InstallationReport {
             correlation_id: self.correlation_id.clone(),
             result: of_vehicle,
-            raw_report: self.raw_report.clone().unwrap_or_else(|| self.description.clone()),
+            raw_report: self.raw.clone().unwrap_or_else(|| self.description.clone()),
             items: vec![(ecu.serial.clone(), of_ecu)],
         }
     }

@@ -126,7 +126,7 @@ pub(crate) fn roll_back(
             success: false,
             code: failed.code.clone(),
             description: failed.reason.clone(),
-            raw_report: None,
+            raw: None,
             items: Vec::new(),
         };
         let failed = Failed { failed_at: clock.now().to_string(), ..failed };

@@ -118,13 +118,6 @@ pub enum ProvisionMode {
     DeviceCred,
 }
 
-        }
-    }
-}
-
-use super::keys::{Est, KeySource, P11};
-use super::pacman::Pacman;
-use super::uptane::UptaneSettings;
 /// `[storage]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -61,7 +61,7 @@ impl Cycle<'_> {
             success: true,
             code: "OK".to_owned(),
             description: format!("{} is booted and healthy", update.filepath),
-            raw_report: None,
+            raw: None,
         };
         let kind = EventKind::InstallationCompleted { success: true };
         let completed = self.events_of(kind, update, shares);
@@ -130,7 +130,7 @@ impl Cycle<'_> {
             success: false,
             code: code.to_owned(),
             description: reason.clone(),
-            raw_report: None,
+            raw: None,
             items,
         };
         let image = guilty.map(|action| &action.image);

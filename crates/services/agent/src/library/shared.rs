@@ -105,7 +105,9 @@ impl Shared {
     }
 
     pub(super) fn tell_all(&self, events: &[LibraryEvent]) {
-        events.iter().for_each(|event| self.tell(event));
+        for event in events {
+            self.tell(event);
+        }
     }
 
     pub(super) fn teller(&self) -> MutexGuard<'_, Teller> {

@@ -246,7 +246,7 @@ impl Worker {
     pub(super) fn set_raw_report(&mut self, ctx: &Context, text: String) -> Result<bool> {
         let store = &self.session(ctx)?.store;
         let Some(report) = store.report()? else { return Ok(false) };
-        let report = Report { raw_report: Some(text), ..Report::from_json(&report)? };
+        let report = Report { raw: Some(text), ..Report::from_json(&report)? };
         store.change_report(&report.to_json())
     }
 

@@ -121,14 +121,11 @@ fn client(settings: &Settings, token: &Token, identity: Option<&IdentityRecord>)
         && let Some(certificate) = &known.certificate_pem
     {
         let certificate_pem = certificate.as_bytes().to_vec();
-        match token_key(token, known)? {
-            Some(key) => {
-                known_by_token = Some(TokenIdentity { certificate_pem, key: Arc::new(key) });
-            }
-            None => {
-                let private_key_pem = known.private_key_pem.as_bytes().to_vec();
-                known_here = Some(Identity { certificate_pem, private_key_pem });
-            }
+        if let Some(key) = token_key(token, known)? {
+            known_by_token = Some(TokenIdentity { certificate_pem, key: Arc::new(key) });
+        } else {
+            let private_key_pem = known.private_key_pem.as_bytes().to_vec();
+            known_here = Some(Identity { certificate_pem, private_key_pem });
         }
     }
     Ok(Client::new(&ClientOptions {

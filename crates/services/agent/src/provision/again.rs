@@ -50,14 +50,13 @@ fn register(
     let device_id = &present.device_id;
     // The key is stored before anybody hears of it: asked again, the server gives the certificate
     // for it again.
-    let renewal = match store.renewal()? {
-        Some(renewal) => renewal,
-        None => {
-            let (request_pem, private_key_pem) = device::new_request(token, device_id)?;
-            let renewal = Renewal { private_key_pem, request_pem };
-            store.set_renewal(&renewal)?;
-            renewal
-        }
+    let renewal = if let Some(renewal) = store.renewal()? {
+        renewal
+    } else {
+        let (request_pem, private_key_pem) = device::new_request(token, device_id)?;
+        let renewal = Renewal { private_key_pem, request_pem };
+        store.set_renewal(&renewal)?;
+        renewal
     };
     ctx.report(&Event::Message(format!("registering device {device_id} again")));
     let device =
