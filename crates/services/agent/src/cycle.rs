@@ -2,6 +2,7 @@
 
 mod finish;
 mod hold;
+mod offline;
 mod report;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use updraft_update::{
     Plan, Record, Source as _,
 };
 
+pub(crate) use offline::AskedBy;
 pub use report::{CycleOutcome, CycleReport, TargetSummary};
 
 use crate::boot::Boot;
@@ -277,7 +279,7 @@ impl<'a> Cycle<'a> {
         store.begin_update(&update, &[started])
     }
 
-    fn poll(&self, access: Access) -> Result<Option<Assignment<UptaneTarget>>> {
+    fn poll(&self, access: Access<'_>) -> Result<Option<Assignment<UptaneTarget>>> {
         let mut source = UptaneSource::new(self.session, access);
         let polled = source.poll(self.ctx);
         polled.map_err(|error| source.error().unwrap_or_else(|| Error::below("poll")(error)))

@@ -39,6 +39,7 @@ mod bootloader;
 mod health;
 mod host;
 mod installer;
+mod medium;
 mod ostree;
 mod reboot;
 mod service_manager;

@@ -5,34 +5,37 @@ use updraft_error::Classify as _;
 use updraft_task::Context;
 use updraft_tuf::{
     Dialect, DirectorFiles, EmptyTargets, FirstRoot, Hashes, InstalledTarget, Options, Outcome,
-    RoleName, Step, UptaneTarget, UptaneUpdater, Verified,
+    Repository, RoleName, Step, UptaneTarget, UptaneUpdater, Verified,
 };
 use updraft_update::{Assignment, Component, Image, Source, StepError};
 
 use crate::config::DirectorMetadata;
 use crate::gateway::File;
+use crate::medium::Medium;
 use crate::session::Session;
 use crate::{Error, Result, installer};
 
 /// Where metadata comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Access<'a> {
     /// From the server; each file is stored as soon as it is trusted.
     Online,
     /// From the state, verified again: for work that goes on without the server.
     Offline,
+    /// From a medium; each file is stored as soon as it is trusted.
+    Medium(&'a Medium),
 }
 
 /// Director and Image repository, asked on behalf of one device.
 #[derive(Debug)]
 pub(crate) struct UptaneSource<'a> {
     session: &'a Session,
-    access: Access,
+    access: Access<'a>,
     error: Option<Error>,
 }
 
 impl<'a> UptaneSource<'a> {
-    pub(crate) fn new(session: &'a Session, access: Access) -> Self {
+    pub(crate) fn new(session: &'a Session, access: Access<'a>) -> Self {
         Self { session, access, error: None }
     }
 
@@ -45,8 +48,14 @@ impl<'a> UptaneSource<'a> {
         let ask = |director| match self.access {
             Access::Online => online(ctx, self.session, director),
             Access::Offline => offline(self.session, director),
+            Access::Medium(medium) => from_medium(ctx, self.session, medium),
         };
-        let wanted = match self.session.settings.uptane.director_metadata {
+        let kind = match self.access {
+            // A medium has files of its own in the place of the four.
+            Access::Medium(_) => DirectorMetadata::Full,
+            _ => self.session.settings.uptane.director_metadata,
+        };
+        let wanted = match kind {
             DirectorMetadata::Full => ask(DirectorFiles::All)?,
             DirectorMetadata::TargetsOnly => ask(DirectorFiles::RootAndTargets)?,
             DirectorMetadata::Auto => match ask(DirectorFiles::All) {
@@ -78,12 +87,36 @@ fn online(ctx: &Context, session: &Session, director: DirectorFiles) -> Result<W
     let trusted = session.store.trusted_metadata()?;
     let ecus = [session.ecu.clone()];
     let options = options(session, director)?;
-    let mut updater = UptaneUpdater::new(trusted, &ecus, session.now(), &options, Verifier);
+    let updater = UptaneUpdater::new(trusted, &ecus, session.now(), &options, Verifier);
+    drive(ctx, session, updater, |repository, file_name, max_length| {
+        session.gateway.metadata(ctx, repository, file_name, max_length)
+    })
+}
+
+fn from_medium(ctx: &Context, session: &Session, medium: &Medium) -> Result<Wanted> {
+    let trusted = session.store.trusted_metadata()?;
+    let ecus = [session.ecu.clone()];
+    // The first root comes with the device or from its server: anybody can write a medium.
+    let options =
+        Options { first_root: FirstRoot::Pinned, ..options(session, DirectorFiles::All)? };
+    let updater = UptaneUpdater::from_medium(trusted, &ecus, session.now(), &options, Verifier);
+    drive(ctx, session, updater, |repository, file_name, max_length| {
+        medium.metadata(repository, file_name, max_length)
+    })
+}
+
+/// Feeds the verification with what `file` gives, and stores what it trusts before it goes on.
+fn drive(
+    ctx: &Context,
+    session: &Session,
+    mut updater: UptaneUpdater<Verifier>,
+    file: impl Fn(Repository, &str, u64) -> Result<File>,
+) -> Result<Wanted> {
     loop {
         ctx.check()?;
         match updater.next()? {
             Step::Fetch { repository, file_name, max_length, .. } => {
-                match session.gateway.metadata(ctx, repository, &file_name, max_length)? {
+                match file(repository, &file_name, max_length)? {
                     File::Bytes(bytes) => updater.received(&bytes)?,
                     File::Absent => updater.absent()?,
                     // One byte too many is what the updater refuses, whatever the bytes are.

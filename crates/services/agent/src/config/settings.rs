@@ -152,6 +152,12 @@ pub struct UptaneSettings {
     /// While another program holds a lock (`flock`) on this file, nothing is installed. Empty: no
     /// such file.
     pub update_lock_file: PathBuf,
+    /// Whether the service asks the server for updates.
+    pub enable_online_updates: bool,
+    /// Whether the service looks for a medium with an update.
+    pub enable_offline_updates: bool,
+    /// The folder in which media appear.
+    pub offline_updates_source: PathBuf,
 }
 
 impl Default for UptaneSettings {
@@ -166,6 +172,9 @@ impl Default for UptaneSettings {
             force_install_completion: false,
             require_consent: false,
             update_lock_file: PathBuf::new(),
+            enable_online_updates: true,
+            enable_offline_updates: false,
+            offline_updates_source: PathBuf::from("/mnt/offline-updates"),
         }
     }
 }
