@@ -29,6 +29,7 @@ enum Command {
     Push(push::Push),
     Check(check::Check),
     Deploy(deploy::Deploy),
+    #[command(disable_version_flag = true)]
     Sign(sign::Sign),
 }
 
@@ -73,7 +74,12 @@ fn say(terminal: &Terminal, talk: &Talk, text: impl std::fmt::Display) {
 
 /// garage-push as a program of its own.
 #[derive(Debug, clap::Parser)]
-#[command(name = "garage-push", version, max_term_width = 100)]
+#[command(
+    name = "garage-push",
+    about = "Push a commit to a treehub",
+    version,
+    max_term_width = 100
+)]
 struct PushProgram {
     #[command(flatten)]
     push: push::Push,
@@ -84,7 +90,12 @@ struct PushProgram {
 
 /// garage-check as a program of its own.
 #[derive(Debug, clap::Parser)]
-#[command(name = "garage-check", version, max_term_width = 100)]
+#[command(
+    name = "garage-check",
+    about = "Check that a commit is in a treehub and in the signed targets",
+    version,
+    max_term_width = 100
+)]
 struct CheckProgram {
     #[command(flatten)]
     check: check::Check,
@@ -95,7 +106,13 @@ struct CheckProgram {
 
 /// garage-deploy as a program of its own.
 #[derive(Debug, clap::Parser)]
-#[command(name = "garage-deploy", version, max_term_width = 100, disable_help_flag = true)]
+#[command(
+    name = "garage-deploy",
+    about = "Copy a commit from one treehub to another and sign it into the targets there",
+    version,
+    max_term_width = 100,
+    disable_help_flag = true
+)]
 struct DeployProgram {
     #[command(flatten)]
     deploy: deploy::Deploy,
@@ -106,7 +123,13 @@ struct DeployProgram {
 
 /// garage-sign and uptane-sign as programs of their own.
 #[derive(Debug, clap::Parser)]
-#[command(name = "garage-sign", version, max_term_width = 100, disable_help_flag = true)]
+#[command(
+    name = "garage-sign",
+    about = "Sign roots and targets in a folder here",
+    version,
+    max_term_width = 100,
+    disable_help_flag = true
+)]
 struct SignProgram {
     #[command(flatten)]
     sign: sign::Sign,
@@ -133,9 +156,15 @@ pub(crate) fn run_by_name(arguments: &[OsString], no_color: bool) -> Option<Exit
         }),
         "garage-sign" | "uptane-sign" => {
             // Scripts tell targets that changed meanwhile (2) from everything else (3).
+            let program = match SignProgram::try_parse_from(words) {
+                Ok(program) => program,
+                Err(error) => {
+                    let _ = error.print();
+                    return Some(ExitCode::from(if error.use_stderr() { u8::MAX } else { 0 }));
+                }
+            };
             let mut is_stale = false;
             let ended = updraft_terminal::run(|| {
-                let program = SignProgram::parse_from(words);
                 let result = program.sign.run(&terminal(false)?);
                 is_stale = result.as_ref().is_err_and(|failure| failure.kind() == Kind::Conflict);
                 result
@@ -152,9 +181,10 @@ pub(crate) fn run_by_name(arguments: &[OsString], no_color: bool) -> Option<Exit
 
 /// Ends with 0 or 1, as those tools do.
 fn plainly(work: impl FnOnce() -> Result) -> ExitCode {
-    match updraft_terminal::run(work) == ExitCode::SUCCESS {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    if updraft_terminal::run(work) == ExitCode::SUCCESS {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

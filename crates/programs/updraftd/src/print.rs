@@ -140,5 +140,11 @@ pub(crate) fn status(terminal: &Terminal, status: &StatusReport) -> Result {
             line("", problem)?;
         }
     }
+    if status.wishes.paused {
+        line("paused", "yes; go on with `updraftd resume`")?;
+    }
+    if let Some(until) = status.wishes.postponed_until {
+        line("postponed", &until.to_string())?;
+    }
     line("to send", &format!("{} events", status.events_queued))
 }

@@ -82,6 +82,8 @@ impl Agent {
         let cancel = &ctx.cancel;
         let gate = self.gate(ctx);
         let ctx = &ctx.clone().with_gate(gate.clone());
+        // A reboot that was awaited before is no news: ending at once, it would be started again.
+        let mut waits_already = self.status().is_ok_and(|status| status.reboot_required);
         let mut pause = Pause::new(self.settings.uptane.polling_sec);
         let mut session = None;
         let mut watchdog = Watchdog::start(&self.settings.watchdog);
@@ -96,7 +98,9 @@ impl Agent {
             let wait = match worked {
                 Ok(report) => {
                     tracing::info!(outcome = report.outcome.text(), "cycle done");
-                    if until == RunUntil::RebootRequired && report.reboot_required {
+                    waits_already &= report.reboot_required;
+                    if until == RunUntil::RebootRequired && report.reboot_required && !waits_already
+                    {
                         return Ok(());
                     }
                     pause.after_success()

@@ -49,17 +49,16 @@ pub(crate) fn take_over(
         return Ok(TakeoverOutcome::Nothing);
     };
     let Some(tables) = Tables::read(&path)? else { return Ok(TakeoverOutcome::Nothing) };
-    let Some(state) = judge(settings, tables)? else { return Ok(TakeoverOutcome::Nothing) };
+    let Some(state) = judge(settings, &tables)? else { return Ok(TakeoverOutcome::Nothing) };
     store.take_over(&state, now)?;
     tracing::info!(from = %path.display(), device = state.identity.device_id, "taken over");
     Ok(TakeoverOutcome::TakenOver)
 }
 
 /// What of it can be ours. `None`: the device was never provisioned.
-fn judge(settings: &Settings, tables: Tables) -> Result<Option<Takeover>> {
-    let Some(identity) = identity(settings, &tables)? else { return Ok(None) };
-    let Some((ecu, key)) = ecu(settings, &tables)? else { return Ok(None) };
-    drop(key);
+fn judge(settings: &Settings, tables: &Tables) -> Result<Option<Takeover>> {
+    let Some(identity) = identity(settings, tables)? else { return Ok(None) };
+    let Some(ecu) = ecu(settings, tables)? else { return Ok(None) };
     let (mut metadata, mut history) = (Vec::new(), Vec::new());
     for repository in [Repository::Image, Repository::Director] {
         let rows = tables.roots(repository);
@@ -71,10 +70,10 @@ fn judge(settings: &Settings, tables: Tables) -> Result<Option<Takeover>> {
         history.extend(rows.into_iter().map(|(version, bytes)| (repository, version, bytes)));
     }
     Ok(Some(Takeover {
-        installed: installed(&tables, &ecu.serial),
+        installed: installed(tables, &ecu.serial),
         report_counter: tables.report_counter(&ecu.serial),
         events: tables.events.clone(),
-        report: report(&tables, &ecu.serial),
+        report: report(tables, &ecu.serial),
         identity,
         ecu,
         metadata,
@@ -103,7 +102,7 @@ fn identity(settings: &Settings, tables: &Tables) -> Result<Option<IdentityRecor
     }))
 }
 
-fn ecu(settings: &Settings, tables: &Tables) -> Result<Option<(EcuRecord, SigningKey)>> {
+fn ecu(settings: &Settings, tables: &Tables) -> Result<Option<EcuRecord>> {
     let Some(text) = &tables.private_key else { return Ok(None) };
     let key = SigningKey::from_text(text).map_err(Error::below("take over the ECU's key"))?;
     let known = tables.ecus.iter().find(|ecu| ecu.is_primary).or(tables.ecus.first());
@@ -114,10 +113,7 @@ fn ecu(settings: &Settings, tables: &Tables) -> Result<Option<(EcuRecord, Signin
         hardware_id.unwrap_or_else(|| settings.provision.primary_ecu_hardware_id.clone());
     let private_key_pem = key.to_pkcs8_pem().map_err(Error::below("store the ECU's key"))?;
     let registered = tables.is_registered && known.is_some();
-    Ok(Some((
-        EcuRecord { serial, hardware_id, private_key_pem, token_key_id: None, registered },
-        key,
-    )))
+    Ok(Some(EcuRecord { serial, hardware_id, private_key_pem, token_key_id: None, registered }))
 }
 
 /// What was installed, the current one last. Without a current one nothing is known.

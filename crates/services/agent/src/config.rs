@@ -18,10 +18,10 @@ pub use aktualizr::{
     parse as parse_aktualizr,
 };
 pub use health::{HealthCheck, HealthChecks, Watchdog, WatchdogMode};
-pub use keys::{Est, P11};
+pub use keys::{Est, KeySource, P11, UptaneKeyType};
 pub use load::{Loaded, Origin, Sources, drop_in_folder, load};
 pub use settings::{
-    Boot, Bootloader, DirectorMetadata, Import, KeySource, Logger, Pacman, Provision,
-    ProvisionMode, Settings, Storage, Telemetry, Tls, Transfer, UptaneKeyType, UptaneSettings,
+    Boot, Bootloader, DirectorMetadata, Import, Logger, Pacman, Provision, ProvisionMode, Settings,
+    Storage, Telemetry, Tls, Transfer, UptaneSettings,
 };
 pub use show::{Setting, settings_list, to_toml};

@@ -106,13 +106,12 @@ impl DeviceInfo {
 /// What is known; an agent may be at work meanwhile. A state that aktualizr left and nobody has
 /// taken over yet is told as it would be taken over.
 pub(crate) fn info(settings: &Settings, clock: &dyn Clock) -> Result<DeviceInfo> {
-    let store = match Store::open_to_read(&settings.storage)? {
-        Some(store) => store,
-        None => {
-            let store = Store::in_memory()?;
-            aktualizr::take_over(settings, &store, clock.now())?;
-            store
-        }
+    let store = if let Some(store) = Store::open_to_read(&settings.storage)? {
+        store
+    } else {
+        let store = Store::in_memory()?;
+        aktualizr::take_over(settings, &store, clock.now())?;
+        store
     };
     let identity = store.identity()?;
     let ecu = store.ecu()?;

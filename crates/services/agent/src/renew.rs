@@ -86,6 +86,7 @@ mod tests {
     fn renewal_is_due_in_the_last_part_of_a_life() {
         let info = CertificateInfo {
             common_name: None,
+            business_category: None,
             not_before: "2026-01-01T00:00:00Z".parse().unwrap(),
             not_after: "2026-01-11T00:00:00Z".parse().unwrap(),
             serial_number: String::new(),

@@ -146,9 +146,12 @@ fn offline(session: &Session, director: DirectorFiles) -> Result<Wanted> {
 /// serve them, and nobody can hold them back.
 fn serves_targets_only(session: &Session) -> Result<bool> {
     let trusted = session.store.trusted_metadata()?;
-    let Some(bytes) = trusted.director.get(&RoleName::Root) else { return Ok(false) };
-    let root: serde_json::Value = serde_json::from_slice(bytes)
-        .map_err(|_| Error::Damaged { what: "the Director's root" })?;
+    trusted.director.get(&RoleName::Root).map_or(Ok(false), names_targets_only)
+}
+
+fn names_targets_only(root: &[u8]) -> Result<bool> {
+    let root: serde_json::Value =
+        serde_json::from_slice(root).map_err(|_| Error::Damaged { what: "the Director's root" })?;
     let names = |role: &str| root.pointer(&format!("/signed/roles/{role}")).is_some();
     Ok(!names("timestamp") && !names("snapshot"))
 }
@@ -207,4 +210,23 @@ fn assignment_of(
         id: target.correlation_id.clone().unwrap_or_default(),
         targets: vec![(Component::new(ecu_serial), image, target)],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_targets_only;
+
+    #[test]
+    fn only_a_root_without_both_roles_excuses_a_director() {
+        for (roles, excused) in [
+            (r#""root": {}, "targets": {}"#, true),
+            (r#""root": {}, "targets": {}, "timestamp": {}"#, false),
+            (r#""root": {}, "targets": {}, "snapshot": {}"#, false),
+            (r#""root": {}, "targets": {}, "snapshot": {}, "timestamp": {}"#, false),
+        ] {
+            let root = format!(r#"{{"signed": {{"roles": {{{roles}}}}}}}"#);
+            assert_eq!(names_targets_only(root.as_bytes()).unwrap(), excused, "{roles}");
+        }
+        assert!(names_targets_only(b"nonsense").is_err());
+    }
 }

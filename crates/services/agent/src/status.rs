@@ -5,6 +5,7 @@ use updraft_update::{Direction, Journal as _, Record};
 
 use crate::boot::Boot;
 use crate::config::Settings;
+use crate::control::{Control, Wishes};
 use crate::ostree;
 use crate::store::{Contact, Failed, Installed, Store, StoredJournal, Update};
 use crate::trial::{self, CountStatus};
@@ -41,6 +42,8 @@ pub struct StatusReport {
     pub events_queued: u64,
     /// Whether a report waits for the server.
     pub report_queued: bool,
+    /// What people on the device said.
+    pub wishes: Wishes,
 }
 
 /// The primary ECU.
@@ -120,6 +123,7 @@ pub(crate) fn status(settings: &Settings) -> Result<StatusReport> {
         contact: store.contact()?,
         events_queued: store.count_events()?,
         report_queued: store.report()?.is_some(),
+        wishes: Control::new(&settings.storage).wishes()?,
         ..StatusReport::default()
     };
     match booted(settings, &store) {

@@ -62,12 +62,11 @@ impl Check {
     /// Fetches the directories of the commit and asks for all that they name.
     fn walk(&self, client: &Client, treehub: &str, terminal: &Terminal) -> Result {
         let temporary;
-        let folder: &Path = match &self.tree_dir {
-            Some(folder) => folder,
-            None => {
-                temporary = tempfile::tempdir()?;
-                temporary.path()
-            }
+        let folder: &Path = if let Some(folder) = &self.tree_dir {
+            folder
+        } else {
+            temporary = tempfile::tempdir()?;
+            temporary.path()
         };
         let repo = match Repo::open(folder) {
             Ok(repo) => repo,

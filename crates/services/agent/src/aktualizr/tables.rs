@@ -270,7 +270,7 @@ impl Database<'_> {
         }
         let query = format!("SELECT * FROM \"{table}\" {order} LIMIT {ROWS}");
         let mut statement = self.connection.prepare(&query)?;
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let rows = statement.query_map([], |row| Values::of(&names, row))?;
         rows.collect()
     }

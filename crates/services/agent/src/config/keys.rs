@@ -4,6 +4,38 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// Where a key or certificate is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeySource {
+    /// In the agent's storage.
+    #[default]
+    File,
+    /// In the token that the section `[p11]` names.
+    Pkcs11,
+}
+
+/// The algorithm of an ECU's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum UptaneKeyType {
+    /// Ed25519.
+    #[default]
+    #[serde(rename = "ED25519")]
+    Ed25519,
+    /// ECDSA on P-256; servers of the aktualizr world do not know it.
+    #[serde(rename = "ECPRIME256V1")]
+    EcdsaP256,
+    /// RSA with 2048 bits.
+    #[serde(rename = "RSA2048")]
+    Rsa2048,
+    /// RSA with 3072 bits.
+    #[serde(rename = "RSA3072")]
+    Rsa3072,
+    /// RSA with 4096 bits.
+    #[serde(rename = "RSA4096")]
+    Rsa4096,
+}
+
 /// `[p11]`
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

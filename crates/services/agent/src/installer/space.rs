@@ -33,6 +33,8 @@ fn stays_free(total: u64, watermark: u8) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use updraft_error::Classify as _;
+
     use super::*;
 
     #[test]

@@ -141,14 +141,6 @@ CREATE TABLE lite_target (
 ) STRICT;
 ",
     "
-CREATE TABLE IF NOT EXISTS root_history (
-    repository TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    bytes BLOB NOT NULL,
-    PRIMARY KEY (repository, version)
-) STRICT, WITHOUT ROWID;
-",
-    "
 ALTER TABLE ecu ADD COLUMN token_key_id TEXT;   -- of the key, when it is in a token
 CREATE TABLE renewal (
     id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -298,9 +298,10 @@ fn installation_report(
     if items.is_empty() {
         return None;
     }
-    let result = match codes.is_empty() {
-        true => InstallationResult::ok(""),
-        false => InstallationResult::failed(&codes.join("|"), &texts.join("; ")),
+    let result = if codes.is_empty() {
+        InstallationResult::ok("")
+    } else {
+        InstallationResult::failed(&codes.join("|"), &texts.join("; "))
     };
     Some(InstallationReport {
         correlation_id: correlation,

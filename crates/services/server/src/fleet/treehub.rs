@@ -5,12 +5,14 @@
 //! finds all of it; a branch is only moved to a commit that is here.
 
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 
 use updraft_api::EventKind;
 use updraft_ostree::delta::DeltaName;
 use updraft_ostree::{
     Checksum, Commit, DirTree, MAX_METADATA_SIZE, ObjectName, ObjectType, RefName, Refspec,
 };
+use updraft_repo::summary::SummaryOptions;
 use updraft_repo::{Imported, Repo};
 use updraft_task::Context;
 
@@ -121,6 +123,10 @@ impl Fleet {
             self.require_child(&refspec, &commit)?;
         }
         self.treehub.set_ref(&refspec, Some(&commit)).map_err(Error::repo("move the branch"))?;
+        // There is one from the first static delta on.
+        if self.treehub.path().join("summary").exists() {
+            self.update_summary(&Context::silent())?;
+        }
         let now = self.now();
         let actor = operator.actor();
         let message = format!("branch {} is at {commit} now", refspec.name);
@@ -172,21 +178,22 @@ impl Fleet {
         temporary.persist_replace(&folder, file).map_err(failed())?;
         folder.sync().map_err(failed())?;
         if file == "superblock" {
-            let failed = || Error::repo("list the static deltas of a commit");
-            updraft_repo::delta::reindex(context, &self.treehub, Some(&target)).map_err(failed())?;
-            self.announce_indexes().map_err(failed())?;
+            updraft_repo::delta::reindex(context, &self.treehub, Some(&target))
+                .map_err(Error::repo("list the static deltas of a commit"))?;
+            self.update_summary(context)?;
         }
         Ok(())
     }
 
-    /// Says in the repository's configuration that there are lists of deltas: others do not look
-    /// for them otherwise.
-    fn announce_indexes(&self) -> std::result::Result<(), updraft_repo::Error> {
-        const KEY: &str = "indexed-deltas";
-        if self.treehub.config().key_file().get("core", KEY).is_some_and(|value| value == "true") {
-            return Ok(());
-        }
-        self.treehub.edit_config(|file| file.set("core", KEY, "true"))
+    /// Writes the list of branches, which tells libostree that there are lists of deltas.
+    fn update_summary(&self, context: &Context) -> Result<()> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        // The list that is written last has to have been made last.
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = u64::try_from(self.now().as_second()).unwrap_or_default();
+        updraft_repo::summary::update(context, &self.treehub, now, &SummaryOptions::default())
+            .map_err(Error::repo("list the branches"))?;
+        Ok(())
     }
 
     /// The checksum of a commit that is here.

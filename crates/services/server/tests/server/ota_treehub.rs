@@ -126,6 +126,11 @@ fn static_deltas_are_uploaded_listed_and_pulled() {
     let token = format!("--http-header=Authorization=Bearer {}", world.token);
     ostree(&["pull", &repo, &token, "--require-static-deltas", "server", "os"]);
     ostree(&["fsck", &repo]);
+
+    // Branches that come later are listed, too.
+    let branch = "/treehub/api/v3/refs/heads/later";
+    curl(&world, branch, &["-X", "POST", "-d", &build.commit]).expect(200);
+    ostree(&["pull", &repo, &token, "--require-static-deltas", "server", "later"]);
 }
 
 #[test]

@@ -248,7 +248,7 @@ fn renewed(world: &World, present: &Identity) -> Identity {
     // As RFC 7030 has it: DER in base64, with line breaks.
     let lines: Vec<_> = csr.lines().filter(|line| !line.starts_with("-----")).collect();
     let path = "/.well-known/est/simplereenroll";
-    let answer = world.send(&client, Method::Post, path, &lines.join("\r\n")).expect(200);
+    let answer = world.send(&client, Method::Post, path, lines.join("\r\n")).expect(200);
     let media_type = answer.headers.get("content-type").expect("a type").to_owned();
     assert!(media_type.starts_with("application/pkcs7-mime"), "{media_type}");
     Identity {

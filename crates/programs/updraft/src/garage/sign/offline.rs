@@ -74,21 +74,21 @@ impl MoveOffline {
         repo.push_root()?;
         repo.send(Method::Delete, &path, b"").context("the server kept its key")?;
         if let Some(name) = &self.new_targets {
-            self.sign_targets(&repo, name)?;
+            sign_anew(&repo, name)?;
         }
         terminal.say(format!("the server no longer has the key {old}"));
         Ok(())
     }
+}
 
-    /// Signs the targets anew: those of the server are by a key that no longer counts.
-    fn sign_targets(&self, repo: &super::TufRepo, name: &str) -> Result {
-        let fetched = repo.fetch("targets.json")?;
-        let envelope = updraft_tuf::Envelope::parse(DIALECT, &fetched.bytes, fetched.bytes.len())?;
-        repo.write_signed(Role::Targets, &envelope)?;
-        repo.write_checksum(&updraft_tuf::sha256_hex(&fetched.bytes))?;
-        repo.sign_targets(&[name.to_owned()], None, None)?;
-        repo.push_targets()
-    }
+/// Signs the targets anew: those of the server are by a key that no longer counts.
+fn sign_anew(repo: &super::TufRepo, name: &str) -> Result {
+    let fetched = repo.fetch("targets.json")?;
+    let envelope = updraft_tuf::Envelope::parse(DIALECT, &fetched.bytes, fetched.bytes.len())?;
+    repo.write_signed(Role::Targets, &envelope)?;
+    repo.write_checksum(&updraft_tuf::sha256_hex(&fetched.bytes))?;
+    repo.sign_targets(&[name.to_owned()], None, None)?;
+    repo.push_targets()
 }
 
 fn last_root_key(root: &Value) -> Result<String> {

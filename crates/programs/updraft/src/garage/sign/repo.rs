@@ -215,7 +215,7 @@ impl TufRepo {
             );
         }
         for key in keys {
-            let id = self.key_id(&key.public_key())?;
+            let id = self.key_id(key.public_key())?;
             envelope.signatures.retain(|signature| signature.key_id != id);
             envelope
                 .add_signature(DIALECT, key)

@@ -371,6 +371,6 @@ fn digest(path: &Path) -> Result<(String, u64)> {
         hasher.update(bytes);
         length += bytes.len() as u64;
     }
-    let digest: [u8; 32] = hasher.finalize().into();
-    Ok((digest.iter().map(|byte| format!("{byte:02x}")).collect(), length))
+    let digest = updraft_ostree::Checksum::from_bytes(hasher.finalize().into());
+    Ok((digest.to_string(), length))
 }

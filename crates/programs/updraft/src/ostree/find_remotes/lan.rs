@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
+use mdns_sd::{RecvTimeoutError, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
 use updraft_error::Kind;
 use updraft_http::{Client, ClientOptions, Timeouts};
 use updraft_ostree::{Advert, CollectionRef, Summary};
@@ -107,9 +107,8 @@ fn browse(terminal: &Terminal) -> mdns_sd::Result<BTreeMap<String, ResolvedServi
             Ok(ServiceEvent::ServiceRemoved(_, name)) => {
                 services.remove(&name);
             }
-            Ok(_) => {}
-            Err(_) if events.is_disconnected() => break,
-            Err(_) => {}
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     // It ends with this program in any case.

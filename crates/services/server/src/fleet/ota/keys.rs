@@ -107,15 +107,14 @@ impl Fleet {
         });
         let signed = online_keys::load_if_any(&folder, "root")
             .and_then(|keys| finish(draft, &keys))
-            .and_then(|root| self.publish_rotation(operator, root));
+            .and_then(|root| self.publish_rotation(operator, &root));
         // The old keys signed the way to the new ones, and have nothing left to say; after a
         // failure it is the new ones that are good for nothing.
-        let useless: Vec<(&str, KeyId)> = match &signed {
-            Ok(()) => ids("root", &old_root).chain(ids("targets", &old_targets)).collect(),
-            Err(_) => {
-                let new = new_targets.as_ref().map(std::slice::from_ref).unwrap_or_default();
-                ids("root", std::slice::from_ref(&new_root)).chain(ids("targets", new)).collect()
-            }
+        let useless: Vec<(&str, KeyId)> = if signed.is_ok() {
+            ids("root", &old_root).chain(ids("targets", &old_targets)).collect()
+        } else {
+            let new = new_targets.as_slice();
+            ids("root", std::slice::from_ref(&new_root)).chain(ids("targets", new)).collect()
         };
         for (role, id) in useless {
             online_keys::remove(&folder, role, &id)?;
@@ -125,18 +124,18 @@ impl Fleet {
     }
 
     /// The new root, and the targets signed by the keys that it names.
-    fn publish_rotation(&self, operator: &Operator, root: Vec<u8>) -> Result<()> {
+    fn publish_rotation(&self, operator: &Operator, root: &[u8]) -> Result<()> {
         let image = self.image_repository().ok_or_else(no_root)?;
         let now = self.now();
         let mut next = updraft_publish::ImageRepository::clone(&image);
-        next.accept_root(&root, now).map_err(Error::crypto("sign the Image repository's root"))?;
+        next.accept_root(root, now).map_err(Error::crypto("sign the Image repository's root"))?;
         let keys = online_keys::load_if_any(&self.layout.image_keys(), "targets")?;
         if image.targets().is_none() || keys.is_empty() {
-            return self.accept_in_turn(operator, &[(Upload::Root, &root)]);
+            return self.accept_in_turn(operator, &[(Upload::Root, root)]);
         }
         let expires = self.targets_expiry(now)?;
         let targets = finish(next.draft_targets(expires, Vec::new(), |_| {}), &keys)?;
-        self.accept_in_turn(operator, &[(Upload::Root, &root), (Upload::Targets, &targets)])
+        self.accept_in_turn(operator, &[(Upload::Root, root), (Upload::Targets, &targets)])
     }
 
     /// A key of the Image repository that is here, both halves.

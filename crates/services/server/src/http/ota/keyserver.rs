@@ -12,6 +12,7 @@ use updraft_api::Scope;
 use super::reposerver::canonical;
 use super::{act, read_metadata};
 use crate::error::{Error, Result};
+use crate::fleet::Fleet;
 use crate::fleet::image::Upload;
 use crate::fleet::ota::keys::RepositoryName;
 use crate::http::answer::GatewayError;
@@ -91,7 +92,7 @@ async fn rotate(
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
     require_image(&fleet, id).await?;
-    act(&fleet, admin, Scope::Admin, |fleet, operator| fleet.rotate_image_root(operator)).await?;
+    act(&fleet, admin, Scope::Admin, Fleet::rotate_image_root).await?;
     Ok(StatusCode::OK)
 }
 

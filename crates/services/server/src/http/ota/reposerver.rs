@@ -14,6 +14,7 @@ use updraft_tuf::Envelope;
 
 use super::{act, answer, delegations, header, read_metadata, targets};
 use crate::error::{Error, Result};
+use crate::fleet::Fleet;
 use crate::fleet::image::Upload;
 use crate::fleet::online_keys::DIALECT;
 use crate::fleet::ota::keys::RepositoryName;
@@ -158,7 +159,7 @@ async fn put_root(
 }
 
 async fn rotate(State(fleet): State<Shared>, admin: Admin) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Admin, |fleet, operator| fleet.rotate_image_root(operator)).await?;
+    act(&fleet, admin, Scope::Admin, Fleet::rotate_image_root).await?;
     Ok(StatusCode::OK)
 }
 

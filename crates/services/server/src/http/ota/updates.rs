@@ -110,7 +110,7 @@ pub(super) async fn create(
         let reach = fleet.assign_update(operator, &correlation(&id), &devices, &id)?;
         if reach.affected.is_empty() {
             fleet.forget_update(&id)?;
-            let obstacles = reach.not_affected.into_values().flat_map(|each| each.into_values());
+            let obstacles = reach.not_affected.into_values().flat_map(BTreeMap::into_values);
             let reasons: Vec<String> = obstacles.map(|obstacle| obstacle.reason).collect();
             return Err(Error::invalid("the update", reasons.join("; ")));
         }
