@@ -51,6 +51,7 @@ pub(crate) struct Create {
 struct Created {
     name: String,
     version: u64,
+    /// When the first of the medium's files expires.
     expires: String,
     targets: Vec<String>,
 }
@@ -69,11 +70,11 @@ impl Create {
                 .with_context(|| format!("failed to fetch {name}"))?;
         }
         metadata.write(&output)?;
-        let signed = |name: &str| metadata.list.pointer(&format!("/signed/{name}"));
+        let version = metadata.list.pointer("/signed/version");
         let created = Created {
             name: self.name.clone(),
-            version: signed("version").and_then(Value::as_u64).unwrap_or_default(),
-            expires: signed("expires").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            version: version.and_then(Value::as_u64).unwrap_or_default(),
+            expires: metadata.expires(),
             targets: targets(&metadata.list).map(|(name, _)| name.clone()).collect(),
         };
         terminal.show(&created, |created| {
@@ -147,6 +148,8 @@ struct Metadata {
     files: Vec<(PathBuf, Vec<u8>)>,
     /// The list of offline updates.
     list: Value,
+    /// The snapshot that names it.
+    snapshot: Value,
     /// The Image repository's targets, delegated ones included.
     targets: Vec<Value>,
 }
@@ -159,6 +162,7 @@ impl Metadata {
         let list = required(server, &format!("{DIRECTOR}/offline-updates/{list_name}"))?;
         let snapshot = required(server, &format!("{DIRECTOR}/offline-snapshot.json"))?;
         let value = parse(&list, "the list of offline updates")?;
+        let current = parse(&snapshot, "the offline snapshot")?;
         files.push((director.join(list_name), list));
         files.push((director.join("offline-snapshot.json"), snapshot));
         roots(server, DIRECTOR, director, &mut files)?;
@@ -183,7 +187,15 @@ impl Metadata {
             all.push(parse(&bytes, &file)?);
             files.push((image.join(file), bytes));
         }
-        Ok(Self { files, list: value, targets: all })
+        Ok(Self { files, list: value, snapshot: current, targets: all })
+    }
+
+    /// The first end of all files that are signed again from time to time. All are written the
+    /// same way, so that their order is that of texts.
+    fn expires(&self) -> String {
+        let expires = |file: &Value| Some(file.pointer("/signed/expires")?.as_str()?.to_owned());
+        let files = self.targets.iter().chain([&self.list, &self.snapshot]);
+        files.filter_map(expires).min().unwrap_or_default()
     }
 
     /// Whether a target is an OSTree commit, by what either repository says.
