@@ -1,6 +1,7 @@
 //! The agent's commands on a device: stopped, shown, done step by step, failed and tried again.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
+mod lockbox;
 mod support;
 
 use std::collections::BTreeSet;

@@ -5,7 +5,8 @@ use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
-    account, device, events, garage, group, image, keys, ostree, release, rollout, status, tuf,
+    account, device, events, garage, group, image, keys, lockbox, ostree, release, rollout, status,
+    tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -40,12 +41,12 @@ enum Command {
     Group(group::Arguments),
     /// Create, watch and stop rollouts.
     Rollout(rollout::Arguments),
+    /// Make media with updates for devices without a network.
+    Lockbox(lockbox::Arguments),
     /// Show what happened, in order.
     Events(events::Arguments),
     /// Work as garage-push, garage-check, garage-deploy and garage-sign do.
     Garage(garage::Arguments),
-    /// Make media from which vehicles without a network update.
-    Lockbox(garage::lockbox::Arguments),
     /// Write shell completions and manual pages.
     #[command(hide = true)]
     Generate(Generate),
@@ -65,9 +66,9 @@ impl Updraft {
             Command::Device(arguments) => arguments.run(&terminal),
             Command::Group(arguments) => arguments.run(&terminal),
             Command::Rollout(arguments) => arguments.run(&terminal),
+            Command::Lockbox(arguments) => arguments.run(&terminal),
             Command::Events(arguments) => arguments.run(&terminal),
             Command::Garage(arguments) => arguments.run(&terminal),
-            Command::Lockbox(arguments) => arguments.run(&terminal),
             Command::Generate(generate) => generate.run(&terminal, Self::command()),
         }
     }

@@ -6,7 +6,6 @@
 mod check;
 mod credentials;
 mod deploy;
-pub(crate) mod lockbox;
 mod push;
 mod sign;
 

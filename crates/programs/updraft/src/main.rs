@@ -23,6 +23,7 @@ mod signing;
 mod device;
 mod events;
 mod group;
+mod lockbox;
 mod rollout;
 mod status;
 mod tuf;

@@ -87,6 +87,8 @@ enum Command {
     Install(InstallOptions),
     /// One whole cycle: after a reboot confirm or take back, then check, fetch and install.
     RunOnce(InstallOptions),
+    /// Take an update from a medium, without the server.
+    Offline(OfflineOptions),
     /// Do cycles until a signal comes; this is the service.
     Run,
     /// Give this device its identity and register it, and do nothing else.
@@ -129,6 +131,36 @@ pub(crate) struct InstallOptions {
     /// Try targets again that failed on this device.
     #[arg(long)]
     pub(crate) retry_failed: bool,
+}
+
+#[derive(Debug, Args)]
+struct OfflineOptions {
+    #[command(subcommand)]
+    command: OfflineCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum OfflineCommand {
+    /// Verify the medium and show what it holds for this device; install nothing.
+    Check(MediumOptions),
+    /// Install what the medium holds for this device; after the reboot: confirm it, and leave a
+    /// receipt for the server on the medium.
+    Install {
+        #[command(flatten)]
+        medium: MediumOptions,
+        /// Try targets again that failed on this device.
+        #[arg(long)]
+        retry_failed: bool,
+    },
+}
+
+/// Which medium.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MediumOptions {
+    /// The folder with `metadata`, `ostree` and `images`, as `updraft lockbox create` makes it.
+    /// [default: uptane.offline_updates_source]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 /// How to become known.
@@ -194,6 +226,20 @@ impl Updraftd {
             Command::Fetch => commands::fetch(&terminal, options),
             Command::Install(install) => commands::install(&terminal, options, install),
             Command::RunOnce(install) => commands::run_once(&terminal, options, install),
+            Command::Offline(OfflineOptions { command: OfflineCommand::Check(medium) }) => {
+                commands::offline(
+                    &terminal,
+                    options,
+                    &medium,
+                    InstallOptions { dry_run: true, retry_failed: false },
+                )
+            }
+            Command::Offline(OfflineOptions {
+                command: OfflineCommand::Install { medium, retry_failed },
+            }) => {
+                let install = InstallOptions { dry_run: false, retry_failed };
+                commands::offline(&terminal, options, &medium, install)
+            }
             Command::Run => commands::run(&terminal, options),
             Command::Provision(provision) => commands::provision(&terminal, options, provision),
             Command::Health => commands::health(&terminal, options),

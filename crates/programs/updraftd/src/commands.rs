@@ -8,7 +8,8 @@ use updraft_error::Kind;
 use updraft_terminal::{Failure, Result, Terminal};
 
 use crate::cli::{
-    ImportOptions, InstallOptions, ProvisionOptions, RollbackOptions, SettingsOptions,
+    ImportOptions, InstallOptions, MediumOptions, ProvisionOptions, RollbackOptions,
+    SettingsOptions,
 };
 use crate::clock::SystemClock;
 use crate::{configuration, log, print};
@@ -59,6 +60,22 @@ pub(crate) fn run_once(
 ) -> Result {
     let agent = agent(options)?;
     let report = agent.run_once(&terminal.context, run_options(install)).map_err(print::failure)?;
+    terminal.show(&report, |report| print::cycle(terminal, report))?;
+    print::ending(&report)
+}
+
+/// `updraftd offline`.
+pub(crate) fn offline(
+    terminal: &Terminal,
+    options: &SettingsOptions,
+    medium: &MediumOptions,
+    install: InstallOptions,
+) -> Result {
+    let agent = agent(options)?;
+    let folder = &agent.settings().uptane.offline_updates_source;
+    let folder = medium.from.as_ref().unwrap_or(folder);
+    let report = agent.offline(&terminal.context, folder, run_options(install));
+    let report = report.map_err(print::failure)?;
     terminal.show(&report, |report| print::cycle(terminal, report))?;
     print::ending(&report)
 }

@@ -1,5 +1,7 @@
 //! The agent as programs use it: one method for each command.
 
+mod offline;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -205,6 +207,9 @@ impl Agent {
             Some(session) => session,
             None => session.insert(self.session(ctx)?),
         };
+        if let Some(report) = offline::round(ctx, session)? {
+            return Ok(report);
+        }
         renew::if_due(ctx, session)?;
         let result = in_cycle(ctx, session, |cycle| cycle.run(RunOptions::default()));
         remember(session, result)

@@ -2,6 +2,7 @@
 
 mod finish;
 mod hold;
+mod offline;
 mod report;
 mod vehicle;
 
@@ -15,6 +16,7 @@ use updraft_update::{
     Plan, Record, Source as _,
 };
 
+pub(crate) use offline::AskedBy;
 pub use report::{CycleOutcome, CycleReport, TargetSummary};
 
 use crate::boot::Boot;
@@ -286,7 +288,7 @@ impl<'a> Cycle<'a> {
         store.begin_update(&update, &shares, &started)
     }
 
-    fn poll(&self, access: Access) -> Result<Option<Assignment<UptaneTarget>>> {
+    fn poll(&self, access: Access<'_>) -> Result<Option<Assignment<UptaneTarget>>> {
         let others: Vec<SecondaryRecord> = self.secondaries.registered().cloned().collect();
         let mut source = UptaneSource::new(self.session, &others, access);
         let polled = source.poll(self.ctx);

@@ -134,6 +134,24 @@ pub enum Error {
         /// The target that waits.
         filepath: String,
     },
+    /// There is no medium in a folder.
+    #[error("find an update in {}: it has no folder `metadata`", path.display())]
+    NoMedium {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What is on a medium cannot be used.
+    #[error("use the medium: {problem}")]
+    Medium {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An update that the server assigned is under way.
+    #[error("take an update from a medium: {filepath}, which the server assigned, is in progress")]
+    OnlineUpdate {
+        /// The target that is being installed.
+        filepath: String,
+    },
     /// Nothing was fetched that could be installed.
     #[error("find a fetched update")]
     NothingFetched,
@@ -239,6 +257,8 @@ impl Error {
                  or replace the server's objects"
             }
             Self::RebootRequired { .. } => "reboot, then start updraftd again",
+            Self::NoMedium { .. } => "mount the medium, or make one with `updraft lockbox create`",
+            Self::OnlineUpdate { .. } => "let it end with `updraftd run-once`, then try again",
             Self::Rollback { .. } => "`ostree admin status` lists what there is to boot",
             Self::NothingFetched => "fetch it first with `updraftd fetch`",
             Self::Sysroot { .. } => {
@@ -298,13 +318,16 @@ impl Classify for Error {
             | Self::Answer { .. }
             | Self::Damaged { .. }
             | Self::Boot { .. }
+            | Self::Medium { .. }
             | Self::Health { .. } => Kind::Invalid,
-            Self::Busy { .. } | Self::RebootRequired { .. } | Self::Rollback { .. } => {
-                Kind::Conflict
-            }
-            Self::NotProvisioned { .. } | Self::NothingFetched | Self::Sysroot { .. } => {
-                Kind::NotFound
-            }
+            Self::Busy { .. }
+            | Self::RebootRequired { .. }
+            | Self::OnlineUpdate { .. }
+            | Self::Rollback { .. } => Kind::Conflict,
+            Self::NotProvisioned { .. }
+            | Self::NothingFetched
+            | Self::NoMedium { .. }
+            | Self::Sysroot { .. } => Kind::NotFound,
             Self::Registration { kind, .. }
             | Self::Target { kind, .. }
             | Self::Update { kind, .. }

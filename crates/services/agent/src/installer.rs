@@ -22,6 +22,7 @@ pub(crate) use space::check as check_space;
 use crate::Result;
 use crate::boot::Boot;
 use crate::config::Pacman;
+use crate::medium::Medium;
 use crate::ostree::{self, OstreeInstaller};
 use crate::session::Session;
 
@@ -46,6 +47,14 @@ impl<'a> Primary<'a> {
             Some(sysroot) => Self::Ostree(OstreeInstaller::new(ctx, session, sysroot, boot)?),
             None => Self::File(FileInstaller::new(session, boot)?),
         })
+    }
+
+    /// Where bytes come from: a medium, or else the server.
+    pub(crate) fn take_from(&mut self, medium: Option<&'a Medium>) {
+        match self {
+            Self::Ostree(installer) => installer.medium = medium,
+            Self::File(installer) => installer.medium = medium,
+        }
     }
 
     /// Whether the boot loader still counts the tries of what runs.

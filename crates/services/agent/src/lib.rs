@@ -41,6 +41,7 @@ mod bootloader;
 mod health;
 mod host;
 mod installer;
+mod medium;
 mod ostree;
 mod reboot;
 mod service_manager;

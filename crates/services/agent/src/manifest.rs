@@ -139,6 +139,27 @@ pub(crate) fn signed(
     others: Vec<(String, Envelope)>,
     custom: Option<Value>,
 ) -> Result<Vec<u8>> {
+    numbered(store, ecu, key, running, report, custom).map(|(_, bytes)| bytes)
+}
+
+/// A manifest with the report that waits, for a medium, and the counter in it.
+pub(crate) fn receipt(
+    session: &Session,
+    running: Option<&DeploymentId>,
+    report: &str,
+) -> Result<(u64, Vec<u8>)> {
+    let Session { store, ecu, key, .. } = session;
+    numbered(store, ecu, key, running, Some(report), None)
+}
+
+fn numbered(
+    store: &Store,
+    ecu: &Ecu,
+    key: &EcuKey,
+    running: Option<&DeploymentId>,
+    report: Option<&str>,
+    custom: Option<Value>,
+) -> Result<(u64, Vec<u8>)> {
     let image = installed(store, running)?;
     let counter = store.next_report_counter()?;
     let version = EcuVersionReport::new(&ecu.serial, image, counter);
@@ -154,7 +175,7 @@ pub(crate) fn signed(
     manifest.installation_report =
         report.map(Report::from_json).transpose()?.map(|report| report.to_wire(ecu));
     manifest.custom = custom;
-    manifest.sign(key).map_err(failed)
+    Ok((counter, manifest.sign(key).map_err(failed)?))
 }
 
 /// Sends the manifest with the reports of all ECUs, with the installation report that waits, if one

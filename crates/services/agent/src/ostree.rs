@@ -16,6 +16,7 @@ use crate::config::Pacman;
 use crate::events::{self, EventKind};
 use crate::health::{self, Verdict};
 use crate::installer::check_space;
+use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::Milestone;
 use crate::{Error, Result};
@@ -35,6 +36,8 @@ pub(crate) struct OstreeInstaller<'a> {
     booted: Option<DeploymentId>,
     /// What ran before, and had an agent; as [`Boot::before`].
     before: Option<DeploymentId>,
+    /// Where commits come from, if not from the server.
+    pub(crate) medium: Option<&'a Medium>,
 }
 
 impl<'a> OstreeInstaller<'a> {
@@ -58,7 +61,7 @@ impl<'a> OstreeInstaller<'a> {
             locked.init_stateroot(&stateroot).map_err(Error::below("make the stateroot"))?;
         }
         drop(locked);
-        Ok(Self { session, sysroot, stateroot, booted, before })
+        Ok(Self { session, sysroot, stateroot, booted, before, medium: None })
     }
 
     fn image(&self, id: &DeploymentId) -> Result<Image, StepError> {
@@ -135,9 +138,12 @@ impl Installer for OstreeInstaller<'_> {
 
     fn fetch(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
         let commit = commit_of_target(target)?;
-        let source = Source::Http {
-            client: self.session.gateway.client.clone(),
-            url: self.session.gateway.addresses.treehub.clone(),
+        let source = match self.medium {
+            Some(medium) => medium.commits()?,
+            None => Source::Http {
+                client: self.session.gateway.client.clone(),
+                url: self.session.gateway.addresses.treehub.clone(),
+            },
         };
         self.pull_commit(ctx, &source, commit)?;
         self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })

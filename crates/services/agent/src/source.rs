@@ -5,23 +5,26 @@ use updraft_error::Classify as _;
 use updraft_task::Context;
 use updraft_tuf::{
     Dialect, DirectorFiles, Ecu, EmptyTargets, FirstRoot, Hashes, InstalledTarget, Options,
-    Outcome, RoleName, Step, TargetFormat, UptaneTarget, UptaneUpdater, Verified,
+    Outcome, Repository, RoleName, Step, TargetFormat, UptaneTarget, UptaneUpdater, Verified,
 };
 use updraft_update::{Assignment, Component, Image, Source, StepError};
 
 use crate::config::DirectorMetadata;
 use crate::gateway::File;
+use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::SecondaryRecord;
 use crate::{Error, Result, installer};
 
 /// Where metadata comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Access<'a> {
     /// From the server; each file is stored as soon as it is trusted.
     Online,
     /// From the state, verified again: for work that goes on without the server.
     Offline,
+    /// From a medium; each file is stored as soon as it is trusted.
+    Medium(&'a Medium),
 }
 
 /// Director and Image repository, asked on behalf of one device.
@@ -30,7 +33,7 @@ pub(crate) struct UptaneSource<'a> {
     session: &'a Session,
     /// The other ECUs that the server knows.
     secondaries: &'a [SecondaryRecord],
-    access: Access,
+    access: Access<'a>,
     error: Option<Error>,
 }
 
@@ -38,7 +41,7 @@ impl<'a> UptaneSource<'a> {
     pub(crate) fn new(
         session: &'a Session,
         secondaries: &'a [SecondaryRecord],
-        access: Access,
+        access: Access<'a>,
     ) -> Self {
         Self { session, secondaries, access, error: None }
     }
@@ -52,8 +55,14 @@ impl<'a> UptaneSource<'a> {
         let ask = |director| match self.access {
             Access::Online => self.online(ctx, director),
             Access::Offline => self.offline(director),
+            Access::Medium(medium) => self.from_medium(ctx, medium),
         };
-        let wanted = match self.session.settings.uptane.director_metadata {
+        let kind = match self.access {
+            // A medium has files of its own in the place of the four.
+            Access::Medium(_) => DirectorMetadata::Full,
+            _ => self.session.settings.uptane.director_metadata,
+        };
+        let wanted = match kind {
             DirectorMetadata::Full => ask(DirectorFiles::All)?,
             DirectorMetadata::TargetsOnly => ask(DirectorFiles::RootAndTargets)?,
             DirectorMetadata::Auto => match ask(DirectorFiles::All) {
@@ -85,14 +94,39 @@ impl UptaneSource<'_> {
     fn online(&self, ctx: &Context, director: DirectorFiles) -> Result<Wanted> {
         let session = self.session;
         let trusted = session.store.trusted_metadata()?;
-        let options = self.options(director)?;
-        let mut updater =
-            UptaneUpdater::new(trusted, &self.ecus(), session.now(), &options, Verifier);
+        let (ecus, options) = (self.ecus(), self.options(director)?);
+        let updater = UptaneUpdater::new(trusted, &ecus, session.now(), &options, Verifier);
+        self.drive(ctx, updater, |repository, file_name, max_length| {
+            session.gateway.metadata(ctx, repository, file_name, max_length)
+        })
+    }
+
+    fn from_medium(&self, ctx: &Context, medium: &Medium) -> Result<Wanted> {
+        let session = self.session;
+        let trusted = session.store.trusted_metadata()?;
+        let ecus = self.ecus();
+        // The first root comes with the device or from its server: anybody can write a medium.
+        let options =
+            Options { first_root: FirstRoot::Pinned, ..self.options(DirectorFiles::All)? };
+        let updater = UptaneUpdater::from_medium(trusted, &ecus, session.now(), &options, Verifier);
+        self.drive(ctx, updater, |repository, file_name, max_length| {
+            medium.metadata(repository, file_name, max_length)
+        })
+    }
+
+    /// Feeds the verification with what `file` gives, and stores what it trusts before it goes on.
+    fn drive(
+        &self,
+        ctx: &Context,
+        mut updater: UptaneUpdater<Verifier>,
+        file: impl Fn(Repository, &str, u64) -> Result<File>,
+    ) -> Result<Wanted> {
+        let session = self.session;
         loop {
             ctx.check()?;
             match updater.next()? {
                 Step::Fetch { repository, file_name, max_length, .. } => {
-                    match session.gateway.metadata(ctx, repository, &file_name, max_length)? {
+                    match file(repository, &file_name, max_length)? {
                         File::Bytes(bytes) => updater.received(&bytes)?,
                         File::Absent => updater.absent()?,
                         // One byte too many is what the updater refuses, whatever the bytes are.

@@ -14,6 +14,7 @@ pub mod online_keys;
 pub mod operators;
 pub mod ota;
 pub mod provision;
+pub mod receipts;
 pub mod reconcile;
 pub mod releases;
 pub mod renewal;

@@ -35,6 +35,12 @@ pub struct UptaneSettings {
     pub secondary_config_file: PathBuf,
     /// How many seconds a secondary may be out of reach, before it is installed to and after.
     pub secondary_preinstall_wait_sec: u64,
+    /// Whether the service asks the server for updates.
+    pub enable_online_updates: bool,
+    /// Whether the service looks for a medium with an update.
+    pub enable_offline_updates: bool,
+    /// The folder in which media appear.
+    pub offline_updates_source: PathBuf,
 }
 
 impl Default for UptaneSettings {
@@ -51,6 +57,9 @@ impl Default for UptaneSettings {
             update_lock_file: PathBuf::new(),
             secondary_config_file: PathBuf::new(),
             secondary_preinstall_wait_sec: 600,
+            enable_online_updates: true,
+            enable_offline_updates: false,
+            offline_updates_source: PathBuf::from("/mnt/offline-updates"),
         }
     }
 }

@@ -9,6 +9,7 @@ use updraft_update::{Assignment, Digest};
 
 use super::{Cycle, CycleOutcome, CycleReport, refusal, update_of};
 use crate::control::{self, Control};
+use crate::medium::is_of_medium;
 use crate::store::Update;
 use crate::{Result, events};
 
@@ -32,7 +33,9 @@ impl Cycle<'_> {
         if outcome != CycleOutcome::Declined {
             self.begin(assignment, known_bad)?;
             self.engine(|engine| engine.fetch(ctx, assignment, known_bad))?;
-            events::flush(ctx, self.session).or_else(super::later)?;
+            if !is_of_medium(&assignment.id) {
+                events::flush(ctx, self.session).or_else(super::later)?;
+            }
         }
         Ok(Some(CycleReport::of(outcome).about(assignment).with_plan(&plan)))
     }

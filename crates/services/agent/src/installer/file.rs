@@ -15,6 +15,7 @@ use super::images::{Images, Wanted};
 use crate::boot::Boot;
 use crate::events::{self, EventKind};
 use crate::health::{self, Verdict};
+use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::{FileImage, FilePlace, Milestone};
 use crate::{Result, ostree};
@@ -39,6 +40,8 @@ pub(crate) struct FileInstaller<'a> {
     session: &'a Session,
     images: Images,
     effect: Effect,
+    /// Where files come from, if not from the server.
+    pub(super) medium: Option<&'a Medium>,
 }
 
 impl<'a> FileInstaller<'a> {
@@ -47,7 +50,7 @@ impl<'a> FileInstaller<'a> {
         let pacman = &session.settings.pacman;
         let effect = if pacman.fake_need_reboot { Effect::AfterReboot } else { Effect::AtOnce };
         let images = Images::open(&pacman.images_path, pacman.storage_watermark)?;
-        let installer = Self { session, images, effect };
+        let installer = Self { session, images, effect, medium: None };
         if !boot.awaits_reboot {
             let serial = &session.ecu.serial;
             if let Some(next) = session.store.file_image(serial, FilePlace::Next)? {
@@ -123,7 +126,10 @@ impl Installer for FileInstaller<'_> {
         let url = address_of(self.session, target);
         let wanted =
             Wanted { digest: &digest, hashes: &target.hashes, length: target.length, url: &url };
-        self.images.fetch(ctx, &self.session.gateway.client, &wanted)?;
+        match self.medium {
+            Some(medium) => self.images.copy(ctx, medium.image(&digest)?, &wanted)?,
+            None => self.images.fetch(ctx, &self.session.gateway.client, &wanted)?,
+        }
         self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })
     }
 

@@ -106,6 +106,42 @@ impl Images {
         self.folder.sync().map_err(StepError::new)
     }
 
+    /// Brings an image here from a file that nobody has looked into yet.
+    pub(crate) fn copy(
+        &self,
+        ctx: &Context,
+        from: File,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), StepError> {
+        let whole = name(wanted.digest);
+        if self.has(ctx, wanted.digest)? {
+            return Ok(());
+        }
+        let part = format!("{whole}{PART}");
+        let local =
+            |source| StepError::new(updraft_fs::Error::new("copy to", self.folder.path(), source));
+        let mut file = self.folder.open_or_create(&part, 0o644).map_err(StepError::new)?;
+        file.set_len(0).map_err(local)?;
+        check_space(&file, wanted.length, self.watermark)?;
+        // One byte more than there may be shows that there are too many.
+        let mut from = from.take(wanted.length.saturating_add(1));
+        let copied = std::io::copy(&mut from, &mut file).map_err(local)?;
+        let (sha256, sha512) = hash(ctx, &mut file)?;
+        let fits = copied == wanted.length
+            && sha256 == wanted.digest.as_str()
+            && wanted.hashes.get("sha512").is_none_or(|expected| expected == sha512);
+        if !fits {
+            self.folder.unlink(&part).map_err(StepError::new)?;
+            let problem = format!("accept {} from the medium: it is another file", wanted.digest);
+            return Err(StepError::message(Kind::Rejected, problem));
+        }
+        updraft_fs::fault::check().map_err(|errno| local(errno.into()))?;
+        file.sync_all().map_err(local)?;
+        // Commit point of a copied image: what has this name is whole.
+        self.folder.rename(&part, &self.folder, &whole).map_err(StepError::new)?;
+        self.folder.sync().map_err(StepError::new)
+    }
+
     /// Removes all images but these, with their beginnings. Other files are left alone.
     pub(crate) fn keep_only(&self, keep: &BTreeSet<Digest>) -> Result<(), StepError> {
         for entry in self.folder.entries().map_err(StepError::new)? {

@@ -32,9 +32,11 @@ use crate::storage::installations;
 use crate::storage::rollouts::{self, AssignedTarget, MemberRecord};
 
 /// The most that is kept of a text that a device reports.
-const MAX_TEXT: usize = 2048;
+pub(super) const MAX_TEXT: usize = 2048;
 /// A result code that means "go on waiting": the device must restart first.
 const NEED_COMPLETION: &str = "NEED_COMPLETION";
+/// How correlation ids of updates from a medium begin.
+const MEDIUM: &str = "urn:tdx-ota:lockbox:";
 
 impl Fleet {
     /// Judges a manifest and stores what changed.
@@ -64,8 +66,11 @@ impl Fleet {
             let active = rollouts::active(tx, device)?;
             let assigned = active.as_ref().and_then(|member| member.assignment.as_ref());
             let assigned = assigned.map_or(&[][..], |assignment| &assignment.targets);
+            // What a medium brought was asked for by whoever signed the medium.
+            let of_medium =
+                report.as_ref().is_some_and(|report| report.correlation_id.starts_with(MEDIUM));
             for change in &changed {
-                store_change(tx, device, change, assigned, now)?;
+                store_change(tx, device, change, assigned, of_medium, now)?;
             }
             if let Some(report) = &report {
                 store_report(tx, device, report, now)?;
@@ -154,7 +159,7 @@ impl Fleet {
     }
 }
 
-fn public_key(component: &ComponentRecord) -> Result<PublicKey> {
+pub(super) fn public_key(component: &ComponentRecord) -> Result<PublicKey> {
     let stored = |reason: String| Error::Stored { what: "a component's key", reason };
     let json = serde_json::from_str(&component.key).map_err(|error| stored(error.to_string()))?;
     PublicKey::from_json(&json)
@@ -196,6 +201,7 @@ fn store_change(
     device: &str,
     change: &Change,
     assigned: &[AssignedTarget],
+    of_medium: bool,
     now: Timestamp,
 ) -> Result<()> {
     devices::set_reported(tx, &change.after)?;
@@ -213,7 +219,7 @@ fn store_change(
             target.serial == *serial && target.filepath == *filepath && target.sha256 == *sha256
         });
         // What a component runs when it first reports came with it from the factory.
-        if change.before.image.is_some() && !is_assigned {
+        if change.before.image.is_some() && !is_assigned && !of_medium {
             let message = format!("component {serial} of device {device} runs {filepath} unasked");
             let event = NewEvent::new(EventKind::ImageUnexpected, &actor, message)
                 .device(device)

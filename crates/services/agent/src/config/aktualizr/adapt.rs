@@ -20,14 +20,13 @@ use crate::{Error, Result};
 const REBOOT_COMMAND: &str = "/sbin/reboot";
 
 /// Known keys of aktualizr that mean nothing here, with the reason.
-const WITHOUT_EFFECT: [(&str, &str); 9] = [
+const WITHOUT_EFFECT: [(&str, &str); 8] = [
     ("storage.uptane_metadata_path", OLD_STORAGE),
     ("storage.uptane_private_key_path", OLD_STORAGE),
     ("storage.uptane_public_key_path", OLD_STORAGE),
     ("storage.tls_cacert_path", OLD_STORAGE),
     ("storage.tls_pkey_path", OLD_STORAGE),
     ("storage.tls_clientcert_path", OLD_STORAGE),
-    ("uptane.enable_online_updates", "updates come from the server always"),
     ("pacman.booted", "what is booted is looked at"),
     ("pacman.packages", "packages are read from `packages_file`"),
 ];

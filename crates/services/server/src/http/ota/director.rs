@@ -39,6 +39,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/devices/{id}/images", get(device))
         .route("/devices/{id}/queue", get(assignments::queue))
         .route("/devices/{id}/targets.json", put(refresh))
+        .route("/devices/{id}/receipts", post(offline::receipt))
         .route("/devices/{id}/ecus/public_key", get(key_of_query))
         .route("/devices/{id}/ecus/{serial}/public_key", get(key));
     Router::new()

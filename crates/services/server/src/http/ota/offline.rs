@@ -15,7 +15,7 @@ use crate::http::answer::GatewayError;
 use crate::http::callers::Admin;
 use crate::http::content::{self, Cache};
 use crate::http::names::GatewayNames;
-use crate::http::{Shared, run};
+use crate::http::{Shared, body, run};
 
 /// The body of `POST offline-updates/NAME`.
 #[derive(Debug, Deserialize)]
@@ -53,6 +53,23 @@ pub(super) async fn show(
     let name = name.to_owned();
     let bytes = run(&fleet, move |fleet| fleet.offline_updates(&name, version)).await?;
     Ok(content::metadata(&headers, bytes, Cache::Revalidate))
+}
+
+/// A manifest that a device left on a medium.
+pub(super) async fn receipt(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames(id): GatewayNames<String>,
+    content: Body,
+) -> Result<axum::Json<Value>, GatewayError> {
+    let limit = fleet.config.limits.body_bytes;
+    let idle = fleet.config.body_idle_timeout();
+    let bytes = body::bytes(content, "the receipt", limit, idle).await?;
+    let receipt = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
+        fleet.receive_receipt(operator, &id, &bytes)
+    })
+    .await?;
+    Ok(axum::Json(serde_json::json!({ "receipt": receipt.name() })))
 }
 
 /// A Director's root signed elsewhere.
