@@ -51,7 +51,7 @@ pub(super) fn run(dir: &Path, terminal: &Terminal) -> Result {
             let commit = format!("ostree/objects/{start}/{rest}.commit");
             let images = dir.join("images");
             let present = images.join(&sha256).is_file()
-                || [images, dir.clone()].iter().any(|folder| folder.join(&commit).is_file());
+                || [images.as_path(), dir].iter().any(|folder| folder.join(&commit).is_file());
             found.push(Target {
                 name: name.clone(),
                 hardware_ids: hardware.map(str::to_owned).collect(),
