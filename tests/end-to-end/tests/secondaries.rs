@@ -96,15 +96,20 @@ impl Vehicle {
 }
 
 #[test]
-fn two_ecus_go_forward_together_or_come_back_together() -> Result<()> {
+fn ecus_go_forward_together_or_come_back_together() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut car = Vehicle::new(folder.path())?;
     car.add("wheel-1", "brake", "Full", "")?;
+    // Its turn comes before the primary's.
+    car.add("axle-1", "axle", "Full", "")?;
     car.start_all()?;
     car.primary.run_once()?;
-    ensure!(car.known()?.len() == 2, "{:?}", car.known()?);
+    ensure!(car.known()?.len() == 3, "{:?}", car.known()?);
     let operator = car.site.operator.clone();
-    operator.release_files("v1", &[(HARDWARE, b"primary 1"), ("brake", b"brake 1")])?;
+    operator.release_files(
+        "v1",
+        &[(HARDWARE, b"primary 1"), ("brake", b"brake 1"), ("axle", b"axle 1")],
+    )?;
     car.site.assign("car", "v1")?;
     car.primary.run_once()?;
     car.expect("v1")?;
@@ -112,14 +117,17 @@ fn two_ecus_go_forward_together_or_come_back_together() -> Result<()> {
     let report = &operator.device("car")?["last_report"];
     ensure!(report["success"] == true, "{report}");
 
-    // A secondary that refuses to install takes the primary back with it.
+    // A secondary that refuses to install takes the primary and the other one back with it.
     car.secondaries[0].stop()?;
     let command = "install_command = \"test $UPDRAFT_ACTION = revert\"\n";
     let path = car.secondaries[0].at("secondary.toml");
     let healthy = std::fs::read_to_string(&path)?;
     std::fs::write(&path, format!("{healthy}{command}"))?;
     car.start_all()?;
-    operator.release_files("v2", &[(HARDWARE, b"primary 2"), ("brake", b"brake 2")])?;
+    operator.release_files(
+        "v2",
+        &[(HARDWARE, b"primary 2"), ("brake", b"brake 2"), ("axle", b"axle 2")],
+    )?;
     car.site.assign("car", "v2")?;
     for _ in 0..4 {
         car.primary.run(&["run-once"])?;
@@ -133,6 +141,9 @@ fn two_ecus_go_forward_together_or_come_back_together() -> Result<()> {
         "{known:?}"
     );
 
+    ensure!(car.secondaries[1].firmware().as_deref() == Some(b"axle 1"), "the axle went on");
+    ensure!(car.secondaries[1].log().contains("v2-axle"), "the axle never went forward");
+
     // Both repositories' roots change; the secondary is told step by step, and goes on.
     std::fs::write(&path, healthy)?;
     car.start_all()?;
@@ -140,7 +151,10 @@ fn two_ecus_go_forward_together_or_come_back_together() -> Result<()> {
         operator.run(&["keys", "rotate", role])?;
     }
     operator.run(&["release", "renew", "--expires-days", "30"])?;
-    operator.release_files("v3", &[(HARDWARE, b"primary 3"), ("brake", b"brake 3")])?;
+    operator.release_files(
+        "v3",
+        &[(HARDWARE, b"primary 3"), ("brake", b"brake 3"), ("axle", b"axle 3")],
+    )?;
     car.site.assign("car", "v3")?;
     car.primary.run_once()?;
     car.expect("v3")?;
@@ -162,7 +176,10 @@ fn two_ecus_go_forward_together_or_come_back_together() -> Result<()> {
     let known = car.known()?;
     ensure!(known.iter().any(|(_, runs)| runs.starts_with("v4")), "{known:?}");
     // But what is for both waits for it, and the primary stays where it was.
-    operator.release_files("v5", &[(HARDWARE, b"primary 5"), ("brake", b"brake 5")])?;
+    operator.release_files(
+        "v5",
+        &[(HARDWARE, b"primary 5"), ("brake", b"brake 5"), ("axle", b"axle 5")],
+    )?;
     car.site.assign("car", "v5")?;
     car.primary.run(&["run-once"])?;
     ensure!(car.known()? == known, "{:?}", car.known()?);
@@ -170,7 +187,7 @@ fn two_ecus_go_forward_together_or_come_back_together() -> Result<()> {
     car.primary.run_once()?;
     car.expect("v5")?;
     let status = car.primary.status()?;
-    ensure!(status["secondaries"][0]["filepath"] == "v5-brake", "{status}");
+    ensure!(status["secondaries"][1]["filepath"] == "v5-brake", "{status}");
     Ok(())
 }
 

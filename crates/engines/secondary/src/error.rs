@@ -187,12 +187,14 @@ impl Classify for Error {
             Self::Damaged { .. } | Self::Tls { .. } => Kind::Invalid,
             Self::Unreachable { .. } | Self::Unanswered { .. } => Kind::Unavailable,
             // Not the same bytes again: whoever answers so is broken, or no secondary at all.
-            Self::Message { .. } | Self::WrongAnswer { .. } => Kind::Conflict,
+            Self::Message { .. }
+            | Self::WrongAnswer { .. }
+            | Self::Crypto(_)
+            | Self::Signing(_) => Kind::Conflict,
             Self::Answered { outcome, .. } => match outcome.code {
                 Code::VerificationFailed => Kind::Rejected,
                 _ => Kind::Conflict,
             },
-            Self::Crypto(_) | Self::Signing(_) => Kind::Conflict,
             Self::Fs(source) => source.kind(),
             Self::Process { source, .. } => source.kind(),
             Self::Cancelled(_) => Kind::Cancelled,

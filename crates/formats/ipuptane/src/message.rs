@@ -305,7 +305,9 @@ fn write_outcome(into: &mut Vec<u8>, outcome: &Outcome, tag: u8) -> u8 {
 
 fn sequence_of_octets(into: &mut Vec<u8>, files: &[Vec<u8>]) {
     let mut fields = Vec::new();
-    files.iter().for_each(|file| octets(&mut fields, file));
+    for file in files {
+        octets(&mut fields, file);
+    }
     tlv::write(into, tlv::SEQUENCE, &fields);
 }
 

@@ -96,13 +96,13 @@ impl<'a> Reader<'a> {
             return Err(Error::malformed("element", "an end mark where none belongs"));
         }
         let start = self.bytes.get(head.size..).ok_or(Error::Truncated)?;
-        let (value, used) = match head.length {
-            Some(length) => (start.get(..length).ok_or(Error::Truncated)?, length),
-            None => {
-                let length = indefinite_length(start, self.depth + 1)?;
-                (start.get(..length).ok_or(Error::Truncated)?, length + 2)
-            }
+        let (length, used) = if let Some(length) = head.length {
+            (length, length)
+        } else {
+            let length = indefinite_length(start, self.depth + 1)?;
+            (length, length + 2)
         };
+        let value = start.get(..length).ok_or(Error::Truncated)?;
         self.bytes = start.get(used..).ok_or(Error::Truncated)?;
         Ok((head.tag, Reader { bytes: value, depth: self.depth + 1 }))
     }
@@ -192,16 +192,13 @@ fn indefinite_length(bytes: &[u8], depth: usize) -> Result<usize, Error> {
                 return Ok(position);
             }
         }
-        match head.length {
-            Some(length) => position = skip(position, head.size, length)?,
-            None => {
-                open += 1;
-                if open + depth > MAX_DEPTH {
-                    return Err(Error::TooDeep);
-                }
-                position = skip(position, head.size, 0)?;
+        if head.length.is_none() {
+            open += 1;
+            if open + depth > MAX_DEPTH {
+                return Err(Error::TooDeep);
             }
         }
+        position = skip(position, head.size, head.length.unwrap_or(0))?;
     }
 }
 

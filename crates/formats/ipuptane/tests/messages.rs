@@ -1,6 +1,6 @@
 //! Every message, there and back; what an independent codec, asn1c's, makes of them; and what
 //! other encoders may write.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 use std::path::Path;
 use std::process::Command;
@@ -118,13 +118,12 @@ fn indefinite(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = bytes;
     while let [tag, first, ..] = *rest {
-        let (head, length) = match first {
-            0..=0x7f => (2, usize::from(first)),
-            _ => {
-                let count = usize::from(first & 0x7f);
-                let digits = &rest[2..2 + count];
-                (2 + count, digits.iter().fold(0, |sum, digit| sum * 256 + usize::from(*digit)))
-            }
+        let (head, length) = if first < 0x80 {
+            (2, usize::from(first))
+        } else {
+            let count = usize::from(first & 0x7f);
+            let digits = &rest[2..2 + count];
+            (2 + count, digits.iter().fold(0, |sum, digit| sum * 256 + usize::from(*digit)))
         };
         let value = &rest[head..head + length];
         if tag & 0x20 != 0 {

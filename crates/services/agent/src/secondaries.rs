@@ -179,11 +179,11 @@ impl<'a> Secondaries<'a> {
         if told.is_none() && ecus.len() == 1 {
             return Ok(());
         }
-        let text: String = ecus
+        let lines: Vec<String> = ecus
             .iter()
-            .map(|ecu| format!("{} {} {}\n", ecu.serial, ecu.hardware_id, ecu.key))
+            .map(|ecu| format!("{} {} {}", ecu.serial, ecu.hardware_id, ecu.key))
             .collect();
-        let list = updraft_crypto::sha256_hex(text.as_bytes());
+        let list = updraft_crypto::sha256_hex(lines.join("\n").as_bytes());
         if told.as_ref() == Some(&list) {
             return Ok(());
         }

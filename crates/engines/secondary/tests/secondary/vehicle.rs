@@ -1,5 +1,5 @@
 //! Both repositories of a vehicle, signed for real, and an ECU in a folder.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 use jiff::Timestamp;
 use tempfile::TempDir;

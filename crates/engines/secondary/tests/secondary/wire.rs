@@ -87,8 +87,8 @@ fn version_2_as_aktualizr_speaks_it_and_version_1() {
         }
         assert!(is_ok(&call(address, &Message::InstallReq(b"fw-1".to_vec()))));
         // The same by version 1.
-        vehicle.publish("fw-2", &[8; 200_000], HARDWARE, "2");
-        let second = vehicle.assign("fw-2", &[8; 200_000], &[(SERIAL, HARDWARE)]);
+        vehicle.publish("fw-2", &vec![8; 200_000], HARDWARE, "2");
+        let second = vehicle.assign("fw-2", &vec![8; 200_000], &[(SERIAL, HARDWARE)]);
         let TrustedMetadata { image, director } = second;
         let file = |files: &RoleFiles, role| files.get(&role).unwrap().to_vec();
         let put = Message::PutMetaReq(Box::new(LegacyMetadata {
@@ -104,7 +104,7 @@ fn version_2_as_aktualizr_speaks_it_and_version_1() {
         let Message::ManifestResp(json) = call(address, &Message::ManifestReq) else { panic!() };
         assert!(String::from_utf8(json).unwrap().contains("\"fw-2\""));
     });
-    assert_eq!(home.firmware().unwrap(), [8; 200_000]);
+    assert_eq!(home.firmware().unwrap(), vec![8; 200_000]);
 }
 
 #[test]
