@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the programs in release form, side by side with their peers.
+//! `cargo xtask bench`: the programs in release form, side by side with their peers; and how small
+//! the agent is.
 
 use anyhow::Result;
 use clap::Args;
@@ -16,11 +17,16 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// Builds `updraft` and the bench in release form and runs the bench.
+/// Builds programs and benches in release form and runs the benches.
 pub(crate) fn run(options: &Options) -> Result<()> {
     packages::require(packages::DEMO, !options.no_install)?;
     shell::run(shell::cargo().args(["build", "--release", "--package", "updraft"]))?;
     let mut bench = shell::cargo();
     bench.args(["run", "--release", "--package", "updraft-benches", "--bin", "side-by-side", "--"]);
-    shell::run(bench.args(&options.arguments))
+    shell::run(bench.args(&options.arguments))?;
+    let agent = ["updraft", "updraftd", "updraft-server", "updraft-agent-bench"];
+    let packages = agent.iter().flat_map(|package| ["--package", package]);
+    shell::run(shell::cargo().args(["build", "--release"]).args(packages))?;
+    let mut bench = shell::cargo();
+    shell::run(bench.args(["run", "--release", "--package", "updraft-agent-bench"]))
 }

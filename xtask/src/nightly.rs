@@ -19,6 +19,10 @@ pub(crate) struct Options {
     fuzz: u64,
 }
 
+const RECORDED: [&str; 5] = ["-p", "vm", "--test", "machines", "power_cuts"];
+const LIVE: [&str; 5] = ["-p", "vm", "--test", "machines", "live_cuts"];
+const AGENTS: [&str; 6] = ["-p", "end-to-end", "--test", "power_cuts", "--test", "health"];
+
 /// Every moment of an update at which the power can fail, many cuts of running machines, and each
 /// fuzz target for a while. Everything is run, whatever fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -26,12 +30,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     shell::run(shell::cargo().args(["build", "--workspace", "--bins"]))?;
     let mut failed = Vec::new();
     let kills = options.kills.to_string();
-    for (name, test, variable, value) in [
-        ("power cuts of a recorded update", "power_cuts", "UPDRAFT_CUTS", &options.cuts),
-        ("power cuts of running machines", "live_cuts", "UPDRAFT_KILLS", &kills),
+    for (name, of, variable, value) in [
+        ("power cuts of a recorded update", &RECORDED[..], "UPDRAFT_CUTS", &options.cuts),
+        ("power cuts of running machines", &LIVE[..], "UPDRAFT_KILLS", &kills),
+        ("killed agents", &AGENTS[..], "UPDRAFT_CUTS", &options.cuts),
     ] {
         let mut command = shell::cargo();
-        command.args(["test", "-p", "vm", "--test", "machines", test, "--", "--nocapture"]);
+        command.arg("test").args(of).args(["--", "--nocapture"]);
         if let Err(error) = shell::run(command.env(variable, value)) {
             failed.push(format!("{name}: {error:#}"));
         }

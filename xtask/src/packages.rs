@@ -25,6 +25,7 @@ pub(crate) const DEMO: &[Package] = &[
 
 /// What the test suite needs.
 pub(crate) const TEST: &[Package] = &[
+    Package { name: "asn1c", reason: "an independent codec of the messages to secondaries" },
     Package { name: "attr", reason: "sets and reads xattrs in the suite of the real tool" },
     Package { name: "busybox-static", reason: "the whole of the systems that are booted" },
     Package { name: "bzip2", reason: "packs tar streams" },
@@ -40,6 +41,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "gpg-agent", reason: "keeps the secret keys of gpg" },
     Package { name: "gpg", reason: "makes keys and signatures to check" },
     Package { name: "grub-common", reason: "grub-editenv, which reads what we write for GRUB" },
+    Package { name: "libtpm2-pkcs11-1", reason: "a TPM 2.0 as a token of PKCS#11" },
     Package { name: "libubootenv-tool", reason: "reads and writes environments as U-Boot does" },
     Package { name: "mkbootimg", reason: "makes images for Android's boot loader" },
     Package { name: "mtools", reason: "fills the FAT file systems of virtual machines" },
@@ -61,6 +63,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "qemu-system-arm", reason: "boots a virtual machine for arm64" },
     Package { name: "qemu-system-x86", reason: "boots virtual machines" },
     Package { name: "softhsm2", reason: "tokens of PKCS#11, without hardware" },
+    Package { name: "swtpm", reason: "plays a TPM 2.0" },
     Package { name: "systemd-boot", reason: "bootctl, which lists the entries that we write" },
     Package { name: "systemd", reason: "systemd-analyze, which verifies our units" },
     Package { name: "u-boot-tools", reason: "mkenvimage, which makes environments for U-Boot" },

@@ -290,6 +290,7 @@ pub fn evil_director_files(
         length: 0,
         hashes: Hashes::from_sha256(commit),
         uri: None,
+        custom: None,
     };
     let expiries = Expiries { targets: expires, snapshot: expires, timestamp: expires };
     // Far above any version that the real Director has given so far.

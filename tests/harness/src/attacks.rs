@@ -154,6 +154,16 @@ fn enrol(server: &Server, id: &str, credentials: &Path) -> Result<Identity> {
     Ok(to_http(pkcs12::decode(&bundle, "").context("read the device's identity")?.identity))
 }
 
+/// Registers a device as aktualizr does, and puts its identity into a folder for import.
+pub(crate) fn import_identity(
+    server: &Server,
+    id: &str,
+    credentials: &Path,
+    folder: &Path,
+) -> Result<()> {
+    write_import(server, &enrol(server, id, credentials)?, folder)
+}
+
 fn to_http(identity: updraft_crypto::Identity) -> Identity {
     Identity {
         certificate_pem: identity.certificate_pem.into_bytes(),

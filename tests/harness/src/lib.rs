@@ -6,18 +6,22 @@
 
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
+mod aktualizr;
 mod attacker;
 mod attacks;
 mod boot;
 mod device;
+mod files;
 mod fleet;
 mod operator;
 mod programs;
 mod scenario;
+mod secondary;
 mod server;
 mod site;
 mod tree;
 
+pub use aktualizr::AktualizrDevice;
 pub use attacker::{Attacker, ObjectChange, evil_director_files};
 pub use attacks::Refused;
 pub use boot::{boot, bootable, entry_names};
@@ -26,6 +30,7 @@ pub use fleet::Fleet;
 pub use operator::Operator;
 pub use programs::{Answer, Programs, ostree};
 pub use scenario::{HARDWARE, Installation, Scenario};
+pub use secondary::Secondary;
 pub use server::Server;
 pub use site::Site;
 pub use tree::{HEALTH_MARK, small_tree};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use updraft_http::{Client, ClientOptions, Method, Request};
 
 use crate::{Answer, Programs, Server};
 
@@ -31,6 +32,22 @@ impl Operator {
             ca: server.ca(),
             keys: keys.to_path_buf(),
         })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub(crate) fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    pub(crate) fn keys(&self) -> &Path {
+        &self.keys
     }
 
     /// Runs `updraft` with these arguments, and returns however it ends.
@@ -81,6 +98,22 @@ impl Operator {
         let repo = repo.to_str().context("a path in Unicode")?;
         let target = format!("{hardware}={rev}");
         self.run(&["release", "create", name, "--repo", repo, "--target", &target])?;
+        Ok(())
+    }
+
+    /// Uploads the content of a target that is a file.
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub fn put_file(&self, name: &str, content: &[u8]) -> Result<()> {
+        let client = Client::new(&ClientOptions {
+            ca_pem: Some(std::fs::read(&self.ca)?),
+            bearer_token: Some(self.token.clone()),
+            ..ClientOptions::default()
+        })?;
+        let url = format!("{}/api/v1/image-repository/files/{name}", self.url);
+        let request = Request::new(Method::Put, url).body(content.to_vec());
+        client.send(request)?.error_for_status()?;
         Ok(())
     }
 

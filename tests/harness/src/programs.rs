@@ -37,6 +37,12 @@ impl Programs {
         Self::in_folder(folder)
     }
 
+    /// Where a program is.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     /// A command that runs one of the programs, without colours.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {

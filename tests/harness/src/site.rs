@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::attacks::behind_attacker;
 use crate::scenario::HARDWARE;
@@ -35,7 +36,14 @@ impl Site {
     /// # Errors
     /// When a program does not do its part.
     pub fn start(folder: &Path, releases: usize) -> Result<Self> {
-        let programs = Programs::beside_tests()?;
+        Self::start_with(Programs::beside_tests()?, folder, releases)
+    }
+
+    /// The same with these programs.
+    ///
+    /// # Errors
+    /// When a program does not do its part.
+    pub fn start_with(programs: Programs, folder: &Path, releases: usize) -> Result<Self> {
         let server = Server::start(&programs, &folder.join("server"))?;
         let operator = Operator::new(&programs, &server, &folder.join("keys"))?;
         operator.init_keys()?;
@@ -64,6 +72,33 @@ impl Site {
         ])?;
         self.commits.push(answer.out.lines().last().unwrap_or_default().to_owned());
         self.operator.release(version, &self.folder.join("repo"), HARDWARE, &branch)
+    }
+
+    /// Makes a release whose one target is a file; gives its SHA-256.
+    ///
+    /// # Errors
+    /// When a program does not do its part.
+    pub fn release_file(&self, name: &str, content: &[u8]) -> Result<String> {
+        let request = self.folder.join(format!("{name}.request"));
+        let path = request.display().to_string();
+        let repo = self.folder.join("repo").display().to_string();
+        let target = format!("{HARDWARE}=demo/v1");
+        let create = ["release", "create", name, "--repo", &repo, "--target", &target];
+        self.operator.run(&[&create[..], &["--sign-request", &path]].concat())?;
+        // There is no command for files: the request says so before it is signed.
+        let mut value: Value = serde_json::from_slice(&std::fs::read(&request)?)?;
+        let sha256 = updraft_crypto::sha256_hex(content);
+        let filepath = format!("{name}-{HARDWARE}");
+        let file = &mut value["file"]["signed"]["targets"][&filepath];
+        file["length"] = content.len().into();
+        file["hashes"] = serde_json::json!({ "sha256": sha256 });
+        file["custom"]["targetFormat"] = "BINARY".into();
+        value["file"]["signatures"] = serde_json::json!([]);
+        std::fs::write(&request, value.to_string())?;
+        self.operator.run(&["keys", "sign", &path])?;
+        self.operator.run(&["release", "import", &path])?;
+        self.operator.put_file(&filepath, content)?;
+        Ok(sha256)
     }
 
     fn updraft(&self, arguments: &[&str]) -> Result<Answer> {

@@ -42,8 +42,10 @@ done
 /// How often an answer is looked for.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// How long the host waits for `got` before it says a command again.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long the host waits for `got` before it says a command again, at first and in the end: at
+/// first the guest may only not listen yet, later it is slow.
+const PATIENCE: Duration = Duration::from_millis(200);
+const MOST_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What a command in the guest left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +99,7 @@ impl Line {
     /// Gives a command and waits until it has arrived, not until it ends.
     pub(crate) fn tell(&mut self, command: &str, timeout: Duration) -> Result<()> {
         // What the agent says about it is sent before the machine can be gone.
-        self.say(&format!("(sleep 1; {command}) >/dev/null 2>&1 &"), "got", timeout).map(drop)
+        self.say(&format!("(sleep 0.3; {command}) >/dev/null 2>&1 &"), "got", timeout).map(drop)
     }
 
     /// Says a command until the guest has got it, and waits for this word about it. Gives its number.
@@ -108,13 +110,15 @@ impl Line {
         let (got, wanted) = (format!("got {id}\n"), format!("{word} {id}\n"));
         let deadline = Instant::now() + timeout;
         let mut next = Instant::now();
+        let mut patience = PATIENCE;
         loop {
             if find(&self.received, wanted.as_bytes()).is_some() {
                 return Ok(id);
             }
             if Instant::now() >= next && find(&self.received, got.as_bytes()).is_none() {
                 self.stream.write_all(request.as_bytes())?;
-                next = Instant::now() + PATIENCE;
+                next = Instant::now() + patience;
+                patience = (2 * patience).min(MOST_PATIENCE);
             }
             if Instant::now() > deadline {
                 bail!("the agent did not answer to `{command}` within {timeout:?}");

@@ -12,6 +12,9 @@ use crate::DiskFile;
 /// Debian's firmware for EFI, and its variables.
 const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];
 
+/// For the files behind a recorded disk. The guest's flushes are recorded above them.
+const NO_FLUSH: &str = "cache.no-flush=on";
+
 /// A machine with a disk.
 #[derive(Debug)]
 pub struct Rack {
@@ -179,9 +182,9 @@ fn recorder(disk: &Path, log: &Path) -> Result<Vec<String>> {
     let (disk, log) = (disk.display(), log.display());
     Ok(vec![
         "-blockdev".to_owned(),
-        format!("driver=file,node-name=disk-file,filename={disk}"),
+        format!("driver=file,node-name=disk-file,filename={disk},{NO_FLUSH}"),
         "-blockdev".to_owned(),
-        format!("driver=file,node-name=log-file,filename={log}"),
+        format!("driver=file,node-name=log-file,filename={log},{NO_FLUSH}"),
         "-blockdev".to_owned(),
         format!(
             "driver=blklogwrites,node-name=recorded,file=disk-file,log=log-file,\

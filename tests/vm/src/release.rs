@@ -10,18 +10,10 @@ use harness::{Answer, Programs};
 use machine::{Initramfs, Kernel, System};
 
 /// What is loaded before the root can be mounted, and for the network.
-const MODULES: [&str; 9] = [
-    "virtio_pci",
-    "virtio_blk",
-    "ext4",
-    "virtio_net",
-    "vfat",
-    "nls_cp437",
-    "nls_ascii",
-    "overlay",
-    // Several times what a machine needs from its initramfs to its agent.
-    "softdog soft_margin=30",
-];
+const MODULES: [&str; 8] =
+    ["virtio_pci", "virtio_blk", "ext4", "virtio_net", "vfat", "nls_cp437", "nls_ascii", "overlay"];
+/// In seconds: several times what a machine needs from its initramfs to its agent.
+const WATCHDOG: u32 = 30;
 
 /// A version of the system.
 #[derive(Debug, Clone)]
@@ -32,6 +24,7 @@ pub struct Release {
     programs: Vec<PathBuf>,
     initramfs_files: Vec<(String, u32, Vec<u8>)>,
     modules: Vec<String>,
+    watchdog_sec: u32,
     kernel_of: Option<String>,
     machine: Hardware,
 }
@@ -75,6 +68,7 @@ impl Release {
             programs: Vec::new(),
             initramfs_files: Vec::new(),
             modules: MODULES.iter().copied().map(str::to_owned).collect(),
+            watchdog_sec: WATCHDOG,
             kernel_of: None,
             machine: Hardware::Usual,
         }
@@ -121,6 +115,13 @@ impl Release {
         self
     }
 
+    /// With a watchdog that resets the machine so many seconds after the last sign of life.
+    #[must_use]
+    pub fn watchdog_sec(mut self, seconds: u32) -> Self {
+        self.watchdog_sec = seconds;
+        self
+    }
+
     /// With the newer kernel of Debian's backports.
     #[must_use]
     pub fn newer_kernel(mut self) -> Self {
@@ -152,7 +153,9 @@ impl Release {
             Hardware::NewerKernel => Kernel::backports()?,
             Hardware::Arm64 => Kernel::arm64()?,
         };
-        let modules: Vec<&str> = self.modules.iter().map(String::as_str).collect();
+        let watchdog = format!("softdog soft_margin={}", self.watchdog_sec);
+        let modules: Vec<&str> =
+            self.modules.iter().chain([&watchdog]).map(String::as_str).collect();
         // The initramfs of every release is another, so that its kernels have a folder of their
         // own.
         let stamp = self.kernel_of.as_deref().unwrap_or(&self.name);
@@ -237,6 +240,8 @@ impl Repository {
         let repository = Self { programs: programs.clone(), folder: folder.to_path_buf() };
         fs::create_dir_all(repository.medium())?;
         repository.run(&["init", "--mode=archive"])?;
+        // It is read once or twice.
+        repository.run(&["config", "set", "archive.zlib-level", "1"])?;
         Ok(repository)
     }
 
@@ -273,26 +278,24 @@ impl Repository {
     pub fn add_with(&self, release: &Release, options: &[&str]) -> Result<String> {
         let tree = self.folder.join(format!("tree-{}", release.name));
         release.write(&tree)?;
-        let mut commit = String::new();
-        for branch in ["os/main".to_owned(), format!("os/{}", release.name)] {
-            let tree = format!("--tree=dir={}", tree.display());
-            let branch = format!("--branch={branch}");
-            let version = format!("--add-metadata-string=version={}", release.name);
-            let usual = [
-                "commit",
-                &branch,
-                "--no-bindings",
-                "--owner-uid=0",
-                "--owner-gid=0",
-                "--no-xattrs",
-                "--timestamp=2026-01-01T00:00:00Z",
-                "--parent=none",
-                &version,
-                &tree,
-            ];
-            let answer = self.run(&[&usual[..], options].concat())?;
-            answer.lines().last().unwrap_or_default().clone_into(&mut commit);
-        }
+        let own = format!("os/{}", release.name);
+        let (tree, branch) = (format!("--tree=dir={}", tree.display()), format!("--branch={own}"));
+        let version = format!("--add-metadata-string=version={}", release.name);
+        let usual = [
+            "commit",
+            &branch,
+            "--no-bindings",
+            "--owner-uid=0",
+            "--owner-gid=0",
+            "--no-xattrs",
+            "--timestamp=2026-01-01T00:00:00Z",
+            "--parent=none",
+            &version,
+            &tree,
+        ];
+        let answer = self.run(&[&usual[..], options].concat())?;
+        let commit = answer.lines().last().unwrap_or_default().to_owned();
+        self.run(&["refs", "--force", "--create=os/main", &own])?;
         Ok(commit)
     }
 

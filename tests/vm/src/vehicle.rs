@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use machine::Machine;
+use machine::{Answer, Machine};
 
 use crate::vendor::{DEVICE, Vendor};
 use crate::{DiskFile, Image, Rack, Release};
@@ -14,7 +14,7 @@ use crate::{DiskFile, Image, Rack, Release};
 const BOOT: Duration = Duration::from_mins(8);
 /// How long the server may take to hear of something.
 const HEARD: Duration = Duration::from_mins(3);
-const ASK: Duration = Duration::from_millis(200);
+const ASK: Duration = Duration::from_millis(500);
 
 /// What the init of each release runs: the network, `/boot`, and the agent.
 const RC: &str = "\
@@ -136,8 +136,16 @@ impl Vehicle {
     /// # Errors
     /// With what it said.
     pub fn run(&mut self, command: &str) -> Result<String> {
+        self.answer(command)?.good()
+    }
+
+    /// Runs a command in the machine, which may fail.
+    ///
+    /// # Errors
+    /// When its agent does not answer.
+    pub fn answer(&mut self, command: &str) -> Result<Answer> {
         let machine = self.machine.as_mut().context("the machine is off")?;
-        machine.run_within(command, BOOT)?.good()
+        machine.run_within(command, BOOT)
     }
 
     /// Gives a command that the machine does not survive.

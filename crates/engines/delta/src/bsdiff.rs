@@ -24,13 +24,13 @@ pub(crate) struct Step {
     pub(crate) fresh: usize,
 }
 
-/// The steps that make `new` of what `index` holds.
-pub(crate) fn steps(index: &GramIndex<'_>, new: &[u8]) -> Vec<Step> {
+/// The steps that make `new` of what `index` holds. The region at hand begins at `from`.
+pub(crate) fn steps(index: &GramIndex, new: &[u8], from: usize) -> Vec<Step> {
     let old = index.text();
-    let mut search = Search { index, new, shift: 0, at: 0 };
+    let mut search = Search { index, new, shift: signed(from), at: 0 };
     let mut steps = Vec::new();
     // Where the step that is being collected began.
-    let (mut last_new, mut last_old) = (0, 0);
+    let (mut last_new, mut last_old) = (0, from);
     loop {
         let found = search.next();
         let scan = search.at;
@@ -56,16 +56,16 @@ fn signed(number: usize) -> isize {
     isize::try_from(number).unwrap_or(isize::MAX)
 }
 
-struct Search<'a, 'i> {
-    index: &'i GramIndex<'a>,
-    new: &'i [u8],
+struct Search<'a> {
+    index: &'a GramIndex,
+    new: &'a [u8],
     /// The region at hand: position in the old content less position in the new.
     shift: isize,
     /// How far the new content was looked at.
     at: usize,
 }
 
-impl Search<'_, '_> {
+impl Search<'_> {
     /// What the region at hand gives from here on.
     fn region(&self) -> &[u8] {
         let old = self.at.checked_add_signed(self.shift);

@@ -14,8 +14,8 @@ const MIN_BITS: u32 = 8;
 const MAX_BITS: u32 = 23;
 
 /// The places of all grams of some bytes.
-pub(crate) struct GramIndex<'a> {
-    text: &'a [u8],
+pub(crate) struct GramIndex {
+    text: Vec<u8>,
     /// By hash, the last place of such a gram.
     heads: Vec<u32>,
     /// By place, the place before with the same hash.
@@ -30,16 +30,12 @@ pub(crate) struct Match {
     pub(crate) length: usize,
 }
 
-impl<'a> GramIndex<'a> {
+impl GramIndex {
     /// Indexes `text`, which is smaller than 4 GiB.
-    pub(crate) fn new(text: &'a [u8]) -> Self {
+    pub(crate) fn new(text: Vec<u8>) -> Self {
         let bits = bits(text.len() as u64);
-        let mut index = Self {
-            text,
-            heads: vec![NOWHERE; 1 << bits],
-            before: vec![NOWHERE; text.len()],
-            shift: u64::BITS - bits,
-        };
+        let shift = u64::BITS - bits;
+        let (mut heads, mut before) = (vec![NOWHERE; 1 << bits], vec![NOWHERE; text.len()]);
         let mut last = None;
         for (place, gram) in text.windows(GRAM).enumerate() {
             let gram = number(gram);
@@ -48,20 +44,19 @@ impl<'a> GramIndex<'a> {
                 continue;
             }
             last = Some(gram);
-            let hash = index.hash(gram);
             let Ok(place) = u32::try_from(place) else { break };
             if let (Some(head), Some(before)) =
-                (index.heads.get_mut(hash), index.before.get_mut(place as usize))
+                (heads.get_mut(hash(gram, shift)), before.get_mut(place as usize))
             {
                 *before = std::mem::replace(head, place);
             }
         }
-        index
+        Self { text, heads, before, shift }
     }
 
     /// The bytes.
-    pub(crate) fn text(&self) -> &'a [u8] {
-        self.text
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
     }
 
     /// The bytes that the index of a text of this length takes besides the text.
@@ -69,18 +64,12 @@ impl<'a> GramIndex<'a> {
         4 * length + (4 << bits(length))
     }
 
-    fn hash(&self, gram: u64) -> usize {
-        // Fibonacci hashing: the high bits depend on all of the gram.
-        let mixed = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
-        usize::try_from(mixed).unwrap_or(0)
-    }
-
     /// A long match of what `wanted` begins with; of equally long ones that which is closest to
     /// `near`.
     pub(crate) fn longest(&self, wanted: &[u8], near: usize) -> Option<Match> {
         let wanted = wanted.get(..MAX_MATCH).unwrap_or(wanted);
         let gram = number(wanted.get(..GRAM)?);
-        let mut place = self.heads.get(self.hash(gram)).copied().unwrap_or(NOWHERE);
+        let mut place = self.heads.get(hash(gram, self.shift)).copied().unwrap_or(NOWHERE);
         let mut best: Option<Match> = None;
         for _ in 0..MAX_CANDIDATES {
             if place == NOWHERE {
@@ -99,6 +88,12 @@ impl<'a> GramIndex<'a> {
         }
         best
     }
+}
+
+fn hash(gram: u64, shift: u32) -> usize {
+    // Fibonacci hashing: the high bits depend on all of the gram.
+    let mixed = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift;
+    usize::try_from(mixed).unwrap_or(0)
 }
 
 /// The size of the table: about one entry for two places.
@@ -140,7 +135,7 @@ mod tests {
             wanted in proptest::collection::vec(0_u8..3, 0..60),
             near in 0_usize..400,
         ) {
-            let found = GramIndex::new(&text).longest(&wanted, near);
+            let found = GramIndex::new(text.clone()).longest(&wanted, near);
             if let Some(found) = found {
                 prop_assert!(found.length >= GRAM);
                 let at = found.at..found.at + found.length;
@@ -158,7 +153,7 @@ mod tests {
             at in 0_usize..4000,
         ) {
             let wanted = &text[at..at + 60];
-            let found = GramIndex::new(&text).longest(wanted, 0).unwrap();
+            let found = GramIndex::new(text.clone()).longest(wanted, 0).unwrap();
             prop_assert_eq!((found.at, found.length), (at, 60));
         }
     }

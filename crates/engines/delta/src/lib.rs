@@ -21,6 +21,7 @@ mod chunk;
 mod copies;
 mod sketch;
 
+mod anchors;
 mod bsdiff;
 mod grams;
 mod patch;

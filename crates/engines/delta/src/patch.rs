@@ -1,19 +1,27 @@
 //! [`make_patch`]: patches of files of any size in bounded memory.
 //!
-//! The new file is taken in pieces. A small old file is indexed as a whole; of a large one only a
-//! window is, for each piece where most of its chunks are in the old file.
+//! What large files have in common byte for byte is found first ([`anchors`](crate::anchors)).
+//! Between two such pieces, where little changed, only their neighbourhood in the old file is
+//! searched. Where much did, the new content is taken in pieces: a small old file is indexed as a
+//! whole, of a large one only a window is, for each piece where most of what is known of it is in
+//! the old file.
 
-use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use updraft_ostree::delta::Control;
-
-use crate::bsdiff::{Step, steps};
-use crate::copies::{each_chunk, index_chunks};
+use crate::anchors::{anchors_memory, find_anchors};
+use crate::bsdiff::steps;
 use crate::grams::GramIndex;
 use crate::random::{ReadAt, read_range};
 use crate::sink::PatchSink;
 use crate::{Error, Result};
+
+mod windows;
+mod writer;
+
+pub use writer::PatchStats;
+
+use windows::Windows;
+use writer::PatchWriter;
 
 /// Old content that is indexed at a time. Each byte costs seven of memory.
 const WINDOW: u64 = 16 << 20;
@@ -22,21 +30,25 @@ const PIECE: u64 = 8 << 20;
 /// Windows begin at multiples of this, so that neighbouring pieces can use the same one.
 const STEP: u64 = 4 << 20;
 const BUFFER: usize = 64 << 10;
+/// Old files of this size are looked through for pieces that did not change; smaller ones are
+/// searched as a whole in no time.
+const LARGE: u64 = 1 << 20;
+/// Of a shorter change only the neighbourhood is searched.
+const LOCAL: u64 = 64 << 10;
+/// The neighbourhood has so many times the bytes of the change on either side, but not fewer than
+/// the second and not more than the third.
+const AROUND: (u64, u64, u64) = (4, 512, LOCAL);
+/// What the search of a neighbourhood takes at most.
+const LOCAL_MEMORY: u64 = 4 << 20;
 
 /// The memory that [`make_patch`] takes for files of these sizes.
 #[must_use]
 pub fn patch_memory(old_size: u64, new_size: u64) -> u64 {
     let window = old_size.min(WINDOW);
-    window + GramIndex::memory(window) + 2 * new_size.min(PIECE) + BUFFER as u64
-}
-
-/// What a patch could take from the old file, and what it could not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PatchStats {
-    /// Bytes that are those of the old file.
-    pub same: u64,
-    /// Bytes that are close to those of the old file, or new.
-    pub other: u64,
+    let anchors =
+        if old_size < LARGE { 0 } else { anchors_memory(old_size, new_size) + LOCAL_MEMORY };
+    // A piece, its differences, and what of them is not written yet.
+    window + GramIndex::memory(window) + 3 * new_size.min(PIECE) + BUFFER as u64 + anchors
 }
 
 /// Makes a patch that makes `new` of `old`, and gives it to `out` step by step.
@@ -45,80 +57,96 @@ pub fn make_patch(
     new: &dyn ReadAt,
     out: &mut dyn PatchSink,
 ) -> Result<PatchStats> {
-    let look = Error::io("look at a file");
-    let old_size = old.size().map_err(look)?;
-    let new_size = new.size().map_err(Error::io("look at a file"))?;
-    let windows = Windows::new(old, old_size, new, new_size)?;
-    let mut writer = PatchWriter { out, old_at: 0, stats: PatchStats::default() };
+    let look = |source: &dyn ReadAt| source.size().map_err(Error::io("look at a file"));
+    let (old_size, new_size) = (look(old)?, look(new)?);
+    let anchors = if old_size < LARGE { Vec::new() } else { find_anchors(old, new)? };
+    let windows = Windows::new(old_size, new_size, &anchors);
+    let (writer, index) = (PatchWriter::new(out), None);
+    let mut maker = PatchMaker { old, new, old_size, windows, index, writer };
     let mut at = 0;
-    while at < new_size {
-        // All pieces that share a window are done with one index.
-        let window = windows.of(at);
-        let text = read(old, &window)?;
-        let index = GramIndex::new(&text);
-        while at < new_size && windows.of(at) == window {
-            let piece = read(new, &(at..new_size.min(at + PIECE)))?;
-            writer.add(&steps(&index, &piece), &text, window.start, &piece)?;
-            at += piece.len() as u64;
-        }
+    for anchor in &anchors {
+        maker.change(at..anchor.new, Some(anchor.old))?;
+        maker.writer.same(anchor.old, anchor.length)?;
+        at = anchor.new_end();
     }
-    writer.out.finish().map_err(Error::io("write a patch"))?;
-    Ok(writer.stats)
+    maker.change(at..new_size, None)?;
+    maker.writer.finish()
+}
+
+struct PatchMaker<'a> {
+    old: &'a dyn ReadAt,
+    new: &'a dyn ReadAt,
+    old_size: u64,
+    windows: Windows,
+    /// Of the last window.
+    index: Option<(Range<u64>, GramIndex)>,
+    writer: PatchWriter<'a>,
+}
+
+impl PatchMaker<'_> {
+    /// Adds the steps for what lies between two pieces that did not change. The second is at
+    /// `next` in the old file.
+    fn change(&mut self, range: Range<u64>, next: Option<u64>) -> Result<()> {
+        let length = range.end - range.start;
+        if length > 0 && length <= LOCAL && (self.writer.old_at() > 0 || next.is_some()) {
+            return self.local(&range, next);
+        }
+        let mut at = range.start;
+        while at < range.end {
+            let piece = at..range.end.min(at + PIECE);
+            at = piece.end;
+            let window = self.windows.of(&piece);
+            let index = match self.index.take() {
+                // All pieces that share a window are done with one index.
+                Some((same, index)) if same == window => index,
+                other => {
+                    drop(other);
+                    GramIndex::new(read(self.old, &window)?)
+                }
+            };
+            let piece = read(self.new, &piece)?;
+            self.add(&index, window.start, &piece)?;
+            self.index = Some((window, index));
+        }
+        Ok(())
+    }
+
+    /// The same for a short change: it is searched for where the pieces around it are.
+    fn local(&mut self, range: &Range<u64>, next: Option<u64>) -> Result<()> {
+        let length = range.end - range.start;
+        let (times, least, most) = AROUND;
+        let around = (times * length).clamp(least, most);
+        let before = self.writer.old_at();
+        let mut window = before.saturating_sub(around)..before + length + around;
+        match next {
+            // From nothing at the beginning to the first piece.
+            Some(next) if before == 0 => {
+                window = next.saturating_sub(length + around)..next + around;
+            }
+            Some(next) if next >= before && next - before <= length + around => {
+                window.end = window.end.max(next + around);
+            }
+            _ => {}
+        }
+        let window = window.start..window.end.min(self.old_size);
+        let index = GramIndex::new(read(self.old, &window)?);
+        let piece = read(self.new, range)?;
+        self.add(&index, window.start, &piece)
+    }
+
+    fn add(&mut self, index: &GramIndex, start: u64, piece: &[u8]) -> Result<()> {
+        // The region at hand goes on where that is in the window.
+        let from = self.writer.old_at().checked_sub(start);
+        let from = from.and_then(|from| usize::try_from(from).ok()).unwrap_or(0);
+        let from = if from <= index.text().len() { from } else { 0 };
+        self.writer.add(&steps(index, piece, from), index.text(), start, piece)
+    }
 }
 
 fn read(source: &dyn ReadAt, range: &Range<u64>) -> Result<Vec<u8>> {
-    let length = usize::try_from(range.end - range.start)
+    let length = usize::try_from(range.end.saturating_sub(range.start))
         .map_err(|_| Error::Library("a window is too large".to_owned()))?;
     read_range(source, range.start, length).map_err(Error::io("read a file"))
-}
-
-/// Which part of the old file is looked at for each piece of the new one.
-struct Windows {
-    old_size: u64,
-    new_size: u64,
-    /// By number of piece, how far most of its chunks have moved.
-    shifts: HashMap<u64, i64>,
-}
-
-impl Windows {
-    fn new(old: &dyn ReadAt, old_size: u64, new: &dyn ReadAt, new_size: u64) -> Result<Self> {
-        let mut votes: HashMap<u64, BTreeMap<i64, u64>> = HashMap::new();
-        if old_size > WINDOW {
-            let chunks = index_chunks(old)?;
-            each_chunk(new, |chunk| {
-                if let Some(at) = chunks.get(&chunk.hash) {
-                    let shift = difference(*at, chunk.offset) / signed(STEP);
-                    let piece = votes.entry(chunk.offset / PIECE).or_default();
-                    *piece.entry(shift).or_default() += chunk.length as u64;
-                }
-            })?;
-        }
-        let most = |votes: BTreeMap<i64, u64>| {
-            votes.into_iter().max_by_key(|(shift, bytes)| (*bytes, -shift.abs()))
-        };
-        let shifts = votes
-            .into_iter()
-            .filter_map(|(piece, votes)| Some((piece, most(votes)?.0 * signed(STEP))));
-        Ok(Self { old_size, new_size, shifts: shifts.collect() })
-    }
-
-    fn of(&self, at: u64) -> Range<u64> {
-        if self.old_size <= WINDOW {
-            return 0..self.old_size;
-        }
-        let middle = at + PIECE.min(self.new_size - at) / 2;
-        let centre = if let Some(shift) = self.shifts.get(&(at / PIECE)) {
-            middle.saturating_add_signed(*shift)
-        } else {
-            // Nothing is known: the same place in proportion.
-            let new_size = u128::from(self.new_size.max(1));
-            let place = u128::from(middle) * u128::from(self.old_size) / new_size;
-            u64::try_from(place).unwrap_or(0)
-        };
-        let start = centre.saturating_sub(WINDOW / 2).min(self.old_size - WINDOW);
-        let start = start / STEP * STEP;
-        start..self.old_size.min(start + WINDOW)
-    }
 }
 
 fn signed(number: u64) -> i64 {
@@ -127,54 +155,6 @@ fn signed(number: u64) -> i64 {
 
 fn difference(a: u64, b: u64) -> i64 {
     signed(a).saturating_sub(signed(b))
-}
-
-/// Turns steps into controls with their diffs and extras.
-struct PatchWriter<'a> {
-    out: &'a mut dyn PatchSink,
-    /// Where the reader of the patch will be in the old file.
-    old_at: u64,
-    stats: PatchStats,
-}
-
-impl PatchWriter<'_> {
-    /// Adds the steps of one piece. `window` are the old bytes from `start` on.
-    fn add(&mut self, steps: &[Step], window: &[u8], start: u64, piece: &[u8]) -> Result<()> {
-        if let Some(first) = steps.first() {
-            // The seek stands before the step it leads to, so another window needs one more.
-            let wanted = start + first.old_at as u64;
-            if wanted != self.old_at {
-                let seek = difference(wanted, self.old_at);
-                self.step(&Control { diff: 0, extra: 0, seek }, &[], &[])?;
-            }
-        }
-        let mut diff = Vec::new();
-        for (index, step) in steps.iter().enumerate() {
-            let end = step.old_at + step.close;
-            let next = steps.get(index + 1).map_or(end, |next| next.old_at);
-            let control = Control {
-                diff: step.close as u64,
-                extra: step.fresh as u64,
-                seek: difference(next as u64, end as u64),
-            };
-            let old = window.get(step.old_at..end).unwrap_or_default();
-            let fresh = step.new_at + step.close;
-            let new = piece.get(step.new_at..fresh).unwrap_or_default();
-            diff.clear();
-            diff.extend(new.iter().zip(old).map(|(new, old)| new.wrapping_sub(*old)));
-            let differing = diff.iter().filter(|byte| **byte != 0).count() as u64;
-            self.stats.same += diff.len() as u64 - differing;
-            self.stats.other += differing + step.fresh as u64;
-            let extra = piece.get(fresh..fresh + step.fresh).unwrap_or_default();
-            self.step(&control, &diff, extra)?;
-            self.old_at = start + next as u64;
-        }
-        Ok(())
-    }
-
-    fn step(&mut self, control: &Control, diff: &[u8], extra: &[u8]) -> Result<()> {
-        self.out.step(control, diff, extra).map_err(Error::io("write a patch"))
-    }
 }
 
 #[cfg(test)]
@@ -256,8 +236,11 @@ mod tests {
         let mut new = noise(100_000, 6);
         new.extend_from_slice(&old[(18 << 20)..]);
         new.extend_from_slice(&old[..(8 << 20)]);
-        for at in (0..new.len()).step_by(5000) {
-            new[at] = new[at].wrapping_add(1);
+        // So many that no chunk is as it was, but for a few that show where the others are.
+        for at in (0..new.len()).step_by(1500) {
+            if at % 400_000 > 40_000 {
+                new[at] = new[at].wrapping_add(1);
+            }
         }
         let mut patch = Vec::new();
         make_patch(&old, &new, &mut Interleaved::new(&mut patch)).unwrap();
@@ -266,5 +249,24 @@ mod tests {
         let zeros = patch.iter().filter(|byte| **byte == 0).count();
         assert!(zeros > 8_300_000, "{} bytes, {zeros} zeros", patch.len());
         round_trip(&old, &new);
+    }
+
+    #[test]
+    fn a_large_file_costs_what_changed_in_it_wherever_the_rest_is() {
+        let old = noise(24 << 20, 11);
+        let mut new = [&old[(20 << 20)..], &old[..(20 << 20)]].concat();
+        new.splice(9_000_000..9_000_000, noise(300, 13));
+        new.splice(21_000_000..21_000_100, noise(50, 17));
+        for at in (0..new.len()).step_by(1_000_000) {
+            new[at] = new[at].wrapping_add(1);
+        }
+        new.truncate(new.len() - 1000);
+        round_trip(&old, &new);
+        let mut streams = PatchStreams::<Vec<u8>>::default();
+        let stats = make_patch(&old, &new, &mut streams).unwrap();
+        assert!(stats.other <= 300 + 50 + 26, "{stats:?}");
+        let PatchStreams { controls, gaps, values, literals, .. } = streams;
+        let size = controls.len() + gaps.len() + values.len() + literals.len();
+        assert!(size < 350 + 26 * 8 + 100, "{size} bytes");
     }
 }

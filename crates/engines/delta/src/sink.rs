@@ -1,6 +1,6 @@
 //! [`PatchSink`]: where the steps of a patch go, one after the other or each kind for itself.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 
 use updraft_ostree::delta::Control;
 
@@ -10,12 +10,18 @@ const BUFFER: usize = 64 << 10;
 
 /// Takes a patch as it is made.
 pub trait PatchSink {
-    /// The next step: `diff` is what to add to old bytes, `extra` new ones; the control says how
-    /// many of both there are and where in the old file the next step begins.
+    /// The next step: `diff` is what to add to old bytes, after so many that stay as they are that
+    /// it is as long as the control says; `extra` are new ones. The control also says where in the
+    /// old file the next step begins.
     fn step(&mut self, control: &Control, diff: &[u8], extra: &[u8]) -> io::Result<()>;
 
     /// There are no more steps.
     fn finish(&mut self) -> io::Result<()>;
+}
+
+/// How many bytes of a step stay as they are before those that `diff` tells of.
+fn same(control: &Control, diff: &[u8]) -> u64 {
+    control.diff.saturating_sub(diff.len() as u64)
 }
 
 /// Writes each control with its bytes behind it, as libostree's deltas have it.
@@ -32,6 +38,7 @@ impl<W: Write> Interleaved<W> {
 impl<W: Write> PatchSink for Interleaved<W> {
     fn step(&mut self, control: &Control, diff: &[u8], extra: &[u8]) -> io::Result<()> {
         self.0.write_all(&control.encode())?;
+        io::copy(&mut io::repeat(0).take(same(control, diff)), &mut self.0)?;
         self.0.write_all(diff)?;
         self.0.write_all(extra)
     }
@@ -71,6 +78,7 @@ impl<W: Write> PatchSink for PatchStreams<W> {
         put(&mut self.controls, control.diff)?;
         put(&mut self.controls, control.extra)?;
         put_signed(&mut self.controls, control.seek)?;
+        self.gap += same(control, diff);
         let mut from = 0;
         for (at, value) in diff.iter().enumerate().filter(|(_, value)| **value != 0) {
             put(&mut self.gaps, self.gap + (at - from) as u64)?;

@@ -416,15 +416,22 @@ fn seals_are_where_the_device_would_have_made_them() {
         ("signed", &[("fsverity", "no")], Some(true), false),
         ("no", &[("fsverity", "yes")], None, true),
         ("no", &[("composefs", "maybe")], Some(true), true),
+        // Only the kernel's command line demands it.
+        ("by argument", &[], Some(true), true),
     ]
     .into_iter()
     .enumerate()
     {
-        let settings = format!("[composefs]\nenabled={demanded}\n");
+        let is_argument = demanded == "by argument";
+        let enabled = if is_argument { "no" } else { demanded };
+        let settings = format!("[composefs]\nenabled={enabled}\n");
         write(&tree, "usr/lib/ostree/prepare-root.conf", &settings);
         let commit = commit(folder.path(), &tree);
         let mut request = request(folder.path(), commit, BootLoader::None);
         request.layout = Layout { esp: 0, boot: 0, root: 32 * MIB, data: 0 };
+        if is_argument {
+            request.kernel_args.append("ostree.prepare-root.composefs=signed");
+        }
         let group = |(key, value): &(&str, &str)| {
             ("ex-integrity".to_owned(), (*key).to_owned(), (*value).to_owned())
         };
@@ -446,7 +453,8 @@ fn seals_are_where_the_device_would_have_made_them() {
             assert!(config.contains(&format!("{key}={value}\n")), "{config}");
         }
         let says = config.contains("fsverity=");
-        let said = demanded == "verity" || set.iter().any(|(key, _)| *key == "fsverity");
+        let said =
+            demanded == "verity" || is_argument || set.iter().any(|(key, _)| *key == "fsverity");
         assert_eq!(says, said, "{demanded} {set:?}: {config}");
     }
 }

@@ -3,6 +3,8 @@
 //! Clients ask the top-level targets first, and then the roles in the order in which these name
 //! them. So a new delegation goes to the end of the list, where it hides nothing that others list.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp as Time;
 use updraft_tuf::{
     DelegatedPaths, DelegatedRole, Delegations, Dialect, Key, Payload as _, PublicKey, RoleKeys,
@@ -11,6 +13,9 @@ use updraft_tuf::{
 
 use crate::image::{accept, verify};
 use crate::{Authority, Draft, Error, ImageRepository, SignedFile};
+
+/// Most delegated roles that are looked into.
+const MAX_ROLES: usize = 1024;
 
 /// A role that speaks for some target paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,22 +209,41 @@ impl ImageRepository {
         self.targets.as_ref()?.payload.delegations.as_ref()
     }
 
-    /// The target that a client finds under `path`, and the role that lists it.
+    /// The target that a client finds under `path`, and the role that lists it: the top-level
+    /// targets first, then the roles that may speak for the path, each followed by those that it
+    /// delegates to (TUF 5.6.7).
     #[must_use]
     pub fn find_target(&self, path: &str) -> Option<(RoleName, &Target)> {
         let targets = &self.targets.as_ref()?.payload;
         if let Some(target) = targets.targets.get(path) {
             return Some((RoleName::Targets, target));
         }
-        let (names, _) = targets.delegations.as_ref()?.roles_for(path, self.separator());
-        for name in names {
+        let mut asked = BTreeSet::new();
+        let mut waiting: Vec<String> = Vec::new();
+        self.ask_next(targets, path, &mut waiting);
+        while let Some(name) = waiting.pop() {
+            if asked.len() >= MAX_ROLES || !asked.insert(name.clone()) {
+                continue;
+            }
             // Clients refuse what lies behind a role without a file.
             let file = self.delegated.get(&name)?;
             if let Some(target) = file.payload.targets.get(path) {
                 return Some((RoleName::Delegated(name), target));
             }
+            self.ask_next(&file.payload, path, &mut waiting);
         }
         None
+    }
+
+    /// Puts the roles to which `targets` delegates the path on top of those that wait. A
+    /// terminating one ends the search for all that wait already.
+    fn ask_next(&self, targets: &Targets, path: &str, waiting: &mut Vec<String>) {
+        let Some(all) = &targets.delegations else { return };
+        let (names, is_end) = all.roles_for(path, self.separator());
+        if is_end {
+            waiting.clear();
+        }
+        waiting.extend(names.into_iter().rev());
     }
 
     /// Sees to it that clients would believe the delegated role `name` about `path`.
@@ -259,10 +283,30 @@ impl ImageRepository {
     }
 
     pub(crate) fn delegated_authority(&self, name: &str) -> Result<Authority, Error> {
-        let found = self.delegations().and_then(|all| Some((all, all.role_keys(name)?)));
-        let (all, role) = found.ok_or_else(|| absent(name))?;
+        let (all, role) = self.delegator_of(name).ok_or_else(|| absent(name))?;
         let label = format!("keys of delegated role {name}");
         Ok(Authority::new(label, &all.keys, role.clone()))
+    }
+
+    /// Who delegates to `name`: the top-level targets before all others, and a delegated role
+    /// only if somebody delegates to it in turn.
+    fn delegator_of(&self, name: &str) -> Option<(&Delegations, &RoleKeys)> {
+        let mut seen = BTreeSet::new();
+        let mut level: Vec<&Delegations> = self.delegations().into_iter().collect();
+        while !level.is_empty() && seen.len() < MAX_ROLES {
+            if let Some(found) = level.iter().find_map(|all| Some((*all, all.role_keys(name)?))) {
+                return Some(found);
+            }
+            let mut next = Vec::new();
+            for role in level.iter().flat_map(|all| &all.roles) {
+                if seen.insert(role.name.as_str()) {
+                    let file = self.delegated.get(&role.name);
+                    next.extend(file.and_then(|file| file.payload.delegations.as_ref()));
+                }
+            }
+            level = next;
+        }
+        None
     }
 
     fn separator(&self) -> Separator {
@@ -271,5 +315,5 @@ impl ImageRepository {
 }
 
 fn absent(name: &str) -> Error {
-    Error::Absent { what: format!("a delegation to `{name}` in the top-level targets") }
+    Error::Absent { what: format!("a delegation to `{name}`") }
 }

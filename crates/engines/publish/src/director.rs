@@ -30,6 +30,8 @@ pub struct Assignment {
     pub hashes: Hashes,
     /// Where to fetch it, when not from the Image repository.
     pub uri: Option<String>,
+    /// What an operator adds for the installer on the ECU: `userDefinedCustom`.
+    pub custom: Option<Value>,
 }
 
 /// The three files of one vehicle.
@@ -147,6 +149,9 @@ fn director_targets(assignments: &[Assignment]) -> Result<BTreeMap<String, Targe
         custom.insert("ecuIdentifiers".to_owned(), Value::Object(identifiers.clone()));
         if let Some(uri) = &assignment.uri {
             custom.insert("uri".to_owned(), uri.as_str().into());
+        }
+        if let Some(added) = &assignment.custom {
+            custom.insert("userDefinedCustom".to_owned(), added.clone());
         }
         target.custom = Some(Value::Object(custom));
         targets.insert(assignment.filepath.clone(), target);

@@ -5,7 +5,8 @@
 //!   a machine that holds an offline key, and comes back with one more signature;
 //! - [`ImageRepository`] is what the operator vouches for: all versions of its root, its targets
 //!   and delegations, and the snapshot and timestamp that make them current;
-//! - [`DirectorRepository`] says what each single vehicle shall install.
+//! - [`DirectorRepository`] says what each single vehicle shall install;
+//! - [`offline_updates`] and [`offline_snapshot`] are what vehicles take from a medium.
 //!
 //! Everything is a function of keys, times and input; nothing reads a clock. Files are written
 //! so that a power cut leaves the old or the new repository, never a mixture.
@@ -16,8 +17,10 @@ mod draft;
 mod error;
 mod image;
 mod image_folder;
+mod key_json;
 mod keystore;
 mod meaning;
+mod offline;
 mod request;
 mod root;
 
@@ -26,7 +29,15 @@ pub use director::{Assignment, DirectorRepository, VehicleFiles};
 pub use draft::{Authority, Draft, Shortfall};
 pub use error::Error;
 pub use image::{Expiries, ImageRepository, SignedFile};
+pub use key_json::{
+    algorithm_like, algorithm_of_key_type, key_pair_json, private_key_from_json, private_key_json,
+    public_key_json,
+};
 pub use keystore::{KeyStore, StoredKey};
 pub use meaning::printable;
+pub use offline::{
+    OFFLINE_SNAPSHOT, OFFLINE_UPDATES, OfflineMeta, edited_root, enter_role, offline_snapshot,
+    offline_updates, read_root,
+};
 pub use request::{MAX_SIGN_REQUEST, Meaning, SIGN_REQUEST_FORMAT};
 pub use root::{RootPlan, TopLevelKeys};

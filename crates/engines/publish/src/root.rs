@@ -83,6 +83,18 @@ impl RootPlan {
         let mut root = self.root_payload(Header::new(dialect, version, expires), dialect);
         root.consistent_snapshot = current.consistent_snapshot;
         root.extra.clone_from(&current.extra);
+        // Roles beside the four, such as those of offline updates, keep their keys.
+        for (name, role) in &current.roles {
+            if root.roles.contains_key(name) {
+                continue;
+            }
+            root.roles.insert(name.clone(), role.clone());
+            for id in &role.key_ids {
+                if let Some(key) = current.keys.get(id) {
+                    root.keys.insert(id.clone(), key.clone());
+                }
+            }
+        }
         let authorities = vec![root_authority(current), root_authority(&root)];
         let changes = describe(current, &root);
         Draft::new(dialect, RoleName::Root, root.to_value(dialect), authorities, changes)
@@ -119,7 +131,12 @@ pub(crate) fn root_authority(root: &Root) -> Authority {
 
 /// Who must sign for `role` according to `root`.
 pub(crate) fn top_level_authority(root: &Root, role: &RoleName) -> Authority {
-    let keys = root.role(role).cloned().unwrap_or_else(|| RoleKeys::new(Vec::new(), 1));
+    named_authority(root, role.as_str())
+}
+
+/// Who must sign for the role of this name, be it one of the four or another, according to `root`.
+pub(crate) fn named_authority(root: &Root, role: &str) -> Authority {
+    let keys = root.roles.get(role).cloned().unwrap_or_else(|| RoleKeys::new(Vec::new(), 1));
     let label = format!("{role} keys of root version {}", root.header.version);
     Authority::new(label, &root.keys, keys)
 }

@@ -285,6 +285,7 @@ fn the_director_names_the_vehicle_and_refuses_nonsense() {
         length: 0,
         hashes: Hashes::of(b"commit"),
         uri: None,
+        custom: None,
     };
     let one = std::slice::from_ref(&assignment);
     let files = director.vehicle_files("v1", 3, Some("urn:x"), one, expiries()).unwrap();

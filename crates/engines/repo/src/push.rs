@@ -3,6 +3,7 @@
 //! ```text
 //! HEAD  objects/XX/REST.EXT     is it there?
 //! POST  objects/XX/REST.EXT     the object in archive form; files first, the commit last
+//! POST  objects/XX/REST.commitmeta   the commit's detached metadata, if there is any
 //! POST  refs/heads/NAME         64 digits
 //! ```
 //!
@@ -25,6 +26,30 @@ use crate::Repo;
 pub struct PushOptions {
     /// Requests in flight; 0 means a default.
     pub jobs: usize,
+    /// Below which objects to look.
+    pub look: Look,
+    /// Whether anything is sent.
+    pub effect: Effect,
+}
+
+/// Below which objects a push looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Look {
+    /// Those that the server lacks: what it has was sent after all that it refers to.
+    #[default]
+    BelowAbsent,
+    /// All: the server may have lost some.
+    Everywhere,
+}
+
+/// What a push does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Effect {
+    /// It sends what the server lacks.
+    #[default]
+    Send,
+    /// It asks, and tells what would be sent.
+    None,
 }
 
 /// What a push did.
@@ -111,11 +136,17 @@ pub fn push_with(
         return Err(Error::Partial(*commit));
     }
     let stats = send::send_all(ctx, repo, client, base_url, commit, options)?;
+    if options.effect == Effect::None {
+        return Ok(stats);
+    }
+    send::send_detached(ctx, repo, client, base_url, commit)?;
     if let Some(name) = ref_name {
         ctx.check()?;
         // Commit point: from here on the server offers the commit under this name.
         let url = format!("{base_url}/refs/heads/{name}");
+        // What treehub asks of those who move a ref away from its history.
         let request = Request::new(Method::Post, url)
+            .header("x-ats-ostree-force", "true")
             .body(Body::Bytes(commit.to_string().into_bytes()))
             .repeatable();
         let sent = client.send_with(ctx, &request).and_then(Response::error_for_status);

@@ -28,6 +28,11 @@ impl Room {
         Ok(Self { left, min_free: config.min_free })
     }
 
+    /// Room of another file system, which is not the repository's to count.
+    pub(crate) fn uncounted(&self) -> Self {
+        Self { left: None, min_free: self.min_free }
+    }
+
     /// Takes room for `bytes` that are about to be written, or says that too little is left.
     pub(crate) fn take(&self, what: &str, bytes: u64) -> Result<()> {
         let Some(left) = &self.left else { return Ok(()) };

@@ -1,5 +1,6 @@
 //! The image of a deployment that the kernel verifies, `.ostree.cfs`.
 
+use updraft_bootenv::KernelArgs;
 use updraft_fs::{Dir, verity};
 use updraft_repo::Wanted;
 use updraft_repo::composefs::{DIGEST, Digests, checkout};
@@ -13,26 +14,30 @@ pub const IMAGE: &str = ".ostree.cfs";
 
 impl Sysroot {
     /// Whether a deployment is to be booted from its composefs image, as its `prepare-root.conf`
-    /// says.
+    /// and its kernel arguments say.
     ///
     /// # Errors
-    /// [`crate::Error::Format`] and [`updraft_error::Kind::Invalid`] when that makes no sense.
+    /// [`crate::Error::Format`] and [`updraft_error::Kind::Invalid`] when that makes no sense;
+    /// [`updraft_error::Kind::NotFound`] when there is no such deployment.
     pub fn composefs(&self, id: &DeploymentId) -> Result<Composefs> {
-        prepare_root::composefs(&self.root.open_dir(id.path())?)
+        let kernel_args = self.deployment(id)?.kernel_args;
+        prepare_root::composefs(&self.root.open_dir(id.path())?, &kernel_args)
     }
 }
 
 impl Locked<'_> {
-    /// Writes the image where the repository's configuration or the tree itself asks for one. A
-    /// commit that says what the digest of its image is, is held to that.
+    /// Writes the image where the repository's configuration, the tree itself or the arguments that
+    /// it will be booted with ask for one. A commit that says what the digest of its image is, is
+    /// held to that.
     pub(crate) fn write_composefs_image(
         &self,
         ctx: &Context,
         id: &DeploymentId,
         root: &Dir,
+        kernel_args: &KernelArgs,
     ) -> Result<()> {
         let sysroot = self.sysroot;
-        let wanted = prepare_root::composefs(root)?;
+        let wanted = prepare_root::composefs(root, kernel_args)?;
         if wanted == Composefs::No && sysroot.repo.config().composefs == Wanted::No {
             return Ok(());
         }

@@ -39,7 +39,9 @@ impl Locked<'_> {
         checkout_at(ctx, &sysroot.repo, &request.commit, dest, &options)?;
         let root = parent.open_dir(&name)?;
 
-        self.write_composefs_image(ctx, &id, &root)?;
+        let inherited = || merge.map(|merge| merge.kernel_args.clone()).unwrap_or_default();
+        let kernel_args = request.kernel_args.clone().unwrap_or_else(inherited);
+        self.write_composefs_image(ctx, &id, &root, &kernel_args)?;
         let tree = BootTree::find(&root, &sysroot.options)?;
         // Files of the commit are links to its objects; configuration is copied.
         let defaults = root.try_open_dir("usr")?.filter(|usr| usr.exists("etc").unwrap_or(false));
@@ -51,12 +53,11 @@ impl Locked<'_> {
         self.fill_var(&root, &stateroot)?;
         let origin_name = format!("{name}.origin");
         atomic_write(&parent, &origin_name, request.origin.to_text().as_bytes(), 0o644)?;
-        let inherited = || merge.map(|merge| merge.kernel_args.clone()).unwrap_or_default();
         Ok(Deployment {
             boot_checksum: tree.checksum,
             boot_serial: 0,
             boot_count: sysroot.new_boot_count()?,
-            kernel_args: request.kernel_args.clone().unwrap_or_else(inherited),
+            kernel_args,
             overlay_initrds: Vec::new(),
             version: sysroot.commit_version(&id)?,
             origin: Some(request.origin.clone()),

@@ -8,10 +8,11 @@ use std::fs;
 use std::path::Path;
 
 use support::{Lab, ostree};
+use updraft_bootenv::KernelArgs;
 use updraft_fs::{Dir, xattr};
 use updraft_ostree::Checksum;
 use updraft_repo::composefs::{Digests, checkout};
-use updraft_sysroot::{DeployRequest, DeploymentId, Origin};
+use updraft_sysroot::{Composefs, DeployRequest, DeploymentId, Origin};
 use updraft_task::Context;
 
 fn image_of(lab: &Lab, id: &DeploymentId) -> Option<Vec<u8>> {
@@ -66,6 +67,43 @@ fn an_image_is_written_where_the_repository_or_the_tree_asks_for_it() {
         ostree(&["config", &repo, "set", "ex-integrity.composefs", value]);
         let id = lab.deploy(lab.commit(&format!("7-{value}"), "k1", &[])).id;
         assert!(image_of(&lab, &id).is_some(), "{value}");
+    }
+}
+
+#[test]
+fn an_image_is_written_where_the_kernel_arguments_ask_for_it() {
+    let lab = Lab::ours();
+    let (sysroot, ctx) = (lab.sysroot(), Context::silent());
+    let deploy = |version: &str, enabled: &str, argument: Option<&str>| {
+        let text = format!("[composefs]\nenabled={enabled}\n");
+        let commit = lab.commit(version, "k1", &[("usr/lib/ostree/prepare-root.conf", &text)]);
+        let mut request = DeployRequest::new("os", commit, Origin::following("os/main"));
+        request.kernel_args = argument
+            .map(|value| KernelArgs::parse(&format!("ostree.prepare-root.composefs={value}")));
+        sysroot.lock(&ctx).unwrap().deploy(&ctx, &request).map(|deployment| deployment.id)
+    };
+    for (number, (enabled, argument, wanted)) in [
+        ("no", "signed", Composefs::Signed),
+        ("no", "yes", Composefs::Yes),
+        ("yes", "no", Composefs::No),
+        ("verity", "maybe", Composefs::Verity),
+        ("signed", "yes", Composefs::Verity),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = deploy(&number.to_string(), enabled, Some(argument)).unwrap();
+        assert_eq!(sysroot.composefs(&id).unwrap(), wanted, "{enabled} {argument}");
+        assert_eq!(image_of(&lab, &id).is_some(), wanted != Composefs::No, "{enabled} {argument}");
+    }
+    // The argument goes on to the next deployment, and what it asks for with it.
+    let id = deploy("next", "no", None).unwrap();
+    assert_eq!(sysroot.composefs(&id).unwrap(), Composefs::Yes);
+    assert!(image_of(&lab, &id).is_some());
+    // At boot there would be no deployment at all.
+    for argument in ["verity", "perhaps"] {
+        let error = deploy(argument, "no", Some(argument)).unwrap_err().to_string();
+        assert!(error.contains("ostree.prepare-root.composefs"), "{error}");
     }
 }
 

@@ -148,6 +148,41 @@ impl<'a, T: Clone> Engine<'a, T> {
         self.carry_on(ctx, record, Some(assignment))
     }
 
+    /// Takes the transaction under way back, however far it has come, because somebody asked for
+    /// it; `reason` is what its failure says then. `None` when there is none.
+    pub fn take_back(&mut self, ctx: &Context, reason: &str) -> Result<Option<Outcome>, Error> {
+        let Some(mut record) = load(self.journal)? else { return Ok(None) };
+        if record.finished.is_none() && record.direction == Direction::Forward {
+            let action = record.plan.actions.get(record.position).map(ToString::to_string);
+            let failure = Failure::ordered(action.unwrap_or_default(), reason);
+            turn_back(self.journal, &mut record, failure)?;
+        }
+        self.carry_on(ctx, record, None).map(Some)
+    }
+
+    /// Begins to go to an image that is in place already, and so needs no proof: it was verified
+    /// when it came. `None` when that would need bytes, or when it is what runs.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance). A transaction under way is carried on instead.
+    pub fn return_to(
+        &mut self,
+        ctx: &Context,
+        intended: &Intended,
+    ) -> Result<Option<Outcome>, Error> {
+        if let Some(record) = load(self.journal)? {
+            return self.carry_on(ctx, record, None).map(Some);
+        }
+        let plan = plan(intended, &self.observe(ctx, &BTreeSet::new())?);
+        let needs_bytes = |kind| matches!(kind, ActionKind::Fetch | ActionKind::Stage);
+        if plan.actions.is_empty() || plan.actions.iter().any(|action| needs_bytes(action.kind)) {
+            return Ok(None);
+        }
+        let record = Record::new(plan);
+        store(self.journal, &record)?;
+        self.carry_on(ctx, record, None).map(Some)
+    }
+
     fn supersede(&mut self, record: &mut Record) -> Result<(), Error> {
         let activated = record
             .plan

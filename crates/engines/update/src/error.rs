@@ -195,6 +195,16 @@ impl Failure {
         }
     }
 
+    /// Somebody who does not want the image ended `action`.
+    pub(crate) fn ordered(action: String, reason: &str) -> Self {
+        Self {
+            action,
+            kind: Kind::Cancelled.label().to_owned(),
+            message: reason.to_owned(),
+            image_at_fault: true,
+        }
+    }
+
     /// Whether nothing failed, and the device was told to do something else.
     #[must_use]
     pub fn is_superseded(&self) -> bool {

@@ -12,6 +12,7 @@
 
 mod error;
 
+mod advert;
 mod checksum;
 mod collection;
 mod mode;
@@ -34,6 +35,7 @@ pub mod delta;
 mod keyfile;
 mod refs;
 
+pub use advert::{Advert, RefFilter};
 pub use checksum::Checksum;
 pub use collection::{CollectionId, CollectionRef};
 pub use commit::{Commit, content_checksum};

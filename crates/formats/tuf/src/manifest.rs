@@ -10,6 +10,8 @@
 //!           "report_counter"?: "NUMBER"}
 //! ```
 //! The form is aktualizr's; the canonical JSON and the signatures are those of the Uptane dialect.
+//! Older clients are understood too: they send the reports as a list, `ecu_version_manifest`, and
+//! tell in each of them how its last installation went, as `custom.operation_result`.
 
 mod installation;
 mod report;
@@ -19,7 +21,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 pub use installation::{InstallationReport, InstallationResult};
-pub use report::{EcuVersionReport, InstalledImage};
+pub use report::{EcuVersionReport, InstalledImage, OperationResult};
 
 use crate::fields::Fields;
 use crate::{
@@ -39,6 +41,9 @@ pub struct VehicleManifest {
     pub ecu_version_manifests: BTreeMap<String, Envelope>,
     /// How the last installation went, after there was one.
     pub installation_report: Option<InstallationReport>,
+    /// What is wrong with an installation report that cannot be read. It is no reason to refuse
+    /// what the ECUs say.
+    pub report_problem: Option<String>,
     /// What the vehicle adds.
     pub custom: Option<Value>,
 }
@@ -48,7 +53,8 @@ pub struct VehicleManifest {
 pub struct RegisteredEcu {
     /// The key that signs its reports.
     pub key: PublicKey,
-    /// The highest report counter seen; reports must come with a higher one.
+    /// The highest report counter seen. The primary must come with a higher one. A secondary may
+    /// come with the same again: a primary that cannot reach it repeats what it said last.
     pub last_counter: Option<u64>,
 }
 
@@ -61,6 +67,8 @@ pub struct ManifestContents {
     pub reports: BTreeMap<String, EcuVersionReport>,
     /// How the last installation went.
     pub installation_report: Option<InstallationReport>,
+    /// What is wrong with an installation report that cannot be read.
+    pub report_problem: Option<String>,
     /// What the vehicle adds.
     pub custom: Option<Value>,
 }
@@ -73,6 +81,7 @@ impl VehicleManifest {
             primary_ecu_serial: primary_ecu_serial.to_owned(),
             ecu_version_manifests: BTreeMap::new(),
             installation_report: None,
+            report_problem: None,
             custom: None,
         }
     }
@@ -122,7 +131,8 @@ impl VehicleManifest {
             }
             // An ECU that counted once always counts.
             let found = report.report_counter.unwrap_or(0);
-            if let Some(last) = ecu.last_counter.filter(|last| found <= *last) {
+            let is_old = |last: u64| found < last || (found == last && serial == primary);
+            if let Some(last) = ecu.last_counter.filter(|last| is_old(*last)) {
                 return Err(Reason::ReplayedReport { ecu: serial, last, found });
             }
             reports.insert(serial, report);
@@ -131,6 +141,7 @@ impl VehicleManifest {
             primary_ecu_serial: primary,
             reports,
             installation_report: manifest.installation_report,
+            report_problem: manifest.report_problem,
             custom: manifest.custom,
         })
     }
@@ -142,17 +153,24 @@ impl VehicleManifest {
     pub fn from_value(value: Value) -> Result<Self, FormatError> {
         let mut fields = Fields::of("manifest", value)?;
         let primary_ecu_serial = fields.string("primary_ecu_serial")?;
-        let mut ecu_version_manifests = BTreeMap::new();
-        for (serial, value) in fields.object("ecu_version_manifests")? {
-            ecu_version_manifests.insert(serial, Envelope::from_value(Dialect::Uptane, value)?);
-        }
-        let installation_report = fields
+        let ecu_version_manifests = read_reports(&mut fields)?;
+        let report = fields
             .take_optional("installation_report")
             .filter(|value| !value.is_null())
             .map(InstallationReport::from_value)
-            .transpose()?;
+            .transpose();
+        let (installation_report, report_problem) = match report {
+            Ok(report) => (report, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         let custom = fields.take_optional("custom");
-        Ok(Self { primary_ecu_serial, ecu_version_manifests, installation_report, custom })
+        Ok(Self {
+            primary_ecu_serial,
+            ecu_version_manifests,
+            installation_report,
+            report_problem,
+            custom,
+        })
     }
 
     fn to_value(&self) -> Value {
@@ -169,6 +187,31 @@ impl VehicleManifest {
         }
         Value::Object(members)
     }
+}
+
+/// The reports, by serial: a map today, a list once.
+fn read_reports(fields: &mut Fields) -> Result<BTreeMap<String, Envelope>, FormatError> {
+    const LIST: &str = "ecu_version_manifest";
+    let Some(list) = fields.take_optional(LIST) else {
+        let reports = fields.object("ecu_version_manifests")?.into_iter();
+        return reports
+            .map(|(serial, value)| Ok((serial, Envelope::from_value(Dialect::Uptane, value)?)))
+            .collect();
+    };
+    let Value::Array(list) = list else {
+        return Err(FormatError::field(LIST, "is no list"));
+    };
+    let mut reports = BTreeMap::new();
+    for value in list {
+        let envelope = Envelope::from_value(Dialect::Uptane, value)?;
+        let serial = envelope.signed.get("ecu_serial").and_then(Value::as_str);
+        let serial =
+            serial.ok_or_else(|| FormatError::Missing { field: "ecu_serial".to_owned() })?;
+        if reports.insert(serial.to_owned(), envelope.clone()).is_some() {
+            return Err(FormatError::field(LIST, "has an ECU twice"));
+        }
+    }
+    Ok(reports)
 }
 
 /// Whether the registered key of `serial` made one of the signatures; its key id is not believed.

@@ -101,6 +101,13 @@ impl Progress for Silent {
     fn report(&self, _event: &Event) {}
 }
 
+/// Holds work up: somebody paused it. Called from several threads, and often.
+pub trait Gate: Send + Sync {
+    /// Returns when the work may go on, at once if nothing holds it up; fails when it shall stop
+    /// instead. `cancel` is the work's own token.
+    fn pass(&self, cancel: &CancelToken) -> Result<(), Cancelled>;
+}
+
 /// What every piece of long work is given.
 #[derive(Clone)]
 pub struct Context {
@@ -108,24 +115,32 @@ pub struct Context {
     pub cancel: CancelToken,
     /// Told about each step.
     pub progress: Arc<dyn Progress>,
+    gate: Option<Arc<dyn Gate>>,
 }
 
 impl Context {
     /// A context whose work nobody watches and nobody stops.
     #[must_use]
     pub fn silent() -> Self {
-        Self { cancel: CancelToken::new(), progress: Arc::new(Silent) }
+        Self::new(CancelToken::new(), Arc::new(Silent))
     }
 
     /// A context with this token and sink.
     #[must_use]
     pub fn new(cancel: CancelToken, progress: Arc<dyn Progress>) -> Self {
-        Self { cancel, progress }
+        Self { cancel, progress, gate: None }
     }
 
-    /// `Err(Cancelled)` once somebody asked to stop.
+    /// The same, whose work also passes this gate between steps.
+    #[must_use]
+    pub fn with_gate(self, gate: Arc<dyn Gate>) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    /// `Err(Cancelled)` once somebody asked to stop. Takes as long as somebody holds the work up.
     pub fn check(&self) -> Result<(), Cancelled> {
-        self.cancel.check()
+        self.cancel.check()?;
+        self.gate.as_ref().map_or(Ok(()), |gate| gate.pass(&self.cancel))
     }
 
     /// Tells the sink one event.

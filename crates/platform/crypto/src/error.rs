@@ -49,7 +49,6 @@ impl Error {
         Self::Malformed { what, problem }
     }
 
-    #[cfg(feature = "pkcs11")]
     pub(crate) fn token(operation: String, problem: impl Into<String>) -> Self {
         Self::Token { operation, problem: problem.into(), kind: Kind::Unavailable }
     }

@@ -4,22 +4,29 @@
 //! - [`tls`] is the small certificate authority of a server and the identity of a device;
 //! - [`plain`] are signatures with bare keys, as OSTree commits carry them;
 //! - `pkcs11` (a feature) are keys in tokens, which sign without leaving them;
+//! - [`helper`] is the way to such keys for programs that do not load a token's module themselves;
+//! - [`cms`] are lists of certificates, as EST hands them out;
 //! - [`pkcs12`] is the container in which the aktualizr world hands out identities.
 //!
 //! Times are parameters. Private keys are PKCS#8 PEM, and are never printed or logged.
 
+pub mod cms;
 mod error;
+pub mod helper;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;
 pub mod pkcs12;
 pub mod plain;
 mod random;
+mod remote;
 mod signing;
 pub mod tls;
 mod verifier;
 
 pub use error::Error;
+pub use helper::{HelperKey, KeyHelper};
 pub use random::{random_bytes, random_hex};
+pub use remote::Scheme;
 pub use signing::{KeyAlgorithm, SigningKey};
 pub use tls::{Identity, install_tls_provider};
 pub use updraft_tuf::sha256_hex;

@@ -16,6 +16,7 @@ mod module;
 mod tls;
 mod uri;
 
+pub use crate::remote::Scheme;
 pub use certificate::certificates_pem;
-pub use key::{Scheme, TokenKey};
+pub use key::TokenKey;
 pub use uri::TokenUri;

@@ -1,5 +1,7 @@
 //! Private keys: making, storing as PKCS#8 PEM, signing.
 
+mod private_text;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -120,6 +122,28 @@ impl SigningKey {
         let der =
             pem_decode(PEM_LABEL, text).map_err(|error| Error::malformed("private key", error))?;
         Self::from_pkcs8_der(&der)
+    }
+
+    /// Reads a key in any of the forms in which aktualizr keeps them: PKCS#8 PEM, PKCS#1 PEM
+    /// (`RSA PRIVATE KEY`), or an Ed25519 key as the hex of its seed and its public half.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`]; the key's text is never part of the message.
+    pub fn from_text(text: &str) -> Result<Self, Error> {
+        let text = text.trim();
+        let malformed = || Error::malformed("private key", "neither PEM nor an Ed25519 key in hex");
+        if let Ok(der) = pem_decode("RSA PRIVATE KEY", text) {
+            let pair = RsaKeyPair::from_der(&der).map_err(|_| malformed())?;
+            return Self::new(Pair::Rsa(pair));
+        }
+        if text.starts_with("-----") {
+            return Self::from_pkcs8_pem(text);
+        }
+        let bytes = hex::decode(text).map_err(|_| malformed())?;
+        let (seed, public) = bytes.split_at_checked(32).ok_or_else(malformed)?;
+        let pair =
+            Ed25519KeyPair::from_seed_and_public_key(seed, public).map_err(|_| malformed())?;
+        Self::new(Pair::Ed25519(pair))
     }
 
     /// Reads a PKCS#8 DER key of any algorithm this crate knows.

@@ -4,13 +4,16 @@
 //! the common name of its certificate; nothing else of a certificate request is taken over.
 
 mod authority;
+mod check;
 mod identity;
 
 use std::sync::Arc;
 
 pub use authority::{CertificateAuthority, Validity};
+pub use check::{check_client_certificate, server_names};
 pub use identity::{
-    CertificateInfo, Identity, certificate_info, certificate_request, is_for_request,
+    CertificateInfo, Identity, certificate_info, certificate_request, certificate_request_for,
+    is_for_key, is_for_request,
 };
 
 /// Makes aws-lc the process's provider of TLS. Call it once, at a program's start; again is fine.

@@ -8,6 +8,7 @@
 //! * [`loops`]: a file as a block device.
 //! * [`verity`]: content that the kernel vouches for.
 //! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
+//! * [`flock`]: locks that `flock(1)` sees.
 //! * [`flush`]: make a file system readable for boot loaders that do not replay journals.
 //! * [`kexec`]: the next kernel without the firmware.
 //! * [`mount`]: mount namespaces and overlays.
@@ -27,6 +28,7 @@ mod temp_file;
 
 pub mod copy;
 pub mod fault;
+pub mod flock;
 pub mod flush;
 pub mod kexec;
 mod lock;

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::pace::Pace;
 use crate::{Error, LowSpeed, Result};
 
 /// Opens the body of a request, once for each attempt.
@@ -47,6 +48,7 @@ pub struct BodyReader {
     inner: Box<dyn Read + Send + Sync>,
     url: Arc<str>,
     low_speed: LowSpeed,
+    pace: Option<Arc<Pace>>,
     window: (Instant, u64),
     received: u64,
     expected: Option<u64>,
@@ -60,7 +62,12 @@ impl BodyReader {
         expected: Option<u64>,
     ) -> Self {
         let window = (Instant::now(), 0);
-        Self { inner, url, low_speed, window, received: 0, expected }
+        Self { inner, url, low_speed, pace: None, window, received: 0, expected }
+    }
+
+    /// Read no faster than this.
+    pub(crate) fn paced(self, pace: Option<Arc<Pace>>) -> Self {
+        Self { pace, ..self }
     }
 
     /// The announced length, when there is one.
@@ -72,6 +79,9 @@ impl BodyReader {
     pub(crate) fn read_typed(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let interrupted =
             |received, source| Error::Interrupted { url: self.url.to_string(), received, source };
+        let largest = self.pace.as_ref().map_or(usize::MAX, |pace| pace.largest_read());
+        let length = buffer.len().min(largest);
+        let buffer = buffer.get_mut(..length).unwrap_or_default();
         let read = loop {
             match self.inner.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -84,6 +94,9 @@ impl BodyReader {
             && self.expected.is_some_and(|expected| self.received < expected)
         {
             return Err(interrupted(self.received, io::ErrorKind::UnexpectedEof.into()));
+        }
+        if let Some(pace) = &self.pace {
+            pace.count(read);
         }
         self.received += read as u64;
         self.window.1 += read as u64;

@@ -9,6 +9,7 @@ use updraft_task::Context;
 use ureq::http;
 
 use crate::error::shown;
+use crate::pace::Pace;
 use crate::retry::Retry;
 use crate::tls::tls_config;
 use crate::{Body, BodyReader, ClientOptions, Error, Result, cookie};
@@ -157,6 +158,7 @@ fn problem_detail(body: &[u8]) -> Option<String> {
 pub struct Client {
     agent: ureq::Agent,
     options: Arc<ClientOptions>,
+    pace: Option<Arc<Pace>>,
 }
 
 impl Client {
@@ -187,7 +189,13 @@ impl Client {
                 .map_err(|_| bad_option("the token", "it holds characters no header may hold"))?;
             options.headers.push(("Authorization".to_owned(), value));
         }
-        Ok(Self { agent: config.build().new_agent(), options: Arc::new(options) })
+        let pace = Pace::new(options.max_bytes_per_second).map(Arc::new);
+        if let Some(pace) = &pace {
+            // What we slow down ourselves is not too slow.
+            let slowest = pace.bytes_per_second() / 8;
+            options.low_speed.bytes_per_second = options.low_speed.bytes_per_second.min(slowest);
+        }
+        Ok(Self { agent: config.build().new_agent(), options: Arc::new(options), pace })
     }
 
     /// The options this was made with.
@@ -259,7 +267,8 @@ impl Client {
         Ok(Response {
             status: head.status.as_u16(),
             headers: Headers(head.headers),
-            body: BodyReader::new(reader, url.as_str().into(), self.options.low_speed, expected),
+            body: BodyReader::new(reader, url.as_str().into(), self.options.low_speed, expected)
+                .paced(self.pace.clone()),
             url,
         })
     }

@@ -16,6 +16,7 @@ mod options;
 
 mod body;
 mod client;
+mod pace;
 mod retry;
 mod tls;
 

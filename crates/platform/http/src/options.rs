@@ -34,6 +34,8 @@ pub struct ClientOptions {
     pub timeouts: Timeouts,
     /// When a transfer is too slow to go on.
     pub low_speed: LowSpeed,
+    /// The most bytes of bodies a second, all connections of a client together. 0: any.
+    pub max_bytes_per_second: u64,
     /// How often a request is repeated after failures that may pass. A transfer that makes
     /// progress in between starts counting anew.
     pub retries: u32,
@@ -57,6 +59,7 @@ impl Default for ClientOptions {
             proxy: None,
             timeouts: Timeouts::default(),
             low_speed: LowSpeed::default(),
+            max_bytes_per_second: 0,
             retries: 5,
             retry_pause: Duration::from_millis(200),
             idle_connections: 32,

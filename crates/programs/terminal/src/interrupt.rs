@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use updraft_task::CancelToken;
 
@@ -17,6 +17,17 @@ pub fn cancel_on_signals(token: CancelToken) -> std::io::Result<()> {
             if token.is_cancelled() {
                 std::process::exit(i32::from(updraft_error::Kind::Cancelled.exit_code()));
             }
+            token.cancel();
+        }
+    })?;
+    Ok(())
+}
+
+/// Cancels `token` on SIGHUP as well, for programs whose peer stops at it.
+pub fn cancel_on_hangup(token: CancelToken) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGHUP])?;
+    thread::Builder::new().name("hangup".into()).spawn(move || {
+        for _signal in signals.forever() {
             token.cancel();
         }
     })?;

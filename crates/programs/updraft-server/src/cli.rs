@@ -7,7 +7,7 @@ use updraft_server_service::{Error, Layout};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{Failure, OutputOptions, Result, Terminal};
 
-use crate::{check, config, credentials, init, run, token};
+use crate::{certificate, check, config, credentials, init, run, token};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -52,8 +52,11 @@ enum Command {
     Run(run::Arguments),
     /// Make, list and revoke operator tokens.
     Token(token::Arguments),
-    /// Write the credentials file that devices provision themselves with.
+    /// Write the credentials file that devices provision themselves with, or that an operator's
+    /// tools work with.
     Credentials(credentials::Arguments),
+    /// Issue the server's certificate anew.
+    Certificate(certificate::Arguments),
     /// Check the data folder: configuration, database, keys, certificates, repositories.
     Check(check::Arguments),
     /// Check or show the configuration.
@@ -76,6 +79,7 @@ impl Server {
             Command::Init(arguments) => arguments.run(&terminal),
             Command::Token(arguments) => arguments.run(&terminal),
             Command::Credentials(arguments) => arguments.run(&terminal),
+            Command::Certificate(arguments) => arguments.run(&terminal),
             Command::Check(arguments) => arguments.run(&terminal),
             Command::Config(arguments) => arguments.run(&terminal),
             Command::Openapi => {

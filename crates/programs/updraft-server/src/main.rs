@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod certificate;
 mod check;
 mod cli;
 mod config;

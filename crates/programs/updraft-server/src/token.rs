@@ -47,7 +47,7 @@ enum Action {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum ScopeName {
+pub(crate) enum ScopeName {
     /// See everything.
     Read,
     /// Upload objects and signed metadata; make releases.

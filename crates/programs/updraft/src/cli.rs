@@ -4,7 +4,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
-use crate::{account, device, events, group, image, keys, ostree, release, rollout, status, tuf};
+use crate::{
+    account, device, events, garage, group, image, keys, ostree, release, rollout, status, tuf,
+};
 
 /// Build, sign, release and operate systems that update as a whole.
 #[derive(Debug, Parser)]
@@ -40,6 +42,8 @@ enum Command {
     Rollout(rollout::Arguments),
     /// Show what happened, in order.
     Events(events::Arguments),
+    /// Work as garage-push, garage-check, garage-deploy and garage-sign do.
+    Garage(garage::Arguments),
     /// Write shell completions and manual pages.
     #[command(hide = true)]
     Generate(Generate),
@@ -60,6 +64,7 @@ impl Updraft {
             Command::Group(arguments) => arguments.run(&terminal),
             Command::Rollout(arguments) => arguments.run(&terminal),
             Command::Events(arguments) => arguments.run(&terminal),
+            Command::Garage(arguments) => arguments.run(&terminal),
             Command::Generate(generate) => generate.run(&terminal, Self::command()),
         }
     }

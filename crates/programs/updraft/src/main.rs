@@ -14,6 +14,7 @@ mod cli;
 
 mod ostree;
 
+mod garage;
 mod image;
 mod keys;
 mod release;
@@ -44,6 +45,9 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    if let Some(code) = garage::run_by_name(&arguments, no_color) {
+        return code;
+    }
     match words_for_ostree(&arguments) {
         Some(words) => as_ostree(&words, no_color),
         None => updraft_terminal::run(|| cli::Updraft::parse_from(arguments).run(no_color)),

@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
-use crate::{commands, configuration};
+use crate::{commands, configuration, wishes};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -89,12 +89,28 @@ enum Command {
     RunOnce(InstallOptions),
     /// Do cycles until a signal comes; this is the service.
     Run,
+    /// Give this device its identity and register it, and do nothing else.
+    Provision(ProvisionOptions),
     /// Run the health checks and say what they came to; change nothing.
     Health,
     /// Tell the boot loader that what runs is good: its tries are counted no more.
     BootGood,
     /// Go back to the system before this one, and ask for a reboot.
     Rollback(RollbackOptions),
+    /// Hold up what is under way, and all that follows, until `resume`.
+    Pause,
+    /// Go on after `pause`.
+    Resume,
+    /// Stop what is under way at its next safe point; the next cycle goes on from there.
+    Abort,
+    /// Install nothing for a while.
+    Postpone(PostponeOptions),
+    /// Agree to the update that was fetched.
+    Accept,
+    /// Decline the update that was fetched.
+    Decline,
+    /// Take over the state of an aktualizr; every command that works does so by itself.
+    ImportAktualizr(ImportOptions),
     /// Say what runs, what is in progress and what failed, without asking the server.
     Status,
     /// Check or show the configuration.
@@ -115,12 +131,37 @@ pub(crate) struct InstallOptions {
     pub(crate) retry_failed: bool,
 }
 
+/// How to become known.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct ProvisionOptions {
+    /// The server has forgotten this device: ask for another certificate under the same name.
+    /// What the device has stays until it gets that.
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
 /// How to go back.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct RollbackOptions {
     /// Show what would be done, and do nothing of it.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// How long.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct PostponeOptions {
+    /// For how many seconds from now on; 0 ends it.
+    #[arg(value_name = "SECONDS")]
+    pub(crate) seconds: u64,
+}
+
+/// From where.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ImportOptions {
+    /// The folder with aktualizr's sql.db [default: the storage folder].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -154,9 +195,19 @@ impl Updraftd {
             Command::Install(install) => commands::install(&terminal, options, install),
             Command::RunOnce(install) => commands::run_once(&terminal, options, install),
             Command::Run => commands::run(&terminal, options),
+            Command::Provision(provision) => commands::provision(&terminal, options, provision),
             Command::Health => commands::health(&terminal, options),
             Command::BootGood => commands::boot_good(&terminal, options),
             Command::Rollback(rollback) => commands::rollback(&terminal, options, rollback),
+            Command::Pause => wishes::pause(&terminal, options, true),
+            Command::Resume => wishes::pause(&terminal, options, false),
+            Command::Abort => wishes::abort(&terminal, options),
+            Command::Postpone(postpone) => wishes::postpone(&terminal, options, postpone),
+            Command::Accept => wishes::consent(&terminal, options, true),
+            Command::Decline => wishes::consent(&terminal, options, false),
+            Command::ImportAktualizr(import) => {
+                commands::import_aktualizr(&terminal, options, &import)
+            }
             Command::Status => commands::status(&terminal, options),
             Command::Config(ConfigOptions { command: ConfigCommand::Check }) => {
                 configuration::check(&terminal, options)

@@ -28,3 +28,8 @@ pub(crate) fn start(level: u8) {
         .with_target(false)
         .try_init();
 }
+
+/// Says something that somebody should mend.
+pub(crate) fn warn(text: &str) {
+    tracing::warn!("{text}");
+}

@@ -2,6 +2,8 @@
 //!
 //! One process does one thing: a single command (`check`, `fetch`, `install`, `run-once`,
 //! `status`) or the service (`run`), which does `run-once` again and again.
+//!
+//! Called by another program's name, it answers as that program does: see [`names`].
 
 #![allow(clippy::disallowed_methods, reason = "a program reads its environment and the clock")]
 
@@ -9,14 +11,19 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod aktualizr;
 mod cli;
 mod clock;
 mod commands;
 mod configuration;
 #[cfg(debug_assertions)]
 mod fault;
+mod lite;
 mod log;
+mod names;
 mod print;
+mod secondary;
+mod wishes;
 
 fn main() -> ExitCode {
     if let Some(code) = updraft_repo::delta::work_if_called() {
@@ -24,5 +31,9 @@ fn main() -> ExitCode {
     }
     #[cfg(debug_assertions)]
     fault::arm();
-    updraft_terminal::run(|| cli::Updraftd::parse().run())
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if let Some(code) = names::answer(&arguments) {
+        return code;
+    }
+    updraft_terminal::run(|| cli::Updraftd::parse_from(arguments).run())
 }

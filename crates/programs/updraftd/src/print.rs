@@ -126,6 +126,11 @@ pub(crate) fn status(terminal: &Terminal, status: &StatusReport) -> Result {
     if let Some(installed) = &status.installed {
         line("confirmed", &format!("{}  {}", installed.filepath, installed.sha256))?;
     }
+    for ecu in &status.secondaries {
+        let unknown = if ecu.registered { "" } else { ", not registered" };
+        let runs = ecu.filepath.as_deref().unwrap_or("nothing known");
+        line("secondary", &format!("{} ({}{unknown})  {runs}", ecu.serial, ecu.hardware_id))?;
+    }
     if let Some(update) = &status.update {
         let stage = update.stage.name();
         line("update", &format!("{}  {}  {stage}", update.filepath, update.sha256))?;
@@ -139,6 +144,12 @@ pub(crate) fn status(terminal: &Terminal, status: &StatusReport) -> Result {
         if let Some(problem) = &contact.problem {
             line("", problem)?;
         }
+    }
+    if status.wishes.paused {
+        line("paused", "yes; go on with `updraftd resume`")?;
+    }
+    if let Some(until) = status.wishes.postponed_until {
+        line("postponed", &until.to_string())?;
     }
     line("to send", &format!("{} events", status.events_queued))
 }

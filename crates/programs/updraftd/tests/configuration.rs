@@ -1,8 +1,10 @@
 //! Settings from files, drop-ins, the environment and options, and what is said when one is wrong.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -160,4 +162,33 @@ fn the_sample_configuration_is_complete_and_says_the_defaults() {
         assert_ne!(origin, "default", "{key} is missing in the sample");
         assert_eq!(value, wanted, "{key} has another default");
     }
+}
+
+#[test]
+fn the_service_manager_hears_that_the_service_runs_lives_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (storage, notify) = (folder.path().join("state"), folder.path().join("notify"));
+    // It has nothing to find its identity with, and ends.
+    let text = format!(
+        "[storage]\npath = {storage:?}\n\n[pacman]\nos = \"os\"\nsysroot = {:?}\n",
+        folder.path().join("none")
+    );
+    let config = file(folder.path(), &text);
+    let listener = UnixDatagram::bind(&notify).unwrap();
+    listener.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let answer = updraftd(
+        &config,
+        &["run"],
+        &[("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", "60000000")],
+    );
+    assert_ne!(answer.code, Some(0), "{}", answer.out);
+    let mut said = Vec::new();
+    while said.last().is_none_or(|text| text != "STOPPING=1") {
+        let mut buffer = [0; 64];
+        let length = listener.recv(&mut buffer).unwrap();
+        said.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    assert_eq!(said.first().unwrap(), "READY=1");
+    // It may have ended before it came to that.
+    assert!(said[1..said.len() - 1].iter().all(|text| text == "WATCHDOG=1"), "{said:?}");
 }

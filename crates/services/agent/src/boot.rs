@@ -37,8 +37,12 @@ pub(crate) struct Boot {
 }
 
 impl Boot {
-    /// Looks, without changing anything.
-    pub(crate) fn look(settings: &Settings, store: &Store, sysroot: &Sysroot) -> Result<Self> {
+    /// Looks, without changing anything. Without a sysroot nothing is booted from one.
+    pub(crate) fn look(
+        settings: &Settings,
+        store: &Store,
+        sysroot: Option<&Sysroot>,
+    ) -> Result<Self> {
         let path = &settings.boot.kernel_cmdline;
         let session = session(path)?;
         if let Some(known) = store.boot()?
@@ -52,12 +56,16 @@ impl Boot {
                 .map_err(|_| Error::Damaged { what: "the booted deployment" })?;
             return Ok(Self { session, awaits_reboot: known.awaits, booted, before: None });
         }
-        let booted = booted(path, sysroot)?;
+        let booted = sysroot.map(|sysroot| booted(path, sysroot)).transpose()?.flatten();
         Ok(Self { session, awaits_reboot: false, booted, before: None })
     }
 
     /// Looks, and remembers what it saw.
-    pub(crate) fn observe(settings: &Settings, store: &Store, sysroot: &Sysroot) -> Result<Self> {
+    pub(crate) fn observe(
+        settings: &Settings,
+        store: &Store,
+        sysroot: Option<&Sysroot>,
+    ) -> Result<Self> {
         let mut boot = Self::look(settings, store, sysroot)?;
         let record = boot.record();
         let known = store.boot()?;
@@ -117,11 +125,18 @@ fn session(path: &Path) -> Result<String> {
 
 /// Whether the reboot that was asked for has happened although the session looks the same.
 fn has_ended(settings: &Settings, known: &BootRecord) -> Result<bool> {
-    Ok(known.awaits && !is_real(&settings.boot.kernel_cmdline) && !reboot::is_awaited(settings)?)
+    // Without a system to boot, a reboot changes nothing: taking the sentinel away stands for it.
+    let simulated = !is_real(&settings.boot.kernel_cmdline) || !settings.pacman.is_ostree();
+    Ok(known.awaits && simulated && !reboot::is_awaited(settings)?)
 }
 
 pub(crate) fn booted(path: &Path, sysroot: &Sysroot) -> Result<Option<DeploymentId>> {
     let finding = "find the booted deployment";
+    if path.as_os_str().is_empty() {
+        // Nothing of this sysroot is booted: what would be stands for it.
+        let list = sysroot.deployments().map_err(Error::below(finding))?;
+        return Ok(list.into_iter().next().map(|deployment| deployment.id));
+    }
     // Who made the deployment the root says which one it is; no switch changes that.
     if is_real(path)
         && let Some(running) = sysroot.running().map_err(Error::below(finding))?

@@ -61,6 +61,15 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// The gateway's address in a credentials file, whatever else there is still in it.
+    pub(crate) fn server_in(path: &Path) -> Option<String> {
+        let mut archive = ZipArchive::new(File::open(path).ok()?).ok()?;
+        let url = text(member(&mut archive, "autoprov.url").ok()?)?;
+        Some(url.trim().to_owned()).filter(|url| !url.is_empty())
+    }
+}
+
 fn text(bytes: Option<Vec<u8>>) -> Option<String> {
     bytes.and_then(|bytes| String::from_utf8(bytes).ok())
 }

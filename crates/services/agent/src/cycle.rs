@@ -1,7 +1,9 @@
 //! One update cycle: finish what a reboot interrupted, ask, verify, plan, do, report.
 
 mod finish;
+mod hold;
 mod report;
+mod vehicle;
 
 use std::collections::BTreeSet;
 
@@ -16,13 +18,14 @@ use updraft_update::{
 pub use report::{CycleOutcome, CycleReport, TargetSummary};
 
 use crate::boot::Boot;
-use crate::events::{self, EventKind, event};
+use crate::events::{self, EventKind};
 use crate::host::Device;
-use crate::ostree::{self, OstreeInstaller};
+use crate::installer::Primary;
+use crate::secondaries::{Gone, Secondaries};
 use crate::session::Session;
 use crate::source::{Access, UptaneSource};
-use crate::store::{StoredJournal, Update};
-use crate::{Error, Result, device_data, manifest, reboot};
+use crate::store::{SecondaryRecord, StoredJournal, Update};
+use crate::{Error, Result, device_data, manifest, ostree, reboot};
 
 /// What a cycle may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,23 +54,35 @@ pub(crate) struct Cycle<'a> {
     ctx: &'a Context,
     session: &'a Session,
     component: Component,
-    installer: OstreeInstaller<'a>,
+    installer: Primary<'a>,
+    secondaries: Secondaries<'a>,
     device: Device<'a>,
     /// Whether an earlier run waited for a reboot already.
     waited: bool,
+    /// Held while something is installed.
+    update_lock: Option<std::fs::File>,
 }
 
 impl<'a> Cycle<'a> {
     pub(crate) fn new(
         ctx: &'a Context,
         session: &'a Session,
-        sysroot: &'a Sysroot,
+        sysroot: Option<&'a Sysroot>,
     ) -> Result<Self> {
         let boot = Boot::observe(&session.settings, &session.store, sysroot)?;
-        let installer = OstreeInstaller::new(ctx, session, sysroot, &boot)?;
+        let installer = Primary::new(ctx, session, sysroot, &boot)?;
         let component = Component::new(session.ecu.serial.clone());
         let device = Device { session, boot };
-        let mut cycle = Self { ctx, session, component, installer, device, waited: false };
+        let mut cycle = Self {
+            ctx,
+            session,
+            component,
+            installer,
+            secondaries: Secondaries::open(session)?,
+            device,
+            waited: false,
+            update_lock: None,
+        };
         cycle.waited = cycle.record()?.is_some_and(|record| record.awaits_reboot());
         Ok(cycle)
     }
@@ -75,6 +90,7 @@ impl<'a> Cycle<'a> {
     /// `check`: what is assigned, and what would be done.
     pub(crate) fn check(&mut self) -> Result<CycleReport> {
         self.refuse_while_rebooting()?;
+        self.secondaries.discover(self.ctx)?;
         device_data::send(self.ctx, self.session)?;
         let wanted = self.poll(Access::Online)?;
         self.show_plan(wanted)
@@ -89,6 +105,7 @@ impl<'a> Cycle<'a> {
     /// `fetch`: brings all bytes, and installs nothing.
     pub(crate) fn fetch(&mut self) -> Result<CycleReport> {
         self.refuse_while_rebooting()?;
+        self.secondaries.discover(self.ctx)?;
         let Some(assignment) = self.poll(Access::Online)? else {
             return Ok(CycleReport::of(CycleOutcome::UpToDate));
         };
@@ -116,9 +133,8 @@ impl<'a> Cycle<'a> {
             return self.show_plan(wanted);
         }
         let Some(assignment) = wanted else { return Err(Error::NothingFetched) };
-        for (_, image, _) in &assignment.targets {
-            let fetched = self.installer.is_fetched(self.ctx, image);
-            if !fetched.map_err(Error::below("look for what was fetched"))? {
+        for (component, image, _) in &assignment.targets {
+            if !self.is_fetched(component, image)? {
                 return Err(Error::NothingFetched);
             }
         }
@@ -141,6 +157,7 @@ impl<'a> Cycle<'a> {
             self.installer.settle_trial(self.ctx)?;
         }
         self.forget_failures(options)?;
+        self.secondaries.discover(self.ctx)?;
         device_data::send(self.ctx, self.session)?;
         self.report_quietly()?;
         let assignment = self.poll(Access::Online)?;
@@ -161,9 +178,10 @@ impl<'a> Cycle<'a> {
     }
 
     /// Sends manifest and events. A server that does not take them gets them in the next cycle.
-    fn report_quietly(&self) -> Result<()> {
+    fn report_quietly(&mut self) -> Result<()> {
         let running = self.device.boot.booted.as_ref();
-        manifest::send(self.ctx, self.session, running).or_else(later)?;
+        let secondaries = &mut self.secondaries;
+        manifest::send(self.ctx, self.session, running, secondaries, None).or_else(later)?;
         events::flush(self.ctx, self.session).or_else(later)
     }
 
@@ -193,6 +211,9 @@ impl<'a> Cycle<'a> {
     fn advance(&mut self, assignment: &Assignment<UptaneTarget>) -> Result<CycleReport> {
         let known_bad = self.known_bad(&assignment.id)?;
         let ctx = self.ctx;
+        if let Some(held) = self.hold(assignment, &known_bad)? {
+            return Ok(held);
+        }
         for _ in 0..SUPERSEDED_LIMIT {
             self.begin(assignment, &known_bad)?;
             let outcome = self.engine(|engine| engine.advance(ctx, assignment, &known_bad))?;
@@ -228,7 +249,7 @@ impl<'a> Cycle<'a> {
                 // It runs already, under another name or from before this agent: the server
                 // hears that it does.
                 if let Some(update) = update_of(assignment) {
-                    self.confirm(&update)?;
+                    self.confirm(&update, &self.shares_of(assignment))?;
                 }
                 CycleOutcome::Confirmed
             }
@@ -255,22 +276,19 @@ impl<'a> Cycle<'a> {
     ) -> Result<()> {
         let Some(update) = update_of(assignment) else { return Ok(()) };
         let store = &self.session.store;
-        let bad = known_bad.iter().any(|digest| digest.as_str() == update.sha256);
+        let bad = assignment.targets.iter().any(|(_, image, _)| known_bad.contains(&image.digest));
         let under_way = self.record()?.is_some();
         if bad || under_way || store.update()?.as_ref() == Some(&update) {
             return Ok(());
         }
-        let started = event(
-            EventKind::DownloadStarted,
-            &self.session.ecu.serial,
-            &update,
-            self.session.now(),
-        );
-        store.begin_update(&update, &[started])
+        let shares = self.shares_of(assignment);
+        let started = self.events_of(EventKind::DownloadStarted, &update, &shares);
+        store.begin_update(&update, &shares, &started)
     }
 
     fn poll(&self, access: Access) -> Result<Option<Assignment<UptaneTarget>>> {
-        let mut source = UptaneSource::new(self.session, access);
+        let others: Vec<SecondaryRecord> = self.secondaries.registered().cloned().collect();
+        let mut source = UptaneSource::new(self.session, &others, access);
         let polled = source.poll(self.ctx);
         polled.map_err(|error| source.error().unwrap_or_else(|| Error::below("poll")(error)))
     }
@@ -314,8 +332,19 @@ impl<'a> Cycle<'a> {
         work: impl FnOnce(&mut Engine<'_, UptaneTarget>) -> Result<R, EngineError>,
     ) -> Result<R> {
         let mut journal = StoredJournal(&self.session.store);
+        let in_journal = self.components_in_journal()?;
+        let mut gone: Vec<(Component, Gone)> = Vec::new();
         let installer: &mut dyn Installer<Target = UptaneTarget> = &mut self.installer;
-        let installers = [(self.component.clone(), installer)];
+        let mut installers = vec![(self.component.clone(), installer)];
+        installers.extend(self.secondaries.installers());
+        for component in in_journal {
+            if !installers.iter().any(|(known, _)| *known == component) {
+                gone.push((component, Gone));
+            }
+        }
+        for (component, installer) in &mut gone {
+            installers.push((component.clone(), installer));
+        }
         let mut engine = Engine::new(installers, &mut self.device, &mut journal);
         work(&mut engine).map_err(|error| match error {
             EngineError::Cancelled(cancelled) => Error::Cancelled(cancelled),
@@ -343,7 +372,7 @@ impl<'a> Cycle<'a> {
 }
 
 /// A server that cannot be reached, or refuses a report, hears it in the next cycle.
-fn later(error: Error) -> Result<()> {
+pub(crate) fn later(error: Error) -> Result<()> {
     match error {
         Error::Http(_) | Error::Answer { .. } => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the report is sent later");
@@ -361,12 +390,11 @@ fn refusal(plan: &Plan) -> Option<CycleOutcome> {
 
 fn update_of(assignment: &Assignment<UptaneTarget>) -> Option<Update> {
     let (_, image, target) = assignment.targets.first()?;
-    let counter = target.custom.as_ref().and_then(|custom| custom.get("releaseCounter"));
     Some(Update {
         filepath: image.name.clone(),
         sha256: image.digest.to_string(),
         length: target.length,
-        release_counter: counter.and_then(serde_json::Value::as_u64),
+        release_counter: vehicle::release_counter(target),
         correlation_id: assignment.id.clone(),
     })
 }

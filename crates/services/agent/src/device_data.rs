@@ -11,6 +11,7 @@ use updraft_http::Method;
 use updraft_task::Context;
 
 use crate::config::{Settings, to_toml};
+use crate::library::LibraryEvent;
 use crate::session::Session;
 use crate::{Error, Result};
 
@@ -28,7 +29,12 @@ struct Item {
 
 /// Sends what changed. Fails only when the work is cancelled or the state cannot be written.
 pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
-    for item in items(&session.settings) {
+    send_with(ctx, session, Method::Post)
+}
+
+/// As [`send`]; the configuration is sent by `method`, in which servers differ.
+pub(crate) fn send_with(ctx: &Context, session: &Session, method: Method) -> Result<()> {
+    for item in items(&session.settings, session.hardware.as_ref(), method) {
         ctx.check()?;
         let hash = updraft_crypto::sha256_hex(&item.body);
         if session.store.sent_hash(item.name)?.as_ref() == Some(&hash) {
@@ -47,17 +53,19 @@ pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
             Err(error) => tracing::warn!(%error, what = item.name, "device data was not sent"),
         }
     }
+    session.watch.tell(&LibraryEvent::SendDeviceDataComplete);
     Ok(())
 }
 
-fn items(settings: &Settings) -> Vec<Item> {
+fn items(settings: &Settings, hardware: Option<&Value>, method: Method) -> Vec<Item> {
     let json_item = |name, value: &Value| Item {
         name,
         method: Method::Put,
         content_type: "application/json",
         body: value.to_string().into_bytes(),
     };
-    let mut items = vec![json_item("system_info", &system_info())];
+    let hardware = hardware.cloned().or_else(|| custom_hardware(settings));
+    let mut items = vec![json_item("system_info", &hardware.unwrap_or_else(system_info))];
     if let Some(packages) = packages(settings) {
         items.push(json_item("core/installed", &packages));
     }
@@ -69,12 +77,26 @@ fn items(settings: &Settings) -> Vec<Item> {
     {
         items.push(Item {
             name: "system_info/config",
-            method: Method::Post,
+            method,
             content_type: "application/toml",
             body: text.into_bytes(),
         });
     }
     items
+}
+
+/// What the device's maker says of the hardware. A file that is no JSON is told once a cycle.
+fn custom_hardware(settings: &Settings) -> Option<Value> {
+    let path = &settings.telemetry.hardware_info_path;
+    if path.as_os_str().is_empty() {
+        return None;
+    }
+    let text = fs::read_to_string(path).ok().filter(|text| text.len() <= PACKAGES_LIMIT);
+    let value = text.and_then(|text| serde_json::from_str(&text).ok());
+    if value.is_none() {
+        tracing::warn!(path = %path.display(), "the description of the hardware is no JSON");
+    }
+    value
 }
 
 /// The shape of `lshw -json`: an object with `id` and `class` and what is inside as `children`.

@@ -8,6 +8,9 @@ use updraft_error::{Classify, Kind};
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The way out when there is no space left.
+const NO_ROOM: &str = "free some space; the update goes on where it stopped";
+
 /// An agent's work that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -101,6 +104,16 @@ pub enum Error {
         /// Why not.
         problem: String,
         /// What sort of refusal it is.
+        kind: Kind,
+    },
+    /// A secondary misbehaves.
+    #[error("work with secondary {serial}: {problem}")]
+    Secondary {
+        /// Its serial.
+        serial: String,
+        /// What it does.
+        problem: String,
+        /// What sort of misbehaviour it is.
         kind: Kind,
     },
     /// An update was taken back, and may be tried again.
@@ -201,6 +214,7 @@ impl Error {
         let text = match self {
             Self::Config { hint, .. } if !hint.is_empty() => hint,
             Self::StateTooNew { .. } => "install the updraftd that wrote it, or a newer one",
+            Self::State { source, .. } if sqlite_kind(source) == Kind::Exhausted => NO_ROOM,
             Self::State { .. } | Self::Damaged { .. } => {
                 "check free space and permissions of the storage folder; a damaged database may be \
                  removed, the device then registers anew"
@@ -240,8 +254,8 @@ impl Error {
                 "nothing was installed; somebody may be tampering with the server or the network"
             }
             Self::Http(error) if error.kind() == Kind::Rejected && error.status().is_some() => {
-                "the server does not accept this device; if it was removed there, stop the agent \
-                 and remove its storage folder, then it registers anew"
+                "the server does not accept this device; if it was removed there and shall be let \
+                 in again, run `updraftd provision --again`"
             }
             Self::Http(error) if error.kind() == Kind::Rejected => {
                 "check this device's clock and `tls.server`; a server with another CA than the one \
@@ -254,7 +268,7 @@ impl Error {
                 "run updraftd as root"
             }
             other => match other.kind() {
-                Kind::Exhausted => "free some space; the update goes on where it stopped",
+                Kind::Exhausted => NO_ROOM,
                 Kind::Unavailable => "check the network and `tls.server`; it is tried again later",
                 _ => return None,
             },
@@ -294,6 +308,7 @@ impl Classify for Error {
             Self::Registration { kind, .. }
             | Self::Target { kind, .. }
             | Self::Update { kind, .. }
+            | Self::Secondary { kind, .. }
             | Self::Below { kind, .. } => *kind,
             Self::Refused(refusal) => refusal.kind(),
             Self::Http(source) => source.kind(),
@@ -305,6 +320,13 @@ impl Classify for Error {
 
 fn sqlite_kind(error: &rusqlite::Error) -> Kind {
     use rusqlite::ErrorCode as Code;
+    // On a full file system the file that readers and the writer share cannot be made: that is told
+    // apart from other troubles of the disk in the extended code only.
+    if let rusqlite::Error::SqliteFailure(failure, _) = error
+        && failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    {
+        return Kind::Exhausted;
+    }
     match error.sqlite_error_code() {
         Some(Code::DiskFull) => Kind::Exhausted,
         Some(

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use updraft_task::Context;
 
 use crate::session::Session;
-use crate::store::{QueuedEvent, Update};
+use crate::store::{Milestone, QueuedEvent, Update};
 use crate::{Error, Result};
 
 /// Events of one request.
@@ -22,7 +22,7 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    fn id(self) -> &'static str {
+    pub(crate) fn id(self) -> &'static str {
         match self {
             Self::DownloadStarted => "EcuDownloadStarted",
             Self::DownloadCompleted { .. } => "EcuDownloadCompleted",
@@ -32,7 +32,7 @@ impl EventKind {
         }
     }
 
-    fn success(self) -> Option<bool> {
+    pub(crate) fn success(self) -> Option<bool> {
         match self {
             Self::DownloadCompleted { success } | Self::InstallationCompleted { success } => {
                 Some(success)
@@ -52,13 +52,31 @@ pub(crate) fn event(kind: EventKind, ecu: &str, update: &Update, now: Timestamp)
     if let (Some(success), Value::Object(members)) = (kind.success(), &mut details) {
         members.insert("success".to_owned(), success.into());
     }
+    plain(kind.id(), &details, now)
+}
+
+/// Somebody paused the device, or let it go on.
+pub(crate) fn of_device(paused: bool, correlation_id: &str, now: Timestamp) -> String {
+    let id = if paused { "DevicePaused" } else { "DeviceResumed" };
+    plain(id, &json!({ "correlationId": correlation_id }), now)
+}
+
+/// An event with these details.
+pub(crate) fn plain(id: &str, details: &Value, now: Timestamp) -> String {
     json!({
         "id": uuid::Uuid::new_v4().to_string(),
         "deviceTime": now.to_string(),
-        "eventType": { "id": kind.id(), "version": 0 },
+        "eventType": { "id": id, "version": 0 },
         "event": details,
     })
     .to_string()
+}
+
+/// Tells the server, once for each update, how far it has come.
+pub(crate) fn reach(session: &Session, milestone: Milestone, kind: EventKind) -> Result<()> {
+    let Some(update) = session.store.update()? else { return Ok(()) };
+    let event = event(kind, &session.ecu.serial, &update, session.now());
+    session.store.reach(milestone, &[event])
 }
 
 /// Sends what is queued. A server without an event service loses them; one that finds a list too

@@ -2,21 +2,27 @@
 
 mod addresses;
 mod registration;
+mod renewal;
 
 use serde::Deserialize;
+use updraft_crypto::HelperKey;
 use updraft_http::{Client, ClientOptions, Error as HttpError, Method, Request, Response};
 use updraft_task::Context;
 use updraft_tuf::Repository;
 
 pub use addresses::Addresses;
-pub(crate) use registration::register_device;
 pub use registration::{Certificate, NewDevice, RegisteredDevice};
+pub(crate) use registration::{RegisteredEcu, register_device};
 
+use crate::config::Settings;
+use crate::keys::{Token, token_key};
 use crate::store::IdentityRecord;
 use crate::{Error, Result};
 
 /// The largest answer to a POST or PUT, in bytes.
 const ANSWER_LIMIT: u64 = 64 << 10;
+/// The largest list of campaigns, in bytes.
+const CAMPAIGNS_LIMIT: u64 = 1 << 20;
 
 /// The server, spoken to as this device.
 #[derive(Debug, Clone)]
@@ -39,22 +45,54 @@ pub enum File {
 }
 
 impl Gateway {
-    /// The gateway for a device with this identity.
-    pub fn new(identity: &IdentityRecord, addresses: Addresses) -> Result<Self> {
+    /// The gateway for a device with this identity. `key`: its private key, when that is in a
+    /// token.
+    pub fn new(
+        settings: &Settings,
+        identity: &IdentityRecord,
+        key: Option<HelperKey>,
+        addresses: Addresses,
+    ) -> Result<Self> {
         let certificate = identity
             .certificate_pem
             .as_ref()
             .ok_or(Error::Damaged { what: "the device's certificate" })?;
         let options = ClientOptions {
             ca_pem: identity.ca_pem.as_ref().map(|pem| pem.as_bytes().to_vec()),
-            identity: Some(updraft_http::Identity {
+            identity: key.is_none().then(|| updraft_http::Identity {
                 certificate_pem: certificate.as_bytes().to_vec(),
                 private_key_pem: identity.private_key_pem.as_bytes().to_vec(),
             }),
-            user_agent: USER_AGENT.to_owned(),
-            ..ClientOptions::default()
+            token_identity: key.map(|key| updraft_http::TokenIdentity {
+                certificate_pem: certificate.as_bytes().to_vec(),
+                key: std::sync::Arc::new(key),
+            }),
+            ..client_options(settings)
         };
         Ok(Self { client: Client::new(&options)?, addresses })
+    }
+
+    /// The gateway for a device with this identity, wherever it is.
+    pub fn as_identity(settings: &Settings, identity: &IdentityRecord) -> Result<Self> {
+        let addresses = Addresses::new(settings, identity.server.as_deref())?;
+        let key = token_key(&Token::new(settings), identity)?;
+        Self::new(settings, identity, key, addresses)
+    }
+
+    /// `GET url`, whose body goes to `out` as it arrives.
+    pub fn get(
+        &self,
+        ctx: &Context,
+        url: &str,
+        headers: &[(String, String)],
+        out: &mut dyn std::io::Write,
+    ) -> Result<()> {
+        let mut request = Request::new(Method::Get, url);
+        request.headers.extend_from_slice(headers);
+        let mut body = self.client.send_with(ctx, &request)?.error_for_status()?.body;
+        std::io::copy(&mut body, out)
+            .map(drop)
+            .map_err(|source| Error::Fs(updraft_fs::Error::new("copy", url, source)))
     }
 
     /// A metadata file of at most `max_length` bytes. Only 404 means that there is none: any
@@ -108,6 +146,16 @@ impl Gateway {
         Ok(())
     }
 
+    /// What campaigns the server offers. `None`: it knows no campaigns.
+    pub fn campaigns<T: serde::de::DeserializeOwned>(&self, ctx: &Context) -> Result<Option<T>> {
+        let url = format!("{}/campaigner/campaigns", self.addresses.server);
+        let response = self.client.send_with(ctx, &Request::new(Method::Get, url))?;
+        if response.status == 404 {
+            return Ok(None);
+        }
+        Ok(Some(response.error_for_status()?.json(CAMPAIGNS_LIMIT)?))
+    }
+
     /// Sends a list of events; gives the status of the answer.
     pub fn send_events(&self, ctx: &Context, body: Vec<u8>) -> Result<u16> {
         let url = format!("{}/events", self.addresses.server);
@@ -129,8 +177,19 @@ impl Gateway {
     }
 }
 
+/// What all clients of the agent have in common.
+pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
+    let proxy = &settings.transfer.proxy;
+    ClientOptions {
+        user_agent: USER_AGENT.to_owned(),
+        proxy: (!proxy.is_empty()).then(|| proxy.clone()),
+        max_bytes_per_second: settings.transfer.max_bytes_per_second,
+        ..ClientOptions::default()
+    }
+}
+
 /// How the agent calls itself.
-pub(crate) const USER_AGENT: &str = concat!("updraftd/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("updraftd/", env!("CARGO_PKG_VERSION"));
 /// How often a metadata file is begun anew when the connection breaks inside it.
 const BODY_ATTEMPTS: u32 = 3;
 

@@ -17,6 +17,7 @@ use updraft_task::{Context, Event};
 
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::session::Session;
 use crate::{Error, Result};
 
 mod builtin;
@@ -78,6 +79,17 @@ pub(crate) fn run(
     checks.extend(scripts::check(ctx, health)?);
     let healthy = checks.iter().all(|check| check.passed || !check.required);
     Ok(HealthReport { healthy, checks })
+}
+
+/// Runs all checks for a verdict on what runs; says so when it is bad.
+pub(crate) fn judge(ctx: &Context, session: &Session) -> Result<Result<()>> {
+    let Session { settings, clock, gateway, .. } = session;
+    let server = Some(gateway.addresses.server.as_str());
+    let verdict = run(ctx, settings, clock.as_ref(), server)?.verdict();
+    if verdict.is_err() {
+        announce(ctx, &settings.health, Verdict::Red)?;
+    }
+    Ok(verdict)
 }
 
 /// A check that a program makes.

@@ -5,6 +5,7 @@
 //! config ─► Agent ─► provision ─► Session ─► Cycle ─► Engine (updraft-update)
 //!                                    │                  ├─ UptaneSource     what to run, proven
 //!                                  Store                ├─ OstreeInstaller  puts it in place
+//!                                                       ├─ SecondaryInstaller one for each other ECU
 //!                                                       ├─ Device           reboots
 //!                                                       └─ StoredJournal    survives power cuts
 //! ```
@@ -17,36 +18,60 @@ mod error;
 
 mod agent;
 pub mod clock;
+mod library;
 
 pub mod store;
 
+mod aktualizr;
+mod control;
+
 mod credentials;
 pub mod gateway;
+mod keys;
 mod provision;
+mod renew;
 mod session;
 
 mod cycle;
+mod secondaries;
 mod source;
 
 mod boot;
+mod bootloader;
 mod health;
 mod host;
+mod installer;
 mod ostree;
 mod reboot;
+mod service_manager;
 mod trial;
 mod watchdog;
 
+pub mod lite;
+
+mod campaign;
 mod device_data;
 mod events;
+mod info;
 mod manifest;
 mod poll;
 mod status;
 
-pub use agent::Agent;
+pub use agent::{Agent, RunUntil};
+pub use aktualizr::TakeoverOutcome;
+pub use campaign::{Campaign, CampaignAnswer, CampaignText};
 pub use clock::Clock;
+pub use control::Wishes;
 pub use credentials::Credentials;
 pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};
 pub use error::{Error, Result};
 pub use health::{CheckResult, HealthReport};
-pub use status::{EcuStatus, Stage, StatusReport, UpdateStatus};
+pub use info::{DeviceInfo, PrimaryInfo, SecondaryInfo};
+pub use keys::EcuKey;
+pub use library::{
+    BackgroundAgent, CheckStatus, Download, DownloadStatus, Install, InstallResult, LibraryEvent,
+    PauseStatus, Pending, ResultCode, UpdateCheck,
+};
+pub use service_manager::ServiceManager;
+pub use status::{EcuStatus, SecondaryStatus, Stage, StatusReport, UpdateStatus};
 pub use trial::{BootGoodReport, CountStatus, RollbackReport};

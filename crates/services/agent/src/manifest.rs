@@ -1,15 +1,18 @@
 //! What this vehicle reports about itself, signed by its ECU's key.
 
 use serde::{Deserialize, Serialize};
-use updraft_crypto::SigningKey;
+use serde_json::Value;
 use updraft_sysroot::DeploymentId;
 use updraft_task::Context;
 use updraft_tuf::manifest::{
     EcuVersionReport, InstallationReport, InstallationResult, InstalledImage, VehicleManifest,
 };
-use updraft_tuf::{Ecu, Hashes};
+use updraft_tuf::{Ecu, Envelope, Hashes};
 
+use crate::keys::EcuKey;
+use crate::library::LibraryEvent;
 use crate::ostree::UNKNOWN;
+use crate::secondaries::Secondaries;
 use crate::session::Session;
 use crate::store::Store;
 use crate::{Error, Result};
@@ -27,6 +30,33 @@ pub(crate) struct Report {
     pub(crate) code: String,
     /// What happened, for people.
     pub(crate) description: String,
+    /// What programs around the agent want to be told with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) raw_report: Option<String>,
+    /// How it went on each ECU, where it is about more than the primary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) items: Vec<ReportItem>,
+}
+
+/// How an installation went on one ECU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportItem {
+    pub(crate) serial: String,
+    pub(crate) hardware_id: String,
+    pub(crate) success: bool,
+    pub(crate) code: String,
+    pub(crate) description: String,
+}
+
+impl ReportItem {
+    fn result(&self) -> InstallationResult {
+        if self.success {
+            InstallationResult::ok(&self.description)
+        } else {
+            InstallationResult::failed(&self.code, &self.description)
+        }
+    }
 }
 
 impl Report {
@@ -35,11 +65,14 @@ impl Report {
         serde_json::to_string(self).expect("a struct of strings always has a JSON form")
     }
 
-    fn from_json(text: &str) -> Result<Self> {
+    pub(crate) fn from_json(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|_| Error::Damaged { what: "the installation report" })
     }
 
     fn to_wire(&self, ecu: &Ecu) -> InstallationReport {
+        if !self.items.is_empty() {
+            return self.of_ecus();
+        }
         let of_ecu = if self.success {
             InstallationResult::ok(&self.description)
         } else {
@@ -54,8 +87,26 @@ impl Report {
         InstallationReport {
             correlation_id: self.correlation_id.clone(),
             result: of_vehicle,
-            raw_report: self.description.clone(),
+            raw_report: self.raw_report.clone().unwrap_or_else(|| self.description.clone()),
             items: vec![(ecu.serial.clone(), of_ecu)],
+        }
+    }
+
+    /// The report about several ECUs. The vehicle's code names those that failed by their hardware.
+    fn of_ecus(&self) -> InstallationReport {
+        let failed = self.items.iter().filter(|item| !item.success);
+        let codes: Vec<_> =
+            failed.map(|item| format!("{}:{}", item.hardware_id, item.code)).collect();
+        let result = if self.success {
+            InstallationResult::ok(&self.description)
+        } else {
+            InstallationResult::failed(&codes.join("|"), &self.description)
+        };
+        InstallationReport {
+            correlation_id: self.correlation_id.clone(),
+            result,
+            raw_report: self.description.clone(),
+            items: self.items.iter().map(|item| (item.serial.clone(), item.result())).collect(),
         }
     }
 }
@@ -82,9 +133,11 @@ fn installed(store: &Store, running: Option<&DeploymentId>) -> Result<InstalledI
 pub(crate) fn signed(
     store: &Store,
     ecu: &Ecu,
-    key: &SigningKey,
+    key: &EcuKey,
     running: Option<&DeploymentId>,
     report: Option<&str>,
+    others: Vec<(String, Envelope)>,
+    custom: Option<Value>,
 ) -> Result<Vec<u8>> {
     let image = installed(store, running)?;
     let counter = store.next_report_counter()?;
@@ -96,17 +149,36 @@ pub(crate) fn signed(
     };
     let mut manifest = VehicleManifest::new(&ecu.serial);
     let signed = version.sign(key).map_err(failed)?;
+    manifest.ecu_version_manifests.extend(others);
     manifest.ecu_version_manifests.insert(ecu.serial.clone(), signed);
     manifest.installation_report =
         report.map(Report::from_json).transpose()?.map(|report| report.to_wire(ecu));
+    manifest.custom = custom;
     manifest.sign(key).map_err(failed)
 }
 
-/// Sends the manifest, with the installation report that waits, if one does.
-pub(crate) fn send(ctx: &Context, session: &Session, running: Option<&DeploymentId>) -> Result<()> {
-    let report = session.store.report()?;
-    let manifest = signed(&session.store, &session.ecu, &session.key, running, report.as_deref())?;
-    session.gateway.send_manifest(ctx, manifest)?;
+/// Sends the manifest with the reports of all ECUs, with the installation report that waits, if one
+/// does, and with what a program around the agent adds.
+pub(crate) fn send(
+    ctx: &Context,
+    session: &Session,
+    running: Option<&DeploymentId>,
+    secondaries: &mut Secondaries<'_>,
+    custom: Option<Value>,
+) -> Result<()> {
+    let mut counters = Vec::new();
+    let mut others = Vec::new();
+    for (serial, envelope, counter) in secondaries.reports(ctx)? {
+        counters.push((serial.clone(), counter));
+        others.push((serial, envelope));
+    }
+    let Session { store, ecu, key, watch, .. } = session;
+    let report = store.report()?;
+    let manifest = signed(store, ecu, key, running, report.as_deref(), others, custom)?;
+    let sent = session.gateway.send_manifest(ctx, manifest);
+    watch.tell(&LibraryEvent::PutManifestComplete { success: sent.is_ok() });
+    sent?;
+    secondaries.reported(&counters)?;
     if let Some(report) = report {
         session.store.remove_report(&report)?;
     }

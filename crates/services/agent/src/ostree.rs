@@ -11,9 +11,11 @@ use updraft_tuf::{UptaneTarget, Verified};
 use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
 
 use crate::boot::{Boot, fallback};
+use crate::bootloader::{self, News};
 use crate::config::Pacman;
-use crate::events::{EventKind, event};
+use crate::events::{self, EventKind};
 use crate::health::{self, Verdict};
+use crate::installer::check_space;
 use crate::session::Session;
 use crate::store::Milestone;
 use crate::{Error, Result};
@@ -90,10 +92,7 @@ impl<'a> OstreeInstaller<'a> {
 
     /// Tells the server, once for each update, how far it has come.
     fn reach(&self, milestone: Milestone, kind: EventKind) -> Result<(), StepError> {
-        let session = self.session;
-        let Some(update) = session.store.update().map_err(StepError::new)? else { return Ok(()) };
-        let event = event(kind, &session.ecu.serial, &update, session.now());
-        session.store.reach(milestone, &[event]).map_err(StepError::new)
+        events::reach(self.session, milestone, kind).map_err(StepError::new)
     }
 
     fn pin_fetched(&self, commit: Option<&Checksum>) -> Result<(), StepError> {
@@ -140,13 +139,7 @@ impl Installer for OstreeInstaller<'_> {
             client: self.session.gateway.client.clone(),
             url: self.session.gateway.addresses.treehub.clone(),
         };
-        // Asked for by its checksum, every object is hashed before it gets its name: what is
-        // here afterwards is the target or nothing.
-        let options = PullOptions { commits: vec![commit], ..PullOptions::default() };
-        if let Err(error) = pull(ctx, self.sysroot.repo(), &source, &options) {
-            return Err(StepError::new(error));
-        }
-        self.pin_fetched(Some(&commit))?;
+        self.pull_commit(ctx, &source, commit)?;
         self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })
     }
 
@@ -158,16 +151,7 @@ impl Installer for OstreeInstaller<'_> {
 
     fn stage(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
         self.reach(Milestone::Started, EventKind::InstallationStarted)?;
-        let commit = commit_of_target(target)?;
-        let origin = Origin::following(&commit.to_hex());
-        let request = DeployRequest {
-            booted: self.booted.clone(),
-            ..DeployRequest::new(&self.stateroot, commit, origin)
-        };
-        let locked = self.sysroot.lock(ctx).map_err(StepError::new)?;
-        locked.stage(ctx, &request).map_err(StepError::new)?;
-        drop(locked);
-        self.pin_fetched(None)
+        self.stage_commit(ctx, commit_of_target(target)?)
     }
 
     fn unstage(&mut self, ctx: &Context, image: &Image) -> Result<(), StepError> {
@@ -182,7 +166,8 @@ impl Installer for OstreeInstaller<'_> {
         let id = self.deployments_of(image)?.into_iter().next().ok_or_else(|| missing(image))?;
         let locked = self.sysroot.lock(ctx).map_err(StepError::new)?;
         locked.make_default(ctx, &id).map_err(StepError::new)?;
-        Ok(())
+        drop(locked);
+        bootloader::tell(ctx, &self.session.settings, News::Trial).map_err(StepError::new)
     }
 
     fn deactivate(
@@ -197,7 +182,7 @@ impl Installer for OstreeInstaller<'_> {
     }
 
     fn check_health(&mut self, ctx: &Context, _image: &Image) -> Result<Health, StepError> {
-        let verdict = self.judge(ctx).map_err(StepError::new)?;
+        let verdict = health::judge(ctx, self.session).map_err(StepError::new)?;
         let Err(error) = verdict else { return Ok(Health::Good) };
         if self.may_try_again().map_err(StepError::new)? {
             tracing::warn!(%error, "not healthy; it is tried again after a reboot");
@@ -224,20 +209,46 @@ impl Installer for OstreeInstaller<'_> {
     }
 }
 
-/// Judging what runs.
+/// The work itself, for all whose targets name commits.
 impl OstreeInstaller<'_> {
-    /// Runs the health checks, and after them what the verdict calls for.
-    fn judge(&self, ctx: &Context) -> Result<Result<()>> {
-        let Session { settings, clock, gateway, .. } = self.session;
-        let server = Some(gateway.addresses.server.as_str());
-        let report = health::run(ctx, settings, clock.as_ref(), server)?;
-        let verdict = report.verdict();
-        if verdict.is_err() {
-            health::announce(ctx, &settings.health, Verdict::Red)?;
-        }
-        Ok(verdict)
+    /// Brings a commit here, and keeps it.
+    pub(crate) fn pull_commit(
+        &self,
+        ctx: &Context,
+        source: &Source,
+        commit: Checksum,
+    ) -> Result<(), StepError> {
+        let watermark = self.session.settings.pacman.storage_watermark;
+        check_space(self.sysroot.repo().root(), 0, watermark)?;
+        // Asked for by its checksum, every object is hashed before it gets its name: what is
+        // here afterwards is the target or nothing.
+        let options = PullOptions { commits: vec![commit], ..PullOptions::default() };
+        pull(ctx, self.sysroot.repo(), source, &options).map_err(StepError::new)?;
+        self.pin_fetched(Some(&commit))
     }
 
+    /// Deploys a commit beside what runs.
+    pub(crate) fn stage_commit(&self, ctx: &Context, commit: Checksum) -> Result<(), StepError> {
+        let origin = Origin::following(&commit.to_hex());
+        let request = DeployRequest {
+            booted: self.booted.clone(),
+            ..DeployRequest::new(&self.stateroot, commit, origin)
+        };
+        let locked = self.sysroot.lock(ctx).map_err(StepError::new)?;
+        locked.stage(ctx, &request).map_err(StepError::new)?;
+        drop(locked);
+        self.pin_fetched(None)
+    }
+
+    /// The folder of an image's deployment below the sysroot.
+    pub(crate) fn deployment_path(&self, image: &Image) -> Result<std::path::PathBuf, StepError> {
+        let id = self.deployments_of(image)?.into_iter().next().ok_or_else(|| missing(image))?;
+        Ok(self.sysroot.path().join(id.path()))
+    }
+}
+
+/// Judging what runs.
+impl OstreeInstaller<'_> {
     /// Whether the boot loader counts, and will boot it again. It must have counted this boot: one
     /// that does not would boot an ill system for ever.
     fn may_try_again(&self) -> Result<bool> {
@@ -265,6 +276,7 @@ impl OstreeInstaller<'_> {
             .mark_good(id)
             .map_err(Error::below("tell the boot loader that the system is good"))?;
         drop(locked);
+        bootloader::tell(ctx, &self.session.settings, News::Good)?;
         health::announce(ctx, &self.session.settings.health, Verdict::Green)
     }
 
@@ -283,9 +295,10 @@ impl OstreeInstaller<'_> {
     /// hand, or set a counter and no more. An ill one is left to the boot loader.
     pub(crate) fn settle_trial(&self, ctx: &Context) -> Result<()> {
         if !self.is_on_trial()? {
-            return Ok(());
+            // A boot loader that counts every boot hears that this one went well.
+            return bootloader::tell(ctx, &self.session.settings, News::Good);
         }
-        match self.judge(ctx)? {
+        match health::judge(ctx, self.session)? {
             Ok(()) => self.mark_good(ctx),
             Err(error) => {
                 tracing::error!(%error, "what runs is on trial and not healthy");
@@ -312,7 +325,7 @@ pub(crate) fn open(pacman: &Pacman) -> Result<Sysroot> {
 /// Makes the sysroot writable for this agent and what it starts, where it is mounted read-only. It
 /// has to be done before anything is opened.
 pub(crate) fn make_writable(pacman: &Pacman) -> Result<()> {
-    if path(pacman) == std::path::Path::new("/") {
+    if pacman.is_ostree() && path(pacman) == std::path::Path::new("/") {
         updraft_sysroot::make_running_writable().map_err(Error::below("write to the sysroot"))?;
     }
     Ok(())
@@ -341,7 +354,7 @@ fn stateroot(pacman: &Pacman, sysroot: &Sysroot, booted: Option<&DeploymentId>) 
     }
 }
 
-fn commit_of(image: &Image) -> Result<Checksum, StepError> {
+pub(crate) fn commit_of(image: &Image) -> Result<Checksum, StepError> {
     image.digest.as_str().parse().map_err(StepError::new)
 }
 

@@ -3,9 +3,12 @@
 //! Every step is stored before the next one begins, and each may be repeated: a device that dies
 //! anywhere in here goes on where it stopped, with the same keys.
 
+mod again;
 mod device;
-mod ecu;
-mod import;
+pub(crate) mod ecu;
+pub(crate) mod import;
+
+pub(crate) use device::new_request;
 
 use std::sync::Arc;
 
@@ -14,9 +17,20 @@ use updraft_task::Context;
 use crate::clock::{Clock, is_plausible};
 use crate::config::{ProvisionMode, Settings};
 use crate::gateway::{Addresses, Gateway};
+use crate::keys::{Token, token_key};
+use crate::library::Watch;
 use crate::session::Session;
 use crate::store::Store;
 use crate::{Error, Result};
+
+/// Whether an identity that is there is good enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// It is.
+    Keep,
+    /// The server does not know it any more: another certificate is asked for.
+    Again,
+}
 
 /// Gives this device what it lacks of identity, key and registration.
 pub(crate) fn provision(
@@ -24,30 +38,48 @@ pub(crate) fn provision(
     settings: Settings,
     store: Store,
     clock: Arc<dyn Clock>,
+    choice: Choice,
 ) -> Result<Session> {
     if !is_plausible(clock.now()) {
         return Err(Error::Clock { now: clock.now().to_string() });
     }
+    let token = Token::new(&settings);
+    if choice == Choice::Again {
+        again::replace(ctx, &settings, &token, &store)?;
+    }
     let identity = match store.identity()? {
         Some(identity) if identity.certificate_pem.is_some() => identity,
         begun => match mode_of(&settings) {
-            ProvisionMode::DeviceCred => import::identity(&settings, &store)?,
-            _ => device::register(ctx, &settings, &store, begun)?,
+            ProvisionMode::DeviceCred => import::identity(&settings, &token, &store)?,
+            _ => device::register(ctx, &settings, &token, &store, begun)?,
         },
     };
     import::first_roots(&settings, &store)?;
     let addresses = Addresses::new(&settings, identity.server.as_deref())?;
-    let gateway = Gateway::new(&identity, addresses)?;
-    let (ecu, key) = ecu::prepare(&settings, &store)?;
+    let key = token_key(&token, &identity)?;
+    let gateway = Gateway::new(&settings, &identity, key, addresses)?;
+    let (ecu, key) = ecu::prepare(&settings, &token, &store)?;
     if !ecu.registered {
         ecu::register(ctx, &store, &gateway, &ecu, &key)?;
     }
     let device_id = identity.device_id;
     let ecu = updraft_tuf::Ecu { serial: ecu.serial, hardware_id: ecu.hardware_id };
-    Ok(Session { settings, store, clock, gateway, device_id, ecu, key })
+    let watch = Watch::default();
+    Ok(Session {
+        settings,
+        store,
+        clock,
+        gateway,
+        device_id,
+        ecu,
+        key,
+        token,
+        watch,
+        hardware: None,
+    })
 }
 
-fn mode_of(settings: &Settings) -> ProvisionMode {
+pub(super) fn mode_of(settings: &Settings) -> ProvisionMode {
     match settings.provision.mode {
         ProvisionMode::Default if settings.provision.provision_path.as_os_str().is_empty() => {
             ProvisionMode::DeviceCred

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use updraft_crypto::SigningKey;
 use updraft_tuf::Ecu;
 
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::gateway::Gateway;
+use crate::keys::{EcuKey, Token};
+use crate::library::Watch;
 use crate::store::Store;
 
 /// What all the work of a provisioned device needs.
@@ -19,7 +20,12 @@ pub(crate) struct Session {
     pub(crate) gateway: Gateway,
     pub(crate) device_id: String,
     pub(crate) ecu: Ecu,
-    pub(crate) key: SigningKey,
+    pub(crate) key: EcuKey,
+    pub(crate) token: Token,
+    /// Hears what happens.
+    pub(crate) watch: Watch,
+    /// Told to the server about the hardware, instead of what the agent finds out itself.
+    pub(crate) hardware: Option<serde_json::Value>,
 }
 
 impl Session {

@@ -4,15 +4,16 @@ use updraft_crypto::Verifier;
 use updraft_error::Classify as _;
 use updraft_task::Context;
 use updraft_tuf::{
-    Dialect, DirectorFiles, EmptyTargets, FirstRoot, Hashes, InstalledTarget, Options, Outcome,
-    Step, TargetFormat, UptaneTarget, UptaneUpdater, Verified,
+    Dialect, DirectorFiles, Ecu, EmptyTargets, FirstRoot, Hashes, InstalledTarget, Options,
+    Outcome, RoleName, Step, TargetFormat, UptaneTarget, UptaneUpdater, Verified,
 };
 use updraft_update::{Assignment, Component, Image, Source, StepError};
 
 use crate::config::DirectorMetadata;
 use crate::gateway::File;
 use crate::session::Session;
-use crate::{Error, Result};
+use crate::store::SecondaryRecord;
+use crate::{Error, Result, installer};
 
 /// Where metadata comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +28,19 @@ pub(crate) enum Access {
 #[derive(Debug)]
 pub(crate) struct UptaneSource<'a> {
     session: &'a Session,
+    /// The other ECUs that the server knows.
+    secondaries: &'a [SecondaryRecord],
     access: Access,
     error: Option<Error>,
 }
 
 impl<'a> UptaneSource<'a> {
-    pub(crate) fn new(session: &'a Session, access: Access) -> Self {
-        Self { session, access, error: None }
+    pub(crate) fn new(
+        session: &'a Session,
+        secondaries: &'a [SecondaryRecord],
+        access: Access,
+    ) -> Self {
+        Self { session, secondaries, access, error: None }
     }
 
     /// The error behind that of the last poll, with all it can say.
@@ -42,11 +49,21 @@ impl<'a> UptaneSource<'a> {
     }
 
     fn ask(&self, ctx: &Context) -> Result<Option<Assignment<UptaneTarget>>> {
-        let wanted = match self.access {
-            Access::Online => online(ctx, self.session)?,
-            Access::Offline => offline(self.session)?,
+        let ask = |director| match self.access {
+            Access::Online => self.online(ctx, director),
+            Access::Offline => self.offline(director),
         };
-        wanted.map(|target| assignment_of(&self.session.ecu.serial, target)).transpose()
+        let wanted = match self.session.settings.uptane.director_metadata {
+            DirectorMetadata::Full => ask(DirectorFiles::All)?,
+            DirectorMetadata::TargetsOnly => ask(DirectorFiles::RootAndTargets)?,
+            DirectorMetadata::Auto => match ask(DirectorFiles::All) {
+                Err(Error::Refused(_)) if serves_targets_only(self.session)? => {
+                    ask(DirectorFiles::RootAndTargets)?
+                }
+                asked => asked?,
+            },
+        };
+        if wanted.is_empty() { Ok(None) } else { assignment_of(wanted).map(Some) }
     }
 }
 
@@ -62,76 +79,124 @@ impl Source for UptaneSource<'_> {
     }
 }
 
-type Wanted = Option<Verified<UptaneTarget>>;
+type Wanted = Vec<Verified<UptaneTarget>>;
 
-fn online(ctx: &Context, session: &Session) -> Result<Wanted> {
-    let trusted = session.store.trusted_metadata()?;
-    let ecus = [session.ecu.clone()];
-    let options = options(session)?;
-    let mut updater = UptaneUpdater::new(trusted, &ecus, session.now(), &options, Verifier);
-    loop {
-        ctx.check()?;
-        match updater.next()? {
-            Step::Fetch { repository, file_name, max_length, .. } => {
-                match session.gateway.metadata(ctx, repository, &file_name, max_length)? {
-                    File::Bytes(bytes) => updater.received(&bytes)?,
-                    File::Absent => updater.absent()?,
-                    // One byte too many is what the updater refuses, whatever the bytes are.
-                    File::TooLarge => updater.received(&oversized(max_length))?,
+impl UptaneSource<'_> {
+    fn online(&self, ctx: &Context, director: DirectorFiles) -> Result<Wanted> {
+        let session = self.session;
+        let trusted = session.store.trusted_metadata()?;
+        let options = self.options(director)?;
+        let mut updater =
+            UptaneUpdater::new(trusted, &self.ecus(), session.now(), &options, Verifier);
+        loop {
+            ctx.check()?;
+            match updater.next()? {
+                Step::Fetch { repository, file_name, max_length, .. } => {
+                    match session.gateway.metadata(ctx, repository, &file_name, max_length)? {
+                        File::Bytes(bytes) => updater.received(&bytes)?,
+                        File::Absent => updater.absent()?,
+                        // One byte too many is what the updater refuses, whatever the bytes are.
+                        File::TooLarge => updater.received(&oversized(max_length))?,
+                    }
                 }
+                Step::Persist { repository, role, bytes } => {
+                    session.store.persist_metadata(repository, &role, &bytes)?;
+                }
+                Step::Delete { repository, role } => {
+                    session.store.delete_metadata(repository, &role)?;
+                }
+                Step::Done(outcome) => return self.select(outcome),
             }
-            Step::Persist { repository, role, bytes } => {
-                session.store.persist_metadata(repository, &role, &bytes)?;
-            }
-            Step::Delete { repository, role } => {
-                session.store.delete_metadata(repository, &role)?;
-            }
-            Step::Done(outcome) => return select(session, outcome),
         }
     }
-}
 
-fn offline(session: &Session) -> Result<Wanted> {
-    let trusted = session.store.trusted_metadata()?;
-    let ecus = [session.ecu.clone()];
-    let options = options(session)?;
-    let outcome = UptaneUpdater::verify_stored(&trusted, &ecus, session.now(), &options, Verifier)?;
-    select(session, outcome)
-}
-
-fn options(session: &Session) -> Result<Options> {
-    let installed = session.store.installed()?.map(|installed| InstalledTarget {
-        ecu_serial: session.ecu.serial.clone(),
-        filepath: installed.filepath,
-        hashes: Hashes::from_sha256(&installed.sha256),
-        release_counter: installed.release_counter,
-    });
-    Ok(Options {
-        first_root: FirstRoot::TrustOnFirstUse,
-        director: match session.settings.uptane.director_metadata {
-            DirectorMetadata::Full => DirectorFiles::All,
-            DirectorMetadata::TargetsOnly => DirectorFiles::RootAndTargets,
-        },
-        vehicle_id: Some(session.device_id.clone()),
-        empty_targets: EmptyTargets::MayBeAnonymous,
-        installed: installed.into_iter().collect(),
-        ..Options::new(Dialect::Uptane)
-    })
-}
-
-fn select(session: &Session, outcome: Outcome) -> Result<Wanted> {
-    let Outcome::Update(targets) = outcome else { return Ok(None) };
-    let target = targets.into_iter().find(|target| target.ecu_serial == session.ecu.serial);
-    if let Some(target) = &target
-        && target.format != TargetFormat::Ostree
-    {
-        return Err(Error::Target {
-            filepath: target.filepath.clone(),
-            problem: format!("its format is {}, and only OSTREE can be", target.format.name()),
-            kind: updraft_error::Kind::Unsupported,
-        });
+    fn offline(&self, director: DirectorFiles) -> Result<Wanted> {
+        let session = self.session;
+        let trusted = session.store.trusted_metadata()?;
+        let (ecus, options) = (self.ecus(), self.options(director)?);
+        self.select(UptaneUpdater::verify_stored(
+            &trusted,
+            &ecus,
+            session.now(),
+            &options,
+            Verifier,
+        )?)
     }
-    Ok(target)
+
+    /// All ECUs of the vehicle, the primary first.
+    fn ecus(&self) -> Vec<Ecu> {
+        let others = self.secondaries.iter().map(|record| Ecu {
+            serial: record.serial.clone(),
+            hardware_id: record.hardware_id.clone(),
+        });
+        std::iter::once(self.session.ecu.clone()).chain(others).collect()
+    }
+
+    fn options(&self, director: DirectorFiles) -> Result<Options> {
+        let session = self.session;
+        let installed = session.store.installed()?.map(|installed| InstalledTarget {
+            ecu_serial: session.ecu.serial.clone(),
+            filepath: installed.filepath,
+            hashes: Hashes::from_sha256(&installed.sha256),
+            release_counter: installed.release_counter,
+        });
+        // Only what was confirmed here: what a secondary says it runs must not stop the others.
+        let others = self.secondaries.iter().filter_map(|record| {
+            let (filepath, running, _) = record.running.as_ref()?;
+            let (confirmed, release_counter) = record.confirmed.as_ref()?;
+            (running == confirmed).then(|| InstalledTarget {
+                ecu_serial: record.serial.clone(),
+                filepath: filepath.clone(),
+                hashes: Hashes::from_sha256(confirmed),
+                release_counter: *release_counter,
+            })
+        });
+        Ok(Options {
+            first_root: FirstRoot::TrustOnFirstUse,
+            director,
+            vehicle_id: Some(session.device_id.clone()),
+            empty_targets: EmptyTargets::MayBeAnonymous,
+            installed: installed.into_iter().chain(others).collect(),
+            ..Options::new(Dialect::Uptane)
+        })
+    }
+
+    /// The targets of all ECUs, the primary's first, if each ECU takes what it gets.
+    fn select(&self, outcome: Outcome) -> Result<Wanted> {
+        let Outcome::Update(mut targets) = outcome else { return Ok(Vec::new()) };
+        let primary = &self.session.ecu.serial;
+        targets.sort_by_key(|target| target.ecu_serial != *primary);
+        for target in &targets {
+            let format = if target.ecu_serial == *primary {
+                installer::format(&self.session.settings.pacman)
+            } else {
+                TargetFormat::Binary
+            };
+            if target.format != format {
+                let (given, wanted) = (target.format.name(), format.name());
+                return Err(Error::Target {
+                    filepath: target.filepath.clone(),
+                    problem: format!("its format is {given}, and only {wanted} can be"),
+                    kind: updraft_error::Kind::Unsupported,
+                });
+            }
+        }
+        Ok(targets)
+    }
+}
+
+/// Whether the Director's trusted root names no keys for timestamp and snapshot: then it cannot
+/// serve them, and nobody can hold them back.
+fn serves_targets_only(session: &Session) -> Result<bool> {
+    let trusted = session.store.trusted_metadata()?;
+    trusted.director.get(&RoleName::Root).map_or(Ok(false), names_targets_only)
+}
+
+fn names_targets_only(root: &[u8]) -> Result<bool> {
+    let root: serde_json::Value =
+        serde_json::from_slice(root).map_err(|_| Error::Damaged { what: "the Director's root" })?;
+    let names = |role: &str| root.pointer(&format!("/signed/roles/{role}")).is_some();
+    Ok(!names("timestamp") && !names("snapshot"))
 }
 
 fn oversized(max_length: u64) -> Vec<u8> {
@@ -139,19 +204,37 @@ fn oversized(max_length: u64) -> Vec<u8> {
     vec![0; length.saturating_add(1)]
 }
 
-fn assignment_of(
-    ecu_serial: &str,
-    target: Verified<UptaneTarget>,
-) -> Result<Assignment<UptaneTarget>> {
-    let digest = target.hashes.sha256().and_then(|sha256| sha256.parse().ok());
-    let digest = digest.ok_or_else(|| Error::Target {
-        filepath: target.filepath.clone(),
-        problem: "it has no sha256, which names the commit".to_owned(),
-        kind: updraft_error::Kind::Invalid,
-    })?;
-    let image = Image { name: target.filepath.clone(), digest };
-    Ok(Assignment {
-        id: target.correlation_id.clone().unwrap_or_default(),
-        targets: vec![(Component::new(ecu_serial), image, target)],
-    })
+fn assignment_of(targets: Wanted) -> Result<Assignment<UptaneTarget>> {
+    let id = targets.first().and_then(|target| target.correlation_id.clone()).unwrap_or_default();
+    let mut assigned = Vec::new();
+    for target in targets {
+        let digest = target.hashes.sha256().and_then(|sha256| sha256.parse().ok());
+        let digest = digest.ok_or_else(|| Error::Target {
+            filepath: target.filepath.clone(),
+            problem: "it has no sha256, which names the image".to_owned(),
+            kind: updraft_error::Kind::Invalid,
+        })?;
+        let image = Image { name: target.filepath.clone(), digest };
+        assigned.push((Component::new(target.ecu_serial.clone()), image, target));
+    }
+    Ok(Assignment { id, targets: assigned })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_targets_only;
+
+    #[test]
+    fn only_a_root_without_both_roles_excuses_a_director() {
+        for (roles, excused) in [
+            (r#""root": {}, "targets": {}"#, true),
+            (r#""root": {}, "targets": {}, "timestamp": {}"#, false),
+            (r#""root": {}, "targets": {}, "snapshot": {}"#, false),
+            (r#""root": {}, "targets": {}, "snapshot": {}, "timestamp": {}"#, false),
+        ] {
+            let root = format!(r#"{{"signed": {{"roles": {{{roles}}}}}}}"#);
+            assert_eq!(names_targets_only(root.as_bytes()).unwrap(), excused, "{roles}");
+        }
+        assert!(names_targets_only(b"nonsense").is_err());
+    }
 }

@@ -5,8 +5,9 @@ use updraft_update::{Direction, Journal as _, Record};
 
 use crate::boot::Boot;
 use crate::config::Settings;
+use crate::control::{Control, Wishes};
 use crate::ostree;
-use crate::store::{Contact, Failed, Installed, Store, StoredJournal, Update};
+use crate::store::{Contact, Failed, Installed, SecondaryRecord, Store, StoredJournal, Update};
 use crate::trial::{self, CountStatus};
 use crate::{Error, Result, reboot};
 
@@ -21,6 +22,8 @@ pub struct StatusReport {
     pub provisioned: bool,
     /// The primary ECU.
     pub ecu: Option<EcuStatus>,
+    /// The other ECUs, by their serials.
+    pub secondaries: Vec<SecondaryStatus>,
     /// The booted commit.
     pub booted: Option<String>,
     /// How tries of the booted system are counted.
@@ -41,6 +44,8 @@ pub struct StatusReport {
     pub events_queued: u64,
     /// Whether a report waits for the server.
     pub report_queued: bool,
+    /// What people on the device said.
+    pub wishes: Wishes,
 }
 
 /// The primary ECU.
@@ -52,6 +57,21 @@ pub struct EcuStatus {
     pub hardware_id: String,
     /// Whether the server knows it.
     pub registered: bool,
+}
+
+/// Another ECU of the vehicle.
+#[derive(Debug, Clone, Serialize)]
+pub struct SecondaryStatus {
+    /// Its serial number.
+    pub serial: String,
+    /// Its hardware id.
+    pub hardware_id: String,
+    /// Whether the server knows it.
+    pub registered: bool,
+    /// The name of what it reported last.
+    pub filepath: Option<String>,
+    /// The SHA-256 of that.
+    pub sha256: Option<String>,
 }
 
 /// The update in progress.
@@ -113,6 +133,7 @@ pub(crate) fn status(settings: &Settings) -> Result<StatusReport> {
             hardware_id: ecu.hardware_id,
             registered: ecu.registered,
         }),
+        secondaries: store.secondaries()?.into_iter().map(secondary).collect(),
         installed: store.installed()?,
         update: store.update()?.map(|update| update_status(update, record.as_ref())),
         reboot_required: awaited,
@@ -120,6 +141,7 @@ pub(crate) fn status(settings: &Settings) -> Result<StatusReport> {
         contact: store.contact()?,
         events_queued: store.count_events()?,
         report_queued: store.report()?.is_some(),
+        wishes: Control::new(&settings.storage).wishes()?,
         ..StatusReport::default()
     };
     match booted(settings, &store) {
@@ -136,13 +158,28 @@ pub(crate) fn status(settings: &Settings) -> Result<StatusReport> {
 }
 
 fn booted(settings: &Settings, store: &Store) -> Result<Option<(Boot, Option<CountStatus>)>> {
-    if !ostree::path(&settings.pacman).join("ostree/repo").is_dir() {
+    let pacman = &settings.pacman;
+    if !pacman.is_ostree() || !ostree::path(pacman).join("ostree/repo").is_dir() {
         return Ok(None);
     }
     let sysroot = ostree::open(&settings.pacman)?;
-    let boot = Boot::look(settings, store, &sysroot)?;
+    let boot = Boot::look(settings, store, Some(&sysroot))?;
     let count = boot.booted.as_ref().and_then(|id| trial::counted(&sysroot, id));
     Ok(Some((boot, count)))
+}
+
+fn secondary(record: SecondaryRecord) -> SecondaryStatus {
+    let (filepath, sha256) = match record.running {
+        Some((filepath, sha256, _)) => (Some(filepath), Some(sha256)),
+        None => (None, None),
+    };
+    SecondaryStatus {
+        serial: record.serial,
+        hardware_id: record.hardware_id,
+        registered: record.registered,
+        filepath,
+        sha256,
+    }
 }
 
 fn update_status(update: Update, record: Option<&Record>) -> UpdateStatus {

@@ -117,7 +117,7 @@ pub(crate) fn roll_back(
     let store = Store::open(&settings.storage)?;
     let sysroot = ostree::open(&settings.pacman)?;
     let (mut report, back, left) = way_back(settings, &sysroot, Some(&store))?;
-    let mut boot = Boot::observe(settings, &store, &sysroot)?;
+    let mut boot = Boot::observe(settings, &store, Some(&sysroot))?;
     if let Some(failed) = left {
         // Before the switch: what is left by hand is not installed again by itself, and a mark
         // without a switch does no harm.
@@ -126,6 +126,8 @@ pub(crate) fn roll_back(
             success: false,
             code: failed.code.clone(),
             description: failed.reason.clone(),
+            raw_report: None,
+            items: Vec::new(),
         };
         let failed = Failed { failed_at: clock.now().to_string(), ..failed };
         store.fail(&failed, &report.to_json(), &[])?;
@@ -157,7 +159,7 @@ fn way_back(
     }
     let list = sysroot.deployments().map_err(Error::below("list the deployments"))?;
     let from = match store {
-        Some(store) => Boot::look(settings, store, sysroot)?.booted,
+        Some(store) => Boot::look(settings, store, Some(sysroot))?.booted,
         None => crate::boot::booted(&settings.boot.kernel_cmdline, sysroot)?,
     };
     let back = target(&list, from.as_ref()).ok_or_else(|| Error::Rollback {
@@ -214,7 +216,7 @@ fn target(list: &[Deployment], booted: Option<&DeploymentId>) -> Option<Deployme
 
 fn booted(settings: &Settings, sysroot: &Sysroot) -> Result<Option<DeploymentId>> {
     match Store::open_to_read(&settings.storage)? {
-        Some(store) => Ok(Boot::look(settings, &store, sysroot)?.booted),
+        Some(store) => Ok(Boot::look(settings, &store, Some(sysroot))?.booted),
         None => crate::boot::booted(&settings.boot.kernel_cmdline, sysroot),
     }
 }

@@ -14,8 +14,12 @@ pub enum EventKind {
     ComponentsRegistered,
     /// A component reports another image than before.
     ImageChanged,
+    /// A component runs an image that it was neither assigned nor reported before.
+    ImageUnexpected,
     /// A device reported the end of an installation.
     InstallReported,
+    /// A device's installation report cannot be read; its assignment counts as failed.
+    ReportUnreadable,
     /// A device's report was refused.
     ManifestRefused,
     /// A component says it has seen an attack.
@@ -60,6 +64,12 @@ pub enum EventKind {
     ImageMetadataAccepted,
     /// Signed metadata for the Image repository was refused.
     ImageMetadataRefused,
+    /// Keys of the Image repository were made on the server, or deleted there.
+    ImageKeysChanged,
+    /// Signed metadata expires soon, and only its keys' holder can renew it.
+    MetadataExpiring,
+    /// A list of offline updates was signed.
+    OfflineUpdatesSigned,
     /// A branch of the OSTree repository was set.
     RefUpdated,
     /// An operator token was made.

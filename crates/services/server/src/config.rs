@@ -84,6 +84,14 @@ pub struct MetadataConfig {
     pub image_snapshot_days: u16,
     /// Days of the timestamps of both repositories.
     pub timestamp_days: u16,
+    /// Days of the Image repository's targets, when their keys are on the server.
+    pub image_targets_days: u16,
+    /// Days of the Image repository's root, when its keys are on the server.
+    pub image_root_days: u16,
+    /// Days of lists of offline updates that name no end themselves.
+    pub offline_updates_days: u16,
+    /// How many days before its end metadata whose keys are elsewhere raises an alarm.
+    pub alarm_days: u16,
 }
 
 impl Default for MetadataConfig {
@@ -93,6 +101,10 @@ impl Default for MetadataConfig {
             director_root_days: 3650,
             image_snapshot_days: 30,
             timestamp_days: 7,
+            image_targets_days: 365,
+            image_root_days: 3650,
+            offline_updates_days: 365,
+            alarm_days: 30,
         }
     }
 }
@@ -151,6 +163,10 @@ impl Config {
             ("metadata.director_root_days", self.metadata.director_root_days.into()),
             ("metadata.image_snapshot_days", self.metadata.image_snapshot_days.into()),
             ("metadata.timestamp_days", self.metadata.timestamp_days.into()),
+            ("metadata.image_targets_days", self.metadata.image_targets_days.into()),
+            ("metadata.image_root_days", self.metadata.image_root_days.into()),
+            ("metadata.offline_updates_days", self.metadata.offline_updates_days.into()),
+            ("metadata.alarm_days", self.metadata.alarm_days.into()),
             ("devices.certificate_days", self.devices.certificate_days.into()),
             ("devices.flush_sec", self.devices.flush_sec),
             ("devices.reconcile_sec", self.devices.reconcile_sec),

@@ -1,5 +1,7 @@
 //! The server's errors.
 
+mod hint;
+
 use std::path::PathBuf;
 
 use updraft_error::{Classify, Kind};
@@ -93,6 +95,22 @@ pub enum Error {
         /// What was to be done.
         action: String,
         /// What is missing.
+        reason: String,
+    },
+    /// Somebody else holds the keys that would have to sign.
+    #[error("sign {role}: its keys are not on this server")]
+    KeysOffline {
+        /// The role.
+        role: String,
+    },
+    /// The caller's idea of what is there is out of date, or it did not tell.
+    #[error("{action}: {reason}")]
+    Precondition {
+        /// A stable code, such as `role_checksum_mismatch`.
+        code: &'static str,
+        /// What was to be done.
+        action: String,
+        /// What does not fit.
         reason: String,
     },
     /// The database did not do what was asked.
@@ -260,7 +278,10 @@ impl Error {
     /// The stable code that device clients look at.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Conflict { code, .. } | Self::Rejected { code, .. } => code,
+            Self::Conflict { code, .. }
+            | Self::Rejected { code, .. }
+            | Self::Precondition { code, .. } => code,
+            Self::KeysOffline { .. } => "role_keys_not_found",
             Self::NotFound { .. } => "missing_entity",
             Self::Unauthenticated { .. } => "unauthenticated",
             Self::Method { .. } => "method_not_allowed",
@@ -278,7 +299,8 @@ impl Error {
             Self::Unauthenticated { .. } => 401,
             Self::Method { .. } => 405,
             Self::TooLarge { .. } => 413,
-            Self::NotReady { .. } => 412,
+            Self::Precondition { code: "role_checksum_not_provided", .. } => 428,
+            Self::NotReady { .. } | Self::KeysOffline { .. } | Self::Precondition { .. } => 412,
             // What is wrong inside is no fault of the caller's.
             Self::Config { .. } | Self::Stored { .. } | Self::Crypto { .. } => 500,
             Self::Database { .. }
@@ -290,37 +312,6 @@ impl Error {
                 _ => 500,
             },
             _ => self.kind().http_status(),
-        }
-    }
-
-    /// What may help.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Unauthenticated { .. } => {
-                Some("send `Authorization: Bearer TOKEN`; `updraft-server token create` makes one")
-            }
-            Self::NotReady { .. } => {
-                Some("`updraft keys init` and `updraft release` set up the Image repository")
-            }
-            Self::DatabaseFile { trouble, .. } => match trouble {
-                DatabaseTrouble::Missing => Some("`updraft-server init` makes a data folder"),
-                DatabaseTrouble::Corrupt => {
-                    Some("stop the server, move updraft.db* away and restore them from a backup")
-                }
-                DatabaseTrouble::ReadOnly => {
-                    Some("the file, its folder and its file system must be writable for the server")
-                }
-                DatabaseTrouble::Locked => Some("end the process that holds it, then try again"),
-                DatabaseTrouble::Full => Some("free some space, then try again"),
-                DatabaseTrouble::TooNew => Some("run the newer updraft-server"),
-                DatabaseTrouble::Other => None,
-            },
-            Self::Fs { action: OPEN_DATA_FOLDER, source } if source.kind() == Kind::NotFound => {
-                Some("`updraft-server init` makes a data folder")
-            }
-            Self::Locked { .. } => Some("only one updraft-server may run on a data folder"),
-            Self::Config { .. } => Some("`updraft-server config check` checks it"),
-            _ => None,
         }
     }
 }
@@ -336,7 +327,11 @@ impl Classify for Error {
             | Self::Stored { .. }
             | Self::Rollout(_) => Kind::Invalid,
             Self::NotFound { .. } => Kind::NotFound,
-            Self::Conflict { .. } | Self::Locked { .. } | Self::NotReady { .. } => Kind::Conflict,
+            Self::Conflict { .. }
+            | Self::Locked { .. }
+            | Self::NotReady { .. }
+            | Self::KeysOffline { .. }
+            | Self::Precondition { .. } => Kind::Conflict,
             Self::Rejected { .. } | Self::Unauthenticated { .. } => Kind::Rejected,
             Self::TooLarge { .. } => Kind::Exhausted,
             Self::Database { source, .. } => database_kind(source),

@@ -4,6 +4,7 @@
 //! synchronous and safe to call from many threads. Each operation that changes something does so
 //! in one database transaction, its events included.
 
+pub mod alarms;
 pub mod components;
 pub mod devices;
 pub mod director;
@@ -11,9 +12,11 @@ pub mod groups;
 pub mod image;
 pub mod online_keys;
 pub mod operators;
+pub mod ota;
 pub mod provision;
 pub mod reconcile;
 pub mod releases;
+pub mod renewal;
 pub mod reports;
 pub mod rollouts;
 pub mod seen;

@@ -6,8 +6,10 @@ mod body;
 mod callers;
 mod content;
 mod gateway;
+pub mod multipart;
 mod names;
 pub mod openapi;
+mod ota;
 mod serve;
 mod tls;
 mod unread;
@@ -39,6 +41,7 @@ pub fn router(fleet: Shared) -> Router {
         .route(updraft_api::paths::HEALTH, get(async || "ok\n"))
         .merge(gateway::routes())
         .merge(api::routes())
+        .merge(ota::routes())
         .fallback(async |uri: Uri| {
             answer::refusal(&uri, Error::not_found("anything at", "this path"))
         })

@@ -8,7 +8,9 @@
 //!   tls/ca.pem, ca.key     signs the server's and the devices' certificates
 //!   tls/server.pem, .key   the server's own certificate, chain included
 //!   keys/director/ROLE/    keys of the Director repository
-//!   keys/image/ROLE/       keys for snapshot and timestamp of the Image repository
+//!   keys/director/offline-updates/   the key of lists for media, from the first list on
+//!   keys/image/ROLE/       keys for snapshot and timestamp of the Image repository; for root and
+//!                          targets only when it was made here
 //!   image/                 signed metadata of the Image repository
 //!   treehub/               an OSTree repository in archive mode
 //!   targets/               contents of targets that are files

@@ -58,6 +58,11 @@ pub fn target_name(name: &str) -> Result<&str> {
     Ok(name)
 }
 
+/// Whether this is SHA-256 in lower hex.
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
 fn printable<'a>(what: &'static str, value: &'a str, max: usize) -> Result<&'a str> {
     check(what, value, max, |byte| (0x20..0x7f).contains(&byte), "printable ASCII")
 }

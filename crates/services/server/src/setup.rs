@@ -1,9 +1,14 @@
 //! Making a data folder, and the credentials file that devices provision themselves with.
 
+mod certificate;
 mod credentials;
 mod init;
 
-pub use credentials::{CredentialsOptions, write_credentials};
+pub use certificate::renew_server_certificate;
+pub use credentials::{
+    CredentialsOptions, OperatorCredentials, TargetsKey, write_credentials,
+    write_operator_credentials,
+};
 pub use init::{InitOptions, init};
 
 use updraft_fs::{Dir, LockFile, LockMode};

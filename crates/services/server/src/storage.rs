@@ -7,10 +7,16 @@
 //!
 //! Times are milliseconds since 1970 (UTC), documents are JSON text or bytes as received.
 
+pub mod assignments;
 pub mod devices;
 pub mod events;
 pub mod groups;
+pub mod installations;
+pub mod inventory;
 pub mod metadata;
+pub mod next_certificates;
+pub mod notes;
+pub mod offline;
 pub mod releases;
 pub mod rollouts;
 mod schema;

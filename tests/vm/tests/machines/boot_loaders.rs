@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use machine::{Firmware, Machine};
-use vm::{Image, Release, Workshop, updraft};
+use vm::{Image, Rack, Release, Workshop, updraft};
 
 const BOOT: Duration = Duration::from_mins(5);
 const UPDATE: Duration = Duration::from_mins(5);
@@ -19,6 +19,13 @@ fn release(name: &str) -> Release {
 fn image(workshop: &Workshop) -> Image<'_> {
     Image::of(&workshop.repository, "one")
 }
+
+/// With one system that is given up.
+const MOST_BOOTS: usize = 4;
+/// For [`boot_anew`].
+const ENDS: &[&str] = &["-no-reboot"];
+/// Nobody waits for a root that does not come.
+const SHORT_WAIT: &str = "--karg=rootwait=8";
 
 fn run(machine: &mut Machine, command: &str) -> String {
     machine.run_within(command, UPDATE).unwrap().good().unwrap()
@@ -45,6 +52,24 @@ fn reboot(machine: &mut Machine) {
     machine.tell("sync; reboot -f").unwrap();
 }
 
+/// Reboots a machine that ends when it reboots, and boots it as often as it wants until it is up.
+/// Gives what the consoles said. A fresh one is faster: in one that goes on, what the firmware loads
+/// lies where translated code of the last system was.
+fn boot_anew(rack: &Rack, machine: &mut Machine) -> String {
+    reboot(machine);
+    machine.wait_for_end(BOOT).unwrap();
+    let mut said = String::new();
+    for _ in 0..MOST_BOOTS {
+        *machine = rack.start().unwrap();
+        match machine.wait_for("SYSTEM READY", BOOT) {
+            Ok(text) => return said + &text,
+            Err(_) if machine.has_ended() => said += &machine.console(),
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+    panic!("it does not come up: {said}");
+}
+
 #[test]
 fn systemd_boot_counts_and_leaves_a_system_that_finds_no_root() {
     // The third one has an initramfs that lacks the module of its disk.
@@ -56,16 +81,17 @@ fn systemd_boot_counts_and_leaves_a_system_that_finds_no_root() {
     .unwrap();
     let image = image(&workshop)
         .option("--boot-loader=systemd-boot")
+        .option(SHORT_WAIT)
         .option("--set=sysroot.boot-counting-tries=2");
-    let rack = workshop.rack(&image).unwrap().with_efi().unwrap();
+    let rack = workshop.rack(&image).unwrap().with_efi().unwrap().with_arguments(ENDS);
     let boot = "mount -t vfat /dev/vda1 /boot";
     let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY one", BOOT).unwrap();
     update(&mut machine, boot, "two");
     let entries = run(&mut machine, "ls /boot/loader/entries");
     assert!(entries.contains("+2.conf"), "{entries}");
-    reboot(&mut machine);
-    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+    let console = boot_anew(&rack, &mut machine);
+    assert!(console.contains("SYSTEM READY two"), "{console}");
     // It was counted, and is found good.
     run(&mut machine, boot);
     let entries = run(&mut machine, "ls /boot/loader/entries");
@@ -75,11 +101,10 @@ fn systemd_boot_counts_and_leaves_a_system_that_finds_no_root() {
         "for e in /boot/loader/entries/*+1-1.conf; do mv $e ${e%+*}.conf; done; sync",
     );
     update(&mut machine, boot, "three");
-    reboot(&mut machine);
     // Two tries in vain; the initramfs says why and reboots.
-    let console = machine.wait_for("SYSTEM READY", BOOT).unwrap();
+    let console = boot_anew(&rack, &mut machine);
     assert!(console.contains("SYSTEM READY two"), "{console}");
-    assert!(console.matches("updraft-init").count() >= 2, "{console}");
+    assert_eq!(console.matches("THE SYSTEM CANNOT BE BOOTED").count(), 2, "{console}");
 }
 
 #[test]
@@ -97,42 +122,43 @@ fn unified_kernel_images_boot_are_counted_and_given_up() {
         ),
     ])
     .unwrap();
-    let image =
-        image(&workshop).option("--boot-loader=uki").option("--set=sysroot.boot-counting-tries=2");
-    let rack = workshop.rack(&image).unwrap().with_efi().unwrap();
+    let image = image(&workshop)
+        .option("--boot-loader=uki")
+        .option(SHORT_WAIT)
+        .option("--set=sysroot.boot-counting-tries=1");
+    let rack = workshop.rack(&image).unwrap().with_efi().unwrap().with_arguments(ENDS);
     let boot = "mount -t vfat /dev/vda1 /boot";
     let images = "find /boot/EFI/Linux /boot/loader/entries /boot/ostree -type f 2>/dev/null; true";
     let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY one", BOOT).unwrap();
     update(&mut machine, boot, "two");
     let listed = run(&mut machine, images);
-    assert!(listed.contains("/boot/EFI/Linux/ostree-2+2.efi"), "{listed}");
+    assert!(listed.contains("/boot/EFI/Linux/ostree-2+1.efi"), "{listed}");
     assert!(!listed.contains(".conf") && !listed.contains("vmlinuz"), "{listed}");
-    reboot(&mut machine);
-    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+    let console = boot_anew(&rack, &mut machine);
+    assert!(console.contains("SYSTEM READY two"), "{console}");
     run(&mut machine, boot);
     // The boot loader counted the try.
     let listed = run(&mut machine, images);
-    assert!(listed.contains("/boot/EFI/Linux/ostree-2+1-1.efi"), "{listed}");
-    run(&mut machine, "cd /boot/EFI/Linux && mv ostree-2+1-1.efi ostree-2.efi && sync");
+    assert!(listed.contains("/boot/EFI/Linux/ostree-2+0-1.efi"), "{listed}");
+    run(&mut machine, "cd /boot/EFI/Linux && mv ostree-2+0-1.efi ostree-2.efi && sync");
     update(&mut machine, boot, "three");
-    reboot(&mut machine);
-    // Two tries in vain, and then the one before.
-    let console = machine.wait_for("SYSTEM READY", 3 * BOOT).unwrap();
+    // A try in vain, and then the one before.
+    let console = boot_anew(&rack, &mut machine);
     assert!(console.contains("SYSTEM READY two"), "{console}");
-    assert!(console.matches("updraft-init").count() >= 2, "{console}");
+    assert!(console.contains("THE SYSTEM CANNOT BE BOOTED"), "{console}");
 }
 
 #[test]
 fn grub_boots_what_was_deployed() {
     let workshop = Workshop::new(&[release("one"), release("two")]).unwrap();
     let image = image(&workshop).option("--boot-loader=grub");
-    let rack = workshop.rack(&image).unwrap().with_efi().unwrap();
+    let rack = workshop.rack(&image).unwrap().with_efi().unwrap().with_arguments(ENDS);
     let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY one", BOOT).unwrap();
     update(&mut machine, "mount /dev/vda2 /boot", "two");
-    reboot(&mut machine);
-    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
+    let console = boot_anew(&rack, &mut machine);
+    assert!(console.contains("SYSTEM READY two"), "{console}");
     run(&mut machine, "mount /dev/vda2 /boot");
     let status = run(&mut machine, "updraft ostree admin status");
     assert!(status.starts_with("* os "), "{status}");
@@ -215,11 +241,14 @@ fn a_board_that_imports_uenv_takes_the_second_entry_on_rollback() {
 
 #[test]
 fn a_system_that_hangs_is_reset_by_the_watchdog_and_given_up() {
+    const HANGS_SEC: u32 = 12;
     // The good one keeps the watchdog quiet; the other one does nothing any more.
     let good = "watchdog -t 2 /dev/watchdog\n";
     let workshop = Workshop::new(&[
         release("one").file("usr/etc/rc", 0o755, good),
-        release("two").file("usr/etc/rc", 0o755, "while :; do sleep 1000; done\n"),
+        release("two")
+            .file("usr/etc/rc", 0o755, "while :; do sleep 1000; done\n")
+            .watchdog_sec(HANGS_SEC),
     ])
     .unwrap();
     let image = image(&workshop)

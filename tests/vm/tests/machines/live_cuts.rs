@@ -22,15 +22,21 @@ const KILLS: u64 = 30;
 /// Nobody waits for longer than that before the power is cut, in seconds.
 const MAX_WAIT: f64 = 60.0;
 
-/// Confirms what runs, and then updates from one release to the other.
+/// The power is cut within this part of two updates: in the first, which always switches, or soon
+/// after it. What follows is the same again.
+const WINDOW: f64 = 0.65;
+
+/// Confirms what runs, and then updates to the other release and back.
 const LOOP: &str = "#!/bin/sh
 mkdir -p /run/site
 mount -o ro /dev/vdb /run/site
 mount -o remount,rw /sysroot
 grep -q ' /boot ' /proc/mounts || mount LABEL=boot /boot || mount /dev/vda1 /boot
+. /usr/lib/os-release
+case $VERSION_ID in one) order='two one' ;; *) order='one two' ;; esac
 while :; do
   updraftd --config /usr/lib/updraftd.toml boot-good || echo FAILED to confirm
-  for release in two one; do
+  for release in $order; do
     updraft ostree pull-local --repo=/sysroot/ostree/repo --remote=site /run/site/repo os/$release &&
       updraft ostree admin deploy --os=os site:os/$release || { echo FAILED to update; sleep 1000; }
     echo UPDATED to $release
@@ -94,7 +100,7 @@ fn torment(repository: &Repository, folder: &Path, kills: u64, seed: u64) -> Tol
         });
         if number > 0 {
             // Nothing is waited for: any moment will do.
-            let moment = Duration::from_secs_f64(random.f64() * both);
+            let moment = Duration::from_secs_f64(random.f64() * WINDOW * both);
             std::thread::sleep(moment);
         }
         let console = machine.console();

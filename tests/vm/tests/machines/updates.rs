@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use serde_json::Value;
-use vm::Vehicle;
+use vm::{Release, Vehicle};
 
 /// What a broken release is, and what the server is told about it.
 struct Trouble {
@@ -18,6 +18,9 @@ struct Trouble {
     /// What else the report has to say.
     reason: &'static str,
 }
+
+/// How long a system hangs until it is reset.
+const HANGS_SEC: u32 = 12;
 
 const NONE: Trouble =
     Trouble { release: "", script: "", ill: false, without: &[], code: "BOOT_FAILED", reason: "" };
@@ -40,11 +43,11 @@ const TROUBLES: [Trouble; 6] = [
         reason: "tried 2 times in vain: its initramfs handed over",
         ..NONE
     },
-    // There is no init. busybox would be another one.
+    // There is no init. busybox would be another one. From here on once is enough.
     Trouble {
         release: "no-init",
         without: &["usr/sbin/init", "usr/bin/init", "usr/bin/sh"],
-        reason: "tried 2 times in vain: its initramfs handed over",
+        reason: "tried 1 times in vain: its initramfs handed over",
         ..NONE
     },
     // The initramfs cannot mount what it is to mount.
@@ -54,7 +57,7 @@ const TROUBLES: [Trouble; 6] = [
         reason: "has no folder /sysroot",
         ..NONE
     },
-    // It hangs until the watchdog resets it. Once is enough.
+    // It hangs until the watchdog resets it.
     Trouble {
         release: "hangs",
         script: "while :; do sleep 1000; done",
@@ -65,6 +68,30 @@ const TROUBLES: [Trouble; 6] = [
 
 fn installed(device: &Value) -> &str {
     device["components"][0]["installed"]["filepath"].as_str().unwrap_or_default()
+}
+
+/// Without room, and with a `/boot` that is read-only, an update fails and says what to do; the system
+/// still boots, and the agent goes on by itself as soon as it can.
+fn check_no_room(vehicle: &mut Vehicle, next: &Release) {
+    let once = "updraftd --config /etc/updraft/updraftd.toml run-once 2>&1";
+    vehicle.run("killall updraftd; while pidof updraftd; do :; done; true").unwrap();
+    vehicle.vendor.order_release(next).unwrap();
+
+    vehicle.run("mount -o remount,ro /boot").unwrap();
+    let answer = vehicle.answer(once).unwrap();
+    assert_eq!(answer.status, 5, "{}", answer.output);
+    let said = answer.output.to_lowercase();
+    assert!(said.contains("read-only file system") && said.contains("remount,rw"), "{said}");
+    vehicle.run("mount -o remount,rw /boot").unwrap();
+
+    // Not even a byte is left, for root neither.
+    vehicle.run("dd if=/dev/zero of=/sysroot/ballast bs=64k; sync; ! echo x >/var/x").unwrap();
+    let answer = vehicle.answer(once).unwrap();
+    assert_eq!(answer.status, 7, "{}", answer.output);
+    assert!(answer.output.contains("hint: free some space"), "{}", answer.output);
+    vehicle.tell("reboot -f").unwrap();
+    vehicle.wait_for("one").unwrap();
+    vehicle.run("rm /sysroot/ballast").unwrap();
 }
 
 #[test]
@@ -80,7 +107,7 @@ fn good_releases_stay_and_broken_ones_come_back_by_themselves() {
         .run("echo mine >/etc/mine && echo edited >>/etc/hostname && echo data >/var/data")
         .unwrap();
 
-    vehicle.vendor.order_release(&release("two")).unwrap();
+    check_no_room(&mut vehicle, &release("two"));
     vehicle.wait_for("two").unwrap();
     vehicle
         .wait_for_server("two", |device| {
@@ -109,6 +136,9 @@ fn good_releases_stay_and_broken_ones_come_back_by_themselves() {
             broken = broken.without(path);
         }
         if name == "hangs" {
+            broken = broken.watchdog_sec(HANGS_SEC);
+        }
+        if name == "no-init" {
             let config = "updraft ostree --repo=/sysroot/ostree/repo config";
             vehicle.run(&format!("{config} set sysroot.boot-counting-tries 1")).unwrap();
         }

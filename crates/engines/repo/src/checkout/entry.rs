@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use updraft_error::Kind;
-use updraft_fs::{Dir, FileKind, TempFile, remove_tree, xattr};
+use updraft_fs::{Dir, FileKind, Metadata, TempFile, remove_tree, xattr};
 use updraft_ostree::{
     Checksum, FileHeader, FileName, ObjectName, ObjectType, RepoMode, S_IFLNK, S_IFMT,
 };
@@ -16,7 +16,7 @@ use super::directory::Directory;
 use super::walk::Shared;
 use super::{CheckoutOptions, Hardlinks, UnionMode};
 use crate::ostreemeta::attribute;
-use crate::{Error, FileObject, Result};
+use crate::{Error, FileObject, Repo, Result};
 
 /// Whether files of a repository of this mode look as this checkout wants them.
 pub(super) fn can_link(mode: RepoMode, options: &CheckoutOptions) -> bool {
@@ -131,13 +131,11 @@ fn from_cache(
 /// Makes `name` a link to its object. `false` when the file must be made anew.
 fn link(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Checksum) -> Result<bool> {
     let object = ObjectName::new(*checksum, ObjectType::File);
-    let repo = shared.repo.holder(&object)?.ok_or(Error::NoSuchObject(object))?;
+    let (repo, path, metadata) = find(shared.repo, &object)?;
     if !can_link(repo.mode(), shared.options) {
         return Ok(false);
     }
-    let path = object.loose_path(repo.mode());
     let objects = repo.objects_dir();
-    let metadata = objects.try_metadata(&path)?.ok_or(Error::NoSuchObject(object))?;
     match metadata.kind {
         // All empty files would share one inode: anybody who writes to one writes to all.
         FileKind::Regular if metadata.size == 0 => return Ok(false),
@@ -157,6 +155,25 @@ fn link(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Checksum) -> Resu
         }
     }
     link_to(shared, dir, name, (objects, &path))
+}
+
+/// Which repository has the object, where there, and what it is. One look for each file: that and
+/// the link are all that a checkout costs.
+fn find<'a>(repo: &'a Repo, object: &ObjectName) -> Result<(&'a Repo, String, Metadata)> {
+    let look = |repo: &'a Repo| {
+        let path = object.loose_path(repo.mode());
+        let metadata = repo.objects_dir().try_metadata(&path)?;
+        Ok::<_, Error>(metadata.map(|metadata| (repo, path, metadata)))
+    };
+    if let Some(found) = look(repo)? {
+        return Ok(found);
+    }
+    for parent in repo.parents()? {
+        if let Some(found) = look(parent)? {
+            return Ok(found);
+        }
+    }
+    Err(Error::NoSuchObject(*object))
 }
 
 /// Makes `name` a link to the file at `path`. `false` when that cannot be and need not be.

@@ -25,6 +25,7 @@ use updraft_ostree::gvariant::Value;
 use updraft_ostree::{Checksum, Metadata, ObjectName, ObjectType};
 use updraft_task::{Context, Event, Unit};
 
+use crate::room::Scratch;
 use crate::{Error, FileObject, Repo, Result};
 
 const PHASE: &str = "making the delta";
@@ -120,9 +121,9 @@ pub fn generate(
     options: &GenerateOptions<'_>,
 ) -> Result<Generated> {
     let lock = repo.lock(ctx, updraft_fs::LockMode::Shared)?;
-    let delivery = deliver::Delivery::begin(repo, name, options)?;
-    let plan = plan::plan(ctx, repo, name)?;
     let tmp = repo.scratch()?;
+    let delivery = deliver::Delivery::begin(repo, name, options, &tmp.room)?;
+    let plan = plan::plan(ctx, repo, name)?;
     let jobs = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_JOBS);
     let budget = Budget::new(MEMORY, jobs);
     let workshop = Workshop { repo, tmp: &tmp, budget: &budget, options };
@@ -166,7 +167,7 @@ pub fn generate(
 #[derive(Clone, Copy)]
 struct Workshop<'a> {
     repo: &'a Repo,
-    tmp: &'a crate::room::Scratch,
+    tmp: &'a Scratch,
     budget: &'a Budget,
     options: &'a GenerateOptions<'a>,
 }
@@ -234,8 +235,8 @@ pub(crate) trait Closed: Send {
     /// The memory that compressing it takes.
     fn memory(&self) -> u64;
 
-    /// Compresses the part into a file in `dir` that has no name yet.
-    fn write(self, dir: &updraft_fs::Dir) -> Result<(PartHeader, TempFile)>;
+    /// Compresses the part into a file there that has no name yet.
+    fn write(self, to: &Scratch) -> Result<(PartHeader, TempFile)>;
 }
 
 #[derive(Default)]
@@ -267,7 +268,7 @@ fn make<P: Parts>(
                 for (number, part) in receiver {
                     let part: <P::Part as Open>::Closed = part;
                     let share = workshop.budget.take(part.memory());
-                    let written = part.write(delivery.dir());
+                    let written = part.write(delivery.scratch());
                     drop(share);
                     record(compressed, number, written);
                 }

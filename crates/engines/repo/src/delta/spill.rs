@@ -127,22 +127,31 @@ impl Read for Sequential<'_> {
     }
 }
 
-/// A file without a name that is hashed as it is written.
+/// A file without a name that is hashed as it is written, and takes room.
 pub(crate) struct HashingFile {
-    pub(crate) file: TempFile,
-    pub(crate) hash: Sha256,
-    pub(crate) length: u64,
+    file: TempFile,
+    hash: Sha256,
+    length: u64,
+    hold: Hold,
 }
 
 impl HashingFile {
-    /// An empty one in the file system of `dir`.
-    pub(crate) fn new(dir: &Dir) -> Result<Self> {
-        Ok(Self { file: TempFile::new_in(dir)?, hash: Sha256::new(), length: 0 })
+    /// An empty one.
+    pub(crate) fn new(to: &Scratch) -> Result<Self> {
+        let hold = to.room.hold("write a delta part");
+        Ok(Self { file: TempFile::new_in(&to.dir)?, hash: Sha256::new(), length: 0, hold })
+    }
+
+    /// The file, which stays, with the checksum and the number of its bytes.
+    pub(crate) fn finish(self) -> (TempFile, Checksum, u64) {
+        self.hold.keep();
+        (self.file, Checksum::finish(self.hash), self.length)
     }
 }
 
 impl Write for HashingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hold.try_grow(bytes.len() as u64)?;
         let written = self.file.write(bytes)?;
         self.hash.update(bytes.get(..written).unwrap_or_default());
         self.length += written as u64;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use updraft_delta::{PatchStreams, compress_memory, compress_stream};
-use updraft_fs::{Dir, TempFile};
+use updraft_fs::TempFile;
 use updraft_ostree::delta::{DeltaFormat, PartHeader, Recipe, Source, StreamHeader, encode_head};
 use updraft_ostree::{Checksum, FileHeader, ObjectName};
 
@@ -152,7 +152,7 @@ impl Closed for ClosedStreams {
         sizes.map(|(length, most)| compress_memory(length.min(most))).max().unwrap_or(0)
     }
 
-    fn write(self, dir: &Dir) -> Result<(PartHeader, TempFile)> {
+    fn write(self, to: &Scratch) -> Result<(PartHeader, TempFile)> {
         let write = |error| Error::io("write a delta part", error);
         let mut head = Spill::new(&self.tmp, u64::MAX);
         head.write_all(&self.head).map_err(write)?;
@@ -170,19 +170,20 @@ impl Closed for ClosedStreams {
             *header = StreamHeader { is_xz, length, packed: packed.len().min(length) };
             bodies.push(if is_xz { Some(packed) } else { None });
         }
-        let mut out = HashingFile::new(dir)?;
+        let mut out = HashingFile::new(to)?;
         out.write_all(&StreamHeader::encode_all(&headers)).map_err(write)?;
         for (body, stream) in bodies.iter().zip(streams) {
             let body = body.as_ref().unwrap_or(stream);
             body.each_piece(|piece| out.write_all(piece)).map_err(write)?;
         }
+        let (file, checksum, size) = out.finish();
         let header = PartHeader {
             version: DeltaFormat::Updraft.part_version(),
-            checksum: Checksum::finish(out.hash),
-            size: out.length,
+            checksum,
+            size,
             uncompressed_size: self.size,
             objects: self.objects,
         };
-        Ok((header, out.file))
+        Ok((header, file))
     }
 }

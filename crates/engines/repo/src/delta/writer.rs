@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write};
 
 use updraft_delta::{Piece, compress, compress_memory};
-use updraft_fs::{Dir, TempFile};
+use updraft_fs::TempFile;
 use updraft_ostree::delta::{
     DeltaFormat, Operation, PartCompression, PartHeader, encode_part_frame,
 };
@@ -189,21 +189,22 @@ impl Closed for ClosedPart {
         compress_memory(self.len())
     }
 
-    fn write(self, dir: &Dir) -> Result<(PartHeader, TempFile)> {
-        let mut out = HashingFile::new(dir)?;
+    fn write(self, to: &Scratch) -> Result<(PartHeader, TempFile)> {
+        let mut out = HashingFile::new(to)?;
         out.write_all(&[PartCompression::Xz.byte()])
             .map_err(|error| Error::io("write a delta part", error))?;
         let length = self.len();
         let payload = self.payload.reader();
         let mut content = self.head.as_slice().chain(payload).chain(self.tail.as_slice());
         compress(&mut content, length, &mut out)?;
+        let (file, checksum, size) = out.finish();
         let header = PartHeader {
             version: DeltaFormat::Ostree.part_version(),
-            checksum: Checksum::finish(out.hash),
-            size: out.length,
+            checksum,
+            size,
             uncompressed_size: self.size,
             objects: self.objects,
         };
-        Ok((header, out.file))
+        Ok((header, file))
     }
 }

@@ -6,7 +6,7 @@
 //! left out. So no object comes twice, and a delta that lies by omission gains nothing.
 
 use updraft_ostree::delta::{DeltaFormat, DeltaIndex, DeltaName, Superblock};
-use updraft_ostree::{Checksum, Commit, Metadata, ObjectName, ObjectType, RepoMode};
+use updraft_ostree::{Checksum, Commit, ObjectName, ObjectType, RepoMode};
 use updraft_task::Context;
 
 use super::origin::{Origin, WantedPart};
@@ -191,8 +191,7 @@ impl Work<'_> {
         let commit = self.decode_commit(&object, &superblock.commit)?;
         let metadata = superblock.commit_meta().map_err(crate::Error::from)?;
         let beside = self.fetch_beside(&name.to)?;
-        let beside = beside.or_else(|| metadata.as_ref().map(Metadata::encode));
-        self.verify(&name.to, &superblock.commit, beside.as_deref())?;
+        self.verified(&name.to, &superblock.commit, beside, metadata.as_ref())?;
         self.check(&name.to, &commit)?;
         if repo.commit_state(&name.to)? == CommitState::Complete {
             repo.set_commit_state(&name.to, CommitState::Partial)?;

@@ -277,6 +277,28 @@ impl Error {
         }
     }
 
+    /// Of mirrors with bad signatures the first one's error, which is the one that people know;
+    /// unless another mirror failed that may have good ones another time.
+    pub(crate) fn or_its_signature(self) -> Self {
+        let Self::Mirrors { what, mut answers } = self else { return self };
+        let failures = || answers.iter().filter_map(|answer| answer.failure.as_ref());
+        if !failures().any(|failure| failure.kind().is_retryable()) {
+            let signature =
+                |answer: &MirrorAnswer| answer.failure.as_ref().is_some_and(Self::is_signature);
+            if let Some(first) = answers.iter().position(signature)
+                && let Some(signature) = answers.swap_remove(first).failure
+            {
+                return signature;
+            }
+        }
+        Self::Mirrors { what, answers }
+    }
+
+    /// Whether a signature is not what is demanded.
+    pub(crate) fn is_signature(&self) -> bool {
+        matches!(self, Self::GpgSignature { .. } | Self::Signature { .. } | Self::Sign(_))
+    }
+
     /// Whether what came for an object is at fault, wherever it was asked for.
     pub(crate) fn is_bad_object(&self) -> bool {
         match self {

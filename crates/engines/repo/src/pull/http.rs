@@ -11,7 +11,7 @@ use updraft_ostree::{Checksum, KeyFile, MAX_METADATA_SIZE, ObjectName, ObjectTyp
 use updraft_task::Context;
 
 use super::mirrors::Mirrors;
-use super::origin::{AcceptSummary, Origin, SummaryFiles, WantedPart};
+use super::origin::{AcceptBeside, AcceptSummary, Origin, SummaryFiles, WantedPart};
 use super::{Error, PullOptions, delta_part, partial, superblock};
 use crate::delta::Part;
 use crate::object::{check_hash, check_metadata};
@@ -183,6 +183,28 @@ impl Origin for HttpOrigin<'_> {
             checked.map_err(|error| Error::bad_object(url, object, error))?;
             Ok(Some(bytes))
         })
+    }
+
+    fn find_beside(
+        &self,
+        ctx: &Context,
+        commit: &Checksum,
+        accept: &AcceptBeside<'_>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if self.mirrors.urls.len() < 2 {
+            return Ok(None);
+        }
+        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
+        let path = Self::object_path(&object);
+        let found = self.mirrors.first(&path, |url| {
+            let bytes = self.get_from(ctx, url, &path, MAX_METADATA_SIZE as u64)?;
+            let Some(bytes) = bytes else { return Ok(None) };
+            check_metadata(&object, &bytes)
+                .map_err(|error| Error::bad_object(url, &object, error))?;
+            accept(&bytes)?;
+            Ok(Some(bytes))
+        });
+        found.map_err(Error::or_its_signature)
     }
 
     fn import_file(

@@ -4,8 +4,8 @@
 //! passed over. The first mirror that counts is the first that serves a `config`; those after it
 //! are taken as they are. Each request goes through them in order until one has what is asked for.
 //! What can be checked is checked before the search ends: an object or a part of a delta that is
-//! not what its name says, or a summary that is not signed as is demanded, counts as if the mirror
-//! had failed.
+//! not what its name says, or a summary or a commit that is not signed as is demanded, counts as if
+//! the mirror had failed.
 
 use updraft_http::Client;
 use updraft_task::Context;
@@ -94,6 +94,8 @@ fn is_of_mirror(error: &Error) -> bool {
         | Error::Format { .. }
         | Error::NoRepository { .. }
         | Error::SourceMode { .. }
+        | Error::GpgSignature { .. }
+        | Error::Signature { .. }
         | Error::Sign(_)
         | Error::Repo(crate::Error::BadDelta { .. }) => true,
         _ => false,

@@ -47,6 +47,18 @@ pub(crate) trait Origin: Sync {
         limit: u64,
     ) -> Result<Option<Vec<u8>>, Error>;
 
+    /// What lies beside a commit, its signatures, from the first place that has what `accept` takes;
+    /// `None` when there are not several places.
+    fn find_beside(
+        &self,
+        ctx: &Context,
+        commit: &Checksum,
+        accept: &AcceptBeside<'_>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let _ = (ctx, commit, accept);
+        Ok(None)
+    }
+
     /// Stores a metadata object, whose bytes these are, without writing them. `false` when it has
     /// to be written.
     fn link_metadata(
@@ -94,6 +106,8 @@ pub(crate) trait Origin: Sync {
 
 /// Whether a summary is what it must be.
 pub(crate) type AcceptSummary<'a> = dyn Fn(&SummaryFiles) -> Result<(), Error> + 'a;
+/// Whether what lies beside a commit is what it must be.
+pub(crate) type AcceptBeside<'a> = dyn Fn(&[u8]) -> Result<(), Error> + 'a;
 /// Opens the file of a part of a delta when it is the part that was meant.
 pub(crate) type AcceptPart<'a> = dyn Fn(File) -> Result<Part, crate::Error> + 'a;
 

@@ -3,16 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use updraft_ostree::{
-    Checksum, Commit, DirTree, MAX_METADATA_SIZE, Metadata, ObjectName, ObjectType,
-};
+use updraft_ostree::{Checksum, Commit, DirTree, MAX_METADATA_SIZE, ObjectName, ObjectType};
 use updraft_task::{Context, Event, Unit};
 
 use super::origin::Origin;
 use super::plan::{Contents, Filter, Planner, Want};
 use super::refs::Goals;
 use super::{Bindings, Error, Extent, PullOptions, TimestampCheck, check, local};
-use crate::sign;
 use crate::{CommitState, Repo, Transaction, Trust};
 
 const PHASE: &str = "fetching objects";
@@ -223,7 +220,7 @@ impl Work<'_> {
         if !state.is_partial() && repo.has_object(&object)? {
             let bytes = self.transaction.read_metadata(&object)?;
             let beside = self.fetch_beside(checksum)?;
-            self.verify(checksum, &bytes, beside.as_deref())?;
+            let beside = self.verified(checksum, &bytes, beside, None)?;
             let commit = self.decode_commit(&object, &bytes)?;
             self.check(checksum, &commit)?;
             self.store_beside(checksum, beside.as_deref())?;
@@ -236,7 +233,7 @@ impl Work<'_> {
             return if is_parent { Ok(Found::NoParent) } else { Err(self.missing(&object)) };
         };
         let commit = self.decode_commit(&object, &bytes)?;
-        self.verify(checksum, &bytes, beside.as_deref())?;
+        let beside = self.verified(checksum, &bytes, beside, None)?;
         self.check(checksum, &commit)?;
         // Before the object: a commit that is there unmarked is complete.
         if state == CommitState::Complete {
@@ -303,33 +300,6 @@ impl Work<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Whether the bytes of a commit are signed as is demanded, by what lies beside it at the
-    /// source, or else here or in the transaction.
-    pub(super) fn verify(
-        &self,
-        commit: &Checksum,
-        bytes: &[u8],
-        beside: Option<&[u8]>,
-    ) -> Result<(), Error> {
-        let object = ObjectName::new(*commit, ObjectType::CommitMeta);
-        let detached = match beside {
-            Some(beside) => Some(Metadata::decode(beside).map_err(|source| {
-                let invalid = crate::Error::invalid(&object)(source);
-                Error::bad_object(&self.origin.name(), &object, invalid)
-            })?),
-            // A delta may have brought them a moment ago.
-            None => self.transaction.read_commit_meta(commit)?,
-        };
-        let (policy, commit) = (&self.options.policy, *commit);
-        policy
-            .check_gpg(bytes, detached.as_ref())
-            .map_err(|source| Error::GpgSignature { commit, source })?;
-        policy.check_sign(bytes, detached.as_ref()).map_err(|source| match source {
-            sign::Error::NoDetachedMetadata => source.into(),
-            source => Error::Signature { commit, source },
-        })
     }
 
     /// The bytes of a metadata object, which are stored when this returns.

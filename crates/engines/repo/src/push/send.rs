@@ -1,5 +1,6 @@
 //! The workers of a push.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +9,7 @@ use updraft_ostree::{Checksum, ObjectName, ObjectType, RepoMode};
 use updraft_task::{Context, Event, Unit};
 
 use super::plan::{Children, Plan, Task};
-use super::{Error, PushOptions, PushStats};
+use super::{Effect, Error, Look, PushOptions, PushStats};
 use crate::Repo;
 
 const PHASE: &str = "sending objects";
@@ -28,8 +29,14 @@ pub(super) fn send_all(
     commit: &Checksum,
     options: PushOptions,
 ) -> Result<PushStats, Error> {
-    let state = State { plan: Plan::new(*commit), stats: PushStats::default(), failed: None };
-    let work = Work { ctx, repo, client, base_url, state: Mutex::new(state), wake: Condvar::new() };
+    let state = State {
+        plan: Plan::new(*commit),
+        stats: PushStats::default(),
+        there: HashSet::new(),
+        failed: None,
+    };
+    let (state, wake) = (Mutex::new(state), Condvar::new());
+    let work = Work { ctx, repo, client, base_url, options, state, wake };
     ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
     let jobs = if options.jobs == 0 { JOBS } else { options.jobs };
     std::thread::scope(|scope| {
@@ -46,9 +53,38 @@ pub(super) fn send_all(
     }
 }
 
+/// Sends what is kept beside the commit, such as its signatures, when there is any.
+pub(super) fn send_detached(
+    ctx: &Context,
+    repo: &Repo,
+    client: &Client,
+    base_url: &str,
+    commit: &Checksum,
+) -> Result<(), Error> {
+    let object = ObjectName::new(*commit, ObjectType::CommitMeta);
+    if !repo.has_object(&object)? {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    let io = |error| crate::Error::io(format!("read object {object}"), error);
+    repo.open_archive_form(&object)?.read_to_end(&mut bytes).map_err(io)?;
+    let url = format!("{base_url}/objects/{}", object.loose_path(RepoMode::Archive));
+    let request = Request::new(Method::Post, url)
+        .header("Content-Type", "application/octet-stream")
+        .body(bytes)
+        .repeatable();
+    let answer = client.send_with(ctx, &request).map_err(Error::object(&object))?;
+    if answer.status != 409 {
+        answer.error_for_status().map_err(Error::object(&object))?;
+    }
+    Ok(())
+}
+
 struct State {
     plan: Plan,
     stats: PushStats,
+    /// Objects that the server has, below which to look all the same.
+    there: HashSet<ObjectName>,
     failed: Option<Error>,
 }
 
@@ -57,6 +93,7 @@ struct Work<'a> {
     repo: &'a Repo,
     client: &'a Client,
     base_url: &'a str,
+    options: PushOptions,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -65,6 +102,8 @@ struct Work<'a> {
 enum Done {
     Present,
     Absent(Children),
+    /// It is there, and so perhaps not all below it.
+    LookBelow(Children),
     Sent(u64),
 }
 
@@ -104,8 +143,16 @@ impl Work<'_> {
         let mut state = self.state();
         match (task, done) {
             (Task::Ask(object), Done::Absent(children)) => state.plan.absent(&object, children),
+            (Task::Ask(object), Done::LookBelow(children)) => {
+                state.there.insert(object);
+                state.plan.absent(&object, children);
+            }
             (Task::Ask(object), _) => {
                 state.plan.present(&object);
+                state.stats.objects_present += 1;
+            }
+            (Task::Send(object), Done::Present) => {
+                state.plan.sent(&object);
                 state.stats.objects_present += 1;
             }
             (Task::Send(object), done) => {
@@ -124,6 +171,8 @@ impl Work<'_> {
     fn perform(&self, task: Task) -> Result<Done, Error> {
         match task {
             Task::Ask(object) => self.ask(&object),
+            Task::Send(object) if self.state().there.contains(&object) => Ok(Done::Present),
+            Task::Send(_) if self.options.effect == Effect::None => Ok(Done::Sent(0)),
             Task::Send(object) => self.send(&object).map(Done::Sent),
         }
     }
@@ -139,7 +188,10 @@ impl Work<'_> {
             return Ok(Done::Absent(self.children(object)?));
         }
         answer.error_for_status().map_err(Error::object(object))?;
-        Ok(Done::Present)
+        match self.options.look {
+            Look::BelowAbsent => Ok(Done::Present),
+            Look::Everywhere => Ok(Done::LookBelow(self.children(object)?)),
+        }
     }
 
     fn children(&self, object: &ObjectName) -> Result<Children, Error> {

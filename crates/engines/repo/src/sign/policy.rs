@@ -108,6 +108,13 @@ impl Policy {
         })
     }
 
+    /// The same for a repository that others made of the remote's commits: those have to be signed
+    /// as before, its summary, which only finds them, does not.
+    #[must_use]
+    pub fn of_commits(self) -> Self {
+        Self { summary: Checks::default(), ..self }
+    }
+
     /// Whether commits have to be verified.
     #[must_use]
     pub fn demands_commit(&self) -> bool {

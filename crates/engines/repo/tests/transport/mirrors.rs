@@ -45,7 +45,7 @@ fn mirror(root: &Path, suffix: &'static str, spoil: Spoil) -> Server {
 }
 
 /// A server with a list of these mirrors, and the address by which remotes name it.
-fn list(mirrors: &[&Server]) -> (Server, String) {
+pub(crate) fn list(mirrors: &[&Server]) -> (Server, String) {
     let text = mirrors.iter().map(|mirror| mirror.url()).collect::<Vec<_>>().join("\n");
     let server = Server::start(move |_| Answer::Bytes(200, text.clone().into_bytes()));
     let address = format!("mirrorlist={}/list", server.url());

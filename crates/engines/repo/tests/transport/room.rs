@@ -7,7 +7,9 @@ use std::process::Command;
 use updraft_error::{Classify, Kind};
 use updraft_http::testing::Server;
 use updraft_ostree::RepoMode;
+use updraft_ostree::delta::DeltaName;
 use updraft_repo::Repo;
+use updraft_repo::delta::{GenerateOptions, Target, generate, list};
 use updraft_repo::pull::{self, Deltas, Error, PullOptions};
 use updraft_task::Context;
 
@@ -152,4 +154,31 @@ fn what_nobody_goes_on_with_makes_room_before_a_pull() {
     }
     pull(&repo, &http(&server.url()), &["main"]).unwrap();
     assert_eq!(kept(&repo), 0);
+}
+
+#[test]
+fn a_delta_is_made_within_the_room_that_there_is() {
+    let world = World::new();
+    let bytes = noise(8 << 20);
+    write(&world.path("tree/one"), &bytes[..4 << 20]);
+    write(&world.path("tree/other"), &bytes[4 << 20..]);
+    let (archive, commit) = world.archive("archive");
+    let small = Small::new(&world);
+    let repo = small.repo("repo", RepoMode::BareUser, "1MB");
+    pull(&repo, &http(&Server::files(archive).url()), &["main"]).unwrap();
+    let options = GenerateOptions { min_fallback_size: 0, ..GenerateOptions::default() };
+    // What goes into a part takes 8 MiB and at times 4 more; then there is room for some 7 of the 8
+    // that it becomes.
+    let name = DeltaName::new(None, commit);
+    repo.edit_config(|file| file.set("core", "min-free-space-size", "41MB")).unwrap();
+    let error = generate(&Context::silent(), &repo, &name, 0, &options).unwrap_err();
+    refused(&error.into(), "41MB");
+    assert!(list(&repo).unwrap().is_empty());
+    let left = std::fs::read_dir(repo.path().join("tmp")).unwrap().flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name()).filter(|name| name != "cache").collect();
+    assert!(left.is_empty(), "{left:?}");
+    // Elsewhere it may be as large as it likes.
+    let target = Target::File(world.path("elsewhere"));
+    let elsewhere = GenerateOptions { min_fallback_size: 0, target, ..GenerateOptions::default() };
+    generate(&Context::silent(), &repo, &name, 0, &elsewhere).unwrap();
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use updraft_error::{Classify, Kind};
-use updraft_http::testing::Server;
+use updraft_http::testing::{Answer, Exchange, Server};
 use updraft_ostree::{Checksum, Metadata, RemoteName, RepoMode};
 use updraft_repo::Repo;
 use updraft_repo::pull::{self, PullOptions, RemoteConfig};
@@ -17,6 +17,7 @@ use updraft_repo::sign::{
 use updraft_repo::summary::{self, SummaryOptions};
 use updraft_task::Context;
 
+use crate::mirrors::list;
 use crate::world::{World, http, object_files, options, text, write};
 
 /// The commit of the vector, as libostree wrote it.
@@ -211,6 +212,68 @@ fn malformed_and_missing_signatures_are_refused() {
     let repo = world.repo("none", RepoMode::BareUser);
     let error = pull_checked(&world, &repo, &server.url(), &settings).unwrap_err();
     assert_eq!(text(&error), "Can't verify commit: No signatures found");
+}
+
+#[test]
+fn a_mirror_whose_signature_is_wrong_is_passed_over() {
+    let world = World::new();
+    let (archive, commit) = signed(&world);
+    let good = Server::files(archive.path());
+    let copied =
+        Command::new("cp").arg("-r").arg(archive.path()).arg(world.path("forged")).status();
+    assert!(copied.unwrap().success());
+    let forged = Repo::open(world.path("forged")).unwrap();
+    let zeros = updraft_ostree::gvariant::Value::byte_arrays([vec![0; 64]]);
+    let zeros = [("ostree.sign.ed25519".to_owned(), zeros)].into_iter().collect();
+    forged.write_commit_meta(&Context::silent(), &commit, &zeros).unwrap();
+    let bad = Server::files(forged.path());
+    let name = commit.to_string();
+    let beside = format!("/objects/{}/{}.commitmeta", &name[..2], &name[2..]);
+    let without = |status: u16| {
+        let (root, beside) = (archive.path().to_owned(), beside.clone());
+        Server::start(move |exchange: &Exchange| {
+            if exchange.path == beside {
+                Answer::Bytes(status, Vec::new())
+            } else {
+                Answer::file(&root, exchange)
+            }
+        })
+    };
+    let (lacking, failing) = (without(404), without(500));
+    let settings =
+        [("gpg-verify", "false"), ("sign-verify", "ed25519"), ("verification-ed25519-key", PUBLIC)];
+    let attempt = |name: &str, mirrors: &[&Server]| {
+        let (_list, address) = list(mirrors);
+        let repo = world.repo(name, RepoMode::BareUser);
+        pull_checked(&world, &repo, &address, &settings).map(|()| repo)
+    };
+    let repo = attempt("next", &[&bad, &good]).unwrap();
+    let kept = |repo: &Repo| repo.read_commit_meta(&commit).unwrap().unwrap();
+    assert_eq!(kept(&repo), archive.read_commit_meta(&commit).unwrap().unwrap());
+    assert!(bad.paths().contains(&beside), "it was asked first");
+    // Of a commit that is here already they are asked for again.
+    let (_list, address) = list(&[&bad, &good]);
+    pull_checked(&world, &repo, &address, &settings).unwrap();
+    assert_eq!(kept(&repo), archive.read_commit_meta(&commit).unwrap().unwrap());
+
+    for (name, mirrors) in [
+        ("alone", &[&bad][..]),
+        ("all", &[&bad, &bad]),
+        ("or none", &[&bad, &lacking]),
+        ("none or", &[&lacking, &bad]),
+    ] {
+        let error = attempt(name, mirrors).unwrap_err();
+        let refusal = "Can't verify commit: ed25519: Signature couldn't be verified with: key '";
+        assert!(text(&error).starts_with(refusal), "{name}: {}", text(&error));
+        assert_eq!(error.kind(), Kind::Rejected, "{name}");
+        let repo = Repo::open(world.path(name)).unwrap();
+        assert!(object_files(repo.path()).is_empty() && repo.refs().unwrap().is_empty());
+    }
+    // Another time the second may have good ones.
+    let error = attempt("or failed", &[&bad, &failing]).unwrap_err();
+    assert!(matches!(error, pull::Error::Mirrors { .. }), "{error}");
+    assert_eq!(error.kind(), Kind::Unavailable);
+    attempt("behind none", &[&lacking, &good]).unwrap();
 }
 
 #[test]

@@ -79,7 +79,9 @@ impl InstallationReport {
         Ok(Self { correlation_id, result, raw_report, items })
     }
 
-    pub(crate) fn to_value(&self) -> Value {
+    /// The report as it stands in a manifest.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
         let items: Vec<Value> = self
             .items
             .iter()

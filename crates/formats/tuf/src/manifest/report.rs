@@ -25,6 +25,35 @@ impl InstalledImage {
     }
 }
 
+/// How an installation on one ECU went, as older clients tell it in that ECU's report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationResult {
+    /// The correlation, or the client's own name for the installation.
+    pub id: String,
+    /// 0 and 1 (installed already) are successes.
+    pub code: i64,
+    /// For people.
+    pub text: String,
+}
+
+impl OperationResult {
+    /// Whether the installation succeeded.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self.code, 0 | 1)
+    }
+
+    /// From a report's `custom`; anything else that stands there is the client's own business.
+    fn of_custom(custom: &Value) -> Option<Self> {
+        let result = custom.get("operation_result")?;
+        Some(Self {
+            id: result.get("id")?.as_str()?.to_owned(),
+            code: result.get("result_code")?.as_i64()?,
+            text: result.get("result_text").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        })
+    }
+}
+
 /// The signed part of an ECU's report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EcuVersionReport {
@@ -40,6 +69,8 @@ pub struct EcuVersionReport {
     pub previous_timeserver_time: Timestamp,
     /// Rises with each report, so that an old one cannot be replayed.
     pub report_counter: Option<u64>,
+    /// How the last installation went, from clients that tell it here.
+    pub operation: Option<OperationResult>,
 }
 
 impl EcuVersionReport {
@@ -53,6 +84,7 @@ impl EcuVersionReport {
             timeserver_time: Timestamp::UNIX_EPOCH,
             previous_timeserver_time: Timestamp::UNIX_EPOCH,
             report_counter: Some(report_counter),
+            operation: None,
         }
     }
 
@@ -84,6 +116,7 @@ impl EcuVersionReport {
             timeserver_time: time("timeserver_time")?,
             previous_timeserver_time: time("previous_timeserver_time")?,
             report_counter: counter(fields.take_optional("report_counter"))?,
+            operation: fields.take_optional("custom").as_ref().and_then(OperationResult::of_custom),
         })
     }
 

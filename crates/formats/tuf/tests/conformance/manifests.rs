@@ -8,7 +8,7 @@ use updraft_tuf::manifest::{
     EcuVersionReport, InstallationReport, InstallationResult, InstalledImage, RegisteredEcu,
     VehicleManifest,
 };
-use updraft_tuf::{Hashes, Sign};
+use updraft_tuf::{Dialect, Hashes, Sign};
 
 fn registered(counter: Option<u64>) -> BTreeMap<String, RegisteredEcu> {
     let ecu = |key: &ToyKey| RegisteredEcu { key: key.public_key().clone(), last_counter: counter };
@@ -125,4 +125,43 @@ fn malformed_manifests_are_refused() {
     for bytes in ["", "{}", "{\"signatures\":[],\"signed\":{}}", "[1]"] {
         refused(bytes.as_bytes(), None, "malformed");
     }
+}
+
+#[test]
+fn a_secondary_may_be_quoted_again_but_never_from_before() {
+    let counters = |last| {
+        let mut known = registered(Some(4));
+        known.get_mut("second").unwrap().last_counter = Some(last);
+        known
+    };
+    let mut manifest = manifest();
+    let signed = report("second", 5).sign(&key(2)).unwrap();
+    manifest.ecu_version_manifests.insert("second".to_owned(), signed);
+    let bytes = manifest.sign(&key(1)).unwrap();
+    let verify = |last| VehicleManifest::verify(&bytes, &counters(last), &ToyVerifier);
+    assert!(verify(4).is_ok() && verify(5).is_ok());
+    assert_eq!(verify(6).unwrap_err().name(), "replayed-report");
+}
+
+#[test]
+fn older_forms_are_understood() {
+    let mut inner = report("primary", 7).sign(&key(1)).unwrap();
+    inner.signed["custom"] = json!({
+        "operation_result": { "id": "urn:x", "result_code": 4, "result_text": "no room" },
+    });
+    let inner = updraft_tuf::Envelope::sign(Dialect::Uptane, inner.signed, &[&key(1)]).unwrap();
+    let list = json!({
+        "primary_ecu_serial": "primary",
+        "ecu_version_manifest": [inner.to_value(Dialect::Uptane)],
+        "installation_report": { "content_type": "other", "report": {} },
+    });
+    let bytes = updraft_tuf::Envelope::sign(Dialect::Uptane, list, &[&key(1)]).unwrap();
+    let bytes = bytes.to_bytes(Dialect::Uptane).unwrap();
+    let contents =
+        VehicleManifest::verify(&bytes, &registered(None), &ToyVerifier).unwrap().into_inner();
+    let operation = contents.reports["primary"].operation.as_ref().unwrap();
+    assert_eq!((operation.id.as_str(), operation.is_success()), ("urn:x", false));
+    // What cannot be read of a report does not make the rest of it untrue.
+    assert_eq!(contents.installation_report, None);
+    assert!(contents.report_problem.unwrap().contains("content_type"));
 }

@@ -18,22 +18,10 @@ use updraft_tuf::{Dialect, KeyType, PublicKey, Sign, SigningFailed};
 use super::module::{Login, ambiguous, failed_at, not_found, open, template};
 use super::{TokenUri, encode};
 use crate::Error;
+use crate::remote::Scheme;
 
 /// The length of a P-256 point that is not compressed.
 const P256_POINT: usize = 65;
-
-/// How a key signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// Ed25519.
-    Ed25519,
-    /// ECDSA on P-256 with SHA-256; signatures are DER.
-    EcdsaP256,
-    /// RSA, PSS with SHA-256 and a salt of 32 bytes.
-    RsaPss,
-    /// RSA, PKCS#1 v1.5 with SHA-256.
-    RsaPkcs1,
-}
 
 /// A private key in a token. Clones share one session with it; threads take turns.
 #[derive(Clone)]
@@ -86,14 +74,18 @@ impl TokenKey {
         &self.spki
     }
 
+    /// Logs out from the token, which ends the work of all its keys in this process: a TPM has room
+    /// for a few keys only, and forgets them now.
+    pub fn log_out(&self) {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody may be logged in any more, after another key of the token.
+        let _ = session.logout();
+    }
+
     /// How the key signs metadata.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
-        match self.public.key_type() {
-            KeyType::Ed25519 => Scheme::Ed25519,
-            KeyType::EcdsaP256 => Scheme::EcdsaP256,
-            KeyType::Rsa => Scheme::RsaPss,
-        }
+        Scheme::of_metadata(self.public.key_type())
     }
 
     /// The signature of the message.

@@ -91,18 +91,23 @@ impl CertificateAuthority {
     /// # Errors
     /// [`Error::Refused`] without names, or when one of them is not a name.
     pub fn issue_server(&self, names: &[String], validity: Validity) -> Result<Identity, Error> {
-        let first = names.first().ok_or_else(|| Error::refused("a server needs a name"))?;
-        let common_name: String = first.chars().take(MAX_COMMON_NAME).collect();
-        let mut params = parameters(&common_name, validity)?;
-        for name in names {
-            let name = match name.parse::<IpAddr>() {
-                Ok(address) => SanType::IpAddress(address),
-                Err(_) => SanType::DnsName(name.as_str().try_into().map_err(Error::refused)?),
-            };
-            params.subject_alt_names.push(name);
-        }
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue_with_new_key(&params)
+        self.issue_with_new_key(&server_parameters(names, validity)?)
+    }
+
+    /// A server's certificate (PEM) for these names and a key (PEM, PKCS#8) that exists.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for the key; [`Error::Refused`] as [`Self::issue_server`].
+    pub fn issue_server_for_key(
+        &self,
+        names: &[String],
+        key_pem: &str,
+        validity: Validity,
+    ) -> Result<String, Error> {
+        let key = KeyPair::from_pem(key_pem)
+            .map_err(|_| Error::malformed("private key", "not a PKCS#8 key of a known type"))?;
+        let params = server_parameters(names, validity)?;
+        Ok(params.signed_by(&key, &self.issuer()?).map_err(Error::refused)?.pem())
     }
 
     /// A device's certificate and new key; its common name is `device_id`.
@@ -140,6 +145,21 @@ impl CertificateAuthority {
         Issuer::from_ca_cert_pem(&self.certificate_pem, &self.key)
             .map_err(|error| Error::malformed("the authority's certificate", error))
     }
+}
+
+fn server_parameters(names: &[String], validity: Validity) -> Result<CertificateParams, Error> {
+    let first = names.first().ok_or_else(|| Error::refused("a server needs a name"))?;
+    let common_name: String = first.chars().take(MAX_COMMON_NAME).collect();
+    let mut params = parameters(&common_name, validity)?;
+    for name in names {
+        let name = match name.parse::<IpAddr>() {
+            Ok(address) => SanType::IpAddress(address),
+            Err(_) => SanType::DnsName(name.as_str().try_into().map_err(Error::refused)?),
+        };
+        params.subject_alt_names.push(name);
+    }
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(params)
 }
 
 fn device_parameters(device_id: &str, validity: Validity) -> Result<CertificateParams, Error> {

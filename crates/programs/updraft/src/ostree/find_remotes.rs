@@ -1,8 +1,10 @@
 //! `ostree find-remotes`: which repositories have these refs of collections: configured remotes,
-//! and media that are mounted.
+//! media that are mounted, and peers on the local network.
 
+mod lan;
 mod media;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -19,6 +21,10 @@ use super::remote::{fetch_summary, group};
 use super::repository::Location;
 use super::signing;
 
+const FINDERS: [&str; 3] = ["config", "lan", "mount"];
+/// As in libostree: looking through the network takes its time.
+const DEFAULT_FINDERS: [&str; 2] = ["config", "mount"];
+
 /// Find remotes that serve the given refs.
 #[derive(Debug, Args)]
 pub(crate) struct FindRemotes {
@@ -28,7 +34,8 @@ pub(crate) struct FindRemotes {
     /// Accepted for compatibility: what is pulled is durable before a ref names it.
     #[arg(long)]
     disable_fsync: bool,
-    /// Where to look, a list of config and mount; lan is accepted and finds nothing.
+    /// Where to look, a list of config, lan (peers on the local network) and mount; by default what
+    /// core.default-repo-finders says, or config and mount.
     #[arg(long, value_name = "FINDERS", value_delimiter = ',')]
     finders: Vec<String>,
     /// Pull what was found.
@@ -53,22 +60,43 @@ struct Found {
     modified: Option<u64>,
     refs: BTreeMap<CollectionRef, Option<Checksum>>,
     source: Source,
+    vouching: Vouching,
+}
+
+/// Why what is pulled from a repository is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vouching {
+    /// It is the remote itself, and all that the remote demands is given there.
+    Remote,
+    /// It is a medium in somebody's hand, whose commits are what the remote demands.
+    Commits,
+    /// Anybody may have made it: the remote has to demand signatures of its commits.
+    Signatures,
 }
 
 impl FindRemotes {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
         let wanted = pairs(&self.pairs)?;
-        let finders = self.finders()?;
+        let finders = self.finders(&repo)?;
         let mut found = Vec::new();
-        if finders.contains(&"config") {
+        let has = |finder: &str| finders.iter().any(|one| one == finder);
+        if has("config") {
             found.extend(configured(&repo, &wanted, terminal)?);
         }
-        if finders.contains(&"mount") {
+        if has("mount") {
             found.extend(media::found(&repo, &wanted)?);
         }
+        if has("lan") {
+            match lan::found(&repo, &wanted, terminal) {
+                // Without a network there is still the rest.
+                Err(failure) if finders.len() > 1 => terminal.say(failure.lines().join(": ")),
+                peers => found.extend(peers?),
+            }
+        }
         found.retain(|one| one.refs.values().any(Option::is_some));
-        found.sort_by_key(|one| one.priority);
+        // Of those that are asked alike, the newest first.
+        found.sort_by_key(|one| (one.priority, Reverse(one.modified)));
         report(&found, &wanted, terminal)?;
         if self.pull && !found.is_empty() {
             return self.pull(&repo, &found, &wanted, terminal);
@@ -76,23 +104,29 @@ impl FindRemotes {
         Ok(())
     }
 
-    fn finders(&self) -> Result<Vec<&str>> {
-        if self.finders.is_empty() {
-            return Ok(vec!["config", "mount"]);
-        }
-        let mut finders: Vec<&str> = Vec::new();
+    fn finders(&self, repo: &Repo) -> Result<Vec<String>> {
+        let mut finders: Vec<String> = Vec::new();
         for finder in &self.finders {
-            if !matches!(finder.as_str(), "config" | "mount" | "lan")
-                || finders.contains(&finder.as_str())
-            {
+            if !FINDERS.contains(&finder.as_str()) || finders.contains(finder) {
                 let message = format!(
                     "Unknown or duplicate finder type given in --finders option: ‘{finder}’"
                 );
                 return Err(Failure::new(Kind::Invalid, message));
             }
-            finders.push(finder);
+            finders.push(finder.clone());
         }
-        Ok(finders)
+        if !finders.is_empty() {
+            return Ok(finders);
+        }
+        let configured = repo.config().key_file().get_list("core", "default-repo-finders");
+        let Some(configured) = configured else {
+            return Ok(DEFAULT_FINDERS.map(str::to_owned).to_vec());
+        };
+        if let Some(other) = configured.iter().find(|finder| !FINDERS.contains(&finder.as_str())) {
+            let message = format!("Invalid configuration for default-repo-finders: ‘{other}’");
+            return Err(Failure::new(Kind::Invalid, message));
+        }
+        Ok(configured)
     }
 
     /// Pulls each ref from the first repository that has it; another one is asked when that fails.
@@ -139,8 +173,21 @@ impl FindRemotes {
         terminal: &Terminal,
     ) -> Result {
         let config = RemoteConfig::read(&repo.remotes_config()?, &found.remote)?;
+        let mut policy = config.policy(repo, &signing::places())?;
+        if found.vouching != Vouching::Remote {
+            policy = policy.of_commits();
+        }
+        if found.vouching == Vouching::Signatures && !policy.demands_commit() {
+            let message = format!("refusing to pull {name} from {}", found.url);
+            let why = format!(
+                "the remote {} demands no signatures, and anybody may be a peer",
+                found.remote
+            );
+            return Err(Failure::new(Kind::Rejected, format!("{message}: {why}"))
+                .hint("set gpg-verify or sign-verify of the remote"));
+        }
         let options = PullOptions {
-            policy: config.policy(repo, &signing::places())?,
+            policy,
             remote: Some(found.remote.clone()),
             refs: vec![format!("{}@{commit}", name.name)],
             mirror: if self.mirror { Mirror::Yes } else { Mirror::No },
@@ -179,6 +226,7 @@ fn configured(repo: &Repo, wanted: &[CollectionRef], terminal: &Terminal) -> Res
             modified: modified(&summary),
             refs: refs_in(&summary, wanted)?,
             source,
+            vouching: Vouching::Remote,
         });
     }
     Ok(found)

@@ -2,8 +2,9 @@
 //!
 //! It serves one folder to whoever asks, one thread a connection: listings, `ETag`,
 //! `Last-Modified`, `Range`. On demand it misbehaves: half bodies, random errors. Not for the
-//! Internet.
+//! Internet. It can tell the local network what it serves.
 
+mod advertise;
 mod answer;
 mod background;
 mod policy;
@@ -22,6 +23,7 @@ use updraft_fs::{Dir, atomic_write_path};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::program::Usage;
+use advertise::Advertiser;
 use policy::Policy;
 use request::Request;
 
@@ -50,6 +52,9 @@ pub(crate) struct TrivialHttpd {
     /// Write what happens to this file; - is stdout.
     #[arg(long, value_name = "FILE")]
     log_file: Option<PathBuf>,
+    /// Tell the local network of the repositories 0, 1, … in the folder, for find-remotes.
+    #[arg(long)]
+    advertise: bool,
     /// The folder; by default the working directory.
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -82,6 +87,8 @@ impl TrivialHttpd {
         let server = Server { folder, policy: self.policy.clone(), log: Mutex::new(log) };
         let server = Arc::new(server);
         server.log(&format!("serving at root {}", server.folder.display()));
+        let mut advertiser =
+            self.advertise.then(|| Advertiser::start(&server.folder, port)).transpose()?;
         let accepting = server.clone();
         thread::spawn(move || accepting.accept(&listener));
         match &self.port_file {
@@ -90,11 +97,16 @@ impl TrivialHttpd {
             None => {}
         }
         background::tell_ready();
-        self.wait(&server, terminal)
+        self.wait(&server, &mut advertiser, terminal)
     }
 
     /// Until Ctrl-C, or until the folder is gone.
-    fn wait(&self, server: &Server, terminal: &Terminal) -> Result {
+    fn wait(
+        &self,
+        server: &Server,
+        advertiser: &mut Option<Advertiser>,
+        terminal: &Terminal,
+    ) -> Result {
         loop {
             if terminal.context.cancel.is_cancelled() {
                 return Ok(());
@@ -102,6 +114,9 @@ impl TrivialHttpd {
             if self.autoexit && !server.folder.is_dir() {
                 server.log("root directory removed, exiting");
                 return Ok(());
+            }
+            if let Some(advertiser) = advertiser {
+                advertiser.refresh(&|text| server.log(text))?;
             }
             thread::sleep(TICK);
         }

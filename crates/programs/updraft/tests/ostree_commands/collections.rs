@@ -108,3 +108,73 @@ fn remotes_with_refs_are_found_alike() {
         world.peer_ok(&["rev-parse", "--repo=s", "x"])
     );
 }
+
+const SECRET: &str =
+    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8DoQe/884Qvh1w3RjnS8CZZ+TWMJulDV8d3IZkElUxuA==";
+const PUBLIC: &str = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=";
+
+#[test]
+fn a_peer_on_the_network_is_found_and_has_to_have_what_is_signed() {
+    let world = World::new("archive");
+    let ok = |words: &[&str]| {
+        let outcome = world.ours(words);
+        assert_eq!(outcome.code, 0, "{words:?}: {}", outcome.stderr);
+        outcome.stdout
+    };
+    // Others on the same network may run this test, too.
+    let id = format!("org.example.T{}", std::process::id());
+    let collection = format!("--collection-id={id}");
+    fs::create_dir(world.path("served")).unwrap();
+    ok(&["init", "--repo=served/0", "--mode=archive", &collection]);
+    let sign = ["--sign-type=ed25519", &format!("--sign={SECRET}")];
+    let commit = ["commit", "--repo=served/0", "-b", "x", "--timestamp=@1700000000"];
+    let commit = ok(&[&commit[..], &sign, &["tree"]].concat());
+    let nothing = world.ours(&["trivial-httpd", "--advertise", "served"]);
+    assert!(nothing.error().contains("nothing to advertise"), "{}", nothing.stderr);
+    ok(&["summary", "--repo=served/0", "--update"]);
+    ok(&[
+        "trivial-httpd",
+        "--daemonize",
+        "--autoexit",
+        "--advertise",
+        "--port-file=port",
+        "served",
+    ]);
+    let port = fs::read_to_string(world.path("port")).unwrap();
+
+    let careful = format!("--sign-verify=ed25519=inline:{PUBLIC}");
+    for (name, demand) in [("careful", careful.as_str()), ("careless", "--no-sign-verify")] {
+        let repo = format!("--repo={name}");
+        ok(&["init", &repo, "--mode=bare-user"]);
+        let url = "http://127.0.0.1:1/nobody";
+        ok(&["remote", &repo, "add", "--no-gpg-verify", demand, &collection, "o", url]);
+    }
+    let find = ["find-remotes", "--repo=careful", "--finders=lan", &id, "x", &id, "nope"];
+    let text = ok(&find);
+    assert!(
+        text.contains(&format!(":{}/0\n - Finder: OstreeRepoFinderAvahi\n", port.trim())),
+        "{text}"
+    );
+    assert!(text.contains(" - Priority: 60\n"), "{text}");
+    assert!(text.contains(&format!("    - ({id}, x) = {}\n", commit.trim())), "{text}");
+    assert!(text.contains("1/2 refs were found."), "{text}");
+
+    let pull = |repo: &str| {
+        let repo = format!("--repo={repo}");
+        world.ours(&["find-remotes", &repo, "--finders=lan", "--pull", &id, "x"])
+    };
+    let refused = pull("careless");
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    assert!(refused.stderr.contains("demands no signatures"), "{}", refused.stderr);
+    assert_eq!(ok(&["refs", "--repo=careless"]), "");
+    // As the configuration says, without the option.
+    ok(&["config", "--repo=careful", "set", "core.default-repo-finders", "lan"]);
+    let pulled = ok(&["find-remotes", "--repo=careful", "--pull", &id, "x"]);
+    assert!(pulled.ends_with("Pulled 1/1 refs successfully.\n"), "{pulled}");
+    assert_eq!(ok(&["rev-parse", "--repo=careful", "o:x"]), commit);
+    // Without its folder it ends.
+    fs::remove_dir_all(world.path("served")).unwrap();
+    ok(&["config", "--repo=careful", "set", "core.default-repo-finders", "lan;moon"]);
+    let outcome = world.ours(&["find-remotes", "--repo=careful", &id, "x"]);
+    assert!(outcome.error().contains("‘moon’"), "{}", outcome.stderr);
+}

@@ -38,6 +38,8 @@ pub enum Origin {
     Environment(String),
     /// In an option.
     Option,
+    /// Nowhere: it is a default of the program whose configuration this is.
+    Default,
 }
 
 impl fmt::Display for Origin {
@@ -46,6 +48,7 @@ impl fmt::Display for Origin {
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Option => f.write_str("command line"),
+            Self::Default => f.write_str("default"),
         }
     }
 }
@@ -95,11 +98,12 @@ pub fn drop_in_folder(file: &Path) -> PathBuf {
     file.with_extension("d")
 }
 
+/// Settings while they are laid over each other.
 #[derive(Default)]
-struct Layers {
+pub(super) struct Layers {
     merged: Table,
     origins: BTreeMap<String, Origin>,
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl Layers {
@@ -155,7 +159,13 @@ impl Layers {
     }
 
     /// Sets one key from text: as it stands where the setting is text, else as a TOML value.
-    fn single(&mut self, key: &str, text: &str, place: &str, origin: Origin) -> Result<()> {
+    pub(super) fn single(
+        &mut self,
+        key: &str,
+        text: &str,
+        place: &str,
+        origin: Origin,
+    ) -> Result<()> {
         let refuse = |problem: String| Error::Config {
             place: place.to_owned(),
             hint: known_keys(&problem),
@@ -186,7 +196,7 @@ impl Layers {
         Err(refuse(problem.unwrap_or_else(|| "it is not a value".to_owned())))
     }
 
-    fn finish(self) -> Result<Loaded> {
+    pub(super) fn finish(self) -> Result<Loaded> {
         let settings = self.merged.try_into().map_err(|error: toml::de::Error| Error::Config {
             place: "all files together".to_owned(),
             problem: first_line(error.message()),
@@ -206,7 +216,8 @@ fn merge(into: &mut Table, section: String, values: Value) {
     }
 }
 
-fn read(path: &Path) -> Result<String> {
+/// A file of settings.
+pub(super) fn read(path: &Path) -> Result<String> {
     use std::io::Read as _;
     let failed = |source| Error::Read { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(failed)?;

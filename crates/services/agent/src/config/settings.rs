@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::health::{HealthChecks, Watchdog};
+use super::keys::{Est, KeySource, P11};
+use super::uptane::UptaneSettings;
 
 /// All settings of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -20,8 +22,14 @@ pub struct Settings {
     pub pacman: Pacman,
     /// `[storage]`: where it keeps its state.
     pub storage: Storage,
+    /// `[transfer]`: how bytes come to it.
+    pub transfer: Transfer,
     /// `[import]`: an identity that was made elsewhere.
     pub import: Import,
+    /// `[p11]`: a token that keeps keys.
+    pub p11: P11,
+    /// `[est]`: how the device's certificate is renewed.
+    pub est: Est,
     /// `[telemetry]`: what it tells about itself.
     pub telemetry: Telemetry,
     /// `[bootloader]`: how a reboot is asked for.
@@ -51,15 +59,6 @@ pub struct Tls {
     pub pkey_source: KeySource,
     /// Where the certificate is.
     pub cert_source: KeySource,
-}
-
-/// Where a key or certificate is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeySource {
-    /// In the agent's storage.
-    #[default]
-    File,
 }
 
 /// `[provision]`
@@ -118,78 +117,11 @@ pub enum ProvisionMode {
     DeviceCred,
 }
 
-/// `[uptane]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct UptaneSettings {
-    /// Seconds between two checks of `updraftd run`.
-    pub polling_sec: u64,
-    /// The Director repository. Empty: `tls.server` + `/director`.
-    pub director_server: String,
-    /// The Image repository. Empty: `tls.server` + `/repo`.
-    pub repo_server: String,
-    /// Where the ECU's key is kept.
-    pub key_source: KeySource,
-    /// The algorithm of the ECU's key.
-    pub key_type: UptaneKeyType,
-    /// Which files the Director serves.
-    pub director_metadata: DirectorMetadata,
-    /// Runs `bootloader.reboot_command`, or `/sbin/reboot` when it is empty, after an
-    /// installation.
-    pub force_install_completion: bool,
-}
-
-impl Default for UptaneSettings {
-    fn default() -> Self {
-        Self {
-            polling_sec: 10,
-            director_server: String::new(),
-            repo_server: String::new(),
-            key_source: KeySource::default(),
-            key_type: UptaneKeyType::default(),
-            director_metadata: DirectorMetadata::default(),
-            force_install_completion: false,
-        }
-    }
-}
-
-/// Which files the Director serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DirectorMetadata {
-    /// All four roles, as the Uptane standard demands.
-    #[default]
-    Full,
-    /// Root and targets only, as Directors of the aktualizr world may.
-    TargetsOnly,
-}
-
-/// The algorithm of an ECU's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum UptaneKeyType {
-    /// Ed25519.
-    #[default]
-    #[serde(rename = "ED25519")]
-    Ed25519,
-    /// ECDSA on P-256; servers of the aktualizr world do not know it.
-    #[serde(rename = "ECPRIME256V1")]
-    EcdsaP256,
-    /// RSA with 2048 bits.
-    #[serde(rename = "RSA2048")]
-    Rsa2048,
-    /// RSA with 3072 bits.
-    #[serde(rename = "RSA3072")]
-    Rsa3072,
-    /// RSA with 4096 bits.
-    #[serde(rename = "RSA4096")]
-    Rsa4096,
-}
-
 /// `[pacman]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pacman {
-    /// The kind of installer; only `ostree` so far.
+    /// The installer: `ostree` (deployments) or `none` (files in `images_path`).
     #[serde(rename = "type")]
     pub kind: String,
     /// The stateroot. Empty: the booted deployment's, or the only one there is.
@@ -202,6 +134,19 @@ pub struct Pacman {
     pub packages_file: PathBuf,
     /// Whether a sysroot and stateroot that do not exist are made.
     pub create_sysroot: bool,
+    /// The folder of images, each under its SHA-256.
+    pub images_path: PathBuf,
+    /// How full the file system may get by fetching, in percent.
+    pub storage_watermark: u8,
+    /// With `none`: an image counts as running only after a reboot. For tests.
+    pub fake_need_reboot: bool,
+}
+
+impl Pacman {
+    /// Whether targets are OSTree commits.
+    pub fn is_ostree(&self) -> bool {
+        self.kind != "none"
+    }
 }
 
 impl Default for Pacman {
@@ -213,6 +158,9 @@ impl Default for Pacman {
             ostree_server: String::new(),
             packages_file: PathBuf::from("/usr/package.manifest"),
             create_sysroot: false,
+            images_path: PathBuf::from("/var/sota/images"),
+            storage_watermark: 100,
+            fake_need_reboot: false,
         }
     }
 }
@@ -228,6 +176,17 @@ pub struct Storage {
     pub path: PathBuf,
     /// The database, relative to `path`.
     pub sqldb_path: PathBuf,
+    /// aktualizr's database, relative to `path`: a device without a state of its own takes it
+    /// over. Empty: none.
+    pub aktualizr_sqldb_path: PathBuf,
+}
+
+impl Storage {
+    /// Where aktualizr's database may be.
+    pub fn aktualizr_database(&self) -> Option<PathBuf> {
+        let name = &self.aktualizr_sqldb_path;
+        (!name.as_os_str().is_empty()).then(|| self.path.join(name))
+    }
 }
 
 impl Default for Storage {
@@ -236,8 +195,20 @@ impl Default for Storage {
             kind: "sqlite".to_owned(),
             path: PathBuf::from("/var/sota"),
             sqldb_path: PathBuf::from("updraft.db"),
+            aktualizr_sqldb_path: PathBuf::from("sql.db"),
         }
     }
+}
+
+/// `[transfer]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Transfer {
+    /// The proxy, such as `http://proxy:3128`; user name and password may stand before the host
+    /// and are never shown. Empty: none.
+    pub proxy: String,
+    /// The most bytes a second that are fetched, all connections together. 0: any.
+    pub max_bytes_per_second: u64,
 }
 
 /// `[import]`
@@ -280,11 +251,13 @@ pub struct Telemetry {
     pub report_network: bool,
     /// Whether the configuration, without secrets, is sent.
     pub report_config: bool,
+    /// A JSON file that is sent as the description of the hardware. Empty: it is looked at.
+    pub hardware_info_path: PathBuf,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { report_network: true, report_config: true }
+        Self { report_network: true, report_config: true, hardware_info_path: PathBuf::new() }
     }
 }
 
@@ -292,7 +265,8 @@ impl Default for Telemetry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Bootloader {
-    /// How the boot loader is told about success; only `none` so far.
+    /// How a boot loader that knows aktualizr's variables is told about success: `none`,
+    /// `uboot_generic` or `uboot_masked`.
     pub rollback_mode: String,
     /// The folder of the sentinel, which must be emptied by a reboot.
     pub reboot_sentinel_dir: PathBuf,

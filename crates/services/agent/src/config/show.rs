@@ -8,7 +8,8 @@ use crate::{Error, Result};
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "(hidden)";
-const SECRETS: [(&str, &str); 1] = [("provision", "p12_password")];
+const SECRETS: [(&str, &str); 3] =
+    [("provision", "p12_password"), ("transfer", "proxy"), ("p11", "pass")];
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,11 +1,13 @@
 //! What types alone cannot say about settings.
 
-use crate::config::{Loaded, Settings};
+use crate::config::{KeySource, Loaded, Settings};
 use crate::{Error, Result};
 
 /// The shortest pause between two checks that makes sense, in seconds.
 const POLLING_RANGE: std::ops::RangeInclusive<u64> = 1..=31_536_000;
 const HEALTH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=3600;
+/// How long a secondary may be waited for, in seconds.
+const LONGEST_WAIT: u64 = 86_400;
 const MAX_HEALTH_CHECKS: usize = 64;
 /// As the servers of the aktualizr world have it.
 const MAX_SERIAL: usize = 64;
@@ -55,6 +57,7 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         url("uptane.director_server", &settings.uptane.director_server),
         url("uptane.repo_server", &settings.uptane.repo_server),
         url("pacman.ostree_server", &settings.pacman.ostree_server),
+        url("transfer.proxy", &settings.transfer.proxy),
         rule(
             "uptane.polling_sec",
             POLLING_RANGE.contains(&settings.uptane.polling_sec),
@@ -62,10 +65,22 @@ fn rules(settings: &Settings) -> Vec<Rule> {
             "write the seconds between two checks",
         ),
         rule(
+            "uptane.secondary_preinstall_wait_sec",
+            settings.uptane.secondary_preinstall_wait_sec <= LONGEST_WAIT,
+            "it is more than 86400",
+            "write how many seconds a secondary may be out of reach",
+        ),
+        rule(
             "pacman.type",
-            settings.pacman.kind == "ostree",
-            "this version installs `ostree` only",
-            "write `type = \"ostree\"`",
+            ["ostree", "none"].contains(&settings.pacman.kind.as_str()),
+            "this version installs `ostree` and `none` only",
+            "write `type = \"ostree\"` for deployments, `type = \"none\"` for files",
+        ),
+        rule(
+            "pacman.storage_watermark",
+            (1..=100).contains(&settings.pacman.storage_watermark),
+            "it is not between 1 and 100",
+            "write how full the file system may get, in percent",
         ),
         rule(
             "storage.type",
@@ -75,8 +90,9 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         ),
         rule(
             "bootloader.rollback_mode",
-            settings.bootloader.rollback_mode == "none",
-            "this version knows `none` only",
+            ["none", "uboot_generic", "uboot_masked"]
+                .contains(&settings.bootloader.rollback_mode.as_str()),
+            "this version knows `none`, `uboot_generic` and `uboot_masked`",
             "write `rollback_mode = \"none\"`",
         ),
         rule(
@@ -117,6 +133,7 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         ),
     ];
     rules.extend(health_rules(settings));
+    rules.extend(key_rules(settings));
     for check in &settings.health.checks {
         rules.push(rule(
             "health.checks",
@@ -163,6 +180,57 @@ fn health_rules(settings: &Settings) -> [Rule; 4] {
             "write how many seconds a verdict on a new system may take",
         ),
     ]
+}
+
+fn key_rules(settings: &Settings) -> [Rule; 7] {
+    let rule = |key, holds, problem, hint| Rule { key, holds, problem, hint };
+    let (tls, p11, est) = (&settings.tls, &settings.p11, &settings.est);
+    let named = |source, id: &str| source == KeySource::File || is_object(id);
+    let unnamed = "the token's object is not named";
+    let way_out = "write its id in hexadecimal digits, or its `pkcs11:` URI";
+    let sources = [tls.ca_source, tls.pkey_source, tls.cert_source, settings.uptane.key_source];
+    [
+        rule(
+            "p11.module",
+            sources.iter().all(|source| *source == KeySource::File)
+                || !p11.module.as_os_str().is_empty(),
+            "something is kept in a token, and its module is not named",
+            "write the path of the PKCS#11 module",
+        ),
+        rule(
+            "p11.uptane_key_id",
+            named(settings.uptane.key_source, &p11.uptane_key_id),
+            unnamed,
+            way_out,
+        ),
+        rule("p11.tls_cacert_id", named(tls.ca_source, &p11.tls_cacert_id), unnamed, way_out),
+        rule("p11.tls_pkey_id", named(tls.pkey_source, &p11.tls_pkey_id), unnamed, way_out),
+        rule(
+            "p11.tls_clientcert_id",
+            named(tls.cert_source, &p11.tls_clientcert_id),
+            unnamed,
+            way_out,
+        ),
+        rule(
+            "est.server",
+            est.server.is_empty() || is_url(&est.server),
+            "it is not an address",
+            "write it as `https://HOST:PORT/.well-known/est`",
+        ),
+        rule(
+            "est.renew_percent",
+            est.renew_percent <= 90,
+            "it is more than 90",
+            "write how much of its life may be left when a certificate is renewed",
+        ),
+    ]
+}
+
+/// An object's id in hexadecimal digits, or its URI.
+fn is_object(text: &str) -> bool {
+    let is_id = !text.is_empty() && text.len() <= 128 && text.len().is_multiple_of(2);
+    let is_id = is_id && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id || text.starts_with("pkcs11:")
 }
 
 fn is_url(text: &str) -> bool {

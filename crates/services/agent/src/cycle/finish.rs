@@ -5,8 +5,8 @@ use updraft_update::{Direction, Failure, Finished, Installer as _, Record};
 
 use super::{Cycle, CycleOutcome, CycleReport};
 use crate::events::{EventKind, event};
-use crate::manifest::Report;
-use crate::store::{Failed, Milestone, Update};
+use crate::manifest::{Report, ReportItem};
+use crate::store::{Failed, Milestone, Shares, Update};
 use crate::{Error, Result};
 
 /// How often a target is tried that fails through no fault of its own, unless only space or the
@@ -21,9 +21,14 @@ impl Cycle<'_> {
         if record.direction == Direction::Backward {
             return Ok(());
         }
-        let Some(update) = self.session.store.update()? else { return Ok(()) };
-        let event = self.event(EventKind::InstallationApplied, &update);
-        self.session.store.reach(Milestone::Applied, &[event])
+        let store = &self.session.store;
+        let Some(update) = store.update()? else { return Ok(()) };
+        if !store.shares()?.of_primary {
+            return Ok(());
+        }
+        let serial = &self.session.ecu.serial;
+        let event = event(EventKind::InstallationApplied, serial, &update, self.session.now());
+        store.reach(Milestone::Applied, &[event])
     }
 
     /// A transaction is over.
@@ -42,32 +47,64 @@ impl Cycle<'_> {
                 Ok(CycleReport::of(CycleOutcome::Interrupted).with_plan(&record.plan))
             }
             _ => {
-                self.confirm(&update)?;
+                self.confirm(&update, &self.session.store.shares()?)?;
                 Ok(CycleReport::of(CycleOutcome::Confirmed).with_plan(&record.plan))
             }
         }
     }
 
     /// This device runs the target, and it is healthy.
-    pub(super) fn confirm(&self, update: &Update) -> Result<()> {
+    pub(super) fn confirm(&self, update: &Update, shares: &Shares) -> Result<()> {
         let report = Report {
+            items: self.items(shares, |_| (true, "OK", "it runs and is healthy".to_owned())),
             correlation_id: update.correlation_id.clone(),
             success: true,
             code: "OK".to_owned(),
             description: format!("{} is booted and healthy", update.filepath),
+            raw_report: None,
         };
-        let completed = self.event(EventKind::InstallationCompleted { success: true }, update);
+        let kind = EventKind::InstallationCompleted { success: true };
+        let completed = self.events_of(kind, update, shares);
         tracing::info!(target = update.filepath, commit = update.sha256, "confirmed");
         // Commit point of an update: only now the device says that it runs the target.
-        self.session.store.confirm(update, self.session.now(), &report.to_json(), &[completed])
+        let now = self.session.now();
+        self.session.store.confirm((update, shares), now, &report.to_json(), &completed)
+    }
+
+    /// A line of the report for each ECU, where there are others than the primary.
+    fn items(
+        &self,
+        shares: &Shares,
+        result: impl Fn(&str) -> (bool, &'static str, String),
+    ) -> Vec<ReportItem> {
+        if shares.parts.is_empty() {
+            return Vec::new();
+        }
+        let primary = &self.session.ecu;
+        let own = (primary.serial.as_str(), primary.hardware_id.as_str());
+        let own = shares.of_primary.then_some(own);
+        let parts = shares.parts.iter().map(|it| (it.serial.as_str(), it.hardware_id.as_str()));
+        let item = |(serial, hardware_id): (&str, &str)| {
+            let (success, code, description) = result(serial);
+            ReportItem {
+                serial: serial.to_owned(),
+                hardware_id: hardware_id.to_owned(),
+                success,
+                code: code.to_owned(),
+                description,
+            }
+        };
+        own.into_iter().chain(parts).map(item).collect()
     }
 
     fn failed(&self, record: &Record, update: &Update, failure: &Failure) -> Result<CycleReport> {
         let kind = kind_of(failure);
+        let shares = self.session.store.shares()?;
         if !failure.image_at_fault && !self.is_hopeless(kind, update)? {
-            let completed = self.event(EventKind::DownloadCompleted { success: false }, update);
             let is_download = failure.action.starts_with("fetch ");
-            let events = if is_download { vec![completed] } else { Vec::new() };
+            let completed = EventKind::DownloadCompleted { success: false };
+            let events =
+                if is_download { self.events_of(completed, update, &shares) } else { Vec::new() };
             self.session.store.forget_update(&events)?;
             return Err(Error::Update {
                 filepath: update.filepath.clone(),
@@ -79,23 +116,36 @@ impl Cycle<'_> {
         let code = code_of(kind, failure);
         let reason = format!("failed to {}: {}", failure.action, failure.message);
         let reason: String = reason.chars().take(DESCRIPTION).collect();
+        // The action that failed names the ECU; the others were taken back with it.
+        let guilty = record.plan.actions.iter().find(|it| it.to_string() == failure.action);
+        let guilty_serial = guilty.map(|action| action.component.as_str());
+        let items = self.items(&shares, |serial| match guilty_serial {
+            Some(guilty) if guilty != serial => {
+                (false, "OPERATION_CANCELLED", format!("taken back: {guilty} failed"))
+            }
+            _ => (false, code, reason.clone()),
+        });
         let report = Report {
             correlation_id: update.correlation_id.clone(),
             success: false,
             code: code.to_owned(),
             description: reason.clone(),
+            raw_report: None,
+            items,
         };
+        let image = guilty.map(|action| &action.image);
         let failed = Failed {
-            filepath: update.filepath.clone(),
-            sha256: update.sha256.clone(),
+            filepath: image.map_or_else(|| update.filepath.clone(), |image| image.name.clone()),
+            sha256: image.map_or_else(|| update.sha256.clone(), |it| it.digest.to_string()),
             correlation_id: update.correlation_id.clone(),
             code: code.to_owned(),
             reason,
             failed_at: self.session.now().to_string(),
         };
         tracing::error!(target = update.filepath, reason = failed.reason, "the update failed");
-        let completed = self.event(EventKind::InstallationCompleted { success: false }, update);
-        self.session.store.fail(&failed, &report.to_json(), &[completed])?;
+        let kind = EventKind::InstallationCompleted { success: false };
+        let completed = self.events_of(kind, update, &shares);
+        self.session.store.fail(&failed, &report.to_json(), &completed)?;
         Ok(CycleReport::of(CycleOutcome::Failed).with_plan(&record.plan).with_failure(record))
     }
 
@@ -120,21 +170,24 @@ impl Cycle<'_> {
         Ok(())
     }
 
-    fn event(&self, kind: EventKind, update: &Update) -> String {
-        event(kind, &self.session.ecu.serial, update, self.session.now())
-    }
-
     /// Whether this assignment was confirmed already.
     pub(super) fn is_confirmed(
         &self,
         assignment: &updraft_update::Assignment<updraft_tuf::UptaneTarget>,
     ) -> Result<bool> {
         let installed = self.session.store.installed()?;
-        Ok(installed.is_some_and(|installed| {
-            installed.correlation_id == assignment.id
-                && assignment.targets.iter().all(|(_, image, _)| {
-                    image.name == installed.filepath && image.digest.as_str() == installed.sha256
-                })
+        Ok(assignment.targets.iter().all(|(component, image, _)| {
+            if *component != self.component {
+                let mut known = self.secondaries.registered();
+                let record = known.find(|record| record.serial == component.as_str());
+                let confirmed = record.and_then(|record| record.confirmed.as_ref());
+                return confirmed.is_some_and(|(sha256, _)| sha256 == image.digest.as_str());
+            }
+            installed.as_ref().is_some_and(|installed| {
+                installed.correlation_id == assignment.id
+                    && image.name == installed.filepath
+                    && image.digest.as_str() == installed.sha256
+            })
         }))
     }
 }

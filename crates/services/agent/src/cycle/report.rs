@@ -22,6 +22,14 @@ pub enum CycleOutcome {
     Failed,
     /// The assigned target failed on this device before and is not tried again.
     FailedBefore,
+    /// It is fetched, and waits until somebody on the device agrees.
+    AwaitingConsent,
+    /// Somebody on the device said no to it.
+    Declined,
+    /// It is fetched, and somebody on the device said: later.
+    Postponed,
+    /// It is fetched, and another program keeps updates from being installed.
+    Locked,
     /// Assignments changed faster than they could be followed; the next cycle goes on.
     Interrupted,
 }
@@ -39,6 +47,10 @@ impl CycleOutcome {
             Self::FailedBefore => {
                 "this update failed here before and is not tried again; see --retry-failed"
             }
+            Self::AwaitingConsent => "fetched; agree with `updraftd accept`, or `updraftd decline`",
+            Self::Declined => "this update was declined here; see `updraftd accept`",
+            Self::Postponed => "fetched; its installation is postponed",
+            Self::Locked => "fetched; another program holds the update lock",
             Self::Interrupted => "the assignment changed; the next cycle goes on",
         }
     }

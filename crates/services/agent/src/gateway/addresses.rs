@@ -18,6 +18,8 @@ pub struct Addresses {
     pub provision: String,
     /// Where ECUs are registered.
     pub ecus: String,
+    /// Where certificates are renewed.
+    pub est: String,
 }
 
 impl Addresses {
@@ -38,6 +40,7 @@ impl Addresses {
             treehub: or(&settings.pacman.ostree_server, format!("{server}/treehub")),
             provision: or(&settings.provision.server, server.clone()),
             ecus: or(&settings.provision.ecu_registration_endpoint, format!("{director}/ecus")),
+            est: or(&settings.est.server, format!("{server}/.well-known/est")),
             director,
             server,
         })

@@ -7,7 +7,8 @@ use updraft_http::{Client, ClientOptions, Method, Request};
 use updraft_task::Context;
 use updraft_tuf::{Dialect, PublicKey};
 
-use super::{ANSWER_LIMIT, Gateway, Refusal, USER_AGENT, kind_of};
+use super::{ANSWER_LIMIT, Gateway, Refusal, client_options, kind_of};
+use crate::config::Settings;
 use crate::credentials::Credentials;
 use crate::{Error, Result};
 
@@ -43,9 +44,19 @@ pub enum RegisteredDevice {
     IdTaken,
 }
 
+/// An ECU as the server is told of it.
+#[derive(Debug, Clone)]
+pub(crate) struct RegisteredEcu {
+    pub(crate) serial: String,
+    pub(crate) hardware_id: String,
+    /// Its public key object.
+    pub(crate) key: serde_json::Value,
+}
+
 /// `POST /devices` with the bootstrap identity.
 pub(crate) fn register_device(
     ctx: &Context,
+    settings: &Settings,
     credentials: &Credentials,
     server: &str,
     device: &NewDevice<'_>,
@@ -56,8 +67,7 @@ pub(crate) fn register_device(
             certificate_pem: credentials.bootstrap.certificate_pem.as_bytes().to_vec(),
             private_key_pem: credentials.bootstrap.private_key_pem.as_bytes().to_vec(),
         }),
-        user_agent: USER_AGENT.to_owned(),
-        ..ClientOptions::default()
+        ..client_options(settings)
     })?;
     let body = serde_json::to_vec(device)
         .map_err(|error| Error::Answer { request: "POST /devices", problem: error.to_string() })?;
@@ -94,14 +104,30 @@ impl Gateway {
         hardware_id: &str,
         key: &PublicKey,
     ) -> Result<bool> {
-        let body = json!({
-            "primary_ecu_serial": serial,
-            "ecus": [{
-                "ecu_serial": serial,
-                "hardware_identifier": hardware_id,
-                "clientKey": key.to_json(Dialect::Uptane),
-            }],
-        });
+        let ecu = RegisteredEcu {
+            serial: serial.to_owned(),
+            hardware_id: hardware_id.to_owned(),
+            key: key.to_json(Dialect::Uptane),
+        };
+        self.register_ecus(ctx, serial, &[ecu])
+    }
+
+    /// The same for all ECUs of the vehicle.
+    pub(crate) fn register_ecus(
+        &self,
+        ctx: &Context,
+        primary: &str,
+        ecus: &[RegisteredEcu],
+    ) -> Result<bool> {
+        let ecu = |ecu: &RegisteredEcu| {
+            json!({
+                "ecu_serial": ecu.serial,
+                "hardware_identifier": ecu.hardware_id,
+                "clientKey": ecu.key,
+            })
+        };
+        let ecus: Vec<_> = ecus.iter().map(ecu).collect();
+        let body = json!({ "primary_ecu_serial": primary, "ecus": ecus });
         let url = &self.addresses.ecus;
         let response =
             self.send(ctx, Method::Post, url, "application/json", body.to_string().into_bytes())?;

@@ -1,12 +1,13 @@
 //! From the shared credentials file to a key and certificate of this device alone.
 
-use updraft_crypto::tls::{certificate_info, certificate_request};
+use updraft_crypto::tls::{certificate_info, certificate_request, certificate_request_for};
 use updraft_task::{Context, Event};
 use updraft_tuf::{Repository, RoleName};
 
 use crate::config::Settings;
 use crate::credentials::Credentials;
 use crate::gateway::{Addresses, NewDevice, RegisteredDevice, register_device};
+use crate::keys::Token;
 use crate::store::{IdentityRecord, Store};
 use crate::{Error, Result};
 
@@ -17,6 +18,7 @@ const ID_ATTEMPTS: usize = 5;
 pub(super) fn register(
     ctx: &Context,
     settings: &Settings,
+    token: &Token,
     store: &Store,
     begun: Option<IdentityRecord>,
 ) -> Result<IdentityRecord> {
@@ -40,7 +42,7 @@ pub(super) fn register(
         ctx.check()?;
         let pending = match begun.take() {
             Some(pending) => pending,
-            None => begin(settings, store, credentials.server.clone())?,
+            None => begin(settings, token, store, credentials.server.clone())?,
         };
         ctx.report(&Event::Message(format!("registering device {}", pending.device_id)));
         let device = NewDevice {
@@ -48,7 +50,7 @@ pub(super) fn register(
             ttl: provision.expiry_days.to_string(),
             csr: pending.request_pem.as_deref().unwrap_or_default(),
         };
-        match register_device(ctx, &credentials, &addresses.provision, &device)? {
+        match register_device(ctx, settings, &credentials, &addresses.provision, &device)? {
             RegisteredDevice::IdTaken if provision.device_id.is_empty() => {}
             RegisteredDevice::IdTaken => {
                 return Err(Error::Registration {
@@ -58,12 +60,19 @@ pub(super) fn register(
             }
             RegisteredDevice::Certificate(answer) => {
                 let (certificate, ca) = (answer.certificate, Some(answer.ca));
-                return finish(store, &credentials, pending, certificate, ca);
+                let identity = finished(&credentials, pending, certificate, ca)?;
+                store.set_identity(&identity)?;
+                return Ok(identity);
             }
             RegisteredDevice::Identity(identity, ca) => {
+                if pending.private_key_pem.is_empty() {
+                    return Err(not_for_the_token());
+                }
                 let private_key_pem = identity.private_key_pem;
                 let pending = IdentityRecord { private_key_pem, ..pending };
-                return finish(store, &credentials, pending, identity.certificate_pem, ca);
+                let identity = finished(&credentials, pending, identity.certificate_pem, ca)?;
+                store.set_identity(&identity)?;
+                return Ok(identity);
             }
         }
     }
@@ -74,7 +83,12 @@ pub(super) fn register(
 }
 
 /// Makes the key and stores it before anybody hears of it.
-fn begin(settings: &Settings, store: &Store, server: Option<String>) -> Result<IdentityRecord> {
+fn begin(
+    settings: &Settings,
+    token: &Token,
+    store: &Store,
+    server: Option<String>,
+) -> Result<IdentityRecord> {
     let device_id = match settings.provision.device_id.as_str() {
         "" => {
             let random =
@@ -83,8 +97,7 @@ fn begin(settings: &Settings, store: &Store, server: Option<String>) -> Result<I
         }
         chosen => chosen.to_owned(),
     };
-    let (request, private_key_pem) =
-        certificate_request(&device_id).map_err(Error::below("make the device's key"))?;
+    let (request, private_key_pem) = new_request(token, &device_id)?;
     let pending = IdentityRecord {
         device_id,
         private_key_pem,
@@ -97,8 +110,26 @@ fn begin(settings: &Settings, store: &Store, server: Option<String>) -> Result<I
     Ok(pending)
 }
 
-fn finish(
-    store: &Store,
+/// A certificate request, and the private key that was made for it; that is empty when the key is
+/// in the token.
+pub(crate) fn new_request(token: &Token, device_id: &str) -> Result<(String, String)> {
+    let made = match token.tls_key()? {
+        Some(key) => {
+            certificate_request_for(device_id, &key).map(|request| (request, String::new()))
+        }
+        None => certificate_request(device_id),
+    };
+    made.map_err(Error::below("make a certificate request"))
+}
+
+/// The server made a key of its own, and a token's key does not leave it for another.
+pub(super) fn not_for_the_token() -> Error {
+    let problem = "it signs no certificate for a key in a token".to_owned();
+    Error::Answer { request: "POST /devices", problem }
+}
+
+/// The identity of which the server has sent the certificate.
+pub(super) fn finished(
     credentials: &Credentials,
     pending: IdentityRecord,
     certificate_pem: String,
@@ -113,12 +144,10 @@ fn finish(
     if device_id != pending.device_id {
         return Err(unusable(format!("its certificate is for {device_id}")));
     }
-    let identity = IdentityRecord {
+    Ok(IdentityRecord {
         request_pem: None,
         certificate_pem: Some(certificate_pem),
         ca_pem: Some(ca_pem.unwrap_or_else(|| credentials.ca_pem.clone())),
         ..pending
-    };
-    store.set_identity(&identity)?;
-    Ok(identity)
+    })
 }

@@ -5,21 +5,44 @@ use std::path::{Path, PathBuf};
 use updraft_crypto::tls::certificate_info;
 use updraft_tuf::{Repository, RoleName};
 
-use crate::config::Settings;
+use crate::config::{KeySource, Settings};
+use crate::keys::Token;
 use crate::store::{IdentityRecord, Store};
 use crate::{Error, Result};
 
-/// Takes over ca, certificate and key from the `[import]` section.
-pub(super) fn identity(settings: &Settings, store: &Store) -> Result<IdentityRecord> {
-    let import = &settings.import;
-    let files = [&import.tls_cacert_path, &import.tls_clientcert_path, &import.tls_pkey_path];
-    if files.iter().any(|path| path.as_os_str().is_empty()) {
+/// Takes over CA, certificate and key from the `[import]` section or the token.
+pub(crate) fn identity(
+    settings: &Settings,
+    token: &Token,
+    store: &Store,
+) -> Result<IdentityRecord> {
+    let identity = read_identity(settings, token)?;
+    store.set_identity(&identity)?;
+    Ok(identity)
+}
+
+/// The identity that [`identity`] takes over.
+pub(super) fn read_identity(settings: &Settings, token: &Token) -> Result<IdentityRecord> {
+    let (import, tls) = (&settings.import, &settings.tls);
+    let files = [
+        (&import.tls_cacert_path, tls.ca_source),
+        (&import.tls_clientcert_path, tls.cert_source),
+        (&import.tls_pkey_path, tls.pkey_source),
+    ];
+    if files.iter().any(|(path, source)| *source == KeySource::File && path.as_os_str().is_empty())
+    {
         let problem = "there is neither a `provision.provision_path` nor the three keys \
                        `import.tls_cacert_path`, `tls_clientcert_path` and `tls_pkey_path`";
         return Err(Error::NotProvisioned { problem: problem.to_owned() });
     }
-    let [ca, certificate, key] = files.map(|path| read(&import.base_path.join(path)));
-    let (ca_pem, certificate_pem, private_key_pem) = (ca?, certificate?, key?);
+    let file = |path: &PathBuf| read(&import.base_path.join(path));
+    let ca_pem = token.authority()?.map_or_else(|| file(&import.tls_cacert_path), Ok)?;
+    let certificate_pem =
+        token.certificate()?.map_or_else(|| file(&import.tls_clientcert_path), Ok)?;
+    let private_key_pem = match tls.pkey_source {
+        KeySource::File => file(&import.tls_pkey_path)?,
+        KeySource::Pkcs11 => String::new(),
+    };
     let path = import.base_path.join(&import.tls_clientcert_path);
     let problem = |problem: String| Error::Credentials { path: path.clone(), problem };
     let info =
@@ -29,20 +52,18 @@ pub(super) fn identity(settings: &Settings, store: &Store) -> Result<IdentityRec
     if !chosen.is_empty() && *chosen != name {
         return Err(problem(format!("it is for {name}, and `provision.device_id` is {chosen}")));
     }
-    let identity = IdentityRecord {
+    Ok(IdentityRecord {
         device_id: name,
         private_key_pem,
         request_pem: None,
         certificate_pem: Some(certificate_pem),
         ca_pem: Some(ca_pem),
         server: None,
-    };
-    store.set_identity(&identity)?;
-    Ok(identity)
+    })
 }
 
 /// Takes over `repo/root.json` and `director/root.json`, unless roots are trusted already.
-pub(super) fn first_roots(settings: &Settings, store: &Store) -> Result<()> {
+pub(crate) fn first_roots(settings: &Settings, store: &Store) -> Result<()> {
     let trusted = store.trusted_metadata()?;
     let base = &settings.import.base_path;
     for (repository, folder) in [(Repository::Image, "repo"), (Repository::Director, "director")] {

@@ -7,20 +7,30 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use updraft_fs::{Dir, LockFile, LockMode};
 
 use crate::config::Storage;
-use crate::store::schema;
+use crate::store::schema::{self, Format};
 use crate::{Error, Result};
 
-const LOCK: &str = "updraftd.lock";
+/// Held by the agent that is at work.
+pub(crate) const LOCK: &str = "updraftd.lock";
 /// A reader such as `updraftd status` may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Hears of events when they are in the queue for good: the update in progress, and the events.
+pub type Observer = std::sync::Arc<dyn Fn(Option<&super::Update>, &[String]) + Send + Sync>;
+
 /// The agent's state.
-#[derive(Debug)]
 pub struct Store {
     connection: Connection,
     path: PathBuf,
     /// Held while this lives; readers have none.
     lock: Option<LockFile>,
+    observer: Option<Observer>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -42,13 +52,22 @@ impl Store {
             .connection
             .pragma_update(None, "synchronous", "FULL")
             .map_err(store.failed("open"))?;
-        let version = store.version()?;
-        if version < schema::NEWEST {
+        let format = store.format()?;
+        if !format.is_enough() {
             let failed = store.failed("upgrade");
-            schema::migrate(&mut store.connection, version).map_err(failed)?;
+            schema::migrate(&mut store.connection, format).map_err(failed)?;
         }
         store.lock = Some(lock);
         Ok(store)
+    }
+
+    /// A state that is nowhere kept, to look at what another one would become.
+    pub(crate) fn in_memory() -> Result<Self> {
+        let path = PathBuf::from(":memory:");
+        let failed = |source| Error::State { operation: "make", path: path.clone(), source };
+        let mut connection = Connection::open_in_memory().map_err(failed)?;
+        schema::migrate(&mut connection, schema::Format::EMPTY).map_err(failed)?;
+        Ok(Self { connection, path, lock: None, observer: None })
     }
 
     /// Opens the state for reading, while an agent may be at work. `None`: there is none yet.
@@ -60,7 +79,7 @@ impl Store {
             Ok(_) => {}
         }
         let store = Self::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        if store.version()? == schema::NEWEST { Ok(Some(store)) } else { Ok(None) }
+        if store.format()?.is_enough() { Ok(Some(store)) } else { Ok(None) }
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self> {
@@ -68,17 +87,33 @@ impl Store {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        let store = Self { connection, path: path.to_owned(), lock: None };
-        let found = store.version()?;
-        if found > schema::NEWEST {
-            return Err(Error::StateTooNew { path: store.path, found, known: schema::NEWEST });
+        let store = Self { connection, path: path.to_owned(), lock: None, observer: None };
+        let found = store.format()?;
+        if found.is_too_new() {
+            let (found, known) = (found.major, schema::NEWEST.major);
+            return Err(Error::StateTooNew { path: store.path, found, known });
         }
         Ok(store)
     }
 
-    fn version(&self) -> Result<i64> {
+    /// Lets somebody hear of events.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Option<Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Tells the observer of events that were queued for good.
+    pub(super) fn tell(&self, update: Option<&super::Update>, events: &[String]) {
+        if let Some(observer) = &self.observer {
+            observer(update, events);
+        }
+    }
+
+    fn format(&self) -> Result<Format> {
         self.connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map(Format::of)
             .map_err(self.failed("open"))
     }
 
@@ -127,4 +162,67 @@ fn make_folder(path: &Path) -> Result<Dir> {
         .create(path)
         .map_err(|source| Error::Fs(updraft_fs::Error::new("make directory", path, source)))?;
     Ok(Dir::open(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::BootRecord;
+
+    fn boot(session: &str) -> BootRecord {
+        BootRecord { session: session.to_owned(), awaits: false, booted: None }
+    }
+
+    fn user_version(file: &Path) -> i64 {
+        let connection = Connection::open(file).unwrap();
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn an_older_agent_goes_on_with_what_a_newer_one_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage { path: folder.path().to_owned(), ..Storage::default() };
+        let file = storage.path.join(&storage.sqldb_path);
+        Store::open(&storage).unwrap().set_boot(&boot("old")).unwrap();
+        let known = user_version(&file);
+
+        // A newer agent added to what there was, used that, and was taken back.
+        let newer = "ALTER TABLE boot ADD COLUMN reason TEXT;
+                     ALTER TABLE boot ADD COLUMN count INTEGER NOT NULL DEFAULT 7;
+                     CREATE TABLE later (id INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+                     INSERT INTO later (note) VALUES ('kept');
+                     UPDATE boot SET session = 'new', reason = 'why', count = 1;";
+        Connection::open(&file).unwrap().execute_batch(newer).unwrap();
+        let set = |number: i64| {
+            let connection = Connection::open(&file).unwrap();
+            connection.pragma_update(None, "user_version", number).unwrap();
+        };
+        set(known + 1);
+        let store = Store::open(&storage).unwrap();
+        assert_eq!(store.boot().unwrap(), Some(boot("new")));
+        store.set_boot(&boot("old again")).unwrap();
+        store.set_contact(jiff::Timestamp::UNIX_EPOCH, None).unwrap();
+        assert_eq!(store.boot().unwrap(), Some(boot("old again")));
+        drop(store);
+        let reader = Store::open_to_read(&storage).unwrap().unwrap();
+        assert_eq!(reader.boot().unwrap(), Some(boot("old again")));
+        drop(reader);
+
+        // The newer one finds its own, and the default where the older one wrote.
+        assert_eq!(user_version(&file), known + 1);
+        let connection = Connection::open(&file).unwrap();
+        let count: i64 =
+            connection.query_row("SELECT count FROM boot", [], |row| row.get(0)).unwrap();
+        let note: String =
+            connection.query_row("SELECT note FROM later", [], |row| row.get(0)).unwrap();
+        assert_eq!((count, note.as_str()), (7, "kept"));
+
+        // What it cannot understand it leaves alone.
+        set(known + 1001);
+        for error in
+            [Store::open(&storage).unwrap_err(), Store::open_to_read(&storage).unwrap_err()]
+        {
+            assert!(matches!(error, Error::StateTooNew { found: 1, known: 0, .. }), "{error:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Who we are.
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::{OptionalExtension as _, Transaction};
 
 use crate::Result;
 use crate::store::Store;
@@ -10,7 +10,7 @@ use crate::store::Store;
 pub struct IdentityRecord {
     /// The device's id: the common name of its certificate.
     pub device_id: String,
-    /// The private key, PKCS#8 PEM.
+    /// The private key, PKCS#8 PEM. Empty: it is in a token.
     pub private_key_pem: String,
     /// The certificate request made with it, PEM, while the server has not answered.
     pub request_pem: Option<String>,
@@ -35,8 +35,10 @@ pub struct EcuRecord {
     pub serial: String,
     /// Its hardware id.
     pub hardware_id: String,
-    /// Its Uptane key, PKCS#8 PEM.
+    /// Its Uptane key, PKCS#8 PEM. Empty: it is in a token.
     pub private_key_pem: String,
+    /// The id of that key, when it is in a token.
+    pub token_key_id: Option<String>,
     /// Whether the server knows it.
     pub registered: bool,
 }
@@ -48,6 +50,21 @@ impl std::fmt::Debug for EcuRecord {
             .field("hardware_id", &self.hardware_id)
             .field("registered", &self.registered)
             .finish_non_exhaustive()
+    }
+}
+
+/// A key whose certificate is to follow the present one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Renewal {
+    /// The private key, PKCS#8 PEM. Empty: it is in a token.
+    pub private_key_pem: String,
+    /// The certificate request made with it, PEM.
+    pub request_pem: String,
+}
+
+impl std::fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Renewal { .. }")
     }
 }
 
@@ -83,18 +100,52 @@ impl Store {
                  WHERE NOT EXISTS (SELECT 1 FROM identity WHERE device_id = ?1)",
                 [&identity.device_id],
             )?;
+            put(transaction, identity)
+        })
+    }
+
+    /// The renewed identity takes the place of the present one, key and certificate together.
+    pub fn renew_identity(&self, identity: &IdentityRecord) -> Result<()> {
+        self.change(|transaction| {
+            put(transaction, identity)?;
+            transaction.execute_batch("DELETE FROM renewal")
+        })
+    }
+
+    /// The identity of a device that the server had forgotten takes the place of the one before:
+    /// its ECU is not registered any more, and the Director, whose files are made for each
+    /// registration, begins anew with the root that is trusted.
+    pub fn replace_identity(&self, identity: &IdentityRecord) -> Result<()> {
+        self.change(|transaction| {
+            put(transaction, identity)?;
+            transaction.execute_batch(
+                "DELETE FROM renewal;
+                 UPDATE ecu SET registered = 0;
+                 DELETE FROM sent;
+                 DELETE FROM metadata
+                 WHERE repository = 'director' AND file_name <> 'root.json';",
+            )
+        })
+    }
+
+    /// The key whose certificate is to follow the present one.
+    pub fn renewal(&self) -> Result<Option<Renewal>> {
+        self.read(|connection| {
+            connection
+                .query_row("SELECT private_key_pem, request_pem FROM renewal", [], |row| {
+                    Ok(Renewal { private_key_pem: row.get(0)?, request_pem: row.get(1)? })
+                })
+                .optional()
+        })
+    }
+
+    /// Remembers that key before anybody hears of it.
+    pub fn set_renewal(&self, renewal: &Renewal) -> Result<()> {
+        self.change(|transaction| {
             transaction.execute(
-                "INSERT OR REPLACE INTO identity
-                 (id, device_id, private_key_pem, request_pem, certificate_pem, ca_pem, server)
-                 VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
-                (
-                    &identity.device_id,
-                    &identity.private_key_pem,
-                    &identity.request_pem,
-                    &identity.certificate_pem,
-                    &identity.ca_pem,
-                    &identity.server,
-                ),
+                "INSERT OR REPLACE INTO renewal (id, private_key_pem, request_pem)
+                 VALUES (1, ?1, ?2)",
+                (&renewal.private_key_pem, &renewal.request_pem),
             )?;
             Ok(())
         })
@@ -105,7 +156,7 @@ impl Store {
         self.read(|connection| {
             connection
                 .query_row(
-                    "SELECT serial, hardware_id, private_key_pem, registered FROM ecu",
+                    "SELECT serial, hardware_id, private_key_pem, registered, token_key_id FROM ecu",
                     [],
                     |row| {
                         Ok(EcuRecord {
@@ -113,6 +164,7 @@ impl Store {
                             hardware_id: row.get(1)?,
                             private_key_pem: row.get(2)?,
                             registered: row.get(3)?,
+                            token_key_id: row.get(4)?,
                         })
                     },
                 )
@@ -124,11 +176,35 @@ impl Store {
     pub fn set_ecu(&self, ecu: &EcuRecord) -> Result<()> {
         self.change(|transaction| {
             transaction.execute(
-                "INSERT OR REPLACE INTO ecu (id, serial, hardware_id, private_key_pem, registered)
-                 VALUES (1, ?1, ?2, ?3, ?4)",
-                (&ecu.serial, &ecu.hardware_id, &ecu.private_key_pem, ecu.registered),
+                "INSERT OR REPLACE INTO ecu
+                 (id, serial, hardware_id, private_key_pem, registered, token_key_id)
+                 VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+                (
+                    &ecu.serial,
+                    &ecu.hardware_id,
+                    &ecu.private_key_pem,
+                    ecu.registered,
+                    &ecu.token_key_id,
+                ),
             )?;
             Ok(())
         })
     }
+}
+
+fn put(transaction: &Transaction<'_>, identity: &IdentityRecord) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT OR REPLACE INTO identity
+         (id, device_id, private_key_pem, request_pem, certificate_pem, ca_pem, server)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            &identity.device_id,
+            &identity.private_key_pem,
+            &identity.request_pem,
+            &identity.certificate_pem,
+            &identity.ca_pem,
+            &identity.server,
+        ),
+    )?;
+    Ok(())
 }

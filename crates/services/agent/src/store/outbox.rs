@@ -73,6 +73,13 @@ impl Store {
         })
     }
 
+    /// Puts another text in the place of the report that waits. `false`: none does.
+    pub fn change_report(&self, report: &str) -> Result<bool> {
+        self.change(|transaction| {
+            Ok(transaction.execute("UPDATE report SET json = ?1", [report])? > 0)
+        })
+    }
+
     /// The server has taken this report.
     pub fn remove_report(&self, report: &str) -> Result<()> {
         self.change(|transaction| {

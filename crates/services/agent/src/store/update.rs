@@ -5,11 +5,12 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use serde::Serialize;
 
 use crate::Result;
-use crate::store::Store;
 use crate::store::number::Number;
+use crate::store::secondary::{begin_parts, confirm_parts};
+use crate::store::{Store, UpdatePart};
 
 /// Rows kept of what was installed and of what failed.
-const HISTORY: u32 = 100;
+pub(super) const HISTORY: u32 = 100;
 
 /// The target that the transaction in the journal is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +25,15 @@ pub struct Update {
     pub release_counter: Option<u64>,
     /// The server's name for the assignment; may be empty.
     pub correlation_id: String,
+}
+
+/// Whose targets an update has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares {
+    /// Whether the primary has one: then the update is named after it.
+    pub of_primary: bool,
+    /// Those of secondaries.
+    pub parts: Vec<UpdatePart>,
 }
 
 /// How far an update has come, as the server is told.
@@ -86,23 +96,37 @@ impl Store {
         })
     }
 
+    /// Whose targets the update in progress has.
+    pub fn shares(&self) -> Result<Shares> {
+        let of_primary = self.read(|connection| {
+            connection
+                .query_row("SELECT of_primary FROM \"update\"", [], |row| row.get(0))
+                .optional()
+        })?;
+        Ok(Shares { of_primary: of_primary.unwrap_or(true), parts: self.update_parts()? })
+    }
+
     /// A transaction about this target is about to begin; `events` say so.
-    pub fn begin_update(&self, update: &Update, events: &[String]) -> Result<()> {
+    pub fn begin_update(&self, update: &Update, shares: &Shares, events: &[String]) -> Result<()> {
         self.change(|transaction| {
+            begin_parts(transaction, &shares.parts)?;
             transaction.execute(
                 "INSERT OR REPLACE INTO \"update\"
-                 (id, filepath, sha256, length, release_counter, correlation_id)
-                 VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+                 (id, filepath, sha256, length, release_counter, correlation_id, of_primary)
+                 VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
                 (
                     &update.filepath,
                     &update.sha256,
                     Number(update.length),
                     update.release_counter.map(Number),
                     &update.correlation_id,
+                    shares.of_primary,
                 ),
             )?;
             queue(transaction, events)
-        })
+        })?;
+        self.tell(Some(update), events);
+        Ok(())
     }
 
     /// The update has come this far; `events` say so, once for each update.
@@ -112,10 +136,17 @@ impl Store {
             Milestone::Started => "UPDATE \"update\" SET started = 1 WHERE started = 0",
             Milestone::Applied => "UPDATE \"update\" SET applied = 1 WHERE applied = 0",
         };
-        self.change(|transaction| {
+        let changed = self.change(|transaction| {
             let changed = transaction.execute(statement, [])?;
-            if changed > 0 { queue(transaction, events) } else { Ok(()) }
-        })
+            if changed > 0 {
+                queue(transaction, events)?;
+            }
+            Ok(changed > 0)
+        })?;
+        if changed {
+            self.tell(None, events);
+        }
+        Ok(())
     }
 
     /// Counts one more attempt at a target that failed through no fault of its own.
@@ -135,18 +166,25 @@ impl Store {
         self.change(|transaction| {
             transaction.execute_batch(FORGET)?;
             queue(transaction, events)
-        })
+        })?;
+        self.tell(None, events);
+        Ok(())
     }
 
     /// The update is installed, booted and healthy: it becomes what this device runs.
     pub fn confirm(
         &self,
-        update: &Update,
+        (update, shares): (&Update, &Shares),
         now: Timestamp,
         report: &str,
         events: &[String],
     ) -> Result<()> {
         self.change(|transaction| {
+            confirm_parts(transaction, &shares.parts)?;
+            if !shares.of_primary {
+                transaction.execute("DELETE FROM attempt", [])?;
+                return finish(transaction, report, events);
+            }
             transaction.execute(
                 "INSERT INTO installed
                  (filepath, sha256, length, release_counter, correlation_id, confirmed_at)
@@ -168,7 +206,9 @@ impl Store {
             transaction.execute("DELETE FROM failed WHERE sha256 = ?1", [&update.sha256])?;
             transaction.execute("DELETE FROM attempt", [])?;
             finish(transaction, report, events)
-        })
+        })?;
+        self.tell(Some(update), events);
+        Ok(())
     }
 
     /// The update failed for good; the report about it waits for the server.
@@ -194,6 +234,21 @@ impl Store {
                 [HISTORY],
             )?;
             finish(transaction, report, events)
+        })?;
+        self.tell(None, events);
+        Ok(())
+    }
+
+    /// All that was confirmed, oldest first.
+    pub fn history(&self) -> Result<Vec<Installed>> {
+        self.read(|connection| {
+            connection
+                .prepare(
+                    "SELECT filepath, sha256, length, release_counter, correlation_id, confirmed_at
+                     FROM installed ORDER BY number",
+                )?
+                .query_map([], installed_of)?
+                .collect()
         })
     }
 
@@ -238,7 +293,8 @@ impl Store {
     }
 }
 
-const FORGET: &str = "DELETE FROM \"update\"; DELETE FROM journal;";
+pub(super) const FORGET: &str =
+    "DELETE FROM \"update\"; DELETE FROM update_part; DELETE FROM journal;";
 
 /// Appends events; the oldest go when there are too many.
 pub(super) fn queue(transaction: &Transaction<'_>, events: &[String]) -> rusqlite::Result<()> {
@@ -268,7 +324,7 @@ fn update_of(row: &Row<'_>) -> rusqlite::Result<Update> {
     })
 }
 
-fn installed_of(row: &Row<'_>) -> rusqlite::Result<Installed> {
+pub(super) fn installed_of(row: &Row<'_>) -> rusqlite::Result<Installed> {
     let Update { filepath, sha256, length, release_counter, correlation_id } = update_of(row)?;
     let confirmed_at = row.get(5)?;
     Ok(Installed { filepath, sha256, length, release_counter, correlation_id, confirmed_at })

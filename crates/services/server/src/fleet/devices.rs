@@ -68,7 +68,11 @@ impl Fleet {
         })
     }
 
-    fn summary(&self, reader: &Connection, record: &DeviceRecord) -> Result<DeviceSummary> {
+    pub(super) fn summary(
+        &self,
+        reader: &Connection,
+        record: &DeviceRecord,
+    ) -> Result<DeviceSummary> {
         let components = devices::components(reader, &record.id)?;
         let primary = components
             .iter()

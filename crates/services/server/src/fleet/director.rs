@@ -13,6 +13,7 @@ use updraft_tuf::Hashes;
 
 use super::Fleet;
 use super::online_keys::{self, DIALECT};
+use super::operators::Operator;
 use crate::error::{Error, Result};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::metadata::{self, DirectorFiles, RootFile};
@@ -91,7 +92,7 @@ impl Fleet {
             .map_err(Error::crypto(action))?;
         Ok(DirectorFiles {
             version,
-            correlation: correlation.map(str::to_owned),
+            assignment: active.and_then(identity),
             targets: files.targets,
             snapshot: files.snapshot,
             timestamp: files.timestamp,
@@ -103,6 +104,48 @@ impl Fleet {
     pub fn director_root(&self, version: Option<u64>) -> Result<Option<RootFile>> {
         self.database
             .read("read the Director's root", |reader| metadata::director_root(reader, version))
+    }
+
+    /// Takes a Director's root that was signed elsewhere, as a device would: it follows from the
+    /// newest one and lets this server go on signing for vehicles.
+    pub fn accept_director_root(&self, operator: &Operator, bytes: &[u8]) -> Result<()> {
+        let now = self.now();
+        let refused = |error: updraft_publish::Error| Error::Rejected {
+            code: "metadata_refused",
+            what: "the root",
+            reason: crate::error::chain(&error),
+        };
+        self.database.write("store the Director's root", |tx| {
+            let current = metadata::director_root(tx, None)?
+                .ok_or_else(|| Error::not_found("the Director's root", "in the database"))?;
+            // Roots of both repositories follow from each other alike.
+            let mut chain =
+                updraft_publish::ImageRepository::new(DIALECT, &current.body, Timestamp::MIN)
+                    .map_err(Error::crypto("read the Director's root"))?;
+            chain.accept_root(bytes, now).map_err(refused)?;
+            let header = chain.root().header.clone();
+            let expires = online_keys::expiry(now, 1);
+            let expiries = Expiries { targets: expires, snapshot: expires, timestamp: expires };
+            DirectorRepository::new(DIALECT, bytes, self.director_keys.for_vehicles())
+                .and_then(|director| director.vehicle_files("trial", 1, None, &[], expiries))
+                .map_err(|_| Error::Rejected {
+                    code: "online_keys_missing",
+                    what: "the root",
+                    reason: "this server's keys could not sign for vehicles under it".to_owned(),
+                })?;
+            let root = RootFile {
+                version: header.version,
+                body: bytes.to_vec(),
+                expires_at: header.expires,
+            };
+            metadata::insert_director_root(tx, &root)?;
+            // What was signed under the old root may not count under the new one.
+            metadata::expire_director(tx, now)?;
+            let actor = operator.actor();
+            let message = format!("root version {} of the Director was accepted", root.version);
+            let event = NewEvent::new(EventKind::ImageMetadataAccepted, &actor, message);
+            events::append(tx, now, &event)
+        })
     }
 
     /// Signs the Director's root again when its end comes near.
@@ -124,9 +167,13 @@ impl Fleet {
 }
 
 fn fits(files: &DirectorFiles, active: Option<&MemberRecord>, now: Timestamp) -> bool {
-    let assignment = active.and_then(|member| member.assignment.as_ref());
-    let correlation = assignment.map(|assignment| &assignment.correlation);
-    now < files.refresh_at && files.correlation.as_ref() == correlation
+    now < files.refresh_at && files.assignment == active.and_then(identity)
+}
+
+/// What tells one assignment of a device from every other: a correlation may come again.
+fn identity(member: &MemberRecord) -> Option<String> {
+    let assignment = member.assignment.as_ref()?;
+    Some(format!("{} {}", member.rollout, assignment.correlation))
 }
 
 fn target(assigned: &AssignedTarget) -> Assignment {
@@ -136,6 +183,7 @@ fn target(assigned: &AssignedTarget) -> Assignment {
         filepath: assigned.filepath.clone(),
         length: assigned.length,
         hashes: Hashes::from_sha256(&assigned.sha256),
-        uri: None,
+        uri: assigned.uri.clone(),
+        custom: assigned.custom.clone(),
     }
 }

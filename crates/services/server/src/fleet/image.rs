@@ -5,7 +5,7 @@
 //! The repository is in memory for serving and in the folder `image/` for keeping; the renaming
 //! of its timestamp file is the commit point of each change.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use updraft_api::{EventKind, ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys};
@@ -132,9 +132,22 @@ impl Fleet {
     }
 
     fn accept_image_files(&self, operator: &Operator, files: &[(Upload<'_>, &[u8])]) -> Result<()> {
+        let _turn = self.image_turn();
+        self.accept_in_turn(operator, files)
+    }
+
+    /// One change at a time: held from reading the old state to storing the new.
+    pub(super) fn image_turn(&self) -> MutexGuard<'_, ()> {
+        self.image_turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes files for somebody who holds the turn.
+    pub(super) fn accept_in_turn(
+        &self,
+        operator: &Operator,
+        files: &[(Upload<'_>, &[u8])],
+    ) -> Result<()> {
         let now = self.now();
-        // One upload at a time: the lock is held from reading the old state to storing the new.
-        let _turn = self.image_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.try_accept(files, now);
         let actor = operator.actor();
         let of = "of the Image repository";
@@ -187,7 +200,7 @@ impl Fleet {
 
     /// Signs snapshot and timestamp again when half of their time has passed.
     pub fn renew_image_metadata(&self) -> Result<()> {
-        let _turn = self.image_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.image_turn();
         let Some(current) = self.image.get().filter(|image| image.targets().is_some()) else {
             return Ok(());
         };
@@ -284,7 +297,7 @@ fn check_online_keys(image: &ImageRepository, keys: &ImageKeys) -> Result<()> {
     Ok(())
 }
 
-fn check_role_name(name: &str) -> Result<()> {
+pub(super) fn check_role_name(name: &str) -> Result<()> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if name.is_empty()
         || name.len() > MAX_ROLE_NAME
@@ -300,7 +313,7 @@ fn check_role_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn no_root() -> Error {
+pub(super) fn no_root() -> Error {
     Error::NotReady {
         action: "use the Image repository".to_owned(),
         reason: "no signed root and targets have been uploaded yet".to_owned(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use updraft_crypto::{KeyAlgorithm, SigningKey};
 use updraft_publish::{KeyStore, RootPlan, TopLevelKeys};
-use updraft_tuf::{Dialect, Sign};
+use updraft_tuf::{Dialect, KeyId, Sign};
 
 use crate::error::{Error, Result};
 use crate::storage::metadata::RootFile;
@@ -81,14 +81,18 @@ impl DirectorKeys {
 
     fn finish(
         &self,
-        mut draft: updraft_publish::Draft,
+        draft: updraft_publish::Draft,
         version: u64,
         expires_at: Timestamp,
     ) -> Result<RootFile> {
+        Ok(RootFile { version, body: self.sign_root(draft)?, expires_at })
+    }
+
+    /// A root signed by the root keys.
+    pub fn sign_root(&self, mut draft: updraft_publish::Draft) -> Result<Vec<u8>> {
         let keys: Vec<&dyn Sign> = self.root.iter().map(|key| key as &dyn Sign).collect();
         draft.sign(&keys).map_err(Error::crypto("sign the Director's root"))?;
-        let body = draft.finish().map_err(Error::crypto("sign the Director's root"))?;
-        Ok(RootFile { version, body, expires_at })
+        draft.finish().map_err(Error::crypto("sign the Director's root"))
     }
 }
 
@@ -116,6 +120,39 @@ impl ImageKeys {
     pub fn all(&self) -> Vec<&dyn Sign> {
         let roles = [&self.snapshot, &self.timestamp];
         roles.into_iter().flatten().map(|key| key as &dyn Sign).collect()
+    }
+}
+
+/// The keys of one role that may live on the server or elsewhere; none when they live elsewhere.
+pub fn load_if_any(folder: &Path, role: &str) -> Result<Vec<SigningKey>> {
+    let path = folder.join(role);
+    if !path.is_dir() {
+        return Ok(Vec::new());
+    }
+    let action = "read a metadata key in keys/";
+    let store = KeyStore::open(&path, DIALECT).map_err(Error::crypto(action))?;
+    store.load_all().map_err(Error::crypto(action))
+}
+
+/// Makes a key of a role, beside those that are there.
+pub fn add(folder: &Path, role: &str, algorithm: KeyAlgorithm) -> Result<SigningKey> {
+    let action = "make a metadata key";
+    let store = KeyStore::open(folder.join(role), DIALECT).map_err(Error::crypto(action))?;
+    store.generate(algorithm).map_err(Error::crypto(action))
+}
+
+/// Deletes a key of a role; false when there is none of this id.
+pub fn remove(folder: &Path, role: &str, id: &KeyId) -> Result<bool> {
+    let path = folder.join(role);
+    if !path.is_dir() {
+        return Ok(false);
+    }
+    let action = "delete a metadata key";
+    let store = KeyStore::open(&path, DIALECT).map_err(Error::crypto(action))?;
+    match store.remove(id) {
+        Ok(()) => Ok(true),
+        Err(updraft_publish::Error::NoSuchKey { .. }) => Ok(false),
+        Err(error) => Err(Error::crypto(action)(error)),
     }
 }
 

@@ -67,7 +67,9 @@ impl Fleet {
             Some(device) if device.revoked_at.is_some() => {
                 Err(refused(format!("device {id} was revoked")))
             }
-            Some(device) if device.certificate != peer.hash => {
+            Some(device)
+                if device.certificate != peer.hash && !self.accept_renewed(id, &peer.hash)? =>
+            {
                 Err(refused(format!("device {id} was given another certificate")))
             }
             Some(device) => {

@@ -170,6 +170,8 @@ fn targets(components: &[ComponentRecord], release: &Release) -> Vec<AssignedTar
                 filepath: target.filepath.clone(),
                 sha256: target.sha256.clone(),
                 length: target.length,
+                uri: None,
+                custom: None,
             })
         })
         .collect()

@@ -5,6 +5,10 @@
 //! it means for the device's assignment: the assignment has succeeded when every component it
 //! names runs what it was to run, and failed when the device says so. A manifest that changes
 //! nothing writes nothing.
+//!
+//! Devices tell how an installation went in one of three forms: the installation report of the
+//! vehicle, or, older, a result in each component's report; what cannot be read ends the
+//! assignment as failed, for the device believes that it has reported.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +19,8 @@ use updraft_crypto::Verifier;
 use updraft_error::Classify as _;
 use updraft_tuf::PublicKey;
 use updraft_tuf::manifest::{
-    EcuVersionReport, InstallationReport, ManifestContents, RegisteredEcu, VehicleManifest,
+    EcuVersionReport, InstallationReport, InstallationResult, ManifestContents, RegisteredEcu,
+    VehicleManifest,
 };
 
 use super::Fleet;
@@ -23,7 +28,8 @@ use crate::error::{Error, Result};
 use crate::names::MAX_TARGET_NAME;
 use crate::storage::devices::{self, ComponentRecord, DeviceRecord};
 use crate::storage::events::{self, NewEvent};
-use crate::storage::rollouts::{self, MemberRecord};
+use crate::storage::installations;
+use crate::storage::rollouts::{self, AssignedTarget, MemberRecord};
 
 /// The most that is kept of a text that a device reports.
 const MAX_TEXT: usize = 2048;
@@ -44,22 +50,28 @@ impl Fleet {
             }
         };
         let changed = changes(&components, &contents);
+        let report = installation_report(&components, &contents);
         let fulfils = self.database.read("read a device's assignment", |reader| {
             let active = rollouts::active(reader, device)?;
             active.map_or(Ok(false), |member| runs_assignment(reader, device, &member))
         })?;
-        if changed.is_empty() && contents.installation_report.is_none() && !fulfils {
+        let problem = contents.report_problem.as_deref();
+        if changed.is_empty() && report.is_none() && problem.is_none() && !fulfils {
             return Ok(());
         }
         let now = self.now();
         self.database.write("store a report", |tx| {
+            let active = rollouts::active(tx, device)?;
+            let assigned = active.as_ref().and_then(|member| member.assignment.as_ref());
+            let assigned = assigned.map_or(&[][..], |assignment| &assignment.targets);
             for change in &changed {
-                store_change(tx, device, change, now)?;
+                store_change(tx, device, change, assigned, now)?;
             }
-            if let Some(report) = &contents.installation_report {
+            if let Some(report) = &report {
                 store_report(tx, device, report, now)?;
             }
-            judge_assignment(tx, device, contents.installation_report.as_ref(), now)
+            judge_assignment(tx, device, report.as_ref(), now)?;
+            problem.map_or(Ok(()), |problem| end_unreadable(tx, device, problem, now))
         })?;
         self.kick();
         Ok(())
@@ -117,7 +129,8 @@ impl Fleet {
         }
         for (serial, report) in &contents.reports {
             let Some(counter) = report.report_counter else { continue };
-            if !self.note_counter(device, serial, counter) {
+            // A secondary's report may be quoted again, by a primary whose own counter rose.
+            if !self.note_counter(device, serial, counter) && serial == primary {
                 let reason = format!("counter {counter} of {serial} was used before");
                 return Err(rejected("manifest_replayed", reason));
             }
@@ -178,7 +191,13 @@ fn reported(before: &ComponentRecord, report: &EcuVersionReport) -> ComponentRec
     }
 }
 
-fn store_change(tx: &Transaction<'_>, device: &str, change: &Change, now: Timestamp) -> Result<()> {
+fn store_change(
+    tx: &Transaction<'_>,
+    device: &str,
+    change: &Change,
+    assigned: &[AssignedTarget],
+    now: Timestamp,
+) -> Result<()> {
     devices::set_reported(tx, &change.after)?;
     let actor = format!("device:{device}");
     let serial = &change.after.serial;
@@ -190,6 +209,19 @@ fn store_change(tx: &Transaction<'_>, device: &str, change: &Change, now: Timest
             .device(device)
             .data(serde_json::json!({ "filepath": filepath, "sha256": sha256, "serial": serial }));
         events::append(tx, now, &event)?;
+        let is_assigned = assigned.iter().any(|target| {
+            target.serial == *serial && target.filepath == *filepath && target.sha256 == *sha256
+        });
+        // What a component runs when it first reports came with it from the factory.
+        if change.before.image.is_some() && !is_assigned {
+            let message = format!("component {serial} of device {device} runs {filepath} unasked");
+            let event = NewEvent::new(EventKind::ImageUnexpected, &actor, message)
+                .device(device)
+                .data(serde_json::json!({
+                    "filepath": filepath, "sha256": sha256, "serial": serial,
+                }));
+            events::append(tx, now, &event)?;
+        }
     }
     if change.before.attacks != change.after.attacks && !change.after.attacks.is_empty() {
         let message = format!("component {serial} of device {device} reports an attack");
@@ -221,6 +253,7 @@ fn store_report(
         return Ok(());
     }
     devices::set_last_report(tx, device, &stored)?;
+    installations::insert(tx, device, &stored, &report.to_value())?;
     let outcome = if stored.success { "success" } else { "failure" };
     let message = format!("device {device} reports {outcome}: {}", stored.code);
     let actor = format!("device:{device}");
@@ -228,6 +261,59 @@ fn store_report(
         .device(device)
         .data(crate::storage::values::json("store a report", &stored).map(Into::into)?);
     events::append(tx, now, &event)
+}
+
+/// How the installation went, in whichever form the device tells it.
+fn installation_report(
+    components: &[ComponentRecord],
+    contents: &ManifestContents,
+) -> Option<InstallationReport> {
+    if contents.installation_report.is_some() || contents.report_problem.is_some() {
+        return contents.installation_report.clone();
+    }
+    let mut correlation = String::new();
+    let (mut items, mut codes, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    for component in components {
+        let report = contents.reports.get(&component.serial);
+        let Some(operation) = report.and_then(|one| one.operation.as_ref()) else { continue };
+        // Clients that number their installations themselves do not name a correlation.
+        if operation.id.starts_with("urn:") {
+            correlation.clone_from(&operation.id);
+        }
+        let (code, text) = (operation.code.to_string(), operation.text.clone());
+        let success = operation.is_success();
+        if !success {
+            codes.push(format!("{}:{code}", component.hardware_id));
+            texts.push(text.clone());
+        }
+        let result = InstallationResult { success, code, description: text };
+        items.push((component.serial.clone(), result));
+    }
+    if items.is_empty() {
+        return None;
+    }
+    let result = if codes.is_empty() {
+        InstallationResult::ok("")
+    } else {
+        InstallationResult::failed(&codes.join("|"), &texts.join("; "))
+    };
+    Some(InstallationReport {
+        correlation_id: correlation,
+        result,
+        raw_report: String::new(),
+        items,
+    })
+}
+
+/// Ends the assignment of a device that has told how it went in words that nobody understands.
+fn end_unreadable(tx: &Transaction<'_>, device: &str, problem: &str, now: Timestamp) -> Result<()> {
+    let actor = format!("device:{device}");
+    let message = format!("the installation report of device {device} cannot be read: {problem}");
+    let event = NewEvent::new(EventKind::ReportUnreadable, &actor, cut(&message, MAX_TEXT));
+    events::append(tx, now, &event.device(device))?;
+    let Some(member) = rollouts::active(tx, device)? else { return Ok(()) };
+    let reason = format!("its installation report cannot be read: {problem}");
+    end(tx, &member, RolloutDeviceState::Failed, &cut(&reason, MAX_TEXT), now)
 }
 
 /// What the stored reports mean for the device's assignment.

@@ -34,6 +34,22 @@ impl Fleet {
         Ok(true)
     }
 
+    /// Stores content before any targets list it; gives its SHA-256 and length.
+    pub fn store_new_content(&self, content: &mut dyn std::io::Read) -> Result<(String, u64)> {
+        let folder = updraft_fs::Dir::create_all(self.layout.targets(), 0o755)
+            .map_err(Error::fs("open the folder of target files"))?;
+        let mut file =
+            updraft_fs::TempFile::new_in(&folder).map_err(Error::fs("make a target file"))?;
+        let limit = self.config.limits.upload_bytes;
+        let (sha256, length) = copy_hashed(content, &mut file, limit)?;
+        file.set_mode(0o644).map_err(Error::fs("store a target file"))?;
+        file.sync().map_err(Error::fs("store a target file"))?;
+        // Commit point: the name appears with the whole content.
+        file.persist_new(&folder, &sha256).map_err(Error::fs("store a target file"))?;
+        folder.sync().map_err(Error::fs("store a target file"))?;
+        Ok((sha256, length))
+    }
+
     /// The SHA-256 under which a target file's content is stored, when the targets list it.
     pub fn target_file_hash(&self, name: &str) -> Option<String> {
         let image = self.image_repository()?;
@@ -42,15 +58,33 @@ impl Fleet {
     }
 }
 
+const WHAT: &str = "the target file";
+
 fn copy_verified(
     content: &mut dyn std::io::Read,
     file: &mut updraft_fs::TempFile,
     length: u64,
     sha256: &str,
 ) -> Result<()> {
+    let (found, total) = copy_hashed(content, file, length)?;
+    if total == length && found == sha256 {
+        return Ok(());
+    }
+    Err(Error::Rejected {
+        code: "wrong_hash",
+        what: WHAT,
+        reason: "its length or SHA-256 is not what the signed targets say".to_owned(),
+    })
+}
+
+/// Copies up to `limit` bytes; gives their SHA-256 and how many they were.
+fn copy_hashed(
+    content: &mut dyn std::io::Read,
+    file: &mut updraft_fs::TempFile,
+    limit: u64,
+) -> Result<(String, u64)> {
     use std::io::Write as _;
-    let what = "the target file";
-    let received = |error: std::io::Error| Error::Receive { what, reason: error.to_string() };
+    let received = |error: std::io::Error| Error::Receive { what: WHAT, reason: error.to_string() };
     let mut hash = Sha256::new();
     let mut total = 0_u64;
     let mut buffer = vec![0_u8; 64 * 1024];
@@ -58,22 +92,15 @@ fn copy_verified(
         let count = content.read(&mut buffer).map_err(received)?;
         let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else { break };
         total = total.saturating_add(piece.len() as u64);
-        if total > length {
-            return Err(Error::TooLarge { what, limit: length });
+        if total > limit {
+            return Err(Error::TooLarge { what: WHAT, limit });
         }
         hash.update(piece);
         file.file_mut().write_all(piece).map_err(|source| Error::Io {
             action: "write",
-            path: what.into(),
+            path: WHAT.into(),
             source,
         })?;
     }
-    if total != length || hex::encode(hash.finalize()) != sha256 {
-        return Err(Error::Rejected {
-            code: "wrong_hash",
-            what,
-            reason: "its length or SHA-256 is not what the signed targets say".to_owned(),
-        });
-    }
-    Ok(())
+    Ok((hex::encode(hash.finalize()), total))
 }

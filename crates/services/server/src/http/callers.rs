@@ -26,6 +26,10 @@ pub(crate) struct Bootstrap;
 #[derive(Debug, Clone)]
 pub(crate) struct Token(pub(crate) Operator);
 
+/// The same on routes of the OTA world, whose errors are of its form.
+#[derive(Debug, Clone)]
+pub(crate) struct Admin(pub(crate) Operator);
+
 /// A device, or an operator with a good token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Anybody;
@@ -36,7 +40,11 @@ fn certificate(parts: &Parts) -> Option<PeerCertificate> {
 
 async fn operator(parts: &Parts, fleet: &Shared) -> Result<Operator> {
     let header = parts.headers.get(AUTHORIZATION).cloned();
+    let certificate = certificate(parts);
     run(fleet, move |fleet| {
+        if let (None, Some(certificate)) = (&header, &certificate) {
+            return fleet.recognise_operator_certificate(certificate);
+        }
         let value = match &header {
             Some(value) => Some(value.to_str().map_err(|_| Error::Unauthenticated {
                 reason: "`Authorization` is not text".to_owned(),
@@ -85,9 +93,18 @@ impl FromRequestParts<Shared> for Anybody {
     async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, GatewayError> {
         if parts.headers.contains_key(AUTHORIZATION) {
             operator(parts, fleet).await?;
-        } else {
-            device(parts, fleet).await?;
+        } else if let Err(refused) = device(parts, fleet).await {
+            // Certificates of operators are rare; most callers are devices.
+            operator(parts, fleet).await.map_err(|_| refused)?;
         }
         Ok(Self)
+    }
+}
+
+impl FromRequestParts<Shared> for Admin {
+    type Rejection = GatewayError;
+
+    async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, GatewayError> {
+        Ok(Self(operator(parts, fleet).await?))
     }
 }

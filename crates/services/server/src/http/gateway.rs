@@ -1,10 +1,11 @@
 //! The device gateway: paths, bodies and status codes of the aktualizr world.
 
 mod director;
+mod est;
 mod provisioning;
 mod repo;
 mod reports;
-mod treehub;
+pub(crate) mod treehub;
 
 use axum::Router;
 use axum::routing::{get, post, put};
@@ -15,6 +16,8 @@ use super::Shared;
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/devices", post(provisioning::register))
+        .route("/.well-known/est/cacerts", get(est::authorities))
+        .route("/.well-known/est/simplereenroll", post(est::renew))
         .route("/director/ecus", post(director::register_components))
         .route("/director/manifest", put(director::manifest))
         .route("/director/{file}", get(director::metadata))

@@ -132,6 +132,7 @@ async fn connection(
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(ReadOut::new(body)));
         request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
+        super::ota::tell_apart(&mut request);
         router.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
@@ -182,7 +183,10 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
             _ = flush.tick() => super::run(&fleet, |fleet| {
                 fleet.flush()?;
                 fleet.renew_director_root()?;
-                fleet.renew_image_metadata()
+                fleet.renew_image_roles()?;
+                fleet.renew_image_metadata()?;
+                fleet.renew_offline_snapshot()?;
+                fleet.tell_of_expiries()
             }).await,
             _ = plan.tick() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,
             () = fleet.kicked() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,

@@ -16,7 +16,7 @@ use crate::storage::{Database, metadata};
 /// Days that the certificate authority is good for.
 const CA_DAYS: u32 = 7300;
 /// Days that the server's certificate is good for.
-const SERVER_DAYS: u32 = 3650;
+pub(super) const SERVER_DAYS: u32 = 3650;
 
 /// What a new server is to be like.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +92,7 @@ fn certificates(layout: &Layout, options: &InitOptions, environment: &Environmen
     write(&layout.server_key(), server.private_key_pem.as_bytes(), 0o600)
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     updraft_fs::atomic_write_path(path, bytes, mode)
         .map_err(Error::fs("write a file of the data folder"))
 }

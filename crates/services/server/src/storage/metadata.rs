@@ -22,8 +22,8 @@ pub struct RootFile {
 pub struct DirectorFiles {
     /// The version of all three files.
     pub version: u64,
-    /// The correlation of the assignment it was signed for.
-    pub correlation: Option<String>,
+    /// The assignment that they were signed for: its rollout and correlation.
+    pub assignment: Option<String>,
     /// `targets.json`.
     pub targets: Vec<u8>,
     /// `snapshot.json`.
@@ -86,7 +86,7 @@ pub fn set_director(tx: &Transaction<'_>, device: &str, files: &DirectorFiles) -
         params![
             device,
             values::stored(files.version),
-            files.correlation,
+            files.assignment,
             files.targets,
             files.snapshot,
             files.timestamp,
@@ -94,6 +94,16 @@ pub fn set_director(tx: &Transaction<'_>, device: &str, files: &DirectorFiles) -
         ],
     )
     .map_err(Error::database("store a device's metadata"))?;
+    Ok(())
+}
+
+/// Lets everything that was signed for devices be signed again when they ask.
+pub fn expire_director(tx: &Transaction<'_>, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE director_metadata SET refresh_at = min(refresh_at, ?1)",
+        [values::millis(now)],
+    )
+    .map_err(Error::database("renew what was signed for devices"))?;
     Ok(())
 }
 
@@ -119,7 +129,7 @@ fn read_root(row: &Row<'_>) -> rusqlite::Result<RootFile> {
 fn read_director(row: &Row<'_>) -> rusqlite::Result<DirectorFiles> {
     Ok(DirectorFiles {
         version: values::count(row.get("version")?),
-        correlation: row.get("correlation")?,
+        assignment: row.get("correlation")?,
         targets: row.get("targets")?,
         snapshot: row.get("snapshot")?,
         timestamp: row.get("timestamp")?,

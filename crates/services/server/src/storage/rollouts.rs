@@ -71,6 +71,12 @@ pub struct AssignedTarget {
     pub sha256: String,
     /// Length in bytes.
     pub length: u64,
+    /// Where to fetch it, when not from the Image repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// What the operator adds for the installer on the component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom: Option<serde_json::Value>,
 }
 
 /// Adds a rollout.
@@ -368,7 +374,7 @@ fn read_rollout(row: &Row<'_>) -> Result<RolloutRecord> {
     })
 }
 
-fn read_member(row: &Row<'_>) -> Result<MemberRecord> {
+pub(super) fn read_member(row: &Row<'_>) -> Result<MemberRecord> {
     let failed = |error| Error::database("read a rollout's device")(error);
     let text = |column| row.get::<_, String>(column).map_err(failed);
     let correlation: Option<String> = row.get("correlation").map_err(failed)?;

@@ -14,8 +14,13 @@ use crate::error::{DatabaseTrouble, Error, Result};
 const APPLICATION_ID: i32 = 0x7570_6472;
 
 /// Each one leads from the version of its index to the next.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
+];
 
 pub(super) fn migrate(path: &Path, connection: &mut Connection) -> Result<()> {
     let failed = |error| file_error(path, error);

@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read the clock and damage files on purpose")]
 
+mod curl;
 mod device;
 mod operator;
 mod world;
@@ -12,8 +13,13 @@ mod documents;
 mod image_repository;
 mod manifests;
 mod operators;
+mod ota_director;
+mod ota_offline;
+mod ota_repository;
+mod ota_treehub;
 mod protocol;
 mod provisioning;
 mod rollouts;
+mod secondaries;
 mod storage;
 mod treehub;

@@ -240,3 +240,61 @@ fn senseless_registrations_are_refused() {
     }
     world.send_json(&client, Method::Post, "/director/ecus", &good).expect(201);
 }
+
+/// Asks for a certificate for a new key over the present one.
+fn renewed(world: &World, present: &Identity) -> Identity {
+    let client = world.client(Some(present.clone()), None);
+    let (csr, key) = updraft_crypto::tls::certificate_request("somebody else").expect("request");
+    // As RFC 7030 has it: DER in base64, with line breaks.
+    let lines: Vec<_> = csr.lines().filter(|line| !line.starts_with("-----")).collect();
+    let path = "/.well-known/est/simplereenroll";
+    let answer = world.send(&client, Method::Post, path, lines.join("\r\n")).expect(200);
+    let media_type = answer.headers.get("content-type").expect("a type").to_owned();
+    assert!(media_type.starts_with("application/pkcs7-mime"), "{media_type}");
+    Identity {
+        certificate_pem: est_certificates(&answer.text()).into_bytes(),
+        private_key_pem: key.into_bytes(),
+    }
+}
+
+fn est_certificates(text: &str) -> String {
+    use base64::Engine as _;
+    let list = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
+    updraft_crypto::cms::certificates_of_list(&list).expect("certificates").concat()
+}
+
+#[test]
+fn a_certificate_is_renewed_and_the_old_one_is_good_until_the_new_one_was_shown() {
+    let world = World::new();
+    let device = Device::new(&world, "vehicle-1");
+    let old = device.client(&world);
+    let path = "/director/targets.json";
+    // The answer may be lost: whoever asks again gets another one, and the last one counts.
+    let lost = renewed(&world, &device.identity);
+    let new = renewed(&world, &device.identity);
+    let info = updraft_crypto::tls::certificate_info(&new.certificate_pem).expect("info");
+    assert_eq!(info.common_name.as_deref(), Some("vehicle-1"));
+    world.get(&old, path).expect(200);
+    world.get(&world.client(Some(lost), None), path).expect(403);
+    world.get(&old, path).expect(200);
+    world.get(&world.client(Some(new), None), path).expect(200);
+    world.get(&old, path).expect(403);
+}
+
+#[test]
+fn only_devices_renew_certificates() {
+    let world = World::new();
+    let path = "/.well-known/est/simplereenroll";
+    for (identity, status) in [(None, 401), (Some(world.bootstrap()), 403)] {
+        let client = world.client(identity, None);
+        world.send(&client, Method::Post, path, "").expect(status);
+        let answer = world.get(&client, "/.well-known/est/cacerts").expect(200);
+        let listed = est_certificates(&answer.text());
+        assert_eq!(listed.trim().as_bytes(), world.ca_pem().trim_ascii());
+    }
+    let device = Device::new(&world, "vehicle-1");
+    let client = device.client(&world);
+    for body in ["", "rubbish", "AAAA", "!"] {
+        world.send(&client, Method::Post, path, body).expect(400);
+    }
+}

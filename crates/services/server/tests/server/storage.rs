@@ -182,6 +182,18 @@ fn a_database_of_the_first_schema_is_brought_up_to_date() {
     // What later versions added, taken back.
     connection.execute("ALTER TABLE tokens DROP COLUMN expires_at", []).expect("dropped");
     connection.execute("ALTER TABLE devices DROP COLUMN issued_pem", []).expect("dropped");
+    for table in [
+        "multi_target_updates",
+        "device_labels",
+        "installation_reports",
+        "target_comments",
+        "offline_metadata",
+        "commit_manifests",
+        "settings",
+        "alarms",
+    ] {
+        connection.execute(&format!("DROP TABLE {table}"), []).expect("dropped");
+    }
     connection.pragma_update(None, "user_version", 1).expect("pragma");
     drop(connection);
     let database = Database::open(&world.layout.database()).expect("migrated");

@@ -108,7 +108,9 @@ fn a_wrong_object_is_not_stored() {
     post("/treehub/refs/heads/os", b"rubbish".to_vec()).expect(400);
     post("/treehub/refs/heads/os", vec![b'a'; 1000]).expect(413);
     world.get(&client, "/treehub/refs/heads/os").expect(404);
-    // The whole object is.
+    // The whole object is, after what it refers to.
+    post(&path, bytes.clone()).expect(412);
+    build.push(&world);
     post(&path, bytes.clone()).expect(204);
     post(&path, bytes).expect(204);
     world.get(&client, &path).expect(200);

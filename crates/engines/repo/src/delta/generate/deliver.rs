@@ -11,6 +11,7 @@ use updraft_ostree::gvariant::Value;
 
 use super::{GenerateOptions, Sign, Target};
 use crate::repo::DIR_MODE;
+use crate::room::{Room, Scratch};
 use crate::tmp::DELTA_PREFIX;
 use crate::{Error, Repo, Result};
 
@@ -18,8 +19,8 @@ const FILE_MODE: u32 = 0o644;
 
 /// A delta that is being written.
 pub(super) struct Delivery {
-    /// Where parts and superblock are written.
-    dir: Dir,
+    /// Where parts and superblock are written, and the room for them.
+    to: Scratch,
     superblock: String,
     inline: bool,
     /// The folder that replaces the repository's, when all is in it.
@@ -46,6 +47,7 @@ impl Delivery {
         repo: &Repo,
         name: &DeltaName,
         options: &GenerateOptions<'_>,
+        room: &Room,
     ) -> Result<Self> {
         let inline = options.inline;
         match &options.target {
@@ -56,7 +58,10 @@ impl Delivery {
                     path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
                         Error::other(Kind::Invalid, "write a delta: its file has no name")
                     })?;
-                Ok(Self { dir, superblock: superblock.to_owned(), inline, staged: None })
+                let here = dir.own_metadata()?.device == repo.objects_dir().own_metadata()?.device;
+                let room = if here { room.clone() } else { room.uncounted() };
+                let to = Scratch { dir, room };
+                Ok(Self { to, superblock: superblock.to_owned(), inline, staged: None })
             }
             Target::Repository => {
                 let tmp = repo.tmp_dir()?;
@@ -70,14 +75,15 @@ impl Delivery {
                 let staged =
                     Staged { root: repo.root().clone(), tmp, name: staged, target: name.path() };
                 let superblock = "superblock".to_owned();
-                Ok(Self { dir, superblock, inline, staged: Some(staged) })
+                let to = Scratch { dir, room: room.clone() };
+                Ok(Self { to, superblock, inline, staged: Some(staged) })
             }
         }
     }
 
     /// Where files without names are made.
-    pub(super) fn dir(&self) -> &Dir {
-        &self.dir
+    pub(super) fn scratch(&self) -> &Scratch {
+        &self.to
     }
 
     /// Takes a finished part.
@@ -91,7 +97,7 @@ impl Delivery {
         if !self.inline {
             file.set_mode(FILE_MODE)?;
             file.sync()?;
-            return Ok(file.persist_replace(&self.dir, number.to_string())?);
+            return Ok(file.persist_replace(&self.to.dir, number.to_string())?);
         }
         let room = MAX_METADATA_SIZE as u64;
         if header.size > room {
@@ -118,11 +124,12 @@ impl Delivery {
         if bytes.len() > MAX_METADATA_SIZE {
             return Err(too_large());
         }
-        atomic_write(&self.dir, &self.superblock, &bytes, FILE_MODE)?;
+        self.to.room.take("write a delta", bytes.len() as u64)?;
+        atomic_write(&self.to.dir, &self.superblock, &bytes, FILE_MODE)?;
         let Some(staged) = &self.staged else { return Ok(()) };
         let Some((folder, rest)) = staged.target.rsplit_once('/') else { return Ok(()) };
         let target = staged.root.ensure_dir_all(folder, DIR_MODE)?;
-        self.dir.sync()?;
+        self.to.dir.sync()?;
         // Commit point: the folder appears whole, or takes the place of the one before.
         match staged.tmp.rename_new(&staged.name, &target, rest) {
             Err(error) if error.is_already_exists() => {

@@ -9,7 +9,7 @@ use updraft_repo::pull::Source;
 use updraft_repo::summary;
 use updraft_terminal::{Result, ResultExt as _};
 
-use super::{Found, collection_of, modified, refs_in};
+use super::{Found, Vouching, collection_of, modified, refs_in};
 
 /// Below which folders media are mounted.
 const ROOTS: [&str; 3] = ["/media", "/run/media", "/mnt"];
@@ -89,6 +89,7 @@ fn result(
         modified,
         refs,
         source: Source::Local(medium.clone()),
+        vouching: Vouching::Commits,
     }
 }
 

@@ -8,10 +8,13 @@ use updraft_api::Scope;
 use updraft_ostree::{ObjectName, RefName, RepoMode};
 use updraft_task::Context;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::fleet::operators::Operator;
+use crate::fleet::treehub::Move;
 use crate::http::answer::{GatewayError, Problem};
 use crate::http::callers::{Anybody, Token};
 use crate::http::content::{self, Cache};
+use crate::http::multipart::FormFile;
 use crate::http::names::GatewayNames;
 use crate::http::{Shared, body, run};
 
@@ -88,9 +91,32 @@ pub(crate) async fn post(
     content: Body,
 ) -> Result<StatusCode, Problem> {
     operator.require(Scope::Publish)?;
-    match Resource::of(&path) {
+    Ok(upload(&fleet, operator, &path, Move::Anywhere, None, content).await?)
+}
+
+/// Stores what an operator uploads at a path: an object, a file of a delta, or where a branch is.
+/// With a boundary the body is a form that holds it as `file`.
+pub(crate) async fn upload(
+    fleet: &Shared,
+    operator: Operator,
+    path: &str,
+    allowed: Move,
+    boundary: Option<String>,
+    content: Body,
+) -> Result<StatusCode> {
+    match Resource::of(path) {
         Some(Resource::Object(object)) => {
-            body::stream(&fleet, content, "the object", move |fleet, content| {
+            let what = "the object";
+            body::stream(fleet, content, what, move |fleet, content| {
+                let mut form;
+                let content: &mut dyn std::io::Read = match &boundary {
+                    None => content,
+                    Some(boundary) => {
+                        form = FormFile::open(content, boundary, "file")
+                            .map_err(|error| Error::invalid(what, error))?;
+                        &mut form
+                    }
+                };
                 fleet.upload_object(&Context::silent(), &object, content)
             })
             .await?;
@@ -100,10 +126,19 @@ pub(crate) async fn post(
             let idle = fleet.config.body_idle_timeout();
             let bytes = body::bytes(content, "the commit", MAX_REF_BODY, idle).await?;
             let commit = String::from_utf8_lossy(&bytes).into_owned();
-            run(&fleet, move |fleet| fleet.set_branch(&operator, name.as_ref(), &commit)).await?;
+            run(fleet, move |fleet| fleet.set_branch(&operator, name.as_ref(), &commit, allowed))
+                .await?;
             Ok(StatusCode::OK)
         }
-        _ => Err(missing(&path).into()),
+        Some(Resource::Delta(path)) if path.starts_with("deltas/") => {
+            let path = path.to_owned();
+            body::stream(fleet, content, "the static delta", move |fleet, content| {
+                fleet.upload_delta(&Context::silent(), &path, content)
+            })
+            .await?;
+            Ok(StatusCode::NO_CONTENT)
+        }
+        _ => Err(missing(path)),
     }
 }
 

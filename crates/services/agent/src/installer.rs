@@ -1,0 +1,143 @@
+//! The installer of the primary ECU: the one that `pacman.type` names.
+//!
+//! | `pacman.type` | installer | targets |
+//! | --- | --- | --- |
+//! | `ostree` | [`OstreeInstaller`] | commits, deployed and booted |
+//! | `none` | [`FileInstaller`] | files, kept in `pacman.images_path` |
+
+mod file;
+mod images;
+mod space;
+
+use updraft_sysroot::Sysroot;
+use updraft_task::Context;
+use updraft_tuf::{TargetFormat, UptaneTarget, Verified};
+use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
+
+use file::FileInstaller;
+pub(crate) use file::address_of;
+pub(crate) use images::{Images, Wanted};
+pub(crate) use space::check as check_space;
+
+use crate::Result;
+use crate::boot::Boot;
+use crate::config::Pacman;
+use crate::ostree::{self, OstreeInstaller};
+use crate::session::Session;
+
+/// The installer of the primary ECU.
+#[derive(Debug)]
+pub(crate) enum Primary<'a> {
+    /// Deployments in a sysroot.
+    Ostree(OstreeInstaller<'a>),
+    /// Files in a folder.
+    File(FileInstaller<'a>),
+}
+
+impl<'a> Primary<'a> {
+    /// The installer that the settings name; `sysroot` is what [`open_sysroot`] gave.
+    pub(crate) fn new(
+        ctx: &Context,
+        session: &'a Session,
+        sysroot: Option<&'a Sysroot>,
+        boot: &Boot,
+    ) -> Result<Self> {
+        Ok(match sysroot {
+            Some(sysroot) => Self::Ostree(OstreeInstaller::new(ctx, session, sysroot, boot)?),
+            None => Self::File(FileInstaller::new(session, boot)?),
+        })
+    }
+
+    /// Whether the boot loader still counts the tries of what runs.
+    pub(crate) fn is_on_trial(&self) -> Result<bool> {
+        match self {
+            Self::Ostree(installer) => installer.is_on_trial(),
+            Self::File(_) => Ok(false),
+        }
+    }
+
+    /// Judges a system that runs on trial without an update of ours.
+    pub(crate) fn settle_trial(&self, ctx: &Context) -> Result<()> {
+        match self {
+            Self::Ostree(installer) => installer.settle_trial(ctx),
+            Self::File(_) => Ok(()),
+        }
+    }
+
+    fn inner(&mut self) -> &mut dyn Installer<Target = UptaneTarget> {
+        match self {
+            Self::Ostree(installer) => installer,
+            Self::File(installer) => installer,
+        }
+    }
+}
+
+impl Installer for Primary<'_> {
+    type Target = UptaneTarget;
+
+    fn effect(&self) -> Effect {
+        match self {
+            Self::Ostree(installer) => installer.effect(),
+            Self::File(installer) => installer.effect(),
+        }
+    }
+
+    fn observe(&mut self, ctx: &Context) -> Result<Observation, StepError> {
+        self.inner().observe(ctx)
+    }
+
+    fn is_fetched(&mut self, ctx: &Context, image: &Image) -> Result<bool, StepError> {
+        self.inner().is_fetched(ctx, image)
+    }
+
+    fn fetch(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
+        self.inner().fetch(ctx, target)
+    }
+
+    fn discard(&mut self, ctx: &Context, image: &Image) -> Result<(), StepError> {
+        self.inner().discard(ctx, image)
+    }
+
+    fn stage(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
+        self.inner().stage(ctx, target)
+    }
+
+    fn unstage(&mut self, ctx: &Context, image: &Image) -> Result<(), StepError> {
+        self.inner().unstage(ctx, image)
+    }
+
+    fn activate(&mut self, ctx: &Context, image: &Image) -> Result<(), StepError> {
+        self.inner().activate(ctx, image)
+    }
+
+    fn deactivate(
+        &mut self,
+        ctx: &Context,
+        image: &Image,
+        back_to: Option<&Image>,
+    ) -> Result<(), StepError> {
+        self.inner().deactivate(ctx, image, back_to)
+    }
+
+    fn check_health(&mut self, ctx: &Context, image: &Image) -> Result<Health, StepError> {
+        self.inner().check_health(ctx, image)
+    }
+
+    fn why_not_running(&mut self, ctx: &Context, image: &Image) -> Option<String> {
+        self.inner().why_not_running(ctx, image)
+    }
+
+    fn confirm(&mut self, ctx: &Context, image: &Image) -> Result<(), StepError> {
+        self.inner().confirm(ctx, image)
+    }
+}
+
+/// What sort of target the primary's installer takes.
+pub(crate) fn format(pacman: &Pacman) -> TargetFormat {
+    if pacman.is_ostree() { TargetFormat::Ostree } else { TargetFormat::Binary }
+}
+
+/// The sysroot that the primary's installer works on. `None`: it needs none.
+pub(crate) fn open_sysroot(pacman: &Pacman) -> Result<Option<Sysroot>> {
+    if pacman.is_ostree() { ostree::open(pacman).map(Some) } else { Ok(None) }
+}

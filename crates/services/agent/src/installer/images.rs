@@ -1,0 +1,195 @@
+//! The folder of image files: each under its SHA-256, as aktualizr keeps them.
+//!
+//! ```text
+//! IMAGES/<SHA-256 in upper case>        verified whole
+//! IMAGES/<SHA-256 in upper case>.part   the beginning of one; hashed again before it goes on
+//! ```
+//! aktualizr writes beginnings under the whole name: one that is found there goes on as well.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256, Sha512};
+use updraft_error::Kind;
+use updraft_fs::{Dir, FileKind};
+use updraft_http::{Client, DownloadOptions, Expected};
+use updraft_task::Context;
+use updraft_tuf::Hashes;
+use updraft_update::{Digest, StepError};
+
+use super::check_space;
+
+const PART: &str = ".part";
+const BUFFER: usize = 64 << 10;
+
+/// An image that is to be fetched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Its SHA-256.
+    pub(crate) digest: &'a Digest,
+    /// All its hashes; every known one has to fit.
+    pub(crate) hashes: &'a Hashes,
+    /// Its length in bytes.
+    pub(crate) length: u64,
+    /// Where it is.
+    pub(crate) url: &'a str,
+}
+
+/// A folder of image files.
+#[derive(Debug)]
+pub(crate) struct Images {
+    folder: Dir,
+    watermark: u8,
+}
+
+impl Images {
+    /// The folder, made when it is not there; `watermark` is how full its file system may get, in
+    /// percent.
+    pub(crate) fn open(path: &Path, watermark: u8) -> Result<Self, updraft_fs::Error> {
+        Ok(Self { folder: Dir::create_all(path, 0o755)?, watermark })
+    }
+
+    /// Whether the whole image is here. It is read and hashed.
+    pub(crate) fn has(&self, ctx: &Context, digest: &Digest) -> Result<bool, StepError> {
+        let Some(mut file) = self.folder.try_open_file(name(digest)).map_err(StepError::new)?
+        else {
+            return Ok(false);
+        };
+        Ok(hash(ctx, &mut file)?.0 == digest.as_str())
+    }
+
+    /// An image that is here, for reading from its start.
+    pub(crate) fn open_image(&self, digest: &Digest) -> Result<File, StepError> {
+        self.folder.open_file(name(digest)).map_err(StepError::new)
+    }
+
+    /// Brings an image here, going on with the beginning that is there.
+    pub(crate) fn fetch(
+        &self,
+        ctx: &Context,
+        client: &Client,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), StepError> {
+        let whole = name(wanted.digest);
+        let part = format!("{whole}{PART}");
+        if self.folder.exists(&whole).map_err(StepError::new)? {
+            if self.has(ctx, wanted.digest)? {
+                return Ok(());
+            }
+            self.folder.rename(&whole, &self.folder, &part).map_err(StepError::new)?;
+        }
+        let mut file = self.folder.open_or_create(&part, 0o644).map_err(StepError::new)?;
+        let local =
+            |source| updraft_fs::Error::new("write", self.folder.path().join(&part), source);
+        let present = file.metadata().map_err(|error| StepError::new(local(error)))?.len();
+        check_space(&file, wanted.length.saturating_sub(present), self.watermark)?;
+        let expected = Expected {
+            length: Some(wanted.length),
+            sha256: hex::decode(wanted.digest.as_str()).ok().and_then(|it| it.try_into().ok()),
+        };
+        let options = DownloadOptions::default();
+        client.download(ctx, wanted.url, &mut file, expected, options).map_err(StepError::new)?;
+        if let Some(sha512) = wanted.hashes.get("sha512") {
+            let found = hash(ctx, &mut file)?.1;
+            if found != sha512 {
+                self.folder.unlink(&part).map_err(StepError::new)?;
+                let problem = format!("accept {}: its SHA-512 is {found}", wanted.url);
+                return Err(StepError::message(Kind::Rejected, problem));
+            }
+        }
+        updraft_fs::fault::check().map_err(|errno| StepError::new(local(errno.into())))?;
+        file.sync_all().map_err(|error| StepError::new(local(error)))?;
+        // Commit point of a fetched image: what has this name is whole.
+        self.folder.rename(&part, &self.folder, &whole).map_err(StepError::new)?;
+        self.folder.sync().map_err(StepError::new)
+    }
+
+    /// Removes all images but these, with their beginnings. Other files are left alone.
+    pub(crate) fn keep_only(&self, keep: &BTreeSet<Digest>) -> Result<(), StepError> {
+        for entry in self.folder.entries().map_err(StepError::new)? {
+            let text = entry.name.to_string_lossy().into_owned();
+            let digest = text.strip_suffix(PART).unwrap_or(&text).to_ascii_lowercase();
+            let Ok(digest) = digest.parse::<Digest>() else { continue };
+            let is_part = text.ends_with(PART);
+            if entry.kind == FileKind::Regular && (is_part || !keep.contains(&digest)) {
+                self.folder.unlink(&entry.name).map_err(StepError::new)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// aktualizr's way of writing a hash.
+fn name(digest: &Digest) -> String {
+    digest.as_str().to_ascii_uppercase()
+}
+
+/// SHA-256 and SHA-512 of a file, in lower hex.
+fn hash(ctx: &Context, file: &mut File) -> Result<(String, String), StepError> {
+    let read = |source| StepError::new(updraft_fs::Error::new("read", "an image", source));
+    file.seek(SeekFrom::Start(0)).map_err(read)?;
+    let (mut sha256, mut sha512) = (Sha256::new(), Sha512::new());
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        ctx.check().map_err(StepError::new)?;
+        let length = file.read(&mut buffer).map_err(read)?;
+        if length == 0 {
+            return Ok((hex::encode(sha256.finalize()), hex::encode(sha512.finalize())));
+        }
+        let bytes = buffer.get(..length).unwrap_or_default();
+        sha256.update(bytes);
+        sha512.update(bytes);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn digest(bytes: &[u8]) -> Digest {
+        updraft_crypto::sha256_hex(bytes).parse().unwrap()
+    }
+
+    fn write(folder: &Path, name: &str, bytes: &[u8]) {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+
+    #[test]
+    fn only_whole_images_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = Images::open(&folder.path().join("images"), 100).unwrap();
+        let ctx = Context::silent();
+        let folder = folder.path().join("images");
+        let digest = digest(b"whole");
+        assert!(!images.has(&ctx, &digest).unwrap());
+        write(&folder, &format!("{}.part", name(&digest)), b"whole");
+        assert!(!images.has(&ctx, &digest).unwrap(), "a beginning counts");
+        write(&folder, &name(&digest), b"who");
+        assert!(!images.has(&ctx, &digest).unwrap(), "a beginning of aktualizr's counts");
+        write(&folder, &name(&digest), b"whole");
+        assert!(images.has(&ctx, &digest).unwrap());
+    }
+
+    #[test]
+    fn old_images_and_beginnings_go_and_other_files_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = Images::open(folder.path(), 100).unwrap();
+        let (old, new) = (digest(b"old"), digest(b"new"));
+        write(folder.path(), &name(&old), b"old");
+        write(folder.path(), &name(&new), b"new");
+        write(folder.path(), &format!("{}.part", name(&new)), b"n");
+        write(folder.path(), "README", b"");
+        images.keep_only(&BTreeSet::from([new.clone()])).unwrap();
+        let mut left: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let mut expected = vec![name(&new), "README".to_owned()];
+        expected.sort();
+        assert_eq!(left, expected);
+    }
+}

@@ -1,0 +1,39 @@
+//! What may help after an error.
+
+use updraft_error::{Classify as _, Kind};
+
+use super::{DatabaseTrouble, Error, OPEN_DATA_FOLDER};
+
+impl Error {
+    /// What may help.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthenticated { .. } => {
+                Some("send `Authorization: Bearer TOKEN`; `updraft-server token create` makes one")
+            }
+            Self::KeysOffline { .. } => Some("sign where the keys are and upload the signed file"),
+            Self::NotReady { .. } => {
+                Some("`updraft keys init` and `updraft release` set up the Image repository")
+            }
+            Self::DatabaseFile { trouble, .. } => match trouble {
+                DatabaseTrouble::Missing => Some("`updraft-server init` makes a data folder"),
+                DatabaseTrouble::Corrupt => {
+                    Some("stop the server, move updraft.db* away and restore them from a backup")
+                }
+                DatabaseTrouble::ReadOnly => {
+                    Some("the file, its folder and its file system must be writable for the server")
+                }
+                DatabaseTrouble::Locked => Some("end the process that holds it, then try again"),
+                DatabaseTrouble::Full => Some("free some space, then try again"),
+                DatabaseTrouble::TooNew => Some("run the newer updraft-server"),
+                DatabaseTrouble::Other => None,
+            },
+            Self::Fs { action: OPEN_DATA_FOLDER, source } if source.kind() == Kind::NotFound => {
+                Some("`updraft-server init` makes a data folder")
+            }
+            Self::Locked { .. } => Some("only one updraft-server may run on a data folder"),
+            Self::Config { .. } => Some("`updraft-server config check` checks it"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Trusted delegations, and the targets that delegated roles sign.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::Value;
+use updraft_api::Scope;
+
+use super::reposerver::canonical;
+use super::{Words, act, page, read, read_metadata};
+use crate::error::Error;
+use crate::fleet::ota::delegations::TrustedDelegation;
+use crate::http::Shared;
+use crate::http::answer::GatewayError;
+use crate::http::callers::{Admin, Anybody};
+use crate::http::content::{self, Cache};
+use crate::http::names::GatewayNames;
+
+pub(super) async fn list(
+    State(fleet): State<Shared>,
+    admin: Admin,
+) -> Result<Json<Vec<TrustedDelegation>>, GatewayError> {
+    Ok(Json(act(&fleet, admin, Scope::Read, |fleet, _| fleet.trusted_delegations()).await?))
+}
+
+pub(super) async fn enter(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    let delegations: Vec<TrustedDelegation> = read(&fleet, content, "the delegations").await?;
+    act(&fleet, admin, Scope::Admin, move |fleet, operator| {
+        fleet.trust_delegations(operator, &delegations)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn remove(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames(name): GatewayNames<String>,
+) -> Result<StatusCode, GatewayError> {
+    act(&fleet, admin, Scope::Admin, move |fleet, operator| {
+        fleet.distrust_delegation(operator, &name)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn keys(
+    State(fleet): State<Shared>,
+    admin: Admin,
+) -> Result<Json<Vec<Value>>, GatewayError> {
+    Ok(Json(act(&fleet, admin, Scope::Read, |fleet, _| fleet.delegation_keys()).await?))
+}
+
+pub(super) async fn add_keys(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    let keys: Vec<Value> = read(&fleet, content, "the keys").await?;
+    act(&fleet, admin, Scope::Admin, move |fleet, operator| {
+        fleet.add_delegation_keys(operator, &keys)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The role whose file this is: `NAME.json`, or just its name.
+fn role(file: &str) -> &str {
+    file.strip_suffix(".json").unwrap_or(file)
+}
+
+pub(super) async fn show(
+    State(fleet): State<Shared>,
+    _: Anybody,
+    GatewayNames(file): GatewayNames<String>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    let image = fleet.image_repository();
+    let name = format!("delegations/{}.json", role(&file));
+    let bytes = image.as_ref().and_then(|image| image.file(&name)).ok_or_else(|| {
+        Error::not_found("Image repository metadata", file.escape_default().to_string())
+    })?;
+    Ok(content::metadata(&headers, bytes.to_vec(), Cache::Revalidate))
+}
+
+pub(super) async fn put(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames(file): GatewayNames<String>,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    let bytes = canonical(&read_metadata(&fleet, content).await?)?;
+    act(&fleet, admin, Scope::Publish, move |fleet, operator| {
+        fleet.accept_delegated_targets(operator, role(&file), &bytes)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn items(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    words: Words,
+) -> Result<Json<Value>, GatewayError> {
+    let window = words.window()?;
+    let contains = words.get("nameContains").unwrap_or_default().to_owned();
+    let (items, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
+        Ok(window.cut(fleet.delegated_items(&contains)?))
+    })
+    .await?;
+    Ok(page(items, total, window))
+}

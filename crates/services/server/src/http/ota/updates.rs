@@ -1,0 +1,335 @@
+//! `/api/v1/multi_target_updates` and `/api/v1/updates`: what hardware is to run, and how far the
+//! devices that were told have come.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use updraft_api::{RolloutDeviceState, Scope};
+
+use super::assignments::{in_flight, shown};
+use super::{Words, act, answer, page, read};
+use crate::error::{Error, Result};
+use crate::fleet::Fleet;
+use crate::fleet::operators::Operator;
+use crate::fleet::ota::assignments::InFlight;
+use crate::fleet::ota::updates::{MultiTargetUpdate, TargetChange};
+use crate::http::Shared;
+use crate::http::answer::GatewayError;
+use crate::http::callers::Admin;
+use crate::http::names::GatewayNames;
+use crate::storage::assignments::{self, UpdateRecord};
+use crate::storage::rollouts::MemberRecord;
+use crate::storage::values;
+
+pub(super) async fn create_spec(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    content: Body,
+) -> Result<Response, GatewayError> {
+    let update: MultiTargetUpdate = read(&fleet, content, "the multi-target update").await?;
+    let id = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
+        fleet.create_update(operator, &update)
+    })
+    .await?;
+    Ok(answer(StatusCode::CREATED, id))
+}
+
+pub(super) async fn show_spec(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames(id): GatewayNames<String>,
+) -> Result<Json<MultiTargetUpdate>, GatewayError> {
+    Ok(Json(act(&fleet, admin, Scope::Read, move |fleet, _| fleet.update(&id)).await?))
+}
+
+pub(super) async fn list_specs(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    words: Words,
+) -> Result<Json<Value>, GatewayError> {
+    let window = words.window()?;
+    let (records, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
+        fleet.database().read("list multi-target updates", |reader| {
+            assignments::page(reader, window.offset, window.limit)
+        })
+    })
+    .await?;
+    let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+    Ok(page(ids, total, window))
+}
+
+/// The body of `POST updates/devices`.
+#[derive(Debug, Deserialize)]
+pub(super) struct ManyRequest {
+    targets: BTreeMap<String, TargetChange>,
+    devices: Vec<String>,
+}
+
+pub(super) async fn create_many(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    content: Body,
+) -> Result<Response, GatewayError> {
+    let request: ManyRequest = read(&fleet, content, "the update").await?;
+    let reach = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
+        let id = fleet.create_update(operator, &MultiTargetUpdate { targets: request.targets })?;
+        fleet.assign_update(operator, &correlation(&id), &request.devices, &id)
+    })
+    .await?;
+    Ok(answer(StatusCode::OK, shown(&reach)))
+}
+
+/// The body of `POST updates/devices/ID`.
+#[derive(Debug, Deserialize)]
+pub(super) struct OneRequest {
+    targets: BTreeMap<String, TargetChange>,
+    #[serde(rename = "scheduledFor", default)]
+    scheduled_for: Option<String>,
+}
+
+pub(super) async fn create(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames(device): GatewayNames<String>,
+    content: Body,
+) -> Result<Response, GatewayError> {
+    let request: OneRequest = read(&fleet, content, "the update").await?;
+    if request.scheduled_for.is_some() {
+        let reason = "updates cannot be scheduled here; use a rollout, and resume it then";
+        return Err(Error::invalid("the update", reason).into());
+    }
+    let id = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
+        let id = fleet.create_update(operator, &MultiTargetUpdate { targets: request.targets })?;
+        let devices = [device];
+        let reach = fleet.assign_update(operator, &correlation(&id), &devices, &id)?;
+        if reach.affected.is_empty() {
+            fleet.forget_update(&id)?;
+            let obstacles = reach.not_affected.into_values().flat_map(BTreeMap::into_values);
+            let reasons: Vec<String> = obstacles.map(|obstacle| obstacle.reason).collect();
+            return Err(Error::invalid("the update", reasons.join("; ")));
+        }
+        Ok(id)
+    })
+    .await?;
+    Ok(answer(StatusCode::OK, id))
+}
+
+/// The correlation of the assignments that an update makes by itself.
+fn correlation(id: &str) -> String {
+    format!("urn:here-ota:mtu:{id}")
+}
+
+/// One device of an update.
+struct Line {
+    id: String,
+    update: MultiTargetUpdate,
+    record: UpdateRecord,
+    member: MemberRecord,
+}
+
+impl Line {
+    fn shown(&self) -> Value {
+        let time = |time: jiff::Timestamp| time.to_string();
+        let packages: Map<String, Value> = self
+            .update
+            .targets
+            .iter()
+            .map(|(hardware, change)| (hardware.clone(), change.to.target.as_str().into()))
+            .collect();
+        let ended = self.member.state.is_final().then_some(self.member.changed_at).flatten();
+        json!({
+            "updateId": self.id,
+            "status": status(self.member.state),
+            "createdAt": time(self.record.created_at),
+            "scheduledFor": null,
+            "completedAt": ended.map(time),
+            "packages": packages,
+        })
+    }
+
+    fn detailed(&self) -> Value {
+        let mut shown = self.shown();
+        let success = self.member.state == RolloutDeviceState::Succeeded;
+        let targets = self.member.assignment.iter().flat_map(|assignment| &assignment.targets);
+        let results: Map<String, Value> = targets
+            .filter(|_| self.member.state.is_final())
+            .map(|target| {
+                let result = json!({
+                    "hardwareId": target.hardware_id,
+                    "id": target.filepath,
+                    "success": success,
+                    "description": self.member.reason.clone().unwrap_or_default(),
+                    "reports": [],
+                });
+                (target.serial.clone(), result)
+            })
+            .collect();
+        shown["results"] = results.into();
+        shown
+    }
+}
+
+fn status(state: RolloutDeviceState) -> &'static str {
+    match state {
+        RolloutDeviceState::Waiting => "Scheduled",
+        RolloutDeviceState::Assigned => "Assigned",
+        RolloutDeviceState::Started => "Seen",
+        RolloutDeviceState::Succeeded | RolloutDeviceState::Failed => "Completed",
+        RolloutDeviceState::Cancelled | RolloutDeviceState::Skipped => "Cancelled",
+    }
+}
+
+/// The updates that a device was ever told, the newest first.
+fn lines(fleet: &Fleet, device: &str) -> Result<Vec<Line>> {
+    fleet.database().read("list a device's updates", |reader| {
+        let mut lines = Vec::new();
+        for (release, member) in assignments::of_device(reader, device)? {
+            let Some(id) = release.strip_prefix("mtu-") else { continue };
+            let record = assignments::require(reader, id)?;
+            let update = values::from_json("multi-target update", &record.body)?;
+            lines.push(Line { id: id.to_owned(), update, record, member });
+        }
+        Ok(lines)
+    })
+}
+
+fn line(fleet: &Fleet, device: &str, update: &str) -> Result<Line> {
+    let found = lines(fleet, device)?.into_iter().find(|line| line.id == update);
+    found.ok_or_else(|| Error::not_found("update of the device", update))
+}
+
+pub(super) async fn of_device(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames(device): GatewayNames<String>,
+    words: Words,
+) -> Result<Json<Value>, GatewayError> {
+    let window = words.window()?;
+    let lines = act(&fleet, admin, Scope::Read, move |fleet, _| lines(fleet, &device)).await?;
+    let (lines, total) = window.cut(lines);
+    let shown: Vec<Value> = lines.iter().map(Line::shown).collect();
+    Ok(page(shown, total, window))
+}
+
+pub(super) async fn show(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames((device, update)): GatewayNames<(String, String)>,
+) -> Result<Json<Value>, GatewayError> {
+    let found = act(&fleet, admin, Scope::Read, move |fleet, _| line(fleet, &device, &update));
+    Ok(Json(found.await?.detailed()))
+}
+
+pub(super) async fn events(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames((device, update)): GatewayNames<(String, String)>,
+) -> Result<Json<Vec<Value>>, GatewayError> {
+    let found = act(&fleet, admin, Scope::Read, move |fleet, _| {
+        let line = line(fleet, &device, &update)?;
+        let correlation = line.member.assignment.map(|assignment| assignment.correlation);
+        super::registry::device_events(fleet, &device, correlation.as_deref())
+    })
+    .await?;
+    Ok(Json(found))
+}
+
+pub(super) async fn cancel(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames((device, update)): GatewayNames<(String, String)>,
+    headers: HeaderMap,
+) -> Result<StatusCode, GatewayError> {
+    let in_flight = in_flight(&headers)?;
+    act(&fleet, admin, Scope::Operate, move |fleet, operator| {
+        let active = fleet.queue(&device)?.map(|member| member.rollout);
+        let line = line(fleet, &device, &update)?;
+        if active.as_ref() != Some(&line.member.rollout) {
+            return Err(Error::Conflict {
+                code: "update_not_active",
+                action: format!("cancel update {update} of device {device}"),
+                reason: "it has ended".to_owned(),
+            });
+        }
+        fleet.cancel_assignment(operator, &device, in_flight)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The updates that were made last, whatever devices they reached.
+pub(super) async fn list(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    words: Words,
+) -> Result<Json<Value>, GatewayError> {
+    let window = words.window()?;
+    let (shown, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
+        fleet.database().read("list updates", |reader| {
+            let (records, total) = assignments::page(reader, window.offset, window.limit)?;
+            let mut shown = Vec::new();
+            for record in records {
+                for member in assignments::members(reader, &record.release)? {
+                    let device = member.device.clone();
+                    let update = values::from_json("multi-target update", &record.body)?;
+                    let id = record.id.clone();
+                    let line = Line { id, update, record: record.clone(), member };
+                    let mut one = line.shown();
+                    one["deviceId"] = device.into();
+                    shown.push(one);
+                }
+            }
+            Ok((shown, total))
+        })
+    })
+    .await?;
+    Ok(page(shown, total, window))
+}
+
+pub(super) async fn devices(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames(id): GatewayNames<String>,
+    words: Words,
+) -> Result<Json<Value>, GatewayError> {
+    let window = words.window()?;
+    let members = act(&fleet, admin, Scope::Read, move |fleet, _| members(fleet, &id)).await?;
+    let (members, total) = window.cut(members);
+    let shown: Vec<Value> = members
+        .iter()
+        .map(|member| json!({ "deviceId": member.device, "status": status(member.state) }))
+        .collect();
+    Ok(page(shown, total, window))
+}
+
+fn members(fleet: &Fleet, id: &str) -> Result<Vec<MemberRecord>> {
+    fleet.database().read("list an update's devices", |reader| {
+        let record = assignments::require(reader, id)?;
+        assignments::members(reader, &record.release)
+    })
+}
+
+pub(super) async fn cancel_all(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames(id): GatewayNames<String>,
+) -> Result<StatusCode, GatewayError> {
+    act(&fleet, admin, Scope::Operate, move |fleet, operator| cancel_members(fleet, operator, &id))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes back what no device has fetched yet.
+fn cancel_members(fleet: &Fleet, operator: &Operator, id: &str) -> Result<()> {
+    let assigned = members(fleet, id)?.into_iter();
+    let assigned = assigned.filter(|member| member.state == RolloutDeviceState::Assigned);
+    let ids: Vec<String> = assigned.map(|member| member.device).collect();
+    fleet.cancel_assignments(operator, &ids, InFlight::Spare)?;
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! Vehicles of several ECUs, every one of them a process of its own.
+#![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
+
+use anyhow::{Context, Result, ensure};
+use harness::{Device, DeviceOptions, HARDWARE, Secondary, Site};
+use serde_json::{Value, json};
+
+/// A primary with secondaries.
+struct Vehicle {
+    site: Site,
+    primary: Device,
+    secondaries: Vec<Secondary>,
+    others: Value,
+}
+
+impl Vehicle {
+    fn new(folder: &std::path::Path) -> Result<Self> {
+        let site = Site::start(folder, 0)?;
+        let primary = site.device("car", &DeviceOptions::default())?;
+        Ok(Self { site, primary, secondaries: Vec::new(), others: json!({}) })
+    }
+
+    /// Adds a secondary that is not switched on yet.
+    fn add(
+        &mut self,
+        serial: &str,
+        hardware: &str,
+        verification: &str,
+        settings: &str,
+    ) -> Result<()> {
+        let folder = self.site.folder().join("ecus");
+        let names = (serial, hardware);
+        let programs = self.site.programs();
+        let ecu = Secondary::create(programs, &folder, names, verification, settings)?;
+        self.secondaries.push(ecu);
+        self.configure()
+    }
+
+    /// Tells the primary of all secondaries.
+    fn configure(&self) -> Result<()> {
+        let verification = |ecu: &Secondary| {
+            let text = std::fs::read_to_string(ecu.at("secondary.toml")).unwrap_or_default();
+            ["Tuf", "Partial"].into_iter().find(|name| text.contains(name)).unwrap_or("Full")
+        };
+        let ip: Vec<Value> = self
+            .secondaries
+            .iter()
+            .map(|ecu| json!({ "addr": ecu.address(), "verification_type": verification(ecu) }))
+            .collect();
+        let mut file = json!({ "IP": { "secondaries_wait_timeout": 1, "secondaries": ip } });
+        for (kind, list) in self.others.as_object().context("types")? {
+            file[kind] = list.clone();
+        }
+        let path = self.site.folder().join("secondaries.json");
+        std::fs::write(&path, file.to_string())?;
+        let drop_in = self.primary.configuration_file().with_extension("d");
+        std::fs::create_dir_all(&drop_in)?;
+        let text = format!(
+            "[uptane]\nsecondary_config_file = \"{}\"\nsecondary_preinstall_wait_sec = 1\n\
+             [pacman]\ntype = \"none\"\nimages_path = \"{}\"\n",
+            path.display(),
+            self.site.folder().join("images").display(),
+        );
+        std::fs::write(drop_in.join("vehicle.toml"), text)?;
+        Ok(())
+    }
+
+    fn start_all(&mut self) -> Result<()> {
+        self.secondaries.iter_mut().try_for_each(Secondary::start)
+    }
+
+    /// What the server knows the ECUs to run.
+    fn known(&self) -> Result<Vec<(String, String)>> {
+        let device = self.site.operator.device("car")?;
+        let components = device["components"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let known = |one: &Value| (text(&one["serial"]), text(&one["installed"]["filepath"]));
+        Ok(components.iter().map(known).collect())
+    }
+
+    /// Every ECU runs this release, says the server.
+    fn expect(&self, release: &str) -> Result<()> {
+        let known = self.known()?;
+        ensure!(known.len() == self.secondaries.len() + 1 + self.count_others(), "{known:?}");
+        for (serial, runs) in &known {
+            let prefix = format!("{release}-");
+            ensure!(runs.starts_with(&prefix), "{serial} runs {runs}, not {release}: {known:?}");
+        }
+        Ok(())
+    }
+
+    fn count_others(&self) -> usize {
+        let lists = self.others.as_object().into_iter().flatten();
+        lists.map(|(_, list)| list.as_array().map_or(0, Vec::len)).sum()
+    }
+}
+
+#[test]
+fn two_ecus_go_forward_together_or_come_back_together() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut car = Vehicle::new(folder.path())?;
+    car.add("wheel-1", "brake", "Full", "")?;
+    car.start_all()?;
+    car.primary.run_once()?;
+    ensure!(car.known()?.len() == 2, "{:?}", car.known()?);
+    let operator = car.site.operator.clone();
+    operator.release_files("v1", &[(HARDWARE, b"primary 1"), ("brake", b"brake 1")])?;
+    car.site.assign("car", "v1")?;
+    car.primary.run_once()?;
+    car.expect("v1")?;
+    ensure!(car.secondaries[0].firmware().as_deref() == Some(b"brake 1"), "the brake's image");
+    let report = &operator.device("car")?["last_report"];
+    ensure!(report["success"] == true, "{report}");
+
+    // A secondary that refuses to install takes the primary back with it.
+    car.secondaries[0].stop()?;
+    let command = "install_command = \"test $UPDRAFT_ACTION = revert\"\n";
+    let path = car.secondaries[0].at("secondary.toml");
+    let healthy = std::fs::read_to_string(&path)?;
+    std::fs::write(&path, format!("{healthy}{command}"))?;
+    car.start_all()?;
+    operator.release_files("v2", &[(HARDWARE, b"primary 2"), ("brake", b"brake 2")])?;
+    car.site.assign("car", "v2")?;
+    for _ in 0..4 {
+        car.primary.run(&["run-once"])?;
+    }
+    let report = &operator.device("car")?["last_report"];
+    ensure!(report["success"] == false, "{report}");
+    ensure!(report["code"].as_str().is_some_and(|code| code.contains("brake:")), "{report}");
+    let known = car.known()?;
+    ensure!(
+        known.iter().any(|(serial, runs)| serial == "car-ecu" && runs.starts_with("v1")),
+        "{known:?}"
+    );
+
+    // Both repositories' roots change; the secondary is told step by step, and goes on.
+    std::fs::write(&path, healthy)?;
+    car.start_all()?;
+    for role in ["root", "targets", "snapshot", "timestamp"] {
+        operator.run(&["keys", "rotate", role])?;
+    }
+    operator.run(&["release", "renew", "--expires-days", "30"])?;
+    operator.release_files("v3", &[(HARDWARE, b"primary 3"), ("brake", b"brake 3")])?;
+    car.site.assign("car", "v3")?;
+    car.primary.run_once()?;
+    car.expect("v3")?;
+    let root = std::fs::read_to_string(
+        car.secondaries[0].at("storage/secondary/metadata/image/root.json"),
+    )?;
+    let root: Value = serde_json::from_str(&root)?;
+    ensure!(
+        root["signed"]["version"] == 5,
+        "the secondary's root is {}",
+        root["signed"]["version"]
+    );
+
+    // One that is out of reach holds up nothing that is not its own.
+    car.secondaries[0].stop()?;
+    operator.release_files("v4", &[(HARDWARE, b"primary 4")])?;
+    car.site.assign("car", "v4")?;
+    car.primary.run_once()?;
+    let known = car.known()?;
+    ensure!(known.iter().any(|(_, runs)| runs.starts_with("v4")), "{known:?}");
+    // But what is for both waits for it, and the primary stays where it was.
+    operator.release_files("v5", &[(HARDWARE, b"primary 5"), ("brake", b"brake 5")])?;
+    car.site.assign("car", "v5")?;
+    car.primary.run(&["run-once"])?;
+    ensure!(car.known()? == known, "{:?}", car.known()?);
+    car.start_all()?;
+    car.primary.run_once()?;
+    car.expect("v5")?;
+    let status = car.primary.status()?;
+    ensure!(status["secondaries"][0]["filepath"] == "v5-brake", "{status}");
+    Ok(())
+}
+
+#[test]
+fn ten_ecus_survive_cuts_at_random() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut car = Vehicle::new(folder.path())?;
+    for number in 1..=7 {
+        let verification = ["Full", "Full", "Full", "Full", "Full", "Tuf", "Partial"][number - 1];
+        let (serial, hardware) = (format!("ecu-{number}"), format!("hw-{number}"));
+        car.add(&serial, &hardware, verification, "")?;
+    }
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let handler = folder.path().join("handler.sh");
+    let script = "#!/bin/sh\ncase $1 in install) echo '{\"status\": \"ok\"}';; *) exit 64;; esac\n";
+    std::fs::write(&handler, script)?;
+    std::process::Command::new("chmod").arg("+x").arg(&handler).status()?;
+    let local = |name: &str| {
+        json!({
+            "ecu_serial": name, "ecu_hardware_id": name, "full_client_dir": at(name),
+            "firmware_path": at(&format!("{name}.img")),
+            "target_name_path": at(&format!("{name}.name")), "metadata_path": at(name),
+        })
+    };
+    let mut handled = local("handled");
+    handled["action_handler_path"] = json!(handler);
+    car.others = json!({ "virtual": [local("virtual")], "torizon-generic": [handled] });
+    car.configure()?;
+    car.start_all()?;
+    car.primary.run_once()?;
+    ensure!(car.known()?.len() == 10, "{:?}", car.known()?);
+
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.subsec_nanos();
+    println!("seed {seed}");
+    let mut random = Random(u64::from(seed) | 1);
+    for round in 1..=3 {
+        let release = format!("v{round}");
+        let hardware: Vec<String> = std::iter::once(HARDWARE.to_owned())
+            .chain((1..=7).map(|number| format!("hw-{number}")))
+            .chain(["virtual".to_owned(), "handled".to_owned()])
+            .collect();
+        let contents: Vec<Vec<u8>> = hardware
+            .iter()
+            .map(|id| format!("{release} for {id} ").into_bytes().repeat(10_000))
+            .collect();
+        let files: Vec<(&str, &[u8])> =
+            hardware.iter().zip(&contents).map(|(id, it)| (id.as_str(), it.as_slice())).collect();
+        car.site.operator.release_files(&release, &files)?;
+        car.site.assign("car", &release)?;
+        if round > 1 {
+            // A secondary dies in the middle of its work, and the primary somewhere else in its.
+            let victim = usize::try_from(random.below(7))?;
+            let (theirs, ours) = (random.below(40), random.below(120));
+            println!("{release}: ecu {victim} dies at {theirs}, the primary at {ours}");
+            car.secondaries[victim].start_to_die(u32::try_from(theirs)?)?;
+            let mut command = car.primary.agent(&["run-once"]);
+            command.env("UPDRAFT_TEST_KILL_AFTER", ours.to_string());
+            harness::Answer::of(&mut command)?;
+            car.secondaries[victim].start()?;
+        }
+        let mut said = Vec::new();
+        for _ in 0..6 {
+            said.push(car.primary.run(&["run-once"])?);
+            if car.expect(&release).is_ok() {
+                break;
+            }
+        }
+        car.expect(&release).with_context(|| format!("{said:#?}"))?;
+        for (ecu, content) in car.secondaries.iter().zip(&contents[1..]) {
+            ensure!(ecu.firmware().as_ref() == Some(content), "{} has another image", ecu.serial);
+        }
+        ensure!(std::fs::read(folder.path().join("virtual.img"))? == contents[8], "virtual");
+        ensure!(std::fs::read(folder.path().join("handled.img"))? == contents[9], "handled");
+    }
+    Ok(())
+}
+
+/// Xorshift: enough to choose where to cut.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
