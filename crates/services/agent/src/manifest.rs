@@ -139,7 +139,7 @@ pub(crate) fn signed(
     others: Vec<(String, Envelope)>,
     custom: Option<Value>,
 ) -> Result<Vec<u8>> {
-    numbered(store, ecu, key, running, report, custom).map(|(_, bytes)| bytes)
+    numbered(store, ecu, key, running, report, others, custom).map(|(_, bytes)| bytes)
 }
 
 /// A manifest with the report that waits, for a medium, and the counter in it.
@@ -147,9 +147,10 @@ pub(crate) fn receipt(
     session: &Session,
     running: Option<&DeploymentId>,
     report: &str,
+    others: Vec<(String, Envelope)>,
 ) -> Result<(u64, Vec<u8>)> {
     let Session { store, ecu, key, .. } = session;
-    numbered(store, ecu, key, running, Some(report), None)
+    numbered(store, ecu, key, running, Some(report), others, None)
 }
 
 fn numbered(
@@ -158,6 +159,7 @@ fn numbered(
     key: &EcuKey,
     running: Option<&DeploymentId>,
     report: Option<&str>,
+    others: Vec<(String, Envelope)>,
     custom: Option<Value>,
 ) -> Result<(u64, Vec<u8>)> {
     let image = installed(store, running)?;

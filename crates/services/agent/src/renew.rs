@@ -90,7 +90,6 @@ mod tests {
             not_before: "2026-01-01T00:00:00Z".parse().unwrap(),
             not_after: "2026-01-11T00:00:00Z".parse().unwrap(),
             serial_number: String::new(),
-            business_category: None,
         };
         for (now, percent, due) in [
             ("2026-01-01T00:00:00Z", 25, false),

@@ -55,7 +55,7 @@ impl<'a> UptaneSource<'a> {
         let ask = |director| match self.access {
             Access::Online => self.online(ctx, director),
             Access::Offline => self.offline(director),
-            Access::Medium(medium) => self.from_medium(ctx, medium),
+            Access::Medium(medium) => self.ask_medium(ctx, medium),
         };
         let kind = match self.access {
             // A medium has files of its own in the place of the four.
@@ -101,7 +101,7 @@ impl UptaneSource<'_> {
         })
     }
 
-    fn from_medium(&self, ctx: &Context, medium: &Medium) -> Result<Wanted> {
+    fn ask_medium(&self, ctx: &Context, medium: &Medium) -> Result<Wanted> {
         let session = self.session;
         let trusted = session.store.trusted_metadata()?;
         let ecus = self.ecus();

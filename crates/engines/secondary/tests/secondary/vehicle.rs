@@ -99,6 +99,7 @@ impl Vehicle {
                 length: content.len() as u64,
                 hashes: Hashes::of(content),
                 uri: None,
+                custom: None,
             })
             .collect();
         let until = expiry();

@@ -9,6 +9,7 @@ use super::keys::{KeySource, UptaneKeyType};
 /// `[uptane]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own in the file")]
 pub struct UptaneSettings {
     /// Seconds between two checks of `updraftd run`.
     pub polling_sec: u64,

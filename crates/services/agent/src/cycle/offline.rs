@@ -88,15 +88,17 @@ impl<'a> Cycle<'a> {
 
     /// Writes what the server has not heard yet. The report goes on waiting: the medium may never
     /// come back, and a server that hears it twice keeps it once.
-    fn leave_receipt(&self, medium: &Medium) -> Result<()> {
+    fn leave_receipt(&mut self, medium: &Medium) -> Result<()> {
         let store = &self.session.store;
         let Some(waiting) = store.report()? else { return Ok(()) };
         let hash = updraft_crypto::sha256_hex(waiting.as_bytes());
         if store.sent_hash(RECEIPT)?.as_ref() == Some(&hash) {
             return Ok(());
         }
+        let reports = self.secondaries.reports(self.ctx)?;
+        let others = reports.into_iter().map(|(serial, envelope, _)| (serial, envelope)).collect();
         let running = self.device.boot.booted.as_ref();
-        let (counter, bytes) = manifest::receipt(self.session, running, &waiting)?;
+        let (counter, bytes) = manifest::receipt(self.session, running, &waiting, others)?;
         if medium.leave_receipt(&self.session.device_id, counter, &bytes)? {
             store.set_sent_hash(RECEIPT, &hash)?;
             tracing::info!(counter, "left a receipt on the medium");
