@@ -111,8 +111,11 @@ fn root(version: u64, keys: &[&SigningKey]) -> Vec<u8> {
 fn everything_of_a_provisioned_device_comes_over_once() {
     let (old, new) = (key(), key());
     let roots = [root(1, &[&old]), root(2, &[&new, &old])];
-    let device =
-        Device::new(TABLES_25).with_keys().with_root(1, 2, &roots[1]).with_root(1, -1, &roots[0]);
+    let device = Device::new(TABLES_25)
+        .with_keys()
+        .with_root(1, 2, &roots[1])
+        .with_root(1, -1, &roots[0])
+        .with_root(0, 1, &roots[0]);
     let db = device.database();
     let row = "INSERT INTO installed_versions(ecu_serial, sha256, name, length, correlation_id,
                is_current, is_pending, was_installed, custom_meta) VALUES";
