@@ -216,7 +216,11 @@ fn pauses(device: &AktualizrDevice, say: &dyn Fn(&[&str]) -> Result<Answer>) -> 
     let mut service = device.command("aktualizr", &["--loglevel", "2"]);
     let mut service = service.stderr(std::fs::File::create(&log)?).spawn()?;
     support::wait_for(&log, "paused; go on")?;
-    ensure!(!std::fs::read_to_string(&log)?.contains("cycle done"), "it works while it is paused");
+    ensure!(
+        !std::fs::read_to_string(&log)?.contains("cycle done"),
+        "it works while it is paused: {}",
+        std::fs::read_to_string(&log)?
+    );
     ensure!(say(&["resume"])?.code == 0, "it cannot go on");
     support::wait_for(&log, "cycle done")?;
     ensure!(say(&["abort"])?.code == 0, "it cannot be stopped");

@@ -295,7 +295,7 @@ fn a_device_that_was_removed_on_the_server() -> Result<()> {
     let site = Site::start(folder.path(), 1)?;
     let device = site.device_on("v1", "removed", &DeviceOptions::default())?;
     site.operator.run(&["device", "rm", "removed"])?;
-    let refusal = Refusal { code: REJECTED, says: &["HTTP 403"], hint: "registers anew" };
+    let refusal = Refusal { code: REJECTED, says: &["HTTP 403"], hint: "provision --again" };
     refusal.of(&site, &device, &["run-once"])?;
     std::fs::remove_dir_all(device.database().parent().context("a folder")?)?;
     device.run_once()?;

@@ -3,6 +3,7 @@
 mod finish;
 mod hold;
 mod offline;
+mod options;
 mod report;
 mod vehicle;
 
@@ -17,6 +18,7 @@ use updraft_update::{
 };
 
 pub(crate) use offline::AskedBy;
+pub use options::{InstallChoice, RunOptions};
 pub use report::{CycleOutcome, CycleReport, TargetSummary};
 
 use crate::boot::Boot;
@@ -28,25 +30,6 @@ use crate::session::Session;
 use crate::source::{Access, UptaneSource};
 use crate::store::{SecondaryRecord, StoredJournal, Update};
 use crate::{Error, Result, device_data, manifest, ostree, reboot};
-
-/// What a cycle may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum InstallChoice {
-    /// Everything.
-    #[default]
-    Install,
-    /// Nothing but show the plan.
-    OnlyPlan,
-}
-
-/// How a cycle is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RunOptions {
-    /// What it may do.
-    pub choice: InstallChoice,
-    /// Whether targets that failed on this device are tried again.
-    pub retry_failed: bool,
-}
 
 /// How a transaction that is about an assignment may be superseded within one cycle.
 const SUPERSEDED_LIMIT: usize = 3;

@@ -151,7 +151,6 @@ fn refusals(site: &Site, device: &Device, lockbox: &Lockbox) -> Result<()> {
         ("metadata/director/spring.json", "\"length\":0", "\"length\":1"),
         ("metadata/director/offline-snapshot.json", "\"version\":2}", "\"version\":9}"),
         ("metadata/image-repo/snapshot.json", "\"version\":", "\"version\":1"),
-        ("metadata/image-repo/targets.json", "\"length\":0", "\"length\":1"),
     ];
     for (number, (file, from, to)) in forgeries.into_iter().enumerate() {
         let forged = lockbox.copy(&format!("forged-{number}"))?;

@@ -191,6 +191,7 @@ fn a_database_of_the_first_schema_is_brought_up_to_date() {
         "commit_manifests",
         "settings",
         "alarms",
+        "next_certificates",
     ] {
         connection.execute(&format!("DROP TABLE {table}"), []).expect("dropped");
     }
