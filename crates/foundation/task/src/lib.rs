@@ -137,6 +137,12 @@ impl Context {
         Self { gate: Some(gate), ..self }
     }
 
+    /// The same, which tells somebody else about its steps.
+    #[must_use]
+    pub fn with_progress(self, progress: Arc<dyn Progress>) -> Self {
+        Self { progress, ..self }
+    }
+
     /// `Err(Cancelled)` once somebody asked to stop. Takes as long as somebody holds the work up.
     pub fn check(&self) -> Result<(), Cancelled> {
         self.cancel.check()?;

@@ -73,10 +73,10 @@ impl Agent {
         self.work(ctx, |ctx, session| in_cycle(ctx, session, |cycle| cycle.run(options)))
     }
 
-    /// Cycles until it is cancelled, which is a good end, or what else `until` names. An error that time may heal is logged,
-    /// and the next cycle comes later; so are all others once the device is provisioned, for
-    /// only this service can bring the update that mends them. The service manager is told that it
-    /// runs and lives.
+    /// Cycles until it is cancelled, which is a good end, or what else `until` names. An error that
+    /// time may heal is logged, and the next cycle comes later; so are all others once the device is
+    /// provisioned, for only this service can bring the update that mends them. The service manager
+    /// is told that it runs and lives.
     pub fn run(&self, ctx: &Context, until: RunUntil, manager: &ServiceManager) -> Result<()> {
         let notifier = Notifier::start(manager);
         let cancel = &ctx.cancel;

@@ -72,7 +72,7 @@ impl Notifier {
     pub(crate) fn working(&self, ctx: &Context) -> Context {
         note(&self.shared, Some(Instant::now()));
         let progress = Listener { inner: ctx.progress.clone(), shared: self.shared.clone() };
-        Context::new(ctx.cancel.clone(), Arc::new(progress))
+        ctx.clone().with_progress(Arc::new(progress))
     }
 
     /// The round is over.
