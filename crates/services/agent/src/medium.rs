@@ -8,7 +8,7 @@
 //! DIR/receipts/DEVICE/COUNTER.json
 //!                           a signed vehicle manifest of each device that took an update
 //! ```
-//! The layout is that of the lockboxes of Torizon. A medium is believed in nothing: its metadata
+//! The layout is modelled on the lockboxes of Torizon. A medium is believed in nothing: its metadata
 //! goes through the same verification as the server's, and every object and file is hashed.
 
 use std::fs::File as StdFile;
