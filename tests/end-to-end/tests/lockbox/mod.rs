@@ -77,7 +77,7 @@ fn a_medium_updates_a_device_without_a_network_and_carries_its_report_back() -> 
     outcome(&device, &["offline", "check", "--from", &lockbox.path], "available")?;
     support::unchanged(&site, &device)?;
     // What was replaced since stays replaced.
-    let replaced = Refusal { code: 9, says: &["spring"], hint: "nothing was installed" };
+    let replaced = Refusal { code: 9, says: &["offline-updates"], hint: "nothing was installed" };
     replaced.of(&site, &device, &first.install())?;
 
     outcome(&device, &lockbox.install(), "reboot-required")?;
