@@ -104,7 +104,8 @@ impl UptaneSource<'_> {
     fn ask_medium(&self, ctx: &Context, medium: &Medium) -> Result<Wanted> {
         let session = self.session;
         let trusted = session.store.trusted_metadata()?;
-        let ecus = self.ecus();
+        // Secondaries verify what the Director said online, and have no rules for media.
+        let ecus = [session.ecu.clone()];
         // The first root comes with the device or from its server: anybody can write a medium.
         let options =
             Options { first_root: FirstRoot::Pinned, ..self.options(DirectorFiles::All)? };
