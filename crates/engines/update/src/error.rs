@@ -1,5 +1,7 @@
 //! What can go wrong in the engine, and how a step's failure is remembered.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 use updraft_error::{Classify, Kind};
 use updraft_task::Cancelled;
@@ -100,18 +102,26 @@ pub struct StepError {
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     error: String,
+    system_error: Option<io::ErrorKind>,
 }
 
 impl StepError {
     /// Wraps any classified error, keeping its chain of causes.
     pub fn new<E: Classify + std::error::Error + Send + Sync + 'static>(error: E) -> Self {
         let kind = error.kind();
-        Self { kind, error: error.to_string(), source: CauseOf::of(error) }
+        let system_error = system_error(&error);
+        Self { kind, error: error.to_string(), source: CauseOf::of(error), system_error }
     }
 
     /// An error without a cause.
     pub fn message(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, error: message.into(), source: None }
+        Self { kind, error: message.into(), source: None, system_error: None }
+    }
+
+    /// What the system said, where that is the innermost cause.
+    #[must_use]
+    pub fn system_error(&self) -> Option<io::ErrorKind> {
+        self.system_error
     }
 
     /// Whether trying again later may help without anybody changing anything.
@@ -138,6 +148,14 @@ impl Classify for StepError {
     fn kind(&self) -> Kind {
         self.kind
     }
+}
+
+fn system_error(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.downcast_ref::<io::Error>().map(io::Error::kind)
 }
 
 /// An error that is shown as its causes only, because its own message was taken over already.
@@ -179,6 +197,10 @@ pub struct Failure {
     /// Whether the image itself is at fault (refused, or unhealthy after the boot), so that it
     /// is not to be tried again.
     pub image_at_fault: bool,
+    /// What the system said, where that was the innermost cause. It leads to the way out for
+    /// whoever waits for the result; the journal does not keep it.
+    #[serde(skip)]
+    pub system_error: Option<io::ErrorKind>,
 }
 
 /// The message of a transaction that was taken back for another.
@@ -192,6 +214,7 @@ impl Failure {
             kind: Kind::Conflict.label().to_owned(),
             message: SUPERSEDED.to_owned(),
             image_at_fault: false,
+            system_error: None,
         }
     }
 
@@ -202,6 +225,7 @@ impl Failure {
             kind: Kind::Cancelled.label().to_owned(),
             message: reason.to_owned(),
             image_at_fault: true,
+            system_error: None,
         }
     }
 
@@ -232,5 +256,13 @@ mod tests {
         assert_eq!(error.kind(), Kind::Exhausted);
         assert_eq!(error.chain(), "outer: inner");
         assert_eq!(StepError::message(Kind::Bug, "alone").chain(), "alone");
+    }
+
+    #[test]
+    fn a_wrapped_error_still_knows_what_the_system_said() {
+        let read_only = std::io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        let error = StepError::new(Outer(read_only));
+        assert_eq!(error.system_error(), Some(io::ErrorKind::ReadOnlyFilesystem));
+        assert_eq!(StepError::message(Kind::Bug, "alone").system_error(), None);
     }
 }

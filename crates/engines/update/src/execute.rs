@@ -153,6 +153,7 @@ fn failure(action: &Action, error: &StepError) -> Failure {
         kind: error.kind().label().to_owned(),
         message: error.chain(),
         image_at_fault,
+        system_error: error.system_error(),
     }
 }
 

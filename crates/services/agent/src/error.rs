@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use updraft_error::{Classify, Kind};
+use updraft_update::StepError;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -127,6 +128,8 @@ pub enum Error {
         problem: String,
         /// The kind of that failure.
         kind: Kind,
+        /// What the system said, where that was the innermost cause.
+        system_error: Option<io::ErrorKind>,
     },
     /// An earlier installation waits for a reboot.
     #[error("go on before a reboot: {filepath} is installed and waits for it")]
@@ -298,9 +301,15 @@ impl Error {
 
     /// What the system said, where that is the innermost cause.
     fn system_error(&self) -> Option<io::ErrorKind> {
+        if let Self::Update { system_error, .. } = self {
+            return *system_error;
+        }
         let mut error: &(dyn std::error::Error + 'static) = self;
         while let Some(source) = error.source() {
             error = source;
+            if let Some(step) = error.downcast_ref::<StepError>() {
+                return step.system_error();
+            }
         }
         error.downcast_ref::<io::Error>().map(io::Error::kind)
     }

@@ -111,6 +111,7 @@ impl Cycle<'_> {
                 action: failure.action.clone(),
                 problem: failure.message.clone(),
                 kind,
+                system_error: failure.system_error,
             });
         }
         let code = code_of(kind, failure);
