@@ -2,11 +2,9 @@
 //! the operator takes it back.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
-mod workshop;
-
+use crate::workshop::{CONFLICT, INVALID, NOT_FOUND, REJECTED, keys_of, refused};
 use anyhow::{Context, Result, ensure};
 use harness::{Answer, DeviceOptions, HARDWARE, Site};
-use workshop::{CONFLICT, INVALID, NOT_FOUND, REJECTED, keys_of, refused};
 
 /// A team with a key of its own, and the operator of a site.
 struct Team<'a> {

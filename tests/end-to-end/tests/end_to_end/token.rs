@@ -1,6 +1,6 @@
 //! Tokens without hardware: SoftHSM, and a TPM 2.0 that swtpm plays, behind tpm2-pkcs11.
 
-#![allow(unreachable_pub, reason = "shared by several test programs")]
+#![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,12 +10,12 @@ use anyhow::{Result, bail};
 use harness::Answer;
 
 /// The PIN of all tokens here.
-pub const PIN: &str = "1234";
+pub(crate) const PIN: &str = "1234";
 const SOFT: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const TPM: &str = "/usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so";
 
 /// A token called `up`.
-pub struct Token {
+pub(crate) struct Token {
     module: &'static str,
     /// By which its module finds it.
     variables: Vec<(&'static str, String)>,
@@ -25,7 +25,7 @@ pub struct Token {
 
 impl Token {
     /// An empty token of SoftHSM.
-    pub fn soft(folder: &Path) -> Result<Self> {
+    pub(crate) fn soft(folder: &Path) -> Result<Self> {
         let tokens = folder.join("soft-tokens");
         std::fs::create_dir(&tokens)?;
         let configuration = folder.join("softhsm.conf");
@@ -38,7 +38,7 @@ impl Token {
     }
 
     /// An empty TPM.
-    pub fn tpm(folder: &Path) -> Result<Self> {
+    pub(crate) fn tpm(folder: &Path) -> Result<Self> {
         let folder = folder.join("tpm");
         let at = |name: &str| folder.join(name).display().to_string();
         for name in ["state", "store"] {
@@ -71,22 +71,22 @@ impl Token {
     }
 
     /// The module that talks to it.
-    pub fn module(&self) -> &str {
+    pub(crate) fn module(&self) -> &str {
         self.module
     }
 
     /// Lets a program find it.
-    pub fn known_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    pub(crate) fn known_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)))
     }
 
     /// Makes a key pair.
-    pub fn generate(&self, id: &str, key_type: &str) -> Result<()> {
+    pub(crate) fn generate(&self, id: &str, key_type: &str) -> Result<()> {
         self.user(&["--keypairgen", "--key-type", key_type, "--id", id, "--label", id])
     }
 
     /// Puts a certificate (PEM) beside the key `01`.
-    pub fn add_certificate(&self, pem: &Path) -> Result<()> {
+    pub(crate) fn add_certificate(&self, pem: &Path) -> Result<()> {
         let der = pem.with_extension("der");
         let mut openssl = Command::new("openssl");
         openssl.args(["x509", "-outform", "DER", "-in"]).arg(pem).arg("-out").arg(&der);

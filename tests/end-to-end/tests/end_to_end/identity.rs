@@ -1,15 +1,13 @@
 //! Who a device is: keys in tokens, a certificate that is renewed, and a server that forgot it.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
-mod support;
-mod token;
-
+use crate::support;
 use std::process::Command;
 
+use crate::support::Refusal;
+use crate::token::{PIN, Token};
 use anyhow::{Context, Result, ensure};
 use harness::{Answer, Device, DeviceOptions, Site};
-use support::Refusal;
-use token::{PIN, Token};
 
 /// A value in the agent's state, as an independent reader has it.
 fn stored(device: &Device, query: &str) -> Result<String> {

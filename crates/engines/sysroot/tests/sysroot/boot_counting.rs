@@ -5,13 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Lab, put, run};
+use crate::support::{Lab, put, run};
 use updraft_bootenv::CountedName;
 use updraft_fs::fault::{Fault, Injection};
 use updraft_sysroot::{

@@ -3,14 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use support::Lab;
+use crate::support::Lab;
 use updraft_sysroot::{DeployRequest, Origin};
 use updraft_task::Context;
 

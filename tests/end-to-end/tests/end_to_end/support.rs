@@ -1,5 +1,4 @@
 //! What a refusal has to say, and what must not have changed.
-#![allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -10,18 +9,18 @@ use harness::{Answer, Device, Site};
 
 /// How an agent has to end when something is wrong.
 #[derive(Debug, Clone, Copy)]
-pub struct Refusal<'a> {
+pub(crate) struct Refusal<'a> {
     /// The exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Parts of the error's text.
-    pub says: &'a [&'a str],
+    pub(crate) says: &'a [&'a str],
     /// A part of the way out.
-    pub hint: &'a str,
+    pub(crate) hint: &'a str,
 }
 
 impl Refusal<'_> {
     /// Whether an answer is this refusal.
-    pub fn fits(&self, answer: &Answer) -> Result<()> {
+    pub(crate) fn fits(&self, answer: &Answer) -> Result<()> {
         let said = &answer.err;
         ensure!(answer.code == self.code, "exit code {}, not {}: {said}", answer.code, self.code);
         ensure!(said.starts_with("error: ") || said.contains("\nerror: "), "no error: {said}");
@@ -36,14 +35,14 @@ impl Refusal<'_> {
     }
 
     /// A device on v1 is refused so, and stays on it.
-    pub fn of(&self, site: &Site, device: &Device, arguments: &[&str]) -> Result<()> {
+    pub(crate) fn of(&self, site: &Site, device: &Device, arguments: &[&str]) -> Result<()> {
         let answer = device.run(arguments)?;
         self.fits(&answer).with_context(|| format!("{arguments:?}: {self:?}"))?;
         unchanged(site, device)
     }
 
     /// A device that runs nothing yet is refused so.
-    pub fn of_new(&self, site: &Site, device: &Device, arguments: &[&str]) -> Result<()> {
+    pub(crate) fn of_new(&self, site: &Site, device: &Device, arguments: &[&str]) -> Result<()> {
         let answer = device.run(arguments)?;
         self.fits(&answer).with_context(|| format!("{arguments:?}: {self:?}"))?;
         site.check_store(device)
@@ -51,7 +50,7 @@ impl Refusal<'_> {
 }
 
 /// The device is on v1, wants no reboot, and its store is whole.
-pub fn unchanged(site: &Site, device: &Device) -> Result<()> {
+pub(crate) fn unchanged(site: &Site, device: &Device) -> Result<()> {
     site.check_store(device)?;
     ensure!(device.booted_commit()? == site.commit("v1"), "v1 is not booted any more");
     let status = device.status()?;
@@ -64,18 +63,18 @@ pub fn unchanged(site: &Site, device: &Device) -> Result<()> {
 }
 
 /// Asks a process to end, as systemd does.
-pub fn terminate(process: &Child) -> Result<()> {
+pub(crate) fn terminate(process: &Child) -> Result<()> {
     signal(process, "TERM")
 }
 
 /// Sends a signal to a process.
-pub fn signal(process: &Child, name: &str) -> Result<()> {
+pub(crate) fn signal(process: &Child, name: &str) -> Result<()> {
     Answer::good(Command::new("kill").args(["-s", name, &process.id().to_string()]))?;
     Ok(())
 }
 
 /// Waits until a log says something.
-pub fn wait_for(log: &Path, text: &str) -> Result<()> {
+pub(crate) fn wait_for(log: &Path, text: &str) -> Result<()> {
     for _ in 0..600 {
         if std::fs::read_to_string(log).unwrap_or_default().contains(text) {
             return Ok(());

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::{Lab, ostree};
+use crate::support::{Lab, ostree};
 use updraft_bootenv::KernelArgs;
 use updraft_fs::{Dir, xattr};
 use updraft_ostree::Checksum;

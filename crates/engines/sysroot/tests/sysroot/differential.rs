@@ -3,9 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod support;
-
-use support::{Lab, layout, ostree, put};
+use crate::support::{Lab, layout, ostree, put};
 use updraft_bootenv::KernelArgs;
 use updraft_sysroot::{DeployRequest, Options, Origin, Sysroot};
 use updraft_task::Context;

@@ -5,8 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
 
-mod support;
-
+use crate::support;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::Lab;
+use crate::support::Lab;
 use updraft_bootenv::{BootVerdict, CountedName, EntryName, PeImage, version_cmp};
 use updraft_fs::fault::{Fault, Injection};
 use updraft_sysroot::{

@@ -1,14 +1,12 @@
 //! Keys as an operator handles them: made, shown, exported, rotated, kept on other machines.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
-mod workshop;
-
 use std::fs;
 use std::path::Path;
 
+use crate::workshop::{CONFLICT, INVALID, NOT_FOUND, REJECTED, Workshop, keys_of, refused};
 use anyhow::{Context, Result, ensure};
 use harness::{DeviceOptions, HARDWARE, Site};
-use workshop::{CONFLICT, INVALID, NOT_FOUND, REJECTED, Workshop, keys_of, refused};
 
 #[test]
 fn a_folder_of_keys_is_made_shown_and_cleared() -> Result<()> {

@@ -2,8 +2,7 @@
 //! against a real server.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
-mod support;
-
+use crate::support;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};

@@ -3,14 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use support::Lab;
+use crate::support::Lab;
 use updraft_bootenv::{AndroidSlot, SlotControl};
 use updraft_fs::fault::{Fault, Injection};
 use updraft_sysroot::{

@@ -3,11 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod support;
-
+use crate::support;
 use std::collections::BTreeSet;
 
-use support::{Lab, ostree};
+use crate::support::{Lab, ostree};
 use updraft_fs::fault::{Fault, Injection};
 use updraft_sysroot::{DeployRequest, Origin, Sysroot};
 use updraft_task::Context;

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use support::{Lab, ostree, put};
+use crate::support::{Lab, ostree, put};
 use updraft_fs::fault::{Fault, Injection};
 use updraft_ostree::Metadata;
 use updraft_ostree::gvariant::Value;

@@ -5,13 +5,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
 
-mod support;
-
+use crate::support;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use support::Lab;
+use crate::support::Lab;
 use updraft_ostree::Checksum;
 use updraft_sysroot::{DeployRequest, Deployment, Merge, Origin};
 use updraft_task::Context;

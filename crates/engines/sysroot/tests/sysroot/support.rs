@@ -1,11 +1,6 @@
 //! Trees, commits and sysroots for tests, and the real `ostree` beside them.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "each test file uses a part of it"
-)]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +11,7 @@ use updraft_sysroot::{DeployRequest, Deployment, InitEpoch, Origin, Sysroot};
 use updraft_task::Context;
 
 /// A sysroot in a temporary folder. Immutable flags are taken away before it is removed.
-pub struct Lab {
+pub(crate) struct Lab {
     folder: TempDir,
 }
 
@@ -29,7 +24,7 @@ impl Drop for Lab {
 
 impl Lab {
     /// A sysroot made by us, with stateroot `os` and no deployment.
-    pub fn ours() -> Self {
+    pub(crate) fn ours() -> Self {
         let lab = Self { folder: tempfile::tempdir().unwrap() };
         let sysroot = Sysroot::init(lab.root(), InitEpoch::Modern).unwrap();
         sysroot.lock(&Context::silent()).unwrap().init_stateroot("os").unwrap();
@@ -37,7 +32,7 @@ impl Lab {
     }
 
     /// A sysroot made by the real tool.
-    pub fn theirs() -> Self {
+    pub(crate) fn theirs() -> Self {
         let lab = Self { folder: tempfile::tempdir().unwrap() };
         let root = lab.root();
         std::fs::create_dir(&root).unwrap();
@@ -47,16 +42,16 @@ impl Lab {
         lab
     }
 
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("root")
     }
 
-    pub fn sysroot(&self) -> Sysroot {
+    pub(crate) fn sysroot(&self) -> Sysroot {
         Sysroot::open(self.root()).unwrap()
     }
 
     /// Commits a small system to ref `os/main`; `kernel` and `files` make versions differ.
-    pub fn commit(&self, version: &str, kernel: &str, files: &[(&str, &str)]) -> Checksum {
+    pub(crate) fn commit(&self, version: &str, kernel: &str, files: &[(&str, &str)]) -> Checksum {
         let tree = self.folder.path().join(format!("tree-{version}"));
         let write = |path: &str, text: &str| {
             let path = tree.join(path);
@@ -79,7 +74,7 @@ impl Lab {
     }
 
     /// Deploys with our code.
-    pub fn deploy(&self, commit: Checksum) -> Deployment {
+    pub(crate) fn deploy(&self, commit: Checksum) -> Deployment {
         let request = DeployRequest::new("os", commit, Origin::following("os/main"));
         let sysroot = self.sysroot();
         let locked = sysroot.lock(&Context::silent()).unwrap();
@@ -87,7 +82,7 @@ impl Lab {
     }
 
     /// Deploys with our code, after what is there.
-    pub fn stage(&self, commit: Checksum) -> updraft_sysroot::DeploymentId {
+    pub(crate) fn stage(&self, commit: Checksum) -> updraft_sysroot::DeploymentId {
         let request = DeployRequest::new("os", commit, Origin::following("os/main"));
         let request = DeployRequest { retain: updraft_sysroot::Retain::ALL, ..request };
         let sysroot = self.sysroot();
@@ -96,28 +91,28 @@ impl Lab {
     }
 
     /// Adds lines to the section `[sysroot]` of the repository's configuration.
-    pub fn configure(&self, lines: &str) {
+    pub(crate) fn configure(&self, lines: &str) {
         let path = self.path("ostree/repo/config");
         let text = std::fs::read_to_string(&path).unwrap();
         put(&path, &format!("{text}\n[sysroot]\n{lines}\n"));
     }
 
     /// Adds lines to the section of what the real tool does not know.
-    pub fn configure_ours(&self, lines: &str) {
+    pub(crate) fn configure_ours(&self, lines: &str) {
         let path = self.path("ostree/repo/config");
         let text = std::fs::read_to_string(&path).unwrap();
         put(&path, &format!("{text}\n[updraft]\n{lines}\n"));
     }
 
     /// Takes the section `[sysroot]` away again.
-    pub fn forget_configuration(&self) {
+    pub(crate) fn forget_configuration(&self) {
         let path = self.path("ostree/repo/config");
         let text = std::fs::read_to_string(&path).unwrap();
         put(&path, text.split("\n[sysroot]").next().unwrap());
     }
 
     /// Runs `ostree admin COMMAND --sysroot=…`.
-    pub fn admin(&self, arguments: &[&str]) -> String {
+    pub(crate) fn admin(&self, arguments: &[&str]) -> String {
         let sysroot = format!("--sysroot={}", self.root().display());
         let mut all = vec!["admin", arguments[0], &sysroot];
         all.extend(&arguments[1..]);
@@ -125,7 +120,7 @@ impl Lab {
     }
 
     /// Runs `ostree admin COMMAND --sysroot=…`, and gives what it said when it fails.
-    pub fn try_admin(&self, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn try_admin(&self, arguments: &[&str]) -> Result<String, String> {
         let sysroot = format!("--sysroot={}", self.root().display());
         let mut command = Command::new("ostree");
         command.args(["admin", arguments[0], &sysroot]).args(&arguments[1..]);
@@ -135,7 +130,7 @@ impl Lab {
     }
 
     /// The same disk once more.
-    pub fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         let lab = Self { folder: tempfile::tempdir().unwrap() };
         let copied =
             Command::new("cp").arg("-a").arg(self.root()).arg(lab.root()).status().unwrap();
@@ -144,27 +139,27 @@ impl Lab {
     }
 
     /// The `/etc` of the default deployment.
-    pub fn etc(&self) -> PathBuf {
+    pub(crate) fn etc(&self) -> PathBuf {
         let id = self.sysroot().deployments().unwrap()[0].id.clone();
         self.root().join(id.path()).join("etc")
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root().join(path)
     }
 
-    pub fn read(&self, path: impl AsRef<Path>) -> String {
+    pub(crate) fn read(&self, path: impl AsRef<Path>) -> String {
         std::fs::read_to_string(self.root().join(path)).unwrap()
     }
 }
 
 /// Writes a file.
-pub fn put(path: &Path, text: &str) {
+pub(crate) fn put(path: &Path, text: &str) {
     std::io::Write::write_all(&mut std::fs::File::create(path).unwrap(), text.as_bytes()).unwrap();
 }
 
 /// Runs the real tool and returns what it printed; it must succeed.
-pub fn ostree(arguments: &[&str]) -> String {
+pub(crate) fn ostree(arguments: &[&str]) -> String {
     let output = Command::new("ostree")
         .args(arguments)
         .env("OSTREE_SYSROOT_OPTS", "skip-sync")
@@ -179,7 +174,7 @@ pub fn ostree(arguments: &[&str]) -> String {
 }
 
 /// Runs a tool and returns what it printed; it must succeed.
-pub fn run(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{program} is not installed: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
@@ -189,7 +184,7 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
 
 /// All names, links and small files of `/boot` and `/ostree`, without the repository, the
 /// deployments' contents and the locks.
-pub fn layout(root: &Path) -> Vec<String> {
+pub(crate) fn layout(root: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     for top in ["boot", "ostree"] {
         walk(root, &root.join(top), &mut lines);

@@ -1,55 +1,55 @@
 //! A server, an operator, and machines without a network; and what a refusal has to say.
-#![allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
 
 use anyhow::{Result, ensure};
 use harness::{Answer, Operator, Programs, Server, small_tree};
 use tempfile::TempDir;
 
 /// Documented exit codes.
-pub const INVALID: i32 = 3;
+pub(crate) const INVALID: i32 = 3;
 /// See [`INVALID`].
-pub const NOT_FOUND: i32 = 4;
+pub(crate) const NOT_FOUND: i32 = 4;
 /// See [`INVALID`].
-pub const CONFLICT: i32 = 5;
+pub(crate) const CONFLICT: i32 = 5;
 /// See [`INVALID`].
-pub const REJECTED: i32 = 9;
+pub(crate) const REJECTED: i32 = 9;
 
 /// A server whose Image repository has no root yet, and a folder for everything.
-pub struct Workshop {
+pub(crate) struct Workshop {
     folder: TempDir,
     programs: Programs,
     /// Somebody who may do everything on the server; the folder `keys` need not be there.
-    pub operator: Operator,
-    server: Server,
+    pub(crate) operator: Operator,
+    /// Runs as long as this lives.
+    _server: Server,
 }
 
 impl Workshop {
     /// Starts the server.
-    pub fn open() -> Result<Self> {
+    pub(crate) fn open() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let programs = Programs::beside_tests()?;
         let server = Server::start(&programs, &folder.path().join("server"))?;
         let operator = Operator::new(&programs, &server, &folder.path().join("keys"))?;
-        Ok(Self { folder, programs, operator, server })
+        Ok(Self { folder, programs, operator, _server: server })
     }
 
     /// A path in the folder.
-    pub fn at(&self, name: &str) -> String {
+    pub(crate) fn at(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
     /// Runs `updraft` where there is neither server nor token, however it ends.
-    pub fn try_offline(&self, arguments: &[&str]) -> Result<Answer> {
+    pub(crate) fn try_offline(&self, arguments: &[&str]) -> Result<Answer> {
         Answer::of(self.programs.command("updraft").args(arguments))
     }
 
     /// The same; it has to succeed.
-    pub fn offline(&self, arguments: &[&str]) -> Result<Answer> {
+    pub(crate) fn offline(&self, arguments: &[&str]) -> Result<Answer> {
         Answer::good(self.programs.command("updraft").args(arguments))
     }
 
     /// A repository with one commit, on the branch `version`.
-    pub fn repository(&self, version: &str) -> Result<String> {
+    pub(crate) fn repository(&self, version: &str) -> Result<String> {
         let (tree, repo) = (self.folder.path().join(format!("tree-{version}")), self.at("repo"));
         small_tree(&tree, version)?;
         self.offline(&["ostree", "init", "--repo", &repo, "--mode=bare-user"])?;
@@ -61,7 +61,7 @@ impl Workshop {
 }
 
 /// Ids of the keys of a list that sign for a role.
-pub fn keys_of(listed: &serde_json::Value, role: &str) -> Vec<String> {
+pub(crate) fn keys_of(listed: &serde_json::Value, role: &str) -> Vec<String> {
     let keys = listed.as_array().into_iter().flatten();
     let signs = |key: &&serde_json::Value| {
         key["roles"].as_array().is_some_and(|roles| roles.iter().any(|name| name == role))
@@ -70,7 +70,7 @@ pub fn keys_of(listed: &serde_json::Value, role: &str) -> Vec<String> {
 }
 
 /// Whether a program ended with this code, said these parts, and gave a way out.
-pub fn refused(answer: &Answer, code: i32, says: &[&str]) -> Result<()> {
+pub(crate) fn refused(answer: &Answer, code: i32, says: &[&str]) -> Result<()> {
     let said = &answer.err;
     ensure!(answer.code == code, "exit code {}, not {code}: {said}", answer.code);
     for part in says {

@@ -1,15 +1,13 @@
 //! The agent's commands on a device: stopped, shown, done step by step, failed and tried again.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
-mod lockbox;
-mod support;
-
+use crate::support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::support::Refusal;
 use anyhow::{Context, Result, ensure};
 use harness::{Attacker, Device, DeviceOptions, ObjectChange, Site};
-use support::Refusal;
 
 /// More requests than the agent has in flight at a time.
 const IN_FLIGHT: usize = 32;

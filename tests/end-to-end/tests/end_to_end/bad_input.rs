@@ -2,14 +2,13 @@
 //! installed, and what is stored stays whole.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
-mod support;
-
+use crate::support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::Refusal;
 use anyhow::{Context, Result, ensure};
 use harness::{Answer, Device, DeviceOptions, ObjectChange, Server, Site};
-use support::Refusal;
 
 const INVALID: i32 = 3;
 const NOT_FOUND: i32 = 4;

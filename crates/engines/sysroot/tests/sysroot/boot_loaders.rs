@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod support;
-
+use crate::support;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use support::{Lab, put};
+use crate::support::{Lab, put};
 
 const FOREIGN: &str = "PROMPT 1\nTIMEOUT 50\nLABEL memtest\n\tKERNEL /memtest\n\tAPPEND x\n";
 

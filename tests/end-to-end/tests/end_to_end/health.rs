@@ -3,8 +3,7 @@
 //! With `UPDRAFT_CUTS=all` it is killed at every write, without it at a sample of them.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
-mod support;
-
+use crate::support;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
