@@ -140,6 +140,39 @@ fn grub_boots(block: &Path) -> String {
 }
 
 #[test]
+fn a_grub_without_its_programs_has_all_of_its_configuration_written() {
+    let lab = Lab::ours();
+    lab.configure("boot-counting-tries=2\nbootloader=grub2");
+    lab.configure_ours("grub-config=own");
+    fs::create_dir_all(lab.path("boot/grub")).unwrap();
+    let config = lab.path("boot/grub/grub.cfg");
+    std::os::unix::fs::symlink("../loader/grub.cfg", &config).unwrap();
+    for version in ["1", "2"] {
+        lab.deploy(lab.commit(version, version, &[]));
+        run("grub-script-check", &[config.to_str().unwrap()]);
+    }
+    let text = fs::read_to_string(&config).unwrap();
+    let titles: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("menuentry ")?.split('\'').nth(1))
+        .collect();
+    assert_eq!(titles, ["Test OS 2 (ostree:0)", "Test OS 1 (ostree:1)"]);
+    assert!(text.contains("load_env") && text.contains("set default='Test OS 1 (ostree:1)'"));
+    assert!(text.starts_with("# Written anew") && text.contains("set timeout=0"), "{text}");
+    let sysroot = lab.sysroot();
+    assert_eq!(sysroot.boot_counting().unwrap(), BootCounting::GrubEnvironment);
+    let block = lab.path("boot/grub/grubenv");
+    let listed = run("grub-editenv", &[block.to_str().unwrap(), "list"]);
+    assert_eq!(listed, "boot_success=0\nboot_counter=2\n");
+    lab.configure_ours("grub-config=mine");
+    let request = DeployRequest::new("os", lab.commit("3", "3", &[]), Origin::following("os/main"));
+    let ctx = Context::silent();
+    let sysroot = lab.sysroot();
+    let error = sysroot.lock(&ctx).unwrap().deploy(&ctx, &request).unwrap_err();
+    assert!(error.to_string().contains("grub-config"), "{error}");
+}
+
+#[test]
 fn grub_counts_in_its_block_and_falls_back_to_the_second_entry() {
     let (lab, block) = with_grub();
     let first = lab.deploy(lab.commit("1", "k1", &[])).id;

@@ -1,20 +1,23 @@
 //! Unified kernel images on a file system without links, read as systemd-boot reads them.
 //!
-//! Needs the Debian packages binutils, systemd-boot and systemd-boot-efi.
+//! Needs the Debian packages binutils, openssl, sbsigntool, systemd-boot and systemd-boot-efi.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "a test writes files without ceremony")]
+
+mod signatures;
 
 use crate::support;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::Lab;
-use updraft_bootenv::{BootVerdict, CountedName, EntryName, PeImage, version_cmp};
+use updraft_bootenv::{BootVerdict, CountedName, EntryName, KernelArgs, PeImage, version_cmp};
 use updraft_fs::fault::{Fault, Injection};
 use updraft_sysroot::{
     BootCounting, DeployRequest, DeploymentId, Merge, Origin, Place, Retain, Switch,
@@ -253,6 +256,62 @@ fn the_stub_is_that_of_the_deployment_or_is_named() {
     let error = locked.deploy(&Context::silent(), &request).unwrap_err();
     assert!(error.to_string().contains("systemd-boot-efi"), "{error}");
     assert!(names(&esp).is_empty());
+}
+
+/// What a reboot by kexec would start: kernel, initramfs and command line.
+fn next_kernel(lab: &Lab) -> (String, String, String) {
+    let next = lab.sysroot().default_kernel().unwrap();
+    let mut texts = [Some(&next.kernel), next.initramfs.as_ref()].map(|file| {
+        let mut text = String::new();
+        let mut file = file.unwrap();
+        // The kernel refuses what somebody may write to.
+        let flags = rustix::fs::fcntl_getfl(file).unwrap();
+        assert!(!flags.intersects(rustix::fs::OFlags::RDWR | rustix::fs::OFlags::WRONLY));
+        file.read_to_string(&mut text).unwrap();
+        text
+    });
+    (std::mem::take(&mut texts[0]), std::mem::take(&mut texts[1]), next.options)
+}
+
+#[test]
+fn a_reboot_by_kexec_starts_what_the_boot_loader_would() {
+    let (lab, _esp) = lab("efi");
+    let config = lab.path("ostree/repo/config");
+    let images = fs::read_to_string(&config).unwrap();
+    assert!(lab.sysroot().default_kernel().is_err(), "nothing is deployed");
+    lab.deploy(lab.commit("1", "k1", &[]));
+    // Out of an image that was put together, overlay and all.
+    let overlay = lab.path("overlay.img");
+    fs::write(&overlay, "overlay").unwrap();
+    let sysroot = lab.sysroot();
+    let ctx = Context::silent();
+    let mut request =
+        DeployRequest::new("os", lab.commit("2", "k2", &[]), Origin::following("os/main"));
+    request.overlay_initrds = vec![overlay];
+    let deploy = |request: &DeployRequest| {
+        sysroot.lock(&ctx).unwrap().deploy(&ctx, request).unwrap();
+    };
+    deploy(&request);
+    let (kernel, initramfs, options) = next_kernel(&lab);
+    assert_eq!((kernel.as_str(), initramfs.as_str()), ("k2", "initramfsoverlay"));
+    assert!(options.contains("ostree=/ostree/boot.0/os/"), "{options}");
+    // Out of the image of a commit, whose command line is in its entry.
+    let folder = tempfile::tempdir().unwrap();
+    let image = shipped(folder.path(), &[".osrel", ".linux", ".initrd"]);
+    deploy(&commit_shipped(&lab, "3", &image, false));
+    let (kernel, initramfs, options) = next_kernel(&lab);
+    assert_eq!((kernel.as_str(), initramfs.as_str()), (".linux content", ".initrd content"));
+    assert!(options.contains("ostree=/ostree/boot.0/os/"), "{options}");
+    // Files that an entry names.
+    fs::write(&config, images.replace("bootloader=uki", "bootloader=systemd-boot")).unwrap();
+    let sysroot = lab.sysroot();
+    let mut request =
+        DeployRequest::new("os", lab.commit("4", "k4", &[]), Origin::following("os/main"));
+    request.kernel_args = Some(KernelArgs::parse("quiet"));
+    sysroot.lock(&ctx).unwrap().deploy(&ctx, &request).unwrap();
+    let (kernel, initramfs, options) = next_kernel(&lab);
+    assert_eq!((kernel.as_str(), initramfs.as_str()), ("k4", "initramfs"));
+    assert!(options.starts_with("quiet ostree=/ostree/boot.0/os/"), "{options}");
 }
 
 /// An image with these sections, as others make it.
