@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256, Sha512};
@@ -103,7 +103,8 @@ impl Ecu {
         };
         let received = self.incoming.as_ref().map_or(0, |incoming| incoming.length);
         let known = self.incoming.as_ref().and_then(|incoming| incoming.whole.clone());
-        let sha256 = known.or_else(|| target.hashes.sha256().map(str::to_owned));
+        // The target's own word goes first; what was received names it where it has none.
+        let sha256 = target.hashes.sha256().map(str::to_owned).or(known);
         let sha256 = sha256.ok_or_else(|| incomplete(received))?;
         let Some(mut file) = self.images.try_open_file(&sha256)? else {
             return Err(incomplete(received));
@@ -113,6 +114,14 @@ impl Ecu {
         if found != sha256 || length != target.length {
             self.images.try_unlink(&sha256)?;
             return Err(incomplete(0));
+        }
+        // It may have been verified for another target, which listed fewer hashes.
+        if let Some(listed) = target.hashes.get("sha512")
+            && sha512_of(&mut file).map_err(Error::io("read", &path))? != listed
+        {
+            let filepath = target.filepath.clone();
+            let refused = Err(Error::WrongContent { filepath, what: "hash" });
+            return self.note(refused);
         }
         Ok(ImageRecord {
             filepath: target.filepath.clone(),
@@ -135,6 +144,20 @@ impl Ecu {
             }
         }
         Ok(())
+    }
+}
+
+fn sha512_of(file: &mut File) -> std::io::Result<String> {
+    file.rewind()?;
+    let mut hash = Sha512::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hex::encode(hash.finalize())),
+            Ok(read) => hash.update(buffer.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
