@@ -11,7 +11,9 @@ use std::io::{Read as _, Seek as _, Write as _};
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256, Sha512};
-use updraft_tuf::{UptaneTarget, Verified};
+use updraft_ipuptane::OstreeCredentials;
+use updraft_task::Context;
+use updraft_tuf::{TargetFormat, UptaneTarget, Verified};
 
 use super::Ecu;
 use crate::payload::hash_of;
@@ -80,8 +82,48 @@ impl Ecu {
         Ok(())
     }
 
+    /// Brings the assigned commit here. `credentials` is the archive in which the primary says
+    /// from where; nothing but that is taken from it.
+    pub fn download(&mut self, ctx: &Context, credentials: &[u8], now: Timestamp) -> Result<()> {
+        let target = self.assigned(now)?;
+        let source = OstreeCredentials::decode(credentials).map_err(|source| Error::Payload {
+            action: "understand the primary's credentials",
+            problem: source.to_string(),
+            kind: updraft_error::Kind::Invalid,
+        })?;
+        let sha256 = commit_of(&target)?;
+        self.payload.download(ctx, sha256, &source)
+    }
+
+    /// The assigned commit, all of which is here.
+    pub(super) fn whole_commit(&mut self, target: &UptaneTarget) -> Result<ImageRecord> {
+        let sha256 = commit_of(target)?;
+        if !self.payload.has(sha256)? {
+            let filepath = target.filepath.clone();
+            return Err(Error::Incomplete { filepath, present: 0, length: target.length });
+        }
+        Ok(ImageRecord {
+            filepath: target.filepath.clone(),
+            length: target.length,
+            sha256: sha256.to_owned(),
+            release_counter: release_counter(target),
+        })
+    }
+
+    /// Whether it installs commits, and no files.
+    #[must_use]
+    pub fn installs_commits(&self) -> bool {
+        self.payload.format() == TargetFormat::Ostree
+    }
+
     fn begin(&mut self, now: Timestamp) -> Result<Incoming> {
         let target = self.assigned(now)?;
+        if target.format == TargetFormat::Ostree {
+            return Err(Error::Unsupported {
+                filepath: target.filepath.clone(),
+                problem: "a commit is fetched, and no bytes are sent",
+            });
+        }
         self.images.try_unlink(INCOMING)?;
         let file = self.images.open_or_create(INCOMING, 0o600)?;
         // What has a hash for its name was verified when it got it, and is hashed again before it
@@ -159,6 +201,13 @@ fn sha512_of(file: &mut File) -> std::io::Result<String> {
             Err(error) => return Err(error),
         }
     }
+}
+
+fn commit_of(target: &UptaneTarget) -> Result<&str> {
+    target.hashes.sha256().ok_or_else(|| Error::Unsupported {
+        filepath: target.filepath.clone(),
+        problem: "it is a commit without a sha256",
+    })
 }
 
 fn release_counter(target: &UptaneTarget) -> Option<u64> {

@@ -203,6 +203,7 @@ impl Home {
             key_algorithm: KeyAlgorithm::Ed25519,
             key_pem: None,
             import: None,
+            adopted: None,
         };
         Ecu::open(options, payload).unwrap()
     }
