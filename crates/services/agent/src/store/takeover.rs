@@ -3,17 +3,21 @@
 use jiff::Timestamp;
 use rusqlite::Transaction;
 use updraft_tuf::{Repository, RoleName};
+use updraft_update::Record;
 
+use super::identity::put as put_identity;
+use super::lite::{begin, mark_failing, remember};
 use super::metadata::{put, remember_root};
 use super::number::Number;
 use super::update::queue;
-use super::{EcuRecord, IdentityRecord, Store, Update};
+use super::{EcuRecord, Failed, IdentityRecord, Store, Update};
 use crate::Result;
 
 /// Everything that is taken over.
 #[derive(Debug)]
 pub(crate) struct Takeover {
-    pub(crate) identity: IdentityRecord,
+    /// Who the device is to a server; `None`: to none.
+    pub(crate) identity: Option<IdentityRecord>,
     pub(crate) ecu: EcuRecord,
     /// Verified roots and what they vouch for, as files.
     pub(crate) metadata: Vec<(Repository, RoleName, Vec<u8>)>,
@@ -27,6 +31,12 @@ pub(crate) struct Takeover {
     pub(crate) events: Vec<String>,
     /// The installation report that the server has not taken, as the state keeps it.
     pub(crate) report: Option<String>,
+    /// Custom fields of targets, as JSON objects.
+    pub(crate) custom: Vec<(Update, String)>,
+    /// What is not to be installed by itself again.
+    pub(crate) failed: Vec<Failed>,
+    /// What was installed and waits to be finalized, with the transaction that does it.
+    pub(crate) pending: Option<(Update, Record)>,
 }
 
 impl Store {
@@ -53,6 +63,17 @@ impl Store {
                 transaction
                     .execute("INSERT OR REPLACE INTO report (id, json) VALUES (1, ?1)", [report])?;
             }
+            for (update, custom) in &from.custom {
+                remember(transaction, update, custom)?;
+            }
+            for failed in &from.failed {
+                mark_failing(transaction, failed)?;
+            }
+            if let Some((update, record)) = &from.pending {
+                begin(transaction, update)?;
+                let put = "INSERT OR REPLACE INTO journal (id, record) VALUES (1, ?1)";
+                transaction.execute(put, [record.encode()])?;
+            }
             queue(transaction, &from.events)
         })?;
         Ok(true)
@@ -61,18 +82,9 @@ impl Store {
 
 fn identity(transaction: &Transaction<'_>, from: &Takeover) -> rusqlite::Result<()> {
     let Takeover { identity, ecu, .. } = from;
-    transaction.execute(
-        "INSERT INTO identity
-         (id, device_id, private_key_pem, request_pem, certificate_pem, ca_pem, server)
-         VALUES (1, ?1, ?2, NULL, ?3, ?4, ?5)",
-        (
-            &identity.device_id,
-            &identity.private_key_pem,
-            &identity.certificate_pem,
-            &identity.ca_pem,
-            &identity.server,
-        ),
-    )?;
+    if let Some(identity) = identity {
+        put_identity(transaction, identity)?;
+    }
     transaction.execute(
         "INSERT INTO ecu (id, serial, hardware_id, private_key_pem, registered)
          VALUES (1, ?1, ?2, ?3, ?4)",
