@@ -37,14 +37,14 @@ Exit codes:
   0    done                            50   the target could not be fetched
   1    an error without its own code   60   no room for the target
   3    the stored metadata was used    70   what was fetched is not what was signed
-  4    metadata could not be handled   75   the bundle's target runs already
-  5    done; reboot for boot firmware  80   the target is to be pulled first
-  6    no target for this device       90   reboot for boot firmware first
-  8    nothing of it in the bundle     100  installed: reboot, then finalize
-  11   metadata is not trusted         102  the bundle is older than what runs
-  12   metadata has expired            110  it failed, and was taken back
-  13   metadata could not be fetched   120  it failed: reboot to go back
-  14   the bundle lacks metadata       130  it failed, and could not be taken back
+  4    metadata could not be handled   80   the target is to be pulled first
+  5    done; reboot for boot firmware  90   reboot for boot firmware first
+  6    no target for this device       100  installed: reboot, then finalize
+  8    nothing of it in the bundle     102  the bundle is older than what runs
+  11   metadata is not trusted         110  it failed, and was taken back
+  12   metadata has expired            120  it failed: reboot to go back
+  13   metadata could not be fetched   130  it failed, and could not be taken back
+  14   the bundle lacks metadata
   15   the bundle is not trusted, or not for this device
   16   check, list: there is a new version
   20   no target of this name or version

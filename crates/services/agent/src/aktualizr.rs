@@ -7,6 +7,7 @@
 //! aktualizr's database is only read, and stays as it is. What it says is checked as if it came
 //! from the network: keys have to be keys, and each root has to be signed by the one before it.
 
+mod lite;
 mod pending;
 mod roots;
 mod secondaries;
@@ -18,6 +19,7 @@ use updraft_crypto::tls::certificate_info;
 use updraft_secondary::{Adopted, ImageRecord};
 use updraft_tuf::{Dialect, Repository, RoleName};
 
+pub(crate) use lite::take_over_lite;
 pub(crate) use tables::Tables;
 
 use crate::config::Settings;
@@ -58,7 +60,8 @@ pub(crate) fn take_over(
     let Some(mut state) = judge(settings, &tables)? else { return Ok(TakeoverOutcome::Nothing) };
     state.pending = pending::of(settings, store, &tables, &state)?;
     store.take_over(&state, now)?;
-    tracing::info!(from = %path.display(), device = state.identity.device_id, "taken over");
+    let device = state.identity.as_ref().map(|identity| identity.device_id.as_str());
+    tracing::info!(from = %path.display(), device, "taken over");
     Ok(TakeoverOutcome::TakenOver)
 }
 
@@ -92,16 +95,7 @@ pub fn adopt_secondary(settings: &Settings) -> Result<Option<Adopted>> {
 fn judge(settings: &Settings, tables: &Tables) -> Result<Option<Takeover>> {
     let Some(identity) = identity(settings, tables)? else { return Ok(None) };
     let Some(ecu) = ecu(settings, tables)? else { return Ok(None) };
-    let (mut metadata, mut history) = (Vec::new(), Vec::new());
-    for repository in [Repository::Image, Repository::Director] {
-        let rows = tables.roots(repository);
-        let Some(newest) = roots::verify(repository, &rows)? else { continue };
-        metadata.push((repository, RoleName::Root, newest.clone()));
-        for (role, bytes) in tables.files(repository) {
-            metadata.push((repository, role, bytes));
-        }
-        history.extend(rows.into_iter().map(|(version, bytes)| (repository, version, bytes)));
-    }
+    let trusted = trusted(tables, &[Repository::Image, Repository::Director])?;
     let secondaries = secondaries::of(settings, tables);
     let ecus_sent = secondaries::list_sent(tables, &ecu, &secondaries)?;
     Ok(Some(Takeover {
@@ -113,11 +107,35 @@ fn judge(settings: &Settings, tables: &Tables) -> Result<Option<Takeover>> {
         report_counter: tables.report_counter(&ecu.serial),
         events: tables.events.clone(),
         report: report(tables, &ecu.serial),
-        identity,
+        identity: Some(identity),
         ecu,
-        metadata,
-        roots: history,
+        metadata: trusted.files,
+        roots: trusted.history,
+        custom: Vec::new(),
+        failed: Vec::new(),
     }))
+}
+
+/// Files of which the roots are verified.
+struct Trusted {
+    files: Vec<(Repository, RoleName, Vec<u8>)>,
+    history: Vec<(Repository, u64, Vec<u8>)>,
+}
+
+fn trusted(tables: &Tables, repositories: &[Repository]) -> Result<Trusted> {
+    let mut trusted = Trusted { files: Vec::new(), history: Vec::new() };
+    for &repository in repositories {
+        let rows = tables.roots(repository);
+        let Some(newest) = roots::verify(repository, &rows)? else { continue };
+        trusted.files.push((repository, RoleName::Root, newest));
+        for (role, bytes) in tables.files(repository) {
+            trusted.files.push((repository, role, bytes));
+        }
+        trusted
+            .history
+            .extend(rows.into_iter().map(|(version, bytes)| (repository, version, bytes)));
+    }
+    Ok(trusted)
 }
 
 fn identity(settings: &Settings, tables: &Tables) -> Result<Option<IdentityRecord>> {
@@ -187,3 +205,5 @@ fn report(tables: &Tables, serial: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod versions;

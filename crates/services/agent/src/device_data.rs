@@ -29,12 +29,18 @@ struct Item {
 
 /// Sends what changed. Fails only when the work is cancelled or the state cannot be written.
 pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
-    send_with(ctx, session, Method::Post)
+    send_with(ctx, session, Method::Post, &[])
 }
 
-/// As [`send`]; the configuration is sent by `method`, in which servers differ.
-pub(crate) fn send_with(ctx: &Context, session: &Session, method: Method) -> Result<()> {
-    for item in items(&session.settings, session.hardware.as_ref(), method) {
+/// As [`send`]; the configuration is sent by `method`, in which servers differ, with the keys
+/// (`section.key`, value) of another program's that it has besides.
+pub(crate) fn send_with(
+    ctx: &Context,
+    session: &Session,
+    method: Method,
+    own: &[(String, String)],
+) -> Result<()> {
+    for item in items(&session.settings, session.hardware.as_ref(), method, own) {
         ctx.check()?;
         let hash = updraft_crypto::sha256_hex(&item.body);
         if session.store.sent_hash(item.name)?.as_ref() == Some(&hash) {
@@ -57,7 +63,12 @@ pub(crate) fn send_with(ctx: &Context, session: &Session, method: Method) -> Res
     Ok(())
 }
 
-fn items(settings: &Settings, hardware: Option<&Value>, method: Method) -> Vec<Item> {
+fn items(
+    settings: &Settings,
+    hardware: Option<&Value>,
+    method: Method,
+    own: &[(String, String)],
+) -> Vec<Item> {
     let json_item = |name, value: &Value| Item {
         name,
         method: Method::Put,
@@ -79,10 +90,24 @@ fn items(settings: &Settings, hardware: Option<&Value>, method: Method) -> Vec<I
             name: "system_info/config",
             method,
             content_type: "application/toml",
-            body: text.into_bytes(),
+            body: with_own(&text, own).unwrap_or(text).into_bytes(),
         });
     }
     items
+}
+
+/// `None`: there is nothing to add.
+fn with_own(text: &str, own: &[(String, String)]) -> Option<String> {
+    if own.is_empty() {
+        return None;
+    }
+    let mut table: toml::Table = text.parse().ok()?;
+    for (key, value) in own {
+        let (section, name) = key.split_once('.')?;
+        let section = table.entry(section).or_insert_with(|| toml::Table::new().into());
+        section.as_table_mut()?.insert(name.to_owned(), value.as_str().into());
+    }
+    toml::to_string(&table).ok()
 }
 
 /// What the device's maker says of the hardware. A file that is no JSON is told once a cycle.

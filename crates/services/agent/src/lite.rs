@@ -11,6 +11,7 @@
 //! scripts go on working. Apps have their seam in [`LiteTarget::apps`]: they are listed, and not
 //! installed.
 
+mod apps_state;
 mod boot_environment;
 mod bundle;
 mod callbacks;
@@ -42,5 +43,5 @@ pub use daemon::DaemonOptions;
 pub use listing::{ListedApp, ListedTarget, Listing};
 pub use selection::Wish;
 pub use settings::LiteSettings;
-pub use status::{DeviceInfo, LiteStatus};
+pub use status::{AppliedApp, AppliedTarget, DeviceInfo, LiteStatus, NamedTarget};
 pub use target::{App, LiteTarget};

@@ -7,6 +7,7 @@ mod again;
 mod device;
 pub(crate) mod ecu;
 pub(crate) mod import;
+pub(crate) mod preinstalled;
 
 pub(crate) use device::new_request;
 
@@ -49,13 +50,17 @@ pub(crate) fn provision(
         again::replace(ctx, &settings, &token, &store)?;
     }
     let identity = match store.identity()? {
-        Some(identity) if identity.certificate_pem.is_some() => identity,
+        Some(known) if known.certificate_pem.is_some() => match mode_of(&settings) {
+            ProvisionMode::DeviceCred => import::renewed(&settings, &token, &store, known)?,
+            _ => known,
+        },
         begun => match mode_of(&settings) {
             ProvisionMode::DeviceCred => import::identity(&settings, &token, &store)?,
             _ => device::register(ctx, &settings, &token, &store, begun)?,
         },
     };
     import::first_roots(&settings, &store)?;
+    preinstalled::take_over(&settings, &store, clock.now())?;
     let addresses = Addresses::new(&settings, identity.server.as_deref())?;
     let key = token_key(&token, &identity)?;
     let gateway = Gateway::new(&settings, &identity, key, addresses)?;

@@ -59,6 +59,9 @@ pub(super) struct Options {
     /// The Director repository.
     #[arg(long, value_name = "URL")]
     pub(super) director_server: Option<String>,
+    /// The OSTree server.
+    #[arg(long, value_name = "URL")]
+    pub(super) ostree_server: Option<String>,
     /// The serial number of the primary ECU.
     #[arg(long, value_name = "SERIAL")]
     pub(super) primary_ecu_serial: Option<String>,

@@ -22,6 +22,7 @@ pub(super) fn of_aktualizr(options: &Options) -> Result<Settings> {
         ("tls.server", &options.tls_server),
         ("uptane.director_server", &options.director_server),
         ("uptane.repo_server", &options.repo_server),
+        ("pacman.ostree_server", &options.ostree_server),
         ("provision.primary_ecu_serial", &options.primary_ecu_serial),
         ("provision.primary_ecu_hardware_id", &options.primary_ecu_hardware_id),
         ("uptane.secondary_config_file", &options.secondary_config_file),

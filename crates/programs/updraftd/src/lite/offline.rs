@@ -102,10 +102,6 @@ fn install(terminal: &Terminal, source: &Source, force: bool) -> Result<u8> {
             terminal.line("reboot, then run `aklite-offline run`")?;
             Ok(StatusCode::InstallNeedsReboot.number())
         }
-        Err(halt) if halt.code == StatusCode::InstallAlreadyInstalled => {
-            terminal.line(&halt.problem)?;
-            Ok(StatusCode::Ok.number())
-        }
         _ => Ok(ended(terminal, &outcome).number()),
     }
 }

@@ -27,7 +27,7 @@ fn a_bundle_updates_a_device_without_a_network() {
         device.boot();
         device.ends(0, &["finalize"]);
         assert_eq!(device.runs().0, NAMES[1]);
-        device.ends(75, &["update", "--src-dir", &folder]);
+        device.ends(0, &["update", "--src-dir", &folder]);
         device.offline(0, &["install", "--src-dir", &folder]);
         let shown = device.offline(0, &["current"]);
         assert!(shown.out.contains("Target: test-board-lmp-2"), "{}", shown.out);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod bundles;
+mod moved;
 mod site;
 mod tuf;
 mod updates;

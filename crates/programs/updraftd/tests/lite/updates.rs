@@ -6,7 +6,7 @@ use serde_json::json;
 use updraft_fs::flock;
 use updraft_tuf::Dialect;
 
-use crate::site::Site;
+use crate::site::{Device, Site};
 
 /// Between two looks at something that changes.
 const LOOK: Duration = Duration::from_millis(20);
@@ -117,9 +117,25 @@ fn a_server_that_knows_the_device_hears_of_each_step() {
         .filter(|exchange| exchange.method != "GET")
         .map(|exchange| format!("{} {}", exchange.method, exchange.path))
         .collect();
-    for expected in ["PUT /system_info", "PUT /system_info/config", "POST /events"] {
+    for expected in
+        ["PUT /system_info", "PUT /system_info/config", "POST /apps-states", "POST /events"]
+    {
         assert!(sent.iter().any(|one| one == expected), "{sent:?}");
     }
+    let told = log.iter().find(|exchange| exchange.path == "/system_info/config").unwrap();
+    let told = String::from_utf8(told.body.clone()).unwrap();
+    assert!(told.contains("\ntags = \"main\"\n"), "{told}");
+    let states = log.iter().find(|exchange| exchange.path == "/apps-states").unwrap();
+    let states: serde_json::Value = serde_json::from_slice(&states.body).unwrap();
+    assert_eq!((&states["ostree"], &states["apps"]), (&json!(""), &json!({})), "{states}");
+    assert!(states["deviceTime"].as_str().unwrap().ends_with('Z'), "{states}");
+    let plain = device.ends(0, &["status"]).out;
+    let commit = site.commit_of(1);
+    assert!(plain.contains(&format!("Active image is: 1\tsha256:{commit}\n")), "{plain}");
+    let shown = device.ends(0, &["status", "--json", "1"]).json();
+    let app = json!({"name": "shell", "on": true, "running": false, "uri": "hub/f/shell@sha256:1"});
+    assert_eq!(shown["applied_target"]["version"], 1, "{shown}");
+    assert_eq!(shown["applied_target"]["apps"], json!([app]), "{shown}");
     let events: Vec<serde_json::Value> = log
         .iter()
         .filter(|exchange| exchange.path == "/events")
@@ -171,14 +187,48 @@ fn a_failing_target_is_remembered_and_skipped() {
     device.ends(100, &["update", "--update-name", "test-board-lmp-2"]);
     device.boot();
     std::fs::write(device.path("ill"), "").unwrap();
+    let _ = device.callbacks();
     device.ends(120, &["finalize"]);
+    let back = ("install-post", "FAILED", "2");
+    assert_eq!(
+        steps(&device),
+        [
+            ("install-final-pre", "", "2"),
+            back,
+            ("install-pre", "", "1"),
+            ("install-post", "NEEDS_COMPLETION", "1"),
+        ]
+        .map(step)
+    );
     std::fs::remove_file(device.path("ill")).unwrap();
     device.boot();
     device.ends(0, &["finalize"]);
+    let last = [("install-final-pre", "", "1"), ("install-post", "OK", "1")];
+    assert_eq!(steps(&device), last.map(step));
     assert_eq!(device.runs(), ("test-board-lmp-1".to_owned(), site.commit_of(1).to_owned()));
     device.ends(0, &["check"]);
     site.release(3, &["main"]);
     device.settle("3");
+}
+
+/// A step as the callback program hears of it: message, result, and the version it is about.
+fn step((message, result, version): (&str, &str, &str)) -> (String, String, String) {
+    (message.to_owned(), result.to_owned(), version.to_owned())
+}
+
+fn steps(device: &Device) -> Vec<(String, String, String)> {
+    let told = device.callbacks();
+    let word = |line: &str, name: &str| {
+        let mut words = line.split(' ').filter_map(|word| word.strip_prefix(name));
+        words.find_map(|word| word.strip_prefix('=')).unwrap_or_default().to_owned()
+    };
+    let version =
+        |line: &str| word(line, "INSTALL_TARGET_NAME").rsplit('-').next().map(str::to_owned);
+    told.iter()
+        .map(|line| {
+            (word(line, "MESSAGE"), word(line, "RESULT"), version(line).unwrap_or_default())
+        })
+        .collect()
 }
 
 #[test]
@@ -188,7 +238,18 @@ fn rollback_returns_to_the_target_before() {
     device.settle("1");
     device.ends(21, &["rollback"]);
     device.settle("2");
+    let _ = device.callbacks();
     device.ends(100, &["rollback"]);
+    assert_eq!(
+        steps(&device),
+        [
+            ("download-pre", "", "1"),
+            ("download-post", "OK", "1"),
+            ("install-pre", "", "1"),
+            ("install-post", "NEEDS_COMPLETION", "1"),
+        ]
+        .map(step)
+    );
     device.boot();
     device.ends(0, &["finalize"]);
     assert_eq!(device.runs().0, "test-board-lmp-1");
@@ -196,7 +257,11 @@ fn rollback_returns_to_the_target_before() {
     assert_eq!(listed[1]["failed"], json!(true), "{listed}");
     // What waits for its reboot is taken back without one.
     device.ends(100, &["update"]);
+    let _ = device.callbacks();
     device.ends(0, &["rollback"]);
+    let taken_back =
+        [("install-post", "FAILED", "3"), ("install-pre", "", "1"), ("install-post", "OK", "1")];
+    assert_eq!(steps(&device), taken_back.map(step));
     device.ends(40, &["finalize"]);
     device.boot();
     assert_eq!(device.runs().0, "test-board-lmp-1");
@@ -444,8 +509,8 @@ fn help_version_and_wrong_use() {
     assert!(device.ends(0, &[]).out.contains("finalize"));
     device.ends(1, &["check", "--no-such-option"]);
     device.ends(1, &["dance"]);
-    device.ends(4, &["list"]);
-    device.ends(4, &["pull"]);
+    device.ends(11, &["list"]);
+    device.ends(11, &["pull"]);
     device.ends(40, &["finalize"]);
     let said = device.ends(0, &["status"]);
     assert!(said.out.contains("No active deployment found"), "{}", said.out);

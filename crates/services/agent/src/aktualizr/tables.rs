@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | 3, 4 | `installed_versions` has `is_current`, `length` |
 //! | 6 | `meta` has a row for each file instead of a column |
-//! | 13 to 20 | `installed_versions` has `sha256` instead of `hash`, and `ecu_serial`, `correlation_id`, `is_pending`, `was_installed` |
+//! | 13, 20, 21 | `installed_versions` has `sha256` instead of `hash`, and `ecu_serial`, `correlation_id`, `is_pending`; `was_installed`; `custom_meta` |
 //! | 16, 18 | `device_installation_result`, with `correlation_id` |
 //! | 22 | `ecu_report_counter` |
 //! | 23 | `ecu_serials` is called `ecus`; `secondary_ecus` has what is known of each secondary |
@@ -16,6 +16,7 @@ use std::path::Path;
 
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Connection, OpenFlags, Row};
+use serde_json::Value;
 use updraft_tuf::{Repository, RoleName};
 
 use crate::store::Update;
@@ -72,6 +73,8 @@ pub(super) struct InstalledRow {
     /// Empty in versions that knew one ECU only.
     pub(super) ecu: String,
     pub(super) update: Update,
+    /// What its metadata said besides; an object, or null.
+    pub(super) custom: Value,
     pub(super) is_current: bool,
     /// It waits for a reboot.
     pub(super) is_pending: bool,
@@ -177,8 +180,7 @@ impl Tables {
         }
         for row in db.rows("report_events", "ORDER BY rowid")? {
             let json = row.text("json_string");
-            self.events
-                .extend(json.filter(|it| serde_json::from_str::<serde_json::Value>(it).is_ok()));
+            self.events.extend(json.filter(|it| serde_json::from_str::<Value>(it).is_ok()));
         }
         for row in db.rows("ecu_report_counter", "")? {
             let counter = u64::try_from(row.number("counter")).unwrap_or(0);
@@ -220,6 +222,7 @@ impl Tables {
             (3, RoleName::Timestamp),
         ];
         for row in db.rows("meta", "")? {
+            self.meta.extend(before_version_6(&row));
             let repository = repositories.iter().find(|(number, _)| *number == row.number("repo"));
             let role = roles.iter().find(|(number, _)| *number == row.number("meta_type"));
             let (Some((_, repository)), Some((_, role)), Some(bytes)) =
@@ -243,14 +246,33 @@ impl Tables {
     }
 }
 
+/// One row had all files, each in a column of its own.
+fn before_version_6(row: &Values) -> impl Iterator<Item = MetaRow> {
+    let columns = [
+        ("image_root", Repository::Image, RoleName::Root),
+        ("image_snapshot", Repository::Image, RoleName::Snapshot),
+        ("image_targets", Repository::Image, RoleName::Targets),
+        ("image_timestamp", Repository::Image, RoleName::Timestamp),
+        ("director_root", Repository::Director, RoleName::Root),
+        ("director_targets", Repository::Director, RoleName::Targets),
+    ];
+    columns.into_iter().filter_map(|(column, repository, role)| {
+        let bytes = row.bytes(column).filter(|bytes| !bytes.is_empty())?;
+        Some(MetaRow { repository, role, bytes })
+    })
+}
+
 fn installed(row: &Values) -> Option<InstalledRow> {
     let sha256 = row.text("sha256").or_else(|| row.text("hash"))?.to_ascii_lowercase();
     if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    let custom: Option<serde_json::Value> =
-        row.text("custom_meta").and_then(|text| serde_json::from_str(&text).ok());
-    let release_counter = custom.and_then(|custom| custom.get("releaseCounter")?.as_u64());
+    let custom: Value = row
+        .text("custom_meta")
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .filter(Value::is_object)
+        .unwrap_or_default();
+    let release_counter = custom.get("releaseCounter").and_then(Value::as_u64);
     let was_installed = !row.has("was_installed") || row.number("was_installed") == 1;
     Some(InstalledRow {
         ecu: row.text("ecu_serial").unwrap_or_default(),
@@ -261,6 +283,7 @@ fn installed(row: &Values) -> Option<InstalledRow> {
             release_counter,
             correlation_id: row.text("correlation_id").unwrap_or_default(),
         },
+        custom,
         is_current: row.number("is_current") == 1,
         is_pending: row.number("is_pending") == 1,
         was_installed,
@@ -276,7 +299,7 @@ fn result(row: &Values) -> InstallationResult {
 }
 
 fn version_of(bytes: &[u8]) -> Option<u64> {
-    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let value: Value = serde_json::from_slice(bytes).ok()?;
     value.pointer("/signed/version")?.as_u64()
 }
 

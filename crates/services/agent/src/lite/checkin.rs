@@ -4,12 +4,14 @@ use updraft_http::Method;
 use updraft_ostree::{Checksum, ObjectName, ObjectType};
 use updraft_repo::Repo;
 use updraft_task::Context;
-use updraft_tuf::{Reason, TufOutcome};
+use updraft_tuf::{Reason, RoleName, TufOutcome};
 
 use super::metadata::{self, Files};
 use super::selection::{Candidate, Choice, Wish, choose, matching};
 use super::work::Work;
-use super::{Halt, LiteSettings, LiteTarget, OfflineBundle, StatusCode, bundle, current, roots};
+use super::{
+    Halt, LiteSettings, LiteTarget, OfflineBundle, StatusCode, apps_state, bundle, current, roots,
+};
 use crate::session::Session;
 use crate::{Error, Result};
 
@@ -63,7 +65,9 @@ impl Work<'_> {
 
     fn online(&self) -> Result<(StatusCode, TufOutcome), Halt> {
         if self.lite.report_device {
-            crate::device_data::send_with(self.ctx, self.session, Method::Put)?;
+            let own = &self.lite.own;
+            crate::device_data::send_with(self.ctx, self.session, Method::Put, own)?;
+            apps_state::send(self.ctx, self.lite, self.session, &self.running)?;
         }
         match metadata::update(self.ctx, self.session, Files::Server) {
             Ok(outcome) => Ok((StatusCode::Ok, outcome)),
@@ -133,10 +137,14 @@ pub(super) fn read_stored(
     session: &Session,
     bundle: Option<&OfflineBundle>,
 ) -> Result<CheckedIn, Halt> {
+    let trusted = session.store.trusted_metadata()?.image;
+    if trusted.get(&RoleName::Root).is_none() {
+        let problem = "nothing is known yet: run `aktualizr-lite check` first";
+        return Err(Halt::saying(StatusCode::CheckinSecurityError, problem));
+    }
     let mut outcome = metadata::stored(ctx, session)
-        .map_err(|error| Halt::with(StatusCode::CheckinFailure, &error))?;
+        .map_err(|error| Halt::with(StatusCode::CheckinSecurityError, &error))?;
     if let Some(bundle) = bundle {
-        let trusted = session.store.trusted_metadata()?.image;
         let allowed = bundle::allowed(lite, session, &bundle.metadata(), &trusted)?;
         keep_allowed(&mut outcome, allowed.as_deref());
     }

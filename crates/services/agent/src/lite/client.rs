@@ -12,6 +12,7 @@ use super::selection::{Candidate, Choice, Wish};
 use super::work::Work;
 use super::{Halt, LiteSettings, LiteStatus, StatusCode, checkin, current, session, status};
 use crate::Error;
+use crate::aktualizr;
 use crate::boot::Boot;
 use crate::clock::Clock;
 use crate::ostree;
@@ -130,7 +131,7 @@ impl Lite {
 
     /// What is known about this device; an update may be at work.
     pub fn status(&self, ctx: &Context) -> Result<LiteStatus, Halt> {
-        self.to_read(|session, boot| Ok(status::status(ctx, session, boot)?))
+        self.to_read(|session, boot| Ok(status::status(ctx, &self.settings, session, boot)?))
     }
 
     /// Lets targets that failed on this device be installed by themselves again.
@@ -189,10 +190,14 @@ impl Lite {
         read: impl FnOnce(&crate::session::Session, &Boot) -> Result<R, Halt>,
     ) -> Result<R, Halt> {
         let lite = &self.settings;
-        let store = Store::open_to_read(&lite.agent.storage)?.ok_or_else(|| {
-            let problem = "nothing is known yet: run `aktualizr-lite check` first";
-            Halt::saying(StatusCode::CheckinFailure, problem)
-        })?;
+        let store = if let Some(store) = Store::open_to_read(&lite.agent.storage)? {
+            store
+        } else {
+            // The first command on a device, which an aktualizr-lite may have kept until now.
+            let store = Store::open(&lite.agent.storage)?;
+            aktualizr::take_over_lite(&lite.agent, &store, self.clock.now())?;
+            store
+        };
         let session = session::to_read(lite, store, self.clock.clone())?;
         let sysroot = ostree::open(&lite.agent.pacman)?;
         let boot = Boot::look(&session.settings, &session.store, Some(&sysroot))?;
@@ -229,7 +234,6 @@ fn wanted(choice: Choice, request: &Request) -> Result<Option<Box<Candidate>>, H
             tracing::info!(name, "the highest version is lower than what runs: nothing is done");
             Ok(None)
         }
-        Choice::Current if is_offline => Err(Halt::of(StatusCode::InstallAlreadyInstalled)),
         Choice::Current => {
             tracing::info!("this device is up to date");
             Ok(None)

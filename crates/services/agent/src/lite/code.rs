@@ -160,7 +160,12 @@ impl Halt {
 
 impl From<Error> for Halt {
     fn from(error: Error) -> Self {
-        Self::with(StatusCode::UnknownError, &error)
+        let code = match error {
+            // Stored metadata that somebody changed, or another program's.
+            Error::Refused(_) => StatusCode::CheckinSecurityError,
+            _ => StatusCode::UnknownError,
+        };
+        Self::with(code, &error)
     }
 }
 

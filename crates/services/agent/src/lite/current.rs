@@ -50,7 +50,9 @@ pub(super) fn adopt(
     running: &LiteTarget,
     candidates: &[Candidate],
 ) -> Result<Option<LiteTarget>> {
-    if running.sha256.is_empty() || !(running.is_unknown() || running.name == INITIAL) {
+    let is_named = !running.is_unknown() && running.name != INITIAL;
+    // A name alone says no version, such as that of an image's maker.
+    if running.sha256.is_empty() || (is_named && !running.custom.is_null()) {
         return Ok(None);
     }
     let known = candidates.iter().rev().find(|one| one.target.sha256 == running.sha256);

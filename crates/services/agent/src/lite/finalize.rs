@@ -1,6 +1,6 @@
 //! After the reboot: is it the new system that runs, and is it good?
 
-use updraft_update::{Direction, Outcome};
+use updraft_update::{Direction, Outcome, Record};
 
 use super::install::{Ended, below, ended};
 use super::work::Work;
@@ -42,13 +42,16 @@ impl Work<'_> {
     ) -> Result<StatusCode, Halt> {
         match outcome {
             None | Some(Outcome::Idle(_)) => Err(Halt::of(StatusCode::NoPendingInstallation)),
-            Some(Outcome::RebootRequired(record)) => match record.failure {
+            Some(Outcome::RebootRequired(record)) => match record.failure.clone() {
                 None => Ok(StatusCode::InstallNeedsReboot),
                 Some(_) if was_going_back => Ok(StatusCode::InstallNeedsReboot),
                 Some(failure) => {
                     let reason = format!("failed to {}: {}", failure.action, failure.message);
                     self.mark_failing(target, update, FAILED, &reason)?;
                     self.tell("install-post", Some(target), Some("FAILED"));
+                    if let Some(back) = self.previous(&record)? {
+                        self.tell_way_back_waits(&back, update)?;
+                    }
                     Err(Halt::saying(StatusCode::InstallRollbackNeedsReboot, reason))
                 }
             },
@@ -70,17 +73,28 @@ impl Work<'_> {
                         let reason = format!("failed to {}: {}", failure.action, failure.message);
                         self.mark_failing(target, update, FAILED, &reason)?;
                     }
-                    self.back_again()
+                    self.back_again(update)
                 }
-                Ended::Superseded => self.back_again(),
+                Ended::Superseded => self.back_again(update),
             },
         }
     }
 
-    fn back_again(&mut self) -> Result<StatusCode, Halt> {
+    fn back_again(&mut self, update: &Update) -> Result<StatusCode, Halt> {
         self.forget()?;
-        self.tell("install-post", Some(&self.running), Some("OK"));
+        self.tell_way_back_ended(update)?;
         Ok(StatusCode::Ok)
+    }
+
+    /// What a transaction that is taken back goes back to.
+    pub(super) fn previous(&self, record: &Record) -> Result<Option<LiteTarget>, Halt> {
+        let previous = record.plan.actions.iter().find_map(|action| action.previous.as_ref());
+        let Some(image) = previous else { return Ok(None) };
+        let store = &self.session.store;
+        let sha256 = image.digest.as_str();
+        // What is deployed may be called by its commit; what was installed here has a name.
+        let name = store.name_of(sha256)?.unwrap_or_else(|| image.name.clone());
+        Ok(Some(current::named(store, &name, sha256)?))
     }
 
     /// A transaction that was taken back is over.

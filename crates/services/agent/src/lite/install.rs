@@ -169,6 +169,11 @@ impl Work<'_> {
         self.session.store.forget_update(&[])?;
         self.forget_reboot()?;
         self.tell("install-post", Some(target), Some("FAILED"));
+        if code == StatusCode::InstallRollbackOk {
+            let running = self.running.clone();
+            self.tell_way_back(&running, update)?;
+            self.tell_way_back_ended(update)?;
+        }
         Err(Halt::saying(code, problem))
     }
 

@@ -8,7 +8,7 @@ use super::selection::{Candidate, matching};
 use super::work::Work;
 use super::{Halt, LiteTarget, OfflineBundle, StatusCode, current};
 use crate::events::EventKind;
-use crate::store::Update;
+use crate::store::{Failed, Update};
 
 const REASON: &str = "it was rolled back by hand";
 const CODE: &str = "ROLLED_BACK";
@@ -35,11 +35,18 @@ impl Work<'_> {
         let outcome = self
             .engine(|engine| engine.take_back(ctx, REASON))
             .map_err(|error| Halt::with(StatusCode::InstallRollbackFailed, &below(error)))?;
-        if let Some(Outcome::RebootRequired(_)) = outcome {
+        if let Some(Outcome::RebootRequired(record)) = outcome {
+            self.tell("install-post", Some(pending), Some("FAILED"));
+            if let Some(back) = self.previous(&record)? {
+                self.tell_way_back_waits(&back, &update)?;
+            }
             return Ok(StatusCode::InstallNeedsReboot);
         }
         self.forget()?;
         self.tell("install-post", Some(pending), Some("FAILED"));
+        let running = self.running.clone();
+        self.tell_way_back(&running, &update)?;
+        self.tell_way_back_ended(&update)?;
         Ok(StatusCode::Ok)
     }
 
@@ -48,19 +55,21 @@ impl Work<'_> {
             return Err(Halt::of(StatusCode::RollbackTargetNotFound));
         };
         let running = self.running.clone();
-        let update = Update {
-            filepath: running.name.clone(),
-            sha256: running.sha256.clone(),
-            length: 0,
-            release_counter: None,
-            correlation_id: format!("{}-{}", running.version, uuid::Uuid::new_v4()),
-        };
         let candidate = self.candidate(&back, bundle);
         let is_in_place = self.is_deployed(&back)?;
         if candidate.is_none() && !is_in_place {
             return Err(Halt::of(StatusCode::RollbackTargetNotFound));
         }
-        self.mark_failing(&running, &update, CODE, REASON)?;
+        // It was installed well: the server hears of no failure.
+        let failed = Failed {
+            filepath: running.name.clone(),
+            sha256: running.sha256.clone(),
+            correlation_id: String::new(),
+            code: CODE.to_owned(),
+            reason: REASON.to_owned(),
+            failed_at: self.session.now().to_string(),
+        };
+        self.session.store.lite_fail(&failed, &[])?;
         match candidate {
             Some(candidate) if !is_in_place || back.sha256 == running.sha256 => {
                 let reason = format!("Rolling back from {} to {}", running.name, back.name);
@@ -118,8 +127,14 @@ impl Work<'_> {
         let component = self.component.clone();
         let intended = Intended::new(update.correlation_id.clone(), [(&component, &image)])
             .map_err(|error| Halt::with(StatusCode::UnknownError, &below(error)))?;
+        // Nothing of it is left to fetch, and who counts steps counts that one, too.
+        self.tell("download-pre", Some(back), None);
+        self.tell("download-post", Some(back), Some("OK"));
         self.tell("install-pre", Some(back), None);
-        let told = self.event(EventKind::InstallationStarted, back, &update, Some(REASON));
+        let mut told = self.event(EventKind::DownloadStarted, back, &update, Some(REASON));
+        let fetched = EventKind::DownloadCompleted { success: true };
+        told.extend(self.event(fetched, back, &update, None));
+        told.extend(self.event(EventKind::InstallationStarted, back, &update, Some(REASON)));
         self.session.store.lite_begin(&update, &back.custom.to_string(), &told)?;
         let ctx = self.ctx;
         let outcome = self

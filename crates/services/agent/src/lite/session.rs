@@ -8,12 +8,13 @@ use updraft_http::{Client, ClientOptions, Identity, TokenIdentity};
 use updraft_tuf::Ecu;
 
 use super::{LiteSettings, LiteTarget};
+use crate::aktualizr;
 use crate::clock::{Clock, is_plausible};
 use crate::config::{KeySource, Settings};
 use crate::gateway::{Addresses, Gateway, client_options};
 use crate::keys::{EcuKey, Token, token_key};
 use crate::library::Watch;
-use crate::provision::{ecu, import};
+use crate::provision::{ecu, import, preinstalled};
 use crate::session::Session;
 use crate::store::{IdentityRecord, Store};
 use crate::{Error, Result};
@@ -28,9 +29,11 @@ pub(super) fn for_work(
         return Err(Error::Clock { now: clock.now().to_string() });
     }
     let settings = &lite.agent;
+    aktualizr::take_over_lite(settings, &store, clock.now())?;
+    preinstalled::take_over(settings, &store, clock.now())?;
     let token = Token::new(settings);
     let identity = match store.identity()?.filter(|known| known.certificate_pem.is_some()) {
-        Some(known) => Some(known),
+        Some(known) => Some(import::renewed(settings, &token, &store, known)?),
         None if can_import(settings) => Some(import::identity(settings, &token, &store)?),
         None => None,
     };
@@ -163,12 +166,15 @@ fn headers(lite: &LiteSettings, running: &LiteTarget) -> Vec<(String, String)> {
     let apps: Vec<String> = apps.collect();
     let commit = if running.sha256.is_empty() { "?" } else { &running.sha256 };
     let header = |name: &str, value: &str| (name.to_owned(), clean(value));
-    vec![
+    let mut headers = vec![
         header("x-ats-tags", &lite.tags.join(",")),
         header("x-ats-target", &running.name),
         header("x-ats-ostreehash", commit),
-        header("x-ats-dockerapps", &apps.join(",")),
-    ]
+    ];
+    if lite.has_apps {
+        headers.push(header("x-ats-dockerapps", &apps.join(",")));
+    }
+    headers
 }
 
 /// Names come from metadata, and a header is one line of ASCII.

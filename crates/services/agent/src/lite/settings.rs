@@ -1,13 +1,15 @@
 //! The settings of aktualizr-lite: the agent's, and what only aktualizr-lite has.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::RollbackMode;
 use crate::config::{Settings, UptaneKeyType};
 
 /// Where production and development roots lie in the system image.
 const ROOTS: &str = "/usr/lib/sota/tuf";
+/// What aktualizr-lite takes as a sign that apps are to be run.
+const DOCKER: [&str; 2] = ["/usr/bin/dockerd", "/usr/bin/docker"];
 /// The command that reboots when none is set.
 const REBOOT: &str = "/sbin/reboot";
 /// What aktualizr-lite accepts of `pacman.storage_watermark`.
@@ -24,6 +26,8 @@ pub struct LiteSettings {
     pub callback_program: PathBuf,
     /// `pacman.compose_apps`: the apps that are on. `None`: all.
     pub apps: Option<Vec<String>>,
+    /// `pacman.type`: whether it is the one for apps. When it is not set: whether Docker is there.
+    pub has_apps: bool,
     /// `bootloader.rollback_mode`.
     pub rollback_mode: RollbackMode,
     /// `pacman.ostree_update_block`: nothing is installed while boot firmware awaits its reboot.
@@ -32,6 +36,8 @@ pub struct LiteSettings {
     pub report_device: bool,
     /// `storage.uptane_metadata_path`: the folder with `ci/N.root.json` and `prod/N.root.json`.
     pub roots: PathBuf,
+    /// What was set of [`Self::KEYS`], as (`section.key`, value): the server is told.
+    pub own: Vec<(String, String)>,
 }
 
 impl LiteSettings {
@@ -51,6 +57,8 @@ impl LiteSettings {
             // Nothing of the sysroot is booted: its default stands for that.
             agent.boot.kernel_cmdline = PathBuf::new();
         }
+        // aktualizr-lite does not tell which packages there are.
+        agent.pacman.packages_file = PathBuf::new();
         let registered = !agent.tls.server.is_empty();
         agent.telemetry.report_network &= registered;
         agent.telemetry.report_config &= registered;
@@ -58,6 +66,10 @@ impl LiteSettings {
             tags: words(text("pacman.tags")),
             callback_program: PathBuf::from(text("pacman.callback_program")),
             apps: own.get("pacman.compose_apps").map(|value| words(value)),
+            has_apps: match text("pacman.type") {
+                "" | "none" => DOCKER.iter().all(|path| Path::new(path).exists()),
+                kind => kind == "ostree+compose_apps",
+            },
             rollback_mode: RollbackMode::parse(text("bootloader.rollback_mode")),
             report_device: registered,
             update_block: !matches!(text("pacman.ostree_update_block"), "0" | "false"),
@@ -65,6 +77,10 @@ impl LiteSettings {
                 .map(PathBuf::from)
                 .filter(|path| path.is_absolute())
                 .unwrap_or_else(|| PathBuf::from(ROOTS)),
+            own: Self::KEYS
+                .iter()
+                .filter_map(|key| Some(((*key).to_owned(), own.get(*key)?.clone())))
+                .collect(),
             agent,
         }
     }
@@ -121,6 +137,12 @@ mod tests {
         assert_eq!(settings.apps, Some(Vec::new()));
         assert!(!settings.is_on("x"));
         assert!(of(&[]).is_on("x"));
+    }
+
+    #[test]
+    fn apps_are_told_of_where_the_package_manager_is_the_one_for_apps() {
+        assert!(of(&[("pacman.type", "ostree+compose_apps")]).has_apps);
+        assert!(!of(&[("pacman.type", "ostree")]).has_apps);
     }
 
     #[test]

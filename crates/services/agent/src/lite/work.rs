@@ -22,6 +22,9 @@ use crate::session::Session;
 use crate::store::{Failed, StoredJournal, Update};
 use crate::{Error, Result};
 
+/// Characters of a UUID.
+const UUID_LENGTH: usize = 36;
+
 /// What all commands that change something work with.
 pub(super) struct Work<'a> {
     pub(super) ctx: &'a Context,
@@ -154,6 +157,35 @@ impl<'a> Work<'a> {
         self.session.store.lite_fail(&failed, &told)
     }
 
+    /// The way back to a target that ran before begins: to callbacks and server an installation
+    /// of its own, named after the update that failed.
+    pub(super) fn tell_way_back(&self, back: &LiteTarget, failed: &Update) -> Result<Update> {
+        let update = way_back(back, failed);
+        self.tell("install-pre", Some(back), None);
+        let told = self.event(EventKind::InstallationStarted, back, &update, None);
+        self.session.store.queue_events(&told)?;
+        Ok(update)
+    }
+
+    /// The way back needs a reboot.
+    pub(super) fn tell_way_back_waits(&self, back: &LiteTarget, failed: &Update) -> Result<()> {
+        let update = self.tell_way_back(back, failed)?;
+        let told = self.event(EventKind::InstallationApplied, back, &update, None);
+        self.session.store.queue_events(&told)?;
+        self.tell("install-post", Some(back), Some("NEEDS_COMPLETION"));
+        Ok(())
+    }
+
+    /// What ran before runs again.
+    pub(super) fn tell_way_back_ended(&self, failed: &Update) -> Result<()> {
+        let update = way_back(&self.running, failed);
+        let kind = EventKind::InstallationCompleted { success: true };
+        let told = self.event(kind, &self.running, &update, None);
+        self.session.store.queue_events(&told)?;
+        self.tell("install-post", Some(&self.running), Some("OK"));
+        Ok(())
+    }
+
     /// Nothing asks for a reboot any more when what runs is what boots next.
     pub(super) fn forget_reboot(&mut self) -> Result<()> {
         if !self.device.boot.awaits_reboot {
@@ -171,6 +203,20 @@ impl<'a> Work<'a> {
     pub(super) fn image_of(target: &LiteTarget) -> Result<Image> {
         let digest = target.sha256.parse().map_err(Error::below("read a target's sha256"))?;
         Ok(Image { name: target.name.clone(), digest })
+    }
+}
+
+/// The way back from an update: the same whenever it is asked for, and another than any update's.
+fn way_back(back: &LiteTarget, failed: &Update) -> Update {
+    // The UUID at the end; a server takes 63 characters of this alphabet.
+    let id = &failed.correlation_id;
+    let tail = id.get(id.len().saturating_sub(UUID_LENGTH)..).unwrap_or_default();
+    Update {
+        filepath: back.name.clone(),
+        sha256: back.sha256.clone(),
+        length: 0,
+        release_counter: None,
+        correlation_id: format!("{}-back-{tail}", back.version),
     }
 }
 

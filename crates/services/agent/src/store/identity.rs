@@ -192,7 +192,10 @@ impl Store {
     }
 }
 
-fn put(transaction: &Transaction<'_>, identity: &IdentityRecord) -> rusqlite::Result<()> {
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    identity: &IdentityRecord,
+) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT OR REPLACE INTO identity
          (id, device_id, private_key_pem, request_pem, certificate_pem, ca_pem, server)

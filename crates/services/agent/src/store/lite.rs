@@ -19,11 +19,7 @@ impl Store {
     ) -> Result<()> {
         self.change(|transaction| {
             remember(transaction, update, custom)?;
-            transaction.execute(
-                "INSERT OR REPLACE INTO \"update\" (id, filepath, sha256, length, correlation_id)
-                 VALUES (1, ?1, ?2, ?3, ?4)",
-                (&update.filepath, &update.sha256, Number(update.length), &update.correlation_id),
-            )?;
+            begin(transaction, update)?;
             queue(transaction, events)
         })
     }
@@ -70,23 +66,7 @@ impl Store {
     /// The target is not installed by itself again. What is in progress goes on.
     pub(crate) fn lite_fail(&self, failed: &Failed, events: &[String]) -> Result<()> {
         self.change(|transaction| {
-            transaction.execute(
-                "DELETE FROM failed WHERE filepath = ?1 AND sha256 = ?2",
-                (&failed.filepath, &failed.sha256),
-            )?;
-            transaction.execute(
-                "INSERT INTO failed (sha256, correlation_id, filepath, code, reason, failed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT DO UPDATE SET code = ?4, reason = ?5, failed_at = ?6",
-                (
-                    &failed.sha256,
-                    &failed.correlation_id,
-                    &failed.filepath,
-                    &failed.code,
-                    &failed.reason,
-                    &failed.failed_at,
-                ),
-            )?;
+            mark_failing(transaction, failed)?;
             queue(transaction, events)
         })
     }
@@ -105,7 +85,41 @@ impl Store {
     }
 }
 
-fn remember(transaction: &Transaction<'_>, update: &Update, custom: &str) -> rusqlite::Result<()> {
+fn begin(transaction: &Transaction<'_>, update: &Update) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT OR REPLACE INTO \"update\" (id, filepath, sha256, length, correlation_id)
+         VALUES (1, ?1, ?2, ?3, ?4)",
+        (&update.filepath, &update.sha256, Number(update.length), &update.correlation_id),
+    )?;
+    Ok(())
+}
+
+pub(super) fn mark_failing(transaction: &Transaction<'_>, failed: &Failed) -> rusqlite::Result<()> {
+    transaction.execute(
+        "DELETE FROM failed WHERE filepath = ?1 AND sha256 = ?2",
+        (&failed.filepath, &failed.sha256),
+    )?;
+    transaction.execute(
+        "INSERT INTO failed (sha256, correlation_id, filepath, code, reason, failed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET code = ?4, reason = ?5, failed_at = ?6",
+        (
+            &failed.sha256,
+            &failed.correlation_id,
+            &failed.filepath,
+            &failed.code,
+            &failed.reason,
+            &failed.failed_at,
+        ),
+    )?;
+    Ok(())
+}
+
+pub(super) fn remember(
+    transaction: &Transaction<'_>,
+    update: &Update,
+    custom: &str,
+) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT INTO lite_target (filepath, sha256, custom) VALUES (?1, ?2, ?3)
          ON CONFLICT (filepath, sha256) DO UPDATE SET custom = ?3",

@@ -4,17 +4,22 @@ use jiff::Timestamp;
 use rusqlite::Transaction;
 use updraft_tuf::{Repository, RoleName};
 
+use super::identity::put as put_identity;
+use super::lite::{mark_failing, remember};
 use super::metadata::{put, remember_root};
 use super::number::Number;
 use super::secondary::begin_parts;
 use super::update::queue;
-use super::{BootRecord, EcuRecord, IdentityRecord, SecondaryRecord, Shares, Store, Update};
+use super::{
+    BootRecord, EcuRecord, Failed, IdentityRecord, SecondaryRecord, Shares, Store, Update,
+};
 use crate::Result;
 
 /// Everything that is taken over.
 #[derive(Debug)]
 pub(crate) struct Takeover {
-    pub(crate) identity: IdentityRecord,
+    /// Who the device is to a server; `None`: to none.
+    pub(crate) identity: Option<IdentityRecord>,
     pub(crate) ecu: EcuRecord,
     /// Verified roots and what they vouch for, as files.
     pub(crate) metadata: Vec<(Repository, RoleName, Vec<u8>)>,
@@ -28,6 +33,10 @@ pub(crate) struct Takeover {
     pub(crate) events: Vec<String>,
     /// The installation report that the server has not taken, as the state keeps it.
     pub(crate) report: Option<String>,
+    /// Custom fields of targets, as JSON objects.
+    pub(crate) custom: Vec<(Update, String)>,
+    /// What is not to be installed by itself again.
+    pub(crate) failed: Vec<Failed>,
     /// The other ECUs.
     pub(crate) secondaries: Vec<SecondaryRecord>,
     /// The hash of the list of ECUs that the server was told.
@@ -75,6 +84,12 @@ impl Store {
                 transaction
                     .execute("INSERT OR REPLACE INTO report (id, json) VALUES (1, ?1)", [report])?;
             }
+            for (update, custom) in &from.custom {
+                remember(transaction, update, custom)?;
+            }
+            for failed in &from.failed {
+                mark_failing(transaction, failed)?;
+            }
             secondaries(transaction, from)?;
             if let Some(pending) = &from.pending {
                 await_reboot(transaction, pending, from)?;
@@ -87,18 +102,9 @@ impl Store {
 
 fn identity(transaction: &Transaction<'_>, from: &Takeover) -> rusqlite::Result<()> {
     let Takeover { identity, ecu, .. } = from;
-    transaction.execute(
-        "INSERT INTO identity
-         (id, device_id, private_key_pem, request_pem, certificate_pem, ca_pem, server)
-         VALUES (1, ?1, ?2, NULL, ?3, ?4, ?5)",
-        (
-            &identity.device_id,
-            &identity.private_key_pem,
-            &identity.certificate_pem,
-            &identity.ca_pem,
-            &identity.server,
-        ),
-    )?;
+    if let Some(identity) = identity {
+        put_identity(transaction, identity)?;
+    }
     transaction.execute(
         "INSERT INTO ecu (id, serial, hardware_id, private_key_pem, registered)
          VALUES (1, ?1, ?2, ?3, ?4)",

@@ -1,0 +1,160 @@
+//! The state of an aktualizr-lite, taken over in place.
+//!
+//! Its database is aktualizr's, used otherwise: there is one repository, the ECU has no key, and
+//! `installed_versions` says by its flags what became of a target.
+//!
+//! | `is_current` | `is_pending` | `was_installed` | |
+//! | --- | --- | --- | --- |
+//! | 1 | 0 | 1 | runs |
+//! | 0 | 1 | 0 | waits to be finalized |
+//! | 0 | 0 | 1 | ran before |
+//! | 0 | 0 | 0 | failed, unless a target of this name was installed |
+
+use jiff::Timestamp;
+use updraft_crypto::{KeyAlgorithm, SigningKey};
+use updraft_tuf::{Dialect, Repository};
+use updraft_update::{Action, ActionKind, Component, Decision, Image, Plan, Record};
+
+use super::tables::InstalledRow;
+use super::{Tables, TakeoverOutcome, identity, trusted};
+use crate::config::Settings;
+use crate::reboot;
+use crate::store::{EcuRecord, Failed, Pending, Shares, Store, Takeover, Update};
+use crate::{Error, Result};
+
+/// The token of a boot that is over: the one in which aktualizr-lite asked for the reboot.
+const BEFORE: &str = "before the move";
+
+/// Takes over the state of the aktualizr-lite that kept it in the storage folder, if this device
+/// has none of its own.
+pub(crate) fn take_over_lite(
+    settings: &Settings,
+    store: &Store,
+    now: Timestamp,
+) -> Result<TakeoverOutcome> {
+    if store.identity()?.is_some() || store.ecu()?.is_some() {
+        return Ok(TakeoverOutcome::HasState);
+    }
+    let Some(path) = settings.storage.aktualizr_database() else {
+        return Ok(TakeoverOutcome::Nothing);
+    };
+    let Some(tables) = Tables::read(&path)? else { return Ok(TakeoverOutcome::Nothing) };
+    // Before anything of ours looks at this boot: that would take a sentinel for a stale one.
+    let has_rebooted = !reboot::is_awaited(settings)?;
+    let state = judge(settings, &tables, has_rebooted, now)?;
+    store.take_over(&state, now)?;
+    tracing::info!(from = %path.display(), serial = state.ecu.serial, "taken over");
+    Ok(TakeoverOutcome::TakenOver)
+}
+
+fn judge(
+    settings: &Settings,
+    tables: &Tables,
+    has_rebooted: bool,
+    now: Timestamp,
+) -> Result<Takeover> {
+    let known = tables.ecus.iter().find(|ecu| ecu.is_primary).or(tables.ecus.first());
+    let serial_there = known.map(|ecu| ecu.serial.as_str()).unwrap_or_default();
+    let rows: Vec<&InstalledRow> = tables
+        .installed
+        .iter()
+        .filter(|row| row.ecu.is_empty() || row.ecu == serial_there)
+        .collect();
+    let ecu = ecu(settings, tables)?;
+    let current = rows.iter().rfind(|row| row.is_current);
+    let before = rows.iter().filter(|row| row.was_installed && !row.is_current);
+    let pending = rows.iter().rfind(|row| row.is_pending);
+    let trusted = trusted(tables, &[Repository::Image])?;
+    Ok(Takeover {
+        identity: identity(settings, tables)?,
+        metadata: trusted.files,
+        roots: trusted.history,
+        installed: before.chain(current).map(|row| row.update.clone()).collect(),
+        report_counter: 0,
+        events: tables.events.clone(),
+        report: None,
+        custom: rows.iter().map(|row| (row.update.clone(), row.custom.to_string())).collect(),
+        failed: failed(&rows, now),
+        secondaries: Vec::new(),
+        ecus_sent: None,
+        misconfigured: Vec::new(),
+        pending: pending
+            .map(|row| transaction(&ecu, &row.update, current.map(|row| &row.update), has_rebooted))
+            .transpose()?,
+        ecu,
+    })
+}
+
+/// The ECU as the server knows it, with a key: nothing is signed with it yet.
+fn ecu(settings: &Settings, tables: &Tables) -> Result<EcuRecord> {
+    let making = "make the ECU's key";
+    let key = match &tables.private_key {
+        Some(text) => SigningKey::from_text(text).map_err(Error::below("take over the ECU's key")),
+        None => SigningKey::generate(KeyAlgorithm::Ed25519).map_err(Error::below(making)),
+    }?;
+    let known = tables.ecus.iter().find(|ecu| ecu.is_primary).or(tables.ecus.first());
+    let provision = &settings.provision;
+    let serial = match (provision.primary_ecu_serial.as_str(), known) {
+        ("", Some(ecu)) => ecu.serial.clone(),
+        ("", None) => key.key_id(Dialect::Uptane).to_string(),
+        (chosen, _) => chosen.to_owned(),
+    };
+    let hardware_id = match (provision.primary_ecu_hardware_id.as_str(), known) {
+        ("", Some(ecu)) => ecu.hardware_id.clone(),
+        (chosen, _) => chosen.to_owned(),
+    };
+    let private_key_pem = key.to_pkcs8_pem().map_err(Error::below("store the ECU's key"))?;
+    Ok(EcuRecord { serial, hardware_id, private_key_pem, token_key_id: None, registered: false })
+}
+
+/// Known and never installed: that is how aktualizr-lite remembers what failed.
+fn failed(rows: &[&InstalledRow], now: Timestamp) -> Vec<Failed> {
+    let was_installed = |name: &str| {
+        rows.iter().any(|row| row.update.filepath == name && (row.was_installed || row.is_current))
+    };
+    let failing = rows.iter().filter(|row| !row.is_pending && !was_installed(&row.update.filepath));
+    failing
+        .map(|row| Failed {
+            filepath: row.update.filepath.clone(),
+            sha256: row.update.sha256.clone(),
+            correlation_id: row.update.correlation_id.clone(),
+            code: "INSTALL_FAILED".to_owned(),
+            reason: "it failed before this device was moved over".to_owned(),
+            failed_at: now.to_string(),
+        })
+        .collect()
+}
+
+/// What is left to do of an installation that waits: the reboot, and to see what came of it.
+fn transaction(
+    ecu: &EcuRecord,
+    pending: &Update,
+    current: Option<&Update>,
+    has_rebooted: bool,
+) -> Result<Pending> {
+    let component = Component::new(ecu.serial.clone());
+    let image = image_of(pending)?;
+    let previous = current.map(image_of).transpose()?.filter(|current| *current != image);
+    let action = |kind| Action {
+        kind,
+        component: component.clone(),
+        image: image.clone(),
+        previous: previous.clone(),
+    };
+    let kinds = [ActionKind::Reboot, ActionKind::CheckHealth, ActionKind::Confirm];
+    let plan = Plan {
+        id: pending.correlation_id.clone(),
+        decisions: vec![(component.clone(), image.clone(), Decision::Update)],
+        actions: kinds.into_iter().map(action).collect(),
+    };
+    let mut record = Record::new(plan);
+    record.reboot_token = has_rebooted.then(|| BEFORE.to_owned());
+    let shares = Shares { of_primary: true, parts: Vec::new() };
+    let (update, record) = (pending.clone(), record.encode());
+    Ok(Pending { update, shares, record, boot: None, files: false })
+}
+
+fn image_of(update: &Update) -> Result<Image> {
+    let digest = update.sha256.parse().map_err(Error::below("read a target's sha256"))?;
+    Ok(Image { name: update.filepath.clone(), digest })
+}
