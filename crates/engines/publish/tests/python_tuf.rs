@@ -1,9 +1,9 @@
 //! python-tuf, the reference implementation, and tuf-js read what we write, and we read what
-//! python-tuf writes.
+//! python-tuf and tough write.
 //!
 //! The tests install python-tuf from PyPI into a virtual environment, and tuf-js from the npm
 //! registry into a folder, both below Cargo's target folder, once. They need Debian's
-//! python3-venv, and Node.js 20 or newer with npm.
+//! python3-venv, and Node.js 20 or newer with npm. What tough wrote lies in `python_tuf/tough`.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -315,17 +315,59 @@ fn we_update_from_a_repository_of_python_tuf() {
     }
 
     // Key ids and canonical JSON are the same on both sides.
-    let root = fs::read(folder.path().join("metadata/1.root.json")).unwrap();
-    let root = json::parse(&root, usize::MAX).unwrap();
-    for (id, json) in root["signed"]["keys"].as_object().unwrap() {
-        let bytes = canonical::encode(Dialect::Tuf, json).unwrap();
-        assert_eq!(updraft_tuf::sha256_hex(&bytes), *id);
-    }
+    check_key_ids(&folder.path().join("metadata/2.root.json"));
     let cases = fs::read(folder.path().join("canonical.json")).unwrap();
     for case in json::parse(&cases, usize::MAX).unwrap().as_array().unwrap() {
         let ours = canonical::encode(Dialect::Tuf, &case["value"]).unwrap();
         assert_eq!(String::from_utf8(ours).unwrap(), case["canonical"].as_str().unwrap());
     }
+}
+
+/// The id of each key of a root is the hash of its canonical form.
+fn check_key_ids(root: &Path) {
+    let root = json::parse(&fs::read(root).unwrap(), usize::MAX).unwrap();
+    let keys = root["signed"]["keys"].as_object().unwrap();
+    assert_eq!(keys.len(), 3);
+    for (id, json) in keys {
+        let bytes = canonical::encode(Dialect::Tuf, json).unwrap();
+        assert_eq!(updraft_tuf::sha256_hex(&bytes), *id);
+    }
+}
+
+#[test]
+fn we_update_from_a_repository_of_tough() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python_tuf/tough");
+    let expect = [
+        ("app/Größe 1.bin", Some("firmware")),
+        ("team/team.bin", Some("of the team")),
+        ("team/none", None),
+        ("none", None),
+    ];
+    let wanted = expect.map(|(path, _)| path);
+    let outcome = verify(&folder, &wanted, |_, bytes| bytes).unwrap();
+    for (path, content) in expect {
+        let found = outcome.wanted[path].as_ref();
+        let found = found.map(|target| (target.length, target.hashes.clone()));
+        let content = content.map(str::as_bytes);
+        assert_eq!(found, content.map(|it| (it.len() as u64, Hashes::of(it))), "{path}");
+    }
+    let files = [
+        "2.root.json",
+        "timestamp.json",
+        "1.snapshot.json",
+        "1.targets.json",
+        "1.a%20team%2F%C3%BC.json",
+    ];
+    for name in files {
+        let refusal = verify(&folder, &wanted, |file_name, bytes| {
+            let text = String::from_utf8(bytes).unwrap();
+            let text = if file_name == name { text.replacen("2100", "2101", 1) } else { text };
+            text.into_bytes()
+        });
+        let refusal = refusal.unwrap_err().name();
+        assert!(refusal == "threshold" || refusal == "wrong-hash", "{name}: {refusal}");
+    }
+    check_key_ids(&folder.join("metadata/1.root.json"));
 }
 
 #[test]

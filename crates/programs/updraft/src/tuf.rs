@@ -5,6 +5,7 @@
 //! percent-encoded; each is stored, durably, as soon as it is trusted.
 
 mod store;
+mod target;
 
 use std::path::PathBuf;
 
@@ -84,19 +85,12 @@ impl Arguments {
             let message = format!("the repository has no target `{name}`");
             return Err(Failure::new(Kind::NotFound, message));
         };
-        let is_right =
-            |bytes: &[u8]| bytes.len() as u64 == target.length && target.hashes.verify(bytes);
         let place = folder.join(encode(name));
-        let kept = std::fs::read(&place).is_ok_and(|bytes| is_right(&bytes));
+        let kept = target::is_here(&place, target)?;
         if !kept {
             let path: Vec<String> = target.download_path.split('/').map(encode).collect();
             let url = format!("{}/{}", base.trim_end_matches('/'), path.join("/"));
-            let bytes = client.get(&url)?.bytes(target.length)?;
-            if !is_right(&bytes) {
-                let message = format!("target `{name}`: its hash or length is not the listed one");
-                return Err(Failure::new(Kind::Rejected, message));
-            }
-            store::write(folder, &encode(name), &bytes)?;
+            target::fetch(&client, &url, (folder, &encode(name)), target)?;
         }
         let shown = json!({ "path": place, "length": target.length, "downloaded": !kept });
         terminal.show(&shown, |_| terminal.line(place.display()))

@@ -132,6 +132,15 @@ fn a_repository_is_followed_from_a_trusted_root() {
     site.publish("two");
     site.succeeds(&["download"]);
     assert_eq!(site.downloaded(), "two");
+    // What somebody put there instead, of the same length, is replaced; a link is not followed.
+    let place = site.folder.path().join("downloads/app%2Ffw.bin");
+    let other = site.folder.path().join("other");
+    fs::write(&other, "2wo").unwrap();
+    fs::remove_file(&place).unwrap();
+    std::os::unix::fs::symlink(&other, &place).unwrap();
+    site.succeeds(&["download"]);
+    assert_eq!(site.downloaded(), "two");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "2wo");
 }
 
 #[test]
@@ -140,9 +149,12 @@ fn lies_and_failures_are_told_apart_and_change_nothing() {
     site.publish("one");
     site.succeeds(&["init", "first.json"]);
     let digest = updraft_tuf::sha256_hex(b"one");
-    site.serve(&format!("/targets/app/{digest}.fw.bin"), Answer::Bytes(200, b"0ne".to_vec()));
-    assert_eq!(site.run(&["download"]).0, 9);
-    assert!(!site.folder.path().join("downloads").exists());
+    for lie in [&b"0ne"[..], b"on", b"one and more", &[b'x'; 300_000]] {
+        let answer = Answer::Bytes(200, lie.to_vec());
+        site.serve(&format!("/targets/app/{digest}.fw.bin"), answer);
+        assert_eq!(site.run(&["download"]).0, 9);
+        assert!(names(&site.folder.path().join("downloads")).is_empty());
+    }
     let old = site.repository.file("timestamp.json").unwrap().to_vec();
     site.publish("two");
     site.succeeds(&["refresh"]);

@@ -55,7 +55,7 @@ impl Store {
 }
 
 /// Writes a file of `folder` whole or not at all: the rename is the commit point.
-pub(super) fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result {
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result {
     let folder = Dir::create_all(folder, 0o755)?;
     Ok(atomic_write(&folder, name, bytes, 0o644)?)
 }

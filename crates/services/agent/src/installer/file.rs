@@ -141,9 +141,14 @@ impl Installer for FileInstaller<'_> {
     fn stage(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
         self.reach(Milestone::Started, EventKind::InstallationStarted)?;
         let digest = digest_of(target)?;
-        if !self.images.has(ctx, &digest)? {
-            let problem = format!("find the image {}", target.filepath);
-            return Err(StepError::message(Kind::NotFound, problem));
+        if !self.images.has_all(ctx, &digest, &target.hashes)? {
+            let name = &target.filepath;
+            return Err(if self.images.has(ctx, &digest)? {
+                let problem = format!("accept the image {name}: its SHA-512 is not the listed one");
+                StepError::message(Kind::Rejected, problem)
+            } else {
+                StepError::message(Kind::NotFound, format!("find the image {name}"))
+            });
         }
         let image =
             FileImage { filepath: target.filepath.clone(), sha256: digest.as_str().to_owned() };

@@ -60,6 +60,22 @@ impl Images {
         Ok(hash(ctx, &mut file)?.0 == digest.as_str())
     }
 
+    /// Whether the whole image is here and has every known hash that is listed for it.
+    pub(crate) fn has_all(
+        &self,
+        ctx: &Context,
+        digest: &Digest,
+        hashes: &Hashes,
+    ) -> Result<bool, StepError> {
+        let Some(mut file) = self.folder.try_open_file(name(digest)).map_err(StepError::new)?
+        else {
+            return Ok(false);
+        };
+        let (sha256, sha512) = hash(ctx, &mut file)?;
+        let fits = |listed: &str| listed == sha512;
+        Ok(sha256 == digest.as_str() && hashes.get("sha512").is_none_or(fits))
+    }
+
     /// An image that is here, for reading from its start.
     pub(crate) fn open_image(&self, digest: &Digest) -> Result<File, StepError> {
         self.folder.open_file(name(digest)).map_err(StepError::new)
@@ -75,7 +91,7 @@ impl Images {
         let whole = name(wanted.digest);
         let part = format!("{whole}{PART}");
         if self.folder.exists(&whole).map_err(StepError::new)? {
-            if self.has(ctx, wanted.digest)? {
+            if self.has_all(ctx, wanted.digest, wanted.hashes)? {
                 return Ok(());
             }
             self.folder.rename(&whole, &self.folder, &part).map_err(StepError::new)?;
@@ -114,7 +130,7 @@ impl Images {
         wanted: &Wanted<'_>,
     ) -> Result<(), StepError> {
         let whole = name(wanted.digest);
-        if self.has(ctx, wanted.digest)? {
+        if self.has_all(ctx, wanted.digest, wanted.hashes)? {
             return Ok(());
         }
         let part = format!("{whole}{PART}");
@@ -184,6 +200,7 @@ fn hash(ctx: &Context, file: &mut File) -> Result<(String, String), StepError> {
 #[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
+    use updraft_tuf::Payload as _;
 
     fn digest(bytes: &[u8]) -> Digest {
         updraft_crypto::sha256_hex(bytes).parse().unwrap()
@@ -207,6 +224,30 @@ mod tests {
         assert!(!images.has(&ctx, &digest).unwrap(), "a beginning of aktualizr's counts");
         write(&folder, &name(&digest), b"whole");
         assert!(images.has(&ctx, &digest).unwrap());
+    }
+
+    #[test]
+    fn every_listed_hash_of_an_image_that_is_here_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = Images::open(folder.path(), 100).unwrap();
+        let digest = digest(b"whole");
+        write(folder.path(), &name(&digest), b"whole");
+        let listed = |sha512: String| {
+            let target = serde_json::json!({
+                "_type": "Targets", "version": 1, "expires": "2100-01-01T00:00:00Z",
+                "targets": { "x": { "length": 5, "hashes": {
+                    "sha256": digest.as_str(), "sha512": sha512,
+                } } },
+            });
+            let read = updraft_tuf::Targets::from_value(updraft_tuf::Dialect::Uptane, target);
+            read.unwrap().targets["x"].hashes.clone()
+        };
+        let ctx = Context::silent();
+        let right = listed(hex::encode(Sha512::digest(b"whole")));
+        assert!(images.has_all(&ctx, &digest, &right).unwrap());
+        let wrong = listed(hex::encode(Sha512::digest(b"other")));
+        assert!(images.has(&ctx, &digest).unwrap());
+        assert!(!images.has_all(&ctx, &digest, &wrong).unwrap());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod documents;
 mod image_repository;
 mod manifests;
 mod operators;
+mod ota_access;
 mod ota_director;
 mod ota_offline;
 mod ota_repository;

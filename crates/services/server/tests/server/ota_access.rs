@@ -1,0 +1,164 @@
+//! Who may use the interface of the OTA world's servers, route by route.
+
+use updraft_api::Scope;
+use updraft_http::Method;
+
+use crate::world::World;
+
+/// Everything that has a route, by method; `x` stands for any name.
+const ROUTES: &[(Method, &[&str])] = &[
+    (
+        Method::Get,
+        &[
+            "/api/v1/user_repo/root",
+            "/api/v1/user_repo/root/private_keys/x",
+            "/api/v1/user_repo/targets.json",
+            "/api/v1/user_repo/comments",
+            "/api/v1/user_repo/comments/x",
+            "/api/v1/user_repo/target_items",
+            "/api/v1/user_repo/target_items/x",
+            "/api/v1/user_repo/trusted-delegations",
+            "/api/v1/user_repo/trusted-delegations/keys",
+            "/api/v1/user_repo/delegations/x.json",
+            "/api/v1/user_repo/delegations_items",
+            "/api/v1/user_repo/targets/x",
+            "/api/v1/admin/repo/root.json",
+            "/api/v1/admin/repo/offline-updates/x.json",
+            "/api/v1/admin/devices",
+            "/api/v1/admin/devices/hardware_identifiers",
+            "/api/v1/admin/devices/ecus",
+            "/api/v1/admin/devices/x",
+            "/api/v1/admin/devices/x/images",
+            "/api/v1/admin/devices/x/queue",
+            "/api/v1/admin/devices/x/ecus/public_key",
+            "/api/v1/admin/devices/x/ecus/x/public_key",
+            "/api/v1/multi_target_updates",
+            "/api/v1/multi_target_updates/x",
+            "/api/v1/assignments",
+            "/api/v1/assignments/devices",
+            "/api/v1/assignments/x",
+            "/api/v1/updates",
+            "/api/v1/updates/x/devices",
+            "/api/v1/updates/devices/x",
+            "/api/v1/updates/devices/x/x",
+            "/api/v1/updates/devices/x/x/events",
+            "/api/v1/root/x",
+            "/api/v1/root/x/unsigned",
+            "/api/v1/root/x/keys/x",
+            "/api/v1/root/x/keys/targets/pairs",
+            "/api/v1/root/x/1",
+            "/api/v1/devices/count",
+            "/api/v1/devices/stats",
+            "/api/v1/devices/x/groups",
+            "/api/v1/devices/x/packages",
+            "/api/v1/devices/x/installation_reports",
+            "/api/v1/devices/x/installation_history",
+            "/api/v1/devices/x/system_info",
+            "/api/v1/devices/x/system_info/network",
+            "/api/v1/devices/x/system_info/config",
+            "/api/v1/device_groups",
+            "/api/v1/device_groups/x",
+            "/api/v1/device_groups/x/count",
+            "/api/v1/device_groups/x/devices",
+            "/deviceregistry/api/v1/devices",
+            "/deviceregistry/api/v1/devices/x",
+            "/deviceregistry/api/v1/devices/x/events",
+            "/treehub/api/v3/manifests/x",
+            "/treehub/api/v3/config",
+        ],
+    ),
+    (
+        Method::Post,
+        &[
+            "/api/v1/user_repo",
+            "/api/v1/user_repo/root",
+            "/api/v1/user_repo/targets/x",
+            "/api/v1/admin/repo",
+            "/api/v1/admin/repo/root",
+            "/api/v1/admin/repo/offline-updates/x",
+            "/api/v1/admin/images/installed_count",
+            "/api/v1/admin/devices",
+            "/api/v1/admin/devices/list-installed-targets",
+            "/api/v1/admin/devices/x/receipts",
+            "/api/v1/multi_target_updates",
+            "/api/v1/assignments",
+            "/api/v1/updates/devices",
+            "/api/v1/updates/devices/x",
+            "/api/v1/root/x/unsigned",
+            "/deviceregistry/api/v1/devices",
+            "/api/v1/device_groups",
+            "/api/v1/device_groups/x/devices/x",
+            "/api/v1/device_groups/x/x",
+            "/treehub/api/v3/refs/heads/x",
+        ],
+    ),
+    (
+        Method::Put,
+        &[
+            "/api/v1/user_repo/root/rotate",
+            "/api/v1/user_repo/targets",
+            "/api/v1/user_repo/targets/expire/not-before",
+            "/api/v1/user_repo/targets/x",
+            "/api/v1/user_repo/uploads/x",
+            "/api/v1/user_repo/comments/x",
+            "/api/v1/user_repo/trusted-delegations",
+            "/api/v1/user_repo/trusted-delegations/keys",
+            "/api/v1/user_repo/delegations/x.json",
+            "/api/v1/admin/devices/x/targets.json",
+            "/api/v1/root/x/rotate",
+            "/deviceregistry/api/v1/devices",
+            "/api/v1/devices/x",
+            "/treehub/api/v3/manifests/x",
+            "/treehub/api/v3/refs/heads/x",
+        ],
+    ),
+    (
+        Method::Delete,
+        &[
+            "/api/v1/user_repo/root/private_keys/x",
+            "/api/v1/user_repo/trusted-delegations/x",
+            "/api/v1/user_repo/targets/x",
+            "/api/v1/assignments/x",
+            "/api/v1/root/x/private_keys/x",
+            "/deviceregistry/api/v1/devices/x",
+            "/api/v1/device_groups/x",
+            "/api/v1/device_groups/x/devices/x",
+        ],
+    ),
+];
+
+#[test]
+fn every_route_of_the_ota_world_demands_a_token() {
+    let world = World::new();
+    let nobody = world.client(None, None);
+    let wrong = world.client(None, Some("updraft_0000"));
+    for (method, paths) in ROUTES {
+        for path in *paths {
+            for client in [&nobody, &wrong] {
+                let body = if *method == Method::Get { "" } else { "{}" };
+                let status = world.send(client, *method, path, body).status;
+                assert_eq!(status, 401, "{method:?} {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_for_reading_changes_nothing_and_sees_no_private_key() {
+    let world = World::new();
+    crate::ota_repository::create(&world);
+    let token = world.make_token("reader", Scope::Read);
+    let reader = world.client(None, Some(&token));
+    // These give what they are asked for in a body.
+    let questions = ["installed_count", "list-installed-targets"];
+    for (method, paths) in ROUTES.iter().filter(|(method, _)| *method != Method::Get) {
+        for path in paths.iter().filter(|path| !questions.iter().any(|it| path.ends_with(it))) {
+            let status = world.send(&reader, *method, path, "{}").status;
+            assert!((400..500).contains(&status) && status != 401, "{method:?} {path}: {status}");
+        }
+    }
+    for path in ["/api/v1/user_repo/root/private_keys/x", "/api/v1/user_repo/root/rotate"] {
+        let method = if path.ends_with("rotate") { Method::Put } else { Method::Get };
+        assert_eq!(world.send(&reader, method, path, "").status, 403, "{path}");
+    }
+}
