@@ -159,7 +159,7 @@ pub(crate) fn end_usage(error: &clap::Error, root: Command, arguments: &[OsStrin
         ErrorKind::MissingRequiredArgument => usage::missing(&root, arguments),
         ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_empty() => {
             let option = context(ContextKind::InvalidArg);
-            let option = option.split([' ', '=']).next().unwrap_or_default();
+            let option = option.split([' ', '=', '[']).next().unwrap_or_default();
             Failure::new(Kind::Invalid, format!("Missing argument for {option}"))
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => usage::bad_value(

@@ -165,6 +165,7 @@ fn times_are_understood_alike() {
         "10:00 2021-01-01 (in the morning)",
         "2021-01-01 fortnight",
         "2021-01-01 -2 weeks",
+        "2021-01-01 00:00 +2 days",
         "2021-01-01 next year",
         "2021-02-30",
         "2021-01-01 24:00",

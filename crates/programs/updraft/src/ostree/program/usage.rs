@@ -144,7 +144,7 @@ pub(super) fn bad_value(
     value: &str,
     cause: Option<&(dyn Error + 'static)>,
 ) -> Failure {
-    let option = option.split([' ', '=']).next().unwrap_or_default();
+    let option = option.split([' ', '=', '[']).next().unwrap_or_default();
     let is_number = cause.is_some_and(<dyn Error>::is::<ParseIntError>);
     // The parser of numbers has no type for this.
     let is_out_of_range = cause.is_some_and(|cause| cause.to_string().contains(" is not in "));

@@ -110,7 +110,6 @@ impl Items {
             return None;
         }
         match rest {
-            [Word::Signed(_, _), Word::Unit(_), ..] => Some(rest),
             [Word::Signed(hours, digits), rest @ ..] => {
                 let (minutes, rest) = offset(*hours, *digits, rest)?;
                 self.zone_once(minutes, rest)

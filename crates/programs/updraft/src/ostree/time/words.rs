@@ -135,7 +135,15 @@ pub(super) fn split(text: &str) -> Option<Vec<Word>> {
                 rest = after_comment(rest)?.trim_start();
                 continue;
             }
-            '+' | '-' => signed(rest)?,
+            '+' | '-' => {
+                let after = rest.get(1..)?.trim_start();
+                if !after.starts_with(|letter: char| letter.is_ascii_digit()) {
+                    // Between the parts of `4-Jan-2021` it says nothing.
+                    rest = after;
+                    continue;
+                }
+                signed(rest)?
+            }
             '0'..='9' => number(rest)?,
             _ if first.is_ascii_alphabetic() => {
                 let end = rest.find(|c: char| !c.is_ascii_alphabetic() && c != '.');
