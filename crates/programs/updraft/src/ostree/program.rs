@@ -193,15 +193,20 @@ fn one_line(lines: &[String]) -> String {
     text
 }
 
-/// A name that is none is told by its reason alone.
+/// A name that is none is told by its reason alone, and a system call is no verb.
 fn in_their_words(text: &str, failure: &Failure) -> String {
-    match failure.find::<updraft_ostree::Error>() {
-        Some(error @ updraft_ostree::Error::InvalidName { reason, .. })
-            if reason.starts_with("Invalid ") || reason.starts_with("Rev name ") =>
-        {
-            text.replace(&format!("failed to {error}"), reason)
-        }
-        _ => text.to_owned(),
+    if let Some(error @ updraft_ostree::Error::InvalidName { reason, .. }) = failure.find()
+        && (reason.starts_with("Invalid ") || reason.starts_with("Rev name "))
+    {
+        return text.replace(&format!("failed to {error}"), reason);
+    }
+    let is_call = |rest: &str| {
+        let name = rest.split('(').next().unwrap_or_default();
+        name.len() < rest.len() && name.bytes().all(|letter| letter.is_ascii_lowercase())
+    };
+    match text.strip_prefix("error: failed to ").filter(|rest| is_call(rest)) {
+        Some(rest) => format!("error: {rest}"),
+        None => text.to_owned(),
     }
 }
 
