@@ -116,7 +116,7 @@ pub fn fsck(ctx: &Context, repo: &Repo, options: &FsckOptions) -> Result<FsckRep
     if options.add_tombstones && report.marked_partial.is_empty() {
         report.tombstones = orphans(repo, &commits)?;
         // From now on whoever prunes leaves them, too.
-        if !repo.config().tombstone_commits {
+        if !report.tombstones.is_empty() && !repo.config().tombstone_commits {
             repo.edit_config(|file| file.set(CORE, "tombstone-commits", "true"))?;
         }
         for commit in &report.tombstones {

@@ -40,6 +40,7 @@ use updraft_task::Context;
 use crate::sign::Policy;
 use crate::{CommitState, Repo, Trust};
 
+pub use cached::keep_summary;
 pub use error::{Error, MirrorAnswer};
 pub use metalink::{InvalidMetalink, Metalink};
 pub use mirrors::mirror_list;

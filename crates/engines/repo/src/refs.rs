@@ -95,7 +95,7 @@ impl Repo {
             }
             Some(commit) => {
                 refspec.check_not_checksum()?;
-                let path = self.resolve_alias(refspec)?.map_or(path, |target| self::path(&target));
+                // An alias becomes a ref of its own, as with libostree: the rename replaces the link.
                 self.write_ref_file(&base(refspec), &path, commit, durable)?;
             }
         }
@@ -160,32 +160,14 @@ impl Repo {
         Ok(self.aliases()?.into_iter().find(|(_, target)| target == refspec).map(|(a, _)| a))
     }
 
-    fn resolve_alias(&self, refspec: &Refspec) -> Result<Option<Refspec>> {
-        match self.root().try_metadata(path(refspec)) {
-            Ok(Some(metadata)) if metadata.kind == FileKind::Symlink => {
-                Ok(alias_target(refspec, &self.root().read_link(path(refspec))?))
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Makes the folders above a ref, and clears away empty ones in its place.
     fn prepare_ref(&self, base: &Path, path: &Path, durable: Durable) -> Result<()> {
-        let conflict = |prefix: &Path| {
-            let message = format!(
-                "Conflict: {} exists under {} when attempting write",
-                prefix.display(),
-                base.display()
-            );
-            Error::other(Kind::Conflict, message)
-        };
-        let mut so_far = PathBuf::new();
         let mut dir = self.root().clone();
         for part in parent(path).components() {
-            so_far.push(part);
             let metadata = dir.try_metadata(part)?;
             if metadata.as_ref().is_some_and(|metadata| metadata.kind == FileKind::Regular) {
-                return Err(conflict(&so_far));
+                let message = format!("openat({}): Not a directory", path.display());
+                return Err(Error::other(Kind::Conflict, message));
             }
             let below = dir.ensure_dir(part, DIR_MODE)?;
             // A ref is as durable as the folders above it.
@@ -198,7 +180,11 @@ impl Repo {
         if dir.try_metadata(name)?.is_some_and(|found| found.kind == FileKind::Directory)
             && remove_empty(&dir, Path::new(name)).is_err()
         {
-            return Err(conflict(path));
+            let below = first_file(&dir.open_dir(name)?, Path::new(""))?.unwrap_or_default();
+            let (below, name) =
+                (below.display(), path.strip_prefix(base).unwrap_or(path).display());
+            let message = format!("Conflict: {below} exists under {name} when attempting write");
+            return Err(Error::other(Kind::Conflict, message));
         }
         Ok(())
     }
@@ -260,6 +246,20 @@ pub(crate) fn walk(
         }
     }
     Ok(())
+}
+
+/// A file in a folder or below it.
+fn first_file(dir: &Dir, so_far: &Path) -> Result<Option<PathBuf>> {
+    for entry in dir.sorted_entries()? {
+        let path = so_far.join(&entry.name);
+        if entry.kind != FileKind::Directory {
+            return Ok(Some(path));
+        }
+        if let Some(found) = first_file(&dir.open_dir(&entry.name)?, &path)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Removes a folder that holds nothing but empty folders.

@@ -57,10 +57,13 @@ impl LoadTree for Transaction {
 }
 
 /// What is at `path` below `root`. Empty parts and `.` are passed over; links are not followed.
+/// The error names the path up to the first part that is missing.
 pub fn lookup(repo: &impl LoadTree, root: DirEntry, path: &str) -> Result<Node> {
-    let missing = || Error::NoSuchPath(path.to_owned());
     let mut node = Node::Directory(root);
+    let mut so_far = String::new();
     for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        so_far.push('/');
+        so_far.push_str(part);
         let Node::Directory(entry) = node else {
             return Err(Error::other(Kind::Invalid, "Not a directory"));
         };
@@ -68,7 +71,8 @@ pub fn lookup(repo: &impl LoadTree, root: DirEntry, path: &str) -> Result<Node> 
         node = if let Some(checksum) = tree.files.get(part) {
             Node::File(*checksum)
         } else {
-            Node::Directory(*tree.dirs.get(part).ok_or_else(missing)?)
+            let found = tree.dirs.get(part);
+            Node::Directory(*found.ok_or_else(|| Error::NoSuchPath(so_far.clone()))?)
         };
     }
     Ok(node)

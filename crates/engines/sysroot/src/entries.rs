@@ -6,7 +6,7 @@ use updraft_bootenv::{BootEntry, CountedName, EntryName, KernelArgs};
 use updraft_fs::{Dir, FileKind, atomic_write};
 
 use crate::boot_tree::{BootFile, BootTree};
-use crate::{Deployment, Error, Locked, Result, copy};
+use crate::{Deployment, Error, Locked, Result, Sysroot, copy};
 
 /// What is started as the first process where there is no initramfs, below a deployment.
 pub(crate) const PREPARE_ROOT: &str = "/usr/lib/ostree/ostree-prepare-root";
@@ -25,6 +25,7 @@ impl Locked<'_> {
         copy::remove(&boot, Path::new(&loader_name))?;
         let loader = boot.ensure_dir(&loader_name, 0o755)?;
         let entries = loader.ensure_dir("entries", 0o755)?;
+        let prefix = self.sysroot.entry_prefix()?;
         let several =
             list.iter().any(|one| list.first().map(|f| &f.id.stateroot) != Some(&one.id.stateroot));
         for (index, deployment) in list.iter().enumerate() {
@@ -34,7 +35,7 @@ impl Locked<'_> {
             let kernels = format!("{}-{}", deployment.id.stateroot, deployment.boot_checksum);
             install_kernel(&boot, &tree, &kernels)?;
             let number = u32::try_from(list.len().saturating_sub(index)).unwrap_or(u32::MAX);
-            let place = Place { version, index, number, several };
+            let place = Place { version, index, number, several, prefix };
             let folder = boot.open_dir("ostree")?.open_dir(&kernels)?;
             let android = self.install_android_image(&folder, &tree, deployment)?;
             let entry = entry(deployment, &root, &tree, &kernels, &place)
@@ -62,6 +63,27 @@ pub(crate) struct Place {
     pub(crate) index: usize,
     pub(crate) number: u32,
     pub(crate) several: bool,
+    /// What stands before the paths of kernels.
+    pub(crate) prefix: &'static str,
+}
+
+/// What the peer has before the paths of kernels, where it is wanted.
+const BOOT: &str = "/boot";
+
+impl Sysroot {
+    /// What stands before the paths that entries name. With `bootprefix` in `[sysroot]` of the
+    /// repository's configuration they begin at `/`, for boot loaders that read `/boot` as a folder
+    /// of the root file system; else at `/boot`.
+    fn entry_prefix(&self) -> Result<&'static str> {
+        let wanted = self.repo.config().key_file().get_bool("sysroot", "bootprefix");
+        let wanted = wanted.map_err(updraft_repo::Error::from)?;
+        Ok(if wanted.unwrap_or(false) { BOOT } else { "" })
+    }
+}
+
+/// A path as entries name it, from `/boot` on.
+pub(crate) fn below_boot(path: &str) -> &str {
+    path.strip_prefix(BOOT).filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }
 
 pub(crate) fn entry(
@@ -80,7 +102,8 @@ pub(crate) fn entry(
         format!("{title} (ostree:{index})")
     };
     let options = options(deployment, tree, place.version);
-    let path = |file: &BootFile| format!("/ostree/{kernels}/{}", file.name);
+    let prefix = place.prefix;
+    let path = |file: &BootFile| format!("{prefix}/ostree/{kernels}/{}", file.name);
     let mut entry = BootEntry::new();
     entry.set("title", &title)?;
     entry.set("version", &place.number.to_string())?;
@@ -94,7 +117,7 @@ pub(crate) fn entry(
         entry.set("initrd", &path(file))?;
     }
     for overlay in &deployment.overlay_initrds {
-        entry.add_overlay_initrd(overlay)?;
+        entry.add_overlay_initrd(&format!("{prefix}{overlay}"))?;
     }
     Ok(entry)
 }

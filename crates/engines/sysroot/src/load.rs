@@ -7,7 +7,7 @@ use updraft_error::Kind;
 use updraft_fs::Dir;
 
 use crate::boot_loader::offered;
-use crate::entries::PREPARE_ROOT;
+use crate::entries::{PREPARE_ROOT, below_boot};
 use crate::{Deployment, DeploymentId, Error, Origin, Result, Sysroot, esp};
 
 const MAX_ORIGIN: u64 = 1024 * 1024;
@@ -120,7 +120,8 @@ impl Sysroot {
             kernel_args.remove_key("init");
         }
         let (origin, version) = (self.load_origin(&id)?, self.commit_version(&id)?);
-        let overlay_initrds = entry.overlay_initrds().to_vec();
+        let overlays = entry.overlay_initrds().iter();
+        let overlay_initrds = overlays.map(|path| below_boot(path).to_owned()).collect();
         Ok(Deployment {
             id,
             boot_checksum,

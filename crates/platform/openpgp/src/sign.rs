@@ -27,7 +27,7 @@ pub fn detached(
     let found =
         gpg(home).args(["--list-secret-keys", "--with-colons", "--", key_id]).output(ctx)?;
     if !found.status.success() {
-        let home = home.map_or_else(|| "(null)".to_owned(), |home| home.display().to_string());
+        let home = home.map_or_else(|| "<default>".to_owned(), |home| home.display().to_string());
         return Err(Error::NoSecretKey { id: key_id.to_owned(), home });
     }
     let signed = gpg(home)

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
 mod cli;
 
@@ -56,12 +56,14 @@ fn main() -> ExitCode {
 }
 
 fn as_ostree(words: &[OsString], no_color: bool) -> ExitCode {
-    let root = cli::OstreeProgram::command();
-    let words = &ostree::program::commands_first(&root, words.to_vec())[..];
+    let root = ostree::program::with_room_for_more(cli::OstreeProgram::command());
+    let words = ostree::program::commands_first(&root, words.to_vec());
+    let words = &ostree::program::switches_alone(&root, words)[..];
     if let Some(failure) = ostree::program::run_extension(&root, words) {
         return ostree::program::end(Err(failure), root, words);
     }
-    match cli::OstreeProgram::try_parse_from(words) {
+    let parsed = root.clone().try_get_matches_from(words);
+    match parsed.and_then(|found| cli::OstreeProgram::from_arg_matches(&found)) {
         _ if ostree::program::wants_version(words) => {
             ostree::program::end(cli::OstreeProgram::print_version(no_color), root, words)
         }

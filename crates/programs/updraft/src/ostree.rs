@@ -116,15 +116,20 @@ impl Command {
 /// Runs one command.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result {
     if arguments.verbose {
-        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
-        // A subscriber that is set already stays; it was asked for earlier.
-        let _ = log.with_writer(std::io::stderr).try_init();
+        log_everything();
     }
     let location = Location::new(arguments.repo.clone());
     let follower = arguments.command.changes_refs().then(|| summary::Follower::new(&location));
     let done = command(&arguments.command, &location, terminal);
     let done = done.and_then(|()| follower.map_or(Ok(()), |follower| follower.finish(terminal)));
     done.map_err(way_out::added)
+}
+
+/// What `--verbose` asks for.
+fn log_everything() {
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
+    // A subscriber that is set already stays; it was asked for earlier.
+    let _ = log.with_writer(std::io::stderr).try_init();
 }
 
 fn command(command: &Command, location: &Location, terminal: &Terminal) -> Result {

@@ -91,7 +91,6 @@ fn kernel_release(transaction: &Transaction, root: DirEntry) -> Result<String> {
     let modules = match lookup(transaction, root, "usr/lib/modules") {
         Ok(Node::Directory(modules)) => modules,
         Ok(Node::File(_)) => return Err(missing()),
-        Err(Error::NoSuchPath(_)) => return Err(Error::NoSuchPath("/usr/lib/modules".into())),
         Err(error) => return Err(error),
     };
     let mut found: Option<FileName> = None;

@@ -8,9 +8,13 @@ use updraft_ostree::{Checksum, MAX_METADATA_SIZE};
 use updraft_task::Context;
 
 use super::store::list;
+use crate::config::CORE;
 use crate::repo::DIR_MODE;
 use crate::staging::Durable;
 use crate::{Repo, Result};
+
+/// The key by which the configuration says that there are indexes.
+const INDEXED_DELTAS: &str = "indexed-deltas";
 
 /// All deltas of the repository with the checksums of their superblocks.
 pub(crate) fn listing(repo: &Repo) -> Result<DeltaIndex> {
@@ -46,7 +50,13 @@ pub fn list_indexes(repo: &Repo) -> Result<Vec<Checksum>> {
 }
 
 /// Writes the indexes anew: that of `only`, or all. An index whose deltas are gone is removed.
+///
+/// The configuration says from then on that there are indexes: whoever pulls without a summary
+/// looks there.
 pub fn reindex(ctx: &Context, repo: &Repo, only: Option<&Checksum>) -> Result<()> {
+    if repo.config().key_file().get_bool(CORE, INDEXED_DELTAS)? != Some(true) {
+        repo.edit_config(|file| file.set(CORE, INDEXED_DELTAS, "true"))?;
+    }
     let mut wanted: BTreeMap<Checksum, DeltaIndex> = BTreeMap::new();
     for name in list(repo)? {
         ctx.check()?;

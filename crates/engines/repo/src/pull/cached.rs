@@ -2,7 +2,7 @@
 //! not fetched again: `tmp/cache/summaries/REMOTE` and `REMOTE.sig`, as libostree keeps them.
 
 use updraft_fs::{Dir, atomic_write};
-use updraft_ostree::{MAX_METADATA_SIZE, Summary};
+use updraft_ostree::{MAX_METADATA_SIZE, RemoteName, Summary};
 use updraft_task::Context;
 
 use super::origin::{Origin, SummaryFiles};
@@ -46,13 +46,28 @@ pub(super) fn keep(options: &PullOptions, files: &SummaryFiles) -> Result<(), Er
     let (Some((dir, name)), Some(signature)) = (place(options), &files.signature) else {
         return Ok(());
     };
+    store(dir, &name, &files.summary, signature)
+}
+
+/// Keeps the summary of a remote and its signatures in `dir`, where pulls look for them. They have
+/// to be good: who calls this has verified them.
+pub fn keep_summary(
+    dir: &Dir,
+    remote: &RemoteName,
+    summary: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
+    store(dir, &remote.to_string(), summary, signature)
+}
+
+fn store(dir: &Dir, name: &str, summary: &[u8], signature: &[u8]) -> Result<(), Error> {
     let sig = format!("{name}.sig");
-    let same = dir.try_read(&name, LIMIT)?.as_ref() == Some(&files.summary)
-        && dir.try_read(&sig, LIMIT)?.as_ref() == Some(signature);
+    let same = dir.try_read(name, LIMIT)?.as_deref() == Some(summary)
+        && dir.try_read(&sig, LIMIT)?.as_deref() == Some(signature);
     if !same {
         // No moment, and no kill, leaves a signature beside a summary that it is not of.
         dir.try_unlink(&sig)?;
-        atomic_write(dir, &name, &files.summary, 0o644)?;
+        atomic_write(dir, name, summary, 0o644)?;
         atomic_write(dir, &sig, signature, 0o644)?;
     }
     Ok(())

@@ -185,7 +185,7 @@ pub enum Error {
     },
     /// The new commit is older than the current one.
     #[error(
-        "accept {new}: Upgrade target revision '{new}' with timestamp '{}' is chronologically older than current revision '{current}' with timestamp '{}'; use --allow-downgrade to permit",
+        "Upgrade target revision '{new}' with timestamp '{}' is chronologically older than current revision '{current}' with timestamp '{}'; use --allow-downgrade to permit",
         time(*new_time), time(*current_time)
     )]
     Older {
@@ -263,9 +263,12 @@ pub(super) fn beginning(text: &str) -> String {
     text.chars().take(CHECKSUM_DIGITS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A time of a commit in the error's text, as `date -u` prints it in ISO form.
+/// A time of a commit in the error's text, in universal time, as the peer writes it.
 fn time(seconds: u64) -> String {
-    format!("@{seconds}")
+    match jiff::Timestamp::from_second(seconds.cast_signed()) {
+        Ok(time) => time.strftime("%a %b %e %H:%M:%S %Y").to_string(),
+        Err(_) => format!("@{seconds}"),
+    }
 }
 
 impl Error {

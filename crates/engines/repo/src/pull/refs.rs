@@ -17,6 +17,8 @@ use crate::staging::Durable;
 pub(super) struct RefGoal {
     pub name: RefName,
     pub commit: Checksum,
+    /// The collection that it is a ref of, as far as is known.
+    pub collection: Option<String>,
 }
 
 impl RefGoal {
@@ -33,7 +35,7 @@ impl RefGoal {
     /// The ref of a collection that it is, when what is mirrored belongs to another collection
     /// than the repository's own.
     fn mirrored(&self, repo: &Repo, options: &PullOptions) -> Result<Option<CollectionRef>, Error> {
-        let id = options.collection_id.as_ref().filter(|_| options.mirror == Mirror::Yes);
+        let id = self.collection.as_ref().filter(|_| options.mirror == Mirror::Yes);
         let Some(id) = id.filter(|id| repo.config().collection_id.as_ref() != Some(*id)) else {
             return Ok(None);
         };
@@ -86,6 +88,8 @@ pub(super) struct Goals {
     pub deltas: SummaryDeltas,
     /// The summary to be stored at the end.
     pub mirrored_summary: Option<SummaryFiles>,
+    /// The collection that the refs belong to: as the options say, else as the summary does.
+    collection: Option<String>,
 }
 
 impl Goals {
@@ -95,7 +99,11 @@ impl Goals {
         origin: &dyn Origin,
         options: &PullOptions,
     ) -> Result<Self, Error> {
-        let mut goals = Self { commits: options.commits.clone(), ..Self::default() };
+        let mut goals = Self {
+            commits: options.commits.clone(),
+            collection: options.collection_id.clone(),
+            ..Self::default()
+        };
         let mut wanted: Vec<Wanted> = Vec::new();
         for text in &options.refs {
             match text.parse() {
@@ -112,7 +120,9 @@ impl Goals {
         let demanded = options.policy.demands_summary();
         // Which deltas there are is said by the summary.
         let by_delta = matches!(options.deltas, Deltas::Require | Deltas::RequireDryRun);
-        let summary = if !demanded && !by_delta && (pinned || lists_refs) {
+        // Under which collection a mirror keeps its refs is said there, too.
+        let by_mirror = options.mirror == Mirror::Yes && goals.collection.is_none();
+        let summary = if !demanded && !by_delta && !by_mirror && (pinned || lists_refs) {
             None
         } else {
             goals.read_summary(ctx, origin, options)?.0
@@ -126,7 +136,8 @@ impl Goals {
                 (None, _) => origin.read_ref(ctx, name.as_str())?,
             };
             let commit = found.ok_or_else(|| no_such_ref(&name, origin, summary.is_some()))?;
-            goals.refs.push(RefGoal { name, commit });
+            let collection = goals.collection.clone();
+            goals.refs.push(RefGoal { name, commit, collection });
         }
         Ok(goals)
     }
@@ -141,7 +152,12 @@ impl Goals {
         let demanded = options.policy.demands_summary();
         let listed = if demanded { None } else { origin.list_refs()? };
         let refs = match (listed, options.mirror) {
-            (Some(refs), _) => refs,
+            (Some(refs), mirror) => {
+                if mirror == Mirror::Yes && self.collection.is_none() {
+                    self.read_summary(ctx, origin, options)?;
+                }
+                refs
+            }
             // Of a source on this machine all refs are wanted, and here those of its summary.
             (None, Mirror::No) if demanded && origin.list_refs()?.is_some() => {
                 let (summary, _) = self.read_summary(ctx, origin, options)?;
@@ -161,7 +177,8 @@ impl Goals {
             }
         };
         for (name, commit) in refs {
-            self.refs.push(RefGoal { name: RefName::new(name)?, commit });
+            let collection = self.collection.clone();
+            self.refs.push(RefGoal { name: RefName::new(name)?, commit, collection });
         }
         Ok(self)
     }
@@ -186,6 +203,9 @@ impl Goals {
         let what = || format!("the static deltas in the summary of {}", origin.name());
         let listed = DeltaIndex::from_metadata(&summary.metadata)
             .map_err(|source| Error::Format { what: what(), source })?;
+        if self.collection.is_none() {
+            self.collection = summary.metadata.get_str(Summary::COLLECTION_ID).map(str::to_owned);
+        }
         let indexed = summary.metadata.get(Summary::INDEXED_DELTAS) == Some(&Value::Bool(true));
         self.deltas = match listed {
             Some(listed) => SummaryDeltas::Listed(listed),

@@ -284,19 +284,24 @@ impl Work<'_> {
     /// What has to be right about a commit that a ref will name.
     pub(super) fn check(&self, checksum: &Checksum, commit: &Commit) -> Result<(), Error> {
         let collection = self.options.collection_id.as_deref();
+        let repo = self.transaction.repo();
+        let not_older_than = |current: Checksum| {
+            let (now, _) = repo.load_commit(&current)?;
+            check::not_older((checksum, commit.timestamp), (&current, now.timestamp))
+        };
+        if let TimestampCheck::Against(current) = self.options.timestamp_check
+            && (self.goals.commits.contains(checksum) || self.goals.refs_of(checksum).count() > 0)
+        {
+            not_older_than(current)?;
+        }
         for goal in self.goals.refs_of(checksum) {
             if self.options.bindings == Bindings::Check {
                 check::bindings(commit, checksum, Some(goal.name.as_str()), collection)?;
             }
-            let repo = self.transaction.repo();
-            let current = match self.options.timestamp_check {
-                TimestampCheck::No => None,
-                TimestampCheck::AgainstRef => goal.current(repo, self.options)?,
-                TimestampCheck::Against(commit) => Some(commit),
-            };
-            if let Some(current) = current {
-                let (now, _) = repo.load_commit(&current)?;
-                check::not_older((checksum, commit.timestamp), (&current, now.timestamp))?;
+            if self.options.timestamp_check == TimestampCheck::AgainstRef
+                && let Some(current) = goal.current(repo, self.options)?
+            {
+                not_older_than(current)?;
             }
         }
         Ok(())

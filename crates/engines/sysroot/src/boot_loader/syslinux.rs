@@ -13,6 +13,7 @@ use updraft_error::Kind;
 use updraft_fs::atomic_write;
 
 use super::Entries;
+use crate::entries::below_boot;
 use crate::{Error, Result, Sysroot};
 
 /// What the two who read such a file want.
@@ -54,10 +55,10 @@ fn regenerate(old: &str, entries: &Entries, dialect: &Dialect) -> Result<String>
         let kernel = entry
             .get("linux")
             .ok_or_else(|| Error::other(Kind::Invalid, "No \"linux\" key in bootloader config"))?;
-        kept.push(format!("\tKERNEL /boot{kernel}"));
+        kept.push(format!("\tKERNEL /boot{}", below_boot(kernel)));
         for (word, key) in dialect.files {
             if let Some(path) = entry.get(key) {
-                kept.push(format!("\t{word} /boot{path}"));
+                kept.push(format!("\t{word} /boot{}", below_boot(path)));
             }
         }
         if let Some(options) = entry.get("options") {

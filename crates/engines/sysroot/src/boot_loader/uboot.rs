@@ -15,6 +15,7 @@ use updraft_error::Kind;
 use updraft_fs::atomic_write;
 
 use super::{Entries, MAX_CONFIGURATION};
+use crate::entries::below_boot;
 use crate::{Deployment, Error, Result, Sysroot};
 
 const NAME: &str = "uEnv.txt";
@@ -32,11 +33,11 @@ pub(super) fn write(
         let kernel = entry
             .get("linux")
             .ok_or_else(|| Error::other(Kind::Invalid, "No \"linux\" key in bootloader config"))?;
-        put("kernel_image", format!("/boot{kernel}"));
+        put("kernel_image", format!("/boot{}", below_boot(kernel)));
         let keys = [("ramdisk_image", "initrd"), ("fdt_file", "devicetree"), ("fdtdir", "fdtdir")];
         for (name, key) in keys {
             if let Some(path) = entry.get(key) {
-                put(name, format!("/boot{path}"));
+                put(name, format!("/boot{}", below_boot(path)));
             }
         }
         if let Some(options) = entry.get("options") {

@@ -12,6 +12,7 @@ use updraft_error::Kind;
 use updraft_fs::atomic_write;
 
 use super::Entries;
+use crate::entries::below_boot;
 use crate::{Error, Result};
 
 pub(super) const NAME: &str = "boot.scr";
@@ -74,9 +75,9 @@ fn variables(entry: &BootEntry) -> Result<Vec<String>> {
     let kernel = entry
         .get("linux")
         .ok_or_else(|| Error::other(Kind::Invalid, "No \"linux\" key in bootloader config"))?;
-    let path = |key: &str| entry.get(key).map(|path| format!("/boot{path}"));
+    let path = |key: &str| entry.get(key).map(|path| format!("/boot{}", below_boot(path)));
     Ok([
-        ("kernel_image", Some(format!("/boot{kernel}"))),
+        ("kernel_image", Some(format!("/boot{}", below_boot(kernel)))),
         ("ramdisk_image", path("initrd")),
         ("fdt_file", path("devicetree")),
         ("fdtdir", path("fdtdir")),

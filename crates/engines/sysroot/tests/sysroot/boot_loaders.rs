@@ -46,6 +46,27 @@ fn syslinux_keeps_what_others_wrote() {
 }
 
 #[test]
+fn kernels_are_named_from_the_root_where_it_is_wanted() {
+    let lab = Lab::ours();
+    configure(&lab, "syslinux.cfg", "syslinux/syslinux.cfg", "");
+    lab.configure("bootprefix=true");
+    for version in ["1", "2"] {
+        lab.deploy(lab.commit(version, version, &[]));
+        for entry in fs::read_dir(lab.path("boot/loader/entries")).unwrap() {
+            let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+            for key in ["\nlinux ", "\ninitrd "] {
+                let path = text.split(key).nth(1).and_then(|rest| rest.lines().next()).unwrap();
+                assert!(path.starts_with("/boot/ostree/os-"), "{text}");
+                assert!(lab.path(path.trim_start_matches('/')).is_file(), "{text}");
+            }
+        }
+    }
+    let text = lab.read("boot/syslinux/syslinux.cfg");
+    assert!(text.contains("\tKERNEL /boot/ostree/os-"), "{text}");
+    assert!(!text.contains("/boot/boot"), "{text}");
+}
+
+#[test]
 fn a_default_that_is_none_of_ours_stays() {
     // The real tool removes it, and the boot loader takes whatever is first.
     let lab = Lab::ours();

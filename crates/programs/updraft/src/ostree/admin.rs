@@ -24,6 +24,8 @@ mod status;
 mod unlock;
 mod upgrade;
 
+use super::program::Usage;
+
 /// Look at and change deployments.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
@@ -115,6 +117,9 @@ enum Command {
 impl Admin {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         match &self.command {
+            None if !self.print_current_dir => {
+                return Err(Usage::failure("No \"admin\" subcommand specified"));
+            }
             Some(Command::InitFs { modern, epoch, path }) => {
                 Sysroot::init(path, init_epoch(*modern, *epoch)?)?;
                 return Ok(());

@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
 use updraft_ostree::gvariant::Value;
-use updraft_ostree::{Metadata, Refspec};
+use updraft_ostree::{Metadata, Refspec, RepoMode};
 use updraft_repo::Repo;
 use updraft_repo::commit::{
     self, Bindings, CommitOptions, CommitOutcome, Parent, PathnameFilter, TreeSource,
@@ -29,7 +29,7 @@ pub(crate) struct Commit {
     /// The ref to move to the new commit.
     #[arg(long, short = 'b', value_name = "BRANCH")]
     branch: Option<String>,
-    /// Write no ref.
+    /// Begin a history: no parent, and no ref where no branch is named.
     #[arg(long)]
     orphan: bool,
     /// The parent's checksum, or `none`; by default what the branch names.
@@ -72,11 +72,11 @@ pub(crate) struct Commit {
     #[arg(long, value_name = "KEY=VALUE")]
     add_detached_metadata_string: Vec<String>,
     /// Give everything to this user.
-    #[arg(long, value_name = "UID")]
-    owner_uid: Option<u32>,
+    #[arg(long, value_name = "UID", allow_negative_numbers = true)]
+    owner_uid: Option<i32>,
     /// Give everything to this group.
-    #[arg(long, value_name = "GID")]
-    owner_gid: Option<u32>,
+    #[arg(long, value_name = "GID", allow_negative_numbers = true)]
+    owner_gid: Option<i32>,
     /// Owner root, modes within 0755, no extended attributes.
     #[arg(long)]
     canonical_permissions: bool,
@@ -240,8 +240,8 @@ impl Commit {
             bindings,
             bootable: self.bootable,
             base: self.base.as_deref().map(|base| repo.resolve(base)).transpose()?,
-            owner_uid: self.owner_uid,
-            owner_gid: self.owner_gid,
+            owner_uid: owner(self.owner_uid),
+            owner_gid: owner(self.owner_gid),
             canonical_permissions: self.canonical_permissions,
             mode_ro_executables: self.mode_ro_executables,
             no_xattrs: self.no_xattrs,
@@ -254,7 +254,8 @@ impl Commit {
             tar_autocreate_parents: self.tar_autocreate_parents,
             tar_pathname_filter: self.pathname_filter()?,
             skip_if_unchanged: self.skip_if_unchanged,
-            generate_sizes: self.generate_sizes,
+            // As with the peer, other modes have no sizes to tell.
+            generate_sizes: self.generate_sizes && repo.mode() == RepoMode::Archive,
             generate_composefs: self.generate_composefs_metadata,
             signers: self.signing.signers(&self.sign_from_file)?,
             fsync: fsync(self.fsync.as_deref(), self.disable_fsync)?,
@@ -273,7 +274,7 @@ impl Commit {
             return Ok(());
         }
         for (option, value) in [("uid", self.owner_uid), ("gid", self.owner_gid)] {
-            if value.is_some_and(|id| id != 0) {
+            if value.is_some_and(|id| id > 0) {
                 let message = format!(
                     "Cannot specify both --canonical-permissions and non-zero --owner-{option}"
                 );
@@ -285,8 +286,8 @@ impl Commit {
 
     fn parent(&self) -> Result<Parent> {
         match self.parent.as_deref() {
-            None => Ok(Parent::Branch),
-            Some("none") => Ok(Parent::None),
+            None if !self.orphan => Ok(Parent::Branch),
+            None | Some("none") => Ok(Parent::None),
             Some(checksum) => checksum.parse().map(Parent::Commit).map_err(|_| {
                 Failure::new(Kind::Invalid, format!("Invalid rev {checksum}"))
                     .hint("--parent takes a whole checksum, or `none`")
@@ -302,7 +303,7 @@ impl Commit {
                 Failure::new(Kind::Invalid, message)
             })?;
             sources.push(match kind {
-                "dir" => TreeSource::Directory(value.into()),
+                "dir" => folder(value.into())?,
                 "tar" => archive(value)?,
                 "ref" => TreeSource::Commit(repo.resolve(value)?),
                 _ => {
@@ -314,7 +315,7 @@ impl Commit {
         }
         if self.tree.is_empty() {
             let path = self.path.clone().unwrap_or_else(|| PathBuf::from("."));
-            sources.push(TreeSource::Directory(path));
+            sources.push(folder(path)?);
         }
         Ok(sources)
     }
@@ -326,6 +327,20 @@ impl Commit {
             .ok_or_else(|| Failure::new(Kind::Invalid, "Missing ',' in --tar-pathname-filter"))?;
         Ok(Some(PathnameFilter::new(pattern, replacement)?))
     }
+}
+
+/// An owner that was given; a number below 0 leaves it as it is, as with the peer.
+pub(super) fn owner(id: Option<i32>) -> Option<u32> {
+    id.and_then(|id| id.try_into().ok())
+}
+
+/// The folder of `--tree=dir=PATH`.
+fn folder(path: PathBuf) -> Result<TreeSource> {
+    if path.is_dir() {
+        return Ok(TreeSource::Directory(path));
+    }
+    let reason = if path.exists() { "Not a directory" } else { "No such file or directory" };
+    Err(Failure::new(Kind::NotFound, format!("opendir({}): {reason}", path.display())))
 }
 
 /// The tar stream of `--tree=tar=FILE`; `-` is stdin.

@@ -35,6 +35,11 @@ impl CreateUsb {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let path = location.path()?;
         let repo = location.open()?;
+        if self.pairs.len() >= 2 && self.pairs.len().is_multiple_of(2) && !self.mount.exists() {
+            let mount = self.mount.display();
+            let message = format!("opendir({mount}): No such file or directory");
+            return Err(Failure::new(Kind::NotFound, message).hint("mount the medium there"));
+        }
         let refs = pairs(&self.pairs)?;
         if self.commit.is_some() && refs.len() != 1 {
             let message = "The --commit option can only be used with a single ref";

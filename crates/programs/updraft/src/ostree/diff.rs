@@ -12,6 +12,7 @@ use updraft_repo::{Repo, traverse};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::checksum::{Attributes, of_path};
+use super::commit::owner;
 use super::repository::Location;
 use super::size::format_size;
 
@@ -28,11 +29,11 @@ pub(crate) struct Diff {
     #[arg(long)]
     no_xattrs: bool,
     /// Take this user as the owner of local files.
-    #[arg(long, value_name = "UID")]
-    owner_uid: Option<u32>,
+    #[arg(long, value_name = "UID", allow_negative_numbers = true)]
+    owner_uid: Option<i32>,
     /// Take this group as that of local files.
-    #[arg(long, value_name = "GID")]
-    owner_gid: Option<u32>,
+    #[arg(long, value_name = "GID", allow_negative_numbers = true)]
+    owner_gid: Option<i32>,
     /// A commit, or a directory whose path begins with `/` or `./`.
     #[arg(value_name = "REV")]
     from: String,
@@ -72,8 +73,8 @@ impl Diff {
         };
         let mut shown = serde_json::Map::new();
         if self.fs_diff || !self.stats {
-            let attributes =
-                Attributes { no_xattrs: self.no_xattrs, uid: self.owner_uid, gid: self.owner_gid };
+            let (uid, gid) = (owner(self.owner_uid), owner(self.owner_gid));
+            let attributes = Attributes { no_xattrs: self.no_xattrs, uid, gid };
             let differ = Differ { repo: &repo, terminal, attributes };
             let mut changes = Changes::default();
             let (a, b) = (side(&repo, &from)?, side(&repo, &to)?);

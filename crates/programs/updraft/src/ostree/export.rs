@@ -6,7 +6,7 @@
 mod blocks;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -21,6 +21,9 @@ use blocks::Blocks;
 
 use super::repository::Location;
 use super::tree;
+
+/// How many bytes of a name a header has room for.
+const NAME_SIZE: usize = 100;
 
 /// Write a commit as a tar stream.
 #[derive(Debug, Args)]
@@ -87,6 +90,20 @@ impl Export {
     }
 }
 
+/// Puts a name and a link's target into a header, as much as there is room for.
+fn put_names(header: &mut Header, name: &str, target: Option<&str>) {
+    if let Some(header) = header.as_gnu_mut() {
+        for (field, text) in
+            [(&mut header.name, name), (&mut header.linkname, target.unwrap_or_default())]
+        {
+            for (to, from) in field.iter_mut().zip(text.bytes()) {
+                *to = from;
+            }
+        }
+    }
+    header.set_cksum();
+}
+
 impl<W: Write> Writer<'_, W> {
     fn directory(&mut self, path: &str, entry: &DirEntry) -> Result {
         self.terminal.context.check()?;
@@ -99,7 +116,7 @@ impl<W: Write> Writer<'_, W> {
             name => format!("{}/", name.trim_end_matches('/')),
         };
         header.set_size(0);
-        self.archive.append_data(&mut header, name, io::empty())?;
+        self.member(header, &name, None, io::empty())?;
         let tree = self.repo.load_dirtree(&entry.dirtree)?;
         let below =
             |name: &str| if path.is_empty() { name.to_owned() } else { tree::join(path, name) };
@@ -118,20 +135,54 @@ impl<W: Write> Writer<'_, W> {
         self.attributes(&meta.xattrs)?;
         let kind = if meta.is_symlink() { EntryType::Symlink } else { EntryType::Regular };
         let mut header = self.header(kind, (meta.uid, meta.gid), meta.permissions());
+        let name = self.named(path);
         if let Some(target) = &meta.symlink_target {
             header.set_size(0);
-            self.archive.append_link(&mut header, self.named(path), target)?;
-            return Ok(());
+            return self.member(header, &name, Some(target.as_str()), io::empty());
         }
         header.set_size(file.size);
-        self.archive.append_data(&mut header, self.named(path), file.reader)?;
-        Ok(())
+        self.member(header, &name, None, file.reader)
+    }
+
+    /// Writes a member. Names are put into headers by hand: they are the peer's to the byte, also
+    /// with a prefix that says more than a path below the archive's root.
+    fn member(
+        &mut self,
+        mut header: Header,
+        name: &str,
+        target: Option<&str>,
+        data: impl Read,
+    ) -> Result {
+        if let Some(long) = target.filter(|target| target.len() > NAME_SIZE) {
+            self.long(EntryType::GNULongLink, long, target)?;
+        }
+        if name.len() > NAME_SIZE {
+            self.long(EntryType::GNULongName, name, target)?;
+        }
+        put_names(&mut header, name, target);
+        Ok(self.archive.append(&header, data)?)
+    }
+
+    /// Writes a name that has no room in the header of its member, which comes next.
+    fn long(&mut self, kind: EntryType, text: &str, target: Option<&str>) -> Result {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mode(0);
+        header.set_mtime(0);
+        header.set_username("root")?;
+        header.set_groupname("wheel")?;
+        let data = [text.as_bytes(), b"\0"].concat();
+        header.set_size(data.len() as u64);
+        put_names(&mut header, "././@LongLink", target);
+        Ok(self.archive.append(&header, &data[..])?)
     }
 
     /// The member's name. As by the peer the prefix is put before it as it is: `usr/` and `usr-`
     /// do different things.
     fn named(&self, path: &str) -> String {
-        format!("{}{path}", self.prefix.trim_start_matches('/'))
+        format!("{}{path}", self.prefix)
     }
 
     fn header(&self, kind: EntryType, (uid, gid): (u32, u32), permissions: u32) -> Header {

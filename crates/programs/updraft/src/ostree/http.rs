@@ -1,9 +1,10 @@
 //! A remote's configuration as the source of a pull: HTTP, or a folder for `file:` URLs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use updraft_error::Kind;
+use updraft_fs::Dir;
 use updraft_http::{Client, ClientOptions};
 use updraft_ostree::RemoteName;
 use updraft_repo::Repo;
@@ -57,4 +58,20 @@ pub(crate) fn source(
     }
     let client = Client::new(&remote.client_options(&base)?)?;
     Ok((Source::Http { client, url }, remote))
+}
+
+/// Where signed summaries are kept: below `folder`, or in the repository; nowhere with
+/// `OSTREE_SKIP_CACHE`.
+pub(crate) fn summary_cache(repo: &Repo, folder: Option<&Path>) -> Result<Option<Dir>> {
+    if let Some(folder) = folder {
+        if !folder.exists() {
+            let message = format!("opendir({}): No such file or directory", folder.display());
+            return Err(Failure::new(Kind::NotFound, message));
+        }
+        return Ok(Some(Dir::open(folder)?.ensure_dir("summaries", 0o775)?));
+    }
+    if std::env::var_os("OSTREE_SKIP_CACHE").is_some() {
+        return Ok(None);
+    }
+    Ok(Some(repo.summary_cache()?))
 }

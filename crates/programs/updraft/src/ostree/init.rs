@@ -6,7 +6,7 @@ use updraft_ostree::{CollectionId, RepoMode};
 use updraft_repo::{InitOptions, Repo};
 use updraft_terminal::{Failure, Result};
 
-use super::repository::Location;
+use super::repository::{Location, is_repository};
 
 /// Initialize a new empty repository.
 #[derive(Debug, Args)]
@@ -29,8 +29,13 @@ impl Init {
             Failure::new(Kind::Invalid, message).hint(error)
         })?;
         let collection = self.collection_id.as_deref().map(CollectionId::new).transpose()?;
+        let path = location.path()?;
+        // One that is there already stays as it is, in its own mode.
+        if is_repository(&path) {
+            return location.open().map(drop);
+        }
         let options = InitOptions { collection_id: collection.map(|id| id.to_string()) };
-        Repo::init(location.path()?, mode, &options)?;
+        Repo::init(path, mode, &options)?;
         Ok(())
     }
 }

@@ -71,10 +71,10 @@ impl Ls {
         let root = ["/".to_owned()];
         let paths = if self.paths.is_empty() { &root[..] } else { &self.paths[..] };
         let mut lister = Lister { options: self, repo: &repo, terminal, entries: Vec::new() };
-        for path in paths {
-            let path = tree::absolute(path);
+        for given in paths {
+            let path = tree::absolute(given);
             let node = traverse::lookup(&repo, traverse::root(&commit), &path)
-                .with_context(|| format!("Inspecting path '{path}'"))?;
+                .with_context(|| format!("Inspecting path '{given}'"))?;
             match node {
                 Node::File(checksum) => lister.file(&path, &checksum)?,
                 Node::Directory(entry) => {

@@ -22,9 +22,43 @@ pub(super) use usage::Usage;
 /// The release of the peer whose commands, options and texts these are.
 pub(super) const COMPATIBLE_WITH: &str = "2022.7";
 
-/// What scripts may ask for, by the names of the peer's list.
-const FEATURES: [&str; 7] =
-    ["inode64", "gpgme", "composefs", "ex-fsverity", "libarchive", "sign-ed25519", "sign-spki"];
+/// What scripts may ask for, by the names of the peer's list. Those of libraries stand for what the
+/// peer does with them: peers on the network (`avahi`), a read-only `/sysroot` (`libmount`).
+const FEATURES: [&str; 13] = [
+    "inode64",
+    "initial-var",
+    "gpgme",
+    "composefs",
+    "ex-fsverity",
+    "libarchive",
+    "selinux",
+    "sign-ed25519",
+    "sign-spki",
+    "avahi",
+    "libmount",
+    "systemd",
+    "p2p",
+];
+
+/// Commands that refuse words which they do not take. All others pass them over, as the peer does.
+const EXACT: [&str; 2] = ["config", "unlock"];
+
+/// The command with a place for words that nobody looks at, where it and its commands have none.
+pub(crate) fn with_room_for_more(command: Command) -> Command {
+    let takes_all = |arg: &clap::Arg| arg.get_num_args().is_some_and(|n| n.max_values() > 1);
+    let is_exact = EXACT.contains(&command.get_name());
+    if command.has_subcommands() {
+        return command.mut_subcommands(with_room_for_more);
+    }
+    let repeats = command
+        .get_positionals()
+        .any(|arg| takes_all(arg) || matches!(arg.get_action(), clap::ArgAction::Append));
+    if is_exact || repeats {
+        return command;
+    }
+    let more = clap::Arg::new("more").hide(true).num_args(0..);
+    command.arg(more.value_parser(clap::value_parser!(OsString)))
+}
 
 /// The words with the command, and its own command, before all options: the peer takes options
 /// at whatever place.
@@ -43,6 +77,28 @@ pub(crate) fn commands_first(root: &Command, mut words: Vec<OsString>) -> Vec<Os
         words.insert(place, word);
         command = next;
         place += 1;
+    }
+    words
+}
+
+/// The words, their command before all options, without the values of switches: whatever is said
+/// with a `=`, a switch that is given is on.
+pub(crate) fn switches_alone(root: &Command, mut words: Vec<OsString>) -> Vec<OsString> {
+    let mut command = root;
+    let mut is_option = true;
+    for word in words.iter_mut().skip(1) {
+        let Some(text) = word.to_str() else { continue };
+        if let Some(next) = command.find_subcommand(text) {
+            command = next;
+        }
+        is_option &= text != "--";
+        let switch = text.strip_prefix("--").and_then(|text| text.split_once('='));
+        if let Some((name, _)) = switch.filter(|_| is_option)
+            && let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(name))
+            && matches!(arg.get_action(), clap::ArgAction::SetTrue)
+        {
+            *word = format!("--{name}").into();
+        }
     }
     words
 }
@@ -71,7 +127,7 @@ pub(crate) fn end(result: Result, root: Command, arguments: &[OsString]) -> Exit
             if failure.find::<Usage>().is_some() {
                 say(&help::of(root, arguments));
             }
-            say(&one_line(&failure.lines()));
+            say(&in_their_words(&one_line(&failure.lines()), &failure));
             let cancelled = failure.kind() == Kind::Cancelled;
             if cancelled { ExitCode::from(Kind::Cancelled.exit_code()) } else { ExitCode::FAILURE }
         }
@@ -86,7 +142,7 @@ pub(crate) fn end_usage(error: &clap::Error, root: Command, arguments: &[OsStrin
         _ => String::new(),
     };
     let failure = match error.kind() {
-        ErrorKind::DisplayHelp => {
+        kind if kind == ErrorKind::DisplayHelp || context(ContextKind::InvalidArg) == "-?" => {
             // Nobody is left to tell when stdout itself fails.
             let _ = writeln!(std::io::stdout().lock(), "{}", help::of(root, arguments).trim_end());
             return ExitCode::SUCCESS;
@@ -94,19 +150,23 @@ pub(crate) fn end_usage(error: &clap::Error, root: Command, arguments: &[OsStrin
         ErrorKind::InvalidSubcommand => {
             usage::unknown_command(&root, arguments, &context(ContextKind::InvalidSubcommand))
         }
-        ErrorKind::UnknownArgument => usage::unknown_argument(&context(ContextKind::InvalidArg)),
+        ErrorKind::UnknownArgument => {
+            usage::unknown_argument(arguments, &context(ContextKind::InvalidArg))
+        }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             usage::no_command(&root, arguments)
         }
         ErrorKind::MissingRequiredArgument => usage::missing(&root, arguments),
         ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_empty() => {
             let option = context(ContextKind::InvalidArg);
-            let option = option.split([' ', '=']).next().unwrap_or_default();
+            let option = option.split([' ', '=', '[']).next().unwrap_or_default();
             Failure::new(Kind::Invalid, format!("Missing argument for {option}"))
         }
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            usage::bad_value(&context(ContextKind::InvalidArg), &context(ContextKind::InvalidValue))
-        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => usage::bad_value(
+            &context(ContextKind::InvalidArg),
+            &context(ContextKind::InvalidValue),
+            std::error::Error::source(error),
+        ),
         _ => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
@@ -131,6 +191,23 @@ fn one_line(lines: &[String]) -> String {
         }
     }
     text
+}
+
+/// A name that is none is told by its reason alone, and a system call is no verb.
+fn in_their_words(text: &str, failure: &Failure) -> String {
+    if let Some(error @ updraft_ostree::Error::InvalidName { reason, .. }) = failure.find()
+        && (reason.starts_with("Invalid ") || reason.starts_with("Rev name "))
+    {
+        return text.replace(&format!("failed to {error}"), reason);
+    }
+    let is_call = |rest: &str| {
+        let name = rest.split('(').next().unwrap_or_default();
+        name.len() < rest.len() && name.bytes().all(|letter| letter.is_ascii_lowercase())
+    };
+    match text.strip_prefix("error: failed to ").filter(|rest| is_call(rest)) {
+        Some(rest) => format!("error: {rest}"),
+        None => text.to_owned(),
+    }
 }
 
 /// Without ` (os error 2)`: scripts match the system's words at the end of the line.

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
-use updraft_fs::Dir;
 use updraft_ostree::RemoteName;
 use updraft_repo::pull::{
     self, Bindings, Deltas, Depth, Extent, Mirror, PullOptions, PullStats, RemoteConfig, Source,
@@ -193,7 +192,7 @@ impl Pull {
             None if self.timestamp_check => TimestampCheck::AgainstRef,
             None => TimestampCheck::No,
         };
-        options.summary_cache = self.summary_cache(&repo)?;
+        options.summary_cache = http::summary_cache(&repo, self.cache_dir.as_deref())?;
         options.jobs = self.max_outstanding_fetcher_requests.unwrap_or(0);
         for path in &self.localcache_repo {
             options.caches.push(repository::open(path)?);
@@ -220,17 +219,6 @@ fn as_summary(failure: Failure) -> Failure {
 }
 
 impl Pull {
-    /// Where signed summaries are kept.
-    fn summary_cache(&self, repo: &Repo) -> Result<Option<Dir>> {
-        if let Some(dir) = &self.cache_dir {
-            return Ok(Some(Dir::open(dir)?.ensure_dir("summaries", 0o775)?));
-        }
-        if std::env::var_os("OSTREE_SKIP_CACHE").is_some() {
-            return Ok(None);
-        }
-        Ok(Some(repo.summary_cache()?))
-    }
-
     /// What the remote demands of signatures.
     fn policy(&self, repo: &Repo, config: &RemoteConfig) -> Result<Policy> {
         let mut config = config.clone();

@@ -79,15 +79,33 @@ impl Refs {
     }
 
     fn listed(&self, repo: &Repo) -> Result<Vec<Listed>> {
-        let aliases = repo.aliases()?;
+        let (refs, aliases) = (repo.refs()?, repo.aliases()?);
+        // As with the peer, one prefix after the other: a ref may be listed twice.
+        let prefixes: Vec<Option<&str>> = match &self.prefixes[..] {
+            [] => vec![None],
+            prefixes => prefixes.iter().map(|prefix| Some(prefix.as_str())).collect(),
+        };
         let mut listed = Vec::new();
-        for (refspec, commit) in repo.refs()? {
+        for (prefix, (refspec, commit)) in
+            prefixes.iter().flat_map(|prefix| refs.iter().map(move |entry| (prefix, entry)))
+        {
             let full = refspec.to_string();
-            let alias_of = aliases.get(&refspec).map(ToString::to_string);
+            let alias_of = match prefix {
+                // As with the peer, a ref that is named itself is shown with its commit.
+                Some(prefix) if self.alias && *prefix == full => Some(commit.to_string()),
+                _ => aliases.get(refspec).map(ToString::to_string),
+            };
             if self.alias && alias_of.is_none() {
                 continue;
             }
-            let Some(name) = self.shown(&full) else { continue };
+            let name = match prefix {
+                None => full.clone(),
+                Some(prefix) => match below(&full, prefix) {
+                    None => continue,
+                    Some(_) if self.list => full.clone(),
+                    Some(rest) => rest,
+                },
+            };
             listed.push(Listed {
                 name,
                 remote: refspec.remote.as_ref().map(ToString::to_string),
@@ -101,6 +119,12 @@ impl Refs {
 
     /// Refs of the collections that are named, or of all.
     fn in_collections(&self, repo: &Repo) -> Result<Vec<(CollectionRef, Checksum)>> {
+        for prefix in &self.prefixes {
+            if CollectionId::new(prefix.as_str()).is_err() {
+                let message = format!("Listing refs: Invalid collection ID {prefix}");
+                return Err(Failure::new(Kind::Invalid, message));
+            }
+        }
         let wanted = |of: &CollectionRef| {
             self.prefixes.is_empty()
                 || self.prefixes.iter().any(|prefix| prefix == of.collection.as_str())
@@ -127,15 +151,6 @@ impl Refs {
                 terminal.line(format!("{of}{commit}"))
             })
         })
-    }
-
-    /// How a ref is listed, when it is.
-    fn shown(&self, full: &str) -> Option<String> {
-        if self.prefixes.is_empty() {
-            return Some(full.to_owned());
-        }
-        let rest = self.prefixes.iter().find_map(|prefix| below(full, prefix))?;
-        Some(if self.list { full.to_owned() } else { rest })
     }
 
     fn create(&self, repo: &Repo, new: &str) -> Result {
@@ -202,8 +217,13 @@ impl Refs {
         }
         let refs: BTreeMap<Refspec, Checksum> = repo.refs()?;
         let aliases = repo.aliases()?;
+        // With --alias, aliases alone, and what is named itself.
+        let is_meant = |full: &str, prefix: &str, is_alias: bool| {
+            below(full, prefix).is_some() && (!self.alias || is_alias || full == prefix)
+        };
         let matching = |refspec: &Refspec| {
-            self.prefixes.iter().any(|prefix| below(&refspec.to_string(), prefix).is_some())
+            let (full, is_alias) = (refspec.to_string(), aliases.contains_key(refspec));
+            self.prefixes.iter().any(|prefix| is_meant(&full, prefix, is_alias))
         };
         for doomed in refs.keys().filter(|refspec| matching(refspec)) {
             let alias =

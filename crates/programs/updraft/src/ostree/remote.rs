@@ -1,8 +1,11 @@
 //! `ostree remote`: where to pull from.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use updraft_error::Kind;
+use updraft_fs::Dir;
 use updraft_ostree::{KeyFile, RemoteName};
 use updraft_repo::Repo;
 use updraft_repo::pull::{self, RemoteSummary, Source};
@@ -32,6 +35,9 @@ enum Command {
         /// Do nothing when there is no such remote.
         #[arg(long)]
         if_exists: bool,
+        /// Take this system root's repository, and remotes of its `/etc`.
+        #[arg(long, value_name = "PATH")]
+        sysroot: Option<PathBuf>,
         /// The remote.
         name: String,
     },
@@ -59,6 +65,9 @@ enum Command {
         /// Print the commit of each ref, too.
         #[arg(long, short = 'r')]
         revision: bool,
+        /// Keep a signed summary below this folder instead of the repository's.
+        #[arg(long, value_name = "DIR")]
+        cache_dir: Option<PathBuf>,
         /// The remote.
         name: String,
     },
@@ -69,6 +78,9 @@ enum Command {
         raw: bool,
         #[command(flatten)]
         keys: summary::MetadataKeys,
+        /// Keep a signed summary below this folder instead of the repository's.
+        #[arg(long, value_name = "DIR")]
+        cache_dir: Option<PathBuf>,
         /// The remote.
         name: String,
     },
@@ -91,12 +103,17 @@ impl Remote {
         if let Command::Add(add) = &self.command {
             return add.run(location, terminal);
         }
+        if let Command::Delete { if_exists, sysroot: Some(sysroot), name } = &self.command {
+            let place = add::Place::in_sysroot(sysroot)?;
+            let had_file = place.remove_file(name)?;
+            return delete(&place.repo, name, *if_exists || had_file);
+        }
         let repo = location.open()?;
         match &self.command {
             Command::Add(_) => Ok(()),
             Command::GpgImport(import) => import.run(&repo, terminal),
             Command::GpgListKeys { name } => keys::list(&repo, name.as_deref(), terminal),
-            Command::Delete { if_exists, name } => delete(&repo, name, *if_exists),
+            Command::Delete { if_exists, name, .. } => delete(&repo, name, *if_exists),
             Command::ShowUrl { name } => {
                 let url = url(&repo.remotes_config()?, name)?;
                 let shown = serde_json::json!({ "name": name, "url": url });
@@ -106,9 +123,14 @@ impl Remote {
             Command::DeleteCookie(delete) => cookies::delete(&repo, &delete.which),
             Command::ListCookies { name } => cookies::list(&repo, name, terminal),
             Command::List { show_urls } => list(&repo, *show_urls, terminal),
-            Command::Refs { revision, name } => refs(&repo, name, *revision, terminal),
-            Command::Summary { raw, keys, name } => {
-                let fetched = fetch_signed_summary(&repo, name, terminal)?;
+            Command::Refs { revision, cache_dir, name } => {
+                let cache = http::summary_cache(&repo, cache_dir.as_deref())?;
+                let fetched = fetch_signed_summary(&repo, name, cache.as_ref(), terminal)?;
+                refs(fetched.map(|fetched| fetched.summary), name, *revision, terminal)
+            }
+            Command::Summary { raw, keys, cache_dir, name } => {
+                let cache = http::summary_cache(&repo, cache_dir.as_deref())?;
+                let fetched = fetch_signed_summary(&repo, name, cache.as_ref(), terminal)?;
                 let SignedSummary { summary: bytes, signature } = fetched.ok_or_else(|| {
                     Failure::new(Kind::NotFound, "Remote server has no summary file")
                 })?;
@@ -180,8 +202,8 @@ fn list(repo: &Repo, show_urls: bool, terminal: &Terminal) -> Result {
     })
 }
 
-fn refs(repo: &Repo, name: &str, revision: bool, terminal: &Terminal) -> Result {
-    let bytes = fetch_summary(repo, name, terminal)?.ok_or_else(|| {
+fn refs(summary: Option<Vec<u8>>, name: &str, revision: bool, terminal: &Terminal) -> Result {
+    let bytes = summary.ok_or_else(|| {
         Failure::new(Kind::NotFound, "Remote refs not available; server has no summary file")
             .hint("run `ostree summary --update` on the server")
     })?;
@@ -211,7 +233,7 @@ pub(super) fn fetch_summary(
     name: &str,
     terminal: &Terminal,
 ) -> Result<Option<Vec<u8>>> {
-    Ok(fetch_signed_summary(repo, name, terminal)?.map(|signed| signed.summary))
+    Ok(fetch_signed_summary(repo, name, None, terminal)?.map(|signed| signed.summary))
 }
 
 /// A remote's summary, and its signatures where they had to be good.
@@ -220,10 +242,11 @@ struct SignedSummary {
     signature: Option<Vec<u8>>,
 }
 
-/// The remote's summary, when it has one.
+/// The remote's summary, when it has one. It is kept in `cache` when its signatures had to be good.
 fn fetch_signed_summary(
     repo: &Repo,
     name: &str,
+    cache: Option<&Dir>,
     terminal: &Terminal,
 ) -> Result<Option<SignedSummary>> {
     let limit = updraft_ostree::MAX_METADATA_SIZE as u64;
@@ -253,6 +276,9 @@ fn fetch_signed_summary(
         }
         let checked = policy.check_summary(summary.as_deref(), signature.as_deref());
         checked.map_err(signing::failure)?;
+        if let (Some(cache), Some(summary), Some(signature)) = (cache, &summary, &signature) {
+            pull::keep_summary(cache, &name, summary, signature)?;
+        }
     }
     let signature = signature.filter(|_| policy.demands_gpg_summary());
     Ok(summary.map(|summary| SignedSummary { summary, signature }))

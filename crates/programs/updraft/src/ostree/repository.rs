@@ -48,28 +48,35 @@ impl Location {
 
 /// Opens the repository at `path`.
 pub(crate) fn open(path: &Path) -> Result<Repo> {
-    if !path.exists() {
-        let message =
-            format!("opening repo: opendir({}): No such file or directory", path.display());
-        return Err(Failure::new(Kind::NotFound, message).hint("check the path"));
-    }
-    let hint = if path.is_dir() {
-        format!("make a repository with `updraft ostree init --repo {}`", path.display())
-    } else {
-        "check the path".to_owned()
-    };
-    let repo = Repo::open(path).map_err(|error| {
-        let missing = updraft_error::Classify::kind(&error) == Kind::NotFound;
-        let failure = Failure::from(error);
-        if missing { failure.hint(hint) } else { failure }
-    })?;
+    check_folder(path)?;
+    let repo = Repo::open(path)?;
     if std::env::var_os("OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS").is_some() {
         repo.permit_split_xattrs();
     }
     Ok(repo)
 }
 
-fn is_repository(path: &Path) -> bool {
+/// Says in the peer's words that there is no repository.
+fn check_folder(path: &Path) -> Result {
+    let missing = |what: &Path, reason| {
+        let message = format!("opening repo: opendir({}): {reason}", what.display());
+        Failure::new(Kind::NotFound, message)
+    };
+    let whole = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if !path.exists() {
+        return Err(missing(&whole(), "No such file or directory").hint("check the path"));
+    }
+    if !path.is_dir() {
+        return Err(missing(&whole(), "Not a directory").hint("check the path"));
+    }
+    if !path.join("objects").exists() {
+        let hint = format!("make a repository with `ostree init --repo {}`", path.display());
+        return Err(missing(Path::new("objects"), "No such file or directory").hint(hint));
+    }
+    Ok(())
+}
+
+pub(super) fn is_repository(path: &Path) -> bool {
     path.join("objects").is_dir() && path.join("config").is_file()
 }
 

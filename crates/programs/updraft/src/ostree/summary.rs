@@ -25,6 +25,9 @@ pub(crate) struct SummaryCommand {
     /// Print the summary. (As by the peer, `-v` means this and not `--verbose` here.)
     #[arg(id = "verbose", long = "view", short = 'v')]
     view: bool,
+    /// Print debug information.
+    #[arg(long = "verbose")]
+    debug: bool,
     /// Print the summary as GVariant text.
     #[arg(long)]
     raw: bool,
@@ -39,6 +42,9 @@ pub(crate) struct SummaryCommand {
 
 impl SummaryCommand {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
+        if self.debug {
+            super::log_everything();
+        }
         let repo = location.open()?;
         if self.update {
             let mut metadata = Metadata::new();
@@ -59,7 +65,11 @@ impl SummaryCommand {
             return Err(Failure::new(Kind::Invalid, message));
         }
         let dir = updraft_fs::Dir::open(repo.path())?;
-        let bytes = dir.read("summary", updraft_ostree::MAX_METADATA_SIZE as u64)?;
+        let bytes = dir.try_read("summary", updraft_ostree::MAX_METADATA_SIZE as u64)?;
+        let bytes = bytes.ok_or_else(|| {
+            let message = "openat(summary): No such file or directory";
+            Failure::new(Kind::NotFound, message).hint("`summary --update` makes one")
+        })?;
         print(&bytes, (self.raw, &self.keys), terminal)
     }
 }

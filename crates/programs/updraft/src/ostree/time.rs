@@ -1,99 +1,41 @@
 //! Times on the command line: read as people write them, printed as `ostree` prints them.
 
-use jiff::civil::{Date, DateTime};
+mod date;
+mod words;
+
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, ZonedDateTime};
+use jiff::{Timestamp, ZonedDateTime};
 use updraft_error::Kind;
 use updraft_terminal::{Failure, Result};
 
-/// Reads a time: `@SECONDS`, RFC 3339, RFC 2822, `YYYY-MM-DD [HH:MM[:SS]] [ZONE]`, `now`, `today`,
-/// `yesterday`, `N days ago`. Without a zone it is local time.
+/// Reads a time: `@SECONDS`, RFC 3339, RFC 2822, and whatever else GNU `date` reads, such as
+/// `2 weeks ago`. Without a zone it is local time.
 pub(crate) fn parse(text: &str, now: &ZonedDateTime) -> Result<Timestamp> {
     let trimmed = text.trim();
-    let seconds = trimmed.strip_prefix('@').and_then(|seconds| seconds.parse().ok());
-    seconds
-        .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        .or_else(|| absolute(trimmed, now.time_zone()))
-        .or_else(|| relative(trimmed, now))
-        .ok_or_else(|| {
-            Failure::new(Kind::Invalid, format!("Could not parse '{text}'")).hint(
-                "a time is @SECONDS, a date such as 2024-02-29 12:00:00 +0000, or `2 weeks ago`",
-            )
-        })
+    let time = match trimmed.strip_prefix('@') {
+        Some(seconds) => since_epoch(seconds),
+        None => date::read(trimmed, now),
+    };
+    time.ok_or_else(|| {
+        Failure::new(Kind::Invalid, format!("Could not parse '{text}'"))
+            .hint("a time is @SECONDS, a date such as 2024-02-29 12:00:00 +0000, or `2 weeks ago`")
+    })
+}
+
+/// Whole seconds since 1970, rounded down.
+fn since_epoch(text: &str) -> Option<Timestamp> {
+    let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
+    if fraction.is_empty() || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let seconds: i64 = whole.trim().parse().ok()?;
+    let below = whole.starts_with('-') && fraction.bytes().any(|digit| digit != b'0');
+    Timestamp::from_second(seconds.checked_sub(below.into())?).ok()
 }
 
 /// Reads a time as a commit carries it: times before 1970 count down from the largest number.
 pub(crate) fn parse_commit_time(text: &str, now: &ZonedDateTime) -> Result<u64> {
     Ok(parse(text, now)?.as_second().cast_unsigned())
-}
-
-fn absolute(text: &str, local: &TimeZone) -> Option<Timestamp> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Some(time);
-    }
-    if let Ok(time) = jiff::fmt::rfc2822::parse(text) {
-        return Some(time.timestamp());
-    }
-    for format in ["%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M %z", "%Y-%m-%dT%H:%M:%S%z"] {
-        if let Ok(time) = Timestamp::strptime(format, text) {
-            return Some(time);
-        }
-    }
-    let (text, zone) = match text.strip_suffix(" UTC").or_else(|| text.strip_suffix(" GMT")) {
-        Some(rest) => (rest, TimeZone::UTC),
-        None => (text, local.clone()),
-    };
-    for format in ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"] {
-        if let Ok(time) = DateTime::strptime(format, text) {
-            return Some(time.to_zoned_datetime(zone).ok()?.timestamp());
-        }
-    }
-    let spelled = text.replace(',', " ");
-    let spelled = spelled.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-    for format in SPELLED {
-        if let Ok(time) = DateTime::strptime(format!("{format} %H:%M:%S"), &spelled) {
-            return Some(time.to_zoned_datetime(zone).ok()?.timestamp());
-        }
-        if let Ok(time) = DateTime::strptime(format!("{format} %H:%M"), &spelled) {
-            return Some(time.to_zoned_datetime(zone).ok()?.timestamp());
-        }
-    }
-    let date = SPELLED.iter().find_map(|format| Date::strptime(format, &spelled).ok())?;
-    Some(date.to_zoned_datetime(zone).ok()?.timestamp())
-}
-
-/// How dates are written, commas aside.
-const SPELLED: [&str; 8] =
-    ["%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%Y%m%d", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y"];
-
-fn relative(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
-    match text {
-        "now" | "today" => return Some(now.timestamp()),
-        "yesterday" => return now.checked_sub(Span::new().days(1)).ok().map(|t| t.timestamp()),
-        "tomorrow" => return now.checked_add(Span::new().days(1)).ok().map(|t| t.timestamp()),
-        _ => {}
-    }
-    let mut words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let ago = words.last() == Some(&"ago");
-    if ago {
-        words.pop();
-    }
-    let [count, unit] = words[..] else { return None };
-    let count: i64 = if count == "a" || count == "last" { 1 } else { count.parse().ok()? };
-    let span = Span::new();
-    let span = match unit.strip_suffix('s').unwrap_or(unit) {
-        "second" | "sec" => span.try_seconds(count),
-        "minute" | "min" => span.try_minutes(count),
-        "hour" => span.try_hours(count),
-        "day" => span.try_days(count),
-        "week" => span.try_weeks(count),
-        "month" => span.try_months(count),
-        "year" => span.try_years(count),
-        _ => return None,
-    }
-    .ok()?;
-    let time = if ago { now.checked_sub(span) } else { now.checked_add(span) };
-    time.ok().map(|time| time.timestamp())
 }
 
 /// `2023-11-14 22:13:20 +0000`, as `log` prints a commit's time.
@@ -143,10 +85,38 @@ mod tests {
             ("yesterday", 1_700_000_000 - 86_400),
             ("2 weeks ago", 1_700_000_000 - 14 * 86_400),
             ("1 hour", 1_700_003_600),
+            ("", 1_699_920_000),
+            ("@5.5", 5),
+            ("@-1.5", -2),
+            ("23-11-15", 1_700_006_400),
+            ("Wed Nov 15 00:00:00 UTC 2023", 1_700_006_400),
+            ("2023-11-15T00:00:00.123+00:00", 1_700_006_400),
+            ("2023-11-14 7pm EST", 1_700_006_400),
+            ("14 November 2023 tomorrow", 1_700_006_400),
+            ("15-Nov-2023 01:00 CET", 1_700_006_400),
+            ("2023-11-15 (a Wednesday) 3 hours 180 minutes ago", 1_700_006_400),
+            ("20231114 2200 2 hours", 1_700_006_400),
+            ("wednesday", 1_700_006_400),
+            ("next wednesday", 1_700_006_400),
+            ("last tuesday", 1_699_920_000 - 7 * 86_400),
+            ("2023-10-31 1 month -16 days", 1_700_006_400),
         ] {
             assert_eq!(parse(text, &now).unwrap().as_second(), seconds, "{text}");
         }
-        for text in ["", "garbage", "@", "2023-13-01", "5 parsecs ago", "99999999999 years ago"] {
+        for text in [
+            "garbage",
+            "@",
+            "@5.",
+            "2023-13-01",
+            "2023-02-30",
+            "2023-11-15 24:00",
+            "2023-11-15 13pm",
+            "2023-11-15 2023-11-15",
+            "10:00 11:00",
+            "5 parsecs ago",
+            "99999999999 years ago",
+            "(",
+        ] {
             assert!(parse(text, &now).is_err(), "{text}");
         }
         let before = parse_commit_time("1969-12-31 23:59:59 +0000", &now).unwrap();

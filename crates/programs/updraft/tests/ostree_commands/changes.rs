@@ -71,6 +71,11 @@ fn refs_are_changed_alike() {
         &[&["refs", "--delete", "os/a"]],
         &[&["refs", "--delete", "alias"], &["refs", "--delete", "main"]],
         &[&["reset", "main", "main^"]],
+        &[&["refs", "--alias", "--delete", "os", "alias"]],
+        // A ref of its own takes the place of an alias; what it stood for stays.
+        &[&["reset", "alias", "main^"]],
+        &[&["refs", "--force", "--create=alias", "main^"]],
+        &[&["refs", "--alias", "--create=alias", "os/b/c"], &["reset", "alias", "main^", "x"]],
     ];
     for commands in cases {
         compare(&world, commands);
@@ -89,6 +94,7 @@ fn configuration_and_remotes_are_changed_alike() {
         &[&["remote", "add", "--force", "origin", "http://other"]],
         &[&["remote", "add", "--if-not-exists", "origin", "http://other"]],
         &[&["remote", "add", "c", "http://u", "--contenturl=http://c", "--collection-id=a.b.C"]],
+        &[&["remote", "add", "b", "--collection-id=a.b", "--set=k=v", "--custom-backend=x"]],
         &[&["remote", "delete", "origin"]],
         &[&["remote", "delete", "--if-exists", "nothing"]],
     ];
@@ -122,6 +128,10 @@ fn commits_are_made_alike() {
         &["-b", "main", "--add-detached-metadata-string=key=value"],
         &["-b", "main", "--skip-if-unchanged"],
         &["--orphan"],
+        &["--orphan", "-b", "main"],
+        &["--disable-fsync=no", "--orphan=yes", "-b", "new"],
+        &["-b", "alias"],
+        &["-b", "main", "--owner-uid=-1", "--owner-gid", "-1"],
         &["-b", "main", "--table-output"],
     ] {
         let command = [&["commit", time, "--tree=dir=tree"], more].concat();
@@ -129,6 +139,47 @@ fn commits_are_made_alike() {
     }
     compare(&world, &[&["commit", time, "-b", "main", "--tree=ref=main^", "--tree=dir=tree"]]);
     compare(&world, &[&["commit", time, "-b", "main", "tree"]]);
+    let world = World::new("bare");
+    compare(&world, &[&["commit", time, "-b", "main", "--generate-sizes", "tree", "more"]]);
+}
+
+#[test]
+fn times_are_understood_alike() {
+    let world = World::new("archive");
+    for time in [
+        "@5.5",
+        "@-1.5",
+        "21-01-01",
+        "Mon Jan  4 10:00:00 UTC 2021",
+        "Fri, 1 Jan 2021 10:00:00 +0130",
+        "2021-01-01T10:00:00.5+02",
+        "2021-01-01 10:00 PST",
+        "2021-01-01 10:00 EST DST",
+        "2021-01-01 10:00 UTC+2",
+        "2021-01-01 12 a.m.",
+        "1/31/2021 1 month",
+        "2021-01-01 tomorrow 3 hours ago",
+        "4-Jan-2021",
+        "Jan 4, 2021",
+        "20210101 1010",
+        "10:00 2021-01-01 (in the morning)",
+        "2021-01-01 fortnight",
+        "2021-01-01 -2 weeks",
+        "2021-01-01 00:00 +2 days",
+        "2021-01-01 next year",
+        "2021-02-30",
+        "2021-01-01 24:00",
+        "2021-01-01 noon",
+        "2021-01-01 10:00 11:00",
+        "2021-01-01 13 pm",
+        "2021-01-01,",
+    ] {
+        let option = format!("--timestamp={time}");
+        let command = ["--repo=repo", "commit", "--orphan", "--no-xattrs", &option, "tree"];
+        let (ours, theirs) = (world.ours(&command), world.peer(&command));
+        assert_eq!((ours.code, ours.error()), (theirs.code, theirs.error()), "{time}");
+        assert_eq!(ours.stdout, theirs.stdout, "{time}");
+    }
 }
 
 #[test]
@@ -217,6 +268,48 @@ fn new_repositories_are_alike() {
         }
         assert_eq!(state(&world.path(&names[0])), state(&world.path(&names[1])), "{more:?}");
     }
+}
+
+#[test]
+fn remotes_of_a_system_root_go_as_they_came() {
+    let world = World::new("archive");
+    let run: [(&str, fn(&World, &[&str]) -> _); 2] =
+        [("mine", World::ours), ("theirs", World::peer)];
+    let found = run.map(|(root, run)| {
+        fs::create_dir(world.path(root)).unwrap();
+        world.peer_ok(&["admin", "init-fs", root]);
+        fs::create_dir_all(world.path(root).join("sysroot")).unwrap();
+        let option = format!("--sysroot={root}");
+        [&["add", &option, "o", "http://x/"][..], &["delete", &option, "o"]].map(|words| {
+            let outcome = run(&world, &[&["remote"], words].concat());
+            let file = world.path(root).join("etc/ostree/remotes.d/o.conf");
+            (outcome.code, outcome.stdout, file.exists())
+        })
+    });
+    assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn what_is_there_stays_and_indexes_are_told_of() {
+    let world = World::new("archive");
+    compare(&world, &[&["fsck", "--add-tombstones"]]);
+    for (name, run) in [("mine", World::ours as fn(&World, &[&str]) -> _), ("theirs", World::peer)]
+    {
+        let repo = format!("--repo={name}");
+        for command in [
+            &["init", &repo, "--mode=archive"][..],
+            // In its own mode.
+            &["init", &repo, "--mode=bare-user"],
+            // The configuration says that there are indexes of deltas.
+            &["summary", &repo, "--update"],
+            &["static-delta", "reindex", &repo, "word"],
+            &["summary", &repo, "--update", "--verbose"],
+        ] {
+            let outcome = run(&world, command);
+            assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""), "{name}: {command:?}");
+        }
+    }
+    assert_eq!(state(&world.path("mine")), state(&world.path("theirs")));
 }
 
 #[test]

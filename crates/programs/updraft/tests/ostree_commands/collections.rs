@@ -57,6 +57,37 @@ fn a_medium_made_by_us_is_found_by_the_peer() {
 }
 
 #[test]
+fn a_mirror_keeps_refs_under_the_collection_that_the_summary_names() {
+    let world = world();
+    let url = format!("file://{}", world.path("s").display());
+    for (index, refs, has_summary) in
+        [(0, &["x"][..], false), (1, &["x"], true), (2, &[], true), (3, &["x", "y"], true)]
+    {
+        if has_summary {
+            world.peer_ok(&["summary", "--repo=s", "--update"]);
+        }
+        let run: [(&str, fn(&World, &[&str]) -> _); 2] =
+            [("mine", World::ours), ("theirs", World::peer)];
+        let found = run.map(|(name, run)| {
+            let repo = format!("--repo={name}-{index}");
+            world.peer_ok(&["init", &repo, "--mode=archive"]);
+            world.peer_ok(&["remote", "add", &repo, "--no-gpg-verify", "o", &url]);
+            let outcome = run(&world, &[&["pull", &repo, "--mirror", "o"], refs].concat());
+            assert_eq!(outcome.code, 0, "{name} {refs:?}: {}", outcome.stderr);
+            let listed = [&["refs", &repo][..], &["refs", "--collections", &repo]]
+                .map(|list| world.peer_ok(list));
+            listed.map(|text| {
+                let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                lines.retain(|line| !line.contains("ostree-metadata"));
+                lines.sort();
+                lines
+            })
+        });
+        assert_eq!(found[0], found[1], "{refs:?}, summary: {has_summary}");
+    }
+}
+
+#[test]
 fn what_cannot_be_copied_is_named() {
     let world = world();
     fs::create_dir(world.path("usb")).unwrap();

@@ -28,6 +28,29 @@ fn history_and_commits_are_shown_alike() {
 }
 
 #[test]
+fn words_that_no_command_takes_are_passed_over() {
+    let world = World::new("archive");
+    for command in [
+        &["log", "main", "word"][..],
+        &["show", "main", "word", "--raw=yes"],
+        &["diff", "main^", "main", "word"],
+        &["fsck", "--quiet", "word"],
+        &["prune", "--no-prune", "word"],
+        &["remote", "list", "word"],
+        &["remote", "show-url", "origin", "word"],
+        &["static-delta", "list", "word"],
+        &["refs", "main", "alias", "main"],
+        &["refs", "--alias", "alias"],
+        &["refs", "--alias", "os/a", "os", "main"],
+        &["init", "word"],
+    ] {
+        world.same(&[&["--repo=repo"], command].concat());
+    }
+    let help = world.ours(&["log", "-?"]);
+    assert_eq!((help.code, help), (0, world.ours(&["log", "--help"])));
+}
+
+#[test]
 fn objects_are_shown_by_their_checksum() {
     let world = World::new("archive");
     let listing = world.peer_ok(&["--repo=repo", "ls", "-RC", "main"]);
@@ -167,21 +190,41 @@ fn repositories_are_found_good_alike() {
 #[test]
 fn an_export_unpacks_to_the_same_tree() {
     let world = World::new("archive");
-    for more in [&[][..], &["--subpath=/sub"], &["--prefix=a/b"], &["--no-xattrs"]] {
-        let listings = ["ours", "theirs"].map(|name| {
-            let file = format!("{name}.tar");
-            let arguments = [&["--repo=repo", "export", "main", "-o", &file][..], more].concat();
-            let outcome =
-                if name == "ours" { world.ours(&arguments) } else { world.peer(&arguments) };
-            assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-            let list = std::process::Command::new("tar")
-                .args(["--list", "--verbose", "--numeric-owner", "--full-time", "--file"])
-                .arg(world.path(&file))
-                .output()
-                .unwrap();
-            assert!(list.status.success());
-            String::from_utf8(list.stdout).unwrap()
-        });
-        assert_eq!(listings[0], listings[1], "{more:?}");
+    let [long, longer] = ["n".repeat(90), "t".repeat(120)];
+    std::fs::create_dir_all(world.path("long").join(&long).join(&long)).unwrap();
+    std::os::unix::fs::symlink(&longer, world.path("long").join(&long).join("link")).unwrap();
+    std::os::unix::fs::symlink(&longer, world.path("long/link")).unwrap();
+    world.peer_ok(&["commit", "--repo=repo", "-b", "long", "--timestamp=@5", "long"]);
+    let export = |name: &str, more: &[&str]| {
+        let file = format!("{name}.tar");
+        let arguments = [&["--repo=repo", "export", "-o", &file][..], more].concat();
+        let outcome = if name == "ours" { world.ours(&arguments) } else { world.peer(&arguments) };
+        assert_eq!(outcome.code, 0, "{more:?}: {}", outcome.stderr);
+        std::fs::read(world.path(&file)).unwrap()
+    };
+    for more in [
+        &["main"][..],
+        &["main", "--subpath=/sub"],
+        &["main", "--prefix=a/b"],
+        &["main", "--prefix=/a/"],
+        &["main", "--prefix=./"],
+        &["main", "--prefix=../a//b/"],
+        &["long"],
+        &["long", "--prefix=/a"],
+    ] {
+        // The peer leaves extended attributes out, whatever is said.
+        let ours = export("ours", &[more, &["--no-xattrs"]].concat());
+        assert!(ours == export("theirs", more), "{more:?}");
     }
+    let listings = ["ours", "theirs"].map(|name| {
+        export(name, &["main"]);
+        let list = std::process::Command::new("tar")
+            .args(["--list", "--verbose", "--numeric-owner", "--full-time", "--file"])
+            .arg(world.path(format!("{name}.tar")))
+            .output()
+            .unwrap();
+        assert!(list.status.success());
+        String::from_utf8(list.stdout).unwrap()
+    });
+    assert_eq!(listings[0], listings[1]);
 }

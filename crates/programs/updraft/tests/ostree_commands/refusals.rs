@@ -74,6 +74,28 @@ fn errors_have_the_same_words() {
         &["checkout", "--union-identical", "main", "out"],
         &["prune", "--no-prune", "--delete-commit=main"],
         &["commit", "-b", "x", "--fsync=maybe", "tree"],
+        &["commit", "-b", "main/x", "tree"],
+        &["refs", "--create=os/b", "main"],
+        &["refs", "--create=main/x/y", "main"],
+        &["commit", "-b", "x", "nowhere"],
+        &["commit", "-b", "x", "--tree=dir=tree/hello"],
+        &["commit", "-b", "b ad", "tree"],
+        &["commit", "-b", "x", "--owner-uid=x", "tree"],
+        &["commit", "-b", "x", "--owner-uid=4294967296", "tree"],
+        &["commit", "-b", "x", "--bootable", "tree"],
+        &["ls", "main", "nope/x/y"],
+        &["cat", "main", "/sub/nope/x"],
+        &["checkout", "--subpath=sub/nope/x", "main", "out"],
+        &["export", "--subpath=/nope/x", "-o", "out.tar", "main"],
+        &["ls", "-RzC", "main"],
+        &["ls", "--frob=1", "main"],
+        &["rev-parse", "b ad"],
+        &["refs", "--collections", "nope"],
+        &["refs", "--delete", "--collections", "nope"],
+        &["remote", "refs", "--cache-dir=nowhere", "origin"],
+        &["remote", "summary", "--cache-dir=nowhere", "origin"],
+        &["remote", "add-cookie", "x"],
+        &["create-usb", "nowhere", "a.b", "x"],
     ] {
         let arguments = [&["--repo=repo"], command].concat();
         let (ours, theirs) = (world.ours(&arguments), world.peer(&arguments));
@@ -81,6 +103,41 @@ fn errors_have_the_same_words() {
         assert_eq!(ours.code, 1, "{command:?}: {}", ours.stderr);
         assert_eq!(ours.error(), theirs.error(), "{command:?}");
         assert_eq!(ours.stdout, theirs.stdout, "{command:?}");
+    }
+}
+
+#[test]
+fn an_older_commit_is_refused_also_without_a_ref() {
+    let world = World::new("archive");
+    world.peer_ok(&["commit", "--repo=repo", "-b", "old", "--timestamp=@1000000000", "tree"]);
+    let url = format!("file://{}", world.path("repo").display());
+    for name in ["mine", "theirs"] {
+        let repo = format!("--repo={name}");
+        world.peer_ok(&["init", &repo, "--mode=archive"]);
+        world.peer_ok(&["remote", "add", &repo, "--no-gpg-verify", "o", &url]);
+        world.peer_ok(&["pull", &repo, "o", "main"]);
+    }
+    let old = world.peer_ok(&["rev-parse", "--repo=repo", "old"]);
+    let pull = ["pull", "--timestamp-check-from-rev=o:main", "o", old.trim()];
+    let ours = world.ours(&[&["--repo=mine"], &pull[..]].concat());
+    let theirs = world.peer(&[&["--repo=theirs"], &pull[..]].concat());
+    assert_eq!((ours.code, ours.error()), (1, theirs.error()));
+}
+
+#[test]
+fn what_is_no_repository_is_told_in_the_same_words() {
+    let world = World::new("archive");
+    for command in [
+        &["--repo=nowhere", "refs"][..],
+        &["refs", "--repo=tree"],
+        &["refs", "--repo=tree/hello"],
+        &["summary", "--view", "--repo=empty"],
+    ] {
+        if command.contains(&"--repo=empty") {
+            world.peer_ok(&["init", "--repo=empty"]);
+        }
+        let (ours, theirs) = (world.ours(command), world.peer(command));
+        assert_eq!((ours.code, ours.error()), (theirs.code, theirs.error()), "{command:?}");
     }
 }
 
@@ -117,6 +174,7 @@ fn what_is_refused_leaves_nothing_behind() {
         &["remote"],
         &["remote", "frob"],
         &["refs"],
+        &["admin", "--sysroot=tree"],
     ] {
         let (ours, theirs) = (world.ours(command), world.peer(command));
         assert_eq!((ours.code, theirs.code), (1, 1), "{command:?}: {}", ours.stderr);

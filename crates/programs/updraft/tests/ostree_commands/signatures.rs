@@ -108,6 +108,7 @@ fn what_is_not_signed_as_demanded_is_refused_with_the_same_words() {
     let sign = format!("--gpg-sign={key}");
     world.peer_ok(&["summary", "--repo=repo", "--update", &sign, &homedir]);
     let old = fs::read(world.path("repo/summary.sig")).unwrap();
+    keep_summary_alike(&world, &demanding, &url);
     let add = "--add-metadata=x=1";
     world.peer_ok(&["summary", "--repo=repo", "--update", add]);
     fs::write(world.path("repo/summary.sig"), old).unwrap();
@@ -128,6 +129,31 @@ fn what_is_not_signed_as_demanded_is_refused_with_the_same_words() {
     assert_eq!(altered.code, 1);
     fs::write(path("main"), "").unwrap();
     assert_eq!(pull_alike(&world, &mut number, &[&import], &url).code, 1);
+}
+
+/// What was verified is kept in the folder that was named, or in the repository.
+fn keep_summary_alike(world: &World, add: &[&str], url: &str) {
+    let found = [("mine", World::ours as fn(&World, &[&str]) -> _), ("theirs", World::peer)].map(
+        |(name, run)| {
+            let (repo, cache) = (format!("keeps-{name}"), format!("cache-{name}"));
+            let (option, cache_dir) = (format!("--repo={repo}"), format!("--cache-dir={cache}"));
+            fs::create_dir(world.path(&cache)).unwrap();
+            world.peer_ok(&["init", &option]);
+            world.peer_ok(&[&["remote", "add", &option, "o", url], add].concat());
+            for command in [
+                &["remote", "summary", "--raw", &option, &cache_dir, "o"][..],
+                &["remote", "refs", &option, "o"],
+            ] {
+                let outcome = run(world, command);
+                assert_eq!(outcome.code, 0, "{name} {command:?}: {}", outcome.stderr);
+            }
+            let kept = [format!("{cache}/summaries"), format!("{repo}/tmp/cache/summaries")];
+            kept.map(|folder| {
+                ["o", "o.sig"].map(|file| fs::read(world.path(&folder).join(file)).unwrap())
+            })
+        },
+    );
+    assert_eq!(found[0], found[1]);
 }
 
 #[test]

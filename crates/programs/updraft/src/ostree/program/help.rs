@@ -74,7 +74,7 @@ fn render(command: &Command, program: &str) -> String {
     if has_commands {
         text.push_str(" COMMAND");
     }
-    for arg in command.get_positionals() {
+    for arg in command.get_positionals().filter(|arg| !arg.is_hide_set()) {
         let _ = write!(text, " {}", positional(arg));
     }
     text.push('\n');

@@ -3,8 +3,10 @@
 //! Scripts match these words, so they are the peer's. Most missing arguments print the help of the
 //! command first; a repository that cannot be opened is said before an argument that is missing.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
+use std::num::ParseIntError;
 
 use clap::Command;
 use updraft_error::Kind;
@@ -30,7 +32,7 @@ impl Display for Usage {
     }
 }
 
-impl std::error::Error for Usage {}
+impl Error for Usage {}
 
 /// What each command says when an argument is missing, and whether its help goes before it.
 const MISSING: [(&str, bool, &str); 43] = [
@@ -58,9 +60,9 @@ const MISSING: [(&str, bool, &str); 43] = [
     ("pull", true, "REMOTE must be specified"),
     ("pull-local", true, "DESTINATION must be specified"),
     ("remote add", true, "NAME and URL must be specified"),
-    ("remote add-cookie", true, "NAME, DOMAIN, PATH, COOKIE and VALUE must be specified"),
+    ("remote add-cookie", true, "NAME, DOMAIN, PATH, COOKIE_NAME and VALUE must be specified"),
     ("remote delete", true, "NAME must be specified"),
-    ("remote delete-cookie", true, "NAME, DOMAIN, PATH and COOKIE must be specified"),
+    ("remote delete-cookie", true, "NAME, DOMAIN, PATH and COOKIE_NAME must be specified"),
     ("remote gpg-import", true, "NAME must be specified"),
     ("remote gpg-list-keys", true, "NAME must be specified"),
     ("remote list-cookies", true, "NAME must be specified"),
@@ -112,17 +114,47 @@ pub(super) fn no_command(root: &Command, arguments: &[OsString]) -> Failure {
 }
 
 /// A word that the command does not take.
-pub(super) fn unknown_argument(word: &str) -> Failure {
+pub(super) fn unknown_argument(arguments: &[OsString], word: &str) -> Failure {
     if word.starts_with('-') {
-        return Failure::new(Kind::Invalid, format!("Unknown option {word}"));
+        let given = as_given(arguments, word).unwrap_or_else(|| word.to_owned());
+        return Failure::new(Kind::Invalid, format!("Unknown option {given}"));
     }
     Usage::failure("Too many arguments given")
 }
 
+/// The word with the option as it stands on the command line: with its value, or with the
+/// letters beside it.
+fn as_given(arguments: &[OsString], option: &str) -> Option<String> {
+    let words = arguments.iter().skip(1).take_while(|word| *word != "--");
+    let mut words = words.filter_map(|word| word.to_str());
+    let is_it = |word: &&str| match option.strip_prefix('-').filter(|rest| !rest.starts_with('-')) {
+        Some(letter) => {
+            !letter.is_empty()
+                && word.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-'))
+                && word.contains(letter)
+        }
+        None => word.split('=').next() == Some(option),
+    };
+    words.find(is_it).map(str::to_owned)
+}
+
 /// A value that its option cannot take.
-pub(super) fn bad_value(option: &str, value: &str) -> Failure {
-    let option = option.split([' ', '=']).next().unwrap_or_default();
-    Failure::new(Kind::Invalid, format!("Cannot parse value “{value}” for {option}"))
+pub(super) fn bad_value(
+    option: &str,
+    value: &str,
+    cause: Option<&(dyn Error + 'static)>,
+) -> Failure {
+    let option = option.split([' ', '=', '[']).next().unwrap_or_default();
+    let is_number = cause.is_some_and(<dyn Error>::is::<ParseIntError>);
+    // The parser of numbers has no type for this.
+    let is_out_of_range = cause.is_some_and(|cause| cause.to_string().contains(" is not in "));
+    let message = if is_out_of_range {
+        format!("Integer value “{value}” for {option} out of range")
+    } else {
+        let what = if is_number { "integer value" } else { "value" };
+        format!("Cannot parse {what} “{value}” for {option}")
+    };
+    Failure::new(Kind::Invalid, message)
 }
 
 /// The value of `--repo`.

@@ -111,6 +111,9 @@ impl Add {
         if let Some(url) = &self.contenturl {
             set("contenturl", url);
         }
+        if let Some(backend) = &self.custom_backend {
+            set("custom-backend", backend);
+        }
         for option in &self.set {
             let (key, value) = option.split_once('=').ok_or_else(|| {
                 let message = "Missing '=' in KEY=VALUE for --set";
@@ -148,16 +151,13 @@ impl Add {
         if let Some(id) = &self.collection_id {
             set("collection-id", id);
         }
-        if let Some(backend) = &self.custom_backend {
-            set("custom-backend", backend);
-        }
         Ok(settings)
     }
 }
 
 /// Where a remote is added.
-struct Place {
-    repo: Repo,
+pub(super) struct Place {
+    pub(super) repo: Repo,
     /// A folder of one file for each remote, instead of the repository's configuration.
     folder: Option<PathBuf>,
 }
@@ -165,7 +165,7 @@ struct Place {
 impl Place {
     /// A system root that runs, or that is mounted as if it did, keeps remotes in the `/etc` of
     /// its deployment, unless its repository says otherwise.
-    fn in_sysroot(sysroot: &Path) -> Result<Self> {
+    pub(super) fn in_sysroot(sysroot: &Path) -> Result<Self> {
         let repo = repository::open(&sysroot.join("ostree/repo"))?;
         // The physical root is seen from a deployment as `/sysroot`.
         let is_deployment = sysroot.join("sysroot").exists();
@@ -173,6 +173,15 @@ impl Place {
         let folder =
             (is_deployment && wanted.unwrap_or(true)).then(|| sysroot.join("etc/ostree/remotes.d"));
         Ok(Self { repo, folder })
+    }
+
+    /// Removes the file of a remote, where it has one. Says whether it had.
+    pub(super) fn remove_file(&self, name: &str) -> Result<bool> {
+        let name = RemoteName::new(name)?;
+        let Some(folder) = self.folder.as_ref().filter(|folder| folder.is_dir()) else {
+            return Ok(false);
+        };
+        Ok(Dir::open(folder)?.try_unlink(format!("{name}.conf"))?)
     }
 
     fn write(&self, name: &RemoteName, settings: &[(String, String)]) -> Result {
