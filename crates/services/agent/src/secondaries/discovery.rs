@@ -78,8 +78,8 @@ impl Secondaries<'_> {
     /// secondary of this vehicle.
     fn receive(&mut self, ctx: &Context, port: &WaitPort) -> Result<()> {
         while let Some((visitor, address)) = port.visitor() {
-            let awaited = self.ecus.iter_mut().filter(|ecu| ecu.record.is_none());
-            let Some(ecu) = awaited.into_iter().find(|ecu| ecu.ecu.is_at(address)) else {
+            let mut awaited = self.ecus.iter_mut().filter(|ecu| ecu.record.is_none());
+            let Some(ecu) = awaited.find(|ecu| ecu.ecu.is_at(address)) else {
                 tracing::warn!(%address, "somebody came who is not waited for");
                 continue;
             };
