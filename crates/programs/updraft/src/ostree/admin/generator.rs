@@ -193,7 +193,7 @@ fn unit_name(path: &str) -> String {
             b'.' if at == 0 => name.push_str("\\x2e"),
             b':' | b'_' | b'.' => name.push(byte.into()),
             _ if byte.is_ascii_alphanumeric() => name.push(byte.into()),
-            _ => name.push_str(&format!("\\x{byte:02x}")),
+            _ => name.extend(format!("\\x{byte:02x}").chars()),
         }
     }
     name
