@@ -12,6 +12,12 @@ pub(crate) struct Options {
     /// Refuse to install missing Debian packages
     #[arg(long)]
     no_install: bool,
+    /// Measure only the agent of a device: its size, memory and processor time
+    #[arg(long)]
+    agent: bool,
+    /// Measure only verification of metadata, beside python-tuf and tough
+    #[arg(long, conflicts_with = "agent")]
+    metadata: bool,
     /// Passed on to the bench, such as `--runs 5`; `-- --help` lists them
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -19,14 +25,37 @@ pub(crate) struct Options {
 
 /// Builds programs and benches in release form and runs the benches.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.metadata {
+        return metadata(options);
+    }
     packages::require(packages::DEMO, !options.no_install)?;
-    shell::run(shell::cargo().args(["build", "--release", "--package", "updraft"]))?;
-    let mut bench = shell::cargo();
-    bench.args(["run", "--release", "--package", "updraft-benches", "--bin", "side-by-side", "--"]);
-    shell::run(bench.args(&options.arguments))?;
-    let agent = ["updraft", "updraftd", "updraft-server", "updraft-agent-bench"];
-    let packages = agent.iter().flat_map(|package| ["--package", package]);
+    if !options.agent {
+        shell::run(shell::cargo().args(["build", "--release", "--package", "updraft"]))?;
+        let bench = ["--package", "updraft-benches", "--bin", "side-by-side", "--"];
+        let mut command = shell::cargo();
+        command.args(["run", "--release"]).args(bench).args(&options.arguments);
+        shell::run(&mut command)?;
+    }
+    agent()
+}
+
+fn agent() -> Result<()> {
+    shell::run(shell::cargo().args(["build", "--profile", "agent", "--package", "updraftd"]))?;
+    let packages = ["updraft", "updraft-server", "updraft-agent-bench"];
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
     shell::run(shell::cargo().args(["build", "--release"]).args(packages))?;
+    let agent = shell::target_folder()?.join("agent/updraftd");
     let mut bench = shell::cargo();
-    shell::run(bench.args(["run", "--release", "--package", "updraft-agent-bench"]))
+    bench.args(["run", "--release", "--package", "updraft-agent-bench", "--"]);
+    shell::run(bench.arg(agent))
+}
+
+fn metadata(options: &Options) -> Result<()> {
+    packages::require(packages::METADATA_BENCH, !options.no_install)?;
+    // A workspace of its own, because a peer brings an async runtime and other versions of what
+    // we have.
+    let mut bench = shell::cargo();
+    bench.current_dir(shell::workspace().join("benches/metadata"));
+    bench.env("CARGO_TARGET_DIR", shell::target_folder()?.join("metadata-bench"));
+    shell::run(bench.args(["run", "--release", "--locked", "--"]).args(&options.arguments))
 }

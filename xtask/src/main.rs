@@ -8,6 +8,7 @@
 
 mod bench;
 mod demo;
+mod device;
 mod fuzz;
 mod initramfs;
 mod nightly;
@@ -39,8 +40,10 @@ enum Command {
     Nightly(nightly::Options),
     /// Run each fuzz target for a while
     Fuzz(fuzz::Options),
-    /// Measure `updraft ostree` against the real `ostree`, side by side
+    /// Measure `updraft ostree` beside the real `ostree`; the agent; verification beside its peers
     Bench(bench::Options),
+    /// Build the programs of a device, small, for `packaging/install`
+    Device(device::Options),
     /// Make a whole initramfs of `updraft-init` and kernel modules
     Initramfs(initramfs::Options),
     /// Write man pages and shell completions of all programs
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Nightly(options) => nightly::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Device(options) => device::run(&options),
         Command::Initramfs(options) => initramfs::run(&options),
         Command::Pages(options) => pages::run(&options),
         Command::Vm(options) => vm::run(&options),

@@ -23,6 +23,10 @@ pub(crate) const DEMO: &[Package] = &[
     Package { name: "python3", reason: "unpacks credentials for the device that is attacked" },
 ];
 
+/// What the bench of metadata needs.
+pub(crate) const METADATA_BENCH: &[Package] =
+    &[Package { name: "python3-venv", reason: "runs python-tuf, the peer" }];
+
 /// What the test suite needs.
 pub(crate) const TEST: &[Package] = &[
     Package { name: "asn1c", reason: "an independent codec of the messages to secondaries" },

@@ -53,15 +53,25 @@ impl Checksum {
     /// The 64 hexadecimal digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        hex::encode(self.0)
+        self.digits(&mut [0; 64]).to_owned()
+    }
+
+    /// The 64 hexadecimal digits, in `buffer`. Every look at an object begins with its name, so that
+    /// this is much of what a checkout calculates: no memory is asked for, nothing is formatted.
+    pub(crate) fn digits<'a>(&self, buffer: &'a mut [u8; 64]) -> &'a str {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for ([high, low], byte) in buffer.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *high = DIGITS[usize::from(byte >> 4)];
+            *low = DIGITS[usize::from(byte & 15)];
+        }
+        // They are ASCII.
+        std::str::from_utf8(buffer).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 64];
-        hex::encode_to_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
-        f.pad(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        f.pad(self.digits(&mut [0; 64]))
     }
 }
 

@@ -59,6 +59,11 @@ impl Commit {
     /// The serialised object.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_around(&self.metadata.encode())
+    }
+
+    /// The serialised object, with this serialisation of its metadata.
+    fn encode_around(&self, metadata: &[u8]) -> Vec<u8> {
         let parent = self.parent.as_ref().map_or(&[][..], |parent| parent.as_bytes());
         let related = build_array(
             1,
@@ -68,7 +73,7 @@ impl Commit {
             }),
         );
         let children: [&[u8]; 8] = [
-            &self.metadata.encode(),
+            metadata,
             parent,
             &related,
             &encode_str(&self.subject),
@@ -111,7 +116,8 @@ impl Commit {
                 Ok((decode_str(WHAT, name)?.to_owned(), Checksum::from_slice(checksum)?))
             })
             .collect::<Result<_, Error>>()?;
-        let metadata = Metadata::decode(metadata)?;
+        let metadata_bytes = metadata;
+        let metadata = Metadata::decode(metadata_bytes)?;
         if metadata.iter().any(|(key, _)| key.is_empty()) {
             return Err(Error::malformed(WHAT, "a metadata key is empty"));
         }
@@ -125,7 +131,12 @@ impl Commit {
             root_dirtree: Checksum::from_slice(dirtree)?,
             root_dirmeta: Checksum::from_slice(dirmeta)?,
         };
-        if commit.encode() == data { Ok(commit) } else { Err(Error::NotNormalForm { what: WHAT }) }
+        // Metadata that was decoded was in normal form.
+        if commit.encode_around(metadata_bytes) == data {
+            Ok(commit)
+        } else {
+            Err(Error::NotNormalForm { what: WHAT })
+        }
     }
 
     /// What identifies the tree, whatever the message and time: see [`content_checksum`].

@@ -105,8 +105,14 @@ impl ObjectName {
     /// The path below `objects/`: two digits, a slash, 62 digits, a dot and the suffix.
     #[must_use]
     pub fn loose_path(&self, mode: RepoMode) -> String {
-        let hex = self.checksum.to_hex();
-        format!("{}/{}.{}", &hex[..2], &hex[2..], self.object_type.suffix(mode))
+        let mut buffer = [0; 64];
+        let (prefix, rest) = self.checksum.digits(&mut buffer).split_at(2);
+        let suffix = self.object_type.suffix(mode);
+        let mut path = String::with_capacity(64 + 2 + suffix.len());
+        for part in [prefix, "/", rest, ".", suffix] {
+            path.push_str(part);
+        }
+        path
     }
 
     /// The object that a path below `objects/` names, the opposite of [`Self::loose_path`].

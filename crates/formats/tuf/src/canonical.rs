@@ -50,10 +50,22 @@ fn write_object(
     members: &Map<String, Value>,
     out: &mut String,
 ) -> Result<(), FormatError> {
+    // Texts compare by their UTF-8 bytes. Files come in canonical order mostly.
+    if members.keys().is_sorted() {
+        return write_members(dialect, members.iter(), out);
+    }
     let mut sorted: Vec<_> = members.iter().collect();
-    sorted.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+    sorted.sort_unstable_by_key(|(key, _)| key.as_str());
+    write_members(dialect, sorted.into_iter(), out)
+}
+
+fn write_members<'a>(
+    dialect: Dialect,
+    members: impl Iterator<Item = (&'a String, &'a Value)>,
+    out: &mut String,
+) -> Result<(), FormatError> {
     out.push('{');
-    for (index, (key, value)) in sorted.into_iter().enumerate() {
+    for (index, (key, value)) in members.enumerate() {
         if index > 0 {
             out.push(',');
         }
@@ -67,7 +79,8 @@ fn write_object(
 
 fn write_number(dialect: Dialect, number: &Number, out: &mut String) -> Result<(), FormatError> {
     if number.is_i64() || number.is_u64() {
-        out.push_str(&number.to_string());
+        // Writing to a text never fails.
+        let _ = write!(out, "{number}");
         return Ok(());
     }
     match (dialect, number.as_f64()) {

@@ -28,7 +28,7 @@ impl Hashes {
     pub(crate) fn from_map(members: Map<String, Value>) -> Result<Self, FormatError> {
         let mut hashes = BTreeMap::new();
         for (algorithm, value) in members {
-            let text = string("hashes", value)?;
+            let mut text = string("hashes", value)?;
             let is_hex = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             let length = match algorithm.as_str() {
                 "sha256" => 64,
@@ -41,7 +41,8 @@ impl Hashes {
                     format!("has a malformed {algorithm} digest"),
                 ));
             }
-            hashes.insert(algorithm, text.to_ascii_lowercase());
+            text.make_ascii_lowercase();
+            hashes.insert(algorithm, text);
         }
         if hashes.is_empty() {
             return Err(FormatError::field("hashes", "is empty"));

@@ -1,9 +1,13 @@
 //! The chain of roots: from the stored one, version by version, to the newest.
 
+use std::cell::RefCell;
+
 use super::FirstRoot;
 use super::open::Judge;
 use super::repository::{Freshness, Phase, RepositoryClient, Request};
-use crate::{FormatError, Reason, Refusal, Repository, RoleKeys, RoleName, Root, VerifySignature};
+use crate::{
+    FormatError, PublicKey, Reason, Refusal, Repository, RoleKeys, RoleName, Root, VerifySignature,
+};
 
 impl RepositoryClient {
     /// Begins with the stored root, or asks for the first one where that is allowed.
@@ -114,6 +118,8 @@ fn first_root(judge: Judge<'_>, bytes: &[u8]) -> Result<Root, Reason> {
 /// A root that follows `trusted`: signed by the old and the new keys, and one version up.
 pub(super) fn next_root(judge: Judge<'_>, trusted: &Root, bytes: &[u8]) -> Result<Root, Reason> {
     let (offered, signed) = judge.read::<Root>(bytes)?;
+    let once = Once { verifier: judge.verifier, good: RefCell::default() };
+    let judge = Judge { verifier: &once, ..judge };
     judge.check_signatures(&signed, &trusted.keys, own_keys(trusted)?)?;
     judge.check_signatures(&signed, &offered.keys, own_keys(&offered)?)?;
     let expected = trusted.header.version.saturating_add(1);
@@ -122,4 +128,26 @@ pub(super) fn next_root(judge: Judge<'_>, trusted: &Root, bytes: &[u8]) -> Resul
         return Err(Reason::RootVersion { expected, found: offered.header.version });
     }
     Ok(offered)
+}
+
+/// Asks once for each key and signature over one message. Most roots are signed by keys that are
+/// among the old and the new ones, and of a long chain that is what takes the time.
+struct Once<'a> {
+    verifier: &'a dyn VerifySignature,
+    /// What was found good.
+    good: RefCell<Vec<(PublicKey, Vec<u8>)>>,
+}
+
+impl VerifySignature for Once<'_> {
+    fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+        let mut good = self.good.borrow_mut();
+        if good.iter().any(|(known, bytes)| known == key && bytes == signature) {
+            return true;
+        }
+        let is_good = self.verifier.verify(key, message, signature);
+        if is_good {
+            good.push((key.clone(), signature.to_vec()));
+        }
+        is_good
+    }
 }
