@@ -72,6 +72,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "systemd-boot", reason: "bootctl, which lists the entries that we write" },
     Package { name: "systemd", reason: "systemd-analyze, which verifies our units" },
     Package { name: "u-boot-tools", reason: "mkenvimage, which makes environments for U-Boot" },
+    Package { name: "tinyproxy-bin", reason: "a proxy between devices and their server" },
     Package { name: "xz-utils", reason: "packs tar streams" },
     Package { name: "zstd", reason: "packs tar streams" },
     Package { name: "binutils", reason: "strip, for virtual machines; objcopy, beside our images" },

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::attacks::import_identity;
+use crate::attacks::{import_identity, write_import};
 use crate::scenario::HARDWARE;
-use crate::{Answer, Site};
+use crate::{Answer, Enrolment, Relay, Site};
 
 /// The names that Updraft's agent answers to.
 const NAMES: [&str; 3] = ["aktualizr", "aktualizr-info", "aktualizr-get"];
@@ -27,13 +27,35 @@ impl AktualizrDevice {
     /// When its identity cannot be made.
     pub fn create(site: &Site, id: &str, more: &str) -> Result<Self> {
         let device = Self { folder: site.folder().join(id), id: id.to_owned() };
-        let import = device.folder.join("import");
-        import_identity(&site.server, id, &site.credentials, &import)?;
+        import_identity(&site.server, id, &site.credentials, &device.folder.join("import"))?;
+        device.configured(site, &site.server.url(), more)
+    }
+
+    /// The same behind a relay.
+    ///
+    /// # Errors
+    /// When its identity cannot be made.
+    pub fn behind_relay(
+        site: &Site,
+        enrolment: &Enrolment,
+        id: &str,
+        more: &str,
+    ) -> Result<(Relay, Self)> {
+        let device = Self { folder: site.folder().join(id), id: id.to_owned() };
+        let identity = enrolment.enrol(id)?;
+        write_import(&site.server, &identity, &device.folder.join("import"))?;
+        let relay = Relay::start(&site.server, identity)?;
+        let device = device.configured(site, &relay.url(), more)?;
+        Ok((relay, device))
+    }
+
+    fn configured(self, site: &Site, server: &str, more: &str) -> Result<Self> {
+        let Self { folder, id } = &self;
         for name in NAMES {
-            symlink(site.programs().path("updraftd"), device.folder.join(name))?;
+            symlink(site.programs().path("updraftd"), folder.join(name))?;
         }
         let text = format!(
-            "[tls]\nserver = \"{}\"\n\n[import]\nbase_path = \"import\"\n\
+            "[tls]\nserver = \"{server}\"\n\n[import]\nbase_path = \"import\"\n\
              tls_cacert_path = \"ca.pem\"\ntls_pkey_path = \"pkey.pem\"\n\
              tls_clientcert_path = \"client.pem\"\n\n\
              [provision]\nprimary_ecu_serial = \"{id}-ecu\"\n\
@@ -41,10 +63,9 @@ impl AktualizrDevice {
              [pacman]\ntype = \"none\"\nimages_path = \"storage/images\"\n\n\
              [uptane]\nkey_type = \"ED25519\"\npolling_sec = 1\n\n\
              [bootloader]\nreboot_sentinel_dir = \"sentinel\"\n\n[logger]\nloglevel = 1\n\n{more}",
-            site.server.url(),
         );
-        std::fs::write(device.folder.join("sota.toml"), text)?;
-        Ok(device)
+        std::fs::write(folder.join("sota.toml"), text)?;
+        Ok(self)
     }
 
     /// Its name on the server.

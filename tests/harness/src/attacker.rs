@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use updraft_http::{Client, Identity, Method, Request};
 use updraft_publish::{Assignment, DirectorRepository, Expiries, KeyStore, VehicleFiles};
-use updraft_tuf::{Dialect, Hashes, Sign};
+use updraft_tuf::{Dialect, Envelope, Hashes, Sign};
 
 use crate::Server;
 
@@ -260,6 +260,20 @@ fn pass_on(
     let mut bytes = Vec::new();
     response.body.take(MAX_BODY).read_to_end(&mut bytes)?;
     Ok((status, bytes))
+}
+
+/// The Director's root, signed by its own keys, as if it had no keys of these roles.
+///
+/// # Errors
+/// When the keys cannot be read.
+pub fn director_root_without(server: &Server, root: &[u8], roles: &[&str]) -> Result<Vec<u8>> {
+    let mut signed = serde_json::from_slice::<serde_json::Value>(root)?["signed"].take();
+    let named = signed["roles"].as_object_mut().context("a root with roles")?;
+    named.retain(|role, _| !roles.contains(&role.as_str()));
+    let folder = server.data().join("keys/director/root");
+    let keys = KeyStore::open(&folder, Dialect::Uptane)?.load_all()?;
+    let keys: Vec<&dyn Sign> = keys.iter().map(|key| key as &dyn Sign).collect();
+    Ok(Envelope::sign(Dialect::Uptane, signed, &keys)?.to_bytes(Dialect::Uptane)?)
 }
 
 /// What somebody who has stolen the Director's online keys can sign: an order to install `commit`

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use updraft_crypto::pkcs12;
-use updraft_http::{Identity, Method, Request};
+use updraft_http::{Client, Identity, Method, Request};
 
 use crate::scenario::HARDWARE;
 use crate::{
@@ -115,17 +115,11 @@ pub(crate) fn behind_attacker(
     folder: &Path,
     id: &str,
 ) -> Result<(Attacker, Device)> {
-    let identity = enrol(server, id, credentials)?;
+    let identity = Enrolment::new(server, credentials)?.enrol(id)?;
     let import = folder.join("import");
     write_import(server, &identity, &import)?;
     let attacker = Attacker::start(server, identity)?;
-    let configuration = format!(
-        "[import]\nbase_path = \"{}\"\ntls_cacert_path = \"ca.pem\"\n\
-         tls_pkey_path = \"pkey.pem\"\ntls_clientcert_path = \"client.pem\"\n\n\
-         [tls]\nserver = \"{}\"\n",
-        import.display(),
-        server.url()
-    );
+    let configuration = imports(&import, &server.url());
     let options = DeviceOptions {
         detour: Some(attacker.url().to_owned()),
         imported: true,
@@ -136,22 +130,61 @@ pub(crate) fn behind_attacker(
     Ok((attacker, device))
 }
 
-/// Registers a device as aktualizr does, and returns its identity.
-fn enrol(server: &Server, id: &str, credentials: &Path) -> Result<Identity> {
-    let bundle = std::process::Command::new("python3")
-        .args(["-c", "import sys,zipfile;sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read('autoprov_credentials.p12'))"])
-        .arg(credentials)
-        .output()
-        .context("unpack the credentials")?;
-    let bootstrap = pkcs12::decode(&bundle.stdout, "").context("read the bootstrap identity")?;
-    let client = server.client(Some(to_http(bootstrap.identity)))?;
-    let body = serde_json::json!({ "deviceId": id, "ttl": 36000 }).to_string();
-    let request = Request::new(Method::Post, format!("{}/devices", server.url()))
-        .header("content-type", "application/json")
-        .body(body.into_bytes());
-    let response = client.send(request)?.error_for_status()?;
-    let bundle = response.bytes(MAX_ANSWER)?;
-    Ok(to_http(pkcs12::decode(&bundle, "").context("read the device's identity")?.identity))
+/// The configuration of a device that imports its identity from a folder.
+pub(crate) fn imports(folder: &Path, server: &str) -> String {
+    format!(
+        "[import]\nbase_path = \"{}\"\ntls_cacert_path = \"ca.pem\"\n\
+         tls_pkey_path = \"pkey.pem\"\ntls_clientcert_path = \"client.pem\"\n\n\
+         [tls]\nserver = \"{server}\"\n",
+        folder.display()
+    )
+}
+
+/// What registers devices as aktualizr does: the identity that new devices share.
+#[derive(Debug, Clone)]
+pub struct Enrolment {
+    url: String,
+    bootstrap: Identity,
+    client: Client,
+}
+
+impl Enrolment {
+    /// With the identity in a credentials file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn new(server: &Server, credentials: &Path) -> Result<Self> {
+        let bundle = std::process::Command::new("python3")
+            .args(["-c", "import sys,zipfile;sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read('autoprov_credentials.p12'))"])
+            .arg(credentials)
+            .output()
+            .context("unpack the credentials")?;
+        let bootstrap =
+            pkcs12::decode(&bundle.stdout, "").context("read the bootstrap identity")?;
+        let bootstrap = to_http(bootstrap.identity);
+        let client = server.client(Some(bootstrap.clone()))?;
+        Ok(Self { url: server.url(), bootstrap, client })
+    }
+
+    /// The identity that new devices share.
+    #[must_use]
+    pub fn bootstrap(&self) -> Identity {
+        self.bootstrap.clone()
+    }
+
+    /// Registers a device; its identity.
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub fn enrol(&self, id: &str) -> Result<Identity> {
+        let body = serde_json::json!({ "deviceId": id, "ttl": 36000 }).to_string();
+        let request = Request::new(Method::Post, format!("{}/devices", self.url))
+            .header("content-type", "application/json")
+            .body(body.into_bytes());
+        let response = self.client.send(request)?.error_for_status()?;
+        let bundle = response.bytes(MAX_ANSWER)?;
+        Ok(to_http(pkcs12::decode(&bundle, "").context("read the device's identity")?.identity))
+    }
 }
 
 /// Registers a device as aktualizr does, and puts its identity into a folder for import.
@@ -161,7 +194,7 @@ pub(crate) fn import_identity(
     credentials: &Path,
     folder: &Path,
 ) -> Result<()> {
-    write_import(server, &enrol(server, id, credentials)?, folder)
+    write_import(server, &Enrolment::new(server, credentials)?.enrol(id)?, folder)
 }
 
 fn to_http(identity: updraft_crypto::Identity) -> Identity {
@@ -171,7 +204,7 @@ fn to_http(identity: updraft_crypto::Identity) -> Identity {
     }
 }
 
-fn write_import(server: &Server, identity: &Identity, folder: &Path) -> Result<()> {
+pub(crate) fn write_import(server: &Server, identity: &Identity, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     std::fs::copy(server.ca(), folder.join("ca.pem"))?;
     std::fs::write(folder.join("client.pem"), &identity.certificate_pem)?;

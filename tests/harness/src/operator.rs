@@ -117,6 +117,20 @@ impl Operator {
         Ok(())
     }
 
+    /// Posts JSON to an interface that `updraft` has no command for; the answer.
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let client = Client::new(&ClientOptions {
+            ca_pem: Some(std::fs::read(&self.ca)?),
+            bearer_token: Some(self.token.clone()),
+            ..ClientOptions::default()
+        })?;
+        let answer = client.send_json(Method::Post, &format!("{}{path}", self.url), body)?;
+        Ok(answer.error_for_status()?.json(1 << 20)?)
+    }
+
     /// What the server knows of a device.
     ///
     /// # Errors

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::attacks::behind_attacker;
+use crate::attacks::{behind_attacker, imports, write_import};
 use crate::scenario::HARDWARE;
 use crate::{
-    Answer, Attacker, Device, DeviceOptions, Operator, Programs, Server, bootable, ostree,
-    small_tree,
+    Answer, Attacker, Device, DeviceOptions, Enrolment, Operator, Programs, Relay, Server,
+    bootable, ostree, small_tree,
 };
 
 /// How often, and how many times, the server is asked whether it has followed.
@@ -184,6 +184,23 @@ impl Site {
     pub fn device_behind_attacker(&self, id: &str) -> Result<(Attacker, Device)> {
         let folder = self.folder.join(format!("behind-attacker-{id}"));
         behind_attacker(&self.programs, &self.server, &self.credentials, &folder, id)
+    }
+
+    /// A device that was never switched on, and a relay between it and the server.
+    ///
+    /// # Errors
+    /// When it cannot be registered.
+    pub fn device_behind_relay(&self, id: &str, enrolment: &Enrolment) -> Result<(Relay, Device)> {
+        let import = self.folder.join(format!("import-{id}"));
+        let identity = enrolment.enrol(id)?;
+        write_import(&self.server, &identity, &import)?;
+        let relay = Relay::start(&self.server, identity)?;
+        let options = DeviceOptions {
+            imported: true,
+            configuration: imports(&import, &relay.url()),
+            ..DeviceOptions::default()
+        };
+        Ok((relay, self.device(id, &options)?))
     }
 
     /// Orders a device to go to a release.

@@ -246,19 +246,19 @@ impl Client {
         }
         let answer = match &request.body {
             Body::Empty => {
-                let request = builder.body(()).map_err(|error| fail(error.into()))?;
-                self.agent.run(request)
+                let sent = builder.body(()).map_err(|error| fail(error.into()))?;
+                self.run(request.method, sent)
             }
             Body::Bytes(bytes) => {
-                let request = builder.body(&bytes[..]).map_err(|error| fail(error.into()))?;
-                self.agent.run(request)
+                let sent = builder.body(&bytes[..]).map_err(|error| fail(error.into()))?;
+                self.run(request.method, sent)
             }
             Body::Reader { length, open } => {
                 let reader = open().map_err(|source| Error::Local { url: url.clone(), source })?;
                 let body = ureq::SendBody::from_owned_reader(reader.take(*length));
                 let builder = builder.header("Content-Length", length.to_string());
-                let request = builder.body(body).map_err(|error| fail(error.into()))?;
-                self.agent.run(request)
+                let sent = builder.body(body).map_err(|error| fail(error.into()))?;
+                self.run(request.method, sent)
             }
         };
         let (head, body) = answer.map_err(fail)?.into_parts();
@@ -271,6 +271,19 @@ impl Client {
                 .paced(self.pace.clone()),
             url,
         })
+    }
+
+    /// Redirects are followed by what only reads. What is sent is for this server alone: a `PUT`
+    /// that became a `GET` somewhere else would look as if it had been taken.
+    fn run<S: ureq::AsSendBody>(
+        &self,
+        method: Method,
+        request: http::Request<S>,
+    ) -> std::result::Result<http::Response<ureq::Body>, ureq::Error> {
+        if matches!(method, Method::Get | Method::Head) {
+            return self.agent.run(request);
+        }
+        self.agent.run(self.agent.configure_request(request).max_redirects(0).build())
     }
 
     /// Sends `value` as JSON; gives the answer whatever its status.

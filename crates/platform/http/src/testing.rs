@@ -51,6 +51,8 @@ pub enum Answer {
     Cut(Vec<u8>, usize),
     /// As `Resource`, but ranges are not understood.
     NoRanges(Vec<u8>),
+    /// 302 to this address.
+    Redirect(String),
     /// Nothing, until the server is dropped.
     Stall,
     /// The connection ends without an answer.
@@ -197,6 +199,7 @@ fn respond(
     };
     match answer {
         Answer::Bytes(status, body) => send(*status, "", body, body.len()),
+        Answer::Redirect(to) => send(302, &format!("Location: {to}\r\n"), b"", 0),
         Answer::NoRanges(body) => send(200, "", body, body.len()),
         Answer::Resource(body) => {
             let (status, extra, rest) = select(exchange, body);

@@ -202,3 +202,19 @@ fn a_token_is_sent_and_never_shown() {
     let bad = ClientOptions { bearer_token: Some("a\nb".to_owned()), ..ClientOptions::default() };
     assert_eq!(Client::new(&bad).unwrap_err().kind(), Kind::Invalid);
 }
+
+#[test]
+fn what_is_sent_goes_nowhere_else_and_what_is_read_may() {
+    let elsewhere = Server::start(|_| Answer::Bytes(200, b"welcome".to_vec()));
+    let address = elsewhere.url();
+    let server = Server::start(move |_| Answer::Redirect(address.clone()));
+    for method in [Method::Put, Method::Post, Method::Patch, Method::Delete] {
+        let request = Request::new(method, server.url()).body(b"for you alone".to_vec());
+        let answer = client().send(request).unwrap();
+        assert_eq!(answer.status, 302, "{method:?}");
+        assert!(answer.error_for_status().is_err());
+    }
+    assert!(elsewhere.log().is_empty(), "{:?}", elsewhere.log());
+    let read = client().get_bytes(&server.url(), 100).unwrap();
+    assert_eq!(read.as_deref(), Some(&b"welcome"[..]));
+}

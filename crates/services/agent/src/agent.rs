@@ -80,7 +80,7 @@ impl Agent {
     pub fn run(&self, ctx: &Context, until: RunUntil, manager: &ServiceManager) -> Result<()> {
         let notifier = Notifier::start(manager);
         let cancel = &ctx.cancel;
-        let gate = self.gate(ctx);
+        let gate = Arc::new(self.new_gate(ctx).with_pulse(notifier.pulse()));
         let ctx = &ctx.clone().with_gate(gate.clone());
         // A reboot that was awaited before is no news: ending at once, it would be started again.
         let mut waits_already = self.status().is_ok_and(|status| status.reboot_required);
@@ -254,8 +254,11 @@ impl Agent {
     }
 
     pub(crate) fn gate(&self, ctx: &Context) -> Arc<ControlGate> {
-        let storage = &self.settings.storage;
-        Arc::new(ControlGate::new(storage, ctx.progress.clone(), self.clock.clone()))
+        Arc::new(self.new_gate(ctx))
+    }
+
+    fn new_gate(&self, ctx: &Context) -> ControlGate {
+        ControlGate::new(&self.settings.storage, ctx.progress.clone(), self.clock.clone())
     }
 }
 

@@ -20,6 +20,7 @@ use updraft_task::{CancelToken, Cancelled, Event, Gate, Progress};
 use crate::clock::Clock;
 use crate::config::Storage;
 use crate::events;
+use crate::service_manager::Pulse;
 use crate::store::{Store, Update};
 use crate::{Error, Result};
 
@@ -121,6 +122,7 @@ pub(crate) struct ControlGate {
     aborted: AtomicBool,
     progress: Arc<dyn Progress>,
     clock: Arc<dyn Clock>,
+    pulse: Pulse,
 }
 
 impl ControlGate {
@@ -136,7 +138,13 @@ impl ControlGate {
             aborted: AtomicBool::new(false),
             progress,
             clock,
+            pulse: Pulse::default(),
         }
+    }
+
+    /// The same for a service, whose pauses are no silence.
+    pub(crate) fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 
     /// Whether it was aborted; asked once, it is forgotten, and work may begin anew.
@@ -196,6 +204,8 @@ impl Gate for ControlGate {
             if !self.paused.load(Ordering::Acquire) {
                 return Ok(());
             }
+            // Whoever waits for a word of people does not hang.
+            self.pulse.beat();
             std::thread::sleep(NOTICE / 2);
         }
     }

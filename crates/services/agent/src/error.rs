@@ -4,11 +4,17 @@ use std::io;
 use std::path::PathBuf;
 
 use updraft_error::{Classify, Kind};
-use updraft_update::StepError;
+use updraft_update::{Error as EngineError, StepError};
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The way out when nobody could understand what came.
+const NO_SERVER: &str = "check `tls.server`, and whether a proxy or a sign-in page answers in the \
+                         server's place; it is tried again later";
+/// The way out when what came is not what was signed.
+const NOT_SIGNED: &str = "nothing was installed; what the server delivered is not what was signed: \
+                          repair or replace the server's objects";
 /// The way out when there is no space left.
 const NO_ROOM: &str = "free some space; the update goes on where it stopped";
 
@@ -251,13 +257,16 @@ impl Error {
             Self::Credentials { .. } => {
                 "make a new one on the server with `updraft-server credentials`"
             }
-            Self::Registration { .. } => {
+            Self::Registration { kind: Kind::Conflict | Kind::Rejected, .. } => {
                 "remove the old device on the server with `updraft device rm`, or choose another \
                  `provision.device_id` or `provision.primary_ecu_serial`"
             }
-            Self::Update { kind: Kind::Rejected, .. } => {
-                "nothing was installed; what the server delivered is not what was signed: repair \
-                 or replace the server's objects"
+            Self::Update { kind: Kind::Rejected, .. } => NOT_SIGNED,
+            Self::Below { kind: Kind::Rejected, source, .. } if source.is::<EngineError>() => {
+                NOT_SIGNED
+            }
+            Self::Below { kind: Kind::Invalid, source, .. } if source.is::<EngineError>() => {
+                NO_SERVER
             }
             Self::RebootRequired { .. } => "reboot, then start updraftd again",
             Self::NoMedium { .. } => "mount the medium, or make one with `updraft lockbox create`",
@@ -290,6 +299,10 @@ impl Error {
             other if other.system_error() == Some(io::ErrorKind::PermissionDenied) => {
                 "run updraftd as root"
             }
+            Self::Http(error) if error.kind() == Kind::Invalid => NO_SERVER,
+            Self::Answer { .. }
+            | Self::Registration { kind: Kind::Invalid, .. }
+            | Self::Update { kind: Kind::Invalid, .. } => NO_SERVER,
             other => match other.kind() {
                 Kind::Exhausted => NO_ROOM,
                 Kind::Unavailable => "check the network and `tls.server`; it is tried again later",

@@ -86,7 +86,7 @@ pub(crate) fn flush(ctx: &Context, session: &Session) -> Result<()> {
     loop {
         let queued = session.store.queued_events(batch)?;
         let Some(last) = queued.last().map(|event| event.number) else { return Ok(()) };
-        match session.gateway.send_events(ctx, list(&queued)?)? {
+        match session.gateway.send_events(ctx, list(&queued)?.to_string().into_bytes())? {
             413 if queued.len() > 1 => batch = (batch / 2).max(1),
             // Taken, or not wanted; or this one alone is too large, or malformed in the server's
             // eyes: it would stop all that follow.
@@ -101,11 +101,16 @@ pub(crate) fn flush(ctx: &Context, session: &Session) -> Result<()> {
     }
 }
 
-fn list(queued: &[QueuedEvent]) -> Result<Vec<u8>> {
+/// The oldest events that wait, for a medium. They go on waiting, and the server keeps each once.
+pub(crate) fn for_receipt(session: &Session) -> Result<Value> {
+    list(&session.store.queued_events(BATCH)?)
+}
+
+fn list(queued: &[QueuedEvent]) -> Result<Value> {
     let events = queued
         .iter()
         .map(|event| serde_json::from_str(&event.json))
         .collect::<Result<Vec<Value>, _>>()
         .map_err(|_| Error::Damaged { what: "a queued event" })?;
-    Ok(Value::Array(events).to_string().into_bytes())
+    Ok(Value::Array(events))
 }

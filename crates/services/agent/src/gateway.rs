@@ -4,9 +4,13 @@ mod addresses;
 mod registration;
 mod renewal;
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use updraft_crypto::HelperKey;
-use updraft_http::{Client, ClientOptions, Error as HttpError, Method, Request, Response};
+use updraft_http::{
+    Client, ClientOptions, Error as HttpError, LowSpeed, Method, Request, Response, Timeouts,
+};
 use updraft_task::Context;
 use updraft_tuf::Repository;
 
@@ -179,11 +183,18 @@ impl Gateway {
 
 /// What all clients of the agent have in common.
 pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
-    let proxy = &settings.transfer.proxy;
+    let transfer = &settings.transfer;
+    let silence = Duration::from_secs(transfer.timeout_sec);
     ClientOptions {
         user_agent: USER_AGENT.to_owned(),
-        proxy: (!proxy.is_empty()).then(|| proxy.clone()),
-        max_bytes_per_second: settings.transfer.max_bytes_per_second,
+        proxy: (!transfer.proxy.is_empty()).then(|| transfer.proxy.clone()),
+        max_bytes_per_second: transfer.max_bytes_per_second,
+        retries: transfer.retries,
+        timeouts: Timeouts { connect: silence, response: 2 * silence, read: silence },
+        low_speed: LowSpeed {
+            bytes_per_second: transfer.low_speed_bytes_per_second,
+            time: Duration::from_secs(transfer.low_speed_sec),
+        },
         ..ClientOptions::default()
     }
 }

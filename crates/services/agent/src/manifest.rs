@@ -142,15 +142,18 @@ pub(crate) fn signed(
     numbered(store, ecu, key, running, report, others, custom).map(|(_, bytes)| bytes)
 }
 
-/// A manifest with the report that waits, for a medium, and the counter in it.
+/// A manifest with the report that waits, for a medium, and the counter in it. `events`: a list of
+/// those that wait, which becomes the manifest's `custom.events`.
 pub(crate) fn receipt(
     session: &Session,
     running: Option<&DeploymentId>,
     report: &str,
+    events: &Value,
     others: Vec<(String, Envelope)>,
 ) -> Result<(u64, Vec<u8>)> {
     let Session { store, ecu, key, .. } = session;
-    numbered(store, ecu, key, running, Some(report), others, None)
+    let custom = serde_json::json!({ "events": events });
+    numbered(store, ecu, key, running, Some(report), others, Some(custom))
 }
 
 fn numbered(

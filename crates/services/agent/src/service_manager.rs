@@ -2,8 +2,9 @@
 //!
 //! Datagrams to the socket that systemd names in `NOTIFY_SOCKET` (`sd_notify(3)`): `READY=1` when the
 //! service runs, `WATCHDOG=1` at least once in the time that `WATCHDOG_USEC` gives, `STOPPING=1`
-//! when it ends. A service that waits for its next round is alive. One that works is while its work
-//! says something; when it says nothing for too long, the signs stop, and systemd starts it anew.
+//! when it ends. A service that waits for its next round is alive, and so is one that people have
+//! paused. One that works is while its work says something; when it says nothing for too long, the
+//! signs stop, and systemd starts it anew.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -75,6 +76,11 @@ impl Notifier {
         ctx.clone().with_progress(Arc::new(progress))
     }
 
+    /// Lets work that waits on purpose show that it lives.
+    pub(crate) fn pulse(&self) -> Pulse {
+        Pulse(Some(self.shared.clone()))
+    }
+
     /// The round is over.
     pub(crate) fn waiting(&self) {
         note(&self.shared, None);
@@ -84,6 +90,20 @@ impl Notifier {
         if let Some((socket, address)) = &self.socket {
             send(socket, address, text);
         }
+    }
+}
+
+/// Shows that work which says nothing lives all the same. The default is nobody's.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pulse(Option<Shared>);
+
+impl Pulse {
+    /// A sign of life of the round that is under way, if one is.
+    pub(crate) fn beat(&self) {
+        let Some(shared) = &self.0 else { return };
+        let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Between two rounds nobody has to say anything, and must not seem to have stopped.
+        state.heard = state.heard.map(|_| Instant::now());
     }
 }
 
@@ -160,6 +180,22 @@ fn send(socket: &UnixDatagram, address: &SocketAddr, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::config::Storage;
+    use crate::control::{Control, ControlGate};
+
+    /// Time stands still.
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+
+        fn wait(&self, ctx: &Context, _: Duration) -> Result<(), updraft_task::Cancelled> {
+            ctx.check()
+        }
+    }
 
     const TIME: Duration = Duration::from_millis(60);
 
@@ -216,6 +252,40 @@ mod tests {
         ctx.report(&Event::Message("a word".to_owned()));
         assert!(heard().unwrap() > first);
         assert_eq!(next(&listener), "READY=1");
+    }
+
+    #[test]
+    fn a_round_that_people_have_paused_lives() {
+        const HANGS_AFTER: Duration = Duration::from_millis(400);
+        let folder = tempfile::tempdir().unwrap();
+        let (listener, manager) = listen(&folder);
+        let notifier = Notifier::start_with(&manager, HANGS_AFTER);
+        let storage = Storage { path: folder.path().join("storage"), ..Storage::default() };
+        let control = Control::new(&storage);
+        control.change(|wishes| wishes.paused = true).unwrap();
+        let silent = Context::silent();
+        let gate = ControlGate::new(&storage, silent.progress.clone(), Arc::new(Still))
+            .with_pulse(notifier.pulse());
+        let ctx = notifier.working(&silent).with_gate(Arc::new(gate));
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            let work = scope.spawn(|| ctx.check());
+            // The work says nothing meanwhile, for longer than it may.
+            while begun.elapsed() < 3 * HANGS_AFTER {
+                assert_ne!(next(&listener), "");
+            }
+            listener.set_nonblocking(true).unwrap();
+            while listener.recv(&mut [0; 64]).is_ok() {}
+            listener.set_nonblocking(false).unwrap();
+            let said = next(&listener);
+            let worked = !work.is_finished();
+            control.change(|wishes| wishes.paused = false).unwrap();
+            work.join().unwrap().unwrap();
+            assert!(said == "WATCHDOG=1" && worked, "{said}, at work: {worked}");
+        });
+        notifier.waiting();
+        notifier.pulse().beat();
+        assert!(notifier.shared.0.lock().unwrap().heard.is_none(), "waiting became work");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //! against a real server.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
-use crate::support;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use harness::{AktualizrDevice, Answer, Site};
+use harness::{AktualizrDevice, Answer, Device, DeviceOptions, Site};
 use serde_json::Value;
+
+use crate::support;
 
 fn info(device: &AktualizrDevice, arguments: &[&str]) -> Result<String> {
     let answer = device.run("aktualizr-info", arguments)?;
@@ -225,6 +228,101 @@ fn pauses(device: &AktualizrDevice, say: &dyn Fn(&[&str]) -> Result<Answer>) -> 
     ensure!(say(&["abort"])?.code == 0, "it cannot be stopped");
     support::signal(&service, "HUP")?;
     ensure!(service.wait()?.success(), "the service did not end well");
+    Ok(())
+}
+
+/// An environment in a file, and the real tools for it where an agent finds them.
+struct BootEnvironment {
+    folder: PathBuf,
+}
+
+impl BootEnvironment {
+    fn create(folder: PathBuf, text: &str) -> Result<Self> {
+        std::fs::create_dir(&folder)?;
+        let at = |name: &str| folder.join(name);
+        std::fs::write(at("text"), text)?;
+        let mut make = Command::new("mkenvimage");
+        Answer::good(make.args(["-s", "16384", "-o"]).arg(at("image")).arg(at("text")))?;
+        std::fs::write(at("config"), format!("{} 0x0 0x4000\n", at("image").display()))?;
+        for name in ["fw_printenv", "fw_setenv"] {
+            let script = format!(
+                "#!/bin/sh\necho {name} \"$@\" >>{}\nexec /usr/bin/{name} -c {} \"$@\"\n",
+                at("calls").display(),
+                at("config").display(),
+            );
+            std::fs::write(at(name), script)?;
+            std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// A cycle of an agent that finds these tools, and what it has to come to.
+    fn cycle(&self, device: &Device, mode: &str, outcome: &str) -> Result<()> {
+        let set = format!("bootloader.rollback_mode={mode}");
+        let mut agent = device.agent(&["--set", &set, "run-once", "--json"]);
+        let path = std::env::var("PATH").unwrap_or_default();
+        agent.env("PATH", format!("{}:{path}", self.folder.display()));
+        let answer = Answer::good(&mut agent)?;
+        ensure!(answer.json()?["outcome"] == outcome, "{} {}", answer.out, answer.err);
+        Ok(())
+    }
+
+    /// What the real tool reads: `bootcount`, `rollback`, `upgrade_available`.
+    fn variables(&self) -> Result<Vec<String>> {
+        let read = |name| {
+            let mut command = Command::new(self.folder.join("fw_printenv"));
+            Ok(Answer::good(command.args(["-n", name]))?.out)
+        };
+        ["bootcount", "rollback", "upgrade_available"].into_iter().map(read).collect()
+    }
+
+    fn set(&self, name: &str, value: &str) -> Result<()> {
+        Answer::good(Command::new(self.folder.join("fw_setenv")).args([name, value]))?;
+        Ok(())
+    }
+
+    /// How often something was written since the last time.
+    fn take_writes(&self) -> Result<usize> {
+        let calls = self.folder.join("calls");
+        let text = std::fs::read_to_string(&calls)?;
+        std::fs::write(&calls, "")?;
+        Ok(text.matches("fw_setenv ").count())
+    }
+}
+
+#[test]
+fn u_boot_is_told_by_its_own_tools() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let site = Site::start(folder.path(), 3)?;
+    let text = "bootcount=3\nrollback=1\nupgrade_available=1\nbootdelay=2\n";
+    let u_boot = BootEnvironment::create(folder.path().join("u-boot"), text)?;
+    let device = site.device_on("v1", "boot", &DeviceOptions::default())?;
+    u_boot.cycle(&device, "uboot_masked", "up-to-date")?;
+    ensure!(u_boot.variables()? == ["0", "0", "0"], "what runs is not good");
+    site.assign("boot", "v2")?;
+    let _ = u_boot.take_writes()?;
+    u_boot.cycle(&device, "uboot_masked", "reboot-required")?;
+    ensure!(u_boot.variables()? == ["0", "0", "1"], "it is no trial: {:?}", u_boot.variables()?);
+    ensure!(u_boot.take_writes()? == 1, "what has its value already is written");
+    device.boot()?;
+    // As the boot loader counts.
+    u_boot.set("bootcount", "1")?;
+    u_boot.cycle(&device, "uboot_masked", "confirmed")?;
+    ensure!(device.status()?["installed"]["sha256"] == site.commit("v2"), "it is not confirmed");
+    ensure!(u_boot.variables()? == ["0", "0", "0"], "it is not good: {:?}", u_boot.variables()?);
+    let _ = u_boot.take_writes()?;
+    u_boot.cycle(&device, "uboot_masked", "up-to-date")?;
+    ensure!(u_boot.take_writes()? == 0, "flash is written without a reason");
+
+    // `generic` leaves `upgrade_available` to whoever made it.
+    u_boot.set("upgrade_available", "7")?;
+    site.assign("boot", "v3")?;
+    u_boot.cycle(&device, "uboot_generic", "reboot-required")?;
+    device.boot()?;
+    u_boot.set("bootcount", "1")?;
+    u_boot.cycle(&device, "uboot_generic", "confirmed")?;
+    ensure!(device.booted_commit()? == site.commit("v3"), "v3 is not booted");
+    ensure!(u_boot.variables()? == ["0", "0", "7"], "{:?}", u_boot.variables()?);
     Ok(())
 }
 

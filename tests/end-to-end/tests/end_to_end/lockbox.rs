@@ -106,6 +106,8 @@ fn a_medium_updates_a_device_without_a_network_and_carries_its_report_back() -> 
     let id = known["last_report"]["correlation_id"].as_str().unwrap_or_default();
     ensure!(id.starts_with("urn:tdx-ota:lockbox:spring:2:"), "{known}");
     ensure!(site.operator.json(&receive)?[0]["receipt"] == "known", "it is news again");
+    let told = steps(&site, "remote")?;
+    ensure!(told.iter().any(|step| step == "EcuInstallationCompleted"), "the steps are {told:?}");
 
     // With the network it goes on: nothing is taken back, and the report is not told twice.
     device.run_once()?;
@@ -113,6 +115,8 @@ fn a_medium_updates_a_device_without_a_network_and_carries_its_report_back() -> 
     ensure!(status["installed"]["sha256"] == site.commit("v3"), "{status}");
     ensure!(status["report_queued"] == false && status["reboot_required"] == false, "{status}");
     ensure!(site.operator.json(&receive)?[0]["receipt"] == "late", "it moves the state back");
+    ensure!(device.status()?["events_queued"] == 0, "{}", device.status()?);
+    ensure!(steps(&site, "remote")? == told, "the steps are told twice");
     let known = site.operator.device("remote")?;
     ensure!(known["components"][0]["installed"]["sha256"] == site.commit("v3"), "{known}");
     site.assign("remote", "v2")?;
@@ -142,6 +146,18 @@ fn a_medium_updates_a_device_without_a_network_and_carries_its_report_back() -> 
     other.boot()?;
     service(&other, &|| Ok(other.status()?["installed"]["sha256"] == site.commit("v3")))?;
     Ok(())
+}
+
+/// What the device told of the steps of the update from the medium.
+fn steps(site: &Site, device: &str) -> Result<Vec<String>> {
+    let events = site.operator.json(&["events", "--device", device])?;
+    let events = events.as_array().context("a list of events")?.iter();
+    let of_medium = events.filter(|event| {
+        let id = event["data"]["event"]["correlationId"].as_str().unwrap_or_default();
+        event["kind"] == "device_report" && id.starts_with("urn:tdx-ota:lockbox:")
+    });
+    let name = |event: &serde_json::Value| event["data"]["eventType"]["id"].to_string();
+    Ok(of_medium.map(|event| name(event).trim_matches('"').to_owned()).collect())
 }
 
 /// Media that a device on v1 does not take.

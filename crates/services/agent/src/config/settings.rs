@@ -154,7 +154,7 @@ impl Default for Storage {
 }
 
 /// `[transfer]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Transfer {
     /// The proxy, such as `http://proxy:3128`; user name and password may stand before the host
@@ -162,6 +162,30 @@ pub struct Transfer {
     pub proxy: String,
     /// The most bytes a second that are fetched, all connections together. 0: any.
     pub max_bytes_per_second: u64,
+    /// How often a request is repeated after failures that may pass. A transfer that comes
+    /// further in between starts counting anew.
+    pub retries: u32,
+    /// For how many seconds the other side may be silent: when it is called, and within a body.
+    /// The beginning of an answer may take twice as long.
+    pub timeout_sec: u64,
+    /// A transfer that stays below this for `low_speed_sec` is broken off, and goes on as one that
+    /// broke by itself. 0: any speed will do.
+    pub low_speed_bytes_per_second: u64,
+    /// For how many seconds a transfer has to be too slow.
+    pub low_speed_sec: u64,
+}
+
+impl Default for Transfer {
+    fn default() -> Self {
+        Self {
+            proxy: String::new(),
+            max_bytes_per_second: 0,
+            retries: 5,
+            timeout_sec: 30,
+            low_speed_bytes_per_second: 1000,
+            low_speed_sec: 30,
+        }
+    }
 }
 
 /// `[import]`

@@ -8,6 +8,9 @@ const POLLING_RANGE: std::ops::RangeInclusive<u64> = 1..=31_536_000;
 const HEALTH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=3600;
 /// How long a secondary may be waited for, in seconds.
 const LONGEST_WAIT: u64 = 86_400;
+/// Seconds of silence, or of a slow transfer.
+const TRANSFER_TIME_RANGE: std::ops::RangeInclusive<u64> = 1..=3600;
+const MOST_RETRIES: u32 = 100;
 const MAX_HEALTH_CHECKS: usize = 64;
 /// As the servers of the aktualizr world have it.
 const MAX_SERIAL: usize = 64;
@@ -58,6 +61,24 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         url("uptane.repo_server", &settings.uptane.repo_server),
         url("pacman.ostree_server", &settings.pacman.ostree_server),
         url("transfer.proxy", &settings.transfer.proxy),
+        rule(
+            "transfer.retries",
+            settings.transfer.retries <= MOST_RETRIES,
+            "it is more than 100",
+            "write how often a request is repeated",
+        ),
+        rule(
+            "transfer.timeout_sec",
+            TRANSFER_TIME_RANGE.contains(&settings.transfer.timeout_sec),
+            "it is not between 1 and 3600",
+            "write for how many seconds the other side may be silent",
+        ),
+        rule(
+            "transfer.low_speed_sec",
+            TRANSFER_TIME_RANGE.contains(&settings.transfer.low_speed_sec),
+            "it is not between 1 and 3600",
+            "write for how many seconds a transfer may be too slow",
+        ),
         rule(
             "uptane.polling_sec",
             POLLING_RANGE.contains(&settings.uptane.polling_sec),

@@ -4,7 +4,7 @@
 use super::{Cycle, CycleOutcome, CycleReport, InstallChoice, RunOptions};
 use crate::medium::{Medium, is_of_medium};
 use crate::source::Access;
-use crate::{Error, Result, manifest};
+use crate::{Error, Result, events, manifest};
 
 /// Under which name the state keeps the hash of the report that the last receipt holds.
 const RECEIPT: &str = "receipt";
@@ -87,19 +87,20 @@ impl<'a> Cycle<'a> {
         Ok(history.iter().any(|installed| installed.correlation_id == correlation_id))
     }
 
-    /// Writes what the server has not heard yet. The report goes on waiting: the medium may never
-    /// come back, and a server that hears it twice keeps it once.
+    /// Writes what the server has not heard yet. Report and events go on waiting: the medium may
+    /// never come back, and a server that hears them twice keeps them once.
     fn leave_receipt(&mut self, medium: &Medium) -> Result<()> {
         let store = &self.session.store;
         let Some(waiting) = store.report()? else { return Ok(()) };
-        let hash = updraft_crypto::sha256_hex(waiting.as_bytes());
+        let events = events::for_receipt(self.session)?;
+        let hash = updraft_crypto::sha256_hex(format!("{waiting}{events}").as_bytes());
         if store.sent_hash(RECEIPT)?.as_ref() == Some(&hash) {
             return Ok(());
         }
         let reports = self.secondaries.reports(self.ctx)?;
         let others = reports.into_iter().map(|(serial, envelope, _)| (serial, envelope)).collect();
         let running = self.device.boot.booted.as_ref();
-        let (counter, bytes) = manifest::receipt(self.session, running, &waiting, others)?;
+        let (counter, bytes) = manifest::receipt(self.session, running, &waiting, &events, others)?;
         if medium.leave_receipt(&self.session.device_id, counter, &bytes)? {
             store.set_sent_hash(RECEIPT, &hash)?;
             tracing::info!(counter, "left a receipt on the medium");

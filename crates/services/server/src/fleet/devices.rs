@@ -171,7 +171,7 @@ impl Fleet {
         })
     }
 
-    /// Appends what a device wants known.
+    /// Appends what a device wants known. What it has sent before is not appended again.
     pub fn store_device_events(&self, device: &str, reports: &[serde_json::Value]) -> Result<()> {
         if reports.len() > MAX_DEVICE_EVENTS {
             return Err(Error::TooLarge {
@@ -186,6 +186,12 @@ impl Fleet {
         let actor = format!("device:{device}");
         self.database.write("append events", |tx| {
             for report in reports {
+                let id = report.get("id").and_then(serde_json::Value::as_str);
+                if let Some(id) = id
+                    && events::has_sent_id(tx, device, id)?
+                {
+                    continue;
+                }
                 let kind = report.pointer("/eventType/id").and_then(serde_json::Value::as_str);
                 let kind: String = kind.unwrap_or("event").chars().take(80).collect();
                 let message = format!("device {device} reports {}", kind.escape_default());

@@ -2,7 +2,7 @@
 //!
 //! A receipt proves itself: it is signed like every manifest. One that is newer than what the
 //! device reported itself counts as if the device had sent it; of an older one only the fact that
-//! it came is kept.
+//! it came is kept. The events that it brings along are kept once, whoever brings them first.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +40,12 @@ impl Receipt {
     }
 }
 
+/// The events that a receipt brings along: `custom.events`, of the form that devices send.
+fn told_events(custom: Option<&serde_json::Value>) -> &[serde_json::Value] {
+    let events = custom.and_then(|custom| custom.get("events")).and_then(|it| it.as_array());
+    events.map(Vec::as_slice).unwrap_or_default()
+}
+
 impl Fleet {
     /// Judges a signed manifest of `device` that `operator` brings.
     pub fn receive_receipt(
@@ -71,6 +77,8 @@ impl Fleet {
         let counter = report
             .and_then(|report| report.report_counter)
             .ok_or_else(|| rejected("it has no counter of the primary component".to_owned()))?;
+        // However old the report is: the steps that led to it are news until they are known.
+        self.store_device_events(device, told_events(contents.custom.as_ref()))?;
         if newest == Some(counter) {
             return Ok(Receipt::Known);
         }

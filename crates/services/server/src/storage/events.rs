@@ -74,6 +74,18 @@ pub fn append(tx: &Transaction<'_>, at: Timestamp, event: &NewEvent<'_>) -> Resu
     Ok(())
 }
 
+/// Whether a device's event of this id is here. The condition is that of the index.
+pub fn has_sent_id(connection: &Connection, device: &str, id: &str) -> Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM events
+             WHERE kind = 'device_report' AND data IS NOT NULL
+               AND device = ?1 AND json_extract(data, '$.id') = ?2)",
+        )
+        .and_then(|mut statement| statement.query_row(params![device, id], |row| row.get(0)))
+        .map_err(Error::database("look for an event"))
+}
+
 /// Which events are wanted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter<'a> {

@@ -50,6 +50,12 @@ fn what_a_device_reports_is_its_own() {
     };
     assert_eq!(of("vehicle-1").len(), 1);
     assert_eq!(of("vehicle-1")[0].actor, "device:vehicle-1");
+    // The answer was lost, and the device goes on with what it did not know of. Events without an
+    // id cannot be told apart.
+    let mut again = report.as_array().expect("a list").clone();
+    again.extend([json!({ "id": "0b30" }), json!({ "id": "0b30" }), json!({}), json!({})]);
+    world.send_json(&client, Method::Post, "/events", &again).expect(204);
+    assert_eq!(of("vehicle-1").len(), 4);
     assert!(of("vehicle-2").is_empty());
 }
 
