@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) use device::new_request;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use updraft_task::Context;
 
@@ -76,6 +77,8 @@ pub(crate) fn provision(
         token,
         watch,
         hardware: None,
+        added: Vec::new(),
+        waited_for_secondaries: AtomicBool::new(false),
     })
 }
 
