@@ -55,6 +55,8 @@ pub struct Draft {
     /// The signed file that this one replaces.
     pub(crate) current: Option<Vec<u8>>,
     pub(crate) envelope: Envelope,
+    /// The same in the TUF form, when the repository is published in both.
+    pub(crate) tuf: Option<Box<Draft>>,
 }
 
 impl Draft {
@@ -69,8 +71,8 @@ impl Draft {
         changes: Vec<String>,
     ) -> Self {
         let envelope = Envelope { signatures: Vec::new(), signed };
-        let (roots, current) = (Vec::new(), None);
-        Self { dialect, role, changes, authorities, roots, current, envelope }
+        let (roots, current, tuf) = (Vec::new(), None, None);
+        Self { dialect, role, changes, authorities, roots, current, envelope, tuf }
     }
 
     /// Adds what a signer elsewhere compares with: all roots, and the file that this one replaces.
@@ -104,6 +106,9 @@ impl Draft {
     /// # Errors
     /// [`Error::NoUsableKey`] when no authority names any of them; [`Error::Signing`].
     pub fn sign(&mut self, keys: &[&dyn Sign]) -> Result<usize, Error> {
+        if let Some(tuf) = &mut self.tuf {
+            tuf.sign(keys)?;
+        }
         let mut used = 0;
         for key in keys {
             let key_id = key.public_key().key_id(self.dialect);
@@ -137,6 +142,9 @@ impl Draft {
                 }),
                 Err(reason) => return Err(Error::refused(self.role.to_string())(reason)),
             }
+        }
+        if let Some(tuf) = &self.tuf {
+            shortfalls.extend(tuf.shortfalls()?);
         }
         Ok(shortfalls)
     }
@@ -182,7 +190,10 @@ impl Draft {
                 self.envelope.signatures.push(signature.clone());
             }
         }
-        Ok(())
+        match (&mut self.tuf, &other.tuf) {
+            (Some(own), Some(other)) => own.merge(other),
+            _ => Ok(()),
+        }
     }
 
     fn is_valid(&self, signature: &updraft_tuf::Signature) -> bool {

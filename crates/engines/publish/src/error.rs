@@ -56,6 +56,15 @@ pub enum Error {
         /// Ids of keys that could sign, separated by commas.
         allowed: String,
     },
+    /// A file was not signed in the other form in which the repository is published too.
+    #[error(
+        "publish {role}: this repository is published in TUF's form too, and {role} is not signed \
+         in that form"
+    )]
+    OutOfStep {
+        /// The role.
+        role: RoleName,
+    },
     /// A signed request belongs to another payload.
     #[error("merge signatures of {role}: the two files have different contents")]
     DifferentPayload {
@@ -142,9 +151,10 @@ impl Classify for Error {
             | Self::DifferentPayload { .. }
             | Self::MisnamedKey { .. }
             | Self::Outdated { .. } => Kind::Rejected,
-            Self::Unfinished { .. } | Self::NoUsableKey { .. } | Self::Hidden { .. } => {
-                Kind::Conflict
-            }
+            Self::Unfinished { .. }
+            | Self::NoUsableKey { .. }
+            | Self::OutOfStep { .. }
+            | Self::Hidden { .. } => Kind::Conflict,
             Self::NoSuchKey { .. } | Self::Absent { .. } => Kind::NotFound,
             Self::Invalid(_) | Self::OutOfReach { .. } => Kind::Invalid,
         }

@@ -3,10 +3,14 @@
 //! ```text
 //! FOLDER/N.root.json  N.targets.json  N.snapshot.json  timestamp.json
 //! FOLDER/delegations/N.ROLE.json                       ROLE percent-encoded
+//! FOLDER/tuf/…                                         the same in TUF's form, with N.timestamp.json
 //! ```
 //! Versioned files are never changed once they are there. `timestamp.json` is the only name that
 //! is replaced, and the last one to be written: it is the commit point of a change. A power cut
 //! before it leaves versioned files that nothing points to yet.
+//!
+//! The TUF form is written before. Its timestamp has the version of the other form's, and its roots
+//! count up to the version of the other form's root, so that the commit point is the same for both.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +24,7 @@ use crate::{Error, ImageRepository, SignedFile};
 
 const TIMESTAMP: &str = "timestamp.json";
 const DELEGATIONS: &str = "delegations";
+const TUF: &str = "tuf";
 
 impl ImageRepository {
     /// Writes all files that are not there yet, and the timestamp last.
@@ -28,11 +33,40 @@ impl ImageRepository {
     /// [`Error::File`].
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = Dir::create_all(folder, 0o755)?;
+        self.save_versions(&folder)?;
+        if let Some(file) = &self.timestamp {
+            // Commit point: from here on clients see the new snapshot and what it names.
+            atomic_write(&folder, TIMESTAMP, &file.bytes, 0o644)?;
+        }
+        Ok(())
+    }
+
+    /// The same with the TUF form, which becomes current with it.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn save_with(&self, tuf: &Self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        let path = folder.as_ref();
+        let beside = Dir::create_all(path.join(TUF), 0o755)?;
+        tuf.save_versions(&beside)?;
+        if let Some(file) = &tuf.timestamp {
+            write_version(&beside, "timestamp", file)?;
+        }
+        // The commit point of both forms is in here.
+        self.save(path)?;
+        let current = tuf.timestamp.as_ref().map_or(0, |file| file.payload.header.version);
+        for (_, name) in versions(&beside, TIMESTAMP)?.range(..current) {
+            beside.try_unlink(name)?;
+        }
+        Ok(())
+    }
+
+    fn save_versions(&self, folder: &Dir) -> Result<(), Error> {
         for (version, bytes) in &self.roots {
-            write_once(&folder, &format!("{version}.root.json"), bytes)?;
+            write_once(folder, &format!("{version}.root.json"), bytes)?;
         }
         if let Some(file) = &self.targets {
-            write_version(&folder, "targets", file)?;
+            write_version(folder, "targets", file)?;
         }
         if !self.delegated.is_empty() {
             let delegations = folder.ensure_dir(DELEGATIONS, 0o755)?;
@@ -43,11 +77,7 @@ impl ImageRepository {
             }
         }
         if let Some(file) = &self.snapshot {
-            write_version(&folder, "snapshot", file)?;
-        }
-        if let Some(file) = &self.timestamp {
-            // Commit point: from here on clients see the new snapshot and what it names.
-            atomic_write(&folder, TIMESTAMP, &file.bytes, 0o644)?;
+            write_version(folder, "snapshot", file)?;
         }
         Ok(())
     }
@@ -64,8 +94,42 @@ impl ImageRepository {
     pub fn load(folder: impl AsRef<Path>, dialect: Dialect) -> Result<Self, Error> {
         let path = folder.as_ref();
         let folder = Dir::open(path)?;
-        let roots = versions(&folder, "root.json")?;
-        let mut roots = roots.into_iter();
+        Self::load_from(&folder, path, dialect, TIMESTAMP, u64::MAX)
+    }
+
+    /// Loads the TUF form that [`ImageRepository::save_with`] wrote beside this one; `None` when
+    /// there is none.
+    ///
+    /// # Errors
+    /// As [`ImageRepository::load`].
+    pub fn load_beside(&self, folder: impl AsRef<Path>) -> Result<Option<Self>, Error> {
+        let path = folder.as_ref().join(TUF);
+        let Some(folder) = Dir::open(folder.as_ref())?.try_open_dir(TUF)? else { return Ok(None) };
+        let newest = self.root.header.version;
+        let (timestamp, has_begun) = if let Some(file) = &self.timestamp {
+            let name = format!("{}.{TIMESTAMP}", file.payload.header.version);
+            let has_begun = folder.try_read(&name, MAX_SMALL_FILE as u64)?.is_some();
+            (name, has_begun)
+        } else {
+            let roots = versions(&folder, "root.json")?;
+            (TIMESTAMP.to_owned(), roots.contains_key(&newest))
+        };
+        if !has_begun {
+            // What a power cut left of a beginning.
+            return Ok(None);
+        }
+        Self::load_from(&folder, &path, Dialect::Tuf, &timestamp, newest).map(Some)
+    }
+
+    fn load_from(
+        folder: &Dir,
+        path: &Path,
+        dialect: Dialect,
+        timestamp: &str,
+        newest_root: u64,
+    ) -> Result<Self, Error> {
+        let roots = versions(folder, "root.json")?;
+        let mut roots = roots.into_iter().filter(|(version, _)| *version <= newest_root);
         let (_, name) = roots
             .next()
             .ok_or_else(|| Error::Absent { what: format!("a root in {}", path.display()) })?;
@@ -76,14 +140,14 @@ impl ImageRepository {
         for (_, name) in roots {
             repository.accept_root(&folder.read(&name, MAX_SMALL_FILE as u64)?, never)?;
         }
-        repository.load_current(&folder)?;
-        let newest = versions(&folder, "targets.json")?.into_keys().next_back();
+        repository.load_current(folder, timestamp)?;
+        let newest = versions(folder, "targets.json")?.into_keys().next_back();
         if let Some(version) = repository.current_version(&RoleName::Targets).or(newest) {
             let name = format!("{version}.targets.json");
             let bytes = folder.read(&name, MAX_TARGETS_FILE as u64)?;
             repository.targets = Some(repository.parse("targets", bytes)?);
         }
-        repository.load_delegated(&folder)?;
+        repository.load_delegated(folder)?;
         Ok(repository)
     }
 
@@ -111,9 +175,9 @@ impl ImageRepository {
         Ok(())
     }
 
-    fn load_current(&mut self, folder: &Dir) -> Result<(), Error> {
+    fn load_current(&mut self, folder: &Dir, timestamp: &str) -> Result<(), Error> {
         let limit = MAX_SMALL_FILE as u64;
-        let Some(bytes) = folder.try_read(TIMESTAMP, limit)? else { return Ok(()) };
+        let Some(bytes) = folder.try_read(timestamp, limit)? else { return Ok(()) };
         let timestamp: SignedFile<Timestamp> = self.parse("timestamp", bytes)?;
         let name = format!("{}.snapshot.json", timestamp.payload.snapshot.version);
         let snapshot: SignedFile<Snapshot> =

@@ -3,6 +3,7 @@
 //! ```text
 //! FOLDER/            mode 0700
 //!   KEYID.pem        PKCS#8 PEM, mode 0600
+//!   KEYID.p11        where a key in a token is, mode 0600
 //! ```
 //! The id is the one of the store's dialect, so that the name says where the key is used. Which
 //! role a key signs for stands in root metadata alone.
@@ -13,11 +14,12 @@ use updraft_crypto::{KeyAlgorithm, SigningKey};
 use updraft_fs::{Dir, FileKind, atomic_write};
 use updraft_tuf::{Dialect, KeyId, PublicKey};
 
-use crate::Error;
+use crate::{Error, PrivateKey, TokenKey};
 
 /// Largest key file, in bytes; RSA with 8192 bits has about 6,500.
 const MAX_KEY_FILE: u64 = 16 * 1024;
 const EXTENSION: &str = ".pem";
+const TOKEN_EXTENSION: &str = ".p11";
 
 /// A key of a [`KeyStore`], without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,58 +76,82 @@ impl KeyStore {
         Ok(key_id)
     }
 
+    /// Stores where a key in a token is: the URI by RFC 7512, and the program that loads the
+    /// token's module. The token is asked for the public half.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`]: no helper, module, token or key, or a wrong PIN; [`Error::File`].
+    pub fn add_token(&self, uri: &str, helper: &Path) -> Result<StoredKey, Error> {
+        let key = PrivateKey::Token(TokenKey::find(uri, helper)?);
+        let stored = self.stored(&key);
+        if let PrivateKey::Token(key) = &key {
+            let mut text = serde_json::to_vec_pretty(&key.to_json()).unwrap_or_default();
+            text.push(b'\n');
+            // The URI may hold a PIN.
+            atomic_write(&self.folder, token_file_name(&stored.key_id), &text, 0o600)?;
+        }
+        Ok(stored)
+    }
+
     /// All keys, by id.
     ///
     /// # Errors
     /// [`Error::File`]; [`Error::Crypto`] for a `.pem` file that is no private key.
     pub fn list(&self) -> Result<Vec<StoredKey>, Error> {
-        let keys = self.load_all()?.into_iter().map(|key| {
-            let key_id = key.key_id(self.dialect);
-            let path = self.path().join(file_name(&key_id));
-            StoredKey { public: key.public().clone(), key_id, path }
-        });
-        Ok(keys.collect())
+        Ok(self.load_all()?.iter().map(|key| self.stored(key)).collect())
+    }
+
+    fn stored(&self, key: &PrivateKey) -> StoredKey {
+        let key_id = key.key_id(self.dialect);
+        let name = match key {
+            PrivateKey::File(_) => file_name(&key_id),
+            PrivateKey::Token(_) => token_file_name(&key_id),
+        };
+        StoredKey { public: key.public().clone(), key_id, path: self.path().join(name) }
     }
 
     /// Loads one key.
     ///
     /// # Errors
     /// [`Error::NoSuchKey`], [`Error::File`], [`Error::Crypto`].
-    pub fn load(&self, key_id: &KeyId) -> Result<SigningKey, Error> {
-        let found = self.folder.try_read(file_name(key_id), MAX_KEY_FILE)?;
-        let bytes = found.ok_or_else(|| Error::NoSuchKey {
-            key_id: key_id.clone(),
-            folder: self.path().display().to_string(),
-        })?;
-        Ok(SigningKey::from_pkcs8_pem(&String::from_utf8_lossy(&bytes))?)
+    pub fn load(&self, key_id: &KeyId) -> Result<PrivateKey, Error> {
+        for name in [file_name(key_id), token_file_name(key_id)] {
+            if let Some(bytes) = self.folder.try_read(&name, MAX_KEY_FILE)? {
+                return read(&name, &bytes);
+            }
+        }
+        Err(Error::NoSuchKey { key_id: key_id.clone(), folder: self.path().display().to_string() })
     }
 
-    /// Loads all keys, by id.
+    /// Loads all keys, by id. Tokens are asked when something is to be signed, and not before.
     ///
     /// # Errors
     /// As [`KeyStore::list`].
-    pub fn load_all(&self) -> Result<Vec<SigningKey>, Error> {
+    pub fn load_all(&self) -> Result<Vec<PrivateKey>, Error> {
         let mut keys = Vec::new();
         for entry in self.folder.entries()? {
             let name = entry.name.to_string_lossy().into_owned();
-            if entry.kind != FileKind::Regular || !name.ends_with(EXTENSION) {
+            let is_key = name.ends_with(EXTENSION) || name.ends_with(TOKEN_EXTENSION);
+            if entry.kind != FileKind::Regular || !is_key {
                 continue;
             }
-            let bytes = self.folder.read(&name, MAX_KEY_FILE)?;
-            keys.push(SigningKey::from_pkcs8_pem(&String::from_utf8_lossy(&bytes))?);
+            keys.push(read(&name, &self.folder.read(&name, MAX_KEY_FILE)?)?);
         }
         keys.sort_by_key(|key| key.key_id(self.dialect));
         Ok(keys)
     }
 
-    /// Forgets a key. What it signed stays valid until its role is rotated.
+    /// Forgets a key; one in a token stays there. What it signed stays valid until its role is
+    /// rotated.
     ///
     /// # Errors
     /// [`Error::NoSuchKey`], [`Error::File`].
     pub fn remove(&self, key_id: &KeyId) -> Result<(), Error> {
-        if self.folder.try_unlink(file_name(key_id))? {
-            self.folder.sync()?;
-            return Ok(());
+        for name in [file_name(key_id), token_file_name(key_id)] {
+            if self.folder.try_unlink(name)? {
+                self.folder.sync()?;
+                return Ok(());
+            }
         }
         Err(Error::NoSuchKey { key_id: key_id.clone(), folder: self.path().display().to_string() })
     }
@@ -134,8 +160,24 @@ impl KeyStore {
 /// Ids are printable ASCII when they come from metadata, so a `/` may occur there; ids that this
 /// crate computes are hex. Anything else can name no file of ours.
 fn file_name(key_id: &KeyId) -> String {
-    let safe: String = key_id.as_str().chars().map(|c| if c == '/' { '_' } else { c }).collect();
-    format!("{safe}{EXTENSION}")
+    format!("{}{EXTENSION}", safe(key_id))
+}
+
+fn token_file_name(key_id: &KeyId) -> String {
+    format!("{}{TOKEN_EXTENSION}", safe(key_id))
+}
+
+fn safe(key_id: &KeyId) -> String {
+    key_id.as_str().chars().map(|c| if c == '/' { '_' } else { c }).collect()
+}
+
+fn read(name: &str, bytes: &[u8]) -> Result<PrivateKey, Error> {
+    if name.ends_with(TOKEN_EXTENSION) {
+        let limit = usize::try_from(MAX_KEY_FILE).unwrap_or(usize::MAX);
+        let value = updraft_tuf::json::parse(bytes, limit).map_err(Error::format(name))?;
+        return TokenKey::from_json(&value).map(PrivateKey::Token);
+    }
+    Ok(SigningKey::from_pkcs8_pem(&String::from_utf8_lossy(bytes))?.into())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //!   a machine that holds an offline key, and comes back with one more signature;
 //! - [`ImageRepository`] is what the operator vouches for: all versions of its root, its targets
 //!   and delegations, and the snapshot and timestamp that make them current;
+//! - [`ImageRepository::tuf_form`] is the same for clients of TUF 1.0, in step with it;
 //! - [`DirectorRepository`] says what each single vehicle shall install;
 //! - [`offline_updates`] and [`offline_snapshot`] are what vehicles take from a medium.
 //!
@@ -21,8 +22,11 @@ mod key_json;
 mod keystore;
 mod meaning;
 mod offline;
+mod private_key;
+mod refresh;
 mod request;
 mod root;
+mod tuf_form;
 
 pub use delegation::Delegation;
 pub use director::{Assignment, DirectorRepository, VehicleFiles};
@@ -39,5 +43,7 @@ pub use offline::{
     OFFLINE_SNAPSHOT, OFFLINE_UPDATES, OfflineMeta, edited_root, enter_role, offline_snapshot,
     offline_updates, read_root,
 };
+pub use private_key::{PrivateKey, TokenKey};
 pub use request::{MAX_SIGN_REQUEST, Meaning, SIGN_REQUEST_FORMAT};
 pub use root::{RootPlan, TopLevelKeys};
+pub use tuf_form::{TufFiles, tuf_payload};

@@ -6,7 +6,8 @@
 //!  "authorities": [{"label", "keys": [key, …], "keyids": […], "threshold": N}, …],
 //!  "roots": ["{…}", …],                       all roots so far, signed, as text
 //!  "current": "{…}",                          the signed file that this one replaces, as text
-//!  "file": {"signatures": […], "signed": {…}}}
+//!  "file": {"signatures": […], "signed": {…}},
+//!  "tuf": {"signatures": […], "signed": {…}}} the same in TUF's form, when both are published
 //! ```
 //! The request holds no secrets, and nobody believes it. A signer reads from `signed` what it
 //! means, follows `roots` from the root it trusts itself, and takes from there who may sign.
@@ -132,6 +133,7 @@ impl Draft {
             }
             top => self.authorities = vec![top_level_authority(root, top)],
         }
+        self.follow_authorities();
         Ok(())
     }
 
@@ -153,6 +155,9 @@ impl Draft {
             request["current"] = text(current).into();
         }
         request["file"] = self.envelope.to_value(self.dialect);
+        if let Some(tuf) = &self.tuf {
+            request["tuf"] = tuf.envelope.to_value(tuf.dialect);
+        }
         let mut bytes = serde_json::to_vec_pretty(&request).unwrap_or_default();
         bytes.push(b'\n');
         bytes
@@ -201,7 +206,7 @@ impl Draft {
         let file = value.get("file").cloned().unwrap_or_default();
         let envelope = Envelope::from_value(dialect, file).map_err(Error::format(SUBJECT))?;
         meaning(dialect, &role, &envelope.signed, None)?;
-        Ok(Self {
+        let draft = Self {
             dialect,
             role,
             changes: texts("changes"),
@@ -209,7 +214,23 @@ impl Draft {
             roots: roots.into_iter().map(String::into_bytes).collect(),
             current: text("current").map(|text| text.as_bytes().to_vec()),
             envelope,
-        })
+            tuf: None,
+        };
+        match value.get("tuf") {
+            Some(tuf) => draft.with_tuf_signatures(tuf.clone()),
+            None => Ok(draft),
+        }
+    }
+
+    /// A signer is told what one form says, so the other must say the same.
+    fn with_tuf_signatures(self, tuf: Value) -> Result<Self, Error> {
+        let given = Envelope::from_value(Dialect::Tuf, tuf).map_err(Error::format(SUBJECT))?;
+        let mut draft = self.in_both_forms()?;
+        match &mut draft.tuf {
+            Some(tuf) if tuf.envelope.signed == given.signed => tuf.envelope = given,
+            _ => return Err(Error::DifferentPayload { role: draft.role.clone() }),
+        }
+        Ok(draft)
     }
 }
 

@@ -7,7 +7,7 @@ use updraft_server_service::{Error, Layout};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{Failure, OutputOptions, Result, Terminal};
 
-use crate::{certificate, check, config, credentials, init, run, token};
+use crate::{certificate, check, config, credentials, init, key, run, token};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -52,6 +52,8 @@ enum Command {
     Run(run::Arguments),
     /// Make, list and revoke operator tokens.
     Token(token::Arguments),
+    /// List metadata keys, and let roles sign with keys in tokens.
+    Key(key::Arguments),
     /// Write the credentials file that devices provision themselves with, or that an operator's
     /// tools work with.
     Credentials(credentials::Arguments),
@@ -78,6 +80,7 @@ impl Server {
         match &self.command {
             Command::Init(arguments) => arguments.run(&terminal),
             Command::Token(arguments) => arguments.run(&terminal),
+            Command::Key(arguments) => arguments.run(&terminal),
             Command::Credentials(arguments) => arguments.run(&terminal),
             Command::Certificate(arguments) => arguments.run(&terminal),
             Command::Check(arguments) => arguments.run(&terminal),

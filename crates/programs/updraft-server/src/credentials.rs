@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     /// What the operator may do.
     #[arg(long, value_enum, default_value_t = ScopeName::Publish, requires = "operator")]
     scope: ScopeName,
+    /// Limit the operator to this delegated role: only what that role signs may be uploaded.
+    #[arg(long, value_name = "ROLE", requires = "operator", conflicts_with = "with_targets_key")]
+    role: Option<String>,
     /// Put the private targets key into it, when it is on the server.
     #[arg(long, requires = "operator")]
     with_targets_key: bool,
@@ -59,6 +62,7 @@ impl Arguments {
             url: self.url.clone(),
             name: name.to_owned(),
             scope: self.scope.into(),
+            role: self.role.clone(),
             days: self.days,
             targets_key,
         };

@@ -12,6 +12,7 @@ mod cli;
 mod config;
 mod credentials;
 mod init;
+mod key;
 mod logging;
 mod notify;
 mod run;

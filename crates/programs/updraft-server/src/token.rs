@@ -22,9 +22,12 @@ enum Action {
     Create {
         /// Its name, as it will stand in events.
         name: String,
-        /// What it allows.
-        #[arg(long, value_enum, default_value_t = ScopeName::Admin)]
-        scope: ScopeName,
+        /// What it allows; without this everything, and `publish` with --role.
+        #[arg(long, value_enum)]
+        scope: Option<ScopeName>,
+        /// Limit it to this delegated role: it may upload what that role signs, and nothing else.
+        #[arg(long, value_name = "NAME")]
+        role: Option<String>,
         /// Days that it is good for; without this it is good until it is revoked.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
         days: Option<u16>,
@@ -80,6 +83,7 @@ struct Created<'a> {
 struct Listed {
     name: String,
     scope: Scope,
+    role: Option<String>,
     created_at: String,
     expires_at: Option<String>,
     revoked_at: Option<String>,
@@ -88,9 +92,10 @@ struct Listed {
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         match &self.action {
-            Action::Create { name, scope, days, data } => {
-                let scope = Scope::from(*scope);
-                let options = TokenOptions { scope, days: *days };
+            Action::Create { name, scope, role, days, data } => {
+                let usual = if role.is_some() { ScopeName::Publish } else { ScopeName::Admin };
+                let scope = Scope::from(scope.unwrap_or(usual));
+                let options = TokenOptions { scope, role: role.clone(), days: *days };
                 let token =
                     operators::create_token(&open(data)?, &system::environment(), name, options)
                         .map_err(failure)?;
@@ -119,17 +124,19 @@ fn list(terminal: &Terminal, database: &Database) -> Result {
         .map(|token| Listed {
             name: token.name,
             scope: token.scope,
+            role: token.role,
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|time| time.to_string()),
             revoked_at: token.revoked_at.map(|time| time.to_string()),
         })
         .collect();
     terminal.show(&tokens, |tokens| {
-        let mut table = Table::new(["name", "scope", "created", "expires", "revoked"]);
+        let mut table = Table::new(["name", "scope", "role", "created", "expires", "revoked"]);
         for token in tokens {
             table.row([
                 token.name.clone(),
                 token.scope.to_string(),
+                token.role.clone().unwrap_or_default(),
                 token.created_at.clone(),
                 token.expires_at.clone().unwrap_or_default(),
                 token.revoked_at.clone().unwrap_or_default(),

@@ -1,11 +1,12 @@
 //! The tools of the OTA world under their own names: garage-push, garage-check, garage-deploy,
-//! garage-sign and uptane-sign; and the same as `updraft garage …`.
+//! garage-sign, uptane-sign and uptane-generator; and the same as `updraft garage …`.
 //!
 //! They work with a `credentials.zip` in place of `updraft login`, with any server of that world.
 
 mod check;
 mod credentials;
 mod deploy;
+mod generate;
 mod push;
 mod sign;
 
@@ -13,7 +14,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Parser as _, Subcommand};
+use clap::{Args, CommandFactory as _, Parser as _, Subcommand};
 use updraft_error::Kind;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
@@ -31,6 +32,8 @@ enum Command {
     Deploy(deploy::Deploy),
     #[command(disable_version_flag = true)]
     Sign(sign::Sign),
+    #[command(visible_alias = "uptane-generator")]
+    Generate(Box<generate::Generate>),
 }
 
 impl Arguments {
@@ -40,6 +43,7 @@ impl Arguments {
             Command::Check(check) => check.run(terminal),
             Command::Deploy(deploy) => deploy.run(terminal),
             Command::Sign(sign) => sign.run(terminal),
+            Command::Generate(generate) => generate.run(terminal),
         }
     }
 }
@@ -121,6 +125,22 @@ struct DeployProgram {
     quiet: bool,
 }
 
+/// uptane-generator as a program of its own.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "uptane-generator",
+    about = "Make and change a Director and an Image repository in a folder",
+    version,
+    max_term_width = 100
+)]
+struct GenerateProgram {
+    #[command(flatten)]
+    generate: generate::Generate,
+    /// Say only what went wrong.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
 /// garage-sign and uptane-sign as programs of their own.
 #[derive(Debug, clap::Parser)]
 #[command(
@@ -154,6 +174,22 @@ pub(crate) fn run_by_name(arguments: &[OsString], no_color: bool) -> Option<Exit
             let program = DeployProgram::parse_from(words);
             program.deploy.run(&terminal(program.quiet)?)
         }),
+        "uptane-generator" => {
+            let program = match GenerateProgram::try_parse_from(words) {
+                Ok(program) => program,
+                Err(error) => {
+                    let _ = error.print();
+                    return Some(ExitCode::from(u8::from(error.use_stderr())));
+                }
+            };
+            plainly(|| {
+                if program.generate.is_empty() {
+                    return terminal(program.quiet)?
+                        .line(GenerateProgram::command().render_help().to_string());
+                }
+                program.generate.run(&terminal(program.quiet)?)
+            })
+        }
         "garage-sign" | "uptane-sign" => {
             // Scripts tell targets that changed meanwhile (2) from everything else (3).
             let program = match SignProgram::try_parse_from(words) {
@@ -191,7 +227,6 @@ fn plainly(work: impl FnOnce() -> Result) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_lines_are_well_formed() {
@@ -199,5 +234,6 @@ mod tests {
         CheckProgram::command().debug_assert();
         DeployProgram::command().debug_assert();
         SignProgram::command().debug_assert();
+        GenerateProgram::command().debug_assert();
     }
 }

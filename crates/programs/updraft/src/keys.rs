@@ -3,10 +3,11 @@
 mod delegate;
 mod init;
 mod list;
+mod publish_tuf;
 mod rotate;
 mod sign;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use updraft_api::{OnlineKeys, paths};
@@ -46,6 +47,15 @@ enum Command {
         #[arg(long, default_value = "ed25519")]
         algorithm: KeyAlgorithm,
     },
+    /// Sign with a key in a token from now on (PKCS#11).
+    AddToken {
+        /// The key: `pkcs11:token=NAME;object=NAME?module-path=FILE&pin-source=file:FILE` (RFC 7512).
+        uri: String,
+        /// The program that loads the token's module; without it, the one beside this program, or
+        /// in PATH.
+        #[arg(long, value_name = "PROGRAM", default_value = "updraftd-keys")]
+        helper: PathBuf,
+    },
     /// Write a key's public half, for `keys init` or `keys rotate` on another machine.
     Export {
         /// The key's id, or its first digits.
@@ -70,6 +80,7 @@ enum Command {
     },
     Rotate(rotate::Rotate),
     Delegate(delegate::Delegate),
+    PublishTuf(publish_tuf::PublishTuf),
     Sign(SignRequest),
 }
 
@@ -84,6 +95,14 @@ impl Arguments {
                 let key = self.keys.make()?.store.generate(*algorithm)?;
                 let value = serde_json::json!({ "keyid": key.key_id(DIALECT).as_str() });
                 terminal.show(&value, |_| terminal.line(key.key_id(DIALECT)))
+            }
+            Command::AddToken { uri, helper } => {
+                let store = self.keys.make()?.store;
+                let key = store.add_token(uri, &token_helper(helper)).hint(
+                    "a wrong PIN is not tried twice; see the token with `pkcs11-tool --list-objects`",
+                )?;
+                let value = serde_json::json!({ "keyid": key.key_id.as_str() });
+                terminal.show(&value, |_| terminal.line(&key.key_id))
             }
             Command::Export { key, output } => {
                 let key = list::find(&folder()?, key)?;
@@ -106,9 +125,18 @@ impl Arguments {
             }
             Command::Rotate(rotate) => rotate.run(&folder()?, terminal),
             Command::Delegate(delegate) => delegate.run(&folder()?, terminal),
+            Command::PublishTuf(publish) => publish.run(&folder()?, terminal),
             Command::Sign(sign) => sign.run(&folder()?, terminal),
         }
     }
+}
+
+/// The program that loads the modules of tokens: the one that came with this program is the one that
+/// fits.
+pub(crate) fn token_helper(named: &Path) -> PathBuf {
+    let own = std::env::current_exe().ok();
+    let beside = own.and_then(|own| Some(own.parent()?.join(named)));
+    beside.filter(|path| path.exists()).unwrap_or_else(|| named.to_owned())
 }
 
 fn write(terminal: &Terminal, path: Option<&PathBuf>, bytes: &[u8]) -> Result {

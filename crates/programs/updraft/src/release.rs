@@ -72,10 +72,11 @@ impl Arguments {
                 let repository = repository(&folder, &server, role.as_deref())?;
                 let changes = vec!["the same targets, valid for longer".to_owned()];
                 let expires = signing::in_days(*expires_days)?;
-                let mut draft = draft(&repository, role.as_deref(), expires, changes, |_| {})?;
+                let draft = draft(&repository, role.as_deref(), expires, changes, |_| {})?;
+                let mut draft = signing::in_its_forms(&server, draft)?;
                 folder.sign(&mut draft)?;
                 match signing::finish(&draft, sign_request.as_deref(), terminal)? {
-                    Some(bytes) => signing::publish(&server, draft.role(), bytes)?.show(terminal),
+                    Some(_) => signing::publish(&server, &draft)?.show(terminal),
                     None => Ok(()),
                 }
             }

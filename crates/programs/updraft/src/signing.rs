@@ -13,16 +13,18 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use updraft_api::{ImageChange, ImageChanged, MetadataAccepted, paths};
-use updraft_crypto::SigningKey;
+use updraft_api::paths;
 use updraft_error::Kind;
 use updraft_fs::{Dir, atomic_write, atomic_write_path};
-use updraft_http::Method;
-use updraft_publish::{Draft, ImageRepository, KeyStore, MAX_SIGN_REQUEST};
+use updraft_publish::{Draft, ImageRepository, KeyStore, MAX_SIGN_REQUEST, PrivateKey};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
-use updraft_tuf::{Dialect, RoleName, Sign};
+use updraft_tuf::{Dialect, Sign};
 
 use crate::server::Server;
+
+mod publish;
+
+pub(crate) use publish::{TufRepository, in_its_forms, publish, publish_together};
 
 /// The wire form of everything that devices of the Uptane world read.
 pub(crate) const DIALECT: Dialect = Dialect::Uptane;
@@ -183,12 +185,18 @@ impl KeyFolder {
 }
 
 /// Signs with those keys that may sign; none is no error.
-pub(crate) fn sign_with(draft: &mut Draft, keys: &[SigningKey]) -> Result<usize> {
-    let keys: Vec<&dyn Sign> = keys.iter().map(|key| key as &dyn Sign).collect();
-    match draft.sign(&keys) {
+pub(crate) fn sign_with(draft: &mut Draft, keys: &[PrivateKey]) -> Result<usize> {
+    let signers: Vec<&dyn Sign> = keys.iter().map(|key| key as &dyn Sign).collect();
+    match draft.sign(&signers) {
         Ok(count) => Ok(count),
         Err(updraft_publish::Error::NoUsableKey { .. }) => Ok(0),
-        Err(error) => Err(error.into()),
+        // A token says more about it than the failed signature.
+        Err(error) => Err(match keys.iter().find_map(PrivateKey::take_trouble) {
+            Some(trouble) => Failure::from(trouble)
+                .context("failed to sign with a key in a token")
+                .hint("a wrong PIN is not tried twice; see where `updraft keys add-token` pointed"),
+            None => error.into(),
+        }),
     }
 }
 
@@ -227,47 +235,6 @@ pub(crate) fn read_request(path: &Path) -> Result<Draft> {
     }
     let bytes = std::fs::read(path).with_context(failed)?;
     Draft::from_request(&bytes).with_context(failed)
-}
-
-/// Sends a finished file to where its role belongs.
-pub(crate) fn publish(server: &Server, role: &RoleName, bytes: Vec<u8>) -> Result<Published> {
-    let path = match role {
-        RoleName::Root => paths::IMAGE_ROOT.to_owned(),
-        RoleName::Targets => paths::IMAGE_TARGETS.to_owned(),
-        RoleName::Delegated(name) => paths::image_delegation(name),
-        RoleName::Snapshot
-        | RoleName::Timestamp
-        | RoleName::OfflineSnapshot
-        | RoleName::OfflineUpdates => {
-            return Err(Failure::new(Kind::Unsupported, format!("the server signs {role} itself")));
-        }
-    };
-    let accepted: MetadataAccepted =
-        server.put_bytes(&path, bytes).with_context(|| format!("failed to publish {role}"))?;
-    Ok(Published { role: role.to_string(), version: accepted.version })
-}
-
-/// Sends top-level targets and targets of delegated roles, which count together or not at all.
-pub(crate) fn publish_together(
-    server: &Server,
-    files: &[(RoleName, Vec<u8>)],
-) -> Result<Vec<Published>> {
-    let mut change = ImageChange::default();
-    for (role, bytes) in files {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        match role {
-            RoleName::Delegated(name) => {
-                change.delegations.insert(name.clone(), text);
-            }
-            _ => change.targets = Some(text),
-        }
-    }
-    let changed: ImageChanged = server
-        .send(Method::Post, paths::IMAGE_CHANGE, &change)
-        .context("failed to publish targets together with delegated targets")?;
-    let published =
-        |accepted: MetadataAccepted| Published { role: accepted.role, version: accepted.version };
-    Ok(changed.accepted.into_iter().map(published).collect())
 }
 
 /// A file that the server took, as `--json` prints it.

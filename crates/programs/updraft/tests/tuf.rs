@@ -14,6 +14,9 @@ use updraft_http::testing::{Answer, Server};
 use updraft_publish::{Expiries, ImageRepository, RootPlan, TopLevelKeys};
 use updraft_tuf::{Dialect, Hashes, Target};
 
+#[path = "tuf/generator.rs"]
+mod generator;
+
 const UPDRAFT: &str = env!("CARGO_BIN_EXE_updraft");
 
 fn at(year: i16) -> Time {

@@ -1,16 +1,21 @@
 //! Where this device's keys are: in its state, or in a token that a helper talks to.
 
-mod process;
-
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use updraft_crypto::helper::Channel;
 use updraft_crypto::{HelperKey, KeyHelper, SigningKey};
+use updraft_process::Partner;
 use updraft_tuf::{PublicKey, Sign, SigningFailed};
 
 use crate::config::{KeySource, P11, Settings};
 use crate::store::IdentityRecord;
 use crate::{Error, Result};
+
+/// How long a token may take to sign. RSA in a TPM takes about a second; one with a keypad waits
+/// for somebody.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The ECU's key.
 #[derive(Debug)]
@@ -54,7 +59,9 @@ pub(crate) struct Token {
 impl Token {
     pub(crate) fn new(settings: &Settings) -> Self {
         let program = settings.p11.helper.clone();
-        let helper = KeyHelper::new(move || process::start(&program));
+        let helper = KeyHelper::new(move || {
+            Ok(Box::new(Partner::start(&program, PATIENCE)?) as Box<dyn Channel>)
+        });
         Self { settings: settings.clone(), helper }
     }
 

@@ -60,6 +60,8 @@ pub enum EventKind {
     AssignmentFailed,
     /// An assignment was taken back before the device started.
     AssignmentCancelled,
+    /// A campaign was made, changed, launched or cancelled.
+    CampaignChanged,
     /// The Image repository was given new signed metadata.
     ImageMetadataAccepted,
     /// Signed metadata for the Image repository was refused.

@@ -29,11 +29,32 @@ pub struct OnlineKeys {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageChange {
+    /// A root, as the text of the signed file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// Top-level targets, as the text of the signed file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<String>,
     /// Name of a delegated role → the text of its signed targets.
     #[serde(default)]
+    pub delegations: BTreeMap<String, String>,
+    /// The same files in the form of TUF 1.0, as far as the server does not sign them itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuf: Option<TufForm>,
+}
+
+/// Signed files in the form of TUF 1.0. Each says just what its other form says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TufForm {
+    /// The root, as the text of the signed file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// Top-level targets, as the text of the signed file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<String>,
+    /// Name of a delegated role → the text of its signed targets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub delegations: BTreeMap<String, String>,
 }
 

@@ -22,7 +22,9 @@ pub use device::{
 };
 pub use event::{Event, EventKind};
 pub use group::{Group, GroupUpdate, NewGroup};
-pub use image_repository::{ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys};
+pub use image_repository::{
+    ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys, TufForm,
+};
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
 pub use release::{NewRelease, Release, ReleaseTarget, TargetFormat};

@@ -59,6 +59,8 @@ pub const IMAGE_TARGETS: &str = "/api/v1/image-repository/targets";
 pub const IMAGE_DELEGATION: &str = "/api/v1/image-repository/delegations/{role}";
 /// Targets and delegated targets that are published together.
 pub const IMAGE_CHANGE: &str = "/api/v1/image-repository/change";
+/// The newest root of the Image repository in the form of TUF 1.0.
+pub const TUF_ROOT: &str = "/tuf/root.json";
 /// The content of one target file that is not an OSTree commit.
 pub const IMAGE_FILE: &str = "/api/v1/image-repository/files/{*name}";
 /// The OSTree repository; operators upload below it with their token.

@@ -6,6 +6,7 @@
 
 pub mod alarms;
 pub mod components;
+pub mod delegates;
 pub mod devices;
 pub mod director;
 pub mod groups;
@@ -24,6 +25,7 @@ pub mod seen;
 pub mod status;
 pub mod target_files;
 pub mod treehub;
+pub mod tuf;
 
 use std::io::Read as _;
 use std::path::Path;

@@ -11,7 +11,7 @@
 //!   keys/director/offline-updates/   the key of lists for media, from the first list on
 //!   keys/image/ROLE/       keys for snapshot and timestamp of the Image repository; for root and
 //!                          targets only when it was made here
-//!   image/                 signed metadata of the Image repository
+//!   image/                 signed metadata of the Image repository; in image/tuf/ in TUF's form
 //!   treehub/               an OSTree repository in archive mode
 //!   targets/               contents of targets that are files
 //! ```

@@ -1,8 +1,9 @@
-//! Making a data folder, and the credentials file that devices provision themselves with.
+//! Making a data folder, its keys, and the credentials file that devices provision themselves with.
 
 mod certificate;
 mod credentials;
 mod init;
+mod keys;
 
 pub use certificate::renew_server_certificate;
 pub use credentials::{
@@ -10,6 +11,7 @@ pub use credentials::{
     write_operator_credentials,
 };
 pub use init::{InitOptions, init};
+pub use keys::{KEY_ROLES, add_token_key, list_keys, remove_key};
 
 use updraft_fs::{Dir, LockFile, LockMode};
 

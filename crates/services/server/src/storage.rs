@@ -8,6 +8,7 @@
 //! Times are milliseconds since 1970 (UTC), documents are JSON text or bytes as received.
 
 pub mod assignments;
+pub mod campaigns;
 pub mod devices;
 pub mod events;
 pub mod groups;
@@ -20,6 +21,7 @@ pub mod offline;
 pub mod releases;
 pub mod rollouts;
 mod schema;
+pub mod standing_orders;
 pub mod tokens;
 pub mod values;
 

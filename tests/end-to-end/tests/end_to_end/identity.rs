@@ -1,4 +1,5 @@
-//! Who a device is: keys in tokens, a certificate that is renewed, and a server that forgot it.
+//! Who somebody is: keys of devices, operators and servers in tokens, a certificate that is renewed,
+//! and a server that forgot a device.
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
 
 use crate::support;
@@ -160,4 +161,100 @@ fn keys_may_be_in_a_token() -> Result<()> {
         tpm.generate(id, key_type)?;
     }
     with_keys_in(&tpm, &site, "tpm-token").context("TPM 2.0")
+}
+
+/// A program in the place of the helper, which finds the token.
+fn helper_for(token: &Token, site: &Site) -> Result<String> {
+    let mut real = site.programs().command("updraftd-keys");
+    let variables: Vec<String> = token
+        .known_to(&mut real)
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
+        .map(|(name, value)| format!("export {name}='{value}'\n"))
+        .collect();
+    let program = site.programs().path("updraftd-keys");
+    let text = format!("#!/bin/sh\n{}exec '{}'\n", variables.concat(), program.display());
+    let path = site.folder().join("helper");
+    std::fs::write(&path, text)?;
+    Answer::good(Command::new("chmod").arg("0755").arg(&path))?;
+    Ok(path.display().to_string())
+}
+
+#[test]
+fn metadata_is_signed_by_keys_in_a_token() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut site = Site::start(folder.path(), 1)?;
+    let device = site.device("follower", &DeviceOptions::default())?;
+    device.run_once()?;
+    let token = Token::soft(folder.path())?;
+    for (id, key_type) in [("11", "EC:edwards25519"), ("12", "rsa:2048"), ("13", "EC:edwards25519")]
+    {
+        token.generate(id, key_type)?;
+    }
+    let helper = helper_for(&token, &site)?;
+    std::fs::write(folder.path().join("pin"), PIN)?;
+    let pin = folder.path().join("pin").display().to_string();
+    let at = |name: &str| {
+        format!(
+            "pkcs11:token=up;object={name}?module-path={}&pin-source=file:{pin}",
+            token.module()
+        )
+    };
+
+    // The operator's targets key: added, entered by a new root, and used.
+    let add =
+        |name: &str| site.operator.json(&["keys", "add-token", &at(name), "--helper", &helper]);
+    let key = add("11")?["keyid"].as_str().context("an id")?.to_owned();
+    let public = folder.path().join("targets.pub").display().to_string();
+    site.operator.run(&["keys", "export", &key, "-o", &public])?;
+    let before = site.operator.json(&["keys", "ls"])?;
+    let old = before.as_array().into_iter().flatten().find(|one| one["roles"][0] == "targets");
+    let old = old.and_then(|one| one["keyid"].as_str()).context("the targets key")?.to_owned();
+    site.operator.run(&["keys", "rotate", "targets", "--add", &public, "--remove", &old])?;
+    site.operator.run(&["keys", "rm", &old])?;
+    site.operator.run(&["release", "renew", "--expires-days", "30"])?;
+    // A ceremony: the request is signed where the token is.
+    let request = folder.path().join("request.json").display().to_string();
+    site.operator.run(&["release", "renew", "--sign-request", &request])?;
+    let signed = site.operator.json(&["keys", "sign", &request])?;
+    ensure!(signed["missing"].as_array().is_some_and(Vec::is_empty), "{signed}");
+    site.operator.run(&["release", "import", &request])?;
+    // A wrong PIN is told as one.
+    std::fs::write(folder.path().join("pin"), "4321")?;
+    let wrong = site.operator.try_run(&["release", "renew"])?;
+    ensure!(wrong.code == 9 && !wrong.err.contains("4321"), "{} {}", wrong.code, wrong.err);
+    std::fs::write(folder.path().join("pin"), PIN)?;
+
+    // The Director's targets and root keys: devices follow its root, and believe the token.
+    site.server.stop()?;
+    let data = site.server.data().display().to_string();
+    let server = |arguments: &[&str]| {
+        let mut command = site.programs().command("updraft-server");
+        Answer::good(command.args(arguments).args(["--data", &data, "--json"]))?.json()
+    };
+    let keys_of = |role: &str| -> Result<Vec<String>> {
+        let listed = server(&["key", "ls"])?;
+        let own = listed.as_array().into_iter().flatten().filter(|one| one["role"] == role);
+        Ok(own.filter_map(|one| one["keyid"].as_str().map(str::to_owned)).collect())
+    };
+    let replace = |role: &str, name: &str| -> Result<()> {
+        let old = keys_of(role)?.pop().context("a key")?;
+        server(&["key", "add-token", "--role", role, &at(name), "--helper", &helper])?;
+        if role == "director/root" {
+            // The old key vouches for the new one before it goes.
+            server(&["key", "apply"])?;
+        }
+        let mut remove = site.programs().command("updraft-server");
+        Answer::good(remove.args(["key", "rm", "--role", role, &old, "--data", &data]))?;
+        ensure!(server(&["key", "apply"])?["version"].is_u64(), "{role}: no new root");
+        Ok(())
+    };
+    replace("director/targets", "12")?;
+    replace("director/root", "13")?;
+    ensure!(server(&["key", "apply"])?["version"].is_null(), "another root of the same keys");
+    site.server.run()?;
+    site.assign("follower", "v1")?;
+    device.settle(4)?;
+    ensure!(device.booted_commit()? == site.commit("v1"), "v1 is not booted");
+    Ok(())
 }

@@ -36,7 +36,7 @@ pub(super) use repo::TufRepo;
 pub(super) use target::NewTarget;
 
 /// The wire form of everything here.
-const DIALECT: Dialect = Dialect::Uptane;
+pub(super) const DIALECT: Dialect = Dialect::Uptane;
 
 /// Sign roots and targets in a folder here, as garage-sign and uptane-sign do.
 #[derive(Debug, Args)]
@@ -164,7 +164,7 @@ impl Sign {
 }
 
 /// Refuses names that would lead out of their folder.
-fn check_name(name: &str) -> Result {
+pub(super) fn check_name(name: &str) -> Result {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+@".contains(&byte);
     if !name.is_empty() && !name.starts_with('.') && name.bytes().all(fits) {
         return Ok(());
@@ -174,7 +174,7 @@ fn check_name(name: &str) -> Result {
 }
 
 /// Reads JSON of a size that metadata may have.
-fn read_json(path: &Path) -> Result<Value> {
+pub(super) fn read_json(path: &Path) -> Result<Value> {
     let failed = || format!("failed to read `{}`", path.display());
     let bytes = super::credentials::read_file(path).with_context(failed)?;
     serde_json::from_slice(&bytes)

@@ -11,7 +11,7 @@ use updraft_tuf::{Envelope, RoleName};
 
 use super::read_public;
 use crate::server::Server;
-use crate::signing::{self, DIALECT, KeyFolder, Published};
+use crate::signing::{self, DIALECT, KeyFolder, Published, TufRepository};
 
 /// Let a role with keys of its own sign the targets whose names fit patterns.
 ///
@@ -51,7 +51,10 @@ impl Delegate {
         check_name(&self.name)?;
         let server = Server::connect()?;
         let repository = folder.repository_with_delegations(&server)?;
-        let mut drafts = self.drafts(&repository, &server, terminal)?;
+        let forms = TufRepository::of(&server)?;
+        let drafts = self.drafts(&repository, &server, terminal)?.into_iter();
+        let mut drafts =
+            drafts.map(|draft| forms.prepare(draft)).collect::<Result<Vec<Draft>>>()?;
         for draft in &mut drafts {
             folder.sign(draft)?;
             draft.changes().iter().for_each(|change| terminal.say(change));
@@ -130,17 +133,12 @@ fn request(drafts: &[Draft], path: &Path, terminal: &Terminal) -> Result {
 }
 
 fn publish(drafts: &[Draft], folder: &KeyFolder, server: &Server, terminal: &Terminal) -> Result {
-    let mut files = Vec::new();
     for draft in drafts {
-        let bytes = draft.finish().map_err(|error| {
-            Failure::from(error)
-                .hint("sign elsewhere: run the same command with `--sign-request FILE`")
-        })?;
-        files.push((draft.role().clone(), bytes));
+        signing::finish(draft, None, terminal)?;
     }
-    let published = signing::publish_together(server, &files)?;
-    if let Some((_, targets)) = files.iter().find(|(role, _)| *role == RoleName::Targets) {
-        folder.remember_targets(targets)?;
+    let published = signing::publish_together(server, &drafts.iter().collect::<Vec<_>>())?;
+    if let Some(targets) = drafts.iter().find(|draft| *draft.role() == RoleName::Targets) {
+        folder.remember_targets(&targets.finish()?)?;
     }
     terminal.show(&published, |published| {
         published.iter().map(Published::text).try_for_each(|line| terminal.line(line))

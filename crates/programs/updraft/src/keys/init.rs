@@ -8,7 +8,6 @@ use updraft_crypto::KeyAlgorithm;
 use updraft_error::Kind;
 use updraft_publish::{Draft, ImageRepository, RootPlan, TopLevelKeys};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
-use updraft_tuf::RoleName;
 
 use super::{public_keys, read_public};
 use crate::server::Server;
@@ -75,7 +74,7 @@ impl Init {
                 Ok(())
             }
             (None, Some(server)) => {
-                let published = signing::publish(&server, &RoleName::Root, root.clone())?;
+                let published = signing::publish(&server, &draft)?;
                 folder.trust(&root)?;
                 published.show(terminal)?;
                 self.publish_targets(folder, &server, &repository, terminal)
@@ -155,7 +154,7 @@ impl Init {
         );
         folder.sign(&mut draft)?;
         if draft.shortfalls()?.is_empty() {
-            signing::publish(server, &RoleName::Targets, draft.finish()?)?;
+            signing::publish(server, &draft)?;
         } else {
             terminal.say("the targets keys live elsewhere: sign the first release there");
         }

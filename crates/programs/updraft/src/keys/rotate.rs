@@ -59,7 +59,8 @@ impl Rotate {
         let name = self.role.name();
         let keys = plan.role_mut(&name).ok_or_else(|| Failure::new(Kind::Bug, "no such role"))?;
         self.change(keys, folder, &server)?;
-        let mut draft = repository.draft_root(&plan, signing::in_days(self.expires_days)?);
+        let draft = repository.draft_root(&plan, signing::in_days(self.expires_days)?);
+        let mut draft = signing::in_its_forms(&server, draft)?;
         folder.sign(&mut draft)?;
         for change in draft.changes() {
             terminal.say(change);
@@ -67,7 +68,7 @@ impl Rotate {
         let Some(root) = signing::finish(&draft, self.sign_request.as_deref(), terminal)? else {
             return Ok(());
         };
-        let published = signing::publish(&server, &RoleName::Root, root.clone())?;
+        let published = signing::publish(&server, &draft)?;
         repository.accept_root(&root, jiff::Timestamp::now())?;
         if self.role == Role::Targets {
             self.sign_targets_anew(folder, &server, &repository, terminal)?;
@@ -135,10 +136,11 @@ impl Rotate {
     ) -> Result {
         let expires = signing::in_days(self.expires_days)?;
         let changes = vec!["the same targets, signed by new keys".to_owned()];
-        let mut draft = repository.draft_targets(expires, changes, |_| {});
+        let draft = repository.draft_targets(expires, changes, |_| {});
+        let mut draft = signing::in_its_forms(server, draft)?;
         folder.sign(&mut draft)?;
         if draft.shortfalls()?.is_empty() {
-            let published = signing::publish(server, &RoleName::Targets, draft.finish()?)?;
+            let published = signing::publish(server, &draft)?;
             terminal.say(format!("signed the targets anew: version {}", published.version));
             return Ok(());
         }

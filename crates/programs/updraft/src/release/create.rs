@@ -54,12 +54,12 @@ impl Create {
         let repository = super::repository(folder, &server, self.role.as_deref())?;
         self.check(&release, &repository)?;
         self.push(&repo, &release, &server, terminal)?;
-        let mut draft = self.draft(&release, &repository)?;
+        let mut draft = signing::in_its_forms(&server, self.draft(&release, &repository)?)?;
         folder.sign(&mut draft)?;
-        let Some(bytes) = signing::finish(&draft, self.sign_request.as_deref(), terminal)? else {
+        if signing::finish(&draft, self.sign_request.as_deref(), terminal)?.is_none() {
             return Ok(());
-        };
-        signing::publish(&server, draft.role(), bytes)?;
+        }
+        signing::publish(&server, &draft)?;
         let release: Release = server
             .send(Method::Post, paths::RELEASES, &release)
             .with_context(|| format!("failed to register release `{}`", self.name))?;

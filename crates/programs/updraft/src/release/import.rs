@@ -21,11 +21,10 @@ struct Report {
     released: Vec<String>,
 }
 
-/// A finished file, the request that it came in, and what it says.
+/// A file with all its signatures, and the request that it came in.
 struct Finished<'a> {
     path: &'a Path,
     draft: Draft,
-    bytes: Vec<u8>,
 }
 
 /// Publishes the requests, roots before targets so that one call can bring both. Copies of one
@@ -73,11 +72,12 @@ fn read(requests: &[PathBuf]) -> Result<Vec<(&PathBuf, Draft)>> {
 }
 
 fn finish((path, draft): (&PathBuf, Draft)) -> Result<Finished<'_>> {
-    let bytes = draft
+    draft
         .finish()
+        .and_then(|_| draft.finish_tuf())
         .with_context(|| format!("failed to publish `{}`", path.display()))
         .hint("sign it with `updraft keys sign` where the missing keys are")?;
-    Ok(Finished { path, draft, bytes })
+    Ok(Finished { path, draft })
 }
 
 /// What is sent at a time: the newest targets with the first file of each delegated role, all else
@@ -108,13 +108,10 @@ fn groups(files: Vec<Finished<'_>>) -> Vec<Vec<Finished<'_>>> {
 fn send(server: &Server, group: &[Finished<'_>], published: &mut Vec<Published>) -> Result {
     match group {
         [] => {}
-        [one] => published.push(signing::publish(server, one.draft.role(), one.bytes.clone())?),
+        [one] => published.push(signing::publish(server, &one.draft)?),
         several => {
-            let files: Vec<_> = several
-                .iter()
-                .map(|file| (file.draft.role().clone(), file.bytes.clone()))
-                .collect();
-            published.extend(signing::publish_together(server, &files)?);
+            let drafts: Vec<_> = several.iter().map(|file| &file.draft).collect();
+            published.extend(signing::publish_together(server, &drafts)?);
         }
     }
     Ok(())

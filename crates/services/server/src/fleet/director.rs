@@ -148,6 +148,23 @@ impl Fleet {
         })
     }
 
+    /// Signs a root of the Director that names the keys that are here today; gives its version, and
+    /// `None` when the present one names them. Devices follow, and what they are told is signed anew.
+    pub fn name_director_keys(&self) -> Result<Option<u64>> {
+        let now = self.now();
+        let days = self.config.metadata.director_root_days;
+        self.database.write("sign the Director's root", |tx| {
+            let Some(current) = metadata::director_root(tx, None)? else { return Ok(None) };
+            if self.director_keys.are_named_by(&current)? {
+                return Ok(None);
+            }
+            let root = self.director_keys.next_root(&current, days, now)?;
+            metadata::insert_director_root(tx, &root)?;
+            metadata::expire_director(tx, now)?;
+            Ok(Some(root.version))
+        })
+    }
+
     /// Signs the Director's root again when its end comes near.
     pub fn renew_director_root(&self) -> Result<()> {
         let now = self.now();

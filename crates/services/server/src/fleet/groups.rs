@@ -1,9 +1,13 @@
 //! Groups of devices.
 
+use std::collections::BTreeMap;
+
+use rusqlite::Transaction;
 use updraft_api::{EventKind, Group, NewGroup, Page};
 
 use super::Fleet;
 use super::operators::Operator;
+use super::ota::expression::Expression;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::events::{self, NewEvent};
@@ -33,6 +37,36 @@ impl Fleet {
         })
     }
 
+    /// Makes a group whose devices an expression chooses: those that are there, and later ones when
+    /// they register.
+    pub fn create_dynamic_group(
+        &self,
+        operator: &Operator,
+        name: &str,
+        expression: &str,
+    ) -> Result<()> {
+        names::name("group name", name)?;
+        let rule = Expression::parse(expression)
+            .map_err(|reason| Error::invalid("the expression", reason))?;
+        let now = self.now();
+        self.database.write("make a group", |tx| {
+            groups::insert(tx, name, "", now)?;
+            groups::set_expression(tx, name, expression)?;
+            for device in groups::everybody(tx)?.iter().filter(|device| rule.holds(device)) {
+                groups::add_device(tx, name, device)?;
+            }
+            let actor = operator.actor();
+            let message = format!("group {name} was made: {expression}");
+            events::append(tx, now, &NewEvent::new(EventKind::GroupCreated, &actor, message))
+        })
+    }
+
+    /// The rules of the groups that have one, by name.
+    pub fn group_expressions(&self) -> Result<BTreeMap<String, String>> {
+        let all = self.database.read("list groups' rules", groups::expressions)?;
+        Ok(all.into_iter().collect())
+    }
+
     /// One group.
     pub fn group(&self, name: &str) -> Result<Group> {
         self.database.read("read a group", |reader| groups::require(reader, name))
@@ -50,7 +84,7 @@ impl Fleet {
         name: &str,
         description: &str,
     ) -> Result<Group> {
-        self.change_group(operator, name, "its description was changed", |tx| {
+        self.change_group(operator, name, "its description was changed", false, |tx| {
             groups::describe(tx, name, description)?;
             Ok(true)
         })?;
@@ -73,7 +107,7 @@ impl Fleet {
     /// Puts a device into a group; it may be in it already.
     pub fn add_to_group(&self, operator: &Operator, name: &str, device: &str) -> Result<()> {
         let what = format!("device {device} was put in");
-        self.change_group(operator, name, &what, |tx| {
+        self.change_group(operator, name, &what, true, |tx| {
             devices::require(tx, device)?;
             groups::add_device(tx, name, device)
         })
@@ -82,7 +116,7 @@ impl Fleet {
     /// Takes a device out of a group; it may be out already.
     pub fn remove_from_group(&self, operator: &Operator, name: &str, device: &str) -> Result<()> {
         let what = format!("device {device} was taken out");
-        self.change_group(operator, name, &what, |tx| groups::remove_device(tx, name, device))
+        self.change_group(operator, name, &what, true, |tx| groups::remove_device(tx, name, device))
     }
 
     fn change_group(
@@ -90,11 +124,19 @@ impl Fleet {
         operator: &Operator,
         name: &str,
         what: &str,
+        is_about_members: bool,
         change: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<bool>,
     ) -> Result<()> {
         let now = self.now();
         self.database.write("change a group", |tx| {
             groups::require(tx, name)?;
+            if is_about_members && groups::expression(tx, name)?.is_some() {
+                return Err(Error::Conflict {
+                    code: "group_is_dynamic",
+                    action: format!("change the devices of group {name}"),
+                    reason: "an expression chooses them".to_owned(),
+                });
+            }
             if !change(tx)? {
                 return Ok(());
             }
@@ -103,4 +145,15 @@ impl Fleet {
             events::append(tx, now, &NewEvent::new(EventKind::GroupChanged, &actor, message))
         })
     }
+}
+
+/// Puts a new device into the groups whose expressions choose it.
+pub(super) fn join_by_rule(tx: &Transaction<'_>, device: &str) -> Result<()> {
+    for (name, expression) in groups::expressions(tx)? {
+        // Stored expressions were read before; one of a newer server chooses nobody here.
+        if Expression::parse(&expression).is_ok_and(|rule| rule.holds(device)) {
+            groups::add_device(tx, &name, device)?;
+        }
+    }
+    Ok(())
 }

@@ -9,13 +9,13 @@ use std::sync::{Arc, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use updraft_api::{EventKind, ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys};
-use updraft_crypto::SigningKey;
-use updraft_publish::{Expiries, ImageRepository};
+use updraft_publish::{Expiries, ImageRepository, PrivateKey, TufFiles};
 use updraft_tuf::{Envelope, Payload as _, RoleName, Root, Targets};
 
 use super::Fleet;
 use super::online_keys::{self, DIALECT, ImageKeys};
 use super::operators::Operator;
+use super::tuf::TufTrouble;
 use crate::config::MetadataConfig;
 use crate::error::{Error, Result, chain};
 use crate::layout::Layout;
@@ -26,7 +26,14 @@ const MAX_ROLE_NAME: usize = 128;
 
 /// The Image repository; empty until an operator uploads a root.
 #[derive(Debug, Default)]
-pub(super) struct ImageState(RwLock<Option<Arc<ImageRepository>>>);
+pub(super) struct ImageState(RwLock<Option<Forms>>);
+
+/// The forms in which it is published; they change together.
+#[derive(Debug)]
+struct Forms {
+    uptane: Arc<ImageRepository>,
+    tuf: Option<Arc<ImageRepository>>,
+}
 
 impl ImageState {
     /// Loads what was kept.
@@ -44,15 +51,27 @@ impl ImageState {
         }
         let repository = ImageRepository::load(&folder, DIALECT)
             .map_err(Error::crypto("load the Image repository in image/"))?;
-        Ok(Self(RwLock::new(Some(Arc::new(repository)))))
+        let tuf = repository
+            .load_beside(&folder)
+            .map_err(Error::crypto("load the Image repository in image/tuf/"))?;
+        let state = Self::default();
+        state.set(repository, tuf);
+        Ok(state)
     }
 
     fn get(&self) -> Option<Arc<ImageRepository>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let forms = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        forms.as_ref().map(|forms| Arc::clone(&forms.uptane))
     }
 
-    fn set(&self, repository: ImageRepository) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(repository));
+    pub(super) fn tuf(&self) -> Option<Arc<ImageRepository>> {
+        let forms = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        forms.as_ref().and_then(|forms| forms.tuf.clone())
+    }
+
+    pub(super) fn set(&self, uptane: ImageRepository, tuf: Option<ImageRepository>) {
+        let forms = Forms { uptane: Arc::new(uptane), tuf: tuf.map(Arc::new) };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(forms);
     }
 }
 
@@ -85,7 +104,7 @@ impl Fleet {
 
     /// The keys that the root must name for snapshot and timestamp.
     pub fn online_keys(&self) -> OnlineKeys {
-        let wire = |keys: &[SigningKey]| {
+        let wire = |keys: &[PrivateKey]| {
             keys.iter()
                 .map(|key| OnlineKey {
                     keyid: key.key_id(DIALECT).to_string(),
@@ -116,15 +135,27 @@ impl Fleet {
         operator: &Operator,
         change: &ImageChange,
     ) -> Result<ImageChanged> {
+        let root = change.root.iter().map(|text| (Upload::Root, text.as_bytes()));
         let targets = change.targets.iter().map(|text| (Upload::Targets, text.as_bytes()));
         let delegated = change.delegations.iter();
         let delegated = delegated.map(|(name, text)| (Upload::Delegated(name), text.as_bytes()));
-        // The targets first: they say who may sign the others.
-        let files: Vec<(Upload<'_>, &[u8])> = targets.chain(delegated).collect();
-        if files.is_empty() {
+        // Root before targets before the others: each says who may sign the next.
+        let files: Vec<(Upload<'_>, &[u8])> = root.chain(targets).chain(delegated).collect();
+        if files.is_empty() && change.tuf.is_none() {
             return Err(Error::invalid("the change", "it has no files"));
         }
-        self.accept_image_files(operator, &files)?;
+        let tuf = change.tuf.as_ref().map(|form| {
+            let text = |text: &String| text.as_bytes().to_vec();
+            let delegated = form.delegations.iter();
+            TufFiles {
+                root: form.root.as_ref().map(text),
+                targets: form.targets.as_ref().map(text),
+                delegated: delegated.map(|(name, file)| (name.clone(), text(file))).collect(),
+            }
+        });
+        let turn = self.image_turn();
+        self.accept_both_forms(operator, &files, tuf.as_ref())?;
+        drop(turn);
         let accepted = files.into_iter().map(|(upload, bytes)| {
             Ok(MetadataAccepted { role: upload.role(), version: version_of(upload, bytes)? })
         });
@@ -147,11 +178,27 @@ impl Fleet {
         operator: &Operator,
         files: &[(Upload<'_>, &[u8])],
     ) -> Result<()> {
+        self.accept_both_forms(operator, files, None)
+    }
+
+    /// The same with the files of TUF's form; that begins when there are any.
+    fn accept_both_forms(
+        &self,
+        operator: &Operator,
+        files: &[(Upload<'_>, &[u8])],
+        tuf: Option<&TufFiles>,
+    ) -> Result<()> {
+        self.check_delegate(operator, files)?;
         let now = self.now();
-        let outcome = self.try_accept(files, now);
+        let begins = tuf.is_some() && self.image.tuf().is_none();
+        let outcome = self.try_accept(files, tuf, now);
         let actor = operator.actor();
         let of = "of the Image repository";
         let mut new = Vec::new();
+        if begins && outcome.is_ok() {
+            let message = "the Image repository is published in TUF's form too";
+            new.push(NewEvent::new(EventKind::ImageMetadataAccepted, &actor, message));
+        }
         for (upload, bytes) in files {
             let role = upload.role();
             new.push(match &outcome {
@@ -169,10 +216,17 @@ impl Fleet {
         self.database.write("append an event", |tx| {
             new.iter().try_for_each(|event| events::append(tx, now, event).map(drop))
         })?;
+        // Some component may follow a package that has a new version now.
+        self.kick();
         outcome
     }
 
-    fn try_accept(&self, files: &[(Upload<'_>, &[u8])], now: Timestamp) -> Result<()> {
+    fn try_accept(
+        &self,
+        files: &[(Upload<'_>, &[u8])],
+        tuf: Option<&TufFiles>,
+        now: Timestamp,
+    ) -> Result<()> {
         let current = self.image.get();
         let mut next = current.as_deref().cloned();
         for (upload, bytes) in files {
@@ -181,9 +235,12 @@ impl Fleet {
         let Some(mut next) = next else { return Err(no_root()) };
         check_online_keys(&next, &self.image_keys)?;
         let last = files.last().map_or(Upload::Targets, |(upload, _)| *upload);
+        let mut tuf = self.next_tuf(&next, tuf).map_err(|trouble| match trouble {
+            TufTrouble::Files(error) => rejected(last, &error),
+            TufTrouble::Keys(error) => error,
+        })?;
         if next.targets().is_some() {
-            let refreshed = next.refresh(&self.image_keys.all(), self.image_expiries(now), now);
-            match (refreshed, last) {
+            match (self.make_current(&mut next, tuf.as_mut(), now, now), last) {
                 (Ok(_), _) => {}
                 // A root that names new targets keys: what the old snapshot says stays served
                 // until targets signed by the new keys come.
@@ -193,9 +250,7 @@ impl Fleet {
                 (Err(error), _) => return Err(rejected(last, &error)),
             }
         }
-        next.save(self.layout.image()).map_err(Error::crypto("store the Image repository"))?;
-        self.image.set(next);
-        Ok(())
+        self.keep_image(next, tuf)
     }
 
     /// Signs snapshot and timestamp again when half of their time has passed.
@@ -207,17 +262,14 @@ impl Fleet {
         let now = self.now();
         let mut next = ImageRepository::clone(&current);
         let before = online_keys::half_life(now, self.config.metadata.timestamp_days);
-        let changed = next
-            .refresh(&self.image_keys.all(), self.image_expiries(now), before)
+        let mut tuf = self.image.tuf().map(|tuf| ImageRepository::clone(&tuf));
+        let changed = self
+            .make_current(&mut next, tuf.as_mut(), now, before)
             .map_err(Error::crypto("sign the Image repository's snapshot and timestamp"))?;
-        if changed {
-            next.save(self.layout.image()).map_err(Error::crypto("store the Image repository"))?;
-            self.image.set(next);
-        }
-        Ok(())
+        if changed { self.keep_image(next, tuf) } else { Ok(()) }
     }
 
-    fn image_expiries(&self, now: Timestamp) -> Expiries {
+    pub(super) fn image_expiries(&self, now: Timestamp) -> Expiries {
         let MetadataConfig { image_snapshot_days, timestamp_days, .. } = self.config.metadata;
         let snapshot = online_keys::expiry(now, image_snapshot_days);
         let timestamp = online_keys::expiry(now, timestamp_days.min(image_snapshot_days));
@@ -328,6 +380,10 @@ fn rejected(upload: Upload<'_>, source: &updraft_publish::Error) -> Error {
         Upload::Delegated(_) => "the delegated targets",
     };
     let reason = chain(source);
+    if let updraft_publish::Error::OutOfStep { .. } = source {
+        let action = format!("publish {what}");
+        return Error::Precondition { code: "tuf_form_missing", action, reason };
+    }
     match source.kind() {
         Kind::Rejected => Error::Rejected { code: "metadata_refused", what, reason },
         Kind::NotFound => Error::NotFound { what: "what is needed:", name: reason },

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use updraft_crypto::{KeyAlgorithm, SigningKey};
-use updraft_publish::{KeyStore, RootPlan, TopLevelKeys};
+use updraft_crypto::KeyAlgorithm;
+use updraft_publish::{KeyStore, PrivateKey, RootPlan, TopLevelKeys};
 use updraft_tuf::{Dialect, KeyId, Sign};
 
 use crate::error::{Error, Result};
@@ -17,10 +17,10 @@ pub const DIALECT: Dialect = Dialect::Uptane;
 /// The keys of the Director.
 #[derive(Debug)]
 pub struct DirectorKeys {
-    root: Vec<SigningKey>,
-    targets: Vec<SigningKey>,
-    snapshot: Vec<SigningKey>,
-    timestamp: Vec<SigningKey>,
+    root: Vec<PrivateKey>,
+    targets: Vec<PrivateKey>,
+    snapshot: Vec<PrivateKey>,
+    timestamp: Vec<PrivateKey>,
 }
 
 impl DirectorKeys {
@@ -34,7 +34,7 @@ impl DirectorKeys {
         Self::with(|role| load(folder, role))
     }
 
-    fn with(keys: impl Fn(&str) -> Result<Vec<SigningKey>>) -> Result<Self> {
+    fn with(keys: impl Fn(&str) -> Result<Vec<PrivateKey>>) -> Result<Self> {
         Ok(Self {
             root: keys("root")?,
             targets: keys("targets")?,
@@ -56,6 +56,21 @@ impl DirectorKeys {
         self.finish(draft, 1, expires_at)
     }
 
+    /// Whether a root names the keys of today.
+    pub fn are_named_by(&self, root: &RootFile) -> Result<bool> {
+        let root = updraft_publish::read_root(DIALECT, &root.body)
+            .map_err(Error::crypto("read the Director's root"))?;
+        let named = RootPlan::of(&root);
+        let plan = self.plan();
+        let same = |one: &TopLevelKeys, other: &TopLevelKeys| {
+            one.keys.len() == other.keys.len() && one.keys.iter().all(|k| other.keys.contains(k))
+        };
+        Ok(same(&plan.root, &named.root)
+            && same(&plan.targets, &named.targets)
+            && same(&plan.snapshot, &named.snapshot)
+            && same(&plan.timestamp, &named.timestamp))
+    }
+
     /// The root after `current`, for the keys of today.
     pub fn next_root(&self, current: &RootFile, days: u16, now: Timestamp) -> Result<RootFile> {
         let expires_at = expiry(now, days);
@@ -67,7 +82,7 @@ impl DirectorKeys {
     }
 
     fn plan(&self) -> RootPlan {
-        let role = |keys: &[SigningKey]| TopLevelKeys {
+        let role = |keys: &[PrivateKey]| TopLevelKeys {
             keys: keys.iter().map(|key| key.public().clone()).collect(),
             threshold: 1,
         };
@@ -100,9 +115,9 @@ impl DirectorKeys {
 #[derive(Debug)]
 pub struct ImageKeys {
     /// For snapshot.
-    pub snapshot: Vec<SigningKey>,
+    pub snapshot: Vec<PrivateKey>,
     /// For timestamp.
-    pub timestamp: Vec<SigningKey>,
+    pub timestamp: Vec<PrivateKey>,
 }
 
 impl ImageKeys {
@@ -124,7 +139,7 @@ impl ImageKeys {
 }
 
 /// The keys of one role that may live on the server or elsewhere; none when they live elsewhere.
-pub fn load_if_any(folder: &Path, role: &str) -> Result<Vec<SigningKey>> {
+pub fn load_if_any(folder: &Path, role: &str) -> Result<Vec<PrivateKey>> {
     let path = folder.join(role);
     if !path.is_dir() {
         return Ok(Vec::new());
@@ -135,10 +150,10 @@ pub fn load_if_any(folder: &Path, role: &str) -> Result<Vec<SigningKey>> {
 }
 
 /// Makes a key of a role, beside those that are there.
-pub fn add(folder: &Path, role: &str, algorithm: KeyAlgorithm) -> Result<SigningKey> {
+pub fn add(folder: &Path, role: &str, algorithm: KeyAlgorithm) -> Result<PrivateKey> {
     let action = "make a metadata key";
     let store = KeyStore::open(folder.join(role), DIALECT).map_err(Error::crypto(action))?;
-    store.generate(algorithm).map_err(Error::crypto(action))
+    store.generate(algorithm).map(PrivateKey::from).map_err(Error::crypto(action))
 }
 
 /// Deletes a key of a role; false when there is none of this id.
@@ -168,13 +183,13 @@ pub fn half_life(now: Timestamp, days: u16) -> Timestamp {
     now.checked_add(SignedDuration::from_hours(12 * i64::from(days))).unwrap_or(Timestamp::MAX)
 }
 
-fn create(folder: &Path, role: &str) -> Result<Vec<SigningKey>> {
+fn create(folder: &Path, role: &str) -> Result<Vec<PrivateKey>> {
     let action = "make a metadata key";
     let store = KeyStore::open(folder.join(role), DIALECT).map_err(Error::crypto(action))?;
-    Ok(vec![store.generate(KeyAlgorithm::Ed25519).map_err(Error::crypto(action))?])
+    Ok(vec![store.generate(KeyAlgorithm::Ed25519).map_err(Error::crypto(action))?.into()])
 }
 
-fn load(folder: &Path, role: &str) -> Result<Vec<SigningKey>> {
+fn load(folder: &Path, role: &str) -> Result<Vec<PrivateKey>> {
     let action = "read a metadata key in keys/";
     let path = folder.join(role);
     if !path.is_dir() {

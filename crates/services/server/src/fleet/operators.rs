@@ -24,12 +24,14 @@ pub struct Operator {
     pub name: String,
     /// What it allows.
     pub scope: Scope,
+    /// The delegated role for which alone it may publish.
+    pub role: Option<String>,
 }
 
 impl Operator {
     /// The server itself, when it does by itself what operators may ask for.
     pub(super) fn itself() -> Self {
-        Self { name: String::new(), scope: Scope::Admin }
+        Self { name: String::new(), scope: Scope::Admin, role: None }
     }
 
     /// The name in events.
@@ -40,6 +42,9 @@ impl Operator {
 
     /// Refuses what the token does not allow.
     pub fn require(&self, needed: Scope) -> Result<()> {
+        if self.role.is_some() && needed != Scope::Read {
+            return Err(self.limited("do this"));
+        }
         if self.scope.allows(needed) {
             return Ok(());
         }
@@ -55,10 +60,12 @@ impl Operator {
 }
 
 /// What a new token is to be like.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TokenOptions {
     /// What it allows.
     pub scope: Scope,
+    /// The delegated role to which it is limited, with the scope `publish`.
+    pub role: Option<String>,
     /// Days that it is good for; none for ever.
     pub days: Option<u16>,
 }
@@ -124,7 +131,9 @@ impl Fleet {
             Some(record) if record.expires_at.is_some_and(|end| end <= self.now()) => {
                 Err(unauthenticated("the token has expired"))
             }
-            Some(record) => Ok(Operator { name: record.name, scope: record.scope }),
+            Some(record) => {
+                Ok(Operator { name: record.name, scope: record.scope, role: record.role })
+            }
             None => Err(unauthenticated("the token is unknown")),
         }
     }
@@ -179,17 +188,25 @@ fn add(
     hash: &[u8; 32],
     options: TokenOptions,
 ) -> Result<()> {
-    let TokenOptions { scope, days } = options;
+    let TokenOptions { scope, role, days } = options;
     names::name("token name", name)?;
+    if let Some(role) = &role {
+        super::image::check_role_name(role)?;
+        if scope != Scope::Publish {
+            let reason = "one that is limited to a role has the scope publish";
+            return Err(Error::invalid("the token", reason));
+        }
+    }
     let now = environment.now();
     let expires = days
         .map(|days| now.checked_add(SignedDuration::from_hours(24 * i64::from(days))))
         .transpose()
         .map_err(|error| Error::invalid("the token's days", error))?;
     database.write("make a token", |tx| {
-        tokens::insert(tx, name, hash, scope, now, expires)?;
+        tokens::insert(tx, name, hash, (scope, role.as_deref()), now, expires)?;
         let until = expires.map(|time| format!(" until {time:.0}")).unwrap_or_default();
-        let message = format!("token {name} was made with scope {scope}{until}");
+        let limit = role.as_ref().map(|role| format!(" for role {role}")).unwrap_or_default();
+        let message = format!("token {name} was made with scope {scope}{limit}{until}");
         events::append(tx, now, &NewEvent::new(EventKind::TokenCreated, "server", message))
     })
 }

@@ -8,14 +8,20 @@
 //! - [`updates`]: multi-target updates, which are releases here;
 //! - [`assignments`]: devices told to run one of them: a rollout in one step;
 //! - [`registry`]: devices as the device registry shows and makes them;
+//! - [`campaigns`]: updates for the devices of groups, told at once or after a question;
+//! - [`standing_orders`]: updates that are told at a time, and packages that are followed;
+//! - [`expression`]: rules that say who belongs to a group;
 //! - [`offline`]: lists of updates for vehicles without network.
 
 pub mod assignments;
+pub mod campaigns;
 pub mod delegations;
+pub mod expression;
 pub mod keys;
 pub mod offline;
 pub mod registry;
 pub mod repository;
+pub mod standing_orders;
 pub mod updates;
 
 /// A page of a list as the OTA world counts: by offset, with the total.

@@ -28,8 +28,9 @@ const MAX_ROUNDS: usize = 1000;
 const NO_NEWS: &str = "the device gave no news in time";
 
 impl Fleet {
-    /// Brings all rollouts as far as they go now.
+    /// Brings all rollouts as far as they go now, after telling devices what is due.
     pub fn reconcile(&self) -> Result<()> {
+        self.run_standing_orders()?;
         for name in self.database.read("list running rollouts", rollouts::alive)? {
             let mut rounds = 0;
             while self.reconcile_one(&name)? {

@@ -6,6 +6,7 @@ mod provisioning;
 mod repo;
 mod reports;
 pub(crate) mod treehub;
+mod tuf;
 
 use axum::Router;
 use axum::routing::{get, post, put};
@@ -24,6 +25,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/repo/{file}", get(repo::metadata))
         .route("/repo/delegations/{file}", get(repo::delegation))
         .route("/repo/targets/{*name}", get(repo::target))
+        .route("/tuf/{file}", get(tuf::metadata))
+        .route("/tuf/targets/{*name}", get(tuf::target))
         .route("/system_info", put(reports::system_info))
         .route("/system_info/network", put(reports::network))
         .route("/system_info/config", post(reports::config).put(reports::config))

@@ -7,6 +7,7 @@
 //! else than that the caller is of that world. Every request needs an operator's token.
 
 mod assignments;
+mod campaigner;
 mod delegations;
 mod director;
 mod groups;
@@ -54,6 +55,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .nest("/api/v1", keyserver::routes())
         .nest("/api/v1", registry::routes())
         .nest("/api/v1/director", director::routes())
+        .nest("/api/v2", campaigner::routes())
+        .nest("/campaigner/api/v2", campaigner::routes())
         .nest("/api/v3", treehub::routes())
         .nest("/api/v2", treehub::routes())
         .nest("/treehub/api/v3", treehub::routes())

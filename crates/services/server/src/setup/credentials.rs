@@ -92,6 +92,8 @@ pub struct OperatorCredentials {
     pub name: String,
     /// What the operator may do.
     pub scope: Scope,
+    /// The delegated role to which the operator is limited.
+    pub role: Option<String>,
     /// Days that they are good for.
     pub days: u16,
     /// Whether the private targets key goes with them, when it is here.
@@ -125,8 +127,10 @@ pub fn write_operator_credentials(
         TargetsKey::Stays => Vec::new(),
         TargetsKey::Included => online_keys::load_if_any(&layout.image_keys(), "targets")?,
     };
-    let token_options = TokenOptions { scope: options.scope, days: Some(options.days) };
-    let token = operators::create_token(database, environment, &options.name, token_options)?;
+    let token_options =
+        TokenOptions { scope: options.scope, role: options.role.clone(), days: Some(options.days) };
+    let copy = token_options.clone();
+    let token = operators::create_token(database, environment, &options.name, copy)?;
     let now = environment.now();
     let identity = authority
         .issue_device(&options.name, Validity::days(now, options.days.into()))
@@ -160,7 +164,7 @@ pub fn write_operator_credentials(
             .map_err(Error::crypto("load the Image repository in image/"))?;
         members.extend(image.file("root.json").map(|root| ("root.json", root.to_vec())));
     }
-    if let Some(key) = keys.first() {
+    if let Some(key) = keys.iter().find_map(updraft_publish::PrivateKey::in_file) {
         let private = updraft_publish::private_key_json(key)
             .map_err(Error::crypto("export the targets key"))?;
         let public = updraft_publish::public_key_json(key.public());

@@ -105,6 +105,43 @@ pub fn of_device(connection: &Connection, device: &str) -> Result<Vec<String>> {
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
+/// The rule that says who belongs to a group; none for one that is a list.
+pub fn expression(connection: &Connection, name: &str) -> Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT expression FROM groups WHERE name = ?1")
+        .and_then(|mut statement| statement.query_row([name], |row| row.get(0)).optional())
+        .map(Option::flatten)
+        .map_err(Error::database("read a group's rule"))
+}
+
+/// All groups with a rule: name and rule.
+pub fn expressions(connection: &Connection) -> Result<Vec<(String, String)>> {
+    let failed = |error| Error::database("list groups' rules")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT name, expression FROM groups WHERE expression IS NOT NULL ORDER BY name",
+        )
+        .map_err(failed)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// Gives a group a rule.
+pub fn set_expression(tx: &Transaction<'_>, name: &str, expression: &str) -> Result<()> {
+    tx.execute("UPDATE groups SET expression = ?2 WHERE name = ?1", [name, expression])
+        .map_err(Error::database("store a group's rule"))?;
+    Ok(())
+}
+
+/// The ids of all devices, sorted.
+pub fn everybody(connection: &Connection) -> Result<Vec<String>> {
+    let failed = |error| Error::database("list devices")(error);
+    let mut statement =
+        connection.prepare_cached("SELECT id FROM devices ORDER BY id").map_err(failed)?;
+    let rows = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<Group> {
     Ok(Group {
         name: row.get("name")?,

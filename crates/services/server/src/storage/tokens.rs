@@ -14,6 +14,8 @@ pub struct TokenRecord {
     pub name: String,
     /// What it allows.
     pub scope: Scope,
+    /// The delegated role to which it is limited.
+    pub role: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops being good by itself.
@@ -27,7 +29,7 @@ pub fn insert(
     tx: &Transaction<'_>,
     name: &str,
     hash: &[u8; 32],
-    scope: Scope,
+    (scope, role): (Scope, Option<&str>),
     now: Timestamp,
     expires: Option<Timestamp>,
 ) -> Result<()> {
@@ -38,13 +40,15 @@ pub fn insert(
     )
     .map_err(Error::database(action))?;
     let inserted = tx.execute(
-        "INSERT INTO tokens (name, hash, scope, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO tokens (name, hash, scope, created_at, expires_at, role)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
             name,
             hash.as_slice(),
             scope.name(),
             values::millis(now),
-            expires.map(values::millis)
+            expires.map(values::millis),
+            role
         ],
     );
     match inserted {
@@ -91,6 +95,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
         name: row.get("name")?,
         // A scope that this build does not know allows least.
         scope: scope.parse().unwrap_or(Scope::Read),
+        role: row.get("role")?,
         created_at: values::required_time(row, "created_at")?,
         expires_at: values::optional_time(row, "expires_at")?,
         revoked_at: values::optional_time(row, "revoked_at")?,

@@ -254,7 +254,7 @@ fn targets_and_delegated_targets_are_taken_together_or_not_at_all() {
     };
     let post = |targets: Option<String>, role: &str, first: String| {
         let delegations = [(role.to_owned(), first)].into();
-        let change = updraft_api::ImageChange { targets, delegations };
+        let change = updraft_api::ImageChange { targets, delegations, ..Default::default() };
         world.send_json(&world.operator(), Method::Post, paths::IMAGE_CHANGE, &change)
     };
     post(Some(text(&targets)), "team", "{}".to_owned()).expect(400);

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read the clock and damage files on purpose")]
 
 mod curl;
+mod delegates;
 mod device;
 mod operator;
 mod world;
@@ -15,6 +16,7 @@ mod manifests;
 mod operators;
 mod ota_access;
 mod ota_director;
+mod ota_later;
 mod ota_offline;
 mod ota_repository;
 mod ota_treehub;
@@ -24,3 +26,4 @@ mod rollouts;
 mod secondaries;
 mod storage;
 mod treehub;
+mod tuf_form;

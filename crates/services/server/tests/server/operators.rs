@@ -53,7 +53,7 @@ fn a_revoked_token_is_refused() {
 #[test]
 fn a_token_is_good_for_its_days_and_its_name_is_free_afterwards() {
     let world = World::new();
-    let options = TokenOptions { scope: Scope::Read, days: Some(2) };
+    let options = TokenOptions { scope: Scope::Read, role: None, days: Some(2) };
     let client = world.client(None, Some(&world.make_token_with("visitor", options)));
     world.clock.pass(2 * 24 * 3600 - 60);
     world.get(&client, paths::STATUS).expect(200);

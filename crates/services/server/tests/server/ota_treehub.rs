@@ -143,6 +143,7 @@ fn an_operators_credentials_let_the_tools_in() {
         url: world.url("/"),
         name: "builder".to_owned(),
         scope: Scope::Publish,
+        role: None,
         days: 30,
         targets_key: TargetsKey::Included,
     };

@@ -269,7 +269,7 @@ impl Drop for World {
 }
 
 fn for_ever(scope: Scope) -> TokenOptions {
-    TokenOptions { scope, days: None }
+    TokenOptions { scope, role: None, days: None }
 }
 
 /// The identity in a PKCS#12 bundle with an empty password.

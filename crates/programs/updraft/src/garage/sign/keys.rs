@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use updraft_crypto::{KeyAlgorithm, SigningKey, Verifier};
 use updraft_error::Kind;
-use updraft_publish::{private_key_from_json, private_key_json, public_key_json};
+use updraft_publish::{
+    PrivateKey, TokenKey, private_key_from_json, private_key_json, public_key_json,
+};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 use updraft_tuf::{Envelope, Key, KeyId, PublicKey, RoleKeys, check_threshold};
 
@@ -42,10 +44,15 @@ impl KeyFiles {
     }
 
     /// A private key by its name.
-    pub(super) fn private(&self, name: &str) -> Result<SigningKey> {
+    pub(super) fn private(&self, name: &str) -> Result<PrivateKey> {
         let path = self.private_path(name)?;
-        private_key_from_json(&read_json(&path)?)
-            .with_context(|| format!("failed to read the private key `{}`", path.display()))
+        let json = read_json(&path)?;
+        let key = if TokenKey::is_reference(&json) {
+            TokenKey::from_json(&json).map(PrivateKey::Token)
+        } else {
+            private_key_from_json(&json).map(PrivateKey::File)
+        };
+        key.with_context(|| format!("failed to read the private key `{}`", path.display()))
     }
 
     /// Writes both halves of a key.
@@ -53,6 +60,20 @@ impl KeyFiles {
         std::fs::create_dir_all(&self.0)?;
         write_json(&self.private_path(name)?, &private_key_json(key)?, 0o600)?;
         write_json(&self.public_path(name)?, &public_key_json(key.public()), 0o644)
+    }
+
+    /// Writes where a key in a token is, in place of a private key, and the public half.
+    fn add_token(&self, name: &str, uri: &str, helper: &Path) -> Result<TokenKey> {
+        let path = self.private_path(name)?;
+        if path.exists() {
+            let message = format!("there is a key `{}`", path.display());
+            return Err(Failure::new(Kind::Conflict, message));
+        }
+        let key = TokenKey::find(uri, &crate::keys::token_helper(helper))?;
+        std::fs::create_dir_all(&self.0)?;
+        write_json(&path, &key.to_json(), 0o600)?;
+        write_json(&self.public_path(name)?, &public_key_json(key.public()), 0o644)?;
+        Ok(key)
     }
 
     fn write_public(&self, name: &str, key: &PublicKey) -> Result {
@@ -110,13 +131,33 @@ enum RepoKeysCommand {
         #[command(flatten)]
         kind: KeyKind,
     },
+    /// Use a key in a token (PKCS#11).
+    AddToken {
+        /// Its name: the files are NAME.sec, which says where the key is, and NAME.pub.
+        #[arg(long, short)]
+        name: String,
+        /// The key: `pkcs11:token=NAME;object=NAME?module-path=FILE&pin-source=file:FILE` (RFC 7512).
+        #[arg(long)]
+        uri: String,
+        /// The program that loads the token's module.
+        #[arg(long, value_name = "PROGRAM", default_value = "updraftd-keys")]
+        helper: PathBuf,
+    },
 }
 
 impl RepoKeys {
     pub(super) fn run(&self, home: &Path, terminal: &Terminal) -> Result {
-        let RepoKeysCommand::Generate { name, kind } = &self.command;
-        let key = self.repo.open(home)?.keys().generate(name, kind)?;
-        terminal.say(format!("made key {name}: {}", key.key_id(DIALECT)));
+        let keys = self.repo.open(home)?.keys();
+        match &self.command {
+            RepoKeysCommand::Generate { name, kind } => {
+                let key = keys.generate(name, kind)?;
+                terminal.say(format!("made key {name}: {}", key.key_id(DIALECT)));
+            }
+            RepoKeysCommand::AddToken { name, uri, helper } => {
+                let key = keys.add_token(name, uri, helper)?;
+                terminal.say(format!("key {name} is {}", key.public().key_id(DIALECT)));
+            }
+        }
         Ok(())
     }
 }

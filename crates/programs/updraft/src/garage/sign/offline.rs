@@ -114,8 +114,11 @@ impl ExportCredentials {
     pub(super) fn run(&self, home: &Path, terminal: &Terminal) -> Result {
         let repo = self.repo.open(home)?;
         let key = repo.keys().private(&self.key_name)?;
+        let key = key.in_file().ok_or_else(|| {
+            Failure::new(Kind::Unsupported, "the key is in a token, which gives it to nobody")
+        })?;
         let mut bundle = repo.credentials()?;
-        bundle.set_member("targets.sec", private_key_json(&key)?.to_string().into_bytes());
+        bundle.set_member("targets.sec", private_key_json(key)?.to_string().into_bytes());
         bundle.set_member("targets.pub", public_key_json(key.public()).to_string().into_bytes());
         if let Some(root) = repo.signed(Role::Root)? {
             bundle.set_member("root.json", root.to_bytes(DIALECT)?);

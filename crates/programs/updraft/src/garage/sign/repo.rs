@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use updraft_crypto::SigningKey;
 use updraft_error::Kind;
+use updraft_publish::PrivateKey;
 use updraft_terminal::{Failure, Result, ResultExt as _};
 use updraft_tuf::{Envelope, KeyId, PublicKey, Sign as _};
 
@@ -199,7 +199,7 @@ impl TufRepo {
     }
 
     /// Signs a payload with these keys, by the ids that the root here has for them.
-    pub(super) fn sign(&self, payload: Value, keys: &[SigningKey]) -> Result<Envelope> {
+    pub(super) fn sign(&self, payload: Value, keys: &[PrivateKey]) -> Result<Envelope> {
         let envelope = Envelope { signatures: Vec::new(), signed: payload };
         self.add_signatures(envelope, keys)
     }
@@ -207,7 +207,7 @@ impl TufRepo {
     pub(super) fn add_signatures(
         &self,
         mut envelope: Envelope,
-        keys: &[SigningKey],
+        keys: &[PrivateKey],
     ) -> Result<Envelope> {
         if keys.is_empty() {
             return Err(

@@ -287,7 +287,10 @@ impl TufRepo {
         self.write_signed(Role::Targets, &envelope)
     }
 
-    pub(super) fn private_keys(&self, names: &[String]) -> Result<Vec<updraft_crypto::SigningKey>> {
+    pub(super) fn private_keys(
+        &self,
+        names: &[String],
+    ) -> Result<Vec<updraft_publish::PrivateKey>> {
         let keys = self.keys();
         names.iter().map(|name| keys.private(name)).collect()
     }

@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use updraft_crypto::SigningKey;
 use updraft_publish::{
-    TopLevelKeys, algorithm_like, edited_root, enter_role, key_pair_json, read_root,
+    PrivateKey, TopLevelKeys, algorithm_like, edited_root, enter_role, key_pair_json, read_root,
 };
 use updraft_tuf::{KeyId, Payload as _, Root};
 
@@ -142,18 +141,21 @@ impl Fleet {
     pub fn image_key_pair(&self, id: &KeyId) -> Result<Value> {
         for role in ROLES {
             for key in online_keys::load_if_any(&self.layout.image_keys(), role)? {
-                if key.key_id(DIALECT) == *id {
-                    return key_pair_json(&key).map_err(Error::crypto("export a key"));
+                if key.key_id(DIALECT) == *id
+                    && let Some(key) = key.in_file()
+                {
+                    return key_pair_json(key).map_err(Error::crypto("export a key"));
                 }
             }
         }
         Err(Error::not_found("private key", id.to_string()))
     }
 
-    /// The targets keys that are here, both halves of each.
+    /// The targets keys that are here, both halves of each. A token gives none away.
     pub fn targets_key_pairs(&self) -> Result<Vec<Value>> {
         online_keys::load_if_any(&self.layout.image_keys(), "targets")?
             .iter()
+            .filter_map(PrivateKey::in_file)
             .map(|key| key_pair_json(key).map_err(Error::crypto("export a key")))
             .collect()
     }
@@ -173,7 +175,7 @@ impl Fleet {
 }
 
 /// The new key in place of those of the old ones that are here.
-fn replace(root: &mut Root, role: &str, old: &[SigningKey], new: &SigningKey) {
+fn replace(root: &mut Root, role: &str, old: &[PrivateKey], new: &PrivateKey) {
     let Some(before) = root.roles.get(role).cloned() else { return };
     let gone: Vec<KeyId> = old.iter().map(|key| key.key_id(DIALECT)).collect();
     let kept = before.key_ids.iter().filter(|id| !gone.contains(id));
@@ -183,6 +185,6 @@ fn replace(root: &mut Root, role: &str, old: &[SigningKey], new: &SigningKey) {
     enter_role(DIALECT, root, role, &TopLevelKeys { keys, threshold });
 }
 
-fn ids<'a>(role: &'a str, keys: &'a [SigningKey]) -> impl Iterator<Item = (&'a str, KeyId)> {
+fn ids<'a>(role: &'a str, keys: &'a [PrivateKey]) -> impl Iterator<Item = (&'a str, KeyId)> {
     keys.iter().map(move |key| (role, key.key_id(DIALECT)))
 }

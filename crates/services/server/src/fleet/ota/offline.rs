@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use rusqlite::Transaction;
 use serde_json::{Map, Value};
 use updraft_api::EventKind;
-use updraft_crypto::{KeyAlgorithm, SigningKey};
+use updraft_crypto::KeyAlgorithm;
 use updraft_publish::{
-    Draft, OFFLINE_SNAPSHOT, OFFLINE_UPDATES, OfflineMeta, TopLevelKeys, edited_root, enter_role,
-    offline_snapshot, offline_updates, read_root,
+    Draft, OFFLINE_SNAPSHOT, OFFLINE_UPDATES, OfflineMeta, PrivateKey, TopLevelKeys, edited_root,
+    enter_role, offline_snapshot, offline_updates, read_root,
 };
 use updraft_tuf::Root;
 
@@ -113,7 +113,7 @@ impl Fleet {
         &self,
         tx: &Transaction<'_>,
         now: Timestamp,
-    ) -> Result<(Root, Vec<SigningKey>)> {
+    ) -> Result<(Root, Vec<PrivateKey>)> {
         let current = metadata::director_root(tx, None)?.ok_or_else(no_root)?;
         let failed = Error::crypto("read the Director's root");
         let root = read_root(DIALECT, &current.body).map_err(failed)?;
@@ -145,7 +145,7 @@ impl Fleet {
         &self,
         tx: &Transaction<'_>,
         root: &Root,
-        keys: &[SigningKey],
+        keys: &[PrivateKey],
         now: Timestamp,
     ) -> Result<()> {
         let lists = offline::newest(tx)?;
@@ -171,7 +171,7 @@ fn store(
     version: u64,
     expires_at: Timestamp,
     draft: Draft,
-    keys: &[SigningKey],
+    keys: &[PrivateKey],
 ) -> Result<Vec<u8>> {
     let body = finish(draft, keys)?;
     let file = OfflineFile { name: name.to_owned(), version, body, expires_at };

@@ -82,7 +82,10 @@ impl Fleet {
                     inventory::set_certificate(tx, id, &hash)?;
                 }
                 (Some(_), _) => {}
-                (None, hash) => devices::insert(tx, id, &hash.unwrap_or(nobody), None, now)?,
+                (None, hash) => {
+                    devices::insert(tx, id, &hash.unwrap_or(nobody), None, now)?;
+                    crate::fleet::groups::join_by_rule(tx, id)?;
+                }
             }
             notes::set_label(tx, id, &DeviceLabel { name, kind, notes: String::new() })?;
             if known.is_some() && hash.is_none() {

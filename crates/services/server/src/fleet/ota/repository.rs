@@ -115,7 +115,7 @@ impl Fleet {
             Ok(there)
         };
         let (root, targets) = (key("root")?, key("targets")?);
-        let top = |keys: &[updraft_crypto::SigningKey]| TopLevelKeys {
+        let top = |keys: &[updraft_publish::PrivateKey]| TopLevelKeys {
             keys: keys.iter().map(|key| key.public().clone()).collect(),
             threshold: 1,
         };
@@ -291,14 +291,19 @@ pub fn shown(target: &Target) -> Value {
 /// Signs a draft with keys that are here, all of which may be too few.
 pub(in crate::fleet) fn finish(
     mut draft: Draft,
-    keys: &[updraft_crypto::SigningKey],
+    keys: &[updraft_publish::PrivateKey],
 ) -> Result<Vec<u8>> {
     let offline = |draft: &Draft| Error::KeysOffline { role: draft.role().to_string() };
     let signers: Vec<&dyn Sign> = keys.iter().map(|key| key as &dyn Sign).collect();
     match draft.sign(&signers) {
         Ok(_) => {}
         Err(updraft_publish::Error::NoUsableKey { .. }) => return Err(offline(&draft)),
-        Err(error) => return Err(Error::crypto("sign metadata")(error)),
+        Err(error) => {
+            // A token says more about it than the failed signature.
+            let trouble = keys.iter().find_map(updraft_publish::PrivateKey::take_trouble);
+            let error = trouble.map_or(error, updraft_publish::Error::from);
+            return Err(Error::crypto("sign metadata")(error));
+        }
     }
     draft.finish().map_err(|error| match error {
         updraft_publish::Error::Unfinished { .. } => offline(&draft),

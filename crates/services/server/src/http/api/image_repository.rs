@@ -19,7 +19,7 @@ use crate::http::{Shared, body, run};
 
 /// A change may be as large as so many metadata files: the text of a file has its quotation marks
 /// escaped.
-const FILES_OF_A_CHANGE: u64 = 4;
+const FILES_OF_A_CHANGE: u64 = 8;
 
 /// The keys that the root must name for the roles snapshot and timestamp.
 #[utoipa::path(get, path = paths::ONLINE_KEYS, tag = "image-repository",
@@ -144,7 +144,7 @@ pub(crate) async fn put_delegation(
     Names(role): Names<String>,
     content: Body,
 ) -> Result<Json<MetadataAccepted>, Problem> {
-    operator.require(Scope::Publish)?;
+    operator.require_role(&role, "publish for others")?;
     let bytes = metadata_body(&fleet, content).await?;
     let accepted = run(&fleet, move |fleet| {
         fleet.accept_image_metadata(&operator, Upload::Delegated(&role), &bytes)
@@ -153,8 +153,10 @@ pub(crate) async fn put_delegation(
     Ok(Json(accepted))
 }
 
-/// Takes top-level targets and targets of delegated roles together or not at all: a new delegation
-/// with its first targets, or other keys with what they signed. Needs the scope `publish`.
+/// Takes root, top-level targets and targets of delegated roles together or not at all: a new
+/// delegation with its first targets, or other keys with what they signed. Needs the scope
+/// `publish`, and `admin` for a root. With `tuf` the repository is from then on published in TUF's
+/// form too (needs `admin`), and each change must bring both forms of what this server cannot sign.
 #[utoipa::path(post, path = paths::IMAGE_CHANGE, tag = "image-repository",
     operation_id = "change_image_repository", request_body = ImageChange, responses(
     (status = 200, body = ImageChanged),
@@ -165,12 +167,18 @@ pub(crate) async fn change(
     Token(operator): Token,
     content: Body,
 ) -> Result<Json<ImageChanged>, Problem> {
-    operator.require(Scope::Publish)?;
+    operator.require_upload()?;
     let limit = fleet.config.limits.metadata_bytes.saturating_mul(FILES_OF_A_CHANGE);
     let what = "the change";
     let bytes = body::bytes(content, what, limit, fleet.config.body_idle_timeout()).await?;
     let change: ImageChange =
         serde_json::from_slice(&bytes).map_err(|error| Error::invalid(what, error))?;
+    operator.require_change(&change)?;
+    let begins = change.tuf.is_some() && fleet.tuf_repository().is_none();
+    let has_root = change.tuf.as_ref().is_some_and(|tuf| tuf.root.is_some());
+    if begins || has_root || change.root.is_some() {
+        operator.require(Scope::Admin)?;
+    }
     let changed = run(&fleet, move |fleet| fleet.accept_image_change(&operator, &change)).await?;
     Ok(Json(changed))
 }
@@ -192,8 +200,9 @@ pub(crate) async fn put_file(
     Names(name): Names<String>,
     content: Body,
 ) -> Result<StatusCode, Problem> {
-    operator.require(Scope::Publish)?;
+    operator.require_upload()?;
     let stored = body::stream(&fleet, content, "the target file", move |fleet, content| {
+        fleet.check_content(&operator, &name)?;
         fleet.store_target_file(&name, content)
     })
     .await?;

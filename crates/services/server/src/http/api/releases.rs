@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use updraft_api::{NewRelease, Page, PageQuery, Problem as ProblemBody, Release, Scope, paths};
+use updraft_api::{NewRelease, Page, PageQuery, Problem as ProblemBody, Release, paths};
 
 use super::{Asked, by_name};
 use crate::http::answer::Problem;
@@ -39,9 +39,13 @@ pub(crate) async fn create(
     Token(operator): Token,
     content: Body,
 ) -> Result<(StatusCode, Json<Release>), Problem> {
-    operator.require(Scope::Publish)?;
+    operator.require_upload()?;
     let new: NewRelease = body::json(&fleet, content, "the release").await?;
-    let release = run(&fleet, move |fleet| fleet.create_release(&operator, &new)).await?;
+    let release = run(&fleet, move |fleet| {
+        fleet.check_release(&operator, &new)?;
+        fleet.create_release(&operator, &new)
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(release)))
 }
 

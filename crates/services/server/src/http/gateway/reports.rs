@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::http::answer::GatewayError;
@@ -67,11 +67,18 @@ pub(crate) async fn events(
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
     let reports: Vec<Value> = body::json(&fleet, content, "the list of events").await?;
-    run(&fleet, move |fleet| fleet.store_device_events(&device, &reports)).await?;
+    run(&fleet, move |fleet| {
+        fleet.store_device_events(&device, &reports)?;
+        reports.iter().try_for_each(|report| fleet.take_campaign_answer(&device, report))
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// There are no campaigns to ask people about; devices that ask are told so.
-pub(crate) async fn campaigns(_: Device) -> Json<Value> {
-    Json(json!({ "campaigns": [] }))
+/// The campaigns that somebody at the device is to be asked about.
+pub(crate) async fn campaigns(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+) -> Result<Json<Value>, GatewayError> {
+    Ok(Json(run(&fleet, move |fleet| fleet.campaigns_for(&device)).await?))
 }

@@ -90,7 +90,7 @@ pub(crate) async fn post(
     GatewayNames(path): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, Problem> {
-    operator.require(Scope::Publish)?;
+    operator.require_upload()?;
     Ok(upload(&fleet, operator, &path, Move::Anywhere, None, content).await?)
 }
 
@@ -123,6 +123,7 @@ pub(crate) async fn upload(
             Ok(StatusCode::NO_CONTENT)
         }
         Some(Resource::Branch(name)) => {
+            operator.require_branch(name.as_ref())?;
             let idle = fleet.config.body_idle_timeout();
             let bytes = body::bytes(content, "the commit", MAX_REF_BODY, idle).await?;
             let commit = String::from_utf8_lossy(&bytes).into_owned();
@@ -131,6 +132,7 @@ pub(crate) async fn upload(
             Ok(StatusCode::OK)
         }
         Some(Resource::Delta(path)) if path.starts_with("deltas/") => {
+            operator.require(Scope::Publish)?;
             let path = path.to_owned();
             body::stream(fleet, content, "the static delta", move |fleet, content| {
                 fleet.upload_delta(&Context::silent(), &path, content)

@@ -12,11 +12,11 @@ use super::reposerver::canonical;
 use super::{Words, act, page, read, read_metadata};
 use crate::error::Error;
 use crate::fleet::ota::delegations::TrustedDelegation;
-use crate::http::Shared;
 use crate::http::answer::GatewayError;
 use crate::http::callers::{Admin, Anybody};
 use crate::http::content::{self, Cache};
 use crate::http::names::GatewayNames;
+use crate::http::{Shared, run};
 
 pub(super) async fn list(
     State(fleet): State<Shared>,
@@ -96,10 +96,10 @@ pub(super) async fn put(
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
     let bytes = canonical(&read_metadata(&fleet, content).await?)?;
-    act(&fleet, admin, Scope::Publish, move |fleet, operator| {
-        fleet.accept_delegated_targets(operator, role(&file), &bytes)
-    })
-    .await?;
+    let Admin(operator) = admin;
+    operator.require_role(role(&file), "publish for others")?;
+    run(&fleet, move |fleet| fleet.accept_delegated_targets(&operator, role(&file), &bytes))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::fleet::components::{Registered, RegisteredComponent, Registration};
 use crate::fleet::ota::keys::RepositoryName;
 use crate::fleet::ota::registry::DeviceSearch;
+use crate::fleet::ota::standing_orders::Follows;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Admin;
 use crate::http::content::{self, Cache};
@@ -41,7 +42,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/devices/{id}/targets.json", put(refresh))
         .route("/devices/{id}/receipts", post(offline::receipt))
         .route("/devices/{id}/ecus/public_key", get(key_of_query))
-        .route("/devices/{id}/ecus/{serial}/public_key", get(key));
+        .route("/devices/{id}/ecus/{serial}/public_key", get(key))
+        .route("/devices/{id}/ecus/{serial}/auto_update", get(auto_updates))
+        .route("/devices/{id}/ecus/{serial}/auto_update/{*package}", put(follow).delete(unfollow));
     Router::new()
         .nest("/admin", admin)
         .route("/multi_target_updates", get(updates::list_specs).post(updates::create_spec))
@@ -242,6 +245,40 @@ async fn key_of_query(
 ) -> Result<Json<Value>, GatewayError> {
     let serial = words.get("ecu_serial").unwrap_or_default().to_owned();
     key(state, admin, GatewayNames((id, serial))).await
+}
+
+async fn auto_updates(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames((id, serial)): GatewayNames<(String, String)>,
+) -> Result<Json<Vec<String>>, GatewayError> {
+    let packages =
+        act(&fleet, admin, Scope::Read, move |fleet, _| fleet.auto_updates(&id, &serial));
+    Ok(Json(packages.await?))
+}
+
+async fn follow(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames((id, serial, package)): GatewayNames<(String, String, String)>,
+) -> Result<StatusCode, GatewayError> {
+    act(&fleet, admin, Scope::Operate, move |fleet, _| {
+        fleet.set_auto_update(&id, &serial, &package, Follows::Newest)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn unfollow(
+    State(fleet): State<Shared>,
+    admin: Admin,
+    GatewayNames((id, serial, package)): GatewayNames<(String, String, String)>,
+) -> Result<StatusCode, GatewayError> {
+    act(&fleet, admin, Scope::Operate, move |fleet, _| {
+        fleet.set_auto_update(&id, &serial, &package, Follows::Nothing)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A device's metadata is made when it asks, so there is nothing to do.

@@ -1,5 +1,7 @@
 //! `/api/v1/device_groups`: groups, whose names are their ids here.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -25,7 +27,7 @@ pub(super) struct GroupRequest {
     #[serde(default)]
     group_type: Option<String>,
     #[serde(default)]
-    expression: Option<Value>,
+    expression: Option<String>,
 }
 
 pub(super) async fn create(
@@ -34,27 +36,36 @@ pub(super) async fn create(
     content: Body,
 ) -> Result<Response, GatewayError> {
     let request: GroupRequest = read(&fleet, content, "the group").await?;
-    let is_static = request.group_type.as_deref().is_none_or(|kind| kind == "static");
-    if !is_static || request.expression.is_some_and(|expression| !expression.is_null()) {
-        let reason = "groups are lists of devices here; make it a static one";
-        return Err(Error::invalid("the group", reason).into());
-    }
-    let new = NewGroup { name: request.name, description: String::new(), devices: Vec::new() };
-    let group = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.create_group(operator, &new)
+    let GroupRequest { name, group_type, expression } = request;
+    let expression = match (group_type.as_deref().unwrap_or("static"), expression) {
+        ("static", None) => None,
+        ("dynamic", Some(expression)) => Some(expression),
+        _ => {
+            let reason = "a dynamic one has an expression, and a static one has none";
+            return Err(Error::invalid("the group", reason).into());
+        }
+    };
+    let id = name.clone();
+    act(&fleet, admin, Scope::Operate, move |fleet, operator| {
+        if let Some(expression) = expression {
+            return fleet.create_dynamic_group(operator, &name, &expression);
+        }
+        let new = NewGroup { name, description: String::new(), devices: Vec::new() };
+        fleet.create_group(operator, &new).map(drop)
     })
     .await?;
-    Ok(answer(StatusCode::CREATED, group.name))
+    Ok(answer(StatusCode::CREATED, id))
 }
 
-fn shown(group: &Group) -> Value {
+fn shown(group: &Group, expressions: &BTreeMap<String, String>) -> Value {
+    let expression = expressions.get(&group.name);
     json!({
         "id": group.name,
         "groupName": group.name,
         "namespace": "default",
         "createdAt": group.created_at.to_string(),
-        "groupType": "static",
-        "expression": null,
+        "groupType": if expression.is_some() { "dynamic" } else { "static" },
+        "expression": expression,
     })
 }
 
@@ -78,8 +89,11 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let contains = words.get("nameContains").unwrap_or_default().to_owned();
-    let groups = act(&fleet, admin, Scope::Read, |fleet, _| all(fleet)).await?;
-    let found = groups.iter().filter(|group| group.name.contains(&contains)).map(shown);
+    let (groups, expressions) =
+        act(&fleet, admin, Scope::Read, |fleet, _| Ok((all(fleet)?, fleet.group_expressions()?)))
+            .await?;
+    let found = groups.iter().filter(|group| group.name.contains(&contains));
+    let found = found.map(|group| shown(group, &expressions));
     let (groups, total) = window.cut(found.collect());
     Ok(page(groups, total, window))
 }
@@ -89,8 +103,11 @@ pub(super) async fn show(
     admin: Admin,
     GatewayNames(name): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    let group = act(&fleet, admin, Scope::Read, move |fleet, _| fleet.group(&name)).await?;
-    Ok(Json(shown(&group)))
+    let (group, expressions) = act(&fleet, admin, Scope::Read, move |fleet, _| {
+        Ok((fleet.group(&name)?, fleet.group_expressions()?))
+    })
+    .await?;
+    Ok(Json(shown(&group, &expressions)))
 }
 
 pub(super) async fn delete(

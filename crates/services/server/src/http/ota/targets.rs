@@ -119,9 +119,10 @@ pub(super) async fn upload(
     GatewayNames(path): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
-    operator.require(Scope::Publish)?;
+    operator.require_upload()?;
     crate::names::target_name(&path)?;
-    body::stream(&fleet, content, "the target file", |fleet, content| {
+    body::stream(&fleet, content, "the target file", move |fleet, content| {
+        fleet.check_content(&operator, &path)?;
         fleet.store_new_content(content)
     })
     .await?;

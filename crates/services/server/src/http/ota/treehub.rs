@@ -33,7 +33,7 @@ async fn upload(
     headers: HeaderMap,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
-    operator.require(Scope::Publish)?;
+    operator.require_upload()?;
     let is_forced = header(&headers, "x-ats-ostree-force").is_some_and(|value| value == "true");
     let allowed = if is_forced { Move::Anywhere } else { Move::ToChild };
     let boundary = header(&headers, "content-type").and_then(super::super::multipart::boundary);

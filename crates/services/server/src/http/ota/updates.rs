@@ -90,7 +90,7 @@ pub(super) async fn create_many(
 pub(super) struct OneRequest {
     targets: BTreeMap<String, TargetChange>,
     #[serde(rename = "scheduledFor", default)]
-    scheduled_for: Option<String>,
+    scheduled_for: Option<jiff::Timestamp>,
 }
 
 pub(super) async fn create(
@@ -100,9 +100,13 @@ pub(super) async fn create(
     content: Body,
 ) -> Result<Response, GatewayError> {
     let request: OneRequest = read(&fleet, content, "the update").await?;
-    if request.scheduled_for.is_some() {
-        let reason = "updates cannot be scheduled here; use a rollout, and resume it then";
-        return Err(Error::invalid("the update", reason).into());
+    if let Some(due_at) = request.scheduled_for {
+        let id = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
+            let update = MultiTargetUpdate { targets: request.targets };
+            fleet.schedule_update(operator, &device, &update, due_at)
+        })
+        .await?;
+        return Ok(answer(StatusCode::OK, id));
     }
     let id = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
         let id = fleet.create_update(operator, &MultiTargetUpdate { targets: request.targets })?;
@@ -136,12 +140,6 @@ struct Line {
 impl Line {
     fn shown(&self) -> Value {
         let time = |time: jiff::Timestamp| time.to_string();
-        let packages: Map<String, Value> = self
-            .update
-            .targets
-            .iter()
-            .map(|(hardware, change)| (hardware.clone(), change.to.target.as_str().into()))
-            .collect();
         let ended = self.member.state.is_final().then_some(self.member.changed_at).flatten();
         json!({
             "updateId": self.id,
@@ -149,7 +147,7 @@ impl Line {
             "createdAt": time(self.record.created_at),
             "scheduledFor": null,
             "completedAt": ended.map(time),
-            "packages": packages,
+            "packages": packages(&self.update),
         })
     }
 
@@ -211,10 +209,37 @@ pub(super) async fn of_device(
     words: Words,
 ) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let lines = act(&fleet, admin, Scope::Read, move |fleet, _| lines(fleet, &device)).await?;
-    let (lines, total) = window.cut(lines);
-    let shown: Vec<Value> = lines.iter().map(Line::shown).collect();
+    let shown = act(&fleet, admin, Scope::Read, move |fleet, _| {
+        let mut shown = scheduled(fleet, &device)?;
+        shown.extend(lines(fleet, &device)?.iter().map(Line::shown));
+        Ok(shown)
+    })
+    .await?;
+    let (shown, total) = window.cut(shown);
     Ok(page(shown, total, window))
+}
+
+/// What a device will be told at a time.
+fn scheduled(fleet: &Fleet, device: &str) -> Result<Vec<Value>> {
+    let mut shown = Vec::new();
+    for one in fleet.scheduled_updates(device)? {
+        let update = fleet.update(&one.update)?;
+        shown.push(json!({
+            "updateId": one.update,
+            "status": "Scheduled",
+            "createdAt": null,
+            "scheduledFor": one.due_at.to_string(),
+            "completedAt": null,
+            "packages": packages(&update),
+        }));
+    }
+    Ok(shown)
+}
+
+/// What each sort of hardware is to run.
+fn packages(update: &MultiTargetUpdate) -> Map<String, Value> {
+    let targets = update.targets.iter();
+    targets.map(|(hardware, change)| (hardware.clone(), change.to.target.as_str().into())).collect()
 }
 
 pub(super) async fn show(
@@ -222,8 +247,14 @@ pub(super) async fn show(
     admin: Admin,
     GatewayNames((device, update)): GatewayNames<(String, String)>,
 ) -> Result<Json<Value>, GatewayError> {
-    let found = act(&fleet, admin, Scope::Read, move |fleet, _| line(fleet, &device, &update));
-    Ok(Json(found.await?.detailed()))
+    let found = act(&fleet, admin, Scope::Read, move |fleet, _| {
+        let mut scheduled = scheduled(fleet, &device)?.into_iter();
+        match scheduled.find(|one| one["updateId"] == update.as_str()) {
+            Some(one) => Ok(one),
+            None => Ok(line(fleet, &device, &update)?.detailed()),
+        }
+    });
+    Ok(Json(found.await?))
 }
 
 pub(super) async fn events(
@@ -248,6 +279,9 @@ pub(super) async fn cancel(
 ) -> Result<StatusCode, GatewayError> {
     let in_flight = in_flight(&headers)?;
     act(&fleet, admin, Scope::Operate, move |fleet, operator| {
+        if fleet.unschedule_update(&device, &update)? {
+            return Ok(());
+        }
         let active = fleet.queue(&device)?.map(|member| member.rollout);
         let line = line(fleet, &device, &update)?;
         if active.as_ref() != Some(&line.member.rollout) {

@@ -1,0 +1,69 @@
+//! `/tuf`: the Image repository in the form of TUF 1.0, for clients such as python-tuf.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use crate::error::Error;
+use crate::http::Shared;
+use crate::http::answer::GatewayError;
+use crate::http::callers::Anybody;
+use crate::http::content::{self, Cache};
+use crate::http::names::GatewayNames;
+
+pub(crate) async fn metadata(
+    State(fleet): State<Shared>,
+    _: Anybody,
+    GatewayNames(file): GatewayNames<String>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    let tuf = fleet.tuf_repository();
+    let bytes = tuf.as_ref().and_then(|tuf| tuf.file(&file)).ok_or_else(|| {
+        Error::not_found("metadata in TUF's form", file.escape_default().to_string())
+    })?;
+    let versioned = file.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    let cache = if versioned { Cache::Immutable } else { Cache::Revalidate };
+    Ok(content::metadata(&headers, bytes.to_vec(), cache))
+}
+
+/// A target by its path, or by `HASH.NAME` in the path's folder, as clients of repositories with
+/// consistent snapshots ask (TUF 5.7).
+pub(crate) async fn target(
+    State(fleet): State<Shared>,
+    _: Anybody,
+    GatewayNames(name): GatewayNames<String>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    let missing = || Error::not_found("target file", name.escape_default().to_string());
+    let of_hash = without_hash(&name).and_then(|(hash, path)| {
+        fleet.target_file_hash(&path).filter(|signed| signed.eq_ignore_ascii_case(hash))
+    });
+    // The stored name is the hash from signed metadata; the asked name never touches the disk.
+    let hash = of_hash.or_else(|| fleet.target_file_hash(&name)).ok_or_else(missing)?;
+    let path = fleet.layout.targets().join(hash);
+    let found = content::file(&fleet, &path, &headers, Cache::Revalidate).await?;
+    Ok(found.ok_or_else(missing)?)
+}
+
+/// `a/HASH.b` is `a/b` of this hash.
+fn without_hash(name: &str) -> Option<(&str, String)> {
+    let (folder, file) = match name.rsplit_once('/') {
+        Some((folder, file)) => (Some(folder), file),
+        None => (None, name),
+    };
+    let (hash, file) = file.split_once('.')?;
+    let path = folder.map_or_else(|| file.to_owned(), |folder| format!("{folder}/{file}"));
+    Some((hash, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_hash;
+
+    #[test]
+    fn the_hash_stands_before_the_last_part_of_the_path() {
+        assert_eq!(without_hash("ab.fw.bin"), Some(("ab", "fw.bin".to_owned())));
+        assert_eq!(without_hash("x/y/ab.fw"), Some(("ab", "x/y/fw".to_owned())));
+        assert_eq!(without_hash("a.b/fw"), None);
+    }
+}

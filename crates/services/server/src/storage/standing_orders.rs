@@ -1,0 +1,134 @@
+//! What devices are to be told later: at a time, or when a package has a newer version.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::values;
+use crate::error::{Error, Result};
+
+/// A multi-target update that a device is told at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The device.
+    pub device: String,
+    /// The multi-target update.
+    pub update: String,
+    /// When.
+    pub due_at: Timestamp,
+    /// Who asked for it.
+    pub actor: String,
+}
+
+/// Adds a scheduled update.
+pub fn schedule(tx: &Transaction<'_>, one: &Scheduled) -> Result<()> {
+    tx.execute(
+        "INSERT OR REPLACE INTO scheduled_updates VALUES (?1, ?2, ?3, ?4)",
+        params![one.device, one.update, values::millis(one.due_at), one.actor],
+    )
+    .map_err(Error::database("schedule an update"))?;
+    Ok(())
+}
+
+/// Takes a scheduled update away; false when there is none.
+pub fn unschedule(tx: &Transaction<'_>, device: &str, update: &str) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "DELETE FROM scheduled_updates WHERE device = ?1 AND update_id = ?2",
+            [device, update],
+        )
+        .map_err(Error::database("take away a scheduled update"))?;
+    Ok(changed > 0)
+}
+
+/// The updates that are due, the oldest first.
+pub fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Scheduled>> {
+    scheduled(connection, "due_at <= ?1", params![values::millis(now)])
+}
+
+/// What is scheduled for a device.
+pub fn of_device(connection: &Connection, device: &str) -> Result<Vec<Scheduled>> {
+    scheduled(connection, "device = ?1", params![device])
+}
+
+fn scheduled(
+    connection: &Connection,
+    which: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<Scheduled>> {
+    let failed = |error| Error::database("list scheduled updates")(error);
+    let query = format!("SELECT * FROM scheduled_updates WHERE {which} ORDER BY due_at, device");
+    let mut statement = connection.prepare_cached(&query).map_err(failed)?;
+    let rows = statement.query_map(values, read_scheduled).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+fn read_scheduled(row: &Row<'_>) -> rusqlite::Result<Scheduled> {
+    Ok(Scheduled {
+        device: row.get("device")?,
+        update: row.get("update_id")?,
+        due_at: values::required_time(row, "due_at")?,
+        actor: row.get("actor")?,
+    })
+}
+
+/// A component that follows a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoUpdate {
+    /// The device.
+    pub device: String,
+    /// The component.
+    pub serial: String,
+    /// The package.
+    pub package: String,
+    /// The hash that it was told last.
+    pub told: Option<String>,
+}
+
+/// Lets a component follow a package; it may do so already.
+pub fn follow(tx: &Transaction<'_>, device: &str, serial: &str, package: &str) -> Result<()> {
+    tx.execute(
+        "INSERT OR IGNORE INTO auto_updates VALUES (?1, ?2, ?3, NULL)",
+        [device, serial, package],
+    )
+    .map_err(Error::database("follow a package"))?;
+    Ok(())
+}
+
+/// Ends that; it may have ended already.
+pub fn unfollow(tx: &Transaction<'_>, device: &str, serial: &str, package: &str) -> Result<()> {
+    tx.execute(
+        "DELETE FROM auto_updates WHERE device = ?1 AND serial = ?2 AND package = ?3",
+        [device, serial, package],
+    )
+    .map_err(Error::database("follow a package no more"))?;
+    Ok(())
+}
+
+/// Notes which version a component was told.
+pub fn note_told(tx: &Transaction<'_>, one: &AutoUpdate, sha256: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE auto_updates SET told = ?4 WHERE device = ?1 AND serial = ?2 AND package = ?3",
+        [&one.device, &one.serial, &one.package, sha256],
+    )
+    .map_err(Error::database("note what a component was told"))?;
+    Ok(())
+}
+
+/// All components that follow something.
+pub fn followers(connection: &Connection) -> Result<Vec<AutoUpdate>> {
+    let failed = |error| Error::database("list followed packages")(error);
+    let mut statement = connection
+        .prepare_cached("SELECT * FROM auto_updates ORDER BY device, serial, package")
+        .map_err(failed)?;
+    let rows = statement
+        .query_map([], |row| {
+            Ok(AutoUpdate {
+                device: row.get("device")?,
+                serial: row.get("serial")?,
+                package: row.get("package")?,
+                told: row.get("told")?,
+            })
+        })
+        .map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
