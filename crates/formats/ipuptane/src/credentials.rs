@@ -174,6 +174,7 @@ fn append(archive: &mut Vec<u8>, name: &str, content: &[u8]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use std::process::Command;
 

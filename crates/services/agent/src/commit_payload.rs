@@ -135,19 +135,15 @@ impl Payload for CommitPayload {
         }
         let there = self.deployments()?.into_iter().find(|it| it.id.checksum == commit);
         let locked = self.sysroot.lock(ctx).map_err(failed(action))?;
-        let id = match there {
-            Some(deployment) => deployment.id,
-            None => {
-                let request = DeployRequest {
-                    booted: self.booted.clone(),
-                    ..DeployRequest::new(
-                        &self.stateroot,
-                        commit,
-                        Origin::following(&commit.to_hex()),
-                    )
-                };
-                locked.stage(ctx, &request).map_err(failed(action))?.id
-            }
+        let id = if let Some(deployment) = there {
+            deployment.id
+        } else {
+            let origin = Origin::following(&commit.to_hex());
+            let request = DeployRequest {
+                booted: self.booted.clone(),
+                ..DeployRequest::new(&self.stateroot, commit, origin)
+            };
+            locked.stage(ctx, &request).map_err(failed(action))?.id
         };
         // Commit point of the installation: the switch of the default.
         locked.make_default(ctx, &id).map_err(failed(action))?;
