@@ -1,9 +1,12 @@
 //! Headers of EFI programs, and what is put behind a stub.
 #![no_main]
-use updraft_bootenv::{PeImage, UnifiedLayout, UnifiedPart};
+use updraft_bootenv::{PeImage, PeSigning, UnifiedLayout, UnifiedPart};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let _ = PeImage::parse(data);
+    if let Ok(plan) = PeSigning::plan(data, data.len() as u64) {
+        assert_eq!(plan.hashed(data).concat().len(), data.len() - 12);
+    }
     let part = |name, size| UnifiedPart { name, size, memory: 0 };
     let parts = [part(".cmdline", 5), part(".initrd", 70_000), part(".linux", 4096)];
     if let Ok(layout) = UnifiedLayout::plan(data, &parts) {

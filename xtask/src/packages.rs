@@ -62,6 +62,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "python3-venv", reason: "runs python-tuf, as an independent TUF client" },
     Package { name: "qemu-system-arm", reason: "boots a virtual machine for arm64" },
     Package { name: "qemu-system-x86", reason: "boots virtual machines" },
+    Package { name: "sbsigntool", reason: "sbverify, which checks signatures of EFI programs" },
     Package { name: "softhsm2", reason: "tokens of PKCS#11, without hardware" },
     Package { name: "swtpm", reason: "plays a TPM 2.0" },
     Package { name: "systemd-boot", reason: "bootctl, which lists the entries that we write" },
@@ -72,6 +73,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "binutils", reason: "strip, for virtual machines; objcopy, beside our images" },
     Package { name: "dosfstools", reason: "makes the EFI system partitions of disk images" },
     Package { name: "grub-efi-amd64-bin", reason: "GRUB for EFI, for disk images" },
+    Package { name: "grub-pc-bin", reason: "GRUB for a BIOS, for disk images" },
     Package { name: "mount", reason: "mounts the disks of virtual machines" },
     Package { name: "ovmf", reason: "EFI for virtual machines" },
     Package {

@@ -2,6 +2,7 @@
  *
  *     cc -Iinclude examples/agent.c -lupdraft_c -o agent
  *     ./agent /etc/updraft/updraftd.toml
+ *     ./agent /etc/updraft/updraftd.toml SERIAL NOTE    remembers a note with a secondary, too
  */
 
 #include <stdio.h>
@@ -42,13 +43,23 @@ static int update(Aktualizr *agent) {
   return status;
 }
 
+static int show_secondaries(Aktualizr *agent) {
+  char *list = updraft_get_secondaries(agent);
+  if (list == NULL) {
+    return failed("list the secondaries");
+  }
+  printf("secondaries %s\n", list);
+  updraft_free_text(list);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   unsigned events = 0;
   int status;
   Aktualizr *agent;
 
-  if (argc != 2) {
-    fprintf(stderr, "usage: %s CONFIGURATION\n", argv[0]);
+  if (argc != 2 && argc != 4) {
+    fprintf(stderr, "usage: %s CONFIGURATION [SERIAL NOTE]\n", argv[0]);
     return 2;
   }
   agent = Aktualizr_create_from_path(argv[1]);
@@ -64,6 +75,12 @@ int main(int argc, char **argv) {
     status = failed("pause and resume");
   } else {
     status = update(agent);
+  }
+  if (status == 0 && argc == 4 && updraft_set_secondary_data(agent, argv[2], argv[3]) != 0) {
+    status = failed("remember the note");
+  }
+  if (status == 0) {
+    status = show_secondaries(agent);
   }
   if (status == 0 && Aktualizr_send_manifest(agent, "{\"from\": \"C\"}") != 0) {
     status = failed("send a manifest");

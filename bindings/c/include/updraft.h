@@ -181,6 +181,33 @@ void updraft_config_free(Config *cfg);
 const char *updraft_last_error(void);
 
 /*
+ The vehicle's other ECUs that have answered once, as a JSON list of objects with `serial`,
+ `hardware_id`, `kind`, `installed` and `pending` (each SHA-256 and name), `key` (its id and its
+ public half) and `data`. To be freed by `updraft_free_text`. Null after a failure.
+ */
+char *updraft_get_secondaries(Aktualizr *a);
+
+/*
+ Frees a text that a function of ours gave; null is fine.
+ */
+void updraft_free_text(char *text);
+
+/*
+ Remembers a text with a secondary, which `updraft_get_secondaries` gives back as `data`.
+ */
+int updraft_set_secondary_data(Aktualizr *a, const char *serial, const char *data);
+
+/*
+ Replaces the text of the installation report that waits for the server; -1 also when none does.
+ */
+int updraft_set_installation_raw_report(Aktualizr *a, const char *report);
+
+/*
+ Sends this JSON instead of what the agent finds out about the hardware.
+ */
+int updraft_set_custom_hardware_info(Aktualizr *a, const char *hardware);
+
+/*
  Opens the file of a target that was brought. Null after a failure.
  */
 StorageTargetHandle *Aktualizr_open_stored_target(Aktualizr *a, const Target *t);

@@ -23,5 +23,6 @@ mod clock;
 pub mod config;
 pub mod error;
 mod pointers;
+pub mod secondaries;
 pub mod stored;
 pub mod updates;

@@ -88,9 +88,33 @@ fn a_program_in_c_updates_a_device() -> Result<()> {
     let device = site.device("from-c", &DeviceOptions::default())?;
     let run = || Answer::of(Command::new(&program).arg(device.configuration_file()));
 
+    // Its vehicle has another ECU.
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let gauge = format!(
+        r#"{{"virtual": [{{"ecu_serial": "gauge-1", "ecu_hardware_id": "gauge",
+        "full_client_dir": "{}", "firmware_path": "{}", "target_name_path": "{}"}}]}}"#,
+        at("gauge"),
+        at("gauge.img"),
+        at("gauge.name")
+    );
+    std::fs::write(at("secondaries.json"), gauge)?;
+    let drop_in = device.configuration_file().with_extension("d");
+    std::fs::create_dir_all(&drop_in)?;
+    let text = format!("[uptane]\nsecondary_config_file = \"{}\"\n", at("secondaries.json"));
+    std::fs::write(drop_in.join("vehicle.toml"), text)?;
+
     // It provisions itself, and nothing is assigned yet.
     let first = run()?;
     ensure!(first.code == 0 && first.out.contains("0 updates"), "{} {}", first.out, first.err);
+    let with_note = |serial: &str| {
+        let mut command = Command::new(&program);
+        Answer::of(command.arg(device.configuration_file()).args([serial, "behind the wheel"]))
+    };
+    let noted = with_note("gauge-1")?;
+    ensure!(noted.out.contains(r#""data":"behind the wheel""#), "{} {}", noted.out, noted.err);
+    ensure!(noted.out.contains(r#""kind":"virtual""#), "{}", noted.out);
+    let nobody = with_note("nobody")?;
+    ensure!(nobody.code == 1 && nobody.err.contains("nobody"), "{}", nobody.err);
     site.assign("from-c", "v1")?;
     let second = run()?;
     ensure!(second.code == 0, "{} {}", second.out, second.err);

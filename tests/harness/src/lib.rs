@@ -30,7 +30,7 @@ pub use fleet::Fleet;
 pub use operator::Operator;
 pub use programs::{Answer, Programs, ostree};
 pub use scenario::{HARDWARE, Installation, Scenario};
-pub use secondary::Secondary;
+pub use secondary::{Secondary, issue_certificates};
 pub use server::Server;
 pub use site::Site;
 pub use tree::{HEALTH_MARK, small_tree};

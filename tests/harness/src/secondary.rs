@@ -7,6 +7,8 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use updraft_crypto::Identity;
+use updraft_crypto::tls::{CertificateAuthority, Validity};
 
 use crate::Programs;
 
@@ -145,4 +147,23 @@ impl Drop for Secondary {
     fn drop(&mut self) {
         let _ = self.stop();
     }
+}
+
+/// Makes an authority in `folder`, with certificates for a primary and for secondaries at
+/// 127.0.0.1: `ca.pem`, and `NAME.pem` and `NAME.key` for `primary` and `secondary`.
+///
+/// # Errors
+/// When files cannot be written.
+pub fn issue_certificates(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let validity = Validity::days(jiff::Timestamp::now(), 1);
+    let authority = CertificateAuthority::create("vehicle", validity)?;
+    std::fs::write(folder.join("ca.pem"), authority.certificate_pem())?;
+    let write = |name: &str, identity: Identity| -> Result<()> {
+        std::fs::write(folder.join(name).with_extension("pem"), identity.certificate_pem)?;
+        std::fs::write(folder.join(name).with_extension("key"), identity.private_key_pem)?;
+        Ok(())
+    };
+    write("primary", authority.issue_device("primary", validity)?)?;
+    write("secondary", authority.issue_server(&["127.0.0.1".to_owned()], validity)?)
 }

@@ -79,23 +79,47 @@ impl Site {
     /// # Errors
     /// When a program does not do its part.
     pub fn release_file(&self, name: &str, content: &[u8]) -> Result<String> {
+        self.release_file_by(name, HARDWARE, &[], content)
+    }
+
+    /// The same for other hardware, in a delegated role and signed with its keys.
+    ///
+    /// # Errors
+    /// When a program does not do its part.
+    pub fn release_file_as(
+        &self,
+        name: &str,
+        (hardware, role, keys): (&str, &str, &str),
+        content: &[u8],
+    ) -> Result<String> {
+        self.release_file_by(name, hardware, &["--role", role, "--keys", keys], content)
+    }
+
+    fn release_file_by(
+        &self,
+        name: &str,
+        hardware: &str,
+        signer: &[&str],
+        content: &[u8],
+    ) -> Result<String> {
         let request = self.folder.join(format!("{name}.request"));
         let path = request.display().to_string();
         let repo = self.folder.join("repo").display().to_string();
-        let target = format!("{HARDWARE}=demo/v1");
+        let target = format!("{hardware}=demo/v1");
         let create = ["release", "create", name, "--repo", &repo, "--target", &target];
-        self.operator.run(&[&create[..], &["--sign-request", &path]].concat())?;
+        self.operator.run(&[&create[..], &["--sign-request", &path], signer].concat())?;
         // There is no command for files: the request says so before it is signed.
         let mut value: Value = serde_json::from_slice(&std::fs::read(&request)?)?;
         let sha256 = updraft_crypto::sha256_hex(content);
-        let filepath = format!("{name}-{HARDWARE}");
+        let filepath = format!("{name}-{hardware}");
         let file = &mut value["file"]["signed"]["targets"][&filepath];
         file["length"] = content.len().into();
         file["hashes"] = serde_json::json!({ "sha256": sha256 });
         file["custom"]["targetFormat"] = "BINARY".into();
         value["file"]["signatures"] = serde_json::json!([]);
         std::fs::write(&request, value.to_string())?;
-        self.operator.run(&["keys", "sign", &path])?;
+        let keys = signer.iter().position(|word| *word == "--keys").and_then(|at| signer.get(at..));
+        self.operator.run(&[&["keys", "sign"][..], keys.unwrap_or_default(), &[&path]].concat())?;
         self.operator.run(&["release", "import", &path])?;
         self.operator.put_file(&filepath, content)?;
         Ok(sha256)

@@ -15,7 +15,10 @@ use crate::{Finding, SourceFile};
 /// Where the page is.
 pub const PAGE: &str = "docs/src/uptane-conformance.md";
 /// Where the attacks are listed.
-const ATTACKS: &str = "crates/formats/tuf/tests/conformance/attacks.rs";
+const ATTACKS: [&str; 2] = [
+    "crates/formats/tuf/tests/conformance/attacks.rs",
+    "crates/formats/tuf/tests/conformance/attacks/published.rs",
+];
 
 /// A test function.
 struct Test<'a> {
@@ -128,9 +131,11 @@ fn tests(files: &[SourceFile]) -> Vec<Test<'_>> {
 }
 
 fn attacks(files: &[SourceFile]) -> Vec<&str> {
-    let text = files.iter().find(|file| file.path == ATTACKS).map_or("", |file| &file.text);
-    text.lines()
-        .filter_map(|line| line.strip_prefix("    (\"")?.strip_suffix("\", |a| {"))
+    ATTACKS
+        .iter()
+        .filter_map(|path| files.iter().find(|file| file.path == *path))
+        .flat_map(|file| file.text.lines())
+        .filter_map(|line| Some(line.strip_prefix("    (\"")?.split_once("\", |a| ")?.0))
         .collect()
 }
 

@@ -26,6 +26,8 @@ pub enum BootLoader {
     Uki,
     /// GRUB for EFI. It reads what is written for syslinux, so that no generator is needed.
     Grub,
+    /// GRUB for a BIOS. Its whole `grub.cfg` is written with each deployment, and it counts tries.
+    GrubBios,
     /// U-Boot, which is in the device's flash: a boot script is written with each deployment.
     Uboot,
     /// extlinux, or what reads its configuration, such as U-Boot.
@@ -57,7 +59,31 @@ const GRUB_MODULES: [&str; 13] = [
     "serial",
 ];
 
+/// What GRUB needs on a BIOS, all within its core image.
+pub(crate) const BIOS_MODULES: [&str; 15] = [
+    "biosdisk",
+    "boot",
+    "part_gpt",
+    "ext2",
+    "search",
+    "search_label",
+    "normal",
+    "linux",
+    "gzio",
+    "loadenv",
+    "configfile",
+    "test",
+    "serial",
+    "echo",
+    "reboot",
+];
+
 impl BootLoader {
+    /// What the repository's configuration says besides.
+    pub(crate) fn more_configuration(self) -> Option<(&'static str, &'static str, &'static str)> {
+        (self == Self::GrubBios).then_some(("updraft", "grub-config", "own"))
+    }
+
     pub(crate) fn needs_esp(self) -> bool {
         matches!(self, Self::SystemdBoot | Self::Uki | Self::Grub)
     }
@@ -74,6 +100,7 @@ impl BootLoader {
             Self::SystemdBoot => ("updraft", "systemd-boot"),
             Self::Uki => ("updraft", "uki"),
             Self::Grub => ("sysroot", "syslinux"),
+            Self::GrubBios => ("sysroot", "grub2"),
             Self::Extlinux => ("updraft", "extlinux"),
             Self::Uboot => ("sysroot", "uboot"),
         }
@@ -89,6 +116,7 @@ impl BootLoader {
                 return fs::create_dir_all(&loader).map_err(Error::file("create", &loader));
             }
             Self::Grub => ("syslinux/syslinux.cfg", "../loader/syslinux.cfg"),
+            Self::GrubBios => ("grub/grub.cfg", "../loader/grub.cfg"),
             Self::Extlinux => ("extlinux/extlinux.conf", "../loader/extlinux.conf"),
             Self::Uboot => ("boot.scr", "loader/boot.scr"),
         };
@@ -108,7 +136,7 @@ impl BootLoader {
         scratch: &Path,
     ) -> Result<()> {
         match self {
-            Self::None | Self::Extlinux | Self::Uboot => Ok(()),
+            Self::None | Self::Extlinux | Self::Uboot | Self::GrubBios => Ok(()),
             Self::SystemdBoot | Self::Uki => install_systemd_boot(tree, esp),
             Self::Grub => install_grub(ctx, esp, scratch),
         }

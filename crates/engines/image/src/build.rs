@@ -17,6 +17,7 @@ use updraft_task::{Context, Event, Unit};
 use crate::boot_loader::BootLoader;
 use crate::ext4::Ext4;
 use crate::fat::Fat;
+use crate::grub_bios::GrubBios;
 use crate::identity::Identity;
 use crate::layout::Role;
 use crate::seal::Postponed;
@@ -148,6 +149,9 @@ impl Parts<'_> {
         sysroot.repo().edit_config(|file| {
             let (group, name) = request.boot_loader.configured_name();
             file.set(group, "bootloader", name);
+            if let Some((group, key, value)) = request.boot_loader.more_configuration() {
+                file.set(group, key, value);
+            }
             for (group, key, value) in &request.configuration {
                 file.set(group, key, value);
             }
@@ -243,6 +247,15 @@ impl Parts<'_> {
         for (role, partition) in self.roles.iter().zip(&self.gpt.partitions) {
             ctx.check()?;
             let name = role.name();
+            if *role == Role::Bios {
+                let grub = GrubBios::make(ctx, partition.first_sector, self.scratch)?;
+                for (offset, bytes) in [(0, grub.code()), (partition.offset(), grub.core())] {
+                    disk.seek(SeekFrom::Start(offset))
+                        .and_then(|_| disk.write_all(bytes))
+                        .map_err(Error::file("write", image))?;
+                }
+                continue;
+            }
             let file = self.scratch.join(format!("{name}.partition"));
             let (folder, size) = (self.folder(*role), partition.len());
             if *role == Role::Esp {

@@ -8,10 +8,14 @@ use crate::identity::Identity;
 use crate::{Error, Result};
 
 const MIB: u64 = 1 << 20;
+/// Of the partition for GRUB's core image.
+pub(crate) const BIOS_SIZE: u64 = MIB;
 const SECTOR: u64 = 512;
 
 /// EFI system partition (UEFI 2.10, table 5.7).
 const ESP: Guid = Guid::from_u128(0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b);
+/// Where GRUB's core image is on a disk that a BIOS starts (GRUB manual, "BIOS installation").
+const BIOS_BOOT: Guid = Guid::from_u128(0x2168_6148_6449_6e6f_744e_6565_6445_4649);
 // After the Discoverable Partitions Specification.
 const XBOOTLDR: Guid = Guid::from_u128(0xbc13_c2ff_59e6_4262_a352_b275_fd6f_7172);
 const ROOT_X86_64: Guid = Guid::from_u128(0x4f68_bce3_e8cd_4db1_96e7_fbca_f984_b709);
@@ -40,6 +44,8 @@ impl Default for Layout {
 /// What a partition is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Role {
+    /// What the BIOS is to start; no file system.
+    Bios,
     Esp,
     Boot,
     Root,
@@ -50,6 +56,7 @@ impl Role {
     /// The label of the partition and of its file system.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Bios => "bios",
             Self::Esp => "esp",
             Self::Boot => "boot",
             Self::Root => "root",
@@ -59,6 +66,7 @@ impl Role {
 
     fn type_guid(self) -> Guid {
         match self {
+            Self::Bios => BIOS_BOOT,
             Self::Esp => ESP,
             Self::Boot => XBOOTLDR,
             Self::Root if cfg!(target_arch = "aarch64") => ROOT_ARM64,
@@ -76,6 +84,7 @@ impl Layout {
         identity: &Identity,
     ) -> Result<(Gpt, Vec<Role>)> {
         let sizes = [
+            (Role::Bios, if boot_loader == BootLoader::GrubBios { BIOS_SIZE } else { 0 }),
             (Role::Esp, if boot_loader.needs_esp() { self.esp } else { 0 }),
             (Role::Boot, if boot_loader.boot_is_esp() { 0 } else { self.boot }),
             (Role::Root, self.root),
@@ -83,6 +92,10 @@ impl Layout {
         ];
         if self.root == 0 || (boot_loader.needs_esp() && self.esp == 0) {
             let message = "an image needs a root, and an EFI system partition for this boot loader";
+            return Err(Error::other(Kind::Invalid, message));
+        }
+        if boot_loader == BootLoader::GrubBios && self.boot == 0 {
+            let message = "GRUB finds /boot by its label, so it needs a partition of its own";
             return Err(Error::other(Kind::Invalid, message));
         }
         let too_large = || Error::other(Kind::Invalid, "the partitions are too large");

@@ -12,6 +12,7 @@ mod convert;
 mod error;
 mod ext4;
 mod fat;
+mod grub_bios;
 mod identity;
 mod layout;
 mod linked_copy;

@@ -27,6 +27,7 @@ mod partial;
 pub mod plan;
 mod refs;
 mod remote;
+mod resumable;
 mod superblock;
 mod token;
 mod work;

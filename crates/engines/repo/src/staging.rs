@@ -194,6 +194,9 @@ impl Staging {
     }
 }
 
+/// So many folders are made durable one by one.
+const FEW_FOLDERS: usize = 8;
+
 /// Whether to wait until the disk has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durable {
@@ -212,10 +215,15 @@ fn is_commit(name: &str) -> bool {
     name.ends_with(".commit")
 }
 
-/// Makes new names in these folders durable.
+/// Makes new names in these folders durable. Each folder costs the disk a flush of its own; what
+/// else the file system has to write has just been written with the content of the objects. So
+/// many folders are made durable with the whole file system, by one flush.
 fn sync(objects: &Dir, folders: &[String], durable: Durable) -> Result<()> {
     if durable == Durable::No || folders.is_empty() {
         return Ok(());
+    }
+    if folders.len() > FEW_FOLDERS {
+        return Ok(objects.syncfs()?);
     }
     for folder in folders {
         objects.open_dir(folder)?.sync()?;

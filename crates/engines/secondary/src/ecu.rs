@@ -6,14 +6,14 @@ mod install;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use updraft_crypto::{KeyAlgorithm, SigningKey};
+use updraft_crypto::{KeyAlgorithm, SigningKey, sha256_hex};
 use updraft_fs::{Dir, LockFile, LockMode, atomic_write};
 use updraft_ipuptane::{EcuInfo, KeyKind};
 use updraft_task::Context;
 use updraft_tuf::manifest::{EcuVersionReport, InstalledImage};
 use updraft_tuf::{
-    Dialect, DirectorFiles, FirstRoot, Hashes, KeyType, Repository, RoleName, TrustedMetadata,
-    UptaneTarget, Verified,
+    Dialect, DirectorFiles, FirstRoot, Hashes, KeyType, Repository, RoleName, TargetFormat,
+    TrustedMetadata, UptaneTarget, Verified,
 };
 
 use crate::metadata::MetadataFiles;
@@ -48,10 +48,29 @@ pub struct EcuOptions {
     pub first_root: FirstRoot,
     /// The algorithm of a key that is made.
     pub key_algorithm: KeyAlgorithm,
-    /// A private key that it uses, PKCS#8 PEM, where there is none yet.
+    /// A private key that it uses where there is none yet: PKCS#8 PEM, or as aktualizr keeps it.
     pub key_pem: Option<String>,
     /// A folder with first roots, `repo/root.json` and `director/root.json`.
     pub import: Option<PathBuf>,
+    /// What another program kept for this ECU; it is taken over once, while there is no key yet.
+    pub adopted: Option<Adopted>,
+}
+
+/// The state that another program kept for an ECU.
+#[derive(Clone)]
+pub struct Adopted {
+    /// The private key, in any form that aktualizr writes.
+    pub key: String,
+    /// Trusted roots, each with a chain that was verified.
+    pub roots: Vec<(Repository, Vec<u8>)>,
+    /// What runs.
+    pub installed: Option<ImageRecord>,
+}
+
+impl std::fmt::Debug for Adopted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Adopted").field("installed", &self.installed).finish_non_exhaustive()
+    }
 }
 
 /// A secondary ECU.
@@ -84,6 +103,14 @@ impl Ecu {
         options: EcuOptions,
         payload: impl FnOnce(&updraft_tuf::Ecu) -> Box<dyn Payload>,
     ) -> Result<Self> {
+        Self::open_with(options, |identity| Ok(payload(identity)))
+    }
+
+    /// [`Ecu::open`] where what installs images may fail to open.
+    pub fn open_with(
+        options: EcuOptions,
+        payload: impl FnOnce(&updraft_tuf::Ecu) -> Result<Box<dyn Payload>>,
+    ) -> Result<Self> {
         let folder = Dir::create_all(&options.folder, 0o700)?;
         let busy = || Error::Payload {
             action: "open the ECU's state",
@@ -91,19 +118,31 @@ impl Ecu {
             kind: updraft_error::Kind::Conflict,
         };
         let lock = LockFile::try_acquire(&folder, LOCK, LockMode::Exclusive)?.ok_or_else(busy)?;
+        let mut metadata = MetadataFiles::open(&folder)?;
+        let mut state = State::load(&folder)?;
+        let mut options = options;
+        if !folder.exists(KEY)?
+            && let Some(adopted) = options.adopted.take()
+        {
+            for (repository, root) in adopted.roots {
+                metadata.apply(Change::Persist(repository, RoleName::Root, root))?;
+            }
+            state.installed = state.installed.or(adopted.installed);
+            state.store(&folder)?;
+            options.key_pem = Some(adopted.key);
+        }
+        // Commit point of taking a state over: with the key it is done, and not begun again.
         let key = load_key(&folder, &options)?;
         let serial = match options.serial.as_str() {
             "" => key.key_id(Dialect::Uptane).to_string(),
             chosen => chosen.to_owned(),
         };
         let identity = updraft_tuf::Ecu { serial, hardware_id: options.hardware_id.clone() };
-        let mut metadata = MetadataFiles::open(&folder)?;
         if let Some(base) = &options.import {
             metadata.import_roots(base)?;
         }
         let images = folder.ensure_dir(IMAGES, 0o700)?;
-        let state = State::load(&folder)?;
-        let payload = payload(&identity);
+        let payload = payload(&identity)?;
         let ecu = Self {
             folder,
             images,
@@ -186,7 +225,7 @@ impl Ecu {
         }
         match &self.state.installed {
             Some(image) if image.sha256 == seen.sha256 => Ok(reported(image)),
-            _ if seen.length == 0 => Ok(InstalledImage::unknown()),
+            _ if seen.sha256 == sha256_hex(b"") => Ok(InstalledImage::unknown()),
             _ => Ok(InstalledImage {
                 filepath: seen.name.unwrap_or_else(|| "unknown".to_owned()),
                 length: seen.length,
@@ -204,8 +243,9 @@ impl Ecu {
 
     /// Takes the root that follows the trusted one.
     pub fn put_root(&mut self, repository: Repository, bytes: &[u8], now: Timestamp) -> Result<()> {
-        let judged = self
-            .with_run(None, now, |run, persist| verify::next_root(run, repository, bytes, persist));
+        let judged = self.with_run(None, false, now, |run, persist| {
+            verify::next_root(run, repository, bytes, persist)
+        });
         self.note(judged)
     }
 
@@ -213,19 +253,30 @@ impl Ecu {
     pub fn put_metadata(&mut self, offered: &TrustedMetadata, now: Timestamp) -> Result<()> {
         self.assigned = None;
         self.incoming = None;
-        let judged = self.with_run(Some(offered), now, |run, persist| run.verify(persist));
-        self.note(judged).map(|verdict| self.assign(verdict))
+        let medium = offered.director.get(&RoleName::OfflineUpdates).is_some();
+        let judged = self.with_run(Some(offered), medium, now, |run, persist| run.verify(persist));
+        let verdict = self.note(judged)?;
+        if self.state.medium != medium {
+            self.change(|state| state.medium = medium)?;
+        }
+        self.assign(verdict);
+        Ok(())
     }
 
     /// What is assigned, verified again at this time.
     fn assigned(&mut self, now: Timestamp) -> Result<Verified<UptaneTarget>> {
-        let verdict = self.with_run(None, now, |run, persist| run.verify(persist))?;
+        let medium = self.state.medium;
+        let verdict = self.with_run(None, medium, now, |run, persist| run.verify(persist))?;
         self.assign(verdict);
         let assigned = self.assigned.clone().ok_or(Error::NothingAssigned)?;
-        if assigned.format == updraft_tuf::TargetFormat::Ostree {
-            return Err(Error::Unsupported { filepath: assigned.filepath.clone() });
+        if assigned.format == self.payload.format() {
+            return Ok(assigned);
         }
-        Ok(assigned)
+        let problem = match assigned.format {
+            TargetFormat::Ostree => "this ECU installs files, and it is a commit",
+            TargetFormat::Binary => "this ECU installs commits, and it is a file",
+        };
+        Err(Error::Unsupported { filepath: assigned.filepath.clone(), problem })
     }
 
     fn assign(&mut self, verdict: Verdict) {
@@ -239,6 +290,7 @@ impl Ecu {
     fn with_run<T>(
         &mut self,
         offered: Option<&TrustedMetadata>,
+        medium: bool,
         now: Timestamp,
         work: impl FnOnce(&Run<'_>, &mut dyn FnMut(Change) -> Result<()>) -> Result<T>,
     ) -> Result<T> {
@@ -252,6 +304,7 @@ impl Ecu {
             stored: &stored,
             offered,
             now,
+            medium,
         };
         let metadata = &mut self.metadata;
         work(&run, &mut |change| metadata.apply(change))
@@ -298,7 +351,7 @@ fn load_key(folder: &Dir, options: &EcuOptions) -> Result<SigningKey> {
         return Ok(SigningKey::from_pkcs8_pem(&text)?);
     }
     let key = match &options.key_pem {
-        Some(pem) => SigningKey::from_pkcs8_pem(pem)?,
+        Some(text) => SigningKey::from_text(text)?,
         None => SigningKey::generate(options.key_algorithm)?,
     };
     atomic_write(folder, KEY, key.to_pkcs8_pem()?.as_bytes(), 0o600)?;

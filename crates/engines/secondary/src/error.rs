@@ -48,10 +48,12 @@ pub enum Error {
         what: &'static str,
     },
     /// The target is of a kind that this ECU cannot install.
-    #[error("install {filepath}: this ECU installs files, and it is a commit")]
+    #[error("install {filepath}: {problem}")]
     Unsupported {
         /// The target.
         filepath: String,
+        /// Why not.
+        problem: &'static str,
     },
     /// What installs images on this ECU failed.
     #[error("{action}: {problem}")]

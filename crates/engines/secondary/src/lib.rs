@@ -10,6 +10,7 @@
 //! ECU trusts, and an image against that metadata. Time is a parameter.
 
 mod error;
+mod medium;
 mod verify;
 
 mod metadata;
@@ -19,13 +20,15 @@ pub mod payload;
 
 mod ecu;
 
+mod greeting;
 mod link;
 mod server;
 mod stream;
 pub mod tls;
 
-pub use ecu::{Ecu, EcuOptions, Installation};
+pub use ecu::{Adopted, Ecu, EcuOptions, Installation};
 pub use error::{Error, Result};
+pub use greeting::{WaitPort, greet};
 pub use link::{Connection, Link};
 pub use server::{Ending, Server, ServerOptions};
 pub use state::ImageRecord;

@@ -36,6 +36,12 @@ impl Link {
         &self.address
     }
 
+    /// Whether what goes over it is kept from others.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Connects.
     pub fn connect(&self) -> Result<Connection> {
         let unreachable = |source| Error::Unreachable { address: self.address.clone(), source };
@@ -49,6 +55,14 @@ impl Link {
             }
         }
         Err(unreachable(last))
+    }
+
+    /// Speaks over a connection that the secondary made.
+    ///
+    /// # Errors
+    /// [`Error`], when TLS cannot begin.
+    pub fn over(&self, stream: TcpStream) -> Result<Connection> {
+        self.begin(stream)
     }
 
     fn begin(&self, stream: TcpStream) -> Result<Connection> {
@@ -95,7 +109,13 @@ impl Connection {
         self.call_within(ctx, request, ANSWER)
     }
 
-    fn call_within(&mut self, ctx: &Context, request: &Message, time: Duration) -> Result<Message> {
+    /// [`Connection::call`] whose answer may take so long.
+    pub fn call_within(
+        &mut self,
+        ctx: &Context,
+        request: &Message,
+        time: Duration,
+    ) -> Result<Message> {
         self.messages.send(ctx, request, time)?;
         let answer = self.messages.receive(ctx, MAX_ANSWER, (time, time))?;
         answer.ok_or_else(|| self.messages.closed())

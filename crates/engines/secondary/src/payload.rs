@@ -7,19 +7,22 @@ mod handler;
 use std::path::Path;
 
 use serde_json::Value;
+use updraft_error::Kind;
+use updraft_ipuptane::OstreeCredentials;
 use updraft_task::Context;
+use updraft_tuf::TargetFormat;
 
 pub use command::CommandPayload;
 pub use file::FilePayload;
 pub(crate) use file::hash_of;
 pub use handler::HandlerPayload;
 
-use crate::{Installation, Result};
+use crate::{Error, Installation, Result};
 
 /// An image that is here, verified.
 #[derive(Debug, Clone, Copy)]
 pub struct NewImage<'a> {
-    /// The file with its content.
+    /// The file with its content. A commit has none.
     pub path: &'a Path,
     /// The target's path, which names it.
     pub filepath: &'a str,
@@ -42,6 +45,26 @@ pub struct Observed {
 
 /// Puts images in place. Every method may be called again after a crash inside it.
 pub trait Payload: Send {
+    /// What sort of targets it installs.
+    fn format(&self) -> TargetFormat {
+        TargetFormat::Binary
+    }
+
+    /// Brings all of the commit `sha256` here; the primary says from where. Every object is hashed
+    /// before it is kept: wherever it came from, it is that commit or nothing.
+    fn download(&mut self, _ctx: &Context, sha256: &str, _from: &OstreeCredentials) -> Result<()> {
+        Err(Error::Payload {
+            action: "fetch the commit",
+            problem: format!("this ECU installs no commits, and {sha256} is one"),
+            kind: Kind::Unsupported,
+        })
+    }
+
+    /// Whether all of the commit `sha256` is here.
+    fn has(&mut self, _sha256: &str) -> Result<bool> {
+        Ok(false)
+    }
+
     /// What runs now. `None`: only the ECU's own state knows.
     fn observe(&mut self, ctx: &Context) -> Result<Option<Observed>>;
 
@@ -52,7 +75,7 @@ pub trait Payload: Send {
     fn complete(&mut self, ctx: &Context, image: NewImage<'_>) -> Result<Installation>;
 
     /// Goes back to what ran before the last installation; `previous` is that, where it is kept.
-    fn revert(&mut self, ctx: &Context, previous: Option<NewImage<'_>>) -> Result<()>;
+    fn revert(&mut self, ctx: &Context, previous: Option<NewImage<'_>>) -> Result<Installation>;
 
     /// The vehicle keeps the last installation.
     fn confirm(&mut self) -> Result<()> {

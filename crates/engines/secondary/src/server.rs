@@ -122,6 +122,7 @@ impl<'a> Server<'a> {
             let needs_restart = matches!(
                 &answer,
                 Message::InstallResp2(Outcome { code: ResultCode::NeedCompletion, .. })
+                    | Message::RevertResp(Outcome { code: ResultCode::NeedCompletion, .. })
                     | Message::InstallResp(ResultCode::NeedCompletion)
             );
             if needs_restart {
@@ -172,35 +173,31 @@ impl<'a> Server<'a> {
                 Message::PutMetaResp(legacy_result(&result))
             }
             Message::SendFirmwareReq(data) => {
-                Message::SendFirmwareResp(legacy_result(&outcome(self.ecu.receive(&data, now))?))
+                // Version 1 has one message for both.
+                let result = if self.ecu.installs_commits() {
+                    self.ecu.download(ctx, &data, now)
+                } else {
+                    self.ecu.receive(&data, now)
+                };
+                Message::SendFirmwareResp(legacy_result(&outcome(result)?))
             }
             Message::InstallReq(hash) => {
-                let result = self.installed(ctx, &hash, now)?;
+                let result = installation(self.ecu.install(ctx, &hash, now))?;
                 if self.version == 1 {
                     Message::InstallResp(result.code)
                 } else {
                     Message::InstallResp2(result)
                 }
             }
-            Message::DownloadOstreeRevReq(_) => Message::DownloadOstreeRevResp(Outcome::new(
-                ResultCode::GeneralError,
-                "this ECU installs files",
-            )),
-            Message::RevertReq => Message::RevertResp(outcome(self.ecu.revert(ctx))?),
+            Message::DownloadOstreeRevReq(credentials) => {
+                let result = outcome(self.ecu.download(ctx, &credentials, now))?;
+                Message::DownloadOstreeRevResp(result)
+            }
+            Message::RevertReq => Message::RevertResp(installation(self.ecu.revert(ctx))?),
             Message::ConfirmReq => Message::ConfirmResp(outcome(self.ecu.confirm())?),
             _ => return Ok(None),
         };
         Ok(Some(answer))
-    }
-
-    fn installed(&mut self, ctx: &Context, hash: &[u8], now: Timestamp) -> Result<Outcome> {
-        match self.ecu.install(ctx, hash, now) {
-            Ok(Installation::Done) => Ok(Outcome::ok()),
-            Ok(Installation::NeedsRestart) => {
-                Ok(Outcome::new(ResultCode::NeedCompletion, "it runs after a restart"))
-            }
-            Err(error) => outcome(Err(error)),
-        }
     }
 }
 
@@ -223,6 +220,15 @@ fn accept(listener: TcpListener) -> Receiver<TcpStream> {
     receiver
 }
 
+fn installation(result: Result<Installation>) -> Result<Outcome> {
+    match result {
+        Ok(Installation::NeedsRestart) => {
+            Ok(Outcome::new(ResultCode::NeedCompletion, "it runs after a restart"))
+        }
+        other => outcome(other.map(|_| ())),
+    }
+}
+
 /// What the primary is told. An interruption is none of its business.
 fn outcome(result: Result<()>) -> Result<Outcome> {
     let error = match result {
@@ -234,7 +240,9 @@ fn outcome(result: Result<()>) -> Result<Outcome> {
         Error::Refused(_) | Error::NoTarget { .. } | Error::Unsupported { .. } => {
             ResultCode::VerificationFailed
         }
-        Error::WrongContent { .. } | Error::Incomplete { .. } => ResultCode::DownloadFailed,
+        Error::WrongContent { .. }
+        | Error::Incomplete { .. }
+        | Error::Payload { action: "fetch the commit", .. } => ResultCode::DownloadFailed,
         Error::Payload { .. } | Error::Process { .. } => ResultCode::InstallFailed,
         Error::NothingAssigned | Error::AnotherTarget { .. } => ResultCode::GeneralError,
         _ => ResultCode::InternalError,
@@ -264,6 +272,9 @@ fn role_files(files: Vec<RoleFile>) -> RoleFiles {
             "timestamp" => RoleName::Timestamp,
             "snapshot" => RoleName::Snapshot,
             "targets" => RoleName::Targets,
+            // A medium's, in version 3.
+            "offline-snapshot" => RoleName::OfflineSnapshot,
+            "offline-updates" => RoleName::OfflineUpdates,
             _ => RoleName::Delegated(role),
         };
         if roles.get(&role).is_none() {

@@ -50,6 +50,9 @@ pub(crate) struct State {
     pub(crate) unconfirmed: Option<Previous>,
     /// What looked like an attack since the last metadata that was trusted.
     pub(crate) attacks: String,
+    /// Whether the metadata that counts came from a medium.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) medium: bool,
 }
 
 impl State {
@@ -64,6 +67,7 @@ impl State {
                 awaiting: None,
                 unconfirmed: None,
                 attacks: String::new(),
+                medium: false,
             });
         };
         let state: Self =

@@ -4,12 +4,14 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use updraft_crypto::Verifier;
+use updraft_error::Kind;
 use updraft_tuf::{
     Dialect, DirectorFiles, Ecu, EmptyTargets, Envelope, FirstRoot, Hashes, InstalledTarget,
     Options, OtherEcus, Outcome, Payload as _, Refusal, Repository, RoleName, Step, Target,
     Targets, TrustedMetadata, TufUpdater, UptaneTarget, UptaneUpdater, Verified,
 };
 
+use crate::medium::Listed;
 use crate::state::ImageRecord;
 use crate::{Error, Result};
 
@@ -89,6 +91,8 @@ pub(crate) struct Run<'a> {
     /// The files that the primary offers; none: what is stored is verified again.
     pub(crate) offered: Option<&'a TrustedMetadata>,
     pub(crate) now: Timestamp,
+    /// Whether the Director's word is that of a medium, for all vehicles of a sort.
+    pub(crate) medium: bool,
 }
 
 type Persist<'p> = dyn FnMut(Change) -> Result<()> + 'p;
@@ -97,6 +101,11 @@ impl Run<'_> {
     /// Verifies, and hands out each file as soon as it is trusted.
     pub(crate) fn verify(&self, persist: &mut Persist<'_>) -> Result<Verdict> {
         match self.verification {
+            _ if self.medium && self.verification != Verification::Full => Err(Error::Payload {
+                action: "verify a medium",
+                problem: "only full verification has rules for that".to_owned(),
+                kind: Kind::Unsupported,
+            }),
             Verification::Tuf => self.tuf(persist),
             Verification::Full | Verification::Partial => self.uptane(persist),
         }
@@ -106,11 +115,26 @@ impl Run<'_> {
         let source = self.offered.unwrap_or(self.stored);
         let ecus = [self.ecu.clone()];
         let stored = self.stored.clone();
-        let mut updater = UptaneUpdater::new(stored, &ecus, self.now, &self.options(), Verifier);
+        let options = self.options();
+        let mut updater = if self.medium {
+            UptaneUpdater::from_medium(stored, &ecus, self.now, &options, Verifier)
+        } else {
+            UptaneUpdater::new(stored, &ecus, self.now, &options, Verifier)
+        };
+        let mut medium = Listed::of(&self.stored.director, &source.director);
         loop {
             match updater.next()? {
                 Step::Fetch { repository, role, file_name, .. } => {
                     match self.answer(source, repository, &role, &file_name) {
+                        // Of several that are listed this is one, and the protocol does not say
+                        // under which name.
+                        Some(bytes) if role == RoleName::OfflineUpdates => {
+                            if medium.is_next(bytes) {
+                                updater.received(bytes)?;
+                            } else {
+                                updater.absent()?;
+                            }
+                        }
                         Some(bytes) => updater.received(bytes)?,
                         None => updater.absent()?,
                     }
@@ -175,7 +199,8 @@ impl Run<'_> {
             release_counter: image.release_counter,
         });
         Options {
-            first_root: self.first_root,
+            // Anybody can write a medium.
+            first_root: if self.medium { FirstRoot::Pinned } else { self.first_root },
             director: self.director,
             verification: match self.verification {
                 Verification::Partial => updraft_tuf::Verification::Partial,

@@ -30,22 +30,21 @@ use std::path::Path;
 use updraft_bootenv::EntryName;
 use updraft_error::Kind as ErrorKind;
 use updraft_fs::{Dir, FileKind, space};
-use updraft_ostree::Checksum;
 
-use crate::boot_tree::{BootFile, BootTree};
-use crate::cleanup::kernel_folder;
-use crate::entries::{Place, entry};
-use crate::unified_image::check_shipped;
-use crate::{BootVersion, Deployment, Error, Locked, Result, Switch, Sysroot, Written, boot_tree};
+use crate::unified_image::ImageSigner;
+use crate::{BootVersion, Deployment, Error, Locked, Result, Switch, Sysroot, Written};
 
+mod boot;
 mod kernels;
 mod names;
 mod offers;
 
+use boot::{Boot, kept_images};
 pub(crate) use names::{
     is_without_content, make_durable, put_new, remove, rename_entry, rename_to_new,
 };
-use offers::{Kind, Offer, numbers, same_image, with_lasting_serials};
+pub(crate) use offers::Kind;
+use offers::{Offer, numbers, with_lasting_serials};
 
 /// Where such a file system is mounted, below the root.
 const PLACES: [&str; 3] = ["boot", "boot/efi", "efi"];
@@ -160,11 +159,16 @@ impl Locked<'_> {
         let offers = sysroot.esp_offers(esp)?;
         let list = with_lasting_serials(current, list);
         let boots = list.iter().map(|one| self.boot(one)).collect::<Result<Vec<_>>>()?;
+        let signer = self.signer(esp, &offers, &list, &boots)?;
+        let kept = kept_images(esp, &offers, &list, &boots, signer.as_ref())?;
         let same = offers.len() == list.len()
-            && offers.iter().zip(&list).zip(&boots).all(|((offer, new), boot)| {
-                let old = &offer.deployment;
-                old.id == new.id && old.boots_like(new) && offer.kind == boot.kind()
-            });
+            && offers.iter().zip(&list).zip(boots.iter().zip(&kept)).all(
+                |((offer, new), (boot, kept))| {
+                    let old = &offer.deployment;
+                    let is_right = boot.kind() == Kind::Entry || kept.is_some();
+                    old.id == new.id && old.boots_like(new) && offer.kind == boot.kind() && is_right
+                },
+            );
         if same {
             let switch = Switch::Nothing;
             return Ok(Written { switch, version: now, count_change, is_atomic: true });
@@ -176,10 +180,10 @@ impl Locked<'_> {
         self.flush()?;
         self.switch_boot_links(0, subversion)?;
 
-        if !self.has_room(esp, &offers, &list, &boots)? {
+        if !self.has_room(esp, &offers, &list, &boots, signer.as_ref())? {
             self.make_room(esp, current, &list)?;
             let offers = sysroot.esp_offers(esp)?;
-            if !self.has_room(esp, &offers, &list, &boots)? {
+            if !self.has_room(esp, &offers, &list, &boots, signer.as_ref())? {
                 let message = format!("{}: not enough room for the kernel", esp.path().display());
                 return Err(Error::other(ErrorKind::Exhausted, message));
             }
@@ -188,7 +192,7 @@ impl Locked<'_> {
             kernels::install(esp, boot)?;
         }
         self.flush()?;
-        self.write_numbered(esp, &list, &boots)?;
+        self.write_numbered(esp, &list, &boots, signer.as_ref())?;
         self.flush()?;
         self.touch_deployments()?;
         let version = BootVersion { version: 0, subversion };
@@ -196,9 +200,15 @@ impl Locked<'_> {
     }
 
     /// Steps 3 to 5.
-    fn write_numbered(&self, esp: &Dir, list: &[Deployment], boots: &[Boot]) -> Result<()> {
+    fn write_numbered(
+        &self,
+        esp: &Dir,
+        list: &[Deployment],
+        boots: &[Boot],
+        signer: Option<&ImageSigner>,
+    ) -> Result<()> {
         let old = self.sysroot.esp_offers(esp)?;
-        let kept = kept_images(&old, list, boots);
+        let kept = kept_images(esp, &old, list, boots, signer)?;
         let used = old.iter().map(|offer| offer.number).collect();
         let kept_numbers: Vec<Option<u32>> =
             kept.iter().map(|offer| offer.map(|offer| offer.number)).collect();
@@ -217,7 +227,7 @@ impl Locked<'_> {
                 }
                 (None, Kind::Image) => {
                     self.assemble_image(esp, &boot.root, &boot.tree, deployment)?
-                        .write(&folder, &name)?;
+                        .write(&folder, &name, signer)?;
                 }
                 (None, Kind::Entry) => {
                     put_new(&folder, &name, &boot.entry(deployment, number, several, &folder)?)?;
@@ -249,7 +259,7 @@ impl Locked<'_> {
         }
         let boots = stays.iter().map(|one| self.boot(one)).collect::<Result<Vec<_>>>()?;
         if stays.len() < current.len() {
-            self.write_numbered(esp, &stays, &boots)?;
+            self.write_numbered(esp, &stays, &boots, None)?;
             self.flush()?;
         }
         let used = self.sysroot.esp_kernel_folders(esp)?;
@@ -270,8 +280,10 @@ impl Locked<'_> {
         offers: &[Offer],
         list: &[Deployment],
         boots: &[Boot],
+        signer: Option<&ImageSigner>,
     ) -> Result<bool> {
-        let kept = kept_images(offers, list, boots);
+        let kept = kept_images(esp, offers, list, boots, signer)?;
+        let signature = signer.map_or(0, ImageSigner::longest);
         let mut needed: BTreeMap<String, u64> = BTreeMap::new();
         for ((deployment, boot), kept) in list.iter().zip(boots).zip(kept) {
             match boot.kind() {
@@ -280,7 +292,8 @@ impl Locked<'_> {
                 }
                 Kind::Image if kept.is_none() => {
                     let image = self.assemble_image(esp, &boot.root, &boot.tree, deployment)?;
-                    needed.insert(deployment.id.to_string(), image.size());
+                    let size = image.size().saturating_add(signature);
+                    needed.insert(deployment.id.to_string(), size);
                 }
                 Kind::Image => {}
             }
@@ -288,93 +301,6 @@ impl Locked<'_> {
         let needed = needed.values().fold(0_u64, |sum, one| sum.saturating_add(*one));
         Ok(needed == 0 || needed.saturating_add(SPARE) <= space::of(esp)?.available)
     }
-
-    fn boot(&self, deployment: &Deployment) -> Result<Boot> {
-        let root = self.sysroot.root.open_dir(deployment.id.path())?;
-        let tree = BootTree::find(&root, &self.sysroot.options)?;
-        let images = self.sysroot.configured_boot_loader().as_deref() == Some("uki");
-        let unified = tree.unified.clone().filter(|_| images || tree.kernel_is_unified);
-        let (form, kernels) = match unified {
-            Some(file) => {
-                check_shipped(&tree, &file, deployment)?;
-                let hash: Checksum = boot_tree::hash_of(&tree.folder, &file)?;
-                (Form::Shipped(file), format!("{}-{hash}", deployment.id.stateroot))
-            }
-            None if images => (Form::Assembled, kernel_folder(deployment)),
-            None => (Form::Kernel, kernel_folder(deployment)),
-        };
-        Ok(Boot { root, tree, form, kernels })
-    }
-}
-
-/// What a deployment needs there.
-struct Boot {
-    root: Dir,
-    tree: BootTree,
-    form: Form,
-    /// Its folder of kernels, which is named by a hash of them.
-    kernels: String,
-}
-
-/// What the boot loader starts.
-enum Form {
-    /// A kernel and its initramfs.
-    Kernel,
-    /// A unified kernel image that the commit brings.
-    Shipped(BootFile),
-    /// A unified kernel image that is put together here.
-    Assembled,
-}
-
-impl Boot {
-    fn kind(&self) -> Kind {
-        match self.form {
-            Form::Kernel | Form::Shipped(_) => Kind::Entry,
-            Form::Assembled => Kind::Image,
-        }
-    }
-
-    /// What is copied into the folder of kernels.
-    fn files(&self) -> Vec<&BootFile> {
-        match &self.form {
-            Form::Kernel => self.tree.files().collect(),
-            Form::Shipped(file) => vec![file],
-            Form::Assembled => Vec::new(),
-        }
-    }
-
-    /// The text of the entry.
-    fn entry(&self, one: &Deployment, number: u32, several: bool, at: &Dir) -> Result<Vec<u8>> {
-        // The place in the list changes, the number does not: it is what people see.
-        let index = usize::try_from(number).unwrap_or(usize::MAX);
-        let place = Place { version: 0, index, number, several };
-        let mut entry = entry(one, &self.root, &self.tree, &self.kernels, &place)
-            .map_err(|source| Error::Entry { path: at.path().to_path_buf(), source })?;
-        if let Form::Shipped(file) = &self.form {
-            for key in ["linux", "initrd", "devicetree", "fdtdir"] {
-                entry.remove(key);
-            }
-            entry
-                .set("efi", &format!("/ostree/{}/{}", self.kernels, file.name))
-                .map_err(|source| Error::Entry { path: at.path().to_path_buf(), source })?;
-        }
-        Ok(entry.encode())
-    }
-}
-
-/// For each of the list, the image that is there already.
-fn kept_images<'a>(
-    offers: &'a [Offer],
-    list: &[Deployment],
-    boots: &[Boot],
-) -> Vec<Option<&'a Offer>> {
-    let kept = |deployment: &Deployment| {
-        offers
-            .iter()
-            .find(|offer| offer.kind == Kind::Image && same_image(&offer.deployment, deployment))
-    };
-    let pairs = list.iter().zip(boots);
-    pairs.map(|(one, boot)| kept(one).filter(|_| boot.kind() == Kind::Image)).collect()
 }
 
 fn is_fat(dir: &Dir) -> Result<bool> {

@@ -69,6 +69,7 @@ pub use error::{Error, Result};
 pub use etc::EtcChanges;
 pub use finalize::{Finalization, Finalized};
 pub use init::InitEpoch;
+pub use kexec::NextKernel;
 pub use load::BootVersion;
 pub use origin::Origin;
 pub use own_view::make_running_writable;

@@ -32,6 +32,8 @@ pub struct Options {
     pub run_folder: PathBuf,
     /// The root of the running system.
     pub running_root: PathBuf,
+    /// Where the running system shows the variables of its EFI firmware.
+    pub firmware_variables: PathBuf,
     /// What installs the boot loaders zipl and aboot. `None`: the running system's `zipl`, or
     /// `aboot-deploy`.
     pub boot_loader_program: Option<PathBuf>,
@@ -52,6 +54,7 @@ impl Default for Options {
             uboot_environment: None,
             run_folder: "/run".into(),
             running_root: "/".into(),
+            firmware_variables: "/sys/firmware/efi/efivars".into(),
         }
     }
 }

@@ -8,15 +8,19 @@
 //! ```
 //! The stub is that of the deployment, or of the running system where the deployment has none.
 //!
+//! Where a key is configured the image is signed by it, see [`signer`].
+//!
 //! A commit may bring an image of its own, `usr/lib/modules/*/*.efi`, which is signed perhaps. Its
 //! command line could not name the deployment; so it must have none, and gets the deployment's
 //! from an entry of the boot loader, as the stub allows it then also under Secure Boot.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use updraft_bootenv::{
-    BootEntry, MAX_ENTRY_BYTES, MAX_PE_HEADERS, MAX_STUB, PeImage, UnifiedLayout, UnifiedPart,
+    BootEntry, MAX_ENTRY_BYTES, MAX_PE_HEADERS, MAX_STUB, PeImage, PeSigning, UnifiedLayout,
+    UnifiedPart,
 };
 use updraft_error::Kind;
 use updraft_fs::Dir;
@@ -25,6 +29,10 @@ use crate::boot_tree::{BootFile, BootTree};
 use crate::entries::{name_and_version, options, os_release};
 use crate::esp::{make_durable, remove, rename_to_new};
 use crate::{Deployment, Error, Locked, Result};
+
+mod signer;
+
+pub(crate) use signer::ImageSigner;
 
 #[cfg(target_arch = "aarch64")]
 const STUB: &str = "usr/lib/systemd/boot/efi/linuxaa64.efi.stub";
@@ -42,6 +50,7 @@ const SHORT: usize = 10;
 pub(crate) struct Assembly {
     layout: UnifiedLayout,
     parts: Vec<Part>,
+    stub: PathBuf,
 }
 
 /// A part of it.
@@ -63,13 +72,31 @@ impl Assembly {
         self.layout.size
     }
 
-    /// Writes it under a name that is not in use, whole and durable before it has that name.
-    pub(crate) fn write(self, folder: &Dir, name: &str) -> Result<()> {
+    /// Writes it under a name that is not in use, signed where there is a key; it is whole and
+    /// durable before it has that name.
+    pub(crate) fn write(
+        self,
+        folder: &Dir,
+        name: &str,
+        signer: Option<&ImageSigner>,
+    ) -> Result<()> {
         let temporary = format!("{name}.new");
         remove(folder, Path::new(&temporary))?;
-        let mut file = folder.create_file(&temporary, 0o644)?;
+        let file = folder.create_file(&temporary, 0o644)?;
         let failed = |source| Error::Copy { path: folder.path().join(&temporary), source };
-        file.write_all(&self.layout.head).map_err(failed)?;
+        let signing = match signer {
+            Some(_) => Some(
+                PeSigning::plan(&self.layout.head, self.layout.size)
+                    .map_err(|source| Error::Entry { path: self.stub.clone(), source })?,
+            ),
+            None => None,
+        };
+        let mut file = Hashed { file, hash: Sha256::new() };
+        for part in signing.iter().flat_map(|plan| plan.hashed(&self.layout.head)) {
+            file.hash.update(part);
+        }
+        // What is hashed of the head is not all of it.
+        file.file.write_all(&self.layout.head).map_err(failed)?;
         for (part, padding) in self.parts.into_iter().zip(self.layout.padding) {
             let mut written = 0_u64;
             for content in part.content {
@@ -85,9 +112,35 @@ impl Assembly {
             }
             std::io::copy(&mut std::io::repeat(0).take(padding), &mut file).map_err(failed)?;
         }
+        let Hashed { mut file, hash } = file;
+        if let (Some(signer), Some(plan)) = (signer, signing) {
+            let table = PeSigning::table(&signer.sign(&hash.finalize().into())?);
+            file.write_all(&table).map_err(failed)?;
+            let (at, entry) = plan.directory(&table);
+            file.seek(SeekFrom::Start(at)).map_err(failed)?;
+            file.write_all(&entry).map_err(failed)?;
+        }
         make_durable(folder, &temporary, &file)?;
         drop(file);
         rename_to_new(folder, &temporary, name)
+    }
+}
+
+/// A file, and the hash of what is written to it.
+struct Hashed {
+    file: std::fs::File,
+    hash: Sha256,
+}
+
+impl std::io::Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -138,9 +191,9 @@ impl Locked<'_> {
             .map(|part| UnifiedPart { name: part.name, size: part.size, memory: part.memory })
             .collect();
         let (path, stub) = self.stub(root)?;
-        let layout =
-            UnifiedLayout::plan(&stub, &plan).map_err(|source| Error::Entry { path, source })?;
-        Ok(Assembly { layout, parts })
+        let layout = UnifiedLayout::plan(&stub, &plan)
+            .map_err(|source| Error::Entry { path: path.clone(), source })?;
+        Ok(Assembly { layout, parts, stub: path })
     }
 
     /// The stub, and where it was found.
@@ -248,7 +301,8 @@ fn value(text: &str, key: &str) -> Option<String> {
     Some(line.trim().trim_matches('"').to_owned())
 }
 
-fn headers(file: &mut std::fs::File) -> std::io::Result<Option<PeImage>> {
+/// The headers of an EFI program; `None` for what is none.
+pub(crate) fn headers(file: &mut std::fs::File) -> std::io::Result<Option<PeImage>> {
     let mut bytes = Vec::new();
     file.take(MAX_PE_HEADERS as u64).read_to_end(&mut bytes)?;
     Ok(PeImage::parse(&bytes).ok())

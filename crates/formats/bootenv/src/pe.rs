@@ -61,6 +61,8 @@ pub struct PeImage {
     pub sections: Vec<PeSection>,
     /// How much memory it needs.
     pub size_of_image: u32,
+    /// Where its signatures are in the file, and how many bytes they take.
+    pub signature: Option<(u32, u32)>,
     pub(crate) size_of_headers: u32,
     pub(crate) section_alignment: u32,
     pub(crate) file_alignment: u32,
@@ -119,8 +121,13 @@ impl PeImage {
             .ok_or_else(short)?;
         // The fifth directory; the number of directories stands before the first.
         let has_certificates = field(directories - 4)? > 4 && optional_len >= directories + 40;
+        let certificates = has_certificates.then_some(optional + directories + 32);
+        let signature = certificates
+            .and_then(|at| Some((number(bytes, at)?, number(bytes, at + 4)?)))
+            .filter(|(_, length)| *length > 0);
         Ok(Self {
             sections,
+            signature,
             size_of_image: field(SIZE_OF_IMAGE)?,
             size_of_headers: field(SIZE_OF_HEADERS)?,
             section_alignment,
@@ -128,7 +135,7 @@ impl PeImage {
             places: Places {
                 coff,
                 optional,
-                certificates: has_certificates.then_some(optional + directories + 32),
+                certificates,
                 end: headers + usize::from(count) * SECTION_LEN,
             },
         })

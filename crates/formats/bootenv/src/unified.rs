@@ -51,7 +51,7 @@ pub struct UnifiedLayout {
 
 impl UnifiedLayout {
     /// Lays `parts` out behind a stub, in this order. A signature of the stub is taken off: it
-    /// would be wrong.
+    /// would be wrong. So is its table of symbols: what belongs to no section cannot be signed.
     ///
     /// # Errors
     /// When the stub is no EFI program, has a section of that name already or no room for more
@@ -65,6 +65,7 @@ impl UnifiedLayout {
         check(&image, stub, parts)?;
         let mut head = stub.to_vec();
         remove_signature(&image, &mut head);
+        remove_symbols(&image, &mut head);
         let file_alignment = image.file_alignment;
         let memory_alignment = image.section_alignment.max(PAGE);
         let mut offset = u32::try_from(head.len())
@@ -145,6 +146,22 @@ fn remove_signature(image: &PeImage, head: &mut Vec<u8>) {
         head.truncate(offset);
     }
     put(head, at, &[0; 8]);
+}
+
+/// Takes the symbols off, which lie behind the sections; nothing that loads the program reads them.
+/// They stay where names of sections are in their table.
+fn remove_symbols(image: &PeImage, head: &mut Vec<u8>) {
+    let ends = image.sections.iter().filter(|one| one.file_size > 0);
+    let ends = ends.map(|one| one.offset.checked_add(one.file_size)).collect::<Option<Vec<_>>>();
+    let Some(end) = ends.and_then(|ends| ends.into_iter().max()).and_then(size) else { return };
+    let at = image.places.coff + 8;
+    let symbols = number(head, at).and_then(size).unwrap_or(0);
+    let end = end.max(size(image.size_of_headers).unwrap_or(usize::MAX));
+    let has_long_names = image.sections.iter().any(|one| one.name.starts_with('/'));
+    if symbols >= end && symbols < head.len() && !has_long_names {
+        head.truncate(end);
+        put(head, at, &[0; 8]);
+    }
 }
 
 /// Overwrites what is there; [`check`] has seen to it that there is something.

@@ -21,15 +21,20 @@
 //!   27/28 revert  (v3, ours) – / code, description
 //!   29/30 confirm (v3, ours) – / code, description
 //! ```
+//! In version 3 the Director's files of `putMeta2` may be those of a medium: `root`,
+//! `offline-snapshot` and `offline-updates`.
+//!
 //! Tags are explicit, every SEQUENCE and ENUMERATED may be extended: fields that follow the known
 //! ones are passed over, and numbers that are not known are kept.
 
+mod credentials;
 mod error;
 mod frame;
 mod message;
 mod tlv;
 mod values;
 
+pub use credentials::OstreeCredentials;
 pub use error::Error;
 pub use frame::{Framer, Progress};
 pub use message::Message;

@@ -60,6 +60,27 @@ pub fn parse_time(field: &str, text: &str) -> Result<Timestamp, FormatError> {
     text.parse().map_err(|_| FormatError::field(field, "is not a valid date and time"))
 }
 
+/// Reads the `expires` of a file.
+///
+/// In the TUF dialect a fraction of a second is understood, and dropped: tough writes one where a
+/// repository's owner adds days to the present moment, and so did go-tuf.
+///
+/// # Errors
+/// As [`parse_time`].
+pub(crate) fn parse_expiry(dialect: Dialect, text: &str) -> Result<Timestamp, FormatError> {
+    const FIELD: &str = "expires";
+    let is_fraction = |text: &str| {
+        let digits = text.strip_suffix('Z').unwrap_or_default();
+        (1..=9).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match text.split_once('.') {
+        Some((whole, rest)) if dialect == Dialect::Tuf && is_fraction(rest) => {
+            parse_time(FIELD, &format!("{whole}Z"))
+        }
+        _ => parse_time(FIELD, text),
+    }
+}
+
 /// Writes a time as `YYYY-MM-DDTHH:MM:SSZ`, dropping fractions of a second.
 #[must_use]
 pub fn format_time(time: Timestamp) -> String {
@@ -69,7 +90,7 @@ pub fn format_time(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_time, parse_time};
+    use super::{Dialect, format_time, parse_expiry, parse_time};
 
     #[test]
     fn times_round_trip() {
@@ -90,6 +111,28 @@ mod tests {
             "20300-01-01T00:00:00Z",
         ] {
             assert!(parse_time("expires", text).is_err(), "{text}");
+            assert!(parse_expiry(Dialect::Uptane, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_tuf_files_may_expire_within_a_second() {
+        let whole = parse_time("expires", "2030-01-01T00:00:00Z").unwrap();
+        for text in
+            ["2030-01-01T00:00:00Z", "2030-01-01T00:00:00.5Z", "2030-01-01T00:00:00.999999999Z"]
+        {
+            assert_eq!(parse_expiry(Dialect::Tuf, text).unwrap(), whole, "{text}");
+        }
+        for text in [
+            "2030-01-01T00:00:00.Z",
+            "2030-01-01T00:00:00.5",
+            "2030-01-01T00:00:00.1234567890Z",
+            "2030-01-01T00:00:00.5+01:00",
+            "2030-01-01T00:00:00.-5Z",
+            "2030-01-01T00:00:00Z.5Z",
+            "2030-01-01T00:00:00.5.5Z",
+        ] {
+            assert!(parse_expiry(Dialect::Tuf, text).is_err(), "{text}");
         }
     }
 }

@@ -209,11 +209,12 @@ impl PublicKey {
         let mut fields = Fields::of("key", value.clone())?;
         let name = fields.string("keytype")?;
         let scheme = fields.optional_string("scheme")?;
-        let mut keyval = Fields::of("keyval", fields.take("keyval")?)?;
-        let public = keyval.string("public")?;
+        // Keys of other kinds, such as sigstore's identities, have no public text.
         let Some(key_type) = KeyType::of_wire_name(&name, scheme.as_deref()) else {
             return Ok(None);
         };
+        let mut keyval = Fields::of("keyval", fields.take("keyval")?)?;
+        let public = keyval.string("public")?;
         let bytes = if public.contains("-----BEGIN") {
             pem_decode(PEM_LABEL, &public)?
         } else {
@@ -321,6 +322,9 @@ mod tests {
         assert_eq!(PublicKey::from_json(&unknown).unwrap(), None);
         let scheme = json!({"keytype": "rsa", "scheme": "rsa-pkcs1", "keyval": {"public": "00"}});
         assert_eq!(PublicKey::from_json(&scheme).unwrap(), None);
+        let keyval = json!({"identity": "a@example.com", "issuer": "https://example.com"});
+        let identity = json!({"keytype": "sigstore-oidc", "scheme": "Fulcio", "keyval": keyval});
+        assert_eq!(PublicKey::from_json(&identity).unwrap(), None);
         for bad in [
             json!({"keytype": "ed25519", "keyval": {"public": "0011"}}),
             json!({"keytype": "ed25519", "keyval": {"public": "zz"}}),

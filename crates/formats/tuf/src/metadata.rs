@@ -20,8 +20,9 @@ pub use root::Root;
 pub use snapshot::{FileMeta, Snapshot, Timestamp};
 pub use targets::{Target, Targets};
 
+use crate::dialect::parse_expiry;
 use crate::fields::{Extra, Fields};
-use crate::{Dialect, FormatError, Key, KeyId, Reason, format_time, parse_time};
+use crate::{Dialect, FormatError, Key, KeyId, Reason, format_time};
 
 /// The version of the TUF specification that we write.
 const SPEC_VERSION: &str = "1.0.34";
@@ -152,7 +153,7 @@ impl Header {
         if version == 0 {
             return Err(FormatError::field("version", "is zero"));
         }
-        let expires = parse_time("expires", &fields.string("expires")?)?;
+        let expires = parse_expiry(dialect, &fields.string("expires")?)?;
         let spec_version = match dialect {
             Dialect::Tuf => Some(fields.string("spec_version")?),
             Dialect::Uptane => fields.optional_string("spec_version")?,

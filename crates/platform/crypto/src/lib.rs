@@ -6,10 +6,12 @@
 //! - `pkcs11` (a feature) are keys in tokens, which sign without leaving them;
 //! - [`helper`] is the way to such keys for programs that do not load a token's module themselves;
 //! - [`cms`] are lists of certificates, as EST hands them out;
+//! - [`ProgramSigner`] signs EFI programs for firmware that asks for it;
 //! - [`pkcs12`] is the container in which the aktualizr world hands out identities.
 //!
 //! Times are parameters. Private keys are PKCS#8 PEM, and are never printed or logged.
 
+mod authenticode;
 pub mod cms;
 mod error;
 pub mod helper;
@@ -23,6 +25,7 @@ mod signing;
 pub mod tls;
 mod verifier;
 
+pub use authenticode::ProgramSigner;
 pub use error::Error;
 pub use helper::{HelperKey, KeyHelper};
 pub use random::{random_bytes, random_hex};

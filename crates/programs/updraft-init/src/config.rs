@@ -32,7 +32,7 @@ use crate::kernel_arguments::KernelArguments;
 /// Below a root: first what the system brings, then what the administrator says.
 const FILES: [&str; 2] = ["usr/lib/ostree/prepare-root.conf", "etc/ostree/prepare-root.conf"];
 /// The kernel argument that overrides `[composefs] enabled`.
-const COMPOSEFS_ARGUMENT: &str = "ostree.prepare-root.composefs";
+pub(crate) const COMPOSEFS_ARGUMENT: &str = "ostree.prepare-root.composefs";
 /// The kernel argument that overrides `[updraft] fallback`.
 const FALLBACK_ARGUMENT: &str = "updraft.fallback";
 /// The kernel argument that overrides `[updraft] tries`.
@@ -40,7 +40,7 @@ const TRIES_ARGUMENT: &str = "updraft.tries";
 /// The kernel argument that overrides `[updraft] watchdog`.
 const WATCHDOG_ARGUMENT: &str = "updraft.watchdog";
 /// Where the keys are when nothing else is said.
-const DEFAULT_KEYS: &str = "/etc/ostree/initramfs-root-binding.key";
+pub(crate) const DEFAULT_KEYS: &str = "/etc/ostree/initramfs-root-binding.key";
 
 /// Whether the root is a composefs image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,22 +103,10 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the files below `root` and the kernel's arguments.
     pub(crate) fn load(root: &Path, arguments: &KernelArguments) -> Result<Self> {
-        let mut files = Vec::new();
-        for name in FILES {
-            let path = root.join(name);
-            match fs::read_to_string(&path) {
-                Ok(text) => {
-                    let file = KeyFile::parse(&text).during(|| format!("read {}", path.display()));
-                    files.push(file?);
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error).during(|| format!("read {}", path.display())),
-            }
-        }
-        Self::from_files(&Files(files), arguments)
+        Self::from_files(&Files::read(root)?, arguments)
     }
 
-    fn from_files(files: &Files, arguments: &KernelArguments) -> Result<Self> {
+    pub(crate) fn from_files(files: &Files, arguments: &KernelArguments) -> Result<Self> {
         let enabled = files.value("composefs", "enabled");
         let (mut composefs, verity, mut signed) = match enabled.as_deref() {
             None => (Composefs::No, false, false),
@@ -162,10 +150,48 @@ impl Config {
 }
 
 /// Files of which the later ones count more.
-struct Files(Vec<KeyFile>);
+pub(crate) struct Files(pub(crate) Vec<KeyFile>);
 
 impl Files {
-    fn value(&self, group: &str, key: &str) -> Option<String> {
+    /// Reads those that are below `root`.
+    pub(crate) fn read(root: &Path) -> Result<Self> {
+        let mut files = Vec::new();
+        for (path, text) in Self::texts(root)? {
+            let file = KeyFile::parse(&text).during(|| format!("read {}", path.display()));
+            files.push(file?);
+        }
+        Ok(Self(files))
+    }
+
+    /// As [`Self::read`], but passes over lines that mean nothing, and files that cannot be read.
+    pub(crate) fn read_what_can_be(root: &Path) -> Self {
+        let mut files = Vec::new();
+        for name in FILES {
+            let Ok(text) = fs::read_to_string(root.join(name)) else { continue };
+            let means_something = |line: &&str| {
+                let line = line.trim();
+                line.starts_with('#') || line.starts_with('[') || line.contains('=')
+            };
+            let lines: Vec<&str> = text.lines().filter(means_something).collect();
+            files.extend(KeyFile::parse(&lines.join("\n")).ok());
+        }
+        Self(files)
+    }
+
+    fn texts(root: &Path) -> Result<Vec<(PathBuf, String)>> {
+        let mut texts = Vec::new();
+        for name in FILES {
+            let path = root.join(name);
+            match fs::read_to_string(&path) {
+                Ok(text) => texts.push((path, text)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).during(|| format!("read {}", path.display())),
+            }
+        }
+        Ok(texts)
+    }
+
+    pub(crate) fn value(&self, group: &str, key: &str) -> Option<String> {
         let value = self.0.iter().rev().find_map(|file| file.get(group, key))?;
         Some(value.trim_end().to_owned())
     }
@@ -182,7 +208,7 @@ impl Files {
     }
 }
 
-fn tristate(text: &str, what: &str) -> Result<Composefs> {
+pub(crate) fn tristate(text: &str, what: &str) -> Result<Composefs> {
     match text {
         "yes" | "true" | "1" => Ok(Composefs::Yes),
         "no" | "false" | "0" => Ok(Composefs::No),
@@ -193,7 +219,7 @@ fn tristate(text: &str, what: &str) -> Result<Composefs> {
 }
 
 /// `updraft.watchdog` alone means that there is one.
-fn watchdog(files: &Files, arguments: &KernelArguments) -> Option<PathBuf> {
+pub(crate) fn watchdog(files: &Files, arguments: &KernelArguments) -> Option<PathBuf> {
     let said = arguments
         .contains(WATCHDOG_ARGUMENT)
         .then(|| arguments.value(WATCHDOG_ARGUMENT).unwrap_or("true").to_owned());
@@ -204,7 +230,7 @@ fn watchdog(files: &Files, arguments: &KernelArguments) -> Option<PathBuf> {
     }
 }
 
-fn fallback(files: &Files, arguments: &KernelArguments) -> Result<Option<Fallback>> {
+pub(crate) fn fallback(files: &Files, arguments: &KernelArguments) -> Result<Option<Fallback>> {
     let said = arguments.value(FALLBACK_ARGUMENT).map(str::to_owned);
     match said.or_else(|| files.value("updraft", "fallback")).as_deref() {
         None => Ok(None),

@@ -1,7 +1,8 @@
 //! Which deployment is booted: the chosen one, or another when that cannot be.
 //!
 //! The others are what the links below `/ostree/boot.0` and `/ostree/boot.1` lead to. Each has to
-//! pass all that the chosen one has to pass, signatures included.
+//! pass all that the chosen one has to pass, signatures included. Where the settings of this
+//! initramfs mean nothing, those of the other one count; see [`crate::settings`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use crate::deployment::Deployment;
 use crate::failure::{Failure, Result};
 use crate::kernel_arguments::{KernelArguments, Target};
 use crate::prepare::prepare;
+use crate::settings::Settings;
 use crate::tries::{self, Exhausted, Verdict};
 use crate::{mounts, note};
 
@@ -28,21 +30,21 @@ enum Trouble {
 /// # Errors
 /// When none can be; with what is wrong with the chosen one.
 pub(crate) fn prepare_some(
-    config: &Config,
+    settings: &Settings,
     sysroot: &Path,
     arguments: &KernelArguments,
 ) -> Result<()> {
     let chosen = Deployment::chosen(sysroot, arguments);
-    let trouble = match &chosen {
-        Err(failure) => Trouble::Broken(failure.clone()),
-        Ok(deployment) => match try_chosen(config, sysroot, deployment) {
+    let trouble = match (&settings.chosen, &chosen) {
+        (Err(failure), _) | (_, Err(failure)) => Trouble::Broken(failure.clone()),
+        (Ok(config), Ok(deployment)) => match try_chosen(config, sysroot, deployment) {
             Ok(()) => return Ok(()),
             Err(trouble) => trouble,
         },
     };
     let chosen = chosen.ok();
     let (reason, tries) = match trouble {
-        Trouble::Broken(failure) if config.fallback != Some(Fallback::Previous) => {
+        Trouble::Broken(failure) if settings.fallback != Some(Fallback::Previous) => {
             return Err(failure);
         }
         Trouble::Broken(ref failure) => {
@@ -54,14 +56,14 @@ pub(crate) fn prepare_some(
     let note = |name: &str, other: &Deployment| {
         note::write(name, &reason, other.name(), tries.as_ref());
     };
-    if boot_another(config, sysroot, arguments, chosen.as_ref(), note) {
+    if boot_another(settings, sysroot, arguments, chosen.as_ref(), note) {
         return Ok(());
     }
     match (trouble, chosen) {
         (Trouble::Broken(failure), _) => Err(failure),
         (Trouble::Exhausted(_), Some(deployment)) => {
             complain("no other deployment can be booted; this one is tried once more");
-            prepare(config, sysroot, &deployment, || ())
+            prepare(settings.chosen.as_ref().map_err(Clone::clone)?, sysroot, &deployment, || ())
         }
         (Trouble::Exhausted(_), None) => Err(Failure::new(reason)),
     }
@@ -106,7 +108,7 @@ fn try_chosen(
 /// Boots the first of the other deployments that can be booted, and notes the name of what failed
 /// and this one. Says whether there was one.
 fn boot_another(
-    config: &Config,
+    settings: &Settings,
     sysroot: &Path,
     arguments: &KernelArguments,
     failed: Option<&Deployment>,
@@ -118,7 +120,8 @@ fn boot_another(
     };
     let name = failed.map_or(asked.as_str(), Deployment::name);
     for other in others(sysroot, failed, Path::new(asked.trim_start_matches('/'))) {
-        match prepare(config, sysroot, &other, || ()) {
+        let config = settings.of_other(&other.path);
+        match config.and_then(|config| prepare(&config, sysroot, &other, || ())) {
             Ok(()) => {
                 complain(&format!("booting {} instead", other.name()));
                 note(name, &other);

@@ -20,6 +20,7 @@ mod kernel_arguments;
 mod config;
 mod deployment;
 mod mounts;
+mod settings;
 
 mod signature;
 
@@ -53,9 +54,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use config::Config;
 use failure::{During, Failure, Result};
 use kernel_arguments::KernelArguments;
+use settings::Settings;
 
 const USAGE: &str = "usage: updraft-init SYSROOT [CMDLINE]
        updraft-init --soft-reboot DEPLOYMENT [SYSROOT]
@@ -97,9 +98,9 @@ fn prepare_root(sysroot: &Path, line: Option<&str>) -> ExitCode {
         }
         let sysroot =
             sysroot.canonicalize().during(|| format!("find the folder {}", sysroot.display()))?;
-        let config = Config::load(Path::new("/"), &arguments)?;
-        wanted = config.fallback;
-        fallback::prepare_some(&config, &sysroot, &arguments)
+        let settings = Settings::load(Path::new("/"), &arguments);
+        wanted = settings.fallback;
+        fallback::prepare_some(&settings, &sysroot, &arguments)
     });
     let Err(failure) = result else { return ExitCode::SUCCESS };
     last_resort::act(&failure, wanted, &arguments);

@@ -15,11 +15,12 @@ use std::time::Duration;
 use rustix::fs::FsWord;
 use rustix::mount::MountFlags;
 
-use crate::config::{Config, Fallback};
+use crate::config::Fallback;
 use crate::console::{self, complain, say};
 use crate::failure::{During, Failure, Result};
 use crate::kernel_arguments::KernelArguments;
 use crate::root_device::{self, DeviceName};
+use crate::settings::Settings;
 use crate::{
     fallback, last_resort, modules, mounts, superblock, switch_root, torn_superblock, watchdog,
 };
@@ -54,22 +55,22 @@ fn boot(
     if arguments.contains("quiet") {
         console::be_quiet();
     }
-    let config = Config::load(Path::new("/"), arguments)?;
-    *wanted = config.fallback.or(*wanted);
+    let settings = Settings::load(Path::new("/"), arguments);
+    *wanted = settings.fallback.or(*wanted);
     let root = rustix::fs::statfs("/").during(|| "look at the root".to_owned())?;
     if INITRAMFS_MAGICS.contains(&root.f_type) {
         modules::load_all();
-        if let Some(device) = &config.watchdog {
+        if let Some(device) = &settings.watchdog {
             watchdog::start(device);
         }
         let sysroot = Path::new(SYSROOT);
         mount_root(arguments, sysroot)?;
-        fallback::prepare_some(&config, sysroot, arguments)?;
+        fallback::prepare_some(&settings, sysroot, arguments)?;
         mount_boot(arguments, sysroot);
         switch_root::switch(sysroot)?;
     } else {
         say("there is no initramfs; the root is the physical one");
-        fallback::prepare_some(&config, Path::new("/"), arguments)?;
+        fallback::prepare_some(&settings, Path::new("/"), arguments)?;
         for name in switch_root::VIRTUAL {
             mounts::move_to(&Path::new("/sysroot").join(name), &Path::new("/").join(name))?;
         }

@@ -220,6 +220,13 @@ fn the_kernel_vouches_for_what_is_signed() {
     let plain = format!("ostree={}", setup.plain_link);
     let restored = "cp /good $D/.ostree.cfs; fsverity enable $D/.ostree.cfs";
     runs.add("fallback", OURS, &plain, &format!("{signed}; {restored}"), LOOK);
+    // The settings of the chosen one mean nothing; the other one's own are in its tree.
+    let broken = |words: &str| format!("conf '{words}\\n[updraft]\\nfallback=previous\\n'");
+    let own = "mkdir -p $P/etc/ostree; printf '[etc]\\ntransient=true\\n' >$P/etc/ostree/prepare-root.conf";
+    let unkeyed = "rm -f /etc/ostree/initramfs-root-binding.key";
+    let setting = broken("[composefs]\\nenabled=sigend");
+    runs.add("broken", OURS, &line, &format!("{unkeyed}; {own}; {setting}"), LOOK);
+    runs.add("broken-signed", OURS, &line, &format!("{key}; {setting}"), LOOK);
     let changed = "C=$(find $O -path \"*$(echo ${D##*/} | cut -c3-64).commit\"); printf x >>$C";
     runs.add("changed", OURS, &line, &format!("{no_fallback}; {changed}"), LOOK);
     let initramfs = Initramfs::new().program(Path::new("/usr/bin/fsverity")).unwrap();
@@ -270,6 +277,11 @@ fn the_kernel_vouches_for_what_is_signed() {
     told("fallback", &usual, &[]);
     told("fallback", &[&note, &format!("\"booted\": \"{}\"", setup.signed)], &["OBJECTS"]);
     told("fallback", &["open the image"], &[]);
+    let instead = format!("\"booted\": \"{}\"", setup.plain);
+    let own = ["RESULT 0", "SAME", "transient-etc", &instead, "must not be `sigend`"];
+    told("broken", &own, &["composefs.verity"]);
+    // It has no image, and a key says that one was demanded.
+    told("broken-signed", &["RESULT 1", "must not be `sigend`", "open the image"], &["SAME"]);
 }
 
 #[test]

@@ -4,18 +4,19 @@
 mod options;
 
 use std::ffi::OsString;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
+use std::net::{TcpListener, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
 use jiff::Timestamp;
+use updraft_agent::CommitPayload;
 use updraft_error::{Classify as _, Kind};
 use updraft_fs::{Dir, atomic_write};
 use updraft_process::Command;
 use updraft_secondary::payload::{CommandPayload, FilePayload, HandlerPayload, Payload};
-use updraft_secondary::{Ecu, EcuOptions, Ending, Error, Server, ServerOptions};
+use updraft_secondary::{Ecu, EcuOptions, Ending, Error, Server, ServerOptions, greet};
 use updraft_terminal::{Failure, Result, Terminal};
 
 use crate::{aktualizr, log};
@@ -63,29 +64,32 @@ fn serve(terminal: &Terminal, settings: &Settings) -> Result {
     }
     let tls = settings.tls.as_ref().map(updraft_secondary::tls::server_config);
     let tls = tls.transpose().map_err(|error| failure(&error))?;
-    let listener = TcpListener::bind(settings.listen.as_str()).map_err(|error| {
-        Failure::new(Kind::Conflict, error.to_string())
-            .context(format!("failed to listen on {}", settings.listen))
-            .hint("choose another port with --server-port")
-    })?;
-    tracing::info!(
-        serial = ecu.identity().serial,
-        hardware = ecu.identity().hardware_id,
-        verification = settings.verification.name(),
-        tls = tls.is_some(),
-        listen = settings.listen,
-        "serving"
-    );
     let options = ServerOptions {
         tls,
         now: &Timestamp::now,
         end_for_restart: settings.reboot_command.is_some(),
         restart_needed: &|| sentinel.set(),
     };
+    let has_tls = options.tls.is_some();
+    let identity = ecu.identity().clone();
     let mut server = Server::new(&mut ecu, options);
+    // From the port on which it will listen: that is how the primary knows it.
     if let Some(primary) = &settings.primary {
-        greet(ctx, &mut server, primary);
+        introduce(ctx, &mut server, settings, primary);
     }
+    let listener = TcpListener::bind(settings.listen.as_str()).map_err(|error| {
+        Failure::new(Kind::Conflict, error.to_string())
+            .context(format!("failed to listen on {}", settings.listen))
+            .hint("choose another port with --server-port")
+    })?;
+    tracing::info!(
+        serial = identity.serial,
+        hardware = identity.hardware_id,
+        verification = settings.verification.name(),
+        tls = has_tls,
+        listen = settings.listen,
+        "serving"
+    );
     match server.serve(ctx, listener).map_err(|error| failure(&error))? {
         Ending::Cancelled => Ok(()),
         Ending::RestartNeeded => restart(terminal, settings),
@@ -93,10 +97,18 @@ fn serve(terminal: &Terminal, settings: &Settings) -> Result {
 }
 
 /// A primary that waits for its secondaries hears of this one.
-fn greet(ctx: &updraft_task::Context, server: &mut Server<'_>, primary: &str) {
-    let address = primary.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    let stream = address.and_then(|it| TcpStream::connect_timeout(&it, GREETING).ok());
-    let served = stream.is_some_and(|stream| server.connection(ctx, stream).is_ok());
+fn introduce(
+    ctx: &updraft_task::Context,
+    server: &mut Server<'_>,
+    settings: &Settings,
+    primary: &str,
+) {
+    let resolve = |text: &str| text.to_socket_addrs().ok().and_then(|mut all| all.next());
+    let (Some(own), Some(address)) = (resolve(&settings.listen), resolve(primary)) else { return };
+    let served = match greet(own, address, GREETING) {
+        Ok(stream) => server.connection(ctx, stream).is_ok(),
+        Err(_) => false,
+    };
     tracing::info!(primary, served, "the primary was told of this ECU, if it waits");
 }
 
@@ -109,6 +121,12 @@ fn restart(terminal: &Terminal, settings: &Settings) -> Result {
 }
 
 fn open(settings: &Settings) -> updraft_secondary::Result<Ecu> {
+    let adopted =
+        updraft_agent::adopt_secondary(&settings.agent).map_err(|error| Error::Payload {
+            action: "take over the state of aktualizr-secondary",
+            problem: chain(&error),
+            kind: error.kind(),
+        })?;
     let options = EcuOptions {
         folder: settings.folder.clone(),
         serial: settings.serial.clone(),
@@ -119,10 +137,21 @@ fn open(settings: &Settings) -> updraft_secondary::Result<Ecu> {
         key_algorithm: settings.key_algorithm,
         key_pem: settings.key_pem.clone(),
         import: Some(settings.import.clone()),
+        adopted,
     };
     let install = settings.install.clone();
-    Ecu::open(options, |identity| -> Box<dyn Payload> {
-        match install {
+    let folder = settings.folder.clone();
+    Ecu::open_with(options, |identity| -> updraft_secondary::Result<Box<dyn Payload>> {
+        Ok(match install {
+            Install::Commit => {
+                Box::new(CommitPayload::open(&settings.agent, &folder, identity).map_err(
+                    |error| Error::Payload {
+                        action: "open the sysroot",
+                        problem: chain(&error),
+                        kind: error.kind(),
+                    },
+                )?)
+            }
             Install::File { path, name_path } => Box::new(FilePayload::new(path, name_path)),
             Install::Command { command, timeout } => {
                 Box::new(CommandPayload::new(command, timeout))
@@ -132,8 +161,18 @@ fn open(settings: &Settings) -> updraft_secondary::Result<Ecu> {
                 let identity = identity.clone();
                 Box::new(HandlerPayload::new(handler, directory, paths, identity, timeout))
             }
-        }
+        })
     })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
 }
 
 /// Stands in a folder that a restart empties, as long as the restart is still to come.

@@ -8,12 +8,15 @@
 //! from the network: keys have to be keys, and each root has to be signed by the one before it.
 
 mod lite;
+mod pending;
 mod roots;
+mod secondaries;
 mod tables;
 
 use jiff::Timestamp;
 use updraft_crypto::SigningKey;
 use updraft_crypto::tls::certificate_info;
+use updraft_secondary::{Adopted, ImageRecord};
 use updraft_tuf::{Dialect, Repository, RoleName};
 
 pub(crate) use lite::take_over_lite;
@@ -24,6 +27,9 @@ use crate::credentials::Credentials;
 use crate::manifest::Report;
 use crate::store::{EcuRecord, IdentityRecord, Store, Takeover, Update};
 use crate::{Error, Result};
+
+/// The result code of an installation that a reboot completes.
+const NEED_COMPLETION: &str = "NEED_COMPLETION";
 
 /// What became of aktualizr's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -51,11 +57,38 @@ pub(crate) fn take_over(
         return Ok(TakeoverOutcome::Nothing);
     };
     let Some(tables) = Tables::read(&path)? else { return Ok(TakeoverOutcome::Nothing) };
-    let Some(state) = judge(settings, &tables)? else { return Ok(TakeoverOutcome::Nothing) };
+    let Some(mut state) = judge(settings, &tables)? else { return Ok(TakeoverOutcome::Nothing) };
+    state.pending = pending::of(settings, store, &tables, &state)?;
     store.take_over(&state, now)?;
     let device = state.identity.as_ref().map(|identity| identity.device_id.as_str());
     tracing::info!(from = %path.display(), device, "taken over");
     Ok(TakeoverOutcome::TakenOver)
+}
+
+/// What aktualizr-secondary kept for its ECU in the storage folder. `None`: nothing.
+///
+/// # Errors
+/// When the database cannot be read, or its roots do not follow each other.
+pub fn adopt_secondary(settings: &Settings) -> Result<Option<Adopted>> {
+    let Some(path) = settings.storage.aktualizr_database() else { return Ok(None) };
+    let Some(tables) = Tables::read(&path)? else { return Ok(None) };
+    let Some(key) = tables.private_key.clone() else { return Ok(None) };
+    let mut verified = Vec::new();
+    for repository in [Repository::Image, Repository::Director] {
+        let newest = roots::verify(repository, &tables.roots(repository))?;
+        verified.extend(newest.map(|root| (repository, root)));
+    }
+    let current = tables.installed.iter().find(|row| row.is_current).map(|row| &row.update);
+    Ok(Some(Adopted {
+        key,
+        roots: verified,
+        installed: current.map(|update| ImageRecord {
+            filepath: update.filepath.clone(),
+            length: update.length,
+            sha256: update.sha256.clone(),
+            release_counter: update.release_counter,
+        }),
+    }))
 }
 
 /// What of it can be ours. `None`: the device was never provisioned.
@@ -63,7 +96,13 @@ fn judge(settings: &Settings, tables: &Tables) -> Result<Option<Takeover>> {
     let Some(identity) = identity(settings, tables)? else { return Ok(None) };
     let Some(ecu) = ecu(settings, tables)? else { return Ok(None) };
     let trusted = trusted(tables, &[Repository::Image, Repository::Director])?;
+    let secondaries = secondaries::of(settings, tables);
+    let ecus_sent = secondaries::list_sent(tables, &ecu, &secondaries)?;
     Ok(Some(Takeover {
+        secondaries,
+        ecus_sent,
+        misconfigured: tables.misconfigured.clone(),
+        pending: None,
         installed: installed(tables, &ecu.serial),
         report_counter: tables.report_counter(&ecu.serial),
         events: tables.events.clone(),
@@ -74,7 +113,6 @@ fn judge(settings: &Settings, tables: &Tables) -> Result<Option<Takeover>> {
         roots: trusted.history,
         custom: Vec::new(),
         failed: Vec::new(),
-        pending: None,
     }))
 }
 
@@ -147,6 +185,10 @@ fn installed(tables: &Tables, serial: &str) -> Vec<Update> {
 /// The report of the last installation, if aktualizr did not get rid of it.
 fn report(tables: &Tables, serial: &str) -> Option<String> {
     let device = tables.device_result.as_ref()?;
+    // It is no report yet: the reboot is to come, and its end will be reported.
+    if device.result.code.ends_with(NEED_COMPLETION) {
+        return None;
+    }
     let ecu = tables.ecu_results.iter().find(|result| result.ecu == serial);
     let result = ecu.map_or(&device.result, |ecu| &ecu.result);
     let code = result.code.rsplit(':').next().unwrap_or_default().to_owned();

@@ -110,7 +110,8 @@ fn is_real(path: &Path) -> bool {
     path.starts_with("/proc")
 }
 
-fn session(path: &Path) -> Result<String> {
+/// Tells this boot from others.
+pub(crate) fn session(path: &Path) -> Result<String> {
     if is_real(path) {
         return read(Path::new(BOOT_ID)).map(|id| id.trim().to_owned());
     }

@@ -272,7 +272,10 @@ impl<'a> Cycle<'a> {
     }
 
     fn poll(&self, access: Access<'_>) -> Result<Option<Assignment<UptaneTarget>>> {
-        let others: Vec<SecondaryRecord> = self.secondaries.registered().cloned().collect();
+        let others: Vec<SecondaryRecord> = match access {
+            Access::Medium(_) => self.secondaries.of_medium().cloned().collect(),
+            _ => self.secondaries.registered().cloned().collect(),
+        };
         let mut source = UptaneSource::new(self.session, &others, access);
         let polled = source.poll(self.ctx);
         polled.map_err(|error| source.error().unwrap_or_else(|| Error::below("poll")(error)))

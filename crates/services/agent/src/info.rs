@@ -27,6 +27,9 @@ pub struct DeviceInfo {
     pub primary: Option<PrimaryInfo>,
     /// The other ECUs.
     pub secondaries: Vec<SecondaryInfo>,
+    /// Serial and hardware id of ECUs that were removed from the configuration (`true`), or never
+    /// registered.
+    pub misconfigured: Vec<(String, String, bool)>,
     /// Whether the server knows the ECUs.
     pub is_registered: bool,
     /// The SHA-256 of what runs on the primary, when it is known by name.
@@ -59,12 +62,16 @@ pub struct SecondaryInfo {
     pub serial: String,
     /// Its hardware id.
     pub hardware_id: String,
+    /// `IP`, `virtual`, or `added` by the program around the agent.
+    pub kind: &'static str,
     /// The SHA-256 and the name of what is installed there.
     pub installed: Option<(String, String)>,
     /// The same of what waits there.
     pub pending: Option<(String, String)>,
     /// Its key's id and its public key.
     pub key: Option<(String, String)>,
+    /// What a program remembered with it.
+    pub data: Option<String>,
 }
 
 impl std::fmt::Debug for DeviceInfo {
@@ -122,6 +129,7 @@ pub(crate) fn info(settings: &Settings, clock: &dyn Clock) -> Result<DeviceInfo>
         has_metadata: has_root(Repository::Director) || has_root(Repository::Image),
         running: running(settings, &store)?,
         pending: pending(&store)?,
+        misconfigured: store.misconfigured_ecus()?,
         ..DeviceInfo::default()
     };
     if let Some(identity) = identity {
@@ -148,18 +156,27 @@ pub(crate) fn info(settings: &Settings, clock: &dyn Clock) -> Result<DeviceInfo>
             private_key_pem: ecu.private_key_pem,
         });
     }
+    info.secondaries = secondaries_of(&store)?;
+    info.store = Some(store);
+    Ok(info)
+}
+
+/// The other ECUs that have answered once.
+pub(crate) fn secondaries_of(store: &Store) -> Result<Vec<SecondaryInfo>> {
+    let mut list = Vec::new();
     for record in store.secondaries()? {
         let pending = store.update_part(&record.serial)?;
-        info.secondaries.push(SecondaryInfo {
+        list.push(SecondaryInfo {
+            kind: secondaries::kind_of(&record.slot),
             key: secondaries::key_of(&record),
             serial: record.serial,
             hardware_id: record.hardware_id,
             installed: record.running.map(|(filepath, sha256, _)| (sha256, filepath)),
             pending: pending.map(|part| (part.sha256, part.filepath)),
+            data: record.data,
         });
     }
-    info.store = Some(store);
-    Ok(info)
+    Ok(list)
 }
 
 /// What runs: what was confirmed, or what is booted in its place if it has a name.

@@ -38,6 +38,7 @@ mod source;
 
 mod boot;
 mod bootloader;
+mod commit_payload;
 mod health;
 mod host;
 mod installer;
@@ -50,6 +51,16 @@ mod watchdog;
 
 pub mod lite;
 
+/// What a program needs to bring secondaries of its own
+/// ([`BackgroundAgent::add_secondary`](crate::BackgroundAgent::add_secondary)).
+pub mod secondary {
+    pub use updraft_ipuptane::OstreeCredentials;
+    pub use updraft_secondary::{Error, Installation, Result};
+    pub use updraft_tuf::{PublicKey, Repository, TrustedMetadata};
+
+    pub use crate::secondaries::seam::{Known, Secondary};
+}
+
 mod campaign;
 mod device_data;
 mod events;
@@ -59,9 +70,10 @@ mod poll;
 mod status;
 
 pub use agent::{Agent, RunUntil};
-pub use aktualizr::TakeoverOutcome;
+pub use aktualizr::{TakeoverOutcome, adopt_secondary};
 pub use campaign::{Campaign, CampaignAnswer, CampaignText};
 pub use clock::Clock;
+pub use commit_payload::CommitPayload;
 pub use control::Wishes;
 pub use credentials::Credentials;
 pub use cycle::{CycleOutcome, CycleReport, InstallChoice, RunOptions, TargetSummary};

@@ -54,8 +54,10 @@ pub(crate) use shared::Watch;
 
 use crate::campaign::{Campaign, CampaignAnswer};
 use crate::config::Settings;
+use crate::info::secondaries_of;
+use crate::secondaries::seam::Secondary;
 use crate::store::{Installed, Store};
-use crate::{Agent, CycleReport, Error, Result, TargetSummary};
+use crate::{Agent, CycleReport, Error, Result, SecondaryInfo, TargetSummary};
 use shared::Shared;
 use worker::{Job, Worker};
 
@@ -148,6 +150,25 @@ impl BackgroundAgent {
     pub fn set_installation_raw_report(&self, text: &str) -> Pending<bool> {
         let text = text.to_owned();
         self.ask(move |worker, ctx| worker.set_raw_report(ctx, text))
+    }
+
+    /// Brings a secondary of the program's own, which lives as long as the agent. From the next
+    /// cycle on the server knows it, and it takes part in updates like any other.
+    pub fn add_secondary(&self, secondary: impl Secondary + 'static) -> Pending<()> {
+        let secondary = Box::new(secondary);
+        self.ask(move |worker, ctx| worker.add_secondary(ctx, secondary))
+    }
+
+    /// Remembers a text with a secondary that the vehicle has. It means nothing to the agent.
+    pub fn set_secondary_data(&self, serial: &str, data: &str) -> Pending<()> {
+        let (serial, data) = (serial.to_owned(), data.to_owned());
+        self.ask(move |worker, ctx| worker.set_secondary_data(ctx, &serial, &data))
+    }
+
+    /// The vehicle's other ECUs that have answered once, by their serials.
+    pub fn secondaries(&self) -> Result<Vec<SecondaryInfo>> {
+        let store = Store::open_to_read(&self.settings.storage)?;
+        store.map_or_else(|| Ok(Vec::new()), |store| secondaries_of(&store))
     }
 
     /// Sends this instead of what the agent finds out about the hardware.
@@ -245,6 +266,7 @@ mod tests {
 
     use super::{BackgroundAgent, PauseStatus};
     use crate::config::Settings;
+    use crate::secondary;
     use crate::{Agent, Clock, Error};
 
     struct Noon;
@@ -300,5 +322,69 @@ mod tests {
         assert_eq!(*heard.lock().unwrap(), ["UpdateCheckComplete"; 3]);
         assert!(agent.installation_log().unwrap().is_empty());
         assert!(agent.stored_targets().unwrap().is_empty());
+    }
+
+    /// A secondary that says who it is, and no more.
+    struct Shy(updraft_tuf::PublicKey);
+
+    impl secondary::Secondary for Shy {
+        fn info(&mut self, _: &Context) -> secondary::Result<secondary::Known> {
+            let (serial, hardware_id) = ("shy-1".to_owned(), "shy".to_owned());
+            Ok(secondary::Known { serial, hardware_id, key: self.0.clone() })
+        }
+        fn manifest(&mut self, _: &Context) -> secondary::Result<Vec<u8>> {
+            Ok(Vec::new())
+        }
+        fn root_version(
+            &mut self,
+            _: &Context,
+            _: secondary::Repository,
+        ) -> secondary::Result<Option<u64>> {
+            Ok(None)
+        }
+        fn put_root(
+            &mut self,
+            _: &Context,
+            _: secondary::Repository,
+            _: &[u8],
+        ) -> secondary::Result<()> {
+            Ok(())
+        }
+        fn put_metadata(
+            &mut self,
+            _: &Context,
+            _: &secondary::TrustedMetadata,
+        ) -> secondary::Result<()> {
+            Ok(())
+        }
+        fn send_image(
+            &mut self,
+            _: &Context,
+            _: &mut std::fs::File,
+            _: u64,
+        ) -> secondary::Result<()> {
+            Ok(())
+        }
+        fn install(&mut self, _: &Context, _: &str) -> secondary::Result<secondary::Installation> {
+            Ok(secondary::Installation::Done)
+        }
+        fn revert(&mut self, _: &Context) -> secondary::Result<()> {
+            Ok(())
+        }
+        fn confirm(&mut self, _: &Context) -> secondary::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_secondary_is_brought_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = agent(folder.path());
+        let key = updraft_crypto::SigningKey::generate(updraft_crypto::KeyAlgorithm::Ed25519);
+        let key = key.unwrap().public().clone();
+        agent.add_secondary(Shy(key.clone())).wait().unwrap();
+        let again = agent.add_secondary(Shy(key)).wait();
+        assert!(matches!(again, Err(Error::Secondary { .. })), "{again:?}");
+        assert!(agent.secondaries().unwrap().is_empty(), "nobody has asked it yet");
     }
 }

@@ -342,7 +342,12 @@ pub(crate) fn path(pacman: &Pacman) -> &std::path::Path {
     if pacman.sysroot.as_os_str().is_empty() { std::path::Path::new("/") } else { &pacman.sysroot }
 }
 
-fn stateroot(pacman: &Pacman, sysroot: &Sysroot, booted: Option<&DeploymentId>) -> Result<String> {
+/// The stateroot that the settings, what is booted or what there is names.
+pub(crate) fn stateroot(
+    pacman: &Pacman,
+    sysroot: &Sysroot,
+    booted: Option<&DeploymentId>,
+) -> Result<String> {
     if !pacman.os.is_empty() {
         return Ok(pacman.os.clone());
     }

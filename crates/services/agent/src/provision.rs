@@ -12,6 +12,7 @@ pub(crate) mod preinstalled;
 pub(crate) use device::new_request;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use updraft_task::Context;
 
@@ -81,6 +82,8 @@ pub(crate) fn provision(
         token,
         watch,
         hardware: None,
+        added: Vec::new(),
+        waited_for_secondaries: AtomicBool::new(false),
     })
 }
 

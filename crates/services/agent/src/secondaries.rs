@@ -7,40 +7,49 @@
 //! ```
 //! One that cannot be reached, or misbehaves, costs one time-out: all are asked at the same time.
 
+mod added;
+mod discovery;
 mod gone;
+mod handover;
 mod installer;
 mod ip;
 mod local;
 mod report;
-mod seam;
+pub(crate) mod seam;
 
 use std::time::Duration;
 
 use updraft_crypto::KeyAlgorithm;
+use updraft_error::{Classify as _, Kind};
 use updraft_secondary::Link;
 use updraft_secondary::tls::{ClientTls, TlsFiles};
 use updraft_task::Context;
 use updraft_tuf::{Dialect, DirectorFiles, Envelope, PublicKey, UptaneTarget};
 use updraft_update::{Component, Installer};
 
+use discovery::Wait;
 use installer::SecondaryInstaller;
 use ip::IpSecondary;
 use local::{BrokenSecondary, LocalSecondary};
-use seam::{Known, Secondary};
+use seam::Secondary;
 
 use crate::config::{
     DirectorMetadata, MAX_SECONDARIES_FILE, SecondariesFile, SecondaryTls, UptaneKeyType,
     parse_secondaries,
 };
 use crate::gateway::RegisteredEcu;
+use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::SecondaryRecord;
 use crate::{Error, Result};
 
+pub(crate) use added::{Added, AddedSecondary};
 pub(crate) use gone::Gone;
 
-/// Between two looks for secondaries that are waited for.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How places in the configuration are called.
+const IP: &str = "ip ";
+const LOCAL: &str = "local ";
+const ADDED: &str = "added ";
 /// The largest manifest of one secondary that is passed on, in bytes.
 const MAX_REPORT: usize = 1 << 20;
 
@@ -48,15 +57,13 @@ const MAX_REPORT: usize = 1 << 20;
 pub(crate) struct Secondaries<'a> {
     session: &'a Session,
     ecus: Vec<SecondaryInstaller<'a>>,
-    wait: Duration,
+    wait: Wait,
 }
 
 impl<'a> Secondaries<'a> {
     /// The secondaries that the settings name. Nobody is asked anything yet.
     pub(crate) fn open(session: &'a Session) -> Result<Self> {
-        let Some(file) = read(session)? else {
-            return Ok(Self { session, ecus: Vec::new(), wait: Duration::ZERO });
-        };
+        let file = read(session)?.unwrap_or_default();
         for warning in &file.warnings {
             tracing::warn!("{warning}");
         }
@@ -64,7 +71,7 @@ impl<'a> Secondaries<'a> {
         let record = |slot: &String| records.iter().find(|record| record.slot == *slot).cloned();
         let mut ecus = Vec::new();
         for configured in &file.ip {
-            let slot = format!("ip {}", configured.addr);
+            let slot = slot_of_ip(configured);
             let tls = configured.tls.as_ref().map(|tls| client_tls(tls, &configured.addr));
             let ecu: Box<dyn Secondary> = match tls.transpose() {
                 Ok(tls) => {
@@ -73,10 +80,10 @@ impl<'a> Secondaries<'a> {
                 }
                 Err(error) => broken(&slot, &error),
             };
-            ecus.push(SecondaryInstaller { session, record: record(&slot), slot, ecu });
+            ecus.push(SecondaryInstaller::new(session, record(&slot), slot, ecu));
         }
         for configured in &file.local {
-            let slot = format!("local {}", configured.full_client_dir.display());
+            let slot = slot_of_local(configured);
             let director = match session.settings.uptane.director_metadata {
                 DirectorMetadata::Full => DirectorFiles::All,
                 _ => DirectorFiles::RootAndTargets,
@@ -88,47 +95,15 @@ impl<'a> Secondaries<'a> {
                 Ok(ecu) => Box::new(ecu),
                 Err(error) => broken(&slot, &error),
             };
-            ecus.push(SecondaryInstaller { session, record: record(&slot), slot, ecu });
+            ecus.push(SecondaryInstaller::new(session, record(&slot), slot, ecu));
         }
-        Ok(Self { session, ecus, wait: Duration::from_secs(file.wait_sec) })
-    }
-
-    /// Asks all who they are, and tells the server when the vehicle has other ECUs than it knows.
-    /// Secondaries that never answered are waited for the first time.
-    pub(crate) fn discover(&mut self, ctx: &Context) -> Result<()> {
-        if self.ecus.is_empty() && self.session.store.sent_hash("ecus")?.is_none() {
-            return Ok(());
+        for (serial, ecu) in &session.added {
+            let slot = format!("{ADDED}{serial}");
+            let ecu: Box<dyn Secondary> = Box::new(AddedSecondary::of(ecu));
+            ecus.push(SecondaryInstaller::new(session, record(&slot), slot, ecu));
         }
-        let slots: Vec<String> = self.ecus.iter().map(|ecu| ecu.slot.clone()).collect();
-        self.session.store.keep_secondaries(&slots)?;
-        let is_new = self.session.store.sent_hash("ecus")?.is_none();
-        let mut waited = Duration::ZERO;
-        loop {
-            self.ask_who(ctx)?;
-            let all_known = self.ecus.iter().all(|ecu| ecu.record.is_some());
-            if all_known || !is_new || waited >= self.wait {
-                break;
-            }
-            self.session.clock.wait(ctx, PAUSE)?;
-            waited = waited.saturating_add(PAUSE);
-        }
-        self.register(ctx)
-    }
-
-    fn ask_who(&mut self, ctx: &Context) -> Result<()> {
-        let answers = self.ask_all(|ecu| ecu.info(ctx));
-        for (ecu, answer) in self.ecus.iter_mut().zip(answers) {
-            match answer {
-                Ok(known) => remember(ecu, &known)?,
-                Err(updraft_secondary::Error::Cancelled(cancelled)) => return Err(cancelled.into()),
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    secondary = ecu.slot,
-                    "a secondary does not answer"
-                ),
-            }
-        }
-        Ok(())
+        let wait = Wait { time: Duration::from_secs(file.wait_sec), port: file.wait_port };
+        Ok(Self { session, ecus, wait })
     }
 
     /// Asks all at the same time.
@@ -179,11 +154,7 @@ impl<'a> Secondaries<'a> {
         if told.is_none() && ecus.len() == 1 {
             return Ok(());
         }
-        let lines: Vec<String> = ecus
-            .iter()
-            .map(|ecu| format!("{} {} {}", ecu.serial, ecu.hardware_id, ecu.key))
-            .collect();
-        let list = updraft_crypto::sha256_hex(lines.join("\n").as_bytes());
+        let list = list_of(&ecus);
         if told.as_ref() == Some(&list) {
             return Ok(());
         }
@@ -208,6 +179,29 @@ impl<'a> Secondaries<'a> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Where images come from: a medium, or else the server. Those that have no rules for media are
+    /// passed over; one that does not answer is waited for, as it is when the server assigns.
+    pub(crate) fn take_from(&mut self, ctx: &Context, medium: Option<&'a Medium>) -> Result<()> {
+        let answers = match medium {
+            Some(_) => self.ask_all(|ecu| ecu.takes_media(ctx)),
+            None => Vec::new(),
+        };
+        ctx.check()?;
+        for ecu in &mut self.ecus {
+            ecu.medium = medium;
+        }
+        for (ecu, answer) in self.ecus.iter_mut().zip(answers) {
+            ecu.takes_media = answer.unwrap_or_else(|error| error.kind() == Kind::Unavailable);
+        }
+        Ok(())
+    }
+
+    /// Those that the server knows and that a medium may have something for.
+    pub(crate) fn of_medium(&self) -> impl Iterator<Item = &SecondaryRecord> {
+        let known = self.ecus.iter().filter(|ecu| ecu.takes_media);
+        known.filter_map(|ecu| ecu.record.as_ref()).filter(|record| record.registered)
     }
 
     /// Those that the server knows.
@@ -282,33 +276,6 @@ impl<'a> Secondaries<'a> {
     }
 }
 
-/// Remembers who is at a place.
-fn remember(ecu: &mut SecondaryInstaller<'_>, known: &Known) -> Result<()> {
-    let key = known.key.to_json(Dialect::Uptane).to_string();
-    let store = &ecu.session.store;
-    if let Some(record) = &ecu.record
-        && record.serial == known.serial
-        && record.hardware_id == known.hardware_id
-        && record.key == key
-    {
-        return Ok(());
-    }
-    // Nobody takes the primary's place, or that of another secondary that is there.
-    let is_taken = known.serial == ecu.session.ecu.serial
-        || store
-            .secondaries()?
-            .iter()
-            .any(|other| other.serial == known.serial && other.slot != ecu.slot);
-    if is_taken {
-        tracing::error!(serial = known.serial, secondary = ecu.slot, "the serial is taken");
-        return Ok(());
-    }
-    tracing::info!(serial = known.serial, hardware = known.hardware_id, "a secondary is new here");
-    store.put_secondary(&ecu.slot, &known.serial, &known.hardware_id, &key)?;
-    ecu.record = store.secondaries()?.into_iter().find(|record| record.slot == ecu.slot);
-    Ok(())
-}
-
 fn read(session: &Session) -> Result<Option<SecondariesFile>> {
     let path = &session.settings.uptane.secondary_config_file;
     if path.as_os_str().is_empty() {
@@ -358,6 +325,37 @@ fn algorithm(key_type: UptaneKeyType) -> KeyAlgorithm {
         UptaneKeyType::Rsa3072 => KeyAlgorithm::Rsa3072,
         UptaneKeyType::Rsa4096 => KeyAlgorithm::Rsa4096,
     }
+}
+
+/// What the list of ECUs that the server is told is remembered by.
+pub(crate) fn list_of(ecus: &[RegisteredEcu]) -> String {
+    let lines: Vec<String> =
+        ecus.iter().map(|ecu| format!("{} {} {}", ecu.serial, ecu.hardware_id, ecu.key)).collect();
+    updraft_crypto::sha256_hex(lines.join("\n").as_bytes())
+}
+
+/// How the place of one behind a network is called.
+pub(crate) fn slot_of_ip(configured: &crate::config::IpSecondary) -> String {
+    format!("{IP}{}", configured.addr)
+}
+
+/// How the place of one on the primary is called.
+pub(crate) fn slot_of_local(configured: &crate::config::LocalSecondary) -> String {
+    format!("{LOCAL}{}", configured.full_client_dir.display())
+}
+
+/// What sort of secondary is at a place, in aktualizr's words where it has one.
+pub(crate) fn kind_of(slot: &str) -> &'static str {
+    match slot {
+        slot if slot.starts_with(IP) => "IP",
+        slot if slot.starts_with(LOCAL) => "virtual",
+        _ => "added",
+    }
+}
+
+/// Whether a secondary is none of ours on the primary, so that it knows itself what it installs.
+pub(crate) fn is_remote(slot: &str) -> bool {
+    slot.starts_with(IP) || slot.starts_with(ADDED)
 }
 
 /// The public key of a record, with its id.

@@ -1,6 +1,7 @@
 //! A device that knows who it is: settings, state, clock and server in one place.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 use updraft_tuf::Ecu;
@@ -10,6 +11,7 @@ use crate::config::Settings;
 use crate::gateway::Gateway;
 use crate::keys::{EcuKey, Token};
 use crate::library::Watch;
+use crate::secondaries::Added;
 use crate::store::Store;
 
 /// What all the work of a provisioned device needs.
@@ -26,6 +28,10 @@ pub(crate) struct Session {
     pub(crate) watch: Watch,
     /// Told to the server about the hardware, instead of what the agent finds out itself.
     pub(crate) hardware: Option<serde_json::Value>,
+    /// Secondaries that the program around the agent brought, by their serials.
+    pub(crate) added: Vec<(String, Added)>,
+    /// Whether secondaries that never answered were waited for already.
+    pub(crate) waited_for_secondaries: AtomicBool,
 }
 
 impl Session {

@@ -14,7 +14,7 @@ use crate::gateway::File;
 use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::SecondaryRecord;
-use crate::{Error, Result, installer};
+use crate::{Error, Result, installer, secondaries};
 
 /// Where metadata comes from.
 #[derive(Debug, Clone, Copy)]
@@ -104,8 +104,7 @@ impl UptaneSource<'_> {
     fn ask_medium(&self, ctx: &Context, medium: &Medium) -> Result<Wanted> {
         let session = self.session;
         let trusted = session.store.trusted_metadata()?;
-        // Secondaries verify what the Director said online, and have no rules for media.
-        let ecus = [session.ecu.clone()];
+        let ecus = self.ecus();
         // The first root comes with the device or from its server: anybody can write a medium.
         let options =
             Options { first_root: FirstRoot::Pinned, ..self.options(DirectorFiles::All)? };
@@ -158,6 +157,12 @@ impl UptaneSource<'_> {
         )?)
     }
 
+    /// Whether it is a secondary that can be asked to fetch a commit.
+    fn fetches_commits(&self, serial: &str) -> bool {
+        let found = self.secondaries.iter().find(|record| record.serial == serial);
+        found.is_some_and(|record| secondaries::is_remote(&record.slot))
+    }
+
     /// All ECUs of the vehicle, the primary first.
     fn ecus(&self) -> Vec<Ecu> {
         let others = self.secondaries.iter().map(|record| Ecu {
@@ -200,10 +205,19 @@ impl UptaneSource<'_> {
     fn select(&self, outcome: Outcome) -> Result<Wanted> {
         let Outcome::Update(mut targets) = outcome else { return Ok(Vec::new()) };
         let primary = &self.session.ecu.serial;
+        if matches!(self.access, Access::Medium(_)) {
+            // A secondary fetches commits from a server.
+            targets.retain(|target| {
+                target.ecu_serial == *primary || target.format == TargetFormat::Binary
+            });
+        }
         targets.sort_by_key(|target| target.ecu_serial != *primary);
         for target in &targets {
             let format = if target.ecu_serial == *primary {
                 installer::format(&self.session.settings.pacman)
+            } else if self.fetches_commits(&target.ecu_serial) {
+                // It knows best what it installs.
+                target.format
             } else {
                 TargetFormat::Binary
             };

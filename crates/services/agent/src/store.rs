@@ -21,6 +21,7 @@
 //! lite_target  what the metadata of aktualizr-lite's targets said besides
 //! secondary    the other ECUs: who they are, and what they reported
 //! update_part  their parts in the update
+//! misconfigured_ecu  those that are gone, or never came
 //! ```
 //! The folder has mode 0700 and the database 0600, for they hold private keys.
 
@@ -44,5 +45,5 @@ pub use identity::{EcuRecord, IdentityRecord, Renewal};
 pub use journal::{BootRecord, StoredJournal};
 pub use outbox::{Contact, QueuedEvent};
 pub use secondary::{SecondaryRecord, UpdatePart};
-pub(crate) use takeover::Takeover;
+pub(crate) use takeover::{Pending, Takeover};
 pub use update::{Failed, Installed, Milestone, Shares, Update};

@@ -165,6 +165,29 @@ fn grub_boots_what_was_deployed() {
 }
 
 #[test]
+fn a_bios_starts_grub_which_counts_and_gives_up() {
+    // There is no init in the second one.
+    let inits = ["usr/sbin/init", "usr/bin/init", "usr/bin/sh"];
+    let two = inits.iter().fold(release("two"), |release, path| release.without(path));
+    let workshop = Workshop::new(&[release("one"), two]).unwrap();
+    let image = image(&workshop)
+        .option("--boot-loader=grub-bios")
+        .option("--set=sysroot.boot-counting-tries=1");
+    let rack = workshop.rack(&image).unwrap();
+    let rack = rack.with_firmware(Firmware::Bios).with_arguments(ENDS);
+    let mut machine = rack.start().unwrap();
+    machine.wait_for("SYSTEM READY one", BOOT).unwrap();
+    update(&mut machine, "mount /dev/vda2 /boot", "two");
+    // A try in vain, and then the one before.
+    let console = boot_anew(&rack, &mut machine);
+    assert!(console.contains("SYSTEM READY one"), "{console}");
+    assert!(console.contains("THE SYSTEM CANNOT BE BOOTED"), "{console}");
+    run(&mut machine, "mount /dev/vda2 /boot");
+    let counter = run(&mut machine, "grep ^boot_ /boot/grub/grubenv");
+    assert!(counter.contains("boot_counter=-1"), "{counter}");
+}
+
+#[test]
 fn uboot_boots_what_was_deployed() {
     let workshop = Workshop::new(&[release("one"), release("two")]).unwrap();
     let image = image(&workshop).option("--boot-loader=uboot");

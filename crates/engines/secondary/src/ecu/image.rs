@@ -7,11 +7,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256, Sha512};
-use updraft_tuf::{UptaneTarget, Verified};
+use updraft_ipuptane::OstreeCredentials;
+use updraft_task::Context;
+use updraft_tuf::{TargetFormat, UptaneTarget, Verified};
 
 use super::Ecu;
 use crate::payload::hash_of;
@@ -80,8 +82,48 @@ impl Ecu {
         Ok(())
     }
 
+    /// Brings the assigned commit here. `credentials` is the archive in which the primary says
+    /// from where; nothing but that is taken from it.
+    pub fn download(&mut self, ctx: &Context, credentials: &[u8], now: Timestamp) -> Result<()> {
+        let target = self.assigned(now)?;
+        let source = OstreeCredentials::decode(credentials).map_err(|source| Error::Payload {
+            action: "understand the primary's credentials",
+            problem: source.to_string(),
+            kind: updraft_error::Kind::Invalid,
+        })?;
+        let sha256 = commit_of(&target)?;
+        self.payload.download(ctx, sha256, &source)
+    }
+
+    /// The assigned commit, all of which is here.
+    pub(super) fn whole_commit(&mut self, target: &UptaneTarget) -> Result<ImageRecord> {
+        let sha256 = commit_of(target)?;
+        if !self.payload.has(sha256)? {
+            let filepath = target.filepath.clone();
+            return Err(Error::Incomplete { filepath, present: 0, length: target.length });
+        }
+        Ok(ImageRecord {
+            filepath: target.filepath.clone(),
+            length: target.length,
+            sha256: sha256.to_owned(),
+            release_counter: release_counter(target),
+        })
+    }
+
+    /// Whether it installs commits, and no files.
+    #[must_use]
+    pub fn installs_commits(&self) -> bool {
+        self.payload.format() == TargetFormat::Ostree
+    }
+
     fn begin(&mut self, now: Timestamp) -> Result<Incoming> {
         let target = self.assigned(now)?;
+        if target.format == TargetFormat::Ostree {
+            return Err(Error::Unsupported {
+                filepath: target.filepath.clone(),
+                problem: "a commit is fetched, and no bytes are sent",
+            });
+        }
         self.images.try_unlink(INCOMING)?;
         let file = self.images.open_or_create(INCOMING, 0o600)?;
         // What has a hash for its name was verified when it got it, and is hashed again before it
@@ -103,7 +145,8 @@ impl Ecu {
         };
         let received = self.incoming.as_ref().map_or(0, |incoming| incoming.length);
         let known = self.incoming.as_ref().and_then(|incoming| incoming.whole.clone());
-        let sha256 = known.or_else(|| target.hashes.sha256().map(str::to_owned));
+        // The target's own word goes first; what was received names it where it has none.
+        let sha256 = target.hashes.sha256().map(str::to_owned).or(known);
         let sha256 = sha256.ok_or_else(|| incomplete(received))?;
         let Some(mut file) = self.images.try_open_file(&sha256)? else {
             return Err(incomplete(received));
@@ -113,6 +156,14 @@ impl Ecu {
         if found != sha256 || length != target.length {
             self.images.try_unlink(&sha256)?;
             return Err(incomplete(0));
+        }
+        // It may have been verified for another target, which listed fewer hashes.
+        if let Some(listed) = target.hashes.get("sha512")
+            && sha512_of(&mut file).map_err(Error::io("read", &path))? != listed
+        {
+            let filepath = target.filepath.clone();
+            let refused = Err(Error::WrongContent { filepath, what: "hash" });
+            return self.note(refused);
         }
         Ok(ImageRecord {
             filepath: target.filepath.clone(),
@@ -136,6 +187,27 @@ impl Ecu {
         }
         Ok(())
     }
+}
+
+fn sha512_of(file: &mut File) -> std::io::Result<String> {
+    file.rewind()?;
+    let mut hash = Sha512::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hex::encode(hash.finalize())),
+            Ok(read) => hash.update(buffer.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn commit_of(target: &UptaneTarget) -> Result<&str> {
+    target.hashes.sha256().ok_or_else(|| Error::Unsupported {
+        filepath: target.filepath.clone(),
+        problem: "it is a commit without a sha256",
+    })
 }
 
 fn release_counter(target: &UptaneTarget) -> Option<u64> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use updraft_error::Kind;
 use updraft_task::Context;
+use updraft_tuf::TargetFormat;
 
 use super::Ecu;
 use crate::payload::NewImage;
@@ -39,7 +40,10 @@ impl Ecu {
             let assigned = target.filepath.clone();
             return Err(Error::AnotherTarget { wanted: wanted.into_owned(), assigned });
         }
-        let image = self.whole_image(&target)?;
+        let image = match target.format {
+            TargetFormat::Ostree => self.whole_commit(&target)?,
+            TargetFormat::Binary => self.whole_image(&target)?,
+        };
         // A second attempt at the same image leaves what can be returned to as it is.
         if self.state.installing.as_ref() != Some(&image) {
             let previous = Previous { image: self.state.installed.clone() };
@@ -102,7 +106,7 @@ impl Ecu {
     ///
     /// This is no way to old software for a primary that lies: it undoes one installation before
     /// it was confirmed, and so does no more than not to have asked for it.
-    pub fn revert(&mut self, ctx: &Context) -> Result<()> {
+    pub fn revert(&mut self, ctx: &Context) -> Result<Installation> {
         let previous = self.state.unconfirmed.clone().ok_or(Error::Payload {
             action: "go back",
             problem: "no installation waits to be confirmed".to_owned(),
@@ -110,15 +114,19 @@ impl Ecu {
         })?;
         let kept = previous.image.as_ref().map(|image| (self.path_of(image), image));
         let kept = kept.as_ref().map(|(path, image)| new_image(path, image, None));
-        self.payload.revert(ctx, kept)?;
+        let reverted = self.payload.revert(ctx, kept)?;
         self.change(|state| {
+            state.awaiting = match reverted {
+                Installation::Done => None,
+                Installation::NeedsRestart => previous.image.clone(),
+            };
             state.installed = previous.image;
             state.installing = None;
-            state.awaiting = None;
             state.unconfirmed = None;
         })?;
         self.incoming = None;
-        self.drop_old_images()
+        self.drop_old_images()?;
+        Ok(reverted)
     }
 
     /// The vehicle keeps the last installation: there is no way back from here.

@@ -81,12 +81,12 @@ impl Payload for CommandPayload {
         self.run(ctx, "complete", image)
     }
 
-    fn revert(&mut self, ctx: &Context, previous: Option<NewImage<'_>>) -> Result<()> {
+    fn revert(&mut self, ctx: &Context, previous: Option<NewImage<'_>>) -> Result<Installation> {
         let previous = previous.ok_or(Error::Payload {
             action: "go back",
             problem: "the image before this one is not here".to_owned(),
             kind: Kind::NotFound,
         })?;
-        self.run(ctx, "revert", previous).map(drop)
+        self.run(ctx, "revert", previous)
     }
 }

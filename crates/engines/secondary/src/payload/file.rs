@@ -92,7 +92,7 @@ impl Payload for FilePayload {
         self.install(ctx, image)
     }
 
-    fn revert(&mut self, _ctx: &Context, previous: Option<NewImage<'_>>) -> Result<()> {
+    fn revert(&mut self, _ctx: &Context, previous: Option<NewImage<'_>>) -> Result<Installation> {
         let (dir, name) = folder_of(&self.path)?;
         let kept = self.previous();
         let kept = kept.file_name().unwrap_or_default();
@@ -103,10 +103,8 @@ impl Payload for FilePayload {
             dir.try_unlink(name)?;
         }
         dir.sync()?;
-        match previous {
-            Some(previous) => self.write_name(previous.filepath),
-            None => self.write_name(""),
-        }
+        self.write_name(previous.map_or("", |previous| previous.filepath))?;
+        Ok(Installation::Done)
     }
 
     fn confirm(&mut self) -> Result<()> {

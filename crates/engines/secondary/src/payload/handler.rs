@@ -228,7 +228,7 @@ impl Payload for HandlerPayload {
         self.judge(self.call(ctx, "complete-install", &variables))
     }
 
-    fn revert(&mut self, _ctx: &Context, _previous: Option<NewImage<'_>>) -> Result<()> {
+    fn revert(&mut self, _ctx: &Context, _previous: Option<NewImage<'_>>) -> Result<Installation> {
         Err(Error::Payload {
             action: "go back",
             problem: "an action handler has no way back".to_owned(),

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use updraft_secondary::payload::{CommandPayload, HandlerPayload};
 use updraft_secondary::{Ecu, Error, Installation, Verification};
 use updraft_task::Context;
-use updraft_tuf::{Dialect, Envelope, Repository, RoleName, TrustedMetadata};
+use updraft_tuf::{
+    Dialect, Envelope, Hashes, Payload as _, Repository, RoleName, Targets, TrustedMetadata,
+};
 
 use vehicle::{HARDWARE, Home, SERIAL, Vehicle, now};
 
@@ -121,6 +123,36 @@ fn what_a_malicious_primary_brings_is_refused_and_reported() {
     assert!(matches!(ecu.install(&ctx(), b"", late), Err(Error::Refused(_))));
     ecu.install(&ctx(), b"fw-4", now()).unwrap();
     assert_eq!(home.firmware().unwrap(), b"four");
+}
+
+/// SHA-256 and SHA-512 of different contents.
+fn contradictory_hashes() -> Hashes {
+    let target = serde_json::json!({
+        "_type": "Targets", "version": 1, "expires": "2100-01-01T00:00:00Z",
+        "targets": { "x": { "length": 3, "hashes": {
+            "sha256": updraft_tuf::sha256_hex(b"one"), "sha512": "00".repeat(64),
+        } } },
+    });
+    let targets = Targets::from_value(Dialect::Uptane, target).unwrap();
+    targets.targets["x"].hashes.clone()
+}
+
+#[test]
+fn an_image_that_is_here_needs_every_hash_that_its_next_target_lists() {
+    let (mut vehicle, home) = (Vehicle::new(), Home::new());
+    vehicle.publish("fw-1", b"one", HARDWARE, "1");
+    let mut ecu = home.ecu(Verification::Full);
+    give(&mut ecu, &vehicle.assign("fw-1", b"one", &[OWN]), b"one").unwrap();
+    // The same content under a name whose hashes contradict each other.
+    vehicle.publish_with("fw-2", (3, contradictory_hashes()), HARDWARE, "2");
+    give(&mut ecu, &vehicle.assign("fw-2", b"one", &[OWN]), b"one").unwrap();
+    let refused = ecu.install(&ctx(), b"fw-2", now());
+    assert!(matches!(refused, Err(Error::WrongContent { what: "hash", .. })), "{refused:?}");
+    assert_eq!(home.firmware(), None);
+    assert!(reported(&mut ecu)["attacks_detected"].as_str().unwrap().contains("hash"));
+    give(&mut ecu, &vehicle.assign("fw-1", b"one", &[OWN]), b"one").unwrap();
+    ecu.install(&ctx(), b"fw-1", now()).unwrap();
+    assert_eq!(home.firmware().unwrap(), b"one");
 }
 
 #[test]

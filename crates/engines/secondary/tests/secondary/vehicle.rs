@@ -64,7 +64,18 @@ impl Vehicle {
 
     /// Signs a target for this hardware.
     pub fn publish(&mut self, name: &str, content: &[u8], hardware: &str, version: &str) {
-        let mut target = Target::new(content.len() as u64, Hashes::of(content));
+        self.publish_with(name, (content.len(), Hashes::of(content)), hardware, version);
+    }
+
+    /// Signs a target of this length and with these hashes, whatever it is.
+    pub fn publish_with(
+        &mut self,
+        name: &str,
+        (length, hashes): (usize, Hashes),
+        hardware: &str,
+        version: &str,
+    ) {
+        let mut target = Target::new(length as u64, hashes);
         target.custom = Some(serde_json::json!({
             "hardwareIds": [hardware], "targetFormat": "BINARY", "version": version,
         }));
@@ -192,6 +203,7 @@ impl Home {
             key_algorithm: KeyAlgorithm::Ed25519,
             key_pem: None,
             import: None,
+            adopted: None,
         };
         Ecu::open(options, payload).unwrap()
     }

@@ -3,6 +3,10 @@
 //!
 //! The program learns from its environment which entries are meant: `_OSTREE_GRUB2_BOOTVERSION`
 //! is the B of `loader.B`, and `_OSTREE_GRUB2_IS_EFI` is there on EFI.
+//!
+//! With `grub-config=own` in the section `[updraft]` of the repository's configuration no program
+//! is run: what is written is [`HEAD`] and the menu, for a GRUB that has its modules within, on a
+//! system without any of GRUB's programs.
 
 use std::path::Path;
 
@@ -17,7 +21,26 @@ use crate::{Error, Result, Sysroot, copy};
 
 const NAME: &str = "grub.cfg";
 
+/// What stands above the menu when all of `grub.cfg` is ours. `load_video` is what GRUB's own
+/// scripts define, and entries call.
+const HEAD: &str = "# Written anew with each deployment.
+set default=0
+set timeout=0
+if [ -s ${prefix}/grubenv ]; then
+  load_env
+fi
+function load_video {
+  set have_video=1
+}
+";
+
 pub(super) fn write(sysroot: &Sysroot, entries: &Entries) -> Result<()> {
+    if is_own(sysroot)? {
+        let menu = sysroot.grub2_menu(entries.version, "boot", "", false)?;
+        let text = format!("{HEAD}{menu}");
+        updraft_fs::atomic_write(&entries.folder, NAME, text.as_bytes(), 0o644)?;
+        return Ok(());
+    }
     let target = absolute(&entries.folder.path().join(NAME))?;
     generate(sysroot, entries, &target, &[])
 }
@@ -58,6 +81,18 @@ fn generate(
     // Not to be stopped half-way: what it writes is current only after the switch.
     command.run(&Context::silent())?;
     Ok(())
+}
+
+/// Whether all of `grub.cfg` is written here.
+fn is_own(sysroot: &Sysroot) -> Result<bool> {
+    match sysroot.repo.config().key_file().get("updraft", "grub-config").as_deref() {
+        None | Some("program") => Ok(false),
+        Some("own") => Ok(true),
+        Some(other) => {
+            let message = format!("Invalid value '{other}' of grub-config: not own or program");
+            Err(Error::other(Kind::Invalid, message))
+        }
+    }
 }
 
 fn absolute(path: &Path) -> Result<std::path::PathBuf> {

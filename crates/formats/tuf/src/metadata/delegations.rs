@@ -191,6 +191,9 @@ impl Delegations {
             for entry in fields.array("roles")? {
                 roles.push(DelegatedRole::from_value(entry)?);
             }
+        } else if fields.take_optional("roles").is_some() {
+            // TAP 15 allows one of them; readers would differ in which they follow.
+            return Err(FormatError::field("delegations", "has both roles and succinct_roles"));
         }
         let mut names = BTreeSet::new();
         if let Some(twice) = roles.iter().find(|role| !names.insert(role.name.as_str())) {

@@ -81,6 +81,8 @@ enum BootLoaderName {
     Uki,
     /// GRUB for EFI
     Grub,
+    /// GRUB for a BIOS; it counts tries
+    GrubBios,
     /// U-Boot: boot.scr and uEnv.txt, written with each deployment
     Uboot,
     /// extlinux, or another that reads its configuration
@@ -94,6 +96,7 @@ impl From<BootLoaderName> for BootLoader {
             BootLoaderName::SystemdBoot => Self::SystemdBoot,
             BootLoaderName::Uki => Self::Uki,
             BootLoaderName::Grub => Self::Grub,
+            BootLoaderName::GrubBios => Self::GrubBios,
             BootLoaderName::Uboot => Self::Uboot,
             BootLoaderName::Extlinux => Self::Extlinux,
         }

@@ -26,11 +26,13 @@ use updraft_tuf::DirectorFiles;
 use crate::print;
 
 const AFTER_HELP: &str = "\
-A secondary verifies metadata and images itself, and installs an image in one of three ways:
+A secondary verifies metadata and images itself, and installs an image in one of several ways:
   image_path         the image is a file; the default is STORAGE/firmware.txt
   install_command    a command is run, with UPDRAFT_ACTION, UPDRAFT_IMAGE, UPDRAFT_TARGET and
                      UPDRAFT_SHA256; it ends with 21 when the image runs after a restart
   action_handler     a program that keeps to the contract of Torizon's action handlers
+With type = \"ostree\" in the section [pacman] the image is a commit, which is fetched from where the
+primary says, deployed to `sysroot`, and booted.
 These are keys of the section [secondary], as are listen = \"IP:PORT\", and tls_ca, tls_certificate
 and tls_private_key for TLS to a primary of ours.
 
@@ -107,6 +109,8 @@ pub(super) enum Install {
         name_path: PathBuf,
         timeout: Duration,
     },
+    /// The image is a commit.
+    Commit,
 }
 
 /// What holds for one secondary.
@@ -127,6 +131,8 @@ pub(super) struct Settings {
     pub(super) reboot_command: Option<String>,
     pub(super) install: Install,
     pub(super) tls: Option<TlsFiles>,
+    /// The agent's, of which a system of commits needs some.
+    pub(super) agent: updraft_agent::config::Settings,
 }
 
 impl Settings {
@@ -152,6 +158,7 @@ impl Settings {
         let read = load_aktualizr(&sources).map_err(print::failure)?;
         let settings = read.loaded.settings;
         let own = Own(read.raw);
+        let agent = settings.clone();
         let storage = settings.storage.path.clone();
         let bootloader = settings.bootloader;
         let import = settings.import;
@@ -185,6 +192,7 @@ impl Settings {
                 .then_some(bootloader.reboot_command),
             install: own.install(&storage)?,
             tls: own.tls()?,
+            agent,
         })
     }
 }
@@ -239,6 +247,10 @@ impl Own {
         let handler = self.path("secondary.action_handler");
         match (self.text("secondary.install_command"), handler) {
             (Some(command), None) => Ok(Install::Command { command, timeout }),
+            // Where it is not written, a file is meant: most ECUs are no OSTree systems.
+            (None, None) if self.text("pacman.type").as_deref() == Some("ostree") => {
+                Ok(Install::Commit)
+            }
             (None, None) => Ok(Install::File { path, name_path }),
             (None, Some(handler)) => Ok(Install::Handler {
                 handler,

@@ -8,7 +8,7 @@
 //! | 13, 20, 21 | `installed_versions` has `sha256` instead of `hash`, and `ecu_serial`, `correlation_id`, `is_pending`; `was_installed`; `custom_meta` |
 //! | 16, 18 | `device_installation_result`, with `correlation_id` |
 //! | 22 | `ecu_report_counter` |
-//! | 23 | `ecu_serials` is called `ecus` |
+//! | 23 | `ecu_serials` is called `ecus`; `secondary_ecus` has what is known of each secondary |
 //!
 //! Columns are looked for by name, so that versions need not be told apart.
 
@@ -42,6 +42,9 @@ pub(crate) struct Tables {
     pub(super) events: Vec<String>,
     pub(super) device_result: Option<DeviceResult>,
     pub(super) ecu_results: Vec<EcuResult>,
+    pub(super) secondaries: Vec<SecondaryRow>,
+    /// Serial and hardware id of ECUs that were removed (`true`) or never registered.
+    pub(super) misconfigured: Vec<(String, String, bool)>,
     meta: Vec<MetaRow>,
     counters: Vec<(String, u64)>,
 }
@@ -53,6 +56,18 @@ pub(super) struct EcuRow {
     pub(super) is_primary: bool,
 }
 
+/// What is known of a secondary besides its serial and hardware id.
+#[derive(Debug)]
+pub(super) struct SecondaryRow {
+    pub(super) serial: String,
+    pub(super) key_type: String,
+    pub(super) key: String,
+    /// Of one behind a network: JSON with `ip` and `port`.
+    pub(super) extra: String,
+    /// Its last signed report.
+    pub(super) manifest: Option<Vec<u8>>,
+}
+
 #[derive(Debug)]
 pub(super) struct InstalledRow {
     /// Empty in versions that knew one ECU only.
@@ -61,6 +76,7 @@ pub(super) struct InstalledRow {
     /// What its metadata said besides; an object, or null.
     pub(super) custom: Value,
     pub(super) is_current: bool,
+    /// It waits for a reboot.
     pub(super) is_pending: bool,
     pub(super) was_installed: bool,
 }
@@ -177,6 +193,22 @@ impl Tables {
         for row in db.rows("ecu_installation_results", "")? {
             let ecu = row.text("ecu_serial").unwrap_or_default();
             self.ecu_results.push(EcuResult { ecu, result: result(&row) });
+        }
+        for row in db.rows("secondary_ecus", "")? {
+            let Some(serial) = row.text("serial") else { continue };
+            let text = |name: &str| row.text(name).unwrap_or_default();
+            self.secondaries.push(SecondaryRow {
+                serial,
+                key_type: text("public_key_type"),
+                key: text("public_key"),
+                extra: text("extra"),
+                manifest: row.bytes("manifest").filter(|bytes| !bytes.is_empty()),
+            });
+        }
+        for row in db.rows("misconfigured_ecus", "ORDER BY rowid")? {
+            if let (Some(serial), Some(hardware)) = (row.text("serial"), row.text("hardware_id")) {
+                self.misconfigured.push((serial, hardware, row.number("state") == 0));
+            }
         }
         self.fill_metadata(&db)
     }

@@ -215,3 +215,169 @@ fn what_is_no_provisioned_aktualizr_is_left_alone() {
     without.settings.storage.aktualizr_sqldb_path = "absent.db".into();
     assert_eq!(without.take_over().unwrap().1, TakeoverOutcome::Nothing);
 }
+
+/// A waiting installation of the primary, and of its secondary `SEC`.
+const WAITING: &str = "
+CREATE TABLE secondary_ecus(serial TEXT PRIMARY KEY, sec_type TEXT, public_key_type TEXT,
+    public_key TEXT, extra TEXT, manifest TEXT);
+CREATE TABLE misconfigured_ecus(serial TEXT, hardware_id TEXT, state INTEGER);
+INSERT INTO misconfigured_ecus VALUES('OLD', 'old-hw', 0), ('NEVER', 'never-hw', 1);
+INSERT INTO ecus VALUES(3, 'VIRTUAL', 'virtual-hw', 0), (4, 'NOWHERE', 'hw', 0);
+INSERT INTO installed_versions(ecu_serial, sha256, name, length, correlation_id, is_current,
+    is_pending, was_installed) VALUES
+    ('ECU001', 'AA00000000000000000000000000000000000000000000000000000000000000', 'old', 3, 'urn:1', 1, 0, 1),
+    ('ECU001', 'BB00000000000000000000000000000000000000000000000000000000000000', 'new', 4, 'urn:2', 0, 1, 0),
+    ('SEC', 'CC00000000000000000000000000000000000000000000000000000000000000', 'sec', 5, 'urn:0', 1, 0, 1),
+    ('SEC', 'DD00000000000000000000000000000000000000000000000000000000000000', 'sec2', 6, 'urn:2', 0, 1, 0);
+INSERT INTO device_installation_result VALUES(0, 0, 'NEED_COMPLETION', '', '', 'urn:2');
+INSERT INTO ecu_installation_results VALUES('ECU001', 1, 'NEED_COMPLETION', '');
+";
+
+/// A device that waits, with its secondaries in the configuration.
+fn waiting() -> Device {
+    let mut device = Device::new(&format!("{TABLES_25}{WAITING}")).with_keys();
+    let at = |name: &str| device.folder.path().join(name);
+    let put = "INSERT INTO secondary_ecus VALUES(?1, ?2, 'ED25519', ?3, ?4, '{}')";
+    for (serial, kind, extra) in [
+        ("SEC", "IP", r#"{"ip":"10.0.0.2","port":9030}"#),
+        ("VIRTUAL", "virtual", ""),
+        ("NOWHERE", "IP", r#"{"ip":"10.0.0.9","port":9030}"#),
+    ] {
+        let public = key().public().public_text();
+        device.database().execute(put, (serial, kind, public, extra)).unwrap();
+    }
+    let file = json!({
+        "IP": { "secondaries": [{ "addr": "10.0.0.2:9030" }] },
+        "virtual": [{ "ecu_serial": "VIRTUAL", "ecu_hardware_id": "virtual-hw",
+            "full_client_dir": "/var/v", "firmware_path": "/f", "target_name_path": "/n" }],
+    });
+    let path = at("secondaries.json");
+    updraft_fs::atomic_write_path(&path, file.to_string().as_bytes(), 0o644).unwrap();
+    let (sentinel, cmdline) = (at("run"), at("cmdline"));
+    device.settings.uptane.secondary_config_file = path;
+    device.settings.pacman.kind = "none".to_owned();
+    device.settings.bootloader.reboot_sentinel_dir = sentinel;
+    device.settings.boot.kernel_cmdline = cmdline;
+    device
+}
+
+#[test]
+fn secondaries_come_over_to_where_the_configuration_has_them() {
+    let device = waiting();
+    let store = device.take_over().unwrap().0;
+    let known = store.secondaries().unwrap();
+    let places: Vec<_> = known.iter().map(|it| (it.serial.as_str(), it.slot.as_str())).collect();
+    assert_eq!(places, [("SEC", "ip 10.0.0.2:9030"), ("VIRTUAL", "local /var/v")]);
+    let running = known[0].running.clone().unwrap();
+    assert_eq!((running.0.as_str(), running.2), ("sec", 5));
+    assert!(known[0].registered && known[0].key.contains("ED25519"), "{:?}", known[0]);
+    // One is configured no longer: the server is to hear of it.
+    assert_eq!(store.sent_hash("ecus").unwrap().as_deref(), Some(""));
+    let gone = |serial: &str, hardware: &str, old| (serial.to_owned(), hardware.to_owned(), old);
+    let expected = [gone("NEVER", "never-hw", false), gone("OLD", "old-hw", true)];
+    assert_eq!(store.misconfigured_ecus().unwrap(), expected);
+
+    // All that the server knows are there: it is told nothing.
+    let device = waiting();
+    device.database().execute("DELETE FROM ecus WHERE serial = 'NOWHERE'", []).unwrap();
+    let store = device.take_over().unwrap().0;
+    let sent = store.sent_hash("ecus").unwrap().unwrap();
+    assert_eq!(sent.len(), 64, "{sent}");
+}
+
+#[test]
+fn an_old_database_without_addresses_has_one_secondary_behind_the_network() {
+    let mut device = Device::new(TABLES_25).with_keys();
+    let path = device.folder.path().join("secondaries.json");
+    let file = br#"{"IP": {"secondaries": [{"addr": "10.0.0.2:9030"}]}}"#;
+    updraft_fs::atomic_write_path(&path, file, 0o644).unwrap();
+    device.settings.uptane.secondary_config_file = path;
+    // Nothing is known of its key: it is met anew.
+    assert!(device.take_over().unwrap().0.secondaries().unwrap().is_empty());
+    let public = key().public().public_text();
+    device.database().execute_batch(&format!(
+        "CREATE TABLE secondary_ecus(serial TEXT, public_key_type TEXT, public_key TEXT, extra TEXT);
+         INSERT INTO secondary_ecus VALUES('SEC', 'ED25519', '{public}', '');"
+    ))
+    .unwrap();
+    std::fs::remove_file(device.folder.path().join("updraft.db")).unwrap();
+    let taken = device.take_over().unwrap().0.secondaries().unwrap();
+    assert_eq!(taken[0].slot, "ip 10.0.0.2:9030");
+}
+
+#[test]
+fn what_waits_for_its_reboot_waits_on() {
+    use crate::boot::Boot;
+    use updraft_update::Journal as _;
+
+    let device = waiting();
+    crate::reboot::set_sentinel(&device.settings).unwrap();
+    let store = device.take_over().unwrap().0;
+    let update = store.update().unwrap().unwrap();
+    assert_eq!((update.filepath.as_str(), update.correlation_id.as_str()), ("new", "urn:2"));
+    let shares = store.shares().unwrap();
+    assert!(shares.of_primary);
+    assert_eq!(shares.parts[0].filepath, "sec2");
+    assert_eq!(store.report().unwrap(), None, "a reboot that is to come is no failure");
+    let record = crate::store::StoredJournal(&store).load().unwrap().unwrap();
+    assert!(record.awaits_reboot());
+    let boot = Boot::observe(&device.settings, &store, None).unwrap();
+    assert!(boot.awaits_reboot, "the reboot is taken for done");
+    assert_eq!(record.reboot_token.as_deref(), Some(boot.session.as_str()));
+    // Taking the sentinel away stands for the reboot.
+    crate::reboot::clear_sentinel(&device.settings).unwrap();
+    assert!(!Boot::observe(&device.settings, &store, None).unwrap().awaits_reboot);
+    let next = store.file_image("ECU001", crate::store::FilePlace::Next).unwrap().unwrap();
+    assert_eq!(next.filepath, "new");
+
+    // The device was rebooted before it was moved over.
+    let device = waiting();
+    let store = device.take_over().unwrap().0;
+    let record = crate::store::StoredJournal(&store).load().unwrap().unwrap();
+    let boot = Boot::observe(&device.settings, &store, None).unwrap();
+    assert!(record.awaits_reboot() && !boot.awaits_reboot);
+    assert_ne!(record.reboot_token.as_deref(), Some(boot.session.as_str()));
+    let kinds: Vec<_> = record.plan.actions.iter().map(ToString::to_string).collect();
+    assert_eq!(kinds.len(), 6, "{kinds:?}");
+}
+
+#[test]
+fn a_secondary_keeps_its_key_its_roots_and_its_image() {
+    let (old, new) = (key(), key());
+    let roots = [root(1, &[&old]), root(2, &[&new, &old])];
+    let device = Device::new(&format!("{TABLES_25}{WAITING}"))
+        .with_root(0, 1, &roots[0])
+        .with_root(0, 2, &roots[1]);
+    assert!(adopt_secondary(&device.settings).unwrap().is_none(), "it has no key");
+    let device = device.with_keys();
+    let adopted = adopt_secondary(&device.settings).unwrap().unwrap();
+    assert_eq!(adopted.roots, [(Repository::Image, roots[1].clone())]);
+    assert_eq!(adopted.installed.as_ref().unwrap().filepath, "old");
+    let home = tempfile::tempdir().unwrap();
+    let open = |adopted| {
+        let options = updraft_secondary::EcuOptions {
+            folder: home.path().join("secondary"),
+            serial: String::new(),
+            hardware_id: "brake".to_owned(),
+            verification: updraft_secondary::Verification::Full,
+            director: updraft_tuf::DirectorFiles::RootAndTargets,
+            first_root: updraft_tuf::FirstRoot::TrustOnFirstUse,
+            key_algorithm: KeyAlgorithm::Ed25519,
+            key_pem: None,
+            import: None,
+            adopted,
+        };
+        let firmware = home.path().join("firmware");
+        updraft_secondary::Ecu::open(options, |_| {
+            Box::new(updraft_secondary::payload::FilePayload::new(firmware, None))
+        })
+        .unwrap()
+    };
+    let ecu = open(Some(adopted));
+    let expected = ECU_KEY.get(64..).unwrap().to_lowercase();
+    assert_eq!(ecu.public_key().public_text(), expected);
+    assert_eq!(ecu.root_version(Repository::Image), 2);
+    assert_eq!(ecu.installed().unwrap().filepath, "old");
+    drop(ecu);
+    assert_eq!(open(None).public_key().public_text(), expected, "it is taken over once");
+}

@@ -29,6 +29,8 @@ pub struct SecondariesFile {
     pub ip: Vec<IpSecondary>,
     /// How long new ones of these are waited for, in seconds.
     pub wait_sec: u64,
+    /// The port on which they may make themselves known meanwhile; 0: none.
+    pub wait_port: u16,
     /// Those that live on the primary.
     pub local: Vec<LocalSecondary>,
     /// What has no effect.
@@ -98,6 +100,7 @@ impl LocalSecondary {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct IpSection {
+    secondaries_wait_port: u16,
     secondaries_wait_timeout: u64,
     secondaries: Vec<IpSecondary>,
 }
@@ -117,6 +120,7 @@ pub fn parse_secondaries(bytes: &[u8]) -> Result<SecondariesFile, String> {
                 let section: IpSection = serde_json::from_value(value).map_err(malformed)?;
                 file.ip.extend(section.secondaries);
                 file.wait_sec = section.secondaries_wait_timeout;
+                file.wait_port = section.secondaries_wait_port;
             }
             "virtual" | "torizon-generic" => {
                 let mut section: Vec<LocalSecondary> =
@@ -164,7 +168,8 @@ mod tests {
         .unwrap();
         assert_eq!(file.ip[0].verification_type, Verification::Tuf);
         assert_eq!(file.ip[1].verification_type, Verification::Full);
-        assert_eq!((file.wait_sec, file.ip.len(), file.local.len()), (20, 2, 2));
+        assert_eq!((file.wait_sec, file.wait_port), (20, 9040));
+        assert_eq!((file.ip.len(), file.local.len()), (2, 2));
         assert_eq!(file.local[0].verification(), Verification::Partial);
         assert!(file.warnings[0].contains("docker-compose"));
     }

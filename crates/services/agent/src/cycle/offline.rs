@@ -28,6 +28,7 @@ impl<'a> Cycle<'a> {
         options: RunOptions,
         asked_by: AskedBy,
     ) -> Result<CycleReport> {
+        self.secondaries.take_from(self.ctx, Some(medium))?;
         if options.choice == InstallChoice::OnlyPlan {
             let wanted = self.poll(Access::Medium(medium))?;
             return self.show_plan(wanted);

@@ -1,7 +1,7 @@
 //! The thread that does the work.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -19,7 +19,8 @@ use crate::config::WatchdogMode;
 use crate::manifest::Report;
 use crate::poll::Pause;
 use crate::provision::Choice;
-use crate::secondaries::Secondaries;
+use crate::secondaries::seam::Secondary;
+use crate::secondaries::{Added, Secondaries};
 use crate::session::Session;
 use crate::watchdog::Watchdog;
 use crate::{
@@ -35,6 +36,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     session: Option<Session>,
     hardware: Option<Value>,
+    added: Vec<(String, Added)>,
     forever: Option<Forever>,
 }
 
@@ -48,7 +50,7 @@ struct Forever {
 
 impl Worker {
     pub(super) fn new(agent: Agent, shared: Arc<Shared>) -> Self {
-        Self { agent, shared, session: None, hardware: None, forever: None }
+        Self { agent, shared, session: None, hardware: None, added: Vec::new(), forever: None }
     }
 
     /// Works until nobody can ask for anything any more.
@@ -250,6 +252,37 @@ impl Worker {
         store.change_report(&report.to_json())
     }
 
+    /// From the next cycle on it is one of the vehicle's ECUs.
+    pub(super) fn add_secondary(
+        &mut self,
+        ctx: &Context,
+        mut secondary: Box<dyn Secondary>,
+    ) -> Result<()> {
+        let serial = secondary.info(ctx)?.serial;
+        if self.added.iter().any(|(known, _)| *known == serial) {
+            let problem = "there is one with this serial already".to_owned();
+            return Err(Error::Secondary { serial, problem, kind: Kind::Conflict });
+        }
+        self.added.push((serial, Arc::new(Mutex::new(secondary))));
+        if let Some(session) = &mut self.session {
+            session.added.clone_from(&self.added);
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_secondary_data(
+        &mut self,
+        ctx: &Context,
+        serial: &str,
+        data: &str,
+    ) -> Result<()> {
+        if self.session(ctx)?.store.set_secondary_data(serial, data)? {
+            return Ok(());
+        }
+        let problem = "no secondary of this vehicle has this serial".to_owned();
+        Err(Error::Secondary { serial: serial.to_owned(), problem, kind: Kind::NotFound })
+    }
+
     pub(super) fn set_hardware(&mut self, hardware: Value) {
         if let Some(session) = &mut self.session {
             session.hardware = Some(hardware.clone());
@@ -270,6 +303,7 @@ impl Worker {
             let watch = Watch::new(&self.shared);
             let mut session = self.agent.open_session(ctx, &watch, Choice::Keep)?;
             session.hardware.clone_from(&self.hardware);
+            session.added.clone_from(&self.added);
             self.session = Some(session);
         }
         let lost = Error::Damaged { what: "the session" };

@@ -1,6 +1,7 @@
 //! A device at work: known to a server when it has a certificate, else anonymous.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use updraft_crypto::{KeyAlgorithm, SigningKey};
 use updraft_http::{Client, ClientOptions, Identity, TokenIdentity};
@@ -93,6 +94,8 @@ fn session(
         token,
         watch: Watch::default(),
         hardware: None,
+        added: Vec::new(),
+        waited_for_secondaries: AtomicBool::new(false),
     })
 }
 

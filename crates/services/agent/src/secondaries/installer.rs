@@ -14,14 +14,16 @@ use std::time::Duration;
 use updraft_error::{Classify as _, Kind};
 use updraft_secondary::{Error as EcuError, Installation};
 use updraft_task::Context;
-use updraft_tuf::{Repository, RoleName, UptaneTarget, Verified};
+use updraft_tuf::{Repository, RoleName, TargetFormat, UptaneTarget, Verified};
 use updraft_update::{Digest, Effect, Health, Image, Installer, Observation, StepError};
 
+use super::handover::{credentials, metadata_of};
 use super::report;
 use super::seam::Secondary;
 use crate::events::{EventKind, event};
 use crate::gateway::File;
 use crate::installer::{Images, Wanted, address_of};
+use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::{FileImage, FilePlace, Milestone, SecondaryRecord, Update};
 use crate::{Error, Result};
@@ -41,9 +43,22 @@ pub(crate) struct SecondaryInstaller<'a> {
     pub(super) ecu: Box<dyn Secondary>,
     /// What is known of it; none before it answered for the first time.
     pub(super) record: Option<SecondaryRecord>,
+    /// Where images come from, if not from the server.
+    pub(super) medium: Option<&'a Medium>,
+    /// Whether it takes what a medium has for it.
+    pub(super) takes_media: bool,
 }
 
-impl SecondaryInstaller<'_> {
+impl<'a> SecondaryInstaller<'a> {
+    pub(super) fn new(
+        session: &'a Session,
+        record: Option<SecondaryRecord>,
+        slot: String,
+        ecu: Box<dyn Secondary>,
+    ) -> Self {
+        Self { session, slot, ecu, record, medium: None, takes_media: false }
+    }
+
     fn record(&self) -> Result<&SecondaryRecord, StepError> {
         self.record.as_ref().ok_or_else(|| {
             StepError::message(Kind::NotFound, format!("find the secondary at {}", self.slot))
@@ -217,15 +232,27 @@ impl Installer for SecondaryInstaller<'_> {
     }
 
     fn is_fetched(&mut self, ctx: &Context, image: &Image) -> Result<bool, StepError> {
+        // The secondary fetches commits itself; that its turn has come is all there is to know.
+        if self.at(FilePlace::Fetched)?.as_ref() == Some(image) {
+            return Ok(true);
+        }
         self.images()?.has(ctx, &image.digest)
     }
 
     fn fetch(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
         let digest = digest_of(target)?;
+        if target.format == TargetFormat::Ostree {
+            // It needs the metadata first.
+            return self
+                .put(FilePlace::Fetched, Some(&Image { name: target.filepath.clone(), digest }));
+        }
         let url = address_of(self.session, target);
         let wanted =
             Wanted { digest: &digest, hashes: &target.hashes, length: target.length, url: &url };
-        self.images()?.fetch(ctx, &self.session.gateway.client, &wanted)?;
+        match self.medium {
+            Some(medium) => self.images()?.copy(ctx, medium.image(&digest)?, &wanted)?,
+            None => self.images()?.fetch(ctx, &self.session.gateway.client, &wanted)?,
+        }
         self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })
     }
 
@@ -238,10 +265,16 @@ impl Installer for SecondaryInstaller<'_> {
         self.wait_for_it(ctx)?;
         self.send_roots(ctx)?;
         let metadata = self.session.store.trusted_metadata().map_err(StepError::new)?;
+        let metadata = metadata_of(metadata, self.medium.is_some());
         self.ecu.put_metadata(ctx, &metadata).map_err(of_ecu)?;
         let digest = digest_of(target)?;
-        let mut image = self.images()?.open_image(&digest)?;
-        self.ecu.send_image(ctx, &mut image, target.length).map_err(of_ecu)?;
+        if target.format == TargetFormat::Ostree {
+            self.ecu.download_commit(ctx, &credentials(self.session)?).map_err(of_ecu)?;
+            self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })?;
+        } else {
+            let mut image = self.images()?.open_image(&digest)?;
+            self.ecu.send_image(ctx, &mut image, target.length).map_err(of_ecu)?;
+        }
         // Commit point of staging, as far as the primary goes.
         self.put(FilePlace::Staged, Some(&Image { name: target.filepath.clone(), digest }))
     }
@@ -321,8 +354,9 @@ impl Installer for SecondaryInstaller<'_> {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "a secondary does not hear that it is confirmed");
         }
-        self.put(FilePlace::Staged, None)?;
-        self.put(FilePlace::Next, None)?;
+        for place in [FilePlace::Fetched, FilePlace::Staged, FilePlace::Next] {
+            self.put(place, None)?;
+        }
         // Images of earlier updates are needed by nobody.
         let parts = self.session.store.update_parts().map_err(StepError::new)?;
         let keep = parts.iter().filter_map(|part| part.sha256.parse().ok()).collect();

@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use updraft_error::Kind;
 use updraft_ipuptane::{
-    EcuInfo, LegacyMetadata, LegacyResult, Message, Outcome, RepositoryKind, ResultCode, RoleFile,
-    VERSION_2, VERSION_3,
+    EcuInfo, LegacyMetadata, LegacyResult, Message, OstreeCredentials, Outcome, RepositoryKind,
+    ResultCode, RoleFile, VERSION_2, VERSION_3,
 };
 use updraft_secondary::{Error, Installation, Link, Result, Verification};
 use updraft_task::Context;
@@ -20,9 +21,20 @@ const PIECE: usize = 1024;
 const OUR_PIECE: usize = 64 << 10;
 /// The largest image that version 1 can carry, in bytes: it goes in one message.
 const MAX_LEGACY_IMAGE: u64 = 60 << 20;
+/// How long one that came by itself may take to say who it is.
+const GREETING: Duration = Duration::from_secs(5);
 /// How long an installation may take.
 const INSTALL: Duration = Duration::from_mins(30);
-const TOP_LEVEL: [RoleName; 4] =
+const TOP_LEVEL: [RoleName; 6] = [
+    RoleName::Root,
+    RoleName::Timestamp,
+    RoleName::Snapshot,
+    RoleName::Targets,
+    // Of a medium, and only from one.
+    RoleName::OfflineSnapshot,
+    RoleName::OfflineUpdates,
+];
+const LEGACY: [RoleName; 4] =
     [RoleName::Root, RoleName::Timestamp, RoleName::Snapshot, RoleName::Targets];
 
 /// A secondary at an address.
@@ -62,7 +74,7 @@ impl IpSecondary {
     fn put_legacy(&mut self, ctx: &Context, metadata: &TrustedMetadata) -> Result<()> {
         let file = |files: &RoleFiles, role| files.get(&role).unwrap_or_default().to_vec();
         let request = Message::PutMetaReq(Box::new(LegacyMetadata {
-            image: TOP_LEVEL.map(|role| file(&metadata.image, role)),
+            image: LEGACY.map(|role| file(&metadata.image, role)),
             director: [RoleName::Root, RoleName::Targets]
                 .map(|role| file(&metadata.director, role)),
         }));
@@ -100,6 +112,24 @@ impl Secondary for IpSecondary {
             Message::GetInfoResp(info) => known(&info),
             other => Err(self.wrong("getInfoReq", &other)),
         }
+    }
+
+    fn is_at(&self, address: SocketAddr) -> bool {
+        let known = self.link.address().to_socket_addrs();
+        known.is_ok_and(|mut known| known.any(|one| one == address))
+    }
+
+    fn info_over(&mut self, ctx: &Context, visitor: TcpStream) -> Result<Known> {
+        let mut connection = self.link.over(visitor)?;
+        match connection.call_within(ctx, &Message::GetInfoReq, GREETING)? {
+            Message::GetInfoResp(info) => known(&info),
+            other => Err(self.wrong("getInfoReq", &other)),
+        }
+    }
+
+    fn takes_media(&mut self, ctx: &Context) -> Result<bool> {
+        self.version = None;
+        Ok(self.verification == Verification::Full && self.version(ctx)? >= VERSION_3)
     }
 
     fn manifest(&mut self, ctx: &Context) -> Result<Vec<u8>> {
@@ -176,6 +206,30 @@ impl Secondary for IpSecondary {
         Ok(())
     }
 
+    fn download_commit(&mut self, ctx: &Context, from: &OstreeCredentials) -> Result<()> {
+        if !self.link.has_tls() {
+            // aktualizr's protocol has nothing else for its secondaries.
+            tracing::warn!(
+                address = self.link.address(),
+                "the vehicle's key goes to a secondary over a connection without TLS"
+            );
+        }
+        if self.version(ctx)? < VERSION_2 {
+            let request = Message::SendFirmwareReq(from.encode());
+            return match self.link.call_within(ctx, &request, INSTALL)? {
+                Message::SendFirmwareResp(result) => {
+                    legacy(result, "fetch the commit", ResultCode::DownloadFailed)
+                }
+                other => Err(self.wrong(request.name(), &other)),
+            };
+        }
+        let request = Message::DownloadOstreeRevReq(from.encode());
+        match self.link.call_within(ctx, &request, INSTALL)? {
+            Message::DownloadOstreeRevResp(outcome) => done(outcome, "fetch the commit"),
+            other => Err(self.wrong(request.name(), &other)),
+        }
+    }
+
     fn install(&mut self, ctx: &Context, filepath: &str) -> Result<Installation> {
         let request = Message::InstallReq(filepath.as_bytes().to_vec());
         let outcome = match self.link.call_within(ctx, &request, INSTALL)? {
@@ -198,6 +252,7 @@ impl Secondary for IpSecondary {
             });
         }
         match self.link.call_within(ctx, &Message::RevertReq, INSTALL)? {
+            Message::RevertResp(outcome) if outcome.code == ResultCode::NeedCompletion => Ok(()),
             Message::RevertResp(outcome) => done(outcome, "go back"),
             other => Err(self.wrong("revertReq", &other)),
         }

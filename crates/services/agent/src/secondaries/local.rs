@@ -10,7 +10,7 @@ use std::time::Duration;
 use updraft_crypto::KeyAlgorithm;
 use updraft_error::Classify as _;
 use updraft_secondary::payload::{FilePayload, HandlerPayload, Payload};
-use updraft_secondary::{Ecu, EcuOptions, Error, Installation, Result};
+use updraft_secondary::{Ecu, EcuOptions, Error, Installation, Result, Verification};
 use updraft_task::Context;
 use updraft_tuf::{DirectorFiles, FirstRoot, Repository, TrustedMetadata};
 
@@ -26,6 +26,7 @@ const PIECE: usize = 64 << 10;
 pub(crate) struct LocalSecondary {
     ecu: Ecu,
     clock: Arc<dyn Clock>,
+    takes_media: bool,
 }
 
 impl LocalSecondary {
@@ -45,6 +46,7 @@ impl LocalSecondary {
             key_algorithm,
             key_pem: key(&folder, &configured.ecu_private_key)?,
             import: None,
+            adopted: None,
             folder: folder.clone(),
         };
         let paths = (configured.firmware_path.clone(), configured.target_name_path.clone());
@@ -60,7 +62,8 @@ impl LocalSecondary {
                 None => Box::new(FilePayload::new(paths.0, Some(paths.1))),
             }
         })?;
-        Ok(Self { ecu, clock })
+        let takes_media = configured.verification() == Verification::Full;
+        Ok(Self { ecu, clock, takes_media })
     }
 }
 
@@ -72,6 +75,10 @@ impl Secondary for LocalSecondary {
             hardware_id: identity.hardware_id.clone(),
             key: self.ecu.public_key().clone(),
         })
+    }
+
+    fn takes_media(&mut self, _ctx: &Context) -> Result<bool> {
+        Ok(self.takes_media)
     }
 
     fn manifest(&mut self, ctx: &Context) -> Result<Vec<u8>> {
@@ -114,7 +121,7 @@ impl Secondary for LocalSecondary {
     }
 
     fn revert(&mut self, ctx: &Context) -> Result<()> {
-        self.ecu.revert(ctx)
+        self.ecu.revert(ctx).map(|_| ())
     }
 
     fn confirm(&mut self, _ctx: &Context) -> Result<()> {

@@ -1,23 +1,41 @@
 //! What a primary asks of a secondary, whatever it is.
 
 use std::fs::File;
+use std::net::{SocketAddr, TcpStream};
 
-use updraft_secondary::{Installation, Result};
+use updraft_error::Kind;
+use updraft_ipuptane::OstreeCredentials;
+use updraft_secondary::{Error, Installation, Result};
 use updraft_task::Context;
 use updraft_tuf::{PublicKey, Repository, TrustedMetadata};
 
 /// Who a secondary is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Known {
-    pub(crate) serial: String,
-    pub(crate) hardware_id: String,
-    pub(crate) key: PublicKey,
+pub struct Known {
+    /// Its serial.
+    pub serial: String,
+    /// Its hardware id.
+    pub hardware_id: String,
+    /// Its public key, with which it signs its reports.
+    pub key: PublicKey,
 }
 
 /// A secondary. Every method may fail or take its time, and none is believed.
-pub(crate) trait Secondary: Send {
+pub trait Secondary: Send {
     /// Who it is. Also tells whether it answers at all.
     fn info(&mut self, ctx: &Context) -> Result<Known>;
+    /// Whether this is where it lives.
+    fn is_at(&self, _address: SocketAddr) -> bool {
+        false
+    }
+    /// [`Secondary::info`] over a connection that it made itself.
+    fn info_over(&mut self, ctx: &Context, _visitor: TcpStream) -> Result<Known> {
+        self.info(ctx)
+    }
+    /// Whether it has rules for what the Director says on a medium.
+    fn takes_media(&mut self, _ctx: &Context) -> Result<bool> {
+        Ok(false)
+    }
     /// Its signed report, as JSON.
     fn manifest(&mut self, ctx: &Context) -> Result<Vec<u8>>;
     /// The version of the root that it trusts; 0: none yet. `None`: it cannot say, and takes no
@@ -29,6 +47,14 @@ pub(crate) trait Secondary: Send {
     fn put_metadata(&mut self, ctx: &Context, metadata: &TrustedMetadata) -> Result<()>;
     /// Gives it an image of this length.
     fn send_image(&mut self, ctx: &Context, image: &mut File, length: u64) -> Result<()>;
+    /// Has it fetch the commit that is assigned to it.
+    fn download_commit(&mut self, _ctx: &Context, _from: &OstreeCredentials) -> Result<()> {
+        Err(Error::Payload {
+            action: "fetch the commit",
+            problem: "a secondary on the primary installs files".to_owned(),
+            kind: Kind::Unsupported,
+        })
+    }
     /// Has it install what it was given.
     fn install(&mut self, ctx: &Context, filepath: &str) -> Result<Installation>;
     /// Has it go back to what ran before an installation that was not confirmed.

@@ -17,6 +17,8 @@ pub struct FileImage {
 /// Where an image is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilePlace {
+    /// A secondary may fetch it.
+    Fetched,
     /// It could be switched to.
     Staged,
     /// It runs after the next start.
@@ -28,6 +30,7 @@ pub enum FilePlace {
 impl FilePlace {
     fn name(self) -> &'static str {
         match self {
+            Self::Fetched => "fetched",
             Self::Staged => "staged",
             Self::Next => "next",
             Self::Running => "running",

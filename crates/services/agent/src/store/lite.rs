@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-pub(super) fn begin(transaction: &Transaction<'_>, update: &Update) -> rusqlite::Result<()> {
+fn begin(transaction: &Transaction<'_>, update: &Update) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT OR REPLACE INTO \"update\" (id, filepath, sha256, length, correlation_id)
          VALUES (1, ?1, ?2, ?3, ?4)",

@@ -176,6 +176,14 @@ CREATE TABLE update_part (
     applied INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 ",
+    "
+CREATE TABLE misconfigured_ecu (
+    serial TEXT PRIMARY KEY,
+    hardware_id TEXT NOT NULL,
+    removed INTEGER NOT NULL         -- from the configuration; 0: it was never registered
+) STRICT, WITHOUT ROWID;
+ALTER TABLE secondary ADD COLUMN data TEXT;     -- what a program remembered with it
+",
 ];
 
 /// The format of a database.

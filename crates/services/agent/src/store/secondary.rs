@@ -28,6 +28,8 @@ pub struct SecondaryRecord {
     pub running: Option<(String, String, u64)>,
     /// The SHA-256 of what was installed and confirmed last, and its release counter.
     pub confirmed: Option<(String, Option<u64>)>,
+    /// What a program remembered with it.
+    pub data: Option<String>,
 }
 
 /// A secondary's part in the update.
@@ -54,7 +56,7 @@ impl Store {
             connection
                 .prepare(
                     "SELECT slot, serial, hardware_id, key, registered, manifest, sent_counter,
-                     filepath, sha256, length, confirmed_sha256, release_counter
+                     filepath, sha256, length, confirmed_sha256, release_counter, data
                      FROM secondary ORDER BY serial",
                 )?
                 .query_map([], record_of)?
@@ -74,6 +76,7 @@ impl Store {
         self.change(|transaction| {
             transaction
                 .execute("DELETE FROM secondary WHERE slot = ?1 OR serial = ?2", (slot, serial))?;
+            transaction.execute("DELETE FROM misconfigured_ecu WHERE serial = ?1", [serial])?;
             transaction.execute(
                 "INSERT INTO secondary (slot, serial, hardware_id, key) VALUES (?1, ?2, ?3, ?4)",
                 (slot, serial, hardware_id, key),
@@ -95,8 +98,26 @@ impl Store {
         }
         self.change(|transaction| {
             gone.iter().try_for_each(|slot| {
+                transaction.execute(
+                    "INSERT OR REPLACE INTO misconfigured_ecu (serial, hardware_id, removed)
+                     SELECT serial, hardware_id, 1 FROM secondary WHERE slot = ?1",
+                    [slot],
+                )?;
                 transaction.execute("DELETE FROM secondary WHERE slot = ?1", [slot]).map(drop)
             })
+        })
+    }
+
+    /// Serial and hardware id of ECUs that were removed from the configuration (`true`), or never
+    /// registered.
+    pub fn misconfigured_ecus(&self) -> Result<Vec<(String, String, bool)>> {
+        self.read(|connection| {
+            connection
+                .prepare(
+                    "SELECT serial, hardware_id, removed FROM misconfigured_ecu ORDER BY serial",
+                )?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect()
         })
     }
 
@@ -136,6 +157,14 @@ impl Store {
                 (serial, manifest, filepath, sha256, Number(length)),
             )?;
             Ok(())
+        })
+    }
+
+    /// Remembers a program's text with a secondary. `false`: there is none with this serial.
+    pub fn set_secondary_data(&self, serial: &str, data: &str) -> Result<bool> {
+        self.change(|transaction| {
+            let statement = "UPDATE secondary SET data = ?2 WHERE serial = ?1";
+            Ok(transaction.execute(statement, (serial, data))? > 0)
         })
     }
 
@@ -261,6 +290,7 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<SecondaryRecord> {
             Some(sha256) => Some((sha256, number(11)?)),
             None => None,
         },
+        data: row.get(12)?,
     })
 }
 

@@ -2,11 +2,12 @@
 
 use std::io::{self, Read};
 
-use updraft_fs::{LockFile, LockMode};
+use updraft_fs::LockFile;
 use updraft_http::{Stream, StreamOptions};
 use updraft_ostree::ObjectName;
 use updraft_task::Context;
 
+use super::super::resumable::Resumable;
 use super::super::{Error, partial};
 use super::{HttpOrigin, MAX_FILE};
 use crate::Transaction;
@@ -67,50 +68,29 @@ impl HttpOrigin<'_> {
     fn import_resumable(&self, url: &str, path: &str, wanted: &Wanted<'_>) -> Result<Large, Error> {
         let object = wanted.object;
         let tmp = wanted.transaction.scratch()?;
-        let name = partial::name(&object.checksum);
-        let Some(lock) = LockFile::try_acquire(&tmp.dir, &name, LockMode::Exclusive)? else {
+        let Some(resumable) = Resumable::begin(&tmp, partial::name(&object.checksum))? else {
             return Ok(Large::Busy);
         };
-        let mut offset = partial::length(&lock)?;
-        loop {
+        let open = |offset| {
             let options = StreamOptions { limit: MAX_FILE, offset };
-            let mut stream = match self.client.stream(wanted.ctx, &format!("{url}/{path}"), options)
-            {
-                Ok(Some(stream)) => stream,
-                Ok(None) => return Ok(Large::Absent),
-                // More came before, perhaps from another mirror, than there is.
-                Err(updraft_http::Error::Mismatch { .. }) if offset > 0 => {
-                    partial::empty(&lock, &tmp.room)?;
-                    offset = 0;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let received = partial::receive(lock.file(), offset, &mut stream, &tmp.room);
-            self.count(stream.position().saturating_sub(offset));
-            if partial::is_full(&received) {
-                partial::remove(&lock, &tmp, &name)?;
+            self.client.stream(wanted.ctx, &format!("{url}/{path}"), options)
+        };
+        let count = |bytes| self.count(bytes);
+        let import = |lock: &LockFile| {
+            wanted.transaction.import_archive_object(object, partial::reader(lock)?)?;
+            Ok(())
+        };
+        let wrong = |error: &Error| matches!(error, Error::Repo(error) if error.is_corruption());
+        match resumable.fetch(None, (&open, &count), import, wrong) {
+            Ok(None) => Ok(Large::Absent),
+            Ok(Some(())) => {
+                resumable.remove()?;
+                Ok(Large::Stored)
             }
-            received?;
-            match wanted.transaction.import_archive_object(object, partial::reader(&lock)?) {
-                Err(error) if error.is_corruption() => {
-                    // What came before may have been bad: once again from the start.
-                    partial::empty(&lock, &tmp.room)?;
-                    if offset == 0 {
-                        partial::remove(&lock, &tmp, &name)?;
-                        return Err(Error::bad_object(url, object, error));
-                    }
-                    offset = 0;
-                }
-                imported => {
-                    let imported = imported.map_err(Error::from);
-                    if imported.is_ok() || partial::is_full(&imported) {
-                        partial::remove(&lock, &tmp, &name)?;
-                    }
-                    imported?;
-                    return Ok(Large::Stored);
-                }
+            Err(Error::Repo(error)) if error.is_corruption() => {
+                Err(Error::bad_object(url, object, error))
             }
+            Err(error) => Err(error),
         }
     }
 

@@ -6,6 +6,7 @@
 //! * `var.mount`, which shows the stateroot's data at `/var`, unless `/etc/fstab` has a `/var`;
 //! * `boot.mount`, which shows `/sysroot/boot` at `/boot` where entries are there, unless
 //!   `/etc/fstab` has a `/boot`;
+//! * drop-ins that keep what only an initramfs can mount where it is over a soft reboot;
 //! * links that start `ostree-remount.service`, `ostree-finalize-staged.path` and
 //!   `ostree-boot-complete.service`.
 
@@ -28,6 +29,18 @@ const UNITS: [(&str, &str); 3] = [
     ("multi-user.target.wants", "ostree-finalize-staged.path"),
     ("multi-user.target.wants", "ostree-boot-complete.service"),
 ];
+
+/// What the initramfs has mounted, and nobody can mount again without it. systemd itself leaves
+/// alone `/`, `/usr` and `/etc`.
+const KEPT: &str = "/sysroot";
+
+/// Without its default dependencies a mount does not conflict with `umount.target`, and stays; it
+/// gets back the part of them that orders it.
+const KEPT_DROP_IN: &str = "# Made by ostree-system-generator at each boot.\n\
+    [Unit]\n\
+    DefaultDependencies=no\n\
+    After=local-fs-pre.target\n\
+    Before=local-fs.target\n";
 
 /// Generate mounts and units for systemd
 #[derive(Debug, Args)]
@@ -73,6 +86,7 @@ fn generate(root: &Path, command_line: &str, folder: &Path) -> Result {
             link(folder, wanted_by, unit, &path)?;
         }
     }
+    keep_mounted(folder, KEPT)?;
     let mounted = mounted_by_fstab(root)?;
     let by_initramfs = root.join(MOUNTED_BY_INITRAMFS);
     if by_initramfs.exists() {
@@ -83,6 +97,8 @@ fn generate(root: &Path, command_line: &str, folder: &Path) -> Result {
         // What is mounted below /var later is seen at /var only, and in containers.
         let options = "bind,slave,shared";
         let what = format!("/sysroot/ostree/deploy/{stateroot}/var");
+        // Where /sysroot is read-only, the initramfs has bound it to itself to be writable.
+        keep_mounted(folder, &what)?;
         mount(folder, "var.mount", "/var", &what, options)?;
     }
     let has_entries =
@@ -160,6 +176,29 @@ fn mount(folder: &Path, unit: &str, place: &str, what: &str, options: &str) -> R
     link(folder, "local-fs.target.requires", unit, Path::new(&format!("../{unit}")))
 }
 
+fn keep_mounted(folder: &Path, place: &str) -> Result {
+    let name = format!("{}.mount.d", unit_name(place));
+    let dir = updraft_fs::Dir::open(folder)?;
+    let dir = dir.ensure_dir(&name, 0o755)?;
+    let text = KEPT_DROP_IN.as_bytes();
+    Ok(updraft_fs::atomic_write_unsynced(&dir, "ostree-soft-reboot.conf", text, 0o644)?)
+}
+
+/// A path as it stands in the name of a unit (systemd.unit(5), "String Escaping").
+fn unit_name(path: &str) -> String {
+    let mut name = String::new();
+    for (at, byte) in path.trim_matches('/').bytes().enumerate() {
+        match byte {
+            b'/' => name.push('-'),
+            b'.' if at == 0 => name.push_str("\\x2e"),
+            b':' | b'_' | b'.' => name.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => name.push(byte.into()),
+            _ => name.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    name
+}
+
 fn link(folder: &Path, wanted_by: &str, unit: &str, target: &Path) -> Result {
     let folder = folder.join(wanted_by);
     std::fs::create_dir_all(&folder).with_context(|| format!("failed to make {wanted_by}"))?;
@@ -205,6 +244,38 @@ mod tests {
         names
     }
 
+    fn mounts(root: &Path) -> Vec<String> {
+        units(root).into_iter().filter(|name| name.ends_with(".mount")).collect()
+    }
+
+    /// As systemd names and reads them.
+    #[test]
+    fn what_the_initramfs_mounted_stays_over_a_soft_reboot() {
+        let paths = ["/sysroot", "/sysroot/ostree/deploy/a-b_c.d+e/var", "/.x"];
+        let output =
+            std::process::Command::new("systemd-escape").arg("--path").args(paths).output();
+        let text = String::from_utf8(output.expect("systemd is installed").stdout).unwrap();
+        let escaped: Vec<&str> = text.split_whitespace().collect();
+        assert_eq!(paths.map(unit_name).to_vec(), escaped);
+
+        let root = system(&[("run/ostree-booted", "")]);
+        generate(root.path(), LINE, &root.path().join("units")).unwrap();
+        let folder = root.path().join("units");
+        std::io::Write::write_all(
+            &mut std::fs::File::create(folder.join("sysroot.mount")).unwrap(),
+            b"[Mount]\nWhat=/dev/null\nWhere=/sysroot\n",
+        )
+        .unwrap();
+        let drop_in = folder.join("sysroot.mount.d/ostree-soft-reboot.conf");
+        assert_eq!(std::fs::read_to_string(drop_in).unwrap(), KEPT_DROP_IN);
+        let mut verify = std::process::Command::new("systemd-analyze");
+        verify.args(["verify", "--man=no", "--generators=no"]).arg(folder.join("sysroot.mount"));
+        let output =
+            verify.env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display())).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!said.contains("ostree-soft-reboot.conf"), "{said}");
+    }
+
     #[test]
     fn a_system_from_a_deployment_gets_its_mounts_and_units() {
         let root = system(&[
@@ -223,6 +294,10 @@ mod tests {
                 "local-fs.target.requires/boot.mount",
                 "local-fs.target.requires/ostree-remount.service",
                 "local-fs.target.requires/var.mount",
+                "sysroot-ostree-deploy-debian-var.mount.d",
+                "sysroot-ostree-deploy-debian-var.mount.d/ostree-soft-reboot.conf",
+                "sysroot.mount.d",
+                "sysroot.mount.d/ostree-soft-reboot.conf",
                 "var.mount",
             ]
         );
@@ -240,11 +315,11 @@ mod tests {
         std::fs::create_dir_all(root.path().join("sysroot/boot")).unwrap();
         symlink("loader.1", root.path().join("sysroot/boot/loader")).unwrap();
         generate(root.path(), LINE, &root.path().join("units")).unwrap();
-        assert!(units(root.path()).is_empty());
+        assert_eq!(mounts(root.path()), [""; 0]);
 
         let root = system(&[("run/ostree-booted", ""), (MOUNTED_BY_INITRAMFS, "")]);
         generate(root.path(), LINE, &root.path().join("units")).unwrap();
-        assert!(units(root.path()).is_empty());
+        assert_eq!(mounts(root.path()), [""; 0]);
         assert!(!root.path().join(MOUNTED_BY_INITRAMFS).exists());
     }
 

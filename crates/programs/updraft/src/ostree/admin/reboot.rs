@@ -7,7 +7,7 @@ use updraft_terminal::{Failure, Result, ResultExt as _};
 /// Reboots when asked to, by kexec or as usual.
 pub(super) fn run(sysroot: &Sysroot, reboot: bool, kexec: bool) -> Result {
     if kexec {
-        sysroot.load_default_kernel()?;
+        sysroot.default_kernel()?.load()?;
         return by_systemd("kexec");
     }
     if reboot { by_systemd("reboot") } else { Ok(()) }

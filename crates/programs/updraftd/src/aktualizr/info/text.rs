@@ -118,6 +118,14 @@ pub(super) fn general(terminal: &Terminal, options: &Options, info: &DeviceInfo)
     } else if options.secondary_keys {
         terminal.line("Failed to load Secondary data!")?;
     }
+    if !info.misconfigured.is_empty() {
+        terminal.line("Removed or unregistered ECUs (deprecated):")?;
+        for (serial, hardware, removed) in &info.misconfigured {
+            let state =
+                if *removed { "has been removed from config" } else { "not registered yet" };
+            terminal.line(format_args!("   '{serial}' with hardware_id '{hardware}' {state}"))?;
+        }
+    }
     let yes_or_no = |yes| if yes { "yes" } else { "no" };
     terminal.line(format_args!("Provisioned on server: {}", yes_or_no(info.is_registered)))?;
     terminal.line(format_args!("Fetched metadata: {}", yes_or_no(info.has_metadata)))?;

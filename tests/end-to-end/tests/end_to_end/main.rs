@@ -1,0 +1,17 @@
+//! Server, operator and devices as real processes, in one program: each costs its time to link.
+
+mod agent;
+mod aktualizr;
+mod bad_input;
+mod delegations;
+mod garage;
+mod health;
+mod identity;
+mod keys;
+mod lockbox;
+mod main_job;
+mod power_cuts;
+mod secondaries;
+mod support;
+mod token;
+mod workshop;
