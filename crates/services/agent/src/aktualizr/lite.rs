@@ -13,17 +13,12 @@
 use jiff::Timestamp;
 use updraft_crypto::{KeyAlgorithm, SigningKey};
 use updraft_tuf::{Dialect, Repository};
-use updraft_update::{Action, ActionKind, Component, Decision, Image, Plan, Record};
 
 use super::tables::InstalledRow;
-use super::{Tables, TakeoverOutcome, identity, trusted};
+use super::{Tables, TakeoverOutcome, identity, pending, trusted};
 use crate::config::Settings;
-use crate::reboot;
-use crate::store::{EcuRecord, Failed, Pending, Shares, Store, Takeover, Update};
+use crate::store::{EcuRecord, Failed, Store, Takeover};
 use crate::{Error, Result};
-
-/// The token of a boot that is over: the one in which aktualizr-lite asked for the reboot.
-const BEFORE: &str = "before the move";
 
 /// Takes over the state of the aktualizr-lite that kept it in the storage folder, if this device
 /// has none of its own.
@@ -38,32 +33,27 @@ pub(crate) fn take_over_lite(
     let Some(path) = settings.storage.aktualizr_database() else {
         return Ok(TakeoverOutcome::Nothing);
     };
-    let Some(tables) = Tables::read(&path)? else { return Ok(TakeoverOutcome::Nothing) };
+    let Some(mut tables) = Tables::read(&path)? else { return Ok(TakeoverOutcome::Nothing) };
+    let mut state = judge(settings, &mut tables, now)?;
     // Before anything of ours looks at this boot: that would take a sentinel for a stale one.
-    let has_rebooted = !reboot::is_awaited(settings)?;
-    let state = judge(settings, &tables, has_rebooted, now)?;
+    state.pending = pending::of(settings, store, &tables, &state)?;
     store.take_over(&state, now)?;
     tracing::info!(from = %path.display(), serial = state.ecu.serial, "taken over");
     Ok(TakeoverOutcome::TakenOver)
 }
 
-fn judge(
-    settings: &Settings,
-    tables: &Tables,
-    has_rebooted: bool,
-    now: Timestamp,
-) -> Result<Takeover> {
-    let known = tables.ecus.iter().find(|ecu| ecu.is_primary).or(tables.ecus.first());
-    let serial_there = known.map(|ecu| ecu.serial.as_str()).unwrap_or_default();
-    let rows: Vec<&InstalledRow> = tables
-        .installed
-        .iter()
-        .filter(|row| row.ecu.is_empty() || row.ecu == serial_there)
-        .collect();
+fn judge(settings: &Settings, tables: &mut Tables, now: Timestamp) -> Result<Takeover> {
     let ecu = ecu(settings, tables)?;
+    let known = tables.ecus.iter().find(|ecu| ecu.is_primary).or(tables.ecus.first());
+    let there = known.map(|ecu| ecu.serial.clone()).unwrap_or_default();
+    tables.installed.retain(|row| row.ecu.is_empty() || row.ecu == there);
+    for row in &mut tables.installed {
+        // The configuration may call it otherwise.
+        row.ecu.clone_from(&ecu.serial);
+    }
+    let rows: Vec<&InstalledRow> = tables.installed.iter().collect();
     let current = rows.iter().rfind(|row| row.is_current);
     let before = rows.iter().filter(|row| row.was_installed && !row.is_current);
-    let pending = rows.iter().rfind(|row| row.is_pending);
     let trusted = trusted(tables, &[Repository::Image])?;
     Ok(Takeover {
         identity: identity(settings, tables)?,
@@ -78,9 +68,7 @@ fn judge(
         secondaries: Vec::new(),
         ecus_sent: None,
         misconfigured: Vec::new(),
-        pending: pending
-            .map(|row| transaction(&ecu, &row.update, current.map(|row| &row.update), has_rebooted))
-            .transpose()?,
+        pending: None,
         ecu,
     })
 }
@@ -123,38 +111,4 @@ fn failed(rows: &[&InstalledRow], now: Timestamp) -> Vec<Failed> {
             failed_at: now.to_string(),
         })
         .collect()
-}
-
-/// What is left to do of an installation that waits: the reboot, and to see what came of it.
-fn transaction(
-    ecu: &EcuRecord,
-    pending: &Update,
-    current: Option<&Update>,
-    has_rebooted: bool,
-) -> Result<Pending> {
-    let component = Component::new(ecu.serial.clone());
-    let image = image_of(pending)?;
-    let previous = current.map(image_of).transpose()?.filter(|current| *current != image);
-    let action = |kind| Action {
-        kind,
-        component: component.clone(),
-        image: image.clone(),
-        previous: previous.clone(),
-    };
-    let kinds = [ActionKind::Reboot, ActionKind::CheckHealth, ActionKind::Confirm];
-    let plan = Plan {
-        id: pending.correlation_id.clone(),
-        decisions: vec![(component.clone(), image.clone(), Decision::Update)],
-        actions: kinds.into_iter().map(action).collect(),
-    };
-    let mut record = Record::new(plan);
-    record.reboot_token = has_rebooted.then(|| BEFORE.to_owned());
-    let shares = Shares { of_primary: true, parts: Vec::new() };
-    let (update, record) = (pending.clone(), record.encode());
-    Ok(Pending { update, shares, record, boot: None, files: false })
-}
-
-fn image_of(update: &Update) -> Result<Image> {
-    let digest = update.sha256.parse().map_err(Error::below("read a target's sha256"))?;
-    Ok(Image { name: update.filepath.clone(), digest })
 }
