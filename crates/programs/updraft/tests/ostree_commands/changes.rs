@@ -293,7 +293,8 @@ fn remotes_of_a_system_root_go_as_they_came() {
 fn what_is_there_stays_and_indexes_are_told_of() {
     let world = World::new("archive");
     compare(&world, &[&["fsck", "--add-tombstones"]]);
-    for (name, run) in [("mine", World::ours as fn(&World, &[&str]) -> _), ("theirs", World::peer)]
+    for (name, run) in
+        [("new-mine", World::ours as fn(&World, &[&str]) -> _), ("new-theirs", World::peer)]
     {
         let repo = format!("--repo={name}");
         for command in [
@@ -309,7 +310,7 @@ fn what_is_there_stays_and_indexes_are_told_of() {
             assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""), "{name}: {command:?}");
         }
     }
-    assert_eq!(state(&world.path("mine")), state(&world.path("theirs")));
+    assert_eq!(state(&world.path("new-mine")), state(&world.path("new-theirs")));
 }
 
 #[test]
