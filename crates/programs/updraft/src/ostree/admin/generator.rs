@@ -245,7 +245,9 @@ mod tests {
     }
 
     fn mounts(root: &Path) -> Vec<String> {
-        units(root).into_iter().filter(|name| name.ends_with(".mount")).collect()
+        let is_mount =
+            |name: &String| Path::new(name).extension().is_some_and(|end| end == "mount");
+        units(root).into_iter().filter(is_mount).collect()
     }
 
     /// As systemd names and reads them.
