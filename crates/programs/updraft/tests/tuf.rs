@@ -152,7 +152,7 @@ fn lies_and_failures_are_told_apart_and_change_nothing() {
     site.publish("one");
     site.succeeds(&["init", "first.json"]);
     let digest = updraft_tuf::sha256_hex(b"one");
-    for lie in [&b"0ne"[..], b"on", b"one and more", &[b'x'; 300_000]] {
+    for lie in [&b"0ne"[..], b"on", b"one and more", &vec![b'x'; 300_000]] {
         let answer = Answer::Bytes(200, lie.to_vec());
         site.serve(&format!("/targets/app/{digest}.fw.bin"), answer);
         assert_eq!(site.run(&["download"]).0, 9);

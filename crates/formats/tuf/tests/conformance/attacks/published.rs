@@ -1,5 +1,6 @@
 //! What other clients fell for, as their advisories and test suites tell: forms that two readers
 //! understand differently, and keys that count more than once.
+#![allow(clippy::unnecessary_wraps, reason = "an attack says `None` where there is none on a role")]
 
 use super::{Attack, Attacker, Delegated, Role, Root, Snapshot, Targets, Timestamp};
 use crate::common::Server;
