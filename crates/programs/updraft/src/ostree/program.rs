@@ -195,7 +195,13 @@ fn one_line(lines: &[String]) -> String {
 
 /// A name that is none is told by its reason alone, and a system call is no verb.
 fn in_their_words(text: &str, failure: &Failure) -> String {
-    if let Some(error @ updraft_ostree::Error::InvalidName { reason, .. }) = failure.find()
+    // The repository's error hides what it passes on from the chain.
+    let within = match failure.find::<updraft_repo::Error>() {
+        Some(updraft_repo::Error::Format(error)) => Some(error),
+        _ => None,
+    };
+    if let Some(error @ updraft_ostree::Error::InvalidName { reason, .. }) =
+        within.or_else(|| failure.find())
         && (reason.starts_with("Invalid ") || reason.starts_with("Rev name "))
     {
         return text.replace(&format!("failed to {error}"), reason);

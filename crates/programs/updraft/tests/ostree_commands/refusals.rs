@@ -89,6 +89,7 @@ fn errors_have_the_same_words() {
         &["export", "--subpath=/nope/x", "-o", "out.tar", "main"],
         &["ls", "-RzC", "main"],
         &["ls", "--frob=1", "main"],
+        &["rev-parse", "b ad"],
         &["refs", "--collections", "nope"],
         &["refs", "--delete", "--collections", "nope"],
         &["remote", "refs", "--cache-dir=nowhere", "origin"],
