@@ -57,7 +57,7 @@ pub fn keep_summary(
     summary: &[u8],
     signature: &[u8],
 ) -> Result<(), Error> {
-    store(dir, &remote.to_string(), summary, signature)
+    store(dir, remote.as_ref(), summary, signature)
 }
 
 fn store(dir: &Dir, name: &str, summary: &[u8], signature: &[u8]) -> Result<(), Error> {

@@ -273,9 +273,8 @@ fn new_repositories_are_alike() {
 #[test]
 fn remotes_of_a_system_root_go_as_they_came() {
     let world = World::new("archive");
-    let run: [(&str, fn(&World, &[&str]) -> _); 2] =
-        [("mine", World::ours), ("theirs", World::peer)];
-    let found = run.map(|(root, run)| {
+    let found = ["mine", "theirs"].map(|root| {
+        let run = if root == "mine" { World::ours } else { World::peer };
         fs::create_dir(world.path(root)).unwrap();
         world.peer_ok(&["admin", "init-fs", root]);
         fs::create_dir_all(world.path(root).join("sysroot")).unwrap();

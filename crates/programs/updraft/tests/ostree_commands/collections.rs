@@ -66,9 +66,8 @@ fn a_mirror_keeps_refs_under_the_collection_that_the_summary_names() {
         if has_summary {
             world.peer_ok(&["summary", "--repo=s", "--update"]);
         }
-        let run: [(&str, fn(&World, &[&str]) -> _); 2] =
-            [("mine", World::ours), ("theirs", World::peer)];
-        let found = run.map(|(name, run)| {
+        let found = ["mine", "theirs"].map(|name| {
+            let run = if name == "mine" { World::ours } else { World::peer };
             let repo = format!("--repo={name}-{index}");
             world.peer_ok(&["init", &repo, "--mode=archive"]);
             world.peer_ok(&["remote", "add", &repo, "--no-gpg-verify", "o", &url]);

@@ -19,11 +19,14 @@ pub(super) fn read(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
     items.resolve(now)
 }
 
+/// A year, and how many digits it was written with.
+type Year = (i64, usize);
+
 /// What was said.
 #[derive(Debug, Default)]
 struct Items {
-    /// Year with its digits, month, day.
-    date: Option<(Option<(i64, usize)>, i8, i8)>,
+    /// Year, month, day.
+    date: Option<(Option<Year>, i8, i8)>,
     /// Hour, minute, second.
     time: Option<(i8, i8, i8)>,
     /// Which of those that come, and the day from Sunday.
@@ -50,12 +53,22 @@ impl Items {
                 self.time((*hour, *minute, 0), rest)
             }
             [Number(hour, _), Meridian(_), ..] => self.time((*hour, 0, 0), words.get(1..)?),
-            [Number(a, n), Mark('/'), Number(b, _), Mark('/'), Number(c, m), rest @ ..] => {
-                let year_first = *n >= 4;
-                let (year, month, day) =
-                    if year_first { ((*a, *n), b, c) } else { ((*c, *m), a, b) };
-                self.date(Some(year), *month, *day, rest)
-            }
+            [
+                Number(year, n @ 4..),
+                Mark('/'),
+                Number(month, _),
+                Mark('/'),
+                Number(day, _),
+                rest @ ..,
+            ]
+            | [
+                Number(month, _),
+                Mark('/'),
+                Number(day, _),
+                Mark('/'),
+                Number(year, n),
+                rest @ ..,
+            ] => self.date(Some((*year, *n)), *month, *day, rest),
             [Number(month, _), Mark('/'), Number(day, _), rest @ ..] => {
                 self.date(None, *month, *day, rest)
             }
@@ -120,7 +133,7 @@ impl Items {
 
     fn date<'a>(
         &mut self,
-        year: Option<(i64, usize)>,
+        year: Option<Year>,
         month: i64,
         day: i64,
         rest: &'a [Word],
@@ -233,7 +246,7 @@ fn offset(hours: i64, digits: usize, rest: &[Word]) -> Option<(i64, &[Word])> {
 }
 
 /// A year of two digits is one from 1969 to 2068; none is that of now.
-fn full_year(year: Option<(i64, usize)>, now: i16) -> Option<i16> {
+fn full_year(year: Option<Year>, now: i16) -> Option<i16> {
     match year {
         None => Some(now),
         Some((year, 2)) if year < 69 => i16::try_from(year.checked_add(2000)?).ok(),

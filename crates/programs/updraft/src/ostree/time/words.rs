@@ -194,7 +194,7 @@ fn number(text: &str) -> Option<(Word, &str)> {
 fn meaning(name: &str) -> Option<Word> {
     let plain = name.trim_end_matches('.');
     let begins = |whole: &&str| *whole == plain || (plain.len() == 3 && whole.starts_with(plain));
-    let found = |list: &[&str]| list.iter().position(|whole| begins(whole));
+    let found = |list: &[&str]| list.iter().position(&begins);
     let index = |place: usize| i8::try_from(place).ok();
     if let Some(place) = found(&MONTHS).or((plain == "sept").then_some(8)) {
         return Some(Word::Month(index(place)?.checked_add(1)?));

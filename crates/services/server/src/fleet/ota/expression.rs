@@ -169,8 +169,12 @@ mod tests {
     #[track_caller]
     fn check(expression: &str, holds: &[&str], not: &[&str]) {
         let parsed = Expression::parse(expression).unwrap();
-        holds.iter().for_each(|id| assert!(parsed.holds(id), "{expression}: {id}"));
-        not.iter().for_each(|id| assert!(!parsed.holds(id), "{expression}: {id}"));
+        for id in holds {
+            assert!(parsed.holds(id), "{expression}: {id}");
+        }
+        for id in not {
+            assert!(!parsed.holds(id), "{expression}: {id}");
+        }
     }
 
     #[test]
