@@ -179,7 +179,7 @@ impl Metadata {
             .and_then(|snapshot| snapshot.pointer("/signed/meta")?.as_object())
             .into_iter()
             .flat_map(|meta| meta.keys().cloned())
-            .filter(|file| file != "targets.json")
+            .filter(|file| !matches!(file.as_str(), "root.json" | "targets.json"))
             .collect();
         for role in roles.iter().take(MAX_ROLES) {
             let role = paths::encode(role.strip_suffix(".json").unwrap_or(role));

@@ -143,7 +143,13 @@ impl FindRemotes {
             if !found.iter().any(|one| matches!(one.refs.get(name), Some(Some(_)))) {
                 continue;
             }
-            let candidates = found.iter().filter_map(|one| Some((one, (*one.refs.get(name)?)?)));
+            let mut candidates: Vec<_> =
+                found.iter().filter_map(|one| Some((one, (*one.refs.get(name)?)?))).collect();
+            // Of those that have what the newest has, libostree asks the oldest first.
+            let newest = candidates.first().map(|(_, commit)| *commit);
+            candidates.sort_by_key(|(one, commit)| {
+                (Some(*commit) != newest, one.priority, one.modified, one.remote.to_string())
+            });
             let mut outcome = Err(Failure::new(Kind::NotFound, "it was not found"));
             for (one, commit) in candidates {
                 outcome = self.pull_one(repo, one, name, commit, terminal);

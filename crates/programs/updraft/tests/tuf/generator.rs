@@ -173,6 +173,17 @@ fn a_client_follows_what_uptane_generator_makes() {
     // A delegation that is taken back takes the Director's targets along.
     folder.run(&["revokedelegation", "--dname", "inner"]);
     assert_eq!(folder.update(), told(&[("main", "os")]));
+    // Another role of its name goes on with its versions.
+    folder.run(&[
+        "adddelegation",
+        "--dname",
+        "inner",
+        "--dpattern",
+        "inner/*",
+        "--keytype",
+        "ED25519",
+    ]);
+    assert!(folder.read("repo/delegations/inner.json")["signed"]["version"].as_u64() > Some(1));
     folder.run(&["oldtargets"]);
     folder.run(&assign("a/fw.bin", "second", "mcu"));
     folder.run(&["signtargets"]);

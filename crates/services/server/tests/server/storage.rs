@@ -184,6 +184,7 @@ fn a_database_of_the_first_schema_is_brought_up_to_date() {
     connection.execute("ALTER TABLE devices DROP COLUMN issued_pem", []).expect("dropped");
     connection.execute("ALTER TABLE tokens DROP COLUMN role", []).expect("dropped");
     connection.execute("ALTER TABLE groups DROP COLUMN expression", []).expect("dropped");
+    connection.execute("DROP INDEX events_by_sent_id", []).expect("dropped");
     for table in [
         "auto_updates",
         "scheduled_updates",

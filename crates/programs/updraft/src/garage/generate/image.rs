@@ -128,7 +128,7 @@ impl Repository {
         }
         let mut targets = self.payload(parent)?;
         let key = self.make_key(name, algorithm)?;
-        self.store(name, &self.empty_targets(1))?;
+        self.store(name, &self.empty_targets(self.first_version(name)?))?;
         let id = key.key_id(DIALECT).to_string();
         let delegations = &mut targets["delegations"];
         delegations["keys"][&id] = Key::new(DIALECT, key.public().clone()).json().clone();

@@ -208,6 +208,10 @@ impl Repository {
             meta.insert(name, self.about(&role)?);
             roles.extend(delegated(&self.payload(&role)?));
         }
+        // What a snapshot has listed, all later ones list (TUF 5.5.5), revoked or not.
+        for (name, file) in self.listed()? {
+            meta.entry(name).or_insert(file);
+        }
         let snapshot =
             json!({ "_type": "Snapshot", "expires": expires, "version": number, "meta": meta });
         self.store("snapshot", &snapshot)?;
@@ -216,6 +220,20 @@ impl Repository {
         let timestamp =
             json!({ "_type": "Timestamp", "expires": expires, "version": number, "meta": meta });
         self.store("timestamp", &timestamp)
+    }
+
+    /// What the current snapshot lists.
+    fn listed(&self) -> Result<Map<String, Value>> {
+        if !self.path("snapshot").exists() {
+            return Ok(Map::new());
+        }
+        Ok(self.payload("snapshot")?["meta"].as_object().cloned().unwrap_or_default())
+    }
+
+    /// The version that a new role begins with: after that of an earlier role of its name.
+    pub(super) fn first_version(&self, role: &str) -> Result<u64> {
+        let before = self.listed()?.get(&format!("{role}.json")).map_or(0, version);
+        Ok(before.saturating_add(1))
     }
 
     /// What is told about the file of a role.
