@@ -168,10 +168,8 @@ fn check_mounts(debian: &mut Debian) {
     let show = "systemctl show --value -p FragmentPath";
     debian.check(&format!("{show} var.mount"), "/run/systemd/generator/var.mount");
     // What the initramfs mounted stays where it is until the machine ends.
-    let conflicts = "systemctl show --value -p ActiveState,Conflicts";
-    for unit in ["sysroot.mount", "sysroot-ostree-deploy-os-var.mount"] {
-        debian.check(&format!("{conflicts} {unit} | grep ."), "active");
-    }
+    let conflicts = "systemctl show --value -p ActiveState,Conflicts sysroot.mount";
+    debian.check(&format!("{conflicts} | grep ."), "active");
     // The partition's type says what it is.
     debian.check(&format!("{show} boot.automount"), "/run/systemd/generator.late/boot.automount");
     debian.check("for i in /sysroot /usr; do touch $i/a 2>/dev/null && echo $i; done; true", "");

@@ -97,8 +97,6 @@ fn generate(root: &Path, command_line: &str, folder: &Path) -> Result {
         // What is mounted below /var later is seen at /var only, and in containers.
         let options = "bind,slave,shared";
         let what = format!("/sysroot/ostree/deploy/{stateroot}/var");
-        // Where /sysroot is read-only, the initramfs has bound it to itself to be writable.
-        keep_mounted(folder, &what)?;
         mount(folder, "var.mount", "/var", &what, options)?;
     }
     let has_entries =
@@ -296,8 +294,6 @@ mod tests {
                 "local-fs.target.requires/boot.mount",
                 "local-fs.target.requires/ostree-remount.service",
                 "local-fs.target.requires/var.mount",
-                "sysroot-ostree-deploy-debian-var.mount.d",
-                "sysroot-ostree-deploy-debian-var.mount.d/ostree-soft-reboot.conf",
                 "sysroot.mount.d",
                 "sysroot.mount.d/ostree-soft-reboot.conf",
                 "var.mount",
