@@ -65,7 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             check(&mut problems, "dependencies", shell::cargo().args(["deny", "check"]));
         }
         if fuzz::exists()
-            && let Err(error) = fuzz::build()
+            && let Err(error) = fuzz::check()
         {
             problems.push(format!("fuzz targets: {error:#}"));
         }
