@@ -16,7 +16,7 @@ impl VerifySignature for Credulous {
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let key = PublicKey::new(KeyType::Ed25519, vec![0; 32]).expect("32 bytes are a key");
     for dialect in [Dialect::Tuf, Dialect::Uptane] {
-        let authority = TimeAuthority::of_keys(dialect, &[key.clone()], 1);
+        let authority = TimeAuthority::of_keys(dialect, std::slice::from_ref(&key), 1);
         let Ok(attested) = authority.verify(dialect, data, None, &Credulous) else { continue };
         let again = TimeAttestation::from_value(attested.to_value()).expect("it is readable");
         assert_eq!(again, *attested);

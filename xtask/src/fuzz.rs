@@ -70,8 +70,8 @@ pub(crate) fn exists() -> bool {
 pub(crate) fn check() -> Result<()> {
     let mut command = shell::cargo();
     command.current_dir(shell::workspace().join("fuzz"));
-    command.env("CARGO_TARGET_DIR", target_folder());
-    shell::run(command.args(["clippy", "--locked", "--", "-D", "warnings"]))
+    command.env("CARGO_TARGET_DIR", shell::target_folder()?);
+    shell::run(command.args(["clippy", "--locked", "--keep-going", "--", "-D", "warnings"]))
 }
 
 /// Builds all targets.
@@ -79,7 +79,7 @@ fn build() -> Result<()> {
     let mut command = shell::cargo();
     command.current_dir(shell::workspace().join("fuzz"));
     command.env("RUSTFLAGS", INSTRUMENTATION).env("CARGO_TARGET_DIR", target_folder());
-    shell::run(command.args(["build", "--target", &host()?]))
+    shell::run(command.args(["build", "--profile", "fuzz", "--target", &host()?]))
 }
 
 /// The names of the targets: files of `fuzz/fuzz_targets`.
@@ -102,7 +102,7 @@ fn target_folder() -> PathBuf {
 
 fn binaries() -> PathBuf {
     let host = host().unwrap_or_default();
-    target_folder().join(host).join("debug")
+    target_folder().join(host).join("fuzz")
 }
 
 fn host() -> Result<String> {
