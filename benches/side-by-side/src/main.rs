@@ -7,9 +7,11 @@
 //! ```
 //!
 //! The order is A B A B …, each value is the median of all rounds, and a ratio above 1.0 is a
-//! failure (`--no-fail` only prints it). Run it as root, on a file system with xattrs, on a
+//! failure (`--no-fail` only prints it). Where there is `strace`, the system calls of the pull of
+//! everything are counted in a run of its own. Run it as root, on a file system with xattrs, on a
 //! machine that does nothing else.
 
+mod calls;
 mod deployments;
 mod measure;
 mod operation;
@@ -25,7 +27,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 
 use crate::measure::Usage;
-use crate::operation::{OPERATIONS, Operation};
+use crate::operation::{COLD_PULL, OPERATIONS, Operation};
 use crate::report::Line;
 use crate::setup::{Peer, Setup};
 
@@ -110,6 +112,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
             .with_context(|| format!("measure {}", operation.name))?;
         report::line(&line)?;
         lines.push(line);
+        if operation.name == COLD_PULL {
+            let peers = [Peer::ours(&ours), Peer::theirs(&arguments.theirs)];
+            let counted = calls::count(&setup, operation, &peers);
+            report::calls(counted.context("count system calls")?)?;
+        }
     }
     let slow = report::verdict(&lines)?;
     Ok(slow == 0 || arguments.no_fail)
@@ -123,7 +130,7 @@ fn compare(
 ) -> Result<Line> {
     let (mut our_runs, mut their_runs) = (Vec::new(), Vec::new());
     let peers = [Peer::theirs(&arguments.theirs), Peer::ours(ours)];
-    for _ in 0..arguments.rounds.max(1) {
+    for _ in 0..operation.rounds(arguments.rounds) {
         for (peer, runs) in peers.iter().zip([&mut their_runs, &mut our_runs]) {
             let scratch = setup.scratch()?;
             let command = operation.prepare(setup, peer, scratch.path())?;

@@ -23,7 +23,15 @@ impl Operation {
     pub(crate) fn prepare(&self, setup: &Setup, peer: &Peer, scratch: &Path) -> Result<Command> {
         (self.prepare)(setup, peer, scratch)
     }
+
+    /// How often it is measured. What makes a delta computes for minutes, and alike each time.
+    pub(crate) fn rounds(&self, asked: usize) -> usize {
+        if self.made.is_some() { 1 } else { asked.max(1) }
+    }
 }
+
+/// The pull of everything, whose system calls are counted as well.
+pub(crate) const COLD_PULL: &str = "HTTP pull to bare";
 
 /// All operations, in the order of the table.
 pub(crate) const OPERATIONS: &[Operation] = &[
@@ -117,7 +125,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         made: None,
     },
     Operation {
-        name: "HTTP pull to bare",
+        name: "pull-local bare to bare-user",
+        prepare: |setup, peer, scratch| {
+            let repository = setup.init(&scratch.join("repo"), "bare-user")?;
+            let source = setup.made("bare");
+            Ok(peer.command(&repository, &["pull-local", &source.to_string_lossy(), "main"]))
+        },
+        check: Some(same_commit),
+        made: None,
+    },
+    Operation {
+        name: COLD_PULL,
         prepare: |setup, peer, scratch| {
             let repository = setup.with_remote(&scratch.join("repo"), "bare")?;
             Ok(peer.command(&repository, &["pull", "origin", "main"]))
@@ -235,6 +253,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "admin undeploy",
         prepare: deployments::undeploy,
         check: Some(deployments::has_one),
+        made: None,
+    },
+    Operation {
+        // Nearly all of it is the start of the program.
+        name: "rev-parse",
+        prepare: |setup, peer, _| Ok(peer.command(&setup.made("bare"), &["rev-parse", "main"])),
+        check: None,
         made: None,
     },
     Operation {

@@ -8,6 +8,9 @@ use crate::measure::Usage;
 /// Differences below this are noise: processes of a few milliseconds.
 const NOISE_SECONDS: f64 = 0.005;
 
+/// What user time should be of the peer's; only shown.
+const USER_GOAL: f64 = 0.35;
+
 /// One operation, measured on both sides.
 pub(crate) struct Line {
     pub name: &'static str,
@@ -51,14 +54,14 @@ pub(crate) fn heading(tree: &Path, rounds: usize) -> io::Result<()> {
     writeln!(out, "tree {}, medians of {rounds}; ratio = ours / theirs", tree.display())?;
     writeln!(
         out,
-        "{:<27} {:>23} {:>23} {:>23} {:>23}",
+        "{:<28} {:>23} {:>23} {:>23} {:>23}",
         "operation", "cpu s", "user s", "wall s", "peak MB, made MB"
     )
 }
 
 pub(crate) fn line(line: &Line) -> io::Result<()> {
     let mut out = io::stdout();
-    write!(out, "{:<27}", line.name)?;
+    write!(out, "{:<28}", line.name)?;
     for (_, ours, theirs) in line.values() {
         let ratio = if theirs > 0.0 { ours / theirs } else { 1.0 };
         write!(out, " {ours:>7.2} / {theirs:>7.2} {ratio:>5.2}")?;
@@ -67,7 +70,19 @@ pub(crate) fn line(line: &Line) -> io::Result<()> {
     out.flush()
 }
 
-/// How many operations have a ratio above 1.0; says which.
+/// System calls for each object, ours and theirs, below the line of what made them.
+pub(crate) fn calls(counted: Option<[f64; 2]>) -> io::Result<()> {
+    let mut out = io::stdout();
+    match counted {
+        Some([ours, theirs]) => {
+            writeln!(out, "  system calls for each object: {ours:.1} / {theirs:.1}")
+        }
+        None => writeln!(out, "  system calls are not counted: there is no strace"),
+    }
+}
+
+/// How many operations have a ratio above 1.0; says which, and where the user time is above the
+/// goal.
 pub(crate) fn verdict(lines: &[Line]) -> io::Result<usize> {
     let mut out = io::stdout();
     let mut count = 0;
@@ -80,6 +95,12 @@ pub(crate) fn verdict(lines: &[Line]) -> io::Result<usize> {
     }
     if count == 0 {
         writeln!(out, "no ratio is above 1.0")?;
+    }
+    for Line { name, ours, theirs } in lines {
+        if ours.user > theirs.user * USER_GOAL + NOISE_SECONDS {
+            let ratio = ours.user / theirs.user;
+            writeln!(out, "user time above {USER_GOAL}: {name} ({ratio:.2})")?;
+        }
     }
     Ok(count)
 }

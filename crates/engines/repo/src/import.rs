@@ -38,12 +38,22 @@ impl Transaction {
     pub fn import_archive_object(
         &self,
         object: &ObjectName,
-        mut reader: impl Read,
+        reader: impl Read,
     ) -> Result<Imported> {
         let rewritten = object.object_type == ObjectType::CommitMeta;
         if !rewritten && self.has_object(object)? {
             return Ok(Imported::Existed);
         }
+        self.import_absent(object, reader)
+    }
+
+    /// As [`Self::import_archive_object`], for a caller who has asked whether the object is here. One
+    /// that came meanwhile is no harm: it is the same.
+    pub(crate) fn import_absent(
+        &self,
+        object: &ObjectName,
+        mut reader: impl Read,
+    ) -> Result<Imported> {
         if object.object_type.is_metadata() {
             let mut bytes = Vec::new();
             reader

@@ -1,5 +1,7 @@
 //! Storing objects of another local repository: by hard link where both are alike, else by copy.
 
+use std::io::BufReader;
+
 use updraft_fs::Dir;
 use updraft_ostree::{ObjectName, ObjectType, RepoMode};
 
@@ -7,6 +9,9 @@ use crate::import::Imported;
 use crate::object::{check_hash, check_metadata};
 use crate::transaction::count;
 use crate::{Error, FileObject, Repo, Result, Transaction};
+
+/// What is read first of an archived file.
+const SMALL: usize = 8 << 10;
 
 /// Whether another repository's objects are what their names say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,17 +24,13 @@ pub enum Trust {
 }
 
 impl Transaction {
-    /// Stores an object of `source`.
-    pub fn import_from(
+    /// Stores an object of `source` that is not here yet, as far as the caller knows.
+    pub(crate) fn import_from(
         &self,
         source: &Repo,
         object: &ObjectName,
         trust: Trust,
     ) -> Result<Imported> {
-        let rewritten = object.object_type == ObjectType::CommitMeta;
-        if !rewritten && self.has_object(object)? {
-            return Ok(Imported::Existed);
-        }
         let source = source.holder(object)?.ok_or(Error::NoSuchObject(*object))?;
         if object.object_type.is_metadata() {
             let bytes = source.read_metadata(object)?;
@@ -60,7 +61,10 @@ impl Transaction {
         if source.mode() == RepoMode::Archive {
             let file = source.objects_dir().try_open_file(object.loose_path(RepoMode::Archive));
             let file = file.map_err(Error::unreadable(object))?;
-            return self.import_archive_object(object, file.ok_or(Error::NoSuchObject(*object))?);
+            let file = file.ok_or(Error::NoSuchObject(*object))?;
+            // One read has the frame, the header and all of a small file.
+            let file = BufReader::with_capacity(SMALL, file);
+            return self.import_absent(object, file);
         }
         self.copy_unpacked(source, object)
     }

@@ -23,10 +23,10 @@ impl Repo {
             return Ok(each.collect::<Result<Vec<_>>>()?.concat());
         }
         let Some(dir) = self.objects_dir().try_open_dir(prefix)? else { return Ok(Vec::new()) };
-        let entries = dir.entries()?.into_iter().filter_map(|entry| {
-            let path = format!("{prefix}/{}", entry.name.to_str()?);
-            ObjectName::from_loose_path(&path, self.mode()).ok()
-        });
+        let entries = dir
+            .entries()?
+            .into_iter()
+            .filter_map(|entry| ObjectName::in_folder(prefix, entry.name.to_str()?, self.mode()));
         Ok(entries.collect())
     }
 

@@ -1,9 +1,9 @@
 //! Reading objects.
 
+use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 
-use flate2::bufread::DeflateDecoder;
 use sha2::{Digest, Sha256};
 use updraft_fs::{Dir, FileKind, xattr};
 use updraft_ostree::{
@@ -11,12 +11,21 @@ use updraft_ostree::{
     ObjectName, ObjectType, RepoMode, S_IFLNK, S_IFMT, frame_length,
 };
 
+use crate::codec::DeflatedFile;
 use crate::ostreemeta::{OSTREEMETA, from_fs};
 use crate::{CommitState, Error, Repo, Result, split_xattrs};
 
 /// The largest target of a symbolic link.
 const MAX_TARGET: u64 = 4096;
-const BUFFER: usize = 64 << 10;
+/// Nearly all headers are shorter.
+const SMALL_HEADER: usize = 512;
+/// What is hashed at once.
+const BUFFER: usize = 128 << 10;
+
+thread_local! {
+    /// For [`Repo::hash_file`], which a check calls for each object.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A file or symbolic link in the repository.
 #[derive(Debug)]
@@ -41,7 +50,7 @@ pub enum FileReader {
 
 /// The inflated content of a `.filez`.
 pub struct Inflate {
-    decoder: DeflateDecoder<BufReader<File>>,
+    stream: DeflatedFile,
     left: u64,
 }
 
@@ -65,7 +74,7 @@ impl Read for FileReader {
 
 impl Read for Inflate {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.decoder.read(buffer)?;
+        let read = self.stream.read(buffer)?;
         let wrong = || io::Error::new(io::ErrorKind::InvalidData, "it has another size than said");
         self.left = self.left.checked_sub(read as u64).ok_or_else(wrong)?;
         if read == 0 && !buffer.is_empty() {
@@ -73,7 +82,7 @@ impl Read for Inflate {
                 return Err(wrong());
             }
             // No pull would take such a file, so it must not pass here.
-            if !self.decoder.get_mut().fill_buf()?.is_empty() {
+            if !self.stream.is_at_end()? {
                 let reason = "there is more after its end";
                 return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
             }
@@ -195,14 +204,13 @@ impl Place<'_> {
     fn open_archive(&self, object: &ObjectName, path: &str) -> Result<Option<FileObject>> {
         let opened = self.dir.try_open_file(path).map_err(Error::unreadable(object))?;
         let Some(file) = opened else { return Ok(None) };
-        let mut stream = BufReader::with_capacity(BUFFER, file);
-        let (header, size) = read_archive_header(object, &mut stream)?;
+        let mut stream = DeflatedFile::new(file);
+        let (header, size) = read_archive_header(object, &mut stream.raw())?;
         let reader = if header.is_symlink() {
-            expect_end(object, &mut stream)?;
+            expect_end(object, &mut stream.raw())?;
             FileReader::Empty
         } else {
-            let decoder = DeflateDecoder::new(stream);
-            FileReader::Deflated(Box::new(Inflate { decoder, left: size }))
+            FileReader::Deflated(Box::new(Inflate { stream, left: size }))
         };
         Ok(Some(FileObject { header, size, reader }))
     }
@@ -220,7 +228,7 @@ pub(crate) fn read_archive_header(
     let mut frame = [0; FRAME_LEN];
     stream.read_exact(&mut frame).map_err(cut)?;
     let length = frame_length(frame).map_err(Error::invalid(object))?;
-    let mut header = Vec::new();
+    let mut header = Vec::with_capacity(length.min(SMALL_HEADER));
     stream.take(length as u64).read_to_end(&mut header).map_err(cut)?;
     if header.len() != length {
         return Err(Error::broken(object, "it ends inside its header"));
@@ -321,10 +329,11 @@ impl Repo {
         let FileObject { header, mut reader, .. } = self.open_file(&object.checksum)?;
         let mut hash = Sha256::new();
         hash.update(header.encode_content());
-        let mut buffer = vec![0; BUFFER];
-        loop {
+        let mut buffer = SCRATCH.take();
+        buffer.resize(BUFFER, 0);
+        let hashed = loop {
             match reader.read(&mut buffer) {
-                Ok(0) => break,
+                Ok(0) => break Ok(Checksum::finish(hash)),
                 Ok(read) => hash.update(&buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error)
@@ -335,12 +344,13 @@ impl Repo {
                             | io::ErrorKind::UnexpectedEof
                     ) =>
                 {
-                    return Err(Error::broken(object, error.to_string()));
+                    break Err(Error::broken(object, error.to_string()));
                 }
-                Err(error) => return Err(Error::io(format!("read object {object}"), error)),
+                Err(error) => break Err(Error::io(format!("read object {object}"), error)),
             }
-        }
-        Ok(Checksum::finish(hash))
+        };
+        SCRATCH.set(buffer);
+        hashed
     }
 }
 

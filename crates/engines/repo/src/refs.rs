@@ -41,7 +41,14 @@ impl Repo {
         self.each_ref(&mut |dir, name, kind, refspec| {
             if kind == FileKind::Regular || kind == FileKind::Symlink {
                 // A ref that vanished in between is left out.
-                if let Some(checksum) = read_ref_file(dir, name)? {
+                let found = match kind {
+                    // What became an alias meanwhile is looked at again.
+                    FileKind::Regular => {
+                        read_plain(dir, name).or_else(|_| read_ref_file(dir, name))?
+                    }
+                    _ => read_ref_file(dir, name)?,
+                };
+                if let Some(checksum) = found {
                     refs.insert(refspec, checksum);
                 }
             }
@@ -283,20 +290,20 @@ pub(crate) fn read_ref_file(dir: &Dir, name: &Path) -> Result<Option<Checksum>> 
         };
         match metadata.kind {
             FileKind::Symlink => path = parent(&path).join(dir.read_link(&path)?),
-            FileKind::Regular => {
-                let Some(bytes) = dir.try_read(&path, MAX_REF_SIZE)? else { return Ok(None) };
-                let text = String::from_utf8_lossy(&bytes);
-                let checksum = text
-                    .trim_end()
-                    .parse()
-                    .map_err(|source| Error::Config { path: dir.path().join(&path), source })?;
-                return Ok(Some(checksum));
-            }
+            FileKind::Regular => return read_plain(dir, &path),
             FileKind::Directory | FileKind::Other => return Ok(None),
         }
     }
     let message = format!("read {}: aliases go round", dir.path().join(name).display());
     Err(Error::other(Kind::Invalid, message))
+}
+
+/// Reads a ref that is a file; `None` when it is gone.
+fn read_plain(dir: &Dir, path: &Path) -> Result<Option<Checksum>> {
+    let Some(bytes) = dir.try_read(path, MAX_REF_SIZE)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    let checksum = text.trim_end().parse();
+    checksum.map(Some).map_err(|source| Error::Config { path: dir.path().join(path), source })
 }
 
 /// The ref that a link beside `alias` with this target points to.

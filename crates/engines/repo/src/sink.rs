@@ -137,7 +137,7 @@ impl<'a> Sink<'a> {
         match self.transaction.repo().mode() {
             RepoMode::Archive => return Ok(self.temp.set_mode(OBJECT_MODE)?),
             RepoMode::Bare => {
-                self.temp.set_owner(header.uid, header.gid)?;
+                self.set_owner(header)?;
                 if !self.transaction.config.disable_xattrs {
                     for (name, value) in header.xattrs.iter() {
                         xattr::set(file, attribute(name), value)?;
@@ -147,7 +147,7 @@ impl<'a> Sink<'a> {
                 self.temp.set_mode(header.permissions())?;
             }
             RepoMode::BareSplitXattrs => {
-                self.temp.set_owner(header.uid, header.gid)?;
+                self.set_owner(header)?;
                 self.temp.set_mode(header.permissions())?;
             }
             RepoMode::BareUser => {
@@ -159,6 +159,14 @@ impl<'a> Sink<'a> {
             RepoMode::BareUserOnly => self.temp.set_mode(header.permissions())?,
         }
         set_object_time(file)
+    }
+
+    /// Nearly all files of a system belong to who writes them, and do from the beginning.
+    fn set_owner(&self, header: &FileHeader) -> Result<()> {
+        if (header.uid, header.gid) != self.transaction.staging.owner {
+            self.temp.set_owner(header.uid, header.gid)?;
+        }
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use updraft_fs::{Dir, FileKind, LockFile, LockMode, remove_tree};
+use updraft_fs::{Dir, FileKind, LockFile, LockMode, TempFile, remove_tree};
 
 use crate::repo::DIR_MODE;
 use crate::{Error, Repo, Result};
@@ -25,6 +25,10 @@ pub(crate) struct Staging {
     pub(crate) dir: Dir,
     name: String,
     _lock: LockFile,
+    /// Whether a process that died has left objects here.
+    pub(crate) is_resumed: bool,
+    /// Who a file that is made here belongs to.
+    pub(crate) owner: (u32, u32),
     /// Which of `00` … `ff` exist.
     made: Vec<AtomicBool>,
 }
@@ -68,13 +72,19 @@ impl Staging {
         let alive = tmp.try_metadata(&lock_name)?.is_some_and(|found| found.inode == ours.ino());
         let (true, Some(dir)) = (alive, tmp.try_open_dir(name)?) else { return Ok(None) };
         let made: Vec<_> = (0..256).map(|_| AtomicBool::new(false)).collect();
+        let mut is_resumed = false;
         for entry in dir.entries()? {
             if let Some(index) = entry.name.to_str().and_then(prefix_index) {
                 made[index].store(true, Ordering::Release);
+                is_resumed = true;
             }
         }
+        // Asked of the file system: how it chooses the group is its own affair.
+        let file = TempFile::new_in(&dir)?;
+        let stat = file.file().metadata().map_err(|e| Error::io("look at a temporary file", e))?;
+        let owner = (stat.uid(), stat.gid());
         let (tmp, name) = (tmp.clone(), name.to_owned());
-        Ok(Some(Self { tmp, dir, name, _lock: lock, made }))
+        Ok(Some(Self { tmp, dir, name, _lock: lock, is_resumed, owner, made }))
     }
 
     /// Whether the folder for this loose path exists.

@@ -1,6 +1,7 @@
 //! The `summary` file: all local refs of a repository in one document.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{
@@ -44,23 +45,33 @@ pub fn update(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) ->
 
 /// The summary that [`update`] would write, but for the commit of the metadata.
 pub fn generate(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) -> Result<Summary> {
-    let mut refs = Vec::new();
-    for (refspec, checksum) in repo.refs()? {
+    let all_refs = repo.refs()?;
+    let mut commits = HashMap::new();
+    let mut entry = |name: &RefName, checksum: Checksum| {
         ctx.check()?;
-        if refspec.remote.is_some() {
-            continue;
+        // Many refs may name one commit.
+        let said: &Said = match commits.entry(checksum) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(look(repo, checksum)?),
+        };
+        let (commit_size, metadata) = (said.commit_size, said.metadata.clone());
+        Ok::<_, Error>(SummaryRef { name: name.to_string(), commit_size, checksum, metadata })
+    };
+    let mut refs = Vec::new();
+    for (refspec, checksum) in &all_refs {
+        if refspec.remote.is_none() {
+            refs.push(entry(&refspec.name, *checksum)?);
         }
-        refs.push(entry(repo, refspec.name.as_str(), checksum)?);
     }
     refs.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     let mut mirrored: BTreeMap<CollectionId, Vec<SummaryRef>> = BTreeMap::new();
     let own = repo.config().collection_id.clone();
-    for (of, checksum) in repo.collection_refs()? {
-        ctx.check()?;
+    for (of, checksum) in repo.in_collections(all_refs)? {
         if own.as_deref() == Some(of.collection.as_str()) {
             continue;
         }
-        mirrored.entry(of.collection).or_default().push(entry(repo, of.name.as_str(), checksum)?);
+        let entry = entry(&of.name, checksum)?;
+        mirrored.entry(of.collection).or_default().push(entry);
     }
     let config = repo.config();
     let mut metadata = Metadata::new();
@@ -83,7 +94,13 @@ pub fn generate(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) 
     Ok(summary)
 }
 
-fn entry(repo: &Repo, name: &str, checksum: Checksum) -> Result<SummaryRef> {
+/// What a summary says of a commit.
+struct Said {
+    commit_size: u64,
+    metadata: Metadata,
+}
+
+fn look(repo: &Repo, checksum: Checksum) -> Result<Said> {
     // As it is: whether it is what its name says is found out by who fetches it.
     let object = ObjectName::new(checksum, ObjectType::Commit);
     let commit =
@@ -93,8 +110,7 @@ fn entry(repo: &Repo, name: &str, checksum: Checksum) -> Result<SummaryRef> {
         metadata.insert(Summary::COMMIT_VERSION, Value::String(version.to_owned()));
     }
     metadata.insert(Summary::COMMIT_TIMESTAMP, Summary::big_endian(commit.timestamp));
-    let commit_size = repo.stored_size(&object)?;
-    Ok(SummaryRef { name: name.to_owned(), commit_size, checksum, metadata })
+    Ok(Said { commit_size: repo.stored_size(&object)?, metadata })
 }
 
 /// A repository with a collection id says what its summary says also by a commit of an empty

@@ -113,6 +113,11 @@ impl Transaction {
         self.repo.has_object(object)
     }
 
+    /// Whether objects may be staged that this transaction has not stored.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.staging.is_resumed
+    }
+
     fn staged(&self) -> Place<'_> {
         Place { dir: &self.staging.dir, ..self.repo.place() }
     }

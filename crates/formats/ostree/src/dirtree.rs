@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::gvariant::{Member, build_array, build_tuple, decode_str, encode_str};
-use crate::gvariant::{split_array, split_tuple};
+use crate::gvariant::{Member, decode_str, push_array, push_offsets, split_array, split_tuple};
 use crate::{Checksum, Error, FileName, MAX_METADATA_SIZE};
 
 const WHAT: &str = "dirtree";
+/// About what an entry takes: a checksum and a name.
+const ENTRY: usize = 64;
 
 /// The names in one directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,24 +31,16 @@ impl DirTree {
     /// The serialised object.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let files = build_array(
-            1,
-            self.files.iter().map(|(name, checksum)| {
-                let name = encode_str(name.as_str());
-                build_tuple(&[(Member::BYTES, &name), (Member::BYTES, checksum.as_bytes())])
-            }),
-        );
-        let dirs = build_array(
-            1,
-            self.dirs.iter().map(|(name, entry)| {
-                build_tuple(&[
-                    (Member::BYTES, &encode_str(name.as_str())),
-                    (Member::BYTES, entry.dirtree.as_bytes()),
-                    (Member::BYTES, entry.dirmeta.as_bytes()),
-                ])
-            }),
-        );
-        build_tuple(&[(Member::BYTES, &files), (Member::BYTES, &dirs)])
+        let mut out = Vec::with_capacity(ENTRY * (self.files.len() + 2 * self.dirs.len()));
+        push_array(&mut out, self.files.iter(), |out, (name, checksum)| {
+            push_entry(out, name, &[checksum]);
+        });
+        let files_end = out.len();
+        push_array(&mut out, self.dirs.iter(), |out, (name, entry)| {
+            push_entry(out, name, &[&entry.dirtree, &entry.dirmeta]);
+        });
+        push_offsets(&mut out, 0, std::iter::once(files_end));
+        out
     }
 
     /// The name of the object.
@@ -64,12 +57,14 @@ impl DirTree {
             return Err(Error::TooLarge { what: WHAT, size, limit });
         }
         let [files, dirs] = split_tuple(WHAT, data, [Member::BYTES; 2])?;
-        let mut tree = Self::default();
-        for element in split_array(WHAT, files, 1)? {
+        // Collected, since a map of what is sorted already is made at once.
+        let files = split_array(WHAT, files, 1)?.into_iter().map(|element| {
             let [name, checksum] = split_tuple(WHAT, element, [Member::BYTES; 2])?;
             let name = FileName::new(decode_str(WHAT, name)?)?;
-            tree.files.insert(name, Checksum::from_slice(checksum)?);
-        }
+            Ok((name, Checksum::from_slice(checksum)?))
+        });
+        let files = files.collect::<Result<_, Error>>()?;
+        let mut tree = Self { files, dirs: BTreeMap::new() };
         for element in split_array(WHAT, dirs, 1)? {
             let [name, dirtree, dirmeta] = split_tuple(WHAT, element, [Member::BYTES; 3])?;
             let name = FileName::new(decode_str(WHAT, name)?)?;
@@ -83,4 +78,19 @@ impl DirTree {
         // Sorting, duplicates and framing: any of them wrong gives other bytes.
         if tree.encode() == data { Ok(tree) } else { Err(Error::NotNormalForm { what: WHAT }) }
     }
+}
+
+/// Appends a name and what it stands for: `(say)` or `(sayay)`. In place, since each directory that
+/// is read is also encoded, to see that it is in normal form.
+fn push_entry(out: &mut Vec<u8>, name: &FileName, checksums: &[&Checksum]) {
+    let start = out.len();
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.push(0);
+    let name_end = out.len() - start;
+    for checksum in checksums {
+        out.extend_from_slice(checksum.as_bytes());
+    }
+    // The last member needs no end; the others' are told from the last to the first.
+    let ends = (0..checksums.len()).rev().map(|before| name_end + before * Checksum::LEN);
+    push_offsets(out, start, ends);
 }

@@ -19,6 +19,7 @@ mod types;
 mod value;
 
 pub(crate) use frame::{Member, build_array, build_tuple, split_array, split_tuple};
+pub(crate) use frame::{push_array, push_offsets};
 pub use text::Untyped;
 pub use types::Type;
 pub use value::Value;

@@ -118,14 +118,23 @@ impl ObjectName {
     /// The object that a path below `objects/` names, the opposite of [`Self::loose_path`].
     pub fn from_loose_path(path: &str, mode: RepoMode) -> Result<Self, Error> {
         let invalid = || Error::name("an object path", path, "it is not XX/62 digits.TYPE");
-        let (prefix, rest) = path.split_once('/').ok_or_else(invalid)?;
-        let (digits, suffix) = rest.split_once('.').ok_or_else(invalid)?;
-        if prefix.len() != 2 {
-            return Err(invalid());
+        let (prefix, name) = path.split_once('/').ok_or_else(invalid)?;
+        Self::in_folder(prefix, name, mode).ok_or_else(invalid)
+    }
+
+    /// The object that `name` in the folder `prefix` of `objects/` is; `None` for other files.
+    #[must_use]
+    pub fn in_folder(prefix: &str, name: &str, mode: RepoMode) -> Option<Self> {
+        let (digits, suffix) = name.split_once('.')?;
+        if prefix.len() != 2 || digits.len() != 62 {
+            return None;
         }
-        let checksum = format!("{prefix}{digits}").parse().map_err(|_| invalid())?;
-        let object_type = ObjectType::from_suffix(suffix, mode).ok_or_else(invalid)?;
-        Ok(Self { checksum, object_type })
+        let object_type = ObjectType::from_suffix(suffix, mode)?;
+        let mut both = [0; 64];
+        both[..2].copy_from_slice(prefix.as_bytes());
+        both[2..].copy_from_slice(digits.as_bytes());
+        let checksum = std::str::from_utf8(&both).ok()?.parse().ok()?;
+        Some(Self { checksum, object_type })
     }
 }
 

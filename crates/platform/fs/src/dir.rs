@@ -204,7 +204,13 @@ impl Dir {
 
     /// What `name` is, or `None` when it does not exist.
     pub fn try_metadata(&self, name: impl AsRef<Path>) -> Result<Option<Metadata>> {
-        optional(self.metadata(name))
+        let name = name.as_ref();
+        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Metadata::from(&stat))),
+            // Whoever stores objects asks for each whether it is there: no error is made of that.
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.fail("look at", name)(errno)),
+        }
     }
 
     /// What the directory itself is.

@@ -18,6 +18,7 @@ mod body;
 mod client;
 mod pace;
 mod retry;
+mod reuse;
 mod tls;
 
 mod download;

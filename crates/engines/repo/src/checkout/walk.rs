@@ -188,14 +188,13 @@ impl Walk<'_> {
         if self.shared.options.whiteouts && tree.files.contains_key(".wh..wh..opq") {
             here.clear()?;
         }
-        let wanted = tree.files.iter().filter(|(name, _)| !self.skips(name.as_str()));
+        let wanted = tree.files.into_iter().filter(|(name, _)| !self.skips(name.as_str()));
         if self.jobs.is_none() {
             for (name, checksum) in wanted {
-                place(self.shared, &here.dir, name.as_str(), checksum)?;
+                place(self.shared, &here.dir, name.as_str(), &checksum)?;
             }
         } else {
-            let mut files: Vec<_> =
-                wanted.map(|(name, checksum)| (name.clone(), *checksum)).collect();
+            let mut files: Vec<_> = wanted.collect();
             while !files.is_empty() {
                 let rest = files.split_off(files.len().min(self.together()));
                 let these = std::mem::replace(&mut files, rest);

@@ -45,7 +45,7 @@ pub(super) fn fetch_all(
     for commit in goals.refs.iter().map(|goal| goal.commit).chain(goals.commits.iter().copied()) {
         planner.want_commit(commit, options.depth);
     }
-    let work = Work {
+    let mut work = Work {
         ctx,
         transaction,
         origin,
@@ -56,9 +56,12 @@ pub(super) fn fetch_all(
         metadata: AtomicU64::new(0),
         content: AtomicU64::new(0),
         from_caches: [AtomicU64::new(0), AtomicU64::new(0)],
+        has_delta: false,
     };
     // Deltas first and alone: what they bring is then found here and not fetched.
     let delta_parts = work.apply_deltas()?;
+    work.has_delta = delta_parts.is_some();
+    let work = work;
     ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
     let jobs = if options.jobs == 0 { origin.jobs() } else { options.jobs };
     std::thread::scope(|scope| {
@@ -86,6 +89,8 @@ pub(super) struct Work<'a> {
     pub(super) metadata: AtomicU64,
     content: AtomicU64,
     from_caches: [AtomicU64; 2],
+    /// Whether a delta has brought objects.
+    has_delta: bool,
 }
 
 struct Plan {
@@ -203,7 +208,7 @@ impl Work<'_> {
     }
 
     fn file(&self, object: &ObjectName) -> Result<Found, Error> {
-        if self.transaction.has_object(object)? || self.take_from_cache(object)? {
+        if self.has_file(object)? || self.take_from_cache(object)? {
             return Ok(Found::Leaf);
         }
         if !self.origin.import_file(self.ctx, self.transaction, object)? {
@@ -211,6 +216,16 @@ impl Work<'_> {
         }
         self.content.fetch_add(1, Ordering::Relaxed);
         Ok(Found::Leaf)
+    }
+
+    /// Whether a file is here. Each is asked for once, so that what is not in the repository can only
+    /// be staged by an earlier pull or by a delta.
+    fn has_file(&self, object: &ObjectName) -> Result<bool, Error> {
+        Ok(if self.transaction.is_resumed() || self.has_delta {
+            self.transaction.has_object(object)?
+        } else {
+            self.transaction.repo().has_object(object)?
+        })
     }
 
     fn commit(&self, checksum: &Checksum, is_parent: bool) -> Result<Found, Error> {

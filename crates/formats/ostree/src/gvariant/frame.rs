@@ -42,19 +42,25 @@ fn offset_width(size: usize) -> usize {
 
 fn read_offset(data: &[u8], at: usize, width: usize) -> Option<usize> {
     let bytes = data.get(at..at.checked_add(width)?)?;
-    let mut wide = [0; 8];
-    wide[..width].copy_from_slice(bytes);
-    usize::try_from(u64::from_le_bytes(wide)).ok()
+    // Least significant first. No copy: nearly all are one byte or two.
+    let value = bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    usize::try_from(value).ok()
 }
 
-/// Appends `ends` as framing offsets in the narrowest width that holds the finished container.
-fn push_offsets(out: &mut Vec<u8>, ends: impl ExactSizeIterator<Item = usize>) {
+/// Appends `ends` as framing offsets in the narrowest width that holds the finished container,
+/// which begins at `start` and counts from there.
+pub(crate) fn push_offsets(
+    out: &mut Vec<u8>,
+    start: usize,
+    ends: impl ExactSizeIterator<Item = usize>,
+) {
     if ends.len() == 0 {
         return;
     }
+    let size = out.len() - start;
     let width = [1, 2, 4, 8]
         .into_iter()
-        .find(|width| offset_width(out.len() + ends.len() * width) <= *width)
+        .find(|width| offset_width(size + ends.len() * width) <= *width)
         .unwrap_or(8);
     for end in ends {
         out.extend_from_slice(&(end as u64).to_le_bytes()[..width]);
@@ -166,7 +172,7 @@ pub(crate) fn build_tuple(children: &[(Member, &[u8])]) -> Vec<u8> {
             out.push(0);
         }
     }
-    push_offsets(&mut out, ends.into_iter().rev());
+    push_offsets(&mut out, 0, ends.into_iter().rev());
     out
 }
 
@@ -179,6 +185,22 @@ pub(crate) fn build_array(align: usize, elements: impl Iterator<Item = Vec<u8>>)
         out.extend_from_slice(&element);
         ends.push(out.len());
     }
-    push_offsets(&mut out, ends.into_iter());
+    push_offsets(&mut out, 0, ends.into_iter());
     out
+}
+
+/// Appends an array whose elements `push` appends in place, as [`build_array`] joins them when
+/// nothing has to be aligned.
+pub(crate) fn push_array<T>(
+    out: &mut Vec<u8>,
+    elements: impl Iterator<Item = T>,
+    mut push: impl FnMut(&mut Vec<u8>, T),
+) {
+    let start = out.len();
+    let mut ends = Vec::with_capacity(elements.size_hint().0);
+    for element in elements {
+        push(out, element);
+        ends.push(out.len() - start);
+    }
+    push_offsets(out, start, ends.into_iter());
 }

@@ -101,7 +101,7 @@ impl HttpOrigin<'_> {
         stream: Stream<'_>,
     ) -> Result<(), Error> {
         let mut typed = Typed { stream, failed: None };
-        let imported = wanted.transaction.import_archive_object(wanted.object, &mut typed);
+        let imported = wanted.transaction.import_absent(wanted.object, &mut typed);
         self.count(typed.stream.position());
         // What the network said is better than that a read failed.
         if let Some(error) = typed.failed {
