@@ -7,10 +7,12 @@
 //! | strings | raw UTF-8; only `"` and `\` escaped | ASCII; `\b \f \n \r \t`, else `\uxxxx` |
 //! | numbers | integers only | integers; others with 17 significant digits |
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
+use crate::json::{Json, Members};
 use crate::{Dialect, FormatError};
 
 /// The canonical bytes of `value`.
@@ -18,19 +20,24 @@ use crate::{Dialect, FormatError};
 /// # Errors
 /// [`FormatError::NotCanonical`] for a number with a fraction or exponent in [`Dialect::Tuf`].
 pub fn encode(dialect: Dialect, value: &Value) -> Result<Vec<u8>, FormatError> {
+    encode_json(dialect, &value.into())
+}
+
+/// [`encode`] for what the reader made.
+pub(crate) fn encode_json(dialect: Dialect, value: &Json<'_>) -> Result<Vec<u8>, FormatError> {
     let mut out = String::new();
     write_value(dialect, value, &mut out)?;
     Ok(out.into_bytes())
 }
 
-fn write_value(dialect: Dialect, value: &Value, out: &mut String) -> Result<(), FormatError> {
+fn write_value(dialect: Dialect, value: &Json<'_>, out: &mut String) -> Result<(), FormatError> {
     match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(true) => out.push_str("true"),
-        Value::Bool(false) => out.push_str("false"),
-        Value::Number(number) => write_number(dialect, number, out)?,
-        Value::String(text) => write_string(dialect, text, out),
-        Value::Array(items) => {
+        Json::Null => out.push_str("null"),
+        Json::Bool(true) => out.push_str("true"),
+        Json::Bool(false) => out.push_str("false"),
+        Json::Number(number) => write_number(dialect, number, out)?,
+        Json::String(text) => write_string(dialect, text, out),
+        Json::Array(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
@@ -40,28 +47,28 @@ fn write_value(dialect: Dialect, value: &Value, out: &mut String) -> Result<(), 
             }
             out.push(']');
         }
-        Value::Object(members) => write_object(dialect, members, out)?,
+        Json::Object(members) => write_object(dialect, members, out)?,
     }
     Ok(())
 }
 
 fn write_object(
     dialect: Dialect,
-    members: &Map<String, Value>,
+    members: &Members<'_>,
     out: &mut String,
 ) -> Result<(), FormatError> {
     // Texts compare by their UTF-8 bytes. Files come in canonical order mostly.
-    if members.keys().is_sorted() {
+    if members.is_sorted_by(|(one, _), (other, _)| one <= other) {
         return write_members(dialect, members.iter(), out);
     }
     let mut sorted: Vec<_> = members.iter().collect();
-    sorted.sort_unstable_by_key(|(key, _)| key.as_str());
+    sorted.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     write_members(dialect, sorted.into_iter(), out)
 }
 
 fn write_members<'a>(
     dialect: Dialect,
-    members: impl Iterator<Item = (&'a String, &'a Value)>,
+    members: impl Iterator<Item = &'a (Cow<'a, str>, Json<'a>)>,
     out: &mut String,
 ) -> Result<(), FormatError> {
     out.push('{');

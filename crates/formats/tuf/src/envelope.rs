@@ -1,5 +1,6 @@
 //! The outer form of every role file and manifest: `{"signatures":[…],"signed":{…}}`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
@@ -7,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::fields::Fields;
+use crate::json::{Document, Json};
 use crate::{Dialect, FormatError, KeyId, KeyType, PublicKey, canonical, json as strict_json};
 
 /// Most signatures that one file may carry.
@@ -69,23 +71,8 @@ impl Envelope {
     /// As [`Envelope::parse`].
     pub fn from_value(dialect: Dialect, value: Value) -> Result<Self, FormatError> {
         let mut fields = Fields::of("file", value)?;
-        let entries = fields.array("signatures")?;
-        if entries.len() > MAX_SIGNATURES {
-            return Err(FormatError::field("signatures", "has more than 256 entries"));
-        }
-        let mut signatures = Vec::new();
-        let mut seen = BTreeSet::new();
-        for entry in entries {
-            let signature = Signature::from_value(dialect, entry)?;
-            if !seen.insert(signature.key_id.clone()) {
-                return Err(FormatError::field(
-                    "signatures",
-                    format!("has key id {} twice", signature.key_id),
-                ));
-            }
-            signatures.push(signature);
-        }
-        let signed = fields.take("signed")?;
+        let signatures = Signature::read_all(dialect, &mut fields)?;
+        let signed = fields.take("signed")?.into_value();
         Ok(Self { signatures, signed })
     }
 
@@ -150,8 +137,53 @@ impl Envelope {
     }
 }
 
+/// An [`Envelope`] that was read to be verified, not to be kept.
+pub(crate) struct Opened<'a> {
+    pub(crate) signatures: Vec<Signature>,
+    /// The payload.
+    pub(crate) signed: Json<'a>,
+    /// The bytes that signatures cover: where they came in that form, those of the file.
+    pub(crate) message: Cow<'a, [u8]>,
+}
+
+impl<'a> Opened<'a> {
+    /// Reads a file.
+    pub(crate) fn parse(dialect: Dialect, bytes: &'a [u8]) -> Result<Self, FormatError> {
+        let document = Document::parse(bytes, bytes.len())?;
+        let canonical = document.canonical_member("signed");
+        let mut fields = Fields::of("file", document.value)?;
+        let signatures = Signature::read_all(dialect, &mut fields)?;
+        let signed = fields.take("signed")?;
+        let message = match canonical {
+            Some(text) => Cow::Borrowed(text.as_bytes()),
+            None => Cow::Owned(canonical::encode_json(dialect, &signed)?),
+        };
+        Ok(Self { signatures, signed, message })
+    }
+}
+
 impl Signature {
-    fn from_value(dialect: Dialect, value: Value) -> Result<Self, FormatError> {
+    fn read_all(dialect: Dialect, fields: &mut Fields<'_>) -> Result<Vec<Self>, FormatError> {
+        let entries = fields.array("signatures")?;
+        if entries.len() > MAX_SIGNATURES {
+            return Err(FormatError::field("signatures", "has more than 256 entries"));
+        }
+        let mut signatures = Vec::new();
+        let mut seen = BTreeSet::new();
+        for entry in entries {
+            let signature = Self::from_json(dialect, entry)?;
+            if !seen.insert(signature.key_id.clone()) {
+                return Err(FormatError::field(
+                    "signatures",
+                    format!("has key id {} twice", signature.key_id),
+                ));
+            }
+            signatures.push(signature);
+        }
+        Ok(signatures)
+    }
+
+    fn from_json(dialect: Dialect, value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("signatures", value)?;
         let key_id = fields.string("keyid")?.parse()?;
         let method = fields.optional_string("method")?;

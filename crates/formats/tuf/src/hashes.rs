@@ -1,22 +1,32 @@
 //! Digests of files as metadata lists them: algorithm name → lower-case hex.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::FormatError;
 use crate::fields::string;
+use crate::json::Members;
 
 /// The hashes of one file, by algorithm. `sha256` and `sha512` can be verified; others are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Hashes(BTreeMap<String, String>);
+pub struct Hashes {
+    // Nearly all files have this one only, so that most lists need no table.
+    sha256: Option<String>,
+    sha512: Option<String>,
+    others: BTreeMap<String, String>,
+}
+
+const SHA256: &str = "sha256";
+const SHA512: &str = "sha512";
 
 impl Hashes {
     /// One SHA-256 digest, as lower-case hex.
     #[must_use]
     pub fn from_sha256(hex: &str) -> Self {
-        Self(BTreeMap::from([("sha256".to_owned(), hex.to_ascii_lowercase())]))
+        Self { sha256: Some(hex.to_ascii_lowercase()), ..Self::default() }
     }
 
     /// The SHA-256 digest of `bytes`.
@@ -25,14 +35,17 @@ impl Hashes {
         Self::from_sha256(&sha256_hex(bytes))
     }
 
-    pub(crate) fn from_map(members: Map<String, Value>) -> Result<Self, FormatError> {
-        let mut hashes = BTreeMap::new();
+    pub(crate) fn from_members(members: Members<'_>) -> Result<Self, FormatError> {
+        if members.is_empty() {
+            return Err(FormatError::field("hashes", "is empty"));
+        }
+        let mut hashes = Self::default();
         for (algorithm, value) in members {
-            let mut text = string("hashes", value)?;
+            let text = string("hashes", value)?;
             let is_hex = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let length = match algorithm.as_str() {
-                "sha256" => 64,
-                "sha512" => 128,
+            let length = match algorithm.as_ref() {
+                SHA256 => 64,
+                SHA512 => 128,
                 _ => text.len(),
             };
             if !is_hex || text.len() != length {
@@ -41,48 +54,64 @@ impl Hashes {
                     format!("has a malformed {algorithm} digest"),
                 ));
             }
+            let mut text = text.into_owned();
             text.make_ascii_lowercase();
-            hashes.insert(algorithm, text);
+            match algorithm.as_ref() {
+                SHA256 => hashes.sha256 = Some(text),
+                SHA512 => hashes.sha512 = Some(text),
+                _ => {
+                    hashes.others.insert(algorithm.into_owned(), text);
+                }
+            }
         }
-        if hashes.is_empty() {
-            return Err(FormatError::field("hashes", "is empty"));
-        }
-        Ok(Self(hashes))
+        Ok(hashes)
     }
 
     pub(crate) fn to_value(&self) -> Value {
-        let members = self.0.iter().map(|(name, hex)| (name.clone(), Value::from(hex.as_str())));
-        Value::Object(members.collect())
+        Value::Object(self.iter().map(|(name, hex)| (name.to_owned(), hex.into())).collect())
     }
 
     /// The digest of this algorithm, as lower-case hex.
     #[must_use]
     pub fn get(&self, algorithm: &str) -> Option<&str> {
-        self.0.get(algorithm).map(String::as_str)
+        match algorithm {
+            SHA256 => self.sha256.as_deref(),
+            SHA512 => self.sha512.as_deref(),
+            other => self.others.get(other).map(String::as_str),
+        }
     }
 
     /// The SHA-256 digest, as 64 lower-case hex digits.
     #[must_use]
     pub fn sha256(&self) -> Option<&str> {
-        self.get("sha256")
+        self.get(SHA256)
     }
 
     /// Algorithm names and digests, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, hex)| (name.as_str(), hex.as_str()))
+        let others = |from, to| {
+            let range = self.others.range::<str, _>((from, to));
+            range.map(|(name, hex)| (name.as_str(), hex.as_str()))
+        };
+        let known = |name| self.get(name).map(|hex| (name, hex));
+        others(Unbounded, Excluded(SHA256))
+            .chain(known(SHA256))
+            .chain(others(Excluded(SHA256), Excluded(SHA512)))
+            .chain(known(SHA512))
+            .chain(others(Excluded(SHA512), Unbounded))
     }
 
     /// Whether there is a digest that this crate can verify.
     #[must_use]
     pub fn is_verifiable(&self) -> bool {
-        self.get("sha256").is_some() || self.get("sha512").is_some()
+        self.get(SHA256).is_some() || self.get(SHA512).is_some()
     }
 
     /// Whether `bytes` has every digest listed here, of which at least one must be known.
     #[must_use]
     pub fn verify(&self, bytes: &[u8]) -> bool {
-        let sha256 = self.get("sha256").is_none_or(|hex| hex == sha256_hex(bytes));
-        let sha512 = self.get("sha512").is_none_or(|hex| hex == hex::encode(Sha512::digest(bytes)));
+        let sha256 = self.get(SHA256).is_none_or(|hex| hex == sha256_hex(bytes));
+        let sha512 = self.get(SHA512).is_none_or(|hex| hex == hex::encode(Sha512::digest(bytes)));
         self.is_verifiable() && sha256 && sha512
     }
 
@@ -91,10 +120,10 @@ impl Hashes {
     #[must_use]
     pub fn agrees_with(&self, other: &Self) -> bool {
         let mut common = false;
-        for (algorithm, hex) in &self.0 {
+        for (algorithm, hex) in self.iter() {
             match other.get(algorithm) {
                 Some(theirs) if theirs == hex => {
-                    common |= matches!(algorithm.as_str(), "sha256" | "sha512");
+                    common |= matches!(algorithm, SHA256 | SHA512);
                 }
                 Some(_) => return false,
                 None => {}
@@ -108,4 +137,38 @@ impl Hashes {
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hashes;
+    use crate::fields::Fields;
+    use serde_json::{Value, json};
+
+    fn read(value: &Value) -> Option<Hashes> {
+        Hashes::from_members(Fields::of("x", json!({ "h": value })).unwrap().object("h").unwrap())
+            .ok()
+    }
+
+    #[test]
+    fn all_algorithms_are_kept_in_order() {
+        let names = ["a", "sha256", "sha3", "sha512", "z"];
+        let digest = |name: &str| if name == "sha512" { "AB".repeat(64) } else { "AB".repeat(32) };
+        let backwards = names.iter().rev().map(|name| ((*name).to_owned(), digest(name).into()));
+        let hashes = read(&Value::Object(backwards.collect())).unwrap();
+        let listed: Vec<(&str, String)> = hashes.iter().map(|(n, d)| (n, d.to_owned())).collect();
+        let expect = names.map(|name| (name, digest(name).to_ascii_lowercase()));
+        assert_eq!(listed, expect);
+        for (name, digest) in expect {
+            assert_eq!(hashes.get(name), Some(digest.as_str()));
+        }
+        assert_eq!(read(&hashes.to_value()), Some(hashes));
+    }
+
+    #[test]
+    fn none_and_malformed_ones_are_refused() {
+        for bad in [json!({}), json!({"sha256": "00"}), json!({"x": ""}), json!({"x": "g0"})] {
+            assert_eq!(read(&bad), None, "{bad}");
+        }
+    }
 }

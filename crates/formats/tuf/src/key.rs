@@ -206,7 +206,7 @@ impl PublicKey {
     /// # Errors
     /// [`FormatError`] when the object is malformed.
     pub fn from_json(value: &Value) -> Result<Option<Self>, FormatError> {
-        let mut fields = Fields::of("key", value.clone())?;
+        let mut fields = Fields::of("key", value)?;
         let name = fields.string("keytype")?;
         let scheme = fields.optional_string("scheme")?;
         // Keys of other kinds, such as sigstore's identities, have no public text.

@@ -24,6 +24,7 @@ pub use installation::{InstallationReport, InstallationResult};
 pub use report::{EcuVersionReport, InstalledImage, OperationResult};
 
 use crate::fields::Fields;
+use crate::json::Json;
 use crate::{
     Dialect, Envelope, FormatError, PublicKey, Reason, Refusal, Repository, Sign, SigningFailed,
     Verified, VerifySignature,
@@ -125,7 +126,7 @@ impl VehicleManifest {
         let mut reports = BTreeMap::new();
         for (serial, signed) in manifest.ecu_version_manifests {
             let ecu = check_signature(&signed, &serial, registered, verifier)?;
-            let report = EcuVersionReport::from_value(signed.signed)?;
+            let report = EcuVersionReport::from_json(signed.signed.into())?;
             if report.ecu_serial != serial {
                 return Err(Reason::WrongEcu { ecu: report.ecu_serial });
             }
@@ -156,14 +157,14 @@ impl VehicleManifest {
         let ecu_version_manifests = read_reports(&mut fields)?;
         let report = fields
             .take_optional("installation_report")
-            .filter(|value| !value.is_null())
-            .map(InstallationReport::from_value)
+            .filter(|value| !matches!(value, Json::Null))
+            .map(InstallationReport::from_json)
             .transpose();
         let (installation_report, report_problem) = match report {
             Ok(report) => (report, None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let custom = fields.take_optional("custom");
+        let custom = fields.take_optional("custom").map(Json::into_value);
         Ok(Self {
             primary_ecu_serial,
             ecu_version_manifests,
@@ -190,20 +191,23 @@ impl VehicleManifest {
 }
 
 /// The reports, by serial: a map today, a list once.
-fn read_reports(fields: &mut Fields) -> Result<BTreeMap<String, Envelope>, FormatError> {
+fn read_reports(fields: &mut Fields<'_>) -> Result<BTreeMap<String, Envelope>, FormatError> {
     const LIST: &str = "ecu_version_manifest";
     let Some(list) = fields.take_optional(LIST) else {
         let reports = fields.object("ecu_version_manifests")?.into_iter();
         return reports
-            .map(|(serial, value)| Ok((serial, Envelope::from_value(Dialect::Uptane, value)?)))
+            .map(|(serial, value)| {
+                let signed = Envelope::from_value(Dialect::Uptane, value.into_value())?;
+                Ok((serial.into_owned(), signed))
+            })
             .collect();
     };
-    let Value::Array(list) = list else {
+    let Json::Array(list) = list else {
         return Err(FormatError::field(LIST, "is no list"));
     };
     let mut reports = BTreeMap::new();
     for value in list {
-        let envelope = Envelope::from_value(Dialect::Uptane, value)?;
+        let envelope = Envelope::from_value(Dialect::Uptane, value.into_value())?;
         let serial = envelope.signed.get("ecu_serial").and_then(Value::as_str);
         let serial =
             serial.ok_or_else(|| FormatError::Missing { field: "ecu_serial".to_owned() })?;

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::fields::Fields;
+use crate::fields::{Fields, strings};
+use crate::json::Json;
 use crate::{FormatError, Separator, TufTarget, Verified, json, pattern_matches};
 
 /// Largest `map.json` that is read, in bytes.
@@ -83,9 +84,9 @@ impl RepositoryMap {
         let mut repositories = BTreeMap::new();
         for (name, urls) in fields.object("repositories")? {
             check_name(&name)?;
-            let urls = strings(urls)?;
+            let urls = strings("repositories", urls)?;
             limited("repositories", urls.len())?;
-            repositories.insert(name, urls);
+            repositories.insert(name.into_owned(), urls);
         }
         limited("repositories", repositories.len())?;
         let entries = fields.array("mapping")?;
@@ -129,7 +130,7 @@ impl RepositoryMap {
 
 impl Mapping {
     fn from_value(
-        value: Value,
+        value: Json<'_>,
         known: &BTreeMap<String, Vec<String>>,
     ) -> Result<Self, FormatError> {
         let mut fields = Fields::of("mapping", value)?;
@@ -224,11 +225,6 @@ impl<'a> MapSearch<'a> {
     pub fn answered(&mut self, repository: &'a str, target: Option<Verified<TufTarget>>) {
         self.answers.insert(repository, target);
     }
-}
-
-fn strings(value: Value) -> Result<Vec<String>, FormatError> {
-    let list = Value::Object(Map::from_iter([("repositories".to_owned(), value)]));
-    Fields::of("repositories", list)?.strings("repositories")
 }
 
 fn check_name(name: &str) -> Result<(), FormatError> {

@@ -22,6 +22,7 @@ pub use targets::{Target, Targets};
 
 use crate::dialect::parse_expiry;
 use crate::fields::{Extra, Fields};
+use crate::json::{Json, Members};
 use crate::{Dialect, FormatError, Key, KeyId, Reason, format_time};
 
 /// The version of the TUF specification that we write.
@@ -148,7 +149,7 @@ impl Header {
         Self { version, expires, spec_version }
     }
 
-    fn read(dialect: Dialect, fields: &mut Fields) -> Result<Self, FormatError> {
+    fn read(dialect: Dialect, fields: &mut Fields<'_>) -> Result<Self, FormatError> {
         let version = fields.unsigned("version")?;
         if version == 0 {
             return Err(FormatError::field("version", "is zero"));
@@ -190,11 +191,7 @@ pub trait Payload: Sized {
 
     /// Reads the fields that are left after `_type` and the header were taken.
     #[doc(hidden)]
-    fn read(
-        dialect: Dialect,
-        header: Header,
-        rest: Map<String, Value>,
-    ) -> Result<Self, FormatError>;
+    fn read(dialect: Dialect, header: Header, fields: Fields<'_>) -> Result<Self, FormatError>;
 
     /// Writes all fields but `_type` and the header's.
     #[doc(hidden)]
@@ -224,6 +221,12 @@ pub trait Payload: Sized {
     /// # Errors
     /// [`Reason::WrongRoleType`] for another role's payload, else [`Reason::Malformed`].
     fn from_value(dialect: Dialect, value: Value) -> Result<Self, Reason> {
+        Self::from_json(dialect, value.into())
+    }
+
+    /// [`Payload::from_value`] for what the reader made.
+    #[doc(hidden)]
+    fn from_json(dialect: Dialect, value: Json<'_>) -> Result<Self, Reason> {
         let mut fields = Fields::of("signed", value)?;
         let found = fields.string("_type")?;
         let expected = Self::type_name(dialect);
@@ -233,7 +236,7 @@ pub trait Payload: Sized {
             return Err(Reason::WrongRoleType { expected, found });
         }
         let header = Header::read(dialect, &mut fields)?;
-        let payload = Self::read(dialect, header, fields.rest())?;
+        let payload = Self::read(dialect, header, fields)?;
         payload.check()?;
         Ok(payload)
     }
@@ -265,7 +268,7 @@ impl RoleKeys {
         Self { key_ids, threshold, extra: Map::new() }
     }
 
-    fn read(fields: &mut Fields) -> Result<Self, FormatError> {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, FormatError> {
         let mut key_ids: Vec<KeyId> = Vec::new();
         let mut seen = BTreeSet::new();
         for text in fields.strings("keyids")? {
@@ -282,7 +285,7 @@ impl RoleKeys {
         Ok(Self { key_ids, threshold, extra: Extra::new() })
     }
 
-    fn from_value(value: Value) -> Result<Self, FormatError> {
+    fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("role", value)?;
         let mut role = Self::read(&mut fields)?;
         role.extra = fields.rest();
@@ -309,8 +312,9 @@ impl RoleKeys {
     }
 }
 
-fn read_keys(members: Map<String, Value>) -> Result<BTreeMap<KeyId, Key>, FormatError> {
-    members.into_iter().map(|(id, json)| Ok((id.parse()?, Key::from_json(json)?))).collect()
+fn read_keys(members: Members<'_>) -> Result<BTreeMap<KeyId, Key>, FormatError> {
+    let keys = members.into_iter();
+    keys.map(|(id, json)| Ok((id.parse()?, Key::from_json(json.into_value())?))).collect()
 }
 
 fn write_keys(keys: &BTreeMap<KeyId, Key>) -> Value {

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp as Time};
 use serde_json::{Map, Value};
 
 use crate::fields::Fields;
+use crate::json::Json;
 use crate::{
     Dialect, Envelope, FormatError, Key, KeyId, PublicKey, Reason, Refusal, Repository, RoleKeys,
     Root, Sign, SigningFailed, Verified, VerifySignature, check_threshold, format_time, parse_time,
@@ -139,10 +140,10 @@ impl TimeAttestation {
     }
 }
 
-fn nonce(value: Value) -> Result<String, FormatError> {
+fn nonce(value: Json<'_>) -> Result<String, FormatError> {
     let text = match value {
-        Value::String(text) => text,
-        Value::Number(number) if number.is_u64() => number.to_string(),
+        Json::String(text) => text.into_owned(),
+        Json::Number(number) if number.is_u64() => number.to_string(),
         _ => return Err(FormatError::field("nonces", "has one that is no text or number")),
     };
     if text.is_empty() || text.len() > MAX_NONCE {

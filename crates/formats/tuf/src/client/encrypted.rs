@@ -9,8 +9,6 @@
 //! The names are those of the ASN.1 of Uptane's reference format. The standard leaves cipher and
 //! key wrapping to the maker of the ECU, so this crate checks the ciphertext and keeps the rest.
 
-use serde_json::Value;
-
 use crate::fields::Fields;
 use crate::{FormatError, Hashes, Target};
 
@@ -43,12 +41,12 @@ impl EncryptedImage {
         let key = target.custom_field("encryptedSymmetricKey");
         let (file, key) = match (file, key) {
             (None, None) => return Ok(None),
-            (Some(file), Some(key)) => (file.clone(), key.clone()),
+            (Some(file), Some(key)) => (file, key),
             (Some(_), None) => return Err(FormatError::missing("encryptedSymmetricKey")),
             (None, Some(_)) => return Err(FormatError::missing("encryptedTarget")),
         };
         let mut file = Fields::of("encryptedTarget", file)?;
-        let hashes = Hashes::from_map(file.object("hashes")?)?;
+        let hashes = Hashes::from_members(file.object("hashes")?)?;
         if !hashes.is_verifiable() {
             return Err(FormatError::field("encryptedTarget", "has no hash of a known algorithm"));
         }
@@ -58,11 +56,7 @@ impl EncryptedImage {
             length: file.unsigned("length")?,
             hashes,
             method: key.string("encryptedSymmetricKeyType")?,
-            key: text(key.take("encryptedSymmetricKeyValue")?)?,
+            key: key.string("encryptedSymmetricKeyValue")?,
         }))
     }
-}
-
-fn text(value: Value) -> Result<String, FormatError> {
-    crate::fields::string("encryptedSymmetricKeyValue", value)
 }

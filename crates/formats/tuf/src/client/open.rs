@@ -1,19 +1,22 @@
 //! Checks that every file goes through, whichever role it holds.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp as Time;
 
+use crate::envelope::Opened;
+use crate::json::Document;
 use crate::verify::check_signatures;
 use crate::{
-    Dialect, Envelope, FileMeta, Header, Key, KeyId, Payload, Reason, RoleKeys, Signature,
-    VerifySignature, canonical, json,
+    Dialect, FileMeta, Header, Key, KeyId, Payload, Reason, RoleKeys, Signature, VerifySignature,
+    canonical,
 };
 
 /// The signatures of a file, and the bytes that they cover.
-pub(crate) struct Signed {
+pub(crate) struct Signed<'a> {
     signatures: Vec<Signature>,
-    message: Vec<u8>,
+    message: Cow<'a, [u8]>,
 }
 
 /// What stays the same for a whole run.
@@ -39,17 +42,16 @@ impl Judge<'_> {
     }
 
     /// Reads a file of role `T` without checking signatures.
-    pub(crate) fn read<T: Payload>(&self, bytes: &[u8]) -> Result<(T, Signed), Reason> {
+    pub(crate) fn read<'a, T: Payload>(&self, bytes: &'a [u8]) -> Result<(T, Signed<'a>), Reason> {
         // Callers have applied the role's length limit already.
-        let envelope = Envelope::parse(self.dialect, bytes, bytes.len())?;
-        let message = envelope.signed_bytes(self.dialect)?;
-        let payload = T::from_value(self.dialect, envelope.signed)?;
-        Ok((payload, Signed { signatures: envelope.signatures, message }))
+        let Opened { signatures, signed, message } = Opened::parse(self.dialect, bytes)?;
+        let payload = T::from_json(self.dialect, signed)?;
+        Ok((payload, Signed { signatures, message }))
     }
 
     pub(crate) fn check_signatures(
         &self,
-        signed: &Signed,
+        signed: &Signed<'_>,
         keys: &BTreeMap<KeyId, Key>,
         role: &RoleKeys,
     ) -> Result<(), Reason> {
@@ -75,8 +77,8 @@ impl Judge<'_> {
         if raw.is_ok() || self.dialect == Dialect::Tuf {
             return raw;
         }
-        let value = json::parse(bytes, bytes.len())?;
-        let canonical = canonical::encode(self.dialect, &value)?;
+        let document = Document::parse(bytes, bytes.len())?;
+        let canonical = canonical::encode_json(self.dialect, &document.value)?;
         check_bytes(meta, &canonical)
             .map_err(|canonical_reason| raw.err().unwrap_or(canonical_reason))
     }

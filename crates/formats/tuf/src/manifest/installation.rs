@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::FormatError;
 use crate::fields::Fields;
+use crate::json::Json;
 
 /// The `content_type` of the one form that is in use.
 const CONTENT_TYPE: &str = "application/vnd.com.here.otac.installationReport.v1";
@@ -32,7 +33,7 @@ impl InstallationResult {
         Self { success: false, code: code.to_owned(), description: description.to_owned() }
     }
 
-    fn from_value(value: Value) -> Result<Self, FormatError> {
+    fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("result", value)?;
         let success = fields
             .optional_bool("success")?
@@ -61,20 +62,20 @@ pub struct InstallationReport {
 }
 
 impl InstallationReport {
-    pub(crate) fn from_value(value: Value) -> Result<Self, FormatError> {
+    pub(crate) fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut outer = Fields::of("installation_report", value)?;
         if outer.string("content_type")? != CONTENT_TYPE {
             return Err(FormatError::field("content_type", "is unknown"));
         }
         let mut fields = Fields::of("report", outer.take("report")?)?;
         let correlation_id = fields.optional_string("correlation_id")?.unwrap_or_default();
-        let result = InstallationResult::from_value(fields.take("result")?)?;
+        let result = InstallationResult::from_json(fields.take("result")?)?;
         let raw_report = fields.optional_string("raw_report")?.unwrap_or_default();
         let mut items = Vec::new();
         for item in fields.array("items")? {
             let mut item = Fields::of("items", item)?;
             let ecu = item.string("ecu")?;
-            items.push((ecu, InstallationResult::from_value(item.take("result")?)?));
+            items.push((ecu, InstallationResult::from_json(item.take("result")?)?));
         }
         Ok(Self { correlation_id, result, raw_report, items })
     }

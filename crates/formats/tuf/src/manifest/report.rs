@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::fields::Fields;
+use crate::json::Json;
 use crate::{Dialect, Envelope, FormatError, Hashes, Sign, SigningFailed, format_time, parse_time};
 
 /// What is installed on an ECU.
@@ -96,14 +97,14 @@ impl EcuVersionReport {
         Envelope::sign(Dialect::Uptane, self.to_value(), &[ecu])
     }
 
-    pub(crate) fn from_value(value: Value) -> Result<Self, FormatError> {
+    pub(crate) fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("report", value)?;
         let ecu_serial = fields.string("ecu_serial")?;
         let mut image = Fields::of("installed_image", fields.take("installed_image")?)?;
         let filepath = image.string("filepath")?;
         let mut info = Fields::of("fileinfo", image.take("fileinfo")?)?;
         let length = info.unsigned("length")?;
-        let hashes = Hashes::from_map(info.object("hashes")?)?;
+        let hashes = Hashes::from_members(info.object("hashes")?)?;
         let attacks_detected = fields.optional_string("attacks_detected")?.unwrap_or_default();
         let mut time = |name| match fields.optional_string(name)? {
             Some(text) => parse_time(name, &text),
@@ -116,7 +117,9 @@ impl EcuVersionReport {
             timeserver_time: time("timeserver_time")?,
             previous_timeserver_time: time("previous_timeserver_time")?,
             report_counter: counter(fields.take_optional("report_counter"))?,
-            operation: fields.take_optional("custom").as_ref().and_then(OperationResult::of_custom),
+            operation: fields
+                .take_optional("custom")
+                .and_then(|custom| OperationResult::of_custom(&custom.into_value())),
         })
     }
 
@@ -141,10 +144,10 @@ impl EcuVersionReport {
 }
 
 /// aktualizr writes the counter as text; a number is understood too.
-fn counter(value: Option<Value>) -> Result<Option<u64>, FormatError> {
+fn counter(value: Option<Json<'_>>) -> Result<Option<u64>, FormatError> {
     let number = match value {
         None => return Ok(None),
-        Some(Value::String(text)) => text.parse().ok(),
+        Some(Json::String(text)) => text.parse().ok(),
         Some(other) => other.as_u64(),
     };
     let number = number.ok_or_else(|| FormatError::field("report_counter", "is not a number"))?;

@@ -15,6 +15,7 @@ use super::RoleKeys;
 use super::delegations::check_name;
 use crate::FormatError;
 use crate::fields::Fields;
+use crate::json::Json;
 
 /// Most roles of one agreement.
 const MAX_ROLES: usize = 64;
@@ -31,9 +32,9 @@ pub struct Agreement {
 
 impl Agreement {
     /// Reads the fields of an agreement, when the entry has them.
-    pub(super) fn read(fields: &mut Fields) -> Result<Option<Self>, FormatError> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Option<Self>, FormatError> {
         let Some(entries) = fields.take_optional("roleinfo") else { return Ok(None) };
-        let Value::Array(entries) = entries else {
+        let Json::Array(entries) = entries else {
             return Err(FormatError::field("roleinfo", "is not an array"));
         };
         if entries.is_empty() || entries.len() > MAX_ROLES {

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::agreement::Agreement;
 use super::{RoleKeys, read_keys, write_keys};
 use crate::fields::Fields;
+use crate::json::Json;
 use crate::{FormatError, Key, KeyId, Reason, Separator, pattern, sha256_hex};
 
 /// Most entries in `hardwareIds` of one delegation.
@@ -181,15 +182,15 @@ impl Delegations {
         named.chain(bins).try_for_each(|(name, keys)| keys.check_known(name, &self.keys))
     }
 
-    pub(crate) fn from_value(value: Value) -> Result<Self, FormatError> {
+    pub(crate) fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("delegations", value)?;
         let keys = read_keys(fields.object("keys")?)?;
         let succinct =
-            fields.take_optional("succinct_roles").map(SuccinctRoles::from_value).transpose()?;
+            fields.take_optional("succinct_roles").map(SuccinctRoles::from_json).transpose()?;
         let mut roles = Vec::new();
         if succinct.is_none() {
             for entry in fields.array("roles")? {
-                roles.push(DelegatedRole::from_value(entry)?);
+                roles.push(DelegatedRole::from_json(entry)?);
             }
         } else if fields.take_optional("roles").is_some() {
             // TAP 15 allows one of them; readers would differ in which they follow.
@@ -240,7 +241,7 @@ pub(super) fn check_name(name: &str) -> Result<(), FormatError> {
 }
 
 impl DelegatedRole {
-    fn from_value(value: Value) -> Result<Self, FormatError> {
+    fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("delegations.roles", value)?;
         let name = fields.string("name")?;
         check_name(&name)?;
@@ -292,7 +293,7 @@ impl DelegatedRole {
 }
 
 impl SuccinctRoles {
-    fn from_value(value: Value) -> Result<Self, FormatError> {
+    fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("succinct_roles", value)?;
         let mut keys = RoleKeys::read(&mut fields)?;
         let bit_length = u32::try_from(fields.unsigned("bit_length")?).unwrap_or(u32::MAX);

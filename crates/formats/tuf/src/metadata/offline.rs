@@ -11,7 +11,7 @@
 use serde_json::{Map, Value};
 
 use super::{Header, Payload, Snapshot, Targets};
-use crate::fields::Extra;
+use crate::fields::Fields;
 use crate::{Dialect, FormatError, Reason};
 
 /// The payload of `offline-snapshot.json`.
@@ -25,8 +25,8 @@ impl Payload for OfflineSnapshot {
         self.0.header()
     }
 
-    fn read(dialect: Dialect, header: Header, rest: Extra) -> Result<Self, FormatError> {
-        Snapshot::read(dialect, header, rest).map(Self)
+    fn read(dialect: Dialect, header: Header, fields: Fields<'_>) -> Result<Self, FormatError> {
+        Snapshot::read(dialect, header, fields).map(Self)
     }
 
     fn write(&self, members: &mut Map<String, Value>) {
@@ -49,8 +49,8 @@ impl Payload for OfflineUpdates {
         self.0.header()
     }
 
-    fn read(dialect: Dialect, header: Header, rest: Extra) -> Result<Self, FormatError> {
-        Targets::read(dialect, header, rest).map(Self)
+    fn read(dialect: Dialect, header: Header, fields: Fields<'_>) -> Result<Self, FormatError> {
+        Targets::read(dialect, header, fields).map(Self)
     }
 
     fn check(&self) -> Result<(), Reason> {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{Header, Payload, RoleKeys, RoleName, read_keys, write_keys};
-use crate::fields::{Extra, Fields};
+use crate::fields::Fields;
 use crate::{Dialect, FormatError, Key, KeyId, Reason};
 
 /// The payload of a root file.
@@ -68,13 +68,12 @@ impl Payload for Root {
         &self.header
     }
 
-    fn read(dialect: Dialect, header: Header, rest: Extra) -> Result<Self, FormatError> {
-        let mut fields = Fields::of("signed", Value::Object(rest))?;
+    fn read(dialect: Dialect, header: Header, mut fields: Fields<'_>) -> Result<Self, FormatError> {
         let consistent_snapshot = fields.optional_bool("consistent_snapshot")?;
         let keys = read_keys(fields.object("keys")?)?;
         let mut roles = BTreeMap::new();
         for (name, value) in fields.object("roles")? {
-            roles.insert(name, RoleKeys::from_value(value)?);
+            roles.insert(name.into_owned(), RoleKeys::from_json(value)?);
         }
         let required: &[&str] = match dialect {
             Dialect::Tuf => &["root", "targets", "snapshot", "timestamp"],

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{Header, Payload};
-use crate::fields::{Extra, Fields};
+use crate::fields::Fields;
+use crate::json::Json;
 use crate::{Dialect, FormatError, Hashes};
 
 /// What one file says about another.
@@ -39,7 +40,7 @@ impl FileMeta {
         }
     }
 
-    fn from_value(value: Value) -> Result<Self, FormatError> {
+    fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("meta", value)?;
         let version = fields.unsigned("version")?;
         if version == 0 {
@@ -47,7 +48,7 @@ impl FileMeta {
         }
         let length = fields.optional_unsigned("length")?;
         let hashes = fields.take_optional("hashes").map(|value| match value {
-            Value::Object(members) => Hashes::from_map(members),
+            Json::Object(members) => Hashes::from_members(members),
             _ => Err(FormatError::field("hashes", "is not an object")),
         });
         Ok(Self { version, length, hashes: hashes.transpose()?, extra: fields.rest() })
@@ -67,9 +68,10 @@ impl FileMeta {
     }
 }
 
-fn read_meta(fields: &mut Fields) -> Result<BTreeMap<String, FileMeta>, FormatError> {
+fn read_meta(fields: &mut Fields<'_>) -> Result<BTreeMap<String, FileMeta>, FormatError> {
     let members = fields.object("meta")?;
-    members.into_iter().map(|(name, value)| Ok((name, FileMeta::from_value(value)?))).collect()
+    let files = members.into_iter();
+    files.map(|(name, value)| Ok((name.into_owned(), FileMeta::from_json(value)?))).collect()
 }
 
 fn write_meta(meta: &BTreeMap<String, FileMeta>, members: &mut Map<String, Value>) {
@@ -95,8 +97,7 @@ impl Payload for Snapshot {
         &self.header
     }
 
-    fn read(_: Dialect, header: Header, rest: Extra) -> Result<Self, FormatError> {
-        let mut fields = Fields::of("signed", Value::Object(rest))?;
+    fn read(_: Dialect, header: Header, mut fields: Fields<'_>) -> Result<Self, FormatError> {
         let meta = read_meta(&mut fields)?;
         Ok(Self { header, meta, extra: fields.rest() })
     }
@@ -125,8 +126,7 @@ impl Payload for Timestamp {
         &self.header
     }
 
-    fn read(dialect: Dialect, header: Header, rest: Extra) -> Result<Self, FormatError> {
-        let mut fields = Fields::of("signed", Value::Object(rest))?;
+    fn read(dialect: Dialect, header: Header, mut fields: Fields<'_>) -> Result<Self, FormatError> {
         let mut meta = read_meta(&mut fields)?;
         let snapshot =
             meta.remove("snapshot.json").ok_or_else(|| FormatError::missing("snapshot.json"))?;

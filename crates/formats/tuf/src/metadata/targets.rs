@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{Delegations, Header, Payload};
-use crate::fields::{Extra, Fields};
+use crate::fields::Fields;
+use crate::json::Json;
 use crate::{Dialect, FormatError, Hashes, Reason};
 
 /// Longest target path that is accepted, in bytes.
@@ -61,11 +62,11 @@ impl Target {
         listed.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
-    fn from_value(value: Value) -> Result<Self, FormatError> {
+    fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("target", value)?;
         let length = fields.unsigned("length")?;
-        let hashes = Hashes::from_map(fields.object("hashes")?)?;
-        let custom = fields.take_optional("custom");
+        let hashes = Hashes::from_members(fields.object("hashes")?)?;
+        let custom = fields.take_optional("custom").map(Json::into_value);
         Ok(Self { length, hashes, custom, extra: fields.rest() })
     }
 
@@ -121,17 +122,20 @@ impl Payload for Targets {
         &self.header
     }
 
-    fn read(_: Dialect, header: Header, rest: Extra) -> Result<Self, FormatError> {
-        let mut fields = Fields::of("signed", Value::Object(rest))?;
-        let mut targets = BTreeMap::new();
-        for (path, value) in fields.object("targets")? {
+    fn read(_: Dialect, header: Header, mut fields: Fields<'_>) -> Result<Self, FormatError> {
+        let listed = fields.object("targets")?;
+        let mut targets = Vec::with_capacity(listed.len());
+        for (path, value) in listed {
             if path.is_empty() || path.len() > MAX_TARGET_PATH {
                 return Err(FormatError::field("targets", "has a path that is empty or too long"));
             }
-            targets.insert(path, Target::from_value(value)?);
+            targets.push((path.into_owned(), Target::from_json(value)?));
         }
-        let delegations = fields.take_optional("delegations").filter(|value| !value.is_null());
-        let delegations = delegations.map(Delegations::from_value).transpose()?;
+        // In order already, mostly: the table is then made at once.
+        let targets = targets.into_iter().collect();
+        let delegations =
+            fields.take_optional("delegations").filter(|value| !matches!(value, Json::Null));
+        let delegations = delegations.map(Delegations::from_json).transpose()?;
         Ok(Self { header, targets, delegations, extra: fields.rest() })
     }
 
