@@ -97,7 +97,8 @@ impl Inflater {
             if gave > 0 || status == Status::StreamEnd {
                 return Ok((gave, status));
             }
-            if took == 0 && self.start == self.end {
+            // Neither took nor gave anything: the file is at its end, the stream is not.
+            if took == 0 {
                 return Err(bad("its compressed data is cut short"));
             }
         }
