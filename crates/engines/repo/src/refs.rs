@@ -7,7 +7,7 @@ use updraft_error::Kind;
 use updraft_fs::{Dir, FileKind};
 use updraft_ostree::{Checksum, RefName, Refspec, RemoteName};
 
-use crate::repo::DIR_MODE;
+use crate::repo::SHARED_DIR_MODE;
 use crate::staging::Durable;
 use crate::{Error, Repo, Result};
 
@@ -176,7 +176,7 @@ impl Repo {
                 let message = format!("openat({}): Not a directory", path.display());
                 return Err(Error::other(Kind::Conflict, message));
             }
-            let below = dir.ensure_dir(part, DIR_MODE)?;
+            let below = dir.ensure_dir(part, SHARED_DIR_MODE)?;
             // A ref is as durable as the folders above it.
             if metadata.is_none() && durable == Durable::Yes {
                 dir.sync()?;
@@ -302,8 +302,10 @@ pub(crate) fn read_ref_file(dir: &Dir, name: &Path) -> Result<Option<Checksum>> 
 fn read_plain(dir: &Dir, path: &Path) -> Result<Option<Checksum>> {
     let Some(bytes) = dir.try_read(path, MAX_REF_SIZE)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
-    let checksum = text.trim_end().parse();
-    checksum.map(Some).map_err(|source| Error::Config { path: dir.path().join(path), source })
+    let text = text.trim_end();
+    // As libostree says it, which scripts match.
+    let invalid = |_| Error::other(Kind::Invalid, format!("Invalid rev {text}"));
+    text.parse().map(Some).map_err(invalid)
 }
 
 /// The ref that a link beside `alias` with this target points to.

@@ -27,6 +27,8 @@ use crate::{Config, Error, Result};
 
 /// The mode of the folders of a repository, less umask.
 pub(crate) const DIR_MODE: u32 = 0o775;
+/// Of folders of objects and refs, which are made when they are needed: the umask decides.
+pub(crate) const SHARED_DIR_MODE: u32 = 0o777;
 /// The largest `config` that is read.
 const MAX_CONFIG_SIZE: u64 = 4 << 20;
 /// Stands for waiting without end.

@@ -23,6 +23,10 @@ impl Repo {
         if let Some(found) = self.resolve_prefix(rev)? {
             return Ok(found);
         }
+        // Every commit begins like nothing.
+        if rev.is_empty() {
+            return Err(Error::other(Kind::Conflict, "Refspec  not unique"));
+        }
         let refspec: Refspec = rev.parse()?;
         if let Some(found) = self.read_ref(&refspec)? {
             return Ok(found);

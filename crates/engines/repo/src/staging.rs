@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use updraft_fs::{Dir, FileKind, LockFile, LockMode, TempFile, remove_tree};
 
-use crate::repo::DIR_MODE;
+use crate::repo::SHARED_DIR_MODE;
 use crate::{Error, Repo, Result};
 
 const PREFIX: &str = "staging-";
@@ -50,7 +50,7 @@ impl Staging {
         for _ in 0..ATTEMPTS {
             let random = kernel_text("/proc/sys/kernel/random/uuid")?.replace('-', "");
             let name = format!("{prefix}{}", random.get(..6).unwrap_or(&random));
-            match tmp.create_dir(&name, DIR_MODE) {
+            match tmp.create_dir(&name, SHARED_DIR_MODE) {
                 Ok(()) => {}
                 Err(error) if error.is_already_exists() => continue,
                 Err(error) => return Err(error.into()),
@@ -97,7 +97,7 @@ impl Staging {
         let prefix = &loose_path[..2];
         let Some(index) = prefix_index(prefix) else { return Ok(()) };
         if !self.made[index].load(Ordering::Acquire) {
-            self.dir.ensure_dir(prefix, DIR_MODE)?;
+            self.dir.ensure_dir(prefix, SHARED_DIR_MODE)?;
             self.made[index].store(true, Ordering::Release);
         }
         Ok(())
@@ -116,7 +116,7 @@ impl Staging {
                 continue;
             };
             if self.has_commit(prefix)? {
-                objects.ensure_dir(prefix, DIR_MODE)?;
+                objects.ensure_dir(prefix, SHARED_DIR_MODE)?;
                 self.publish_folder(objects, prefix, &|name| !is_commit(name))?;
                 commits.push(prefix.to_owned());
             } else {

@@ -24,6 +24,9 @@ const METADATA_REF: &str = "ostree-metadata";
 pub struct SummaryOptions {
     /// Further metadata; wins over ours.
     pub metadata: Metadata,
+    /// The time of the commit that says the same for a collection, in seconds since 1970. Without
+    /// one there is no such commit.
+    pub collection_commit: Option<u64>,
 }
 
 /// Writes the summary of all local refs. `now` is in seconds since 1970.
@@ -31,7 +34,9 @@ pub struct SummaryOptions {
 /// A signature of the summary before is removed first, as by libostree: no moment shows a
 /// signature that does not fit.
 pub fn update(ctx: &Context, repo: &Repo, now: u64, options: &SummaryOptions) -> Result<Summary> {
-    publish_metadata(ctx, repo, now, &options.metadata)?;
+    if let Some(time) = options.collection_commit {
+        publish_metadata(ctx, repo, time, &options.metadata)?;
+    }
     let summary = generate(ctx, repo, now, options)?;
     // Before the summary, which says that there are indexes.
     crate::delta::reindex(ctx, repo, None)?;
@@ -115,12 +120,16 @@ fn look(repo: &Repo, checksum: Checksum) -> Result<Said> {
 
 /// A repository with a collection id says what its summary says also by a commit of an empty
 /// tree, which can be signed and mirrored as every other.
-fn publish_metadata(ctx: &Context, repo: &Repo, now: u64, more: &Metadata) -> Result<()> {
+fn publish_metadata(ctx: &Context, repo: &Repo, time: u64, more: &Metadata) -> Result<()> {
     let config = repo.config();
     let Some(id) = &config.collection_id else { return Ok(()) };
     let refspec = Refspec::local(RefName::new(METADATA_REF)?);
-    let mut metadata = more.clone();
+    // In the peer's order, which decides the checksum.
+    let mut metadata = Metadata::new();
     metadata.insert(Commit::COLLECTION_BINDING, Value::String(id.clone()));
+    for (key, value) in more.iter() {
+        metadata.insert(key, value.clone());
+    }
     metadata.insert(Commit::REF_BINDING, Value::strings([METADATA_REF]));
     let transaction = repo.transaction(ctx)?;
     let dirmeta = DirMeta::new(0, 0, 0o755, Xattrs::new()).encode();
@@ -130,7 +139,7 @@ fn publish_metadata(ctx: &Context, repo: &Repo, now: u64, more: &Metadata) -> Re
         related: Vec::new(),
         subject: String::new(),
         body: String::new(),
-        timestamp: now,
+        timestamp: time,
         root_dirtree: transaction
             .write_metadata(ObjectType::DirTree, &DirTree::default().encode())?
             .checksum,

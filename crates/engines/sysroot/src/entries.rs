@@ -142,7 +142,7 @@ pub(crate) fn options(deployment: &Deployment, tree: &BootTree, version: u8) -> 
         // Nobody but the kernel itself can find the deployment.
         options.replace(&format!("init={link}{PREPARE_ROOT}"));
     }
-    options.replace(&format!("ostree={link}"));
+    options.put_back(&format!("ostree={link}"));
     options
 }
 

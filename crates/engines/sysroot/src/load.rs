@@ -114,7 +114,7 @@ impl Sysroot {
             Error::other(Kind::Invalid, message)
         })?;
         let (id, boot_checksum, boot_serial) = self.follow_boot_link(&path)?;
-        kernel_args.remove_key("ostree");
+        kernel_args.set_aside("ostree");
         // Ours as well: it names the same link, and only a tree without initramfs needs it.
         if kernel_args.last_value("init").is_some_and(|init| init.ends_with(PREPARE_ROOT)) {
             kernel_args.remove_key("init");

@@ -8,10 +8,20 @@ use std::fmt;
 use crate::Error;
 
 /// The kernel's arguments in order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct KernelArgs {
     args: Vec<Arg>,
+    /// Before which of them one was set aside. It says nothing about what the kernel is told.
+    gap: Option<usize>,
 }
+
+impl PartialEq for KernelArgs {
+    fn eq(&self, other: &Self) -> bool {
+        self.args == other.args
+    }
+}
+
+impl Eq for KernelArgs {}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Arg {
@@ -49,7 +59,7 @@ impl KernelArgs {
             .filter(|word| !word.is_empty())
             .map(Arg::parse)
             .collect();
-        Self { args }
+        Self { args, gap: None }
     }
 
     /// Whether there are no arguments.
@@ -94,12 +104,7 @@ impl KernelArgs {
         };
         let key = new.key.clone();
         self.args[first] = new;
-        let mut index = 0;
-        self.args.retain(|old| {
-            let keep = index <= first || old.key != key;
-            index += 1;
-            keep
-        });
+        self.remove_where(|index, old| index > first && old.key == key);
     }
 
     /// Removes the argument `key=value`, or the only one with this `key`.
@@ -118,18 +123,47 @@ impl KernelArgs {
             if bare == 0 {
                 let index =
                     self.args.iter().position(|old| old.key == wanted.key).ok_or_else(no_such)?;
-                self.args.remove(index);
+                self.remove_where(|at, _| at == index);
                 return Ok(());
             }
         }
         let index = self.args.iter().position(|old| *old == wanted).ok_or_else(no_such)?;
-        self.args.remove(index);
+        self.remove_where(|at, _| at == index);
         Ok(())
     }
 
     /// Removes all arguments with this key.
     pub fn remove_key(&mut self, key: &str) {
-        self.args.retain(|arg| arg.key != key);
+        self.remove_where(|_, arg| arg.key == key);
+    }
+
+    /// Removes all arguments with this key; [`put_back`](Self::put_back) knows where the first was.
+    pub fn set_aside(&mut self, key: &str) {
+        let first = self.args.iter().position(|arg| arg.key == key);
+        self.remove_key(key);
+        self.gap = first;
+    }
+
+    /// As [`replace`](Self::replace); when there is none with the key, where one was set aside.
+    pub fn put_back(&mut self, arg: &str) {
+        let new = Arg::parse(arg);
+        match self.gap.take().filter(|gap| *gap <= self.args.len()) {
+            Some(gap) if !self.contains(&new.key) => self.args.insert(gap, new),
+            _ => self.replace(arg),
+        }
+    }
+
+    fn remove_where(&mut self, doomed: impl Fn(usize, &Arg) -> bool) {
+        let mut index = 0;
+        let gap = self.gap;
+        self.args.retain(|arg| {
+            let keep = !doomed(index, arg);
+            if !keep && gap.is_some_and(|gap| index < gap) {
+                self.gap = self.gap.and_then(|gap| gap.checked_sub(1));
+            }
+            index += 1;
+            keep
+        });
     }
 }
 
@@ -199,6 +233,25 @@ mod tests {
         assert!(matches!(args.delete("zz"), Err(Error::NoSuchArgument { .. })));
         assert!(matches!(args.delete("a"), Err(Error::Ambiguous { .. })));
         assert!(matches!(args.delete("a=3"), Err(Error::NoSuchArgument { .. })));
+    }
+
+    #[test]
+    fn what_was_set_aside_comes_back_to_its_place() {
+        for (edit, expected) in [
+            ((|_| ()) as fn(&mut KernelArgs), "a=1 ostree=/new b c"),
+            (|args| args.append("d"), "a=1 ostree=/new b c d"),
+            (|args| args.delete("a").unwrap(), "ostree=/new b c"),
+            (|args| args.remove_key("b"), "a=1 ostree=/new c"),
+            (|args| args.append("ostree=/own"), "a=1 b c ostree=/new"),
+            (|args| *args = KernelArgs::parse("x"), "x ostree=/new"),
+        ] {
+            let mut args = KernelArgs::parse("a=1 ostree=/old b c");
+            args.set_aside("ostree");
+            assert_eq!(args, KernelArgs::parse("a=1 b c"));
+            edit(&mut args);
+            args.put_back("ostree=/new");
+            assert_eq!(args.to_string(), expected);
+        }
     }
 
     #[test]

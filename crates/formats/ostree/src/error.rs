@@ -55,10 +55,12 @@ pub enum Error {
         reason: Cow<'static, str>,
     },
     /// A key file has a line that cannot be understood.
-    #[error("read line {line} of the key file: {reason}")]
+    #[error("Key file contains line “{text}” which is not a key-value pair, group, or comment")]
     KeyFile {
-        /// The line, from 1.
+        /// Its number, from 1.
         line: usize,
+        /// The line.
+        text: String,
         /// What is wrong with it.
         reason: &'static str,
     },

@@ -42,7 +42,7 @@ impl KeyFile {
         let mut lines = Vec::new();
         let mut in_group = false;
         for (index, line) in text.lines().enumerate() {
-            let bad = |reason| Error::KeyFile { line: index + 1, reason };
+            let bad = |reason| Error::KeyFile { line: index + 1, text: line.to_owned(), reason };
             // `lines` takes one carriage return; what is read must be what is written.
             let line = line.trim_end_matches('\r');
             let trimmed = line.trim_start();

@@ -58,7 +58,11 @@ fn main() -> ExitCode {
 fn as_ostree(words: &[OsString], no_color: bool) -> ExitCode {
     let root = ostree::program::with_room_for_more(cli::OstreeProgram::command());
     let words = ostree::program::commands_first(&root, words.to_vec());
-    let words = &ostree::program::switches_alone(&root, words)[..];
+    let words = ostree::program::switches_alone(&root, words);
+    let words = &match ostree::program::each_alone(&root, words.clone()) {
+        Ok(alone) => alone,
+        Err(failure) => return ostree::program::end(Err(failure), root, &words),
+    };
     if let Some(failure) = ostree::program::run_extension(&root, words) {
         return ostree::program::end(Err(failure), root, words);
     }

@@ -51,6 +51,7 @@ mod summary;
 mod trivial_httpd;
 
 mod lists;
+mod number;
 mod size;
 mod sizes;
 mod time;

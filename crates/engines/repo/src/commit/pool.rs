@@ -248,6 +248,7 @@ fn named(error: Error, dir: &Dir, name: &Path) -> Error {
 
 /// A device, socket or pipe.
 pub(super) fn not_storable(path: &Path) -> Error {
-    let message = format!("Not a regular file or symlink: {}", path.display());
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let message = format!("Not a regular file or symlink: {}", name.display());
     Error::other(Kind::Unsupported, message)
 }

@@ -121,13 +121,16 @@ impl Search<'_> {
 
     /// The deltas there are to `commit`; `None` when nobody says.
     fn index(&self, commit: &Checksum) -> Result<Option<DeltaIndex>, Error> {
-        match &self.goals.deltas {
-            SummaryDeltas::Listed(listed) => Ok(Some(listed.clone())),
-            SummaryDeltas::Indexed => {
-                Ok(Some(self.origin.delta_index(self.ctx, commit)?.unwrap_or_default()))
-            }
-            SummaryDeltas::Unknown => self.origin.delta_index(self.ctx, commit),
+        if let SummaryDeltas::Listed(listed) = &self.goals.deltas {
+            return Ok(Some(listed.clone()));
         }
+        let index = match self.origin.delta_index(self.ctx, commit) {
+            // One that cannot be understood lists nothing: the objects are there as well.
+            Err(Error::Format { .. }) => Some(DeltaIndex::default()),
+            index => index?,
+        };
+        let is_indexed = matches!(self.goals.deltas, SummaryDeltas::Indexed);
+        Ok(index.or_else(|| is_indexed.then(DeltaIndex::default)))
     }
 
     fn best(

@@ -31,6 +31,10 @@ impl Origin for LocalOrigin<'_> {
         self.repo.path().display().to_string()
     }
 
+    fn collection_id(&self) -> Option<String> {
+        self.repo.config().collection_id.clone().filter(|id| !id.is_empty())
+    }
+
     fn summary(
         &self,
         _ctx: &Context,

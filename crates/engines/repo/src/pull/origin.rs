@@ -32,6 +32,11 @@ pub(crate) trait Origin: Sync {
     /// Its `summary.sig` alone.
     fn summary_signature(&self, ctx: &Context) -> Result<Option<Vec<u8>>, Error>;
 
+    /// The collection that it says itself to be of, where it can be asked.
+    fn collection_id(&self) -> Option<String> {
+        None
+    }
+
     /// The commit that the local ref `name` of it names.
     fn read_ref(&self, ctx: &Context, name: &str) -> Result<Option<Checksum>, Error>;
 

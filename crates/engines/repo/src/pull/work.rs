@@ -296,9 +296,12 @@ impl Work<'_> {
             .map_err(|error| Error::bad_object(&self.origin.name(), object, invalid(error)))
     }
 
-    /// What has to be right about a commit that a ref will name.
+    /// What has to be right about a commit, most of all one that a ref will name. Also of those that
+    /// no ref names: they come from the same collection.
     pub(super) fn check(&self, checksum: &Checksum, commit: &Commit) -> Result<(), Error> {
-        let collection = self.options.collection_id.as_deref();
+        let configured = self.options.collection_id.clone();
+        let collection = configured.or_else(|| self.origin.collection_id());
+        let collection = collection.as_deref();
         let repo = self.transaction.repo();
         let not_older_than = |current: Checksum| {
             let (now, _) = repo.load_commit(&current)?;
@@ -308,6 +311,10 @@ impl Work<'_> {
             && (self.goals.commits.contains(checksum) || self.goals.refs_of(checksum).count() > 0)
         {
             not_older_than(current)?;
+        }
+        if self.options.bindings == Bindings::Check && self.goals.refs_of(checksum).next().is_none()
+        {
+            check::bindings(commit, checksum, None, collection)?;
         }
         for goal in self.goals.refs_of(checksum) {
             if self.options.bindings == Bindings::Check {

@@ -97,8 +97,11 @@ impl Work {
                 prune(&ctx, repo, &options).map(drop).map_err(|error| chain(&error))
             }
             Self::Summary => {
-                let updated =
-                    summary::update(&ctx, repo, 1_700_000_200, &SummaryOptions::default());
+                let options = SummaryOptions {
+                    collection_commit: Some(1_700_000_200),
+                    ..SummaryOptions::default()
+                };
+                let updated = summary::update(&ctx, repo, 1_700_000_200, &options);
                 updated.map(drop).map_err(|error| chain(&error))
             }
             Self::Alias => {

@@ -121,7 +121,9 @@ impl Admin {
                 return Err(Usage::failure("No \"admin\" subcommand specified"));
             }
             Some(Command::InitFs { modern, epoch, path }) => {
-                Sysroot::init(path, init_epoch(*modern, *epoch)?)?;
+                let epoch = init_epoch(*modern, *epoch)?;
+                select::check_folder(path, path)?;
+                Sysroot::init(path, epoch)?;
                 return Ok(());
             }
             Some(Command::SystemGenerator(generator)) => return generator.run(),
@@ -212,7 +214,7 @@ fn print_current_dir(sysroot: &Sysroot, terminal: &Terminal) -> Result {
     let deployments = sysroot.deployments()?;
     let first = deployments
         .first()
-        .ok_or_else(|| Failure::new(Kind::NotFound, "Unable to find a deployment in sysroot"))?;
+        .ok_or_else(|| Usage::failure("Unable to find a deployment in sysroot"))?;
     let path = sysroot.path().join(first.id.path());
     let path = path.canonicalize().with_context(|| format!("failed to find {}", path.display()))?;
     terminal.line(path.display())

@@ -13,6 +13,7 @@ use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::lists;
 use super::repository::Location;
+use super::tree;
 
 /// Check out a commit into a directory.
 #[derive(Debug, Args)]
@@ -96,6 +97,12 @@ impl Checkout {
         if self.from_stdin || self.from_file.is_some() {
             return self.batch(&repo, terminal);
         }
+        if let Some(Err(told)) = self.subpath.as_deref().map(tree::exact)
+            && !self.allow_noent
+        {
+            let message = format!("No such file or directory: {told}");
+            return Err(Failure::new(Kind::NotFound, message));
+        }
         self.one(&repo, &self.commit, self.subpath.as_deref(), &self.destination(), terminal)
     }
 
@@ -137,6 +144,11 @@ impl Checkout {
     ) -> Result {
         let commit = repo.resolve(revision)?;
         let options = self.options(subpath)?;
+        let above = destination.parent().filter(|above| !above.as_os_str().is_empty());
+        if above.is_some_and(|above| !above.exists()) {
+            let message = "mkdirat: No such file or directory";
+            return Err(Failure::new(Kind::NotFound, message));
+        }
         match checkout::checkout(&terminal.context, repo, &commit, destination, &options) {
             Err(error)
                 if self.allow_noent && matches!(error, updraft_repo::Error::NoSuchPath { .. }) =>
@@ -216,8 +228,8 @@ impl Checkout {
         let mut text = Vec::new();
         match &self.from_file {
             Some(path) => {
-                text = std::fs::read(path)
-                    .with_context(|| format!("failed to read {}", path.display()))?;
+                text =
+                    std::fs::read(path).with_context(|| format!("openat({})", path.display()))?;
             }
             None => _ = std::io::stdin().lock().read_to_end(&mut text)?,
         }
@@ -230,7 +242,9 @@ impl Checkout {
                 Failure::new(Kind::Invalid, "Could not read the list: a subpath is missing")
             })?;
             let subpath = (!subpath.is_empty()).then_some(subpath);
-            self.one(repo, revision, subpath, &destination, terminal)?;
+            let commit = repo.resolve(revision)?;
+            self.one(repo, revision, subpath, &destination, terminal)
+                .with_context(|| format!("Processing tree {commit}"))?;
         }
         Ok(())
     }

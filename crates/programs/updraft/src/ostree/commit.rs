@@ -19,8 +19,10 @@ use updraft_repo::commit::{
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::lists;
+use super::number;
 use super::repository::Location;
 use super::signing::SigningOptions;
+pub(super) use about::default_time;
 use about::key_value;
 
 /// Commit a new revision.
@@ -72,10 +74,10 @@ pub(crate) struct Commit {
     #[arg(long, value_name = "KEY=VALUE")]
     add_detached_metadata_string: Vec<String>,
     /// Give everything to this user.
-    #[arg(long, value_name = "UID", allow_negative_numbers = true)]
+    #[arg(long, value_name = "UID", value_parser = number::int, allow_negative_numbers = true)]
     owner_uid: Option<i32>,
     /// Give everything to this group.
-    #[arg(long, value_name = "GID", allow_negative_numbers = true)]
+    #[arg(long, value_name = "GID", value_parser = number::int, allow_negative_numbers = true)]
     owner_gid: Option<i32>,
     /// Owner root, modes within 0755, no extended attributes.
     #[arg(long)]
@@ -362,14 +364,14 @@ fn tell_unmatched(error: &updraft_repo::Error, terminal: &Terminal) {
 
 /// The value of `--fsync`, in the words that the peer takes.
 pub(super) fn fsync(policy: Option<&str>, disabled: bool) -> Result<Option<bool>> {
-    match policy {
-        _ if disabled => Ok(Some(false)),
-        None => Ok(None),
-        Some("1" | "true" | "yes") => Ok(Some(true)),
-        Some("0" | "false" | "no" | "none") => Ok(Some(false)),
-        Some(other) => {
-            Err(Failure::new(Kind::Invalid, format!("Invalid boolean argument '{other}'")))
-        }
+    if disabled {
+        return Ok(Some(false));
+    }
+    let Some(given) = policy else { return Ok(None) };
+    match given.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" => Ok(Some(true)),
+        "0" | "false" | "no" | "none" => Ok(Some(false)),
+        _ => Err(Failure::new(Kind::Invalid, format!("Invalid boolean argument '{given}'"))),
     }
 }
 

@@ -52,9 +52,12 @@ impl Config {
                 let setting = Setting { group, key, value };
                 terminal.show(&setting, |setting| terminal.line(&setting.value))
             }
-            Operation::Set => Ok(repo.edit_config(|file| {
-                file.set(&group, &key, value);
-            })?),
+            Operation::Set => {
+                check_names(&group, &key)?;
+                Ok(repo.edit_config(|file| {
+                    file.set(&group, &key, value);
+                })?)
+            }
             Operation::Unset => Ok(repo.edit_config(|file| {
                 file.remove(&group, &key);
             })?),
@@ -86,6 +89,26 @@ impl Config {
             _ => Err(Usage::failure("Too many arguments given")),
         }
     }
+}
+
+/// Refuses what could not be read again.
+fn check_names(group: &str, key: &str) -> Result {
+    if is_no_name(group) || group.contains(['[', ']']) {
+        return Err(Failure::new(Kind::Invalid, format!("Invalid group name: {group}")));
+    }
+    check_key(key)
+}
+
+/// Refuses a key that would not be read again.
+pub(super) fn check_key(key: &str) -> Result {
+    if is_no_name(key) || key.contains(['=', '[', ']']) || key.trim() != key {
+        return Err(Failure::new(Kind::Invalid, format!("Invalid key name: {key}")));
+    }
+    Ok(())
+}
+
+fn is_no_name(text: &str) -> bool {
+    text.is_empty() || text.chars().any(char::is_control)
 }
 
 fn split(key: &str) -> Result<(String, String)> {

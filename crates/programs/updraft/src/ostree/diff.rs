@@ -13,6 +13,7 @@ use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::checksum::{Attributes, of_path};
 use super::commit::owner;
+use super::number;
 use super::repository::Location;
 use super::size::format_size;
 
@@ -29,10 +30,10 @@ pub(crate) struct Diff {
     #[arg(long)]
     no_xattrs: bool,
     /// Take this user as the owner of local files.
-    #[arg(long, value_name = "UID", allow_negative_numbers = true)]
+    #[arg(long, value_name = "UID", value_parser = number::int, allow_negative_numbers = true)]
     owner_uid: Option<i32>,
     /// Take this group as that of local files.
-    #[arg(long, value_name = "GID", allow_negative_numbers = true)]
+    #[arg(long, value_name = "GID", value_parser = number::int, allow_negative_numbers = true)]
     owner_gid: Option<i32>,
     /// A commit, or a directory whose path begins with `/` or `./`.
     #[arg(value_name = "REV")]

@@ -34,7 +34,7 @@ pub(super) fn message(branch: Option<&str>, body: &str) -> Result<(String, Strin
 
 /// Runs the editor on the file and waits for it. Its name may carry arguments, so a shell reads it.
 fn edit(path: &Path) -> Result {
-    let editor = editor();
+    let editor = editor()?;
     let mut line = editor.clone();
     line.push(" \"$1\"");
     let status = Command::new("/bin/sh").arg("-c").arg(line).arg("sh").arg(path).status();
@@ -48,9 +48,17 @@ fn edit(path: &Path) -> Result {
         .hint("choose another with OSTREE_EDITOR, VISUAL or EDITOR"))
 }
 
-fn editor() -> OsString {
+/// `VISUAL`, and `vi` where nothing is set, want a terminal that can do more than print.
+fn editor() -> Result<OsString> {
     let set = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
-    set("OSTREE_EDITOR").or_else(|| set("VISUAL")).or_else(|| set("EDITOR")).unwrap_or("vi".into())
+    let is_dumb = set("TERM").is_none_or(|terminal| terminal == "dumb");
+    let visual = || if is_dumb { None } else { set("VISUAL") };
+    match set("OSTREE_EDITOR").or_else(visual).or_else(|| set("EDITOR")) {
+        Some(editor) => Ok(editor),
+        None if is_dumb => Err(Failure::new(Kind::Invalid, "Terminal is dumb, but EDITOR unset")
+            .hint("name an editor with OSTREE_EDITOR or EDITOR, or the subject with -s")),
+        None => Ok("vi".into()),
+    }
 }
 
 /// Subject and body of what the editor left.

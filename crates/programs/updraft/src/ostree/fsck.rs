@@ -153,7 +153,7 @@ fn conclude(report: &FsckReport, options: &FsckOptions, terminal: &Terminal) -> 
         return Err(Failure::new(Kind::Rejected, error));
     }
     if let Some(problem) = report.problems.iter().find(|problem| is_about_a_ref(problem)) {
-        terminal.say(format!("Object missing: {}", problem.object));
+        terminal.warn(format!("Object missing: {}", problem.object));
         return Err(Failure::new(Kind::Rejected, problem).hint(hint));
     }
     if let Some(problem) = stops(report, options) {

@@ -34,6 +34,18 @@ impl Init {
         if is_repository(&path) {
             return location.open().map(drop);
         }
+        let whole = std::path::absolute(&path)?;
+        let refused = |call: String, reason| {
+            let message = format!("Creating repo: {call}: {reason}");
+            Err(Failure::new(Kind::NotFound, message))
+        };
+        if whole.is_file() {
+            let call = format!("fstatat({})", whole.join("objects").display());
+            return refused(call, "Not a directory");
+        }
+        if whole.parent().is_some_and(|above| !above.exists()) {
+            return refused("mkdirat".to_owned(), "No such file or directory");
+        }
         let options = InitOptions { collection_id: collection.map(|id| id.to_string()) };
         Repo::init(path, mode, &options)?;
         Ok(())

@@ -39,7 +39,7 @@ pub(crate) fn skip_list(path: &Path) -> Result<BTreeSet<String>> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
+    std::fs::read_to_string(path).with_context(|| format!("openat({})", path.display()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
-use updraft_ostree::{Checksum, DirEntry};
+use updraft_ostree::{Checksum, Commit, DirEntry};
 use updraft_repo::Repo;
 use updraft_repo::traverse::{self, Node};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
@@ -72,8 +72,7 @@ impl Ls {
         let paths = if self.paths.is_empty() { &root[..] } else { &self.paths[..] };
         let mut lister = Lister { options: self, repo: &repo, terminal, entries: Vec::new() };
         for given in paths {
-            let path = tree::absolute(given);
-            let node = traverse::lookup(&repo, traverse::root(&commit), &path)
+            let (path, node) = find(&repo, &commit, given)
                 .with_context(|| format!("Inspecting path '{given}'"))?;
             match node {
                 Node::File(checksum) => lister.file(&path, &checksum)?,
@@ -89,6 +88,27 @@ impl Ls {
         }
         if terminal.wants_json() { terminal.json(&lister.entries) } else { Ok(()) }
     }
+}
+
+/// What is at a path, which is told as well, with its first slash.
+fn find(repo: &Repo, commit: &Commit, given: &str) -> Result<(String, Node)> {
+    let path = match tree::exact(given) {
+        Ok(path) => path,
+        Err(told) => {
+            // A file has no parts; nor has what is not there.
+            let before = told.rsplit_once('/').map_or("", |(before, _)| before);
+            let before = traverse::lookup(repo, traverse::root(commit), before)?;
+            return Err(match before {
+                Node::File(_) => Failure::new(Kind::Invalid, "Not a directory"),
+                Node::Directory(_) => {
+                    let message = format!("No such file or directory: {told}");
+                    Failure::new(Kind::NotFound, message)
+                }
+            });
+        }
+    };
+    let node = traverse::lookup(repo, traverse::root(commit), &path)?;
+    Ok((path, node))
 }
 
 impl Lister<'_> {
@@ -205,15 +225,15 @@ impl Cat {
 const MAX_LINKS: usize = 40;
 
 /// As [`traverse::lookup`], but when the path itself is a symbolic link, goes where it points.
-fn find_following(repo: &Repo, commit: &updraft_ostree::Commit, path: &str) -> Result<Node> {
-    let mut path = tree::absolute(path);
+fn find_following(repo: &Repo, commit: &Commit, path: &str) -> Result<Node> {
+    let (mut path, mut node) = find(repo, commit, path)?;
     for _ in 0..MAX_LINKS {
-        let node = traverse::lookup(repo, traverse::root(commit), &path)?;
         let Node::File(checksum) = node else { return Ok(node) };
         let Some(target) = repo.open_file(&checksum)?.header.symlink_target else {
             return Ok(node);
         };
         path = resolve_link(&path, &target);
+        node = traverse::lookup(repo, traverse::root(commit), &path)?;
     }
     Err(Failure::new(Kind::Invalid, format!("Too many levels of symbolic links: {path}")))
 }

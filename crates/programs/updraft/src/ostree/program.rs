@@ -5,6 +5,7 @@
 
 mod extension;
 mod help;
+mod letters;
 mod usage;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use updraft_error::Kind;
 use updraft_terminal::{Failure, Result};
 
 pub(crate) use extension::run as run_extension;
+pub(crate) use letters::each_alone;
 pub(super) use usage::Usage;
 
 /// The release of the peer whose commands, options and texts these are.
@@ -206,9 +208,21 @@ fn in_their_words(text: &str, failure: &Failure) -> String {
     {
         return text.replace(&format!("failed to {error}"), reason);
     }
+    if let Some(updraft_repo::pull::Error::Format { source, .. }) = failure.find()
+        && let updraft_ostree::Error::InvalidName { reason, .. } = source
+        && reason.starts_with("Invalid ref name")
+    {
+        return format!("error: {reason}");
+    }
+    if let Some(error @ updraft_repo::Error::Config { .. }) = failure.find() {
+        return text.replace(&error.to_string(), "Couldn't parse config file");
+    }
     let is_call = |rest: &str| {
-        let name = rest.split('(').next().unwrap_or_default();
-        name.len() < rest.len() && name.bytes().all(|letter| letter.is_ascii_lowercase())
+        let name = rest.split(['(', ':']).next().unwrap_or_default();
+        let is_alone = rest[name.len()..].starts_with(':');
+        name.len() < rest.len()
+            && name.bytes().all(|letter| letter.is_ascii_lowercase())
+            && (!is_alone || name.ends_with("at"))
     };
     match text.strip_prefix("error: failed to ").filter(|rest| is_call(rest)) {
         Some(rest) => format!("error: {rest}"),

@@ -7,6 +7,7 @@ use updraft_error::Kind;
 use updraft_repo::prune::{self, Action, PruneOptions, Roots, Scope};
 use updraft_terminal::{Failure, Result, Terminal};
 
+use super::number;
 use super::program::Usage;
 use super::repository::Location;
 use super::size::format_size;
@@ -22,7 +23,7 @@ pub(crate) struct Prune {
     #[arg(long)]
     refs_only: bool,
     /// Follow this many parents of each commit; -1 means all.
-    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::long, default_value_t = -1, allow_negative_numbers = true)]
     depth: i64,
     /// Delete this commit.
     #[arg(long, value_name = "COMMIT")]

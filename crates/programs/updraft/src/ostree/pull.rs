@@ -1,7 +1,7 @@
 //! `ostree pull`, `ostree pull-local`: getting commits from another repository.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -17,6 +17,7 @@ use updraft_repo::{Repo, Trust};
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::http::{self, Overrides};
+use super::number;
 use super::repository::{self, Location};
 use super::signing;
 use super::size::format_size;
@@ -28,7 +29,7 @@ struct Common {
     #[arg(long)]
     commit_metadata_only: bool,
     /// Fetch this many parents of each commit; -1 means all.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::long, default_value_t = 0, allow_negative_numbers = true)]
     depth: i64,
     /// Accepted for compatibility: what is pulled is durable before a ref names it.
     #[arg(long)]
@@ -201,7 +202,7 @@ impl Pull {
     }
 }
 
-/// A remote's refs are those of its summary, also when it is a folder.
+/// The refs of a folder with a summary are those of its summary.
 fn as_summary(failure: Failure) -> Failure {
     match failure.find::<pull::Error>() {
         Some(pull::Error::NoSuchRef { source_name, name }) if source_name.starts_with("http") => {
@@ -209,7 +210,9 @@ fn as_summary(failure: Failure) -> Failure {
             Failure::new(Kind::NotFound, message)
                 .hint("`ostree remote refs REMOTE` lists the branches that are there")
         }
-        Some(pull::Error::NoSuchRef { name, .. }) => {
+        Some(pull::Error::NoSuchRef { source_name, name })
+            if Path::new(source_name).join("summary").is_file() =>
+        {
             let message = format!("No such branch '{name}' in repository summary");
             Failure::new(Kind::NotFound, message)
                 .hint("`ostree remote refs REMOTE` lists the branches that are there")
@@ -271,7 +274,7 @@ impl PullLocal {
         // What is copied has to be of the collection that it is copied from.
         options.collection_id.clone_from(&from.config().collection_id);
         options.trust = if self.common.untrusted { Trust::Verify } else { Trust::Trusted };
-        run(&repo, &Source::Local(from), &options, terminal)
+        run(&repo, &Source::Local(from), &options, terminal).map_err(as_summary)
     }
 }
 

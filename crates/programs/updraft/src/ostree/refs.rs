@@ -178,22 +178,25 @@ impl Refs {
             repo.set_ref(&new, Some(&commit))?;
             return Ok(());
         }
-        let target: Refspec = revision.parse()?;
-        if target.remote.is_some() {
-            let message = format!("Cannot create alias to remote ref: {target}");
+        if let Some(remote) = &new.remote {
+            let message = format!("Cannot create alias to remote ref: {remote}");
             return Err(Failure::new(Kind::Unsupported, message));
         }
-        if repo.read_ref(&target)?.is_none() {
-            let message = format!("Cannot create alias to non-existent ref: {target}");
-            return Err(Failure::new(Kind::NotFound, message));
-        }
+        let target = revision.parse().ok().filter(|target: &Refspec| target.remote.is_none());
+        let target = match target {
+            Some(target) if repo.read_ref(&target)?.is_some() => target,
+            _ => {
+                let message = format!("Cannot create alias to non-existent ref: {revision}");
+                return Err(Failure::new(Kind::NotFound, message));
+            }
+        };
         repo.set_alias(&new, &target)?;
         Ok(())
     }
 
     /// `COLLECTION:REF` for a revision.
     fn create_in_collection(&self, repo: &Repo, new: &str, revision: &str) -> Result {
-        let invalid = || Failure::new(Kind::Invalid, format!("Invalid refspec {new}"));
+        let invalid = || Failure::new(Kind::Invalid, format!("Invalid collection ID {new}"));
         let (collection, name) = new.split_once(':').ok_or_else(invalid)?;
         let name = RefName::new(name)?;
         let new = CollectionRef { collection: CollectionId::new(collection)?, name };

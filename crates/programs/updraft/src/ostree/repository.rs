@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use updraft_error::Kind;
 use updraft_repo::Repo;
-use updraft_terminal::{Failure, Result};
+use updraft_terminal::{Failure, Result, ResultExt as _};
 
 use super::program::Usage;
 
@@ -29,6 +29,10 @@ impl Location {
             return Ok(PathBuf::from("."));
         }
         if let Some(path) = environment("OSTREE_REPO") {
+            // What is no folder at all is told by name.
+            if !path.is_file() && !is_repository(&path) {
+                return Err(none_named());
+            }
             return Ok(path);
         }
         let sysroot = environment("OSTREE_SYSROOT").unwrap_or_else(|| "/".into());
@@ -36,8 +40,7 @@ impl Location {
         if is_repository(&system) {
             return Ok(system);
         }
-        Err(Usage::failure("Command requires a --repo argument")
-            .hint("name the repository with --repo PATH or OSTREE_REPO"))
+        Err(none_named())
     }
 
     /// Opens it.
@@ -46,10 +49,15 @@ impl Location {
     }
 }
 
+fn none_named() -> Failure {
+    Usage::failure("Command requires a --repo argument")
+        .hint("name the repository with --repo PATH or OSTREE_REPO")
+}
+
 /// Opens the repository at `path`.
 pub(crate) fn open(path: &Path) -> Result<Repo> {
     check_folder(path)?;
-    let repo = Repo::open(path)?;
+    let repo = Repo::open(path).context("opening repo")?;
     if std::env::var_os("OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS").is_some() {
         repo.permit_split_xattrs();
     }
@@ -72,6 +80,10 @@ fn check_folder(path: &Path) -> Result {
     if !path.join("objects").exists() {
         let hint = format!("make a repository with `ostree init --repo {}`", path.display());
         return Err(missing(Path::new("objects"), "No such file or directory").hint(hint));
+    }
+    if !path.join("config").exists() {
+        let message = "opening repo: openat(config): No such file or directory";
+        return Err(Failure::new(Kind::NotFound, message));
     }
     Ok(())
 }

@@ -76,6 +76,9 @@ pub(crate) struct Reset {
 impl Reset {
     pub(crate) fn run(&self, location: &Location) -> Result {
         let repo = location.open()?;
+        if self.name.is_empty() {
+            return Err(Failure::new(Kind::Invalid, "Invalid ref ''"));
+        }
         let name: Refspec = self.name.parse()?;
         if repo.read_ref(&name)?.is_none() {
             return Err(Failure::new(Kind::NotFound, format!("Invalid ref '{}'", self.name)));

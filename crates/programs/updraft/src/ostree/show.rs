@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
 use updraft_ostree::gvariant::{Type, Value};
-use updraft_ostree::{Checksum, Commit, ObjectName, ObjectType, RemoteName};
+use updraft_ostree::{Checksum, Commit, Metadata, ObjectName, ObjectType, RemoteName};
 use updraft_repo::Repo;
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
@@ -25,12 +25,18 @@ pub(crate) struct Show {
     /// Print the value of this key of the commit's metadata.
     #[arg(long, value_name = "KEY")]
     print_metadata_key: Option<String>,
+    /// Print bytes in hexadecimal digits.
+    #[arg(long)]
+    print_hex: bool,
     /// Print the value of this key of the metadata kept beside the commit.
     #[arg(long, value_name = "KEY")]
     print_detached_metadata_key: Option<String>,
     /// List the keys of the commit's metadata.
     #[arg(long)]
     list_metadata_keys: bool,
+    /// List the keys of the metadata kept beside the commit.
+    #[arg(long)]
+    list_detached_metadata_keys: bool,
     /// Print the sizes recorded in the commit.
     #[arg(long)]
     print_sizes: bool,
@@ -57,6 +63,10 @@ impl Show {
         }
         let repo = location.open()?;
         let object = match self.object.parse::<Checksum>() {
+            // What is asked for is of commits alone.
+            Ok(checksum) if self.is_about_commits() => {
+                ObjectName::new(checksum, ObjectType::Commit)
+            }
             Ok(checksum) => find(&repo, checksum)?,
             Err(_) => ObjectName::new(repo.resolve(&self.object)?, ObjectType::Commit),
         };
@@ -67,25 +77,32 @@ impl Show {
         }
     }
 
+    fn is_about_commits(&self) -> bool {
+        self.print_related
+            || self.print_sizes
+            || self.list_metadata_keys
+            || self.list_detached_metadata_keys
+            || self.print_metadata_key.is_some()
+            || self.print_detached_metadata_key.is_some()
+    }
+
     fn commit(&self, repo: &Repo, checksum: &Checksum, terminal: &Terminal) -> Result {
+        // Of two the peer answers this one.
+        if let Some(key) = &self.print_detached_metadata_key {
+            let detached = detached(repo, checksum)?;
+            let value = detached.get(key).ok_or_else(|| missing_key(key))?;
+            return self.value(value, terminal);
+        }
+        if self.list_detached_metadata_keys {
+            return list_keys(&detached(repo, checksum)?, terminal);
+        }
         let commit = repo.load_commit(checksum)?.0;
         if let Some(key) = &self.print_metadata_key {
             let value = commit.metadata.get(key);
-            let value = value.ok_or_else(|| missing_key(key))?;
-            return terminal.line(self.swapped(value.clone()));
-        }
-        if let Some(key) = &self.print_detached_metadata_key {
-            let detached = repo.read_commit_meta(checksum)?.ok_or_else(|| {
-                let message = format!("No detached metadata for commit {checksum}");
-                Failure::new(Kind::NotFound, message)
-            })?;
-            let value = detached.get(key).ok_or_else(|| missing_key(key))?;
-            return terminal.line(self.swapped(value.clone()));
+            return self.value(value.ok_or_else(|| missing_key(key))?, terminal);
         }
         if self.list_metadata_keys {
-            let mut keys: Vec<&str> = commit.metadata.iter().map(|(key, _)| key).collect();
-            keys.sort_unstable();
-            return terminal.show(&keys, |keys| keys.iter().try_for_each(|k| terminal.line(k)));
+            return list_keys(&commit.metadata, terminal);
         }
         if self.print_sizes {
             return sizes::print(repo, &commit, terminal);
@@ -111,6 +128,17 @@ impl Show {
         let remote = self.gpg_verify_remote.as_deref().map(RemoteName::new).transpose()?;
         let home = self.gpg_homedir.as_deref();
         signing::print_gpg(repo, checksum, remote.as_ref(), home, terminal)
+    }
+
+    fn value(&self, value: &Value, terminal: &Terminal) -> Result {
+        let Value::Bytes(bytes) = value else {
+            return terminal.line(self.swapped(value.clone()));
+        };
+        if !self.print_hex {
+            return terminal.line(self.swapped(value.clone()));
+        }
+        let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        terminal.line(digits.concat())
     }
 
     fn metadata(&self, repo: &Repo, object: &ObjectName, terminal: &Terminal) -> Result {
@@ -258,6 +286,20 @@ impl Entry {
             metadata: variant::metadata_json(&commit.metadata),
         }
     }
+}
+
+/// What is kept beside the commit.
+fn detached(repo: &Repo, commit: &Checksum) -> Result<Metadata> {
+    repo.read_commit_meta(commit)?.ok_or_else(|| {
+        let message = format!("No detached metadata for commit {commit}");
+        Failure::new(Kind::NotFound, message)
+    })
+}
+
+fn list_keys(metadata: &Metadata, terminal: &Terminal) -> Result {
+    let mut keys: Vec<&str> = metadata.iter().map(|(key, _)| key).collect();
+    keys.sort_unstable();
+    terminal.show(&keys, |keys| keys.iter().try_for_each(|key| terminal.line(key)))
 }
 
 fn print_commit(checksum: &Checksum, commit: &Commit, terminal: &Terminal) -> Result {

@@ -10,7 +10,7 @@ use updraft_ostree::{Checksum, Metadata, Refspec, Summary};
 use updraft_repo::Repo;
 use updraft_repo::sign;
 use updraft_repo::summary::{self as engine, SummaryOptions};
-use updraft_terminal::{Failure, Result, Terminal};
+use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::repository::Location;
 use super::signing::SigningOptions;
@@ -53,10 +53,16 @@ impl SummaryCommand {
                     let message = format!("Missing '=' in KEY=VALUE metadata '{option}'");
                     Failure::new(Kind::Invalid, message)
                 })?;
-                metadata.insert(key, variant_text::parse(value)?);
+                metadata.insert(
+                    key,
+                    variant_text::parse(value)
+                        .with_context(|| format!("Error parsing variant ‘{value}’: "))?,
+                );
             }
             let signers = self.signing.signers(&[])?;
-            engine::update(&terminal.context, &repo, now(), &SummaryOptions { metadata })?;
+            let collection_commit = Some(super::commit::default_time()?);
+            let options = SummaryOptions { metadata, collection_commit };
+            engine::update(&terminal.context, &repo, now(), &options)?;
             sign::sign_summary(&terminal.context, &repo, &signers)?;
             return Ok(());
         }

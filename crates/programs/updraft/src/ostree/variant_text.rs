@@ -10,24 +10,46 @@ use updraft_terminal::{Failure, Result};
 
 /// Reads one value.
 pub(crate) fn parse(text: &str) -> Result<Value> {
-    let mut reader = Reader { rest: text };
+    let mut reader = Reader { whole: text, rest: text, start: 0 };
     let value = reader.value(None, 0).and_then(|value| {
         reader.blanks();
         if reader.rest.is_empty() { Ok(value) } else { Err("there is more after the value") }
     });
     value.map_err(|reason| {
-        let at = text.len() - reader.rest.len();
-        Failure::new(Kind::Invalid, format!("Could not read GVariant '{text}' at {at}: {reason}"))
+        let (start, at) = (reader.start, reader.position());
+        // What GLib says, where it says the same.
+        let message = match reason {
+            MISSING => format!("{at}:expected value"),
+            // A letter alone is no word to GLib.
+            UNKNOWN_WORD if at == start + 1 => format!("{start}:expected value"),
+            UNKNOWN_WORD => format!("{start}-{at}:unknown keyword"),
+            UNKNOWN_TYPE => format!("{start}-{at}:invalid type declaration"),
+            TOO_LARGE => format!("{start}-{at}:integer too big for any type"),
+            reason => format!("{at}:{reason}"),
+        };
+        Failure::new(Kind::Invalid, message)
     })
 }
+
+const MISSING: &str = "a value is missing";
+const UNKNOWN_WORD: &str = "the word is unknown";
+const UNKNOWN_TYPE: &str = "the type is unknown";
+const TOO_LARGE: &str = "the number does not fit its type";
 
 type Read<T> = std::result::Result<T, &'static str>;
 
 struct Reader<'a> {
+    whole: &'a str,
     rest: &'a str,
+    /// Where the value begins that is being read.
+    start: usize,
 }
 
 impl Reader<'_> {
+    fn position(&self) -> usize {
+        self.whole.len() - self.rest.len()
+    }
+
     fn blanks(&mut self) {
         self.rest = self.rest.trim_start();
     }
@@ -55,12 +77,13 @@ impl Reader<'_> {
             return Err("it is nested too deeply");
         }
         self.blanks();
-        let first = self.rest.chars().next().ok_or("a value is missing")?;
+        self.start = self.position();
+        let first = self.rest.chars().next().ok_or(MISSING)?;
         match first {
             '@' => {
                 self.rest = &self.rest[1..];
                 let name = self.word(|c| c.is_ascii_alphabetic() || "(){}".contains(c));
-                let of = Type::parse(&name).map_err(|_| "the type is unknown")?;
+                let of = Type::parse(&name).map_err(|_| UNKNOWN_TYPE)?;
                 self.value(Some(&of), depth + 1)
             }
             '\'' | '"' => text_of(wanted, self.quoted()?),
@@ -117,7 +140,7 @@ impl Reader<'_> {
             "string" => Type::String,
             "objectpath" => Type::ObjectPath,
             "signature" => Type::Signature,
-            _ => return Err("the word is unknown"),
+            _ => return Err(UNKNOWN_WORD),
         };
         self.value(Some(&of), depth + 1)
     }
@@ -249,7 +272,6 @@ fn text_of(wanted: Option<&Type>, text: String) -> Read<Value> {
 }
 
 fn number(wanted: Option<&Type>, word: &str) -> Read<Value> {
-    const OUT_OF_RANGE: &str = "the number does not fit its type";
     let double = || word.parse::<f64>().map(|n| Value::Double(n.to_bits())).map_err(|_| BAD_NUMBER);
     let (negative, digits) = match word.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -261,7 +283,7 @@ fn number(wanted: Option<&Type>, word: &str) -> Read<Value> {
         None => digits.parse::<i128>(),
     };
     let integer = magnitude.map(|n| if negative { -n } else { n });
-    let fit = |value: Option<Value>| value.ok_or(OUT_OF_RANGE);
+    let fit = |value: Option<Value>| value.ok_or(TOO_LARGE);
     match (wanted, integer) {
         (Some(Type::Double), _) | (None, Err(_)) => double(),
         (_, Err(_)) => Err(BAD_NUMBER),

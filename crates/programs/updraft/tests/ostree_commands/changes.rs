@@ -61,6 +61,51 @@ fn compare(world: &World, commands: &[&[&str]]) {
 }
 
 #[test]
+fn numbers_are_read_as_by_c() {
+    let world = World::new("archive");
+    for number in ["0x10", "010", " 1", "+1", "-1"] {
+        let number = format!("--owner-uid={number}");
+        let commit = ["commit", "-b", "x", "--timestamp=@5", "--fsync=FALSE", &number, "tree"];
+        compare(&world, &[&commit]);
+    }
+}
+
+#[test]
+fn folders_have_the_modes_that_the_umask_leaves() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new("archive");
+    let folders = |name: &str, program: &str| {
+        let script = format!(
+            "umask 0; {program} init --repo={name} --mode=archive && {program} commit --repo={name} \
+             -b a/b tree && {program} refs --repo={name} --collections --create=org.b:q/r a/b"
+        );
+        let mut command = std::process::Command::new("sh");
+        command.current_dir(world.path(".")).arg("-c").arg(script);
+        assert!(command.output().unwrap().status.success());
+        let mut modes = BTreeMap::new();
+        let mut todo = vec![world.path(name)];
+        while let Some(folder) = todo.pop() {
+            let mode = fs::metadata(&folder).unwrap().permissions().mode();
+            let relative = folder.strip_prefix(world.path(name)).unwrap().to_owned();
+            if relative.starts_with("tmp") {
+                continue;
+            }
+            modes.insert(relative, mode);
+            let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+            todo.extend(entries.filter(|path| path.is_dir() && !path.is_symlink()));
+        }
+        modes.retain(|path, _| !path.starts_with("objects/"));
+        modes
+    };
+    let ours = folders("mine", world.path("bin/ostree").to_str().unwrap());
+    assert_eq!(ours, folders("theirs", "ostree"));
+    let objects = fs::read_dir(world.path("mine/objects")).unwrap();
+    for folder in objects {
+        assert_eq!(folder.unwrap().metadata().unwrap().permissions().mode() & 0o7777, 0o777);
+    }
+}
+
+#[test]
 fn refs_are_changed_alike() {
     let world = World::new("archive");
     let cases: &[&[&[&str]]] = &[

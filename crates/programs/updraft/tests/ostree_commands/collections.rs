@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::world::World;
+use super::world::{Outcome, World};
 
 /// A repository `s` of a collection with two refs.
 fn world() -> World {
@@ -15,6 +15,53 @@ fn world() -> World {
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     }
     world
+}
+
+#[test]
+fn commits_are_of_the_collection_that_they_come_from() {
+    let world = world();
+    let summary = ["summary", "--repo=s", "--update"];
+    let nameless =
+        ["commit", "--repo=s", "-b", "bare", "--no-bindings", "--timestamp=@1700000000", "tree"];
+    for command in [&nameless[..], &summary[..]] {
+        assert_eq!(world.ours(command).code, 0);
+    }
+    let serve = ["trivial-httpd", "--autoexit", "--daemonize", "-p", "port", "s"];
+    assert!(world.our_command(&serve).status().unwrap().success());
+    let port = fs::read_to_string(world.path("port")).unwrap();
+    let urls = [
+        format!("http://127.0.0.1:{}", port.trim()),
+        format!("file://{}", world.path("s").display()),
+    ];
+    let sum = |name: &str| world.peer_ok(&["rev-parse", "--repo=s", name]).trim().to_owned();
+    let (bound, unbound) = (sum("x"), sum("bare"));
+    for (url, collection) in [
+        (&urls[0], None),
+        (&urls[0], Some("org.example.Os")),
+        (&urls[0], Some("org.example.Other")),
+        (&urls[1], None),
+        (&urls[1], Some("org.example.Os")),
+    ] {
+        for what in [bound.as_str(), &unbound, "x", "bare"] {
+            let pull = |name: &str, run: &dyn Fn(&[&str]) -> Outcome| {
+                let repo = format!("--repo={name}");
+                let id = collection.map(|id| format!("--collection-id={id}"));
+                drop(fs::remove_dir_all(world.path(name)));
+                world.peer_ok(&["init", &repo, "--mode=archive"]);
+                let mut add = vec!["remote", &repo, "add", "--no-gpg-verify", "o", url];
+                add.extend(id.as_deref());
+                world.peer_ok(&add);
+                run(&["pull", &repo, "o", what])
+            };
+            let ours = pull("mine", &|words| world.ours(words));
+            let theirs = pull("theirs", &|words| world.peer(words));
+            let case = (url, collection, what);
+            assert_eq!((ours.code, ours.error()), (theirs.code, theirs.error()), "{case:?}");
+        }
+    }
+    // A part of the table where the peer refuses, so that it cannot pass by chance.
+    let refused = ["pull", "--repo=mine", "o", &unbound];
+    assert_eq!(world.ours(&refused).code, 1);
 }
 
 #[test]

@@ -34,8 +34,8 @@ fn plant(world: &World, mode: &str) -> String {
     let outcome = world.ours(&[
         "commit",
         &repo,
-        "-bv",
-        "-ssubj",
+        "--branch=v",
+        "--subject=subj",
         "--body=body",
         "--timestamp=@1700000000",
         "--add-metadata-string=version=1.0",
@@ -59,6 +59,9 @@ fn images_and_commits_are_the_newer_peers() {
     for mode in ["archive", "bare", "bare-user", "bare-user-only"] {
         assert_eq!(plant(&world, mode), COMMIT, "{mode}");
         let repo = format!("--repo=cfs-{mode}");
+        let digest = "--print-metadata-key=ostree.composefs.digest.v0";
+        let shown = world.ours(&["show", &repo, "--print-hex", digest, "v"]);
+        assert_eq!(shown.stdout.trim(), IMAGE_DIGEST, "{}", shown.stderr);
         let outcome = world.ours(&["checkout", &repo, "--composefs", "v", "image"]);
         assert_eq!(outcome.code, 0, "{mode}: {}", outcome.stderr);
         let image = fs::read(world.path("image")).unwrap();
@@ -77,7 +80,7 @@ fn a_commit_with_another_digest_is_refused() {
     let world = World::new("archive");
     plant(&world, "bare");
     let lie = format!("--add-metadata=ostree.composefs.digest.v0=[byte 0x01{}]", ", 2".repeat(31));
-    let fixed = ["commit", "--repo=cfs-bare", "-blie", "--timestamp=@5", "small"];
+    let fixed = ["commit", "--repo=cfs-bare", "--branch=lie", "--timestamp=@5", "small"];
     assert_eq!(world.ours(&[&fixed[..], &[&lie]].concat()).code, 0);
     let outcome = world.ours(&["checkout", "--repo=cfs-bare", "--composefs", "lie", "image"]);
     assert_ne!(outcome.code, 0);
@@ -101,7 +104,14 @@ fn verity_that_is_wanted_but_cannot_be_had_is_an_error() {
     let set = |value: &str| {
         let outcome = world.ours(&["config", "--repo=repo", "set", "ex-integrity.fsverity", value]);
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-        world.ours(&["commit", "--repo=repo", "-bx", &format!("-s{value}"), "--no-xattrs", "tree"])
+        world.ours(&[
+            "commit",
+            "--repo=repo",
+            "--branch=x",
+            &format!("--subject={value}"),
+            "--no-xattrs",
+            "tree",
+        ])
     };
     assert_eq!(set("maybe").code, 0);
     let required = set("yes");
@@ -120,7 +130,7 @@ fn the_kernel_shows_the_tree() {
     for number in 0..300 {
         fs::write(world.path(format!("tree/sub/deep/file {number}")), [b'x'; 9]).unwrap();
     }
-    let commit = ["commit", "--repo=repo", "-bmain", "--tree=dir=tree"];
+    let commit = ["commit", "--repo=repo", "--branch=main", "--tree=dir=tree"];
     assert_eq!(world.ours(&commit).code, 0);
     assert_eq!(world.ours(&["checkout", "--repo=repo", "--composefs", "main", "image"]).code, 0);
     assert_eq!(world.ours(&["checkout", "--repo=repo", "-C", "main", "out"]).code, 0);

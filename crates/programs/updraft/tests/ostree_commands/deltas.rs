@@ -269,3 +269,34 @@ fn a_pull_by_delta_fetches_no_object_by_itself() {
         has_the_tip(&world, "to");
     }
 }
+
+#[test]
+fn an_index_that_cannot_be_understood_lists_nothing() {
+    let world = World::new("archive");
+    world.peer_ok(&["--repo=repo", "config", "set", "core.no-deltas-in-summary", "true"]);
+    world.peer_ok(&["--repo=repo", "static-delta", "generate", "--empty", "main"]);
+    world.peer_ok(&["--repo=repo", "summary", "--update"]);
+    let folders = fs::read_dir(world.path("repo/delta-indexes")).unwrap();
+    for folder in folders {
+        for index in fs::read_dir(folder.unwrap().path()).unwrap() {
+            fs::write(index.unwrap().path(), "garbage").unwrap();
+        }
+    }
+    let serve = ["trivial-httpd", "--autoexit", "--daemonize", "-p", "port", "repo"];
+    assert!(world.our_command(&serve).status().unwrap().success());
+    let port = fs::read_to_string(world.path("port")).unwrap();
+    let url = format!("http://127.0.0.1:{}", port.trim());
+    for (options, code) in [(&[][..], 0), (&["--require-static-deltas"], 1)] {
+        let pull = |name: &str| {
+            let repo = format!("--repo={name}");
+            drop(fs::remove_dir_all(world.path(name)));
+            world.peer_ok(&["init", &repo, "--mode=bare-user"]);
+            world.peer_ok(&["remote", &repo, "add", "--no-gpg-verify", "o", &url]);
+            let words = [&["pull", &repo][..], options, &["o", "main"]].concat();
+            if name == "mine" { world.ours(&words) } else { world.peer(&words) }
+        };
+        let (ours, theirs) = (pull("mine"), pull("theirs"));
+        assert_eq!((ours.code, ours.error()), (code, theirs.error()), "{options:?}");
+        assert_eq!(theirs.code, code, "{options:?}");
+    }
+}

@@ -14,6 +14,7 @@ mod deltas;
 mod environment;
 mod gnupg;
 mod json;
+mod kargs;
 mod reads;
 mod refusals;
 mod selinux;

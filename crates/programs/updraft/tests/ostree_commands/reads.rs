@@ -157,6 +157,10 @@ fn summaries_are_shown_alike() {
 fn metadata_of_a_summary_is_told_key_by_key() {
     // Newer than the peer on hand.
     let world = World::new("archive");
+    let beside = ["--repo=repo", "show", "--list-detached-metadata-keys"];
+    assert_eq!(world.ours(&[&beside[..], &["main"]].concat()).stdout, "k\n");
+    let none = world.ours(&[&beside[..], &["main^"]].concat());
+    assert!(none.error().starts_with("error: No detached metadata for commit "), "{none:?}");
     let listed = world.ours(&["--repo=repo", "summary", "--list-metadata-keys"]);
     assert!(listed.stdout.lines().any(|key| key == "ostree.summary.mode"), "{}", listed.stdout);
     let key = ["--repo=repo", "summary", "--print-metadata-key=ostree.summary.mode"];

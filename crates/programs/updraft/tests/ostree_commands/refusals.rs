@@ -96,6 +96,42 @@ fn errors_have_the_same_words() {
         &["remote", "summary", "--cache-dir=nowhere", "origin"],
         &["remote", "add-cookie", "x"],
         &["create-usb", "nowhere", "a.b", "x"],
+        &["remote"],
+        &["remote", "frob"],
+        &["frob"],
+        &["static-delta", "frob"],
+        &["pull-local", "repo", "nope"],
+        &["pull-local", "repo", "main^"],
+        &["summary", "--update", "--add-metadata=a=foo"],
+        &["checkout", "--subpath=sub/", "main", "out"],
+        &["checkout", "main", "nowhere/out"],
+        &["rev-parse", ""],
+        &["rev-parse", "^"],
+        &["reset", "", "main^"],
+        &["ls", "main", "sub/"],
+        &["ls", "main", "."],
+        &["ls", "main", "./sub"],
+        &["ls", "main", "hello/"],
+        &["ls", "main", ""],
+        &["cat", "main", "hello/"],
+        &["cat", "main", "."],
+        &["refs", "--alias", "--create=y", "main^"],
+        &["refs", "--alias", "--create=y", "self:main"],
+        &["refs", "--alias", "--create=origin:y", "main"],
+        &["refs", "--collections", "--create=y", "main"],
+        &["commit", "-bx", "tree"],
+        &["commit", "-b", "x", "-sSubject", "tree"],
+        &["commit", "-bs", "x", "tree"],
+        &["log", "-vx", "main"],
+        &["commit", "-b", "x", "--owner-uid=1 ", "tree"],
+        &["commit", "-b", "x", "--owner-uid=08", "tree"],
+        &["commit", "-b", "x", "--add-metadata-string==c", "tree"],
+        &["commit", "-b", "x", "--add-metadata=a=foo bar", "tree"],
+        &["commit", "-b", "x", "--add-metadata=a=", "tree"],
+        &["commit", "-b", "x", "--add-metadata=a=@frob 1", "tree"],
+        &["commit", "-b", "x", "--add-metadata=a=99999999999999999999", "tree"],
+        &["commit", "-b", "x", "--body-file=nope", "tree"],
+        &["commit", "-b", "x", "--skip-list=nope", "tree"],
     ] {
         let arguments = [&["--repo=repo"], command].concat();
         let (ours, theirs) = (world.ours(&arguments), world.peer(&arguments));
@@ -132,12 +168,65 @@ fn what_is_no_repository_is_told_in_the_same_words() {
         &["refs", "--repo=tree"],
         &["refs", "--repo=tree/hello"],
         &["summary", "--view", "--repo=empty"],
+        &["init", "--repo=nowhere/repo"],
+        &["init", "--repo=tree/hello"],
+        &["admin", "init-fs", "nowhere"],
+        &["admin", "init-fs", "tree/hello"],
+        &["admin", "--sysroot=nowhere", "status"],
     ] {
         if command.contains(&"--repo=empty") {
             world.peer_ok(&["init", "--repo=empty"]);
         }
         let (ours, theirs) = (world.ours(command), world.peer(command));
         assert_eq!((ours.code, ours.error()), (theirs.code, theirs.error()), "{command:?}");
+    }
+}
+
+#[test]
+fn what_is_only_of_commits_is_not_told_of_others() {
+    let world = World::new("archive");
+    let listing = world.peer_ok(&["--repo=repo", "ls", "-dC", "main"]);
+    let dirtree = listing.split_whitespace().nth(4).unwrap();
+    for option in
+        ["--print-metadata-key=version", "--print-detached-metadata-key=k", "--print-related"]
+    {
+        let show = ["--repo=repo", "show", option, dirtree];
+        let (ours, theirs) = (world.ours(&show), world.peer(&show));
+        assert_eq!((ours.code, ours.error()), (1, theirs.error()), "{option}");
+        assert_eq!(ours.stdout, theirs.stdout, "{option}");
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_told_in_the_same_words() {
+    let world = World::new("archive");
+    let good = std::fs::read_to_string(world.path("repo/config")).unwrap();
+    let spoilt = ["[core", "word", "=x"].map(|line| format!("{good}{line}\n"));
+    let spoilt = spoilt.into_iter().chain([
+        good.replace("mode=archive-z2", "mode=zip"),
+        good.replace("repo_version=1", "repo_version=2"),
+        good.replace("[core]", "[core]\nmin-free-space-percent=100"),
+    ]);
+    for text in spoilt {
+        std::fs::write(world.path("repo/config"), &text).unwrap();
+        let refs = ["--repo=repo", "refs"];
+        let (ours, theirs) = (world.ours(&refs), world.peer(&refs));
+        assert_eq!((ours.code, ours.error()), (1, theirs.error()), "{text}");
+    }
+    std::fs::remove_file(world.path("repo/config")).unwrap();
+    let (ours, theirs) =
+        (world.ours(&["--repo=repo", "refs"]), world.peer(&["--repo=repo", "refs"]));
+    assert_eq!((ours.code, ours.error()), (1, theirs.error()));
+}
+
+#[test]
+fn a_ref_that_holds_no_checksum_is_no_revision() {
+    let world = World::new("archive");
+    for text in ["garbage\n", ""] {
+        std::fs::write(world.path("repo/refs/heads/bad"), text).unwrap();
+        let parse = ["--repo=repo", "rev-parse", "bad"];
+        let (ours, theirs) = (world.ours(&parse), world.peer(&parse));
+        assert_eq!((ours.code, ours.error()), (1, theirs.error()));
     }
 }
 

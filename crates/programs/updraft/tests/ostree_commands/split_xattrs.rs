@@ -105,7 +105,8 @@ fn xattrs_go_with_the_last_of_their_files() {
     // Those of `hello`, and none.
     assert_eq!(objects(&split, ".file-xattrs"), 2);
     assert_eq!(
-        permitted(&world, &["commit", "--repo=split", "-bplain", "--no-xattrs", "tree"]).code,
+        permitted(&world, &["commit", "--repo=split", "--branch=plain", "--no-xattrs", "tree"])
+            .code,
         0
     );
     assert_eq!(world.ours(&["refs", "--repo=split", "--delete", "main"]).code, 0);

@@ -47,6 +47,9 @@ impl EditInPlace {
     fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
         let locked = select::lock(sysroot, terminal)?;
         let mut list = sysroot.all_deployments()?;
+        if list.is_empty() {
+            return Err(none());
+        }
         for deployment in &mut list {
             for argument in &self.append_if_missing {
                 deployment.kernel_args.append_if_missing(argument);
@@ -83,8 +86,7 @@ impl SetKargs {
         let locked = select::lock(sysroot, terminal)?;
         let mut list = sysroot.all_deployments()?;
         let Some(first) = list.iter_mut().find(|deployment| !deployment.is_staged) else {
-            let message = "Unable to find a deployment in sysroot";
-            return Err(Failure::new(Kind::NotFound, message));
+            return Err(none());
         };
         let mut args = KernelArgs::new();
         if self.import_proc_cmdline {
@@ -103,6 +105,10 @@ impl SetKargs {
         locked.cleanup_deployments()?;
         report::written(&written, terminal)
     }
+}
+
+fn none() -> Failure {
+    Failure::new(Kind::NotFound, "Unable to find a deployment in sysroot")
 }
 
 /// The arguments of the running kernel, without those of its boot loader.

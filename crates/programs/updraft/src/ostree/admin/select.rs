@@ -16,13 +16,22 @@ pub(super) fn open(option: Option<&Path>) -> Result<Sysroot> {
         let message = format!("{what}: No such file or directory");
         Failure::new(Kind::NotFound, message).hint(hint)
     };
-    if !path.exists() {
-        return Err(missing(format!("opendir({})", path.display())));
-    }
+    check_folder(&path, &std::path::absolute(&path)?).hint(hint)?;
     if !path.join("ostree/repo").exists() {
         return Err(missing("loading sysroot: opendir(ostree/repo)".to_owned()));
     }
     Sysroot::open_with(&path, options()).hint(hint)
+}
+
+/// Refuses what is no folder, as the peer does by this name for it.
+pub(super) fn check_folder(path: &Path, name: &Path) -> Result {
+    let reason = match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => "Not a directory",
+        Err(_) => "No such file or directory",
+    };
+    let message = format!("opendir({}): {reason}", name.display());
+    Err(Failure::new(Kind::NotFound, message))
 }
 
 /// What the environment says about deployments, in the words of the peer's own tests.

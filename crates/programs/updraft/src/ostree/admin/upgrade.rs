@@ -57,6 +57,9 @@ impl Upgrade {
         let mut upgrade = Next::new(sysroot, self.os.as_deref(), terminal)?;
         upgrade.check_configured()?;
         match &self.override_commit {
+            Some(commit) if commit.parse::<Checksum>().is_err() => {
+                return Err(Failure::new(Kind::Invalid, format!("Invalid rev {commit}")));
+            }
             Some(commit) => upgrade.origin.set("override-commit", commit),
             None => upgrade.origin.remove("override-commit"),
         }

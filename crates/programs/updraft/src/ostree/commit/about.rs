@@ -27,7 +27,10 @@ impl Commit {
         }
         for option in &self.add_metadata {
             let (key, value) = key_value(option)?;
-            metadata.insert(key, variant_text::parse(value)?);
+            metadata.insert(
+                key,
+                variant_text::parse(value).with_context(|| format!("Parsing {option}"))?,
+            );
         }
         if self.keep_metadata.is_empty() {
             return Ok(metadata);
@@ -57,19 +60,7 @@ impl Commit {
         if let Some(text) = &self.timestamp {
             return time::parse_commit_time(text, &ZonedDateTime::now());
         }
-        let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH") else {
-            return time::parse_commit_time("now", &ZonedDateTime::now());
-        };
-        let seconds = epoch.to_str().unwrap_or_default().parse::<i64>();
-        let seconds = seconds.map_err(|error| match error.kind() {
-            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
-                "Parsing SOURCE_DATE_EPOCH: Numerical result out of range".to_owned()
-            }
-            _ => format!("Failed to convert SOURCE_DATE_EPOCH {}", epoch.display()),
-        });
-        let negative = |_| format!("Failed to convert SOURCE_DATE_EPOCH {}", epoch.display());
-        let seconds = seconds.and_then(|seconds| u64::try_from(seconds).map_err(negative));
-        seconds.map_err(|message| Failure::new(Kind::Invalid, message))
+        default_time()
     }
 
     /// Subject and body.
@@ -84,17 +75,35 @@ impl Commit {
     fn body(&self) -> Result<String> {
         match &self.body_file {
             None => Ok(self.body.clone().unwrap_or_default()),
-            Some(path) => std::fs::read_to_string(path)
-                .with_context(|| format!("failed to read {}", path.display())),
+            Some(path) => {
+                std::fs::read_to_string(path).with_context(|| format!("openat({})", path.display()))
+            }
         }
     }
+}
+
+/// The time of a commit where nobody says another: `SOURCE_DATE_EPOCH`, else now.
+pub(in crate::ostree) fn default_time() -> Result<u64> {
+    let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH") else {
+        return time::parse_commit_time("now", &ZonedDateTime::now());
+    };
+    let seconds = epoch.to_str().unwrap_or_default().parse::<i64>();
+    let seconds = seconds.map_err(|error| match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+            "Parsing SOURCE_DATE_EPOCH: Numerical result out of range".to_owned()
+        }
+        _ => "Failed to convert SOURCE_DATE_EPOCH".to_owned(),
+    });
+    let negative = |_| "Failed to convert SOURCE_DATE_EPOCH".to_owned();
+    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).map_err(negative));
+    seconds.map_err(|message| Failure::new(Kind::Invalid, message))
 }
 
 /// The parts of KEY=VALUE.
 pub(super) fn key_value(option: &str) -> Result<(&str, &str)> {
     let invalid = |message: String| Failure::new(Kind::Invalid, message);
     match option.split_once('=') {
-        Some(("", _)) => Err(invalid(format!("Empty metadata key '{option}'"))),
+        Some(("", _)) => Err(invalid("Empty metadata key".to_owned())),
         Some(pair) => Ok(pair),
         None => Err(invalid(format!("Missing '=' in KEY=VALUE metadata '{option}'"))),
     }

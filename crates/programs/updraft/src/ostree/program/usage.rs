@@ -99,18 +99,28 @@ pub(super) fn missing(root: &Command, arguments: &[OsString]) -> Failure {
 
 /// The first word is no command, or the one after `admin`, `remote`, … is none of theirs.
 pub(super) fn unknown_command(root: &Command, arguments: &[OsString], word: &str) -> Failure {
-    match help::path(root, arguments).as_str() {
+    let path = help::path(root, arguments);
+    stray(&path, arguments).unwrap_or_else(|| match path.as_str() {
         "" => Usage::failure(format!("Unknown command '{word}'")),
         group => Usage::failure(format!("Unknown \"{group}\" subcommand '{word}'")),
-    }
+    })
 }
 
 /// No command at all.
 pub(super) fn no_command(root: &Command, arguments: &[OsString]) -> Failure {
-    match help::path(root, arguments).as_str() {
+    let path = help::path(root, arguments);
+    stray(&path, arguments).unwrap_or_else(|| match path.as_str() {
         "" | "static-delta" => Usage::failure("No command specified"),
         group => Usage::failure(format!("No \"{group}\" subcommand specified")),
-    }
+    })
+}
+
+/// The option for a repository, where no command is there to take it.
+fn stray(path: &str, arguments: &[OsString]) -> Option<Failure> {
+    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    let option = words.find(|word| word.starts_with("--repo="))?;
+    matches!(path, "" | "remote" | "admin")
+        .then(|| Usage::failure(format!("Unknown option {option}")))
 }
 
 /// A word that the command does not take.

@@ -11,6 +11,7 @@ use updraft_repo::sign::SignType;
 use updraft_terminal::{Failure, Result, Terminal};
 
 use super::{group, keys};
+use crate::ostree::config;
 use crate::ostree::program::Usage;
 use crate::ostree::repository::{self, Location};
 
@@ -119,6 +120,7 @@ impl Add {
                 let message = "Missing '=' in KEY=VALUE for --set";
                 Failure::new(Kind::Invalid, message)
             })?;
+            config::check_key(key)?;
             set(key, value);
         }
         if self.no_gpg_verify || self.no_sign_verify {
@@ -138,7 +140,8 @@ impl Add {
                 Some(("inline", key)) => ("key", key),
                 Some(("file", path)) => ("file", path),
                 _ => {
-                    let message = format!("Invalid key reference {reference}");
+                    let kind = reference.split(':').next().unwrap_or_default();
+                    let message = format!("Invalid key reference {kind}, expected inline|file");
                     return Err(invalid(message).hint("use inline:KEY or file:PATH"));
                 }
             };
