@@ -19,6 +19,7 @@ mod relay;
 mod scenario;
 mod secondary;
 mod server;
+mod share;
 mod site;
 mod tree;
 
@@ -34,5 +35,6 @@ pub use relay::{Fault, Passed, Relay};
 pub use scenario::{HARDWARE, Installation, Scenario};
 pub use secondary::{Secondary, issue_certificates};
 pub use server::Server;
+pub use share::Share;
 pub use site::Site;
 pub use tree::{HEALTH_MARK, small_tree};

@@ -24,9 +24,9 @@ pub enum BootLoader {
     SystemdBoot,
     /// The same, and it starts unified kernel images.
     Uki,
-    /// GRUB for EFI. It reads what is written for syslinux, so that no generator is needed.
+    /// GRUB for EFI. Its whole `grub.cfg` is written with each deployment, and it counts tries.
     Grub,
-    /// GRUB for a BIOS. Its whole `grub.cfg` is written with each deployment, and it counts tries.
+    /// The same for a BIOS.
     GrubBios,
     /// U-Boot, which is in the device's flash: a boot script is written with each deployment.
     Uboot,
@@ -42,26 +42,8 @@ const ARCHITECTURE: (&str, &str, &str) = ("systemd-bootaa64.efi", "BOOTAA64.EFI"
 #[cfg(not(target_arch = "aarch64"))]
 const ARCHITECTURE: (&str, &str, &str) = ("systemd-bootx64.efi", "BOOTX64.EFI", "x86_64-efi");
 
-/// What GRUB needs to find `/boot` and read entries.
-const GRUB_MODULES: [&str; 13] = [
-    "boot",
-    "part_gpt",
-    "ext2",
-    "fat",
-    "search",
-    "search_label",
-    "search_fs_uuid",
-    "normal",
-    "linux",
-    "syslinuxcfg",
-    "configfile",
-    "test",
-    "serial",
-];
-
-/// What GRUB needs on a BIOS, all within its core image.
-pub(crate) const BIOS_MODULES: [&str; 15] = [
-    "biosdisk",
+/// What GRUB needs to find `/boot`, to run `grub.cfg` there and to count, all within its core image.
+const GRUB_MODULES: [&str; 14] = [
     "boot",
     "part_gpt",
     "ext2",
@@ -78,10 +60,20 @@ pub(crate) const BIOS_MODULES: [&str; 15] = [
     "reboot",
 ];
 
+/// What GRUB runs before it knows where `/boot` is. It runs `grub.cfg` there, and speaks also on a
+/// serial console, where there is one.
+const GRUB_EARLY: &str = "serial --unit=0 --speed=115200
+terminal_input console serial
+terminal_output console serial
+search --no-floppy --label boot --set=root
+set prefix=($root)/grub
+normal /grub/grub.cfg
+";
+
 impl BootLoader {
     /// What the repository's configuration says besides.
     pub(crate) fn more_configuration(self) -> Option<(&'static str, &'static str, &'static str)> {
-        (self == Self::GrubBios).then_some(("updraft", "grub-config", "own"))
+        matches!(self, Self::Grub | Self::GrubBios).then_some(("updraft", "grub-config", "own"))
     }
 
     pub(crate) fn needs_esp(self) -> bool {
@@ -99,8 +91,7 @@ impl BootLoader {
             Self::None => ("sysroot", "none"),
             Self::SystemdBoot => ("updraft", "systemd-boot"),
             Self::Uki => ("updraft", "uki"),
-            Self::Grub => ("sysroot", "syslinux"),
-            Self::GrubBios => ("sysroot", "grub2"),
+            Self::Grub | Self::GrubBios => ("sysroot", "grub2"),
             Self::Extlinux => ("updraft", "extlinux"),
             Self::Uboot => ("sysroot", "uboot"),
         }
@@ -115,8 +106,7 @@ impl BootLoader {
                 let loader = boot.join("loader");
                 return fs::create_dir_all(&loader).map_err(Error::file("create", &loader));
             }
-            Self::Grub => ("syslinux/syslinux.cfg", "../loader/syslinux.cfg"),
-            Self::GrubBios => ("grub/grub.cfg", "../loader/grub.cfg"),
+            Self::Grub | Self::GrubBios => ("grub/grub.cfg", "../loader/grub.cfg"),
             Self::Extlinux => ("extlinux/extlinux.conf", "../loader/extlinux.conf"),
             Self::Uboot => ("boot.scr", "loader/boot.scr"),
         };
@@ -170,22 +160,28 @@ fn install_grub(ctx: &Context, esp: &Path, scratch: &Path) -> Result<()> {
     let (_, fallback, format) = ARCHITECTURE;
     let folder = esp.join("EFI/BOOT");
     fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
+    make_grub(ctx, format, &["fat"], scratch, &folder.join(fallback), "grub-efi-amd64-bin")
+}
+
+/// Makes a GRUB of this format, which comes from this package of Debian, with more modules.
+pub(crate) fn make_grub(
+    ctx: &Context,
+    format: &str,
+    more_modules: &[&str],
+    scratch: &Path,
+    output: &Path,
+    package: &str,
+) -> Result<()> {
     let script = scratch.join("grub-early.cfg");
-    // Also on a serial console, where there is one. What boots is in /boot.
-    let text = "serial --unit=0 --speed=115200\n\
-                terminal_input console serial\nterminal_output console serial\n\
-                search --no-floppy --label boot --set=root\n\
-                set default=0\nset timeout=0\n\
-                syslinux_configfile -s /syslinux/syslinux.cfg\n\
-                boot\n";
-    write(&script, text.as_bytes())?;
+    write(&script, GRUB_EARLY.as_bytes())?;
     let make = Command::new("grub-mkimage")
         .args(["-O", format, "-p", "/grub", "-c"])
         .arg(&script)
         .arg("-o")
-        .arg(folder.join(fallback))
-        .args(GRUB_MODULES);
-    run(ctx, &make, "make the GRUB of the image", "grub-common and grub-efi-amd64-bin")?;
+        .arg(output)
+        .args(GRUB_MODULES)
+        .args(more_modules);
+    run(ctx, &make, "make the GRUB of the image", &format!("grub-common and {package}"))?;
     Ok(())
 }
 

@@ -14,11 +14,9 @@ use std::fs;
 use std::path::Path;
 
 use updraft_error::Kind;
-use updraft_process::Command;
 use updraft_task::Context;
 
-use crate::boot_loader::{BIOS_MODULES, write};
-use crate::build::run;
+use crate::boot_loader::make_grub;
 use crate::layout::BIOS_SIZE;
 use crate::{Error, Result};
 
@@ -33,15 +31,6 @@ const NO_CHECK: [u8; 2] = [0x90, 0x90];
 const REST_AT: usize = 500;
 const REST_LENGTH_AT: usize = 508;
 
-/// What GRUB runs before it knows where `/boot` is. It runs `grub.cfg` there.
-const EARLY: &str = "serial --unit=0 --speed=115200
-terminal_input console serial
-terminal_output console serial
-search --no-floppy --label boot --set=root
-set prefix=($root)/grub
-normal /grub/grub.cfg
-";
-
 /// The boot code and the core image.
 pub(crate) struct GrubBios {
     code: Vec<u8>,
@@ -51,15 +40,8 @@ pub(crate) struct GrubBios {
 impl GrubBios {
     /// Makes them for a core image at this sector of the disk.
     pub(crate) fn make(ctx: &Context, sector: u64, scratch: &Path) -> Result<Self> {
-        let (script, core) = (scratch.join("grub-early.cfg"), scratch.join("core.img"));
-        write(&script, EARLY.as_bytes())?;
-        let make = Command::new("grub-mkimage")
-            .args(["-O", "i386-pc", "-p", "/grub", "-c"])
-            .arg(&script)
-            .arg("-o")
-            .arg(&core)
-            .args(BIOS_MODULES);
-        run(ctx, &make, "make the GRUB of the image", "grub-common and grub-pc-bin")?;
+        let core = scratch.join("core.img");
+        make_grub(ctx, "i386-pc", &["biosdisk"], scratch, &core, "grub-pc-bin")?;
         let read = |path: &Path| fs::read(path).map_err(Error::file("read", path));
         Self::patched(read(Path::new(BOOT_CODE))?, read(&core)?, sector).ok_or_else(|| {
             let message = format!("{BOOT_CODE} or what grub-mkimage made is not as GRUB 2 has it");

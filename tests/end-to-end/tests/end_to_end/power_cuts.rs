@@ -1,13 +1,14 @@
 //! A device that is killed at any point of an update stays bootable, and still comes to it.
 //!
-//! With `UPDRAFT_CUTS=all` it is killed at every write, without it at a sample of them.
+//! With `UPDRAFT_CUTS=all` it is killed at every write, without it at a sample of them;
+//! `UPDRAFT_SHARE=1/8` takes every eighth of them, beginning with the first.
 #![allow(clippy::disallowed_methods, reason = "a test reads its environment")]
 #![allow(clippy::print_stdout, reason = "what was found is for people, too")]
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::{Device, DeviceOptions, Site, bootable};
+use harness::{Device, DeviceOptions, Share, Site, bootable};
 
 /// Kills are this many write operations apart, in the sample of a whole update.
 const STRIDE: u32 = 17;
@@ -23,10 +24,12 @@ fn stride(sample: u32) -> u32 {
 
 #[test]
 fn a_kill_at_any_write_leaves_a_bootable_device_that_goes_on() -> Result<()> {
-    let stride = stride(STRIDE);
+    let share = Share::from_environment()?;
+    let (first, stride) = (share.index, share.count * stride(STRIDE));
     std::thread::scope(|scope| {
         let devices: Vec<_> = (0..DEVICES)
-            .map(|number| scope.spawn(move || update_and_kill(number * stride, DEVICES * stride)))
+            .map(|number| (first + number * stride, DEVICES * stride))
+            .map(|(first, stride)| scope.spawn(move || update_and_kill(first, stride)))
             .collect();
         devices.into_iter().try_for_each(|device| {
             device.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

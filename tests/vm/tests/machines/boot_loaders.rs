@@ -150,9 +150,10 @@ fn unified_kernel_images_boot_are_counted_and_given_up() {
 }
 
 #[test]
-fn grub_boots_what_was_deployed() {
+fn efi_starts_grub_which_counts_and_leaves_what_nobody_found_good() {
     let workshop = Workshop::new(&[release("one"), release("two")]).unwrap();
-    let image = image(&workshop).option("--boot-loader=grub");
+    let image =
+        image(&workshop).option("--boot-loader=grub").option("--set=sysroot.boot-counting-tries=1");
     let rack = workshop.rack(&image).unwrap().with_efi().unwrap().with_arguments(ENDS);
     let mut machine = rack.start().unwrap();
     machine.wait_for("SYSTEM READY one", BOOT).unwrap();
@@ -162,6 +163,14 @@ fn grub_boots_what_was_deployed() {
     run(&mut machine, "mount /dev/vda2 /boot");
     let status = run(&mut machine, "updraft ostree admin status");
     assert!(status.starts_with("* os "), "{status}");
+    let counter = run(&mut machine, "grep ^boot_ /boot/grub/grubenv");
+    assert!(counter.contains("boot_counter=0"), "{counter}");
+    // Nobody says that it is good, and it had one try.
+    let console = boot_anew(&rack, &mut machine);
+    assert!(console.contains("SYSTEM READY one"), "{console}");
+    run(&mut machine, "mount /dev/vda2 /boot");
+    let counter = run(&mut machine, "grep ^boot_ /boot/grub/grubenv");
+    assert!(counter.contains("boot_counter=-1"), "{counter}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What `ostree admin` does to a machine, seen from its inside: after the reboot.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic")]
 
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use harness::Answer;
@@ -11,6 +11,23 @@ use vm::{DiskFile, Image, Inside, Release, Workshop, updraft};
 
 /// Has the initramfs mount `/boot`, for the systems here have nobody else to do it.
 const MOUNT_BOOT: &str = "--karg=boot=LABEL=boot";
+
+/// In the place of systemd, which in the end starts a kernel that is loaded by this call
+/// (`LINUX_REBOOT_CMD_KEXEC` of reboot(2)).
+const SYSTEMCTL: &str = "#include <string.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n
+int main(int count, char **words) {
+    if (count != 2 || strcmp(words[1], \"kexec\")) return 1;
+    sync();
+    return (int)syscall(SYS_reboot, 0xfee1dead, 672274793, 0x45584543, 0);
+}";
+
+/// Compiles that in a folder.
+fn systemctl(folder: &Path) -> PathBuf {
+    let (source, program) = (folder.join("systemctl.c"), folder.join("systemctl"));
+    std::fs::write(&source, SYSTEMCTL).unwrap();
+    Answer::good(Command::new("cc").arg("-o").arg(&program).arg(source)).unwrap();
+    program
+}
 
 fn release(name: &str) -> Release {
     Release::new(name).program(&updraft().unwrap()).file("usr/etc/spare", 0o644, "")
@@ -36,11 +53,12 @@ fn kernel_arguments(inside: &mut Inside) -> Vec<String> {
 
 #[test]
 fn arguments_pins_and_ways_back_are_what_they_were_asked_to_be() {
+    let folder = tempfile::tempdir().unwrap();
     // Only one has a kernel of its own, so that both kinds of switch are gone through.
     let workshop = Workshop::new(&[
         release("one"),
         release("two"),
-        release("three").kernel_of("two"),
+        release("three").kernel_of("two").program(&systemctl(folder.path())),
         release("four").kernel_of("two"),
     ])
     .unwrap();
@@ -80,8 +98,14 @@ fn arguments_pins_and_ways_back_are_what_they_were_asked_to_be() {
     inside.admin("deploy --os=os site:os/four").unwrap();
     assert_eq!(list(inside), "four *three two! one!");
     inside.admin("pin --unpin 2").unwrap();
-    inside.admin("deploy --os=os site:os/four").unwrap();
-    assert_eq!(list(inside), "four *three one!");
+
+    // Its kernel is started by the one that runs: this machine would end if it were reset.
+    let boot_id = inside.run("cat /proc/sys/kernel/random/boot_id").unwrap();
+    inside.tell("updraft ostree admin switch --kexec site:os/four", "SYSTEM READY four").unwrap();
+    assert_ne!(inside.run("cat /proc/sys/kernel/random/boot_id").unwrap(), boot_id);
+    assert_eq!(list(inside), "*four three one!");
+    let arguments = kernel_arguments(inside);
+    assert!(arguments.contains(&"everywhere=1".to_owned()), "{arguments:?}");
     let folders = inside.run("ls -d /sysroot/ostree/deploy/os/deploy/*.[01] | wc -l").unwrap();
     assert_eq!(folders.trim(), "3");
 

@@ -8,7 +8,8 @@
 //! have no FAT, so there what comes next is tried in a machine: again what was cut off, and the
 //! next release.
 //!
-//! `UPDRAFT_CUTS=all` looks at every moment; without it a sample is looked at.
+//! `UPDRAFT_CUTS=all` looks at every moment; without it a sample is looked at. `UPDRAFT_SHARE=1/8` looks
+//! at every eighth of these, beginning with the first.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::print_stdout, reason = "what was found is for people, too")]
@@ -20,7 +21,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use harness::Programs;
+use harness::{Programs, Share};
 use machine::Machine;
 use tempfile::TempDir;
 use vm::{
@@ -169,8 +170,8 @@ impl Workshop {
     fn cut(&self, way: &Way, limit: usize, booted: usize) -> Outcome {
         let recording = self.record(way);
         let log = &recording.log;
-        let cuts = cuts(log, limit, 1);
-        let step = cuts.len() / booted.max(1);
+        let cuts = Share::from_environment().unwrap().of(cuts(log, limit, 1));
+        let step = (cuts.len() / booted.max(1)).max(1);
         let next = AtomicUsize::new(0);
         let outcome = Mutex::new(Outcome::default());
         if !way.is_fat {
@@ -251,7 +252,7 @@ impl Workshop {
     fn go_on(&self, recording: &Recording, cuts: &[Cut], damaged: &[usize], count: usize) {
         let all: Vec<usize> = (0..cuts.len()).collect();
         let mut chosen: BTreeSet<usize> = spread(damaged, count / 2).collect();
-        chosen.extend(spread(&all, count - chosen.len()));
+        chosen.extend(spread(&all, count.saturating_sub(chosen.len())));
         let waiting = Mutex::new(chosen);
         std::thread::scope(|scope| {
             for worker in 0..WORKERS {

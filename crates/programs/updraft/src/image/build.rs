@@ -79,7 +79,7 @@ enum BootLoaderName {
     SystemdBoot,
     /// the same, with unified kernel images
     Uki,
-    /// GRUB for EFI
+    /// GRUB for EFI; it counts tries
     Grub,
     /// GRUB for a BIOS; it counts tries
     GrubBios,
