@@ -93,6 +93,14 @@ impl fmt::Debug for ImageKey {
     }
 }
 
+impl Drop for ImageKey {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // Looked at, so that the compiler does not leave it out.
+        std::hint::black_box(&self.0);
+    }
+}
+
 impl ImageKey {
     /// A new key, by chance.
     ///
@@ -116,23 +124,23 @@ impl ImageKey {
     /// # Errors
     /// [`Error::Malformed`] when `ecu` is no key to which anything can be encrypted.
     pub fn wrap(&self, ecu: &PublicKey) -> Result<Vec<u8>, Error> {
-        let failed = |_| Error::malformed("public key", "nothing can be encrypted to it");
+        let failed = || Error::malformed("public key", "nothing can be encrypted to it");
         let encryption = KeyEncryption::of(ecu.key_type());
         let Some((hpke, _)) = encryption.hpke() else {
             let key = PublicEncryptingKey::from_der(ecu.as_bytes());
             let key = key.map_err(|error| Error::malformed("public key", error))?;
-            let key = OaepPublicEncryptingKey::new(key).map_err(|_| failed(()))?;
+            let key = OaepPublicEncryptingKey::new(key).map_err(|_| failed())?;
             let mut wrapped = vec![0; key.ciphertext_size()];
             let written = key.encrypt(&OAEP_SHA256_MGF1SHA256, &self.0, &mut wrapped, None);
-            return written.map(|written| written.to_vec()).map_err(|_| failed(()));
+            return written.map(|written| written.to_vec()).map_err(|_| failed());
         };
         let point = match encryption {
             KeyEncryption::HpkeX25519 => montgomery(ecu.as_bytes()),
             _ => ecu.as_bytes().last_chunk::<P256_POINT>().map(|point| point.to_vec()),
         };
-        let point = HpkePublicKey(point.ok_or_else(|| failed(()))?);
+        let point = HpkePublicKey(point.ok_or_else(failed)?);
         let sealed = hpke.seal(INFO, &[], &self.0, &point);
-        let (EncapsulatedSecret(mut wrapped), ciphertext) = sealed.map_err(|_| failed(()))?;
+        let (EncapsulatedSecret(mut wrapped), ciphertext) = sealed.map_err(|_| failed())?;
         wrapped.extend(ciphertext);
         Ok(wrapped)
     }
