@@ -225,6 +225,7 @@ fn montgomery(ed25519: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use std::process::Command;
 
