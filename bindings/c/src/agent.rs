@@ -5,9 +5,8 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 
 use updraft_agent::config::Settings;
-use updraft_agent::{Agent, BackgroundAgent, PauseStatus};
+use updraft_agent::{Agent, BackgroundAgent, PauseStatus, SystemClock};
 
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::error::{Failure, status, told, work};
 use crate::pointers::{free, give, reference, text};
@@ -34,7 +33,7 @@ pub enum PauseStatusC {
 }
 
 fn start(settings: Settings) -> Result<*mut Aktualizr, Failure> {
-    let agent = Agent::new(settings, Arc::new(SystemClock));
+    let agent = Agent::new(settings, Arc::new(SystemClock::new(jiff::Timestamp::now)));
     let agent = BackgroundAgent::start(agent).map_err(|error| told(&error))?;
     Ok(give(Aktualizr { agent }))
 }

@@ -19,7 +19,6 @@
 
 pub mod agent;
 pub mod campaigns;
-mod clock;
 pub mod config;
 pub mod error;
 mod pointers;

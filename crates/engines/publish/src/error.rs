@@ -13,6 +13,12 @@ pub enum Error {
     /// The cryptography provider refused.
     #[error(transparent)]
     Crypto(#[from] updraft_crypto::Error),
+    /// An image could not be read, or its ciphertext not be written.
+    #[error("encrypt the image")]
+    Image {
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A key could not sign.
     #[error(transparent)]
     Signing(#[from] SigningFailed),
@@ -145,7 +151,7 @@ impl Classify for Error {
         match self {
             Self::File(error) => error.kind(),
             Self::Crypto(error) => error.kind(),
-            Self::Signing(_) => Kind::Unavailable,
+            Self::Signing(_) | Self::Image { .. } => Kind::Unavailable,
             Self::Format { source, .. } => source.kind(),
             Self::Refused { .. }
             | Self::DifferentPayload { .. }

@@ -7,6 +7,7 @@
 //!   and delegations, and the snapshot and timestamp that make them current;
 //! - [`ImageRepository::tuf_form`] is the same for clients of TUF 1.0, in step with it;
 //! - [`DirectorRepository`] says what each single vehicle shall install;
+//! - [`encrypt_image`] makes a ciphertext that one ECU can open;
 //! - [`offline_updates`] and [`offline_snapshot`] are what vehicles take from a medium.
 //!
 //! Everything is a function of keys, times and input; nothing reads a clock. Files are written
@@ -15,6 +16,7 @@
 mod delegation;
 mod director;
 mod draft;
+mod encrypt;
 mod error;
 mod image;
 mod image_folder;
@@ -31,6 +33,7 @@ mod tuf_form;
 pub use delegation::Delegation;
 pub use director::{Assignment, DirectorRepository, VehicleFiles};
 pub use draft::{Authority, Draft, Shortfall};
+pub use encrypt::encrypt_image;
 pub use error::Error;
 pub use image::{Expiries, ImageRepository, SignedFile};
 pub use key_json::{

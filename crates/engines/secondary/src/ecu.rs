@@ -269,6 +269,10 @@ impl Ecu {
         let verdict = self.with_run(None, medium, now, |run, persist| run.verify(persist))?;
         self.assign(verdict);
         let assigned = self.assigned.clone().ok_or(Error::NothingAssigned)?;
+        if assigned.encrypted.is_some() && assigned.format == TargetFormat::Ostree {
+            let problem = "it is a commit, and only files can be encrypted";
+            return Err(Error::Unsupported { filepath: assigned.filepath.clone(), problem });
+        }
         if assigned.format == self.payload.format() {
             return Ok(assigned);
         }
@@ -340,7 +344,7 @@ fn reported(image: &ImageRecord) -> InstalledImage {
     InstalledImage {
         filepath: image.filepath.clone(),
         length: image.length,
-        hashes: Hashes::from_sha256(&image.sha256),
+        hashes: image.hashes(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use updraft_fs::{Dir, atomic_write};
+use updraft_tuf::Hashes;
 
 use crate::{Error, Result};
 
@@ -20,8 +21,22 @@ pub struct ImageRecord {
     pub length: u64,
     /// Its SHA-256, as 64 lower-case hexadecimal digits.
     pub sha256: String,
+    /// Its SHA-512, where its metadata lists no SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha512: Option<String>,
     /// Its release counter, if it has one.
     pub release_counter: Option<u64>,
+}
+
+impl ImageRecord {
+    /// Its hashes: all that its metadata may be compared by.
+    pub(crate) fn hashes(&self) -> Hashes {
+        let hashes = Hashes::from_sha256(&self.sha256);
+        match &self.sha512 {
+            Some(sha512) => hashes.and_sha512(sha512),
+            None => hashes,
+        }
+    }
 }
 
 /// What ran before an installation that is not confirmed yet.

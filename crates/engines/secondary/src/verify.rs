@@ -6,9 +6,9 @@ use serde_json::Value;
 use updraft_crypto::Verifier;
 use updraft_error::Kind;
 use updraft_tuf::{
-    Dialect, DirectorFiles, Ecu, EmptyTargets, Envelope, FirstRoot, Hashes, InstalledTarget,
-    Options, OtherEcus, Outcome, Payload as _, Refusal, Repository, RoleName, Step, Target,
-    Targets, TrustedMetadata, TufUpdater, UptaneTarget, UptaneUpdater, Verified,
+    Dialect, DirectorFiles, Ecu, EmptyTargets, EncryptedImages, Envelope, FirstRoot,
+    InstalledTarget, Options, OtherEcus, Outcome, Payload as _, Refusal, Repository, RoleName,
+    Step, Target, Targets, TrustedMetadata, TufUpdater, UptaneTarget, UptaneUpdater, Verified,
 };
 
 use crate::medium::Listed;
@@ -185,8 +185,7 @@ impl Run<'_> {
             return Err(Error::NoTarget { hardware_id: self.ecu.hardware_id.clone() });
         };
         let is_installed = self.installed.is_some_and(|installed| {
-            installed.filepath == target.filepath
-                && target.hashes.agrees_with(&Hashes::from_sha256(&installed.sha256))
+            installed.filepath == target.filepath && target.hashes.agrees_with(&installed.hashes())
         });
         Ok(if is_installed { Verdict::Installed } else { Verdict::Assigned(Box::new(target)) })
     }
@@ -195,7 +194,7 @@ impl Run<'_> {
         let installed = self.installed.map(|image| InstalledTarget {
             ecu_serial: self.ecu.serial.clone(),
             filepath: image.filepath.clone(),
-            hashes: Hashes::from_sha256(&image.sha256),
+            hashes: image.hashes(),
             release_counter: image.release_counter,
         });
         Options {
@@ -209,6 +208,7 @@ impl Run<'_> {
             other_ecus: OtherEcus::Ignore,
             // A secondary does not know its vehicle's name.
             empty_targets: EmptyTargets::MayBeAnonymous,
+            encrypted_images: EncryptedImages::Accept,
             installed: installed.into_iter().collect(),
             ..Options::new(Dialect::Uptane)
         }

@@ -103,6 +103,7 @@ pub struct StepError {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     error: String,
     system_error: Option<io::ErrorKind>,
+    way_out: Option<&'static str>,
 }
 
 impl StepError {
@@ -110,12 +111,26 @@ impl StepError {
     pub fn new<E: Classify + std::error::Error + Send + Sync + 'static>(error: E) -> Self {
         let kind = error.kind();
         let system_error = system_error(&error);
-        Self { kind, error: error.to_string(), source: CauseOf::of(error), system_error }
+        let (error, source) = (error.to_string(), CauseOf::of(error));
+        Self { kind, error, source, system_error, way_out: None }
     }
 
     /// An error without a cause.
     pub fn message(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, error: message.into(), source: None, system_error: None }
+        let error = message.into();
+        Self { kind, error, source: None, system_error: None, way_out: None }
+    }
+
+    /// The same, with what people can do about it, where the error's kind does not tell.
+    #[must_use]
+    pub fn with_way_out(self, way_out: Option<&'static str>) -> Self {
+        Self { way_out, ..self }
+    }
+
+    /// What people can do about it, where that was said.
+    #[must_use]
+    pub fn way_out(&self) -> Option<&'static str> {
+        self.way_out
     }
 
     /// What the system said, where that is the innermost cause.
@@ -201,6 +216,9 @@ pub struct Failure {
     /// whoever waits for the result; the journal does not keep it.
     #[serde(skip)]
     pub system_error: Option<io::ErrorKind>,
+    /// What people can do about it, where that was said; the journal does not keep it either.
+    #[serde(skip)]
+    pub way_out: Option<&'static str>,
 }
 
 /// The message of a transaction that was taken back for another.
@@ -215,6 +233,7 @@ impl Failure {
             message: SUPERSEDED.to_owned(),
             image_at_fault: false,
             system_error: None,
+            way_out: None,
         }
     }
 
@@ -226,6 +245,7 @@ impl Failure {
             message: reason.to_owned(),
             image_at_fault: true,
             system_error: None,
+            way_out: None,
         }
     }
 

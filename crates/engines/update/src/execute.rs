@@ -154,6 +154,7 @@ fn failure(action: &Action, error: &StepError) -> Failure {
         message: error.chain(),
         image_at_fault,
         system_error: error.system_error(),
+        way_out: error.way_out(),
     }
 }
 

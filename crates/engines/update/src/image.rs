@@ -32,7 +32,8 @@ impl fmt::Display for Component {
     }
 }
 
-/// A SHA-256 digest as 64 lower-case hexadecimal digits. For OSTree targets this is the commit.
+/// A SHA-256 digest as 64 lower-case hexadecimal digits; for OSTree targets this is the commit. Where
+/// metadata lists no SHA-256 of an image, its SHA-512 as 128 digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
@@ -50,7 +51,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if text.len() == 64 && text.bytes().all(hex) {
+        if matches!(text.len(), 64 | 128) && text.bytes().all(hex) {
             Ok(Self(text.to_owned()))
         } else {
             Err(Error::InvalidDigest { text: text.chars().take(80).collect() })

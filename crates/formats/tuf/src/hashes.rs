@@ -29,6 +29,20 @@ impl Hashes {
         Self { sha256: Some(hex.to_ascii_lowercase()), ..Self::default() }
     }
 
+    /// One digest of the algorithm whose length it has: 64 hex digits are a SHA-256, 128 a SHA-512.
+    #[must_use]
+    pub fn from_digest(hex: &str) -> Self {
+        let algorithm = if hex.len() == 128 { "sha512" } else { "sha256" };
+        Self(BTreeMap::from([(algorithm.to_owned(), hex.to_ascii_lowercase())]))
+    }
+
+    /// These and a SHA-512 digest.
+    #[must_use]
+    pub fn and_sha512(mut self, hex: &str) -> Self {
+        self.0.insert("sha512".to_owned(), hex.to_ascii_lowercase());
+        self
+    }
+
     /// The SHA-256 digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
@@ -85,6 +99,12 @@ impl Hashes {
     #[must_use]
     pub fn sha256(&self) -> Option<&str> {
         self.get(SHA256)
+    }
+
+    /// The digest that stands for the file: its SHA-256, or its SHA-512 where only that is listed.
+    #[must_use]
+    pub fn digest(&self) -> Option<&str> {
+        self.sha256().or_else(|| self.get("sha512"))
     }
 
     /// Algorithm names and digests, sorted by name.

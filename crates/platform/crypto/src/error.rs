@@ -25,6 +25,12 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// An image, or its key, is not encrypted for whoever tries to open it, or it was changed.
+    #[error("decrypt the image: {problem}")]
+    Undecryptable {
+        /// Why.
+        problem: String,
+    },
     /// A token does not do what is asked of it.
     #[error("{operation}: {problem}")]
     Token {
@@ -63,7 +69,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::UnknownAlgorithm { .. } | Self::Malformed { .. } => Kind::Invalid,
-            Self::Refused { .. } => Kind::Rejected,
+            Self::Refused { .. } | Self::Undecryptable { .. } => Kind::Rejected,
             Self::Token { kind, .. } => *kind,
             Self::Provider { .. } => Kind::Unavailable,
         }

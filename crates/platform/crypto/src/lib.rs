@@ -5,6 +5,7 @@
 //! - [`plain`] are signatures with bare keys, as OSTree commits carry them;
 //! - `pkcs11` (a feature) are keys in tokens, which sign without leaving them;
 //! - [`helper`] is the way to such keys for programs that do not load a token's module themselves;
+//! - [`ImageKey`] and [`image_cipher`] encrypt an image for one ECU;
 //! - [`cms`] are lists of certificates, as EST hands them out;
 //! - [`ProgramSigner`] signs EFI programs for firmware that asks for it;
 //! - [`pkcs12`] is the container in which the aktualizr world hands out identities.
@@ -15,6 +16,8 @@ mod authenticode;
 pub mod cms;
 mod error;
 pub mod helper;
+pub mod image_cipher;
+mod image_key;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;
 pub mod pkcs12;
@@ -28,6 +31,7 @@ mod verifier;
 pub use authenticode::ProgramSigner;
 pub use error::Error;
 pub use helper::{HelperKey, KeyHelper};
+pub use image_key::{CIPHER as IMAGE_CIPHER, INFO as IMAGE_KEY_INFO, ImageKey, KeyEncryption};
 pub use random::{random_bytes, random_hex};
 pub use remote::Scheme;
 pub use signing::{KeyAlgorithm, SigningKey};

@@ -71,7 +71,7 @@ impl FromStr for KeyAlgorithm {
     }
 }
 
-enum Pair {
+pub(crate) enum Pair {
     Ed25519(Ed25519KeyPair),
     EcdsaP256(EcdsaKeyPair),
     Rsa(RsaKeyPair),
@@ -190,6 +190,10 @@ impl SigningKey {
     #[must_use]
     pub fn key_id(&self, dialect: Dialect) -> KeyId {
         self.public.key_id(dialect)
+    }
+
+    pub(crate) fn pair(&self) -> &Pair {
+        &self.pair
     }
 
     fn new(pair: Pair) -> Result<Self, Error> {

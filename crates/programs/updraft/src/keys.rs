@@ -157,6 +157,26 @@ fn read_public(path: &PathBuf) -> Result<PublicKey> {
     })
 }
 
+/// Reads a public key in any of its forms: JSON, PEM, or an Ed25519 key in hex.
+pub(crate) fn read_public_key(path: &PathBuf) -> Result<PublicKey> {
+    let failed = || format!("failed to read the public key `{}`", path.display());
+    let text = std::fs::read_to_string(path).with_context(failed)?;
+    let text = text.trim();
+    if text.starts_with('{') {
+        return read_public(path);
+    }
+    let key_types =
+        if text.starts_with("-----") { &["RSA", "ECPRIME256V1"][..] } else { &["ED25519"] };
+    let read = |keytype: &&str| {
+        let json = serde_json::json!({ "keytype": keytype, "keyval": { "public": text } });
+        PublicKey::from_json(&json).ok().flatten()
+    };
+    key_types.iter().find_map(read).ok_or_else(|| {
+        let message = "it is no key of Ed25519, P-256 or RSA";
+        Failure::new(Kind::Invalid, message).context(failed())
+    })
+}
+
 /// The public keys that the server signs with, for one role.
 fn public_keys(keys: &[updraft_api::OnlineKey]) -> Result<Vec<PublicKey>> {
     keys.iter()

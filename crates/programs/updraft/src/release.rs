@@ -1,6 +1,7 @@
 //! `updraft release …`: what devices may run, named and signed.
 
 mod create;
+mod encrypt;
 mod import;
 mod target;
 
@@ -12,6 +13,8 @@ use updraft_api::{Release, paths};
 use updraft_publish::{Draft, ImageRepository};
 use updraft_terminal::{Result, ResultExt as _, Table, Terminal};
 use updraft_tuf::Targets;
+
+pub(crate) use encrypt::encrypt_file;
 
 use crate::keys::SignRequest;
 use crate::server::Server;
@@ -30,6 +33,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Create(create::Create),
+    Encrypt(encrypt::Encrypt),
     /// Sign a request; the same as `updraft keys sign`.
     Sign(SignRequest),
     /// Publish a signed request: check it, send it, and register the releases it names.
@@ -64,6 +68,7 @@ impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         match &self.command {
             Command::Create(create) => create.run(&self.keys.open()?, terminal),
+            Command::Encrypt(encrypt) => encrypt.run(terminal),
             Command::Sign(sign) => sign.run(&self.keys.open()?, terminal),
             Command::Import { requests } => import::run(requests, terminal),
             Command::Renew { role, expires_days, sign_request } => {

@@ -10,11 +10,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
-use updraft_agent::{Agent, Campaign, CampaignAnswer, CycleReport, RunOptions, RunUntil};
+use updraft_agent::{
+    Agent, Campaign, CampaignAnswer, CycleReport, RunOptions, RunUntil, SystemClock,
+};
 use updraft_error::Kind;
 use updraft_terminal::{Failure, OutputOptions, Result, Terminal, interrupt};
 
-use crate::clock::SystemClock;
 use crate::{commands, log, print};
 use options::{Options, RunMode};
 
@@ -34,14 +35,14 @@ fn run(options: &Options) -> Result {
     }
     interrupt::cancel_on_hangup(terminal.context.cancel.clone())?;
     let settings = settings::of_aktualizr(options)?;
-    log::start(settings.logger.loglevel);
+    log::start_as_aktualizr(settings.logger.loglevel, options.json);
     for option in options.without_effect() {
         terminal.warn(format_args!("warning: {option} has no effect"));
     }
     if !settings::is_root() {
         terminal.warn("warning: not running as root; some things may not work");
     }
-    let agent = Agent::new(settings, Arc::new(SystemClock));
+    let agent = Agent::new(settings, Arc::new(SystemClock::new(jiff::Timestamp::now)));
     do_mode(&terminal, options, &agent)
 }
 

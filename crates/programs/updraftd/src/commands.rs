@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use updraft_agent::{Agent, InstallChoice, RunOptions, RunUntil, ServiceManager, TakeoverOutcome};
+use updraft_agent::{
+    Agent, InstallChoice, RunOptions, RunUntil, ServiceManager, SystemClock, TakeoverOutcome,
+};
 use updraft_error::Kind;
 use updraft_terminal::{Failure, Result, Terminal};
 
@@ -11,7 +13,6 @@ use crate::cli::{
     ImportOptions, InstallOptions, MediumOptions, ProvisionOptions, RollbackOptions,
     SettingsOptions,
 };
-use crate::clock::SystemClock;
 use crate::{configuration, log, print};
 
 /// The agent with the settings that hold here.
@@ -25,7 +26,7 @@ pub(crate) fn agent(options: &SettingsOptions) -> Result<Agent> {
     if let Some(beside) = beside.filter(|beside| beside.is_file()) {
         *helper = beside;
     }
-    Ok(Agent::new(loaded.settings, Arc::new(SystemClock)))
+    Ok(Agent::new(loaded.settings, Arc::new(SystemClock::new(jiff::Timestamp::now))))
 }
 
 /// `updraftd check`.
@@ -174,7 +175,7 @@ pub(crate) fn import_aktualizr(
         let storage = &mut loaded.settings.storage;
         storage.aktualizr_sqldb_path = folder.join(&storage.aktualizr_sqldb_path);
     }
-    let agent = Agent::new(loaded.settings, Arc::new(SystemClock));
+    let agent = Agent::new(loaded.settings, Arc::new(SystemClock::new(jiff::Timestamp::now)));
     let outcome = agent.take_over().map_err(print::failure)?;
     if outcome == TakeoverOutcome::Nothing {
         return Err(Failure::new(Kind::NotFound, "there is no state of a provisioned aktualizr")

@@ -292,7 +292,7 @@ impl Options {
         if let Some(level) = level.or_else(|| json.then(|| "5".to_owned())) {
             changes.push(("logger.loglevel".to_owned(), level));
         }
-        let mut settings = lite_settings::load(&self.config, changes)?;
+        let mut settings = lite_settings::load(&self.config, changes, json)?;
         if let Some(report) = self.report_hw_info {
             settings.report_device &= report;
         }

@@ -13,7 +13,6 @@ use clap::Parser as _;
 
 mod aktualizr;
 mod cli;
-mod clock;
 mod commands;
 mod configuration;
 #[cfg(debug_assertions)]

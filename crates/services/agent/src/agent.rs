@@ -17,9 +17,10 @@ use crate::cycle::{Cycle, CycleReport, RunOptions};
 use crate::gateway::Gateway;
 use crate::health::HealthReport;
 use crate::info::{DeviceInfo, info};
+use crate::keys::Token;
 use crate::library::Watch;
 use crate::poll::Pause;
-use crate::provision::{Choice, provision};
+use crate::provision::{Choice, import, provision};
 use crate::service_manager::{Notifier, ServiceManager};
 use crate::session::Session;
 use crate::status::{StatusReport, status};
@@ -190,9 +191,11 @@ impl Agent {
     ) -> Result<()> {
         let store = Store::open_to_read(&self.settings.storage)?;
         let known = store.map(|store| store.identity()).transpose()?.flatten();
-        let identity = known.ok_or_else(|| Error::NotProvisioned {
-            problem: "it was never registered".to_owned(),
-        })?;
+        // Before the first run there is what it is going to import.
+        let identity = match known {
+            Some(identity) => identity,
+            None => import::read_identity(&self.settings, &Token::new(&self.settings))?,
+        };
         let gateway = Gateway::as_identity(&self.settings, &identity)?;
         gateway.get(ctx, url, headers, out)
     }

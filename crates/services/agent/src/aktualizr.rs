@@ -50,18 +50,30 @@ pub(crate) fn take_over(
     store: &Store,
     now: Timestamp,
 ) -> Result<TakeoverOutcome> {
+    take_over_with(settings, store, now, |tables| judge(settings, tables))
+}
+
+/// Takes over what `judge` makes of the database in the storage folder, if this device has no state
+/// of its own.
+fn take_over_with(
+    settings: &Settings,
+    store: &Store,
+    now: Timestamp,
+    judge: impl FnOnce(&mut Tables) -> Result<Option<Takeover>>,
+) -> Result<TakeoverOutcome> {
     if store.identity()?.is_some() || store.ecu()?.is_some() {
         return Ok(TakeoverOutcome::HasState);
     }
     let Some(path) = settings.storage.aktualizr_database() else {
         return Ok(TakeoverOutcome::Nothing);
     };
-    let Some(tables) = Tables::read(&path)? else { return Ok(TakeoverOutcome::Nothing) };
-    let Some(mut state) = judge(settings, &tables)? else { return Ok(TakeoverOutcome::Nothing) };
+    let Some(mut tables) = Tables::read(&path)? else { return Ok(TakeoverOutcome::Nothing) };
+    let Some(mut state) = judge(&mut tables)? else { return Ok(TakeoverOutcome::Nothing) };
+    // Before anything of ours looks at this boot: that would take a sentinel for a stale one.
     state.pending = pending::of(settings, store, &tables, &state)?;
     store.take_over(&state, now)?;
     let device = state.identity.as_ref().map(|identity| identity.device_id.as_str());
-    tracing::info!(from = %path.display(), device, "taken over");
+    tracing::info!(from = %path.display(), device, serial = state.ecu.serial, "taken over");
     Ok(TakeoverOutcome::TakenOver)
 }
 
@@ -83,6 +95,7 @@ pub fn adopt_secondary(settings: &Settings) -> Result<Option<Adopted>> {
         key,
         roots: verified,
         installed: current.map(|update| ImageRecord {
+            sha512: None,
             filepath: update.filepath.clone(),
             length: update.length,
             sha256: update.sha256.clone(),

@@ -136,6 +136,8 @@ pub enum Error {
         kind: Kind,
         /// What the system said, where that was the innermost cause.
         system_error: Option<io::ErrorKind>,
+        /// What people can do about it, where its step said so.
+        way_out: Option<&'static str>,
     },
     /// An earlier installation waits for a reboot.
     #[error("go on before a reboot: {filepath} is installed and waits for it")]
@@ -261,6 +263,7 @@ impl Error {
                 "remove the old device on the server with `updraft device rm`, or choose another \
                  `provision.device_id` or `provision.primary_ecu_serial`"
             }
+            Self::Update { way_out: Some(way_out), .. } => way_out,
             Self::Update { kind: Kind::Rejected, .. } => NOT_SIGNED,
             Self::Below { kind: Kind::Rejected, source, .. } if source.is::<EngineError>() => {
                 NOT_SIGNED

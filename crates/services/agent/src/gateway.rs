@@ -93,8 +93,12 @@ impl Gateway {
     ) -> Result<()> {
         let mut request = Request::new(Method::Get, url);
         request.headers.extend_from_slice(headers);
-        let mut body = self.client.send_with(ctx, &request)?.error_for_status()?.body;
-        std::io::copy(&mut body, out)
+        let mut response = self.client.send_with(ctx, &request)?.error_for_status()?;
+        if response.status != 200 {
+            let problem = format!("it answered HTTP {}", response.status);
+            return Err(Error::Answer { request: "GET", problem });
+        }
+        std::io::copy(&mut response.body, out)
             .map(drop)
             .map_err(|source| Error::Fs(updraft_fs::Error::new("copy", url, source)))
     }

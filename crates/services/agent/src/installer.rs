@@ -5,19 +5,23 @@
 //! | `ostree` | [`OstreeInstaller`] | commits, deployed and booted |
 //! | `none` | [`FileInstaller`] | files, kept in `pacman.images_path` |
 
+mod ciphertext;
 mod file;
 mod images;
 mod space;
+mod transfer;
 
 use updraft_sysroot::Sysroot;
 use updraft_task::Context;
 use updraft_tuf::{TargetFormat, UptaneTarget, Verified};
 use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
 
+pub(crate) use ciphertext::{NO_TOKEN, Source as ImageSource};
 use file::FileInstaller;
-pub(crate) use file::address_of;
-pub(crate) use images::{Images, Wanted};
+pub(crate) use file::digest_of;
+pub(crate) use images::Images;
 pub(crate) use space::check as check_space;
+pub(crate) use transfer::failed as transfer_failed;
 
 use crate::Result;
 use crate::boot::Boot;

@@ -72,7 +72,7 @@ mod status;
 pub use agent::{Agent, RunUntil};
 pub use aktualizr::{TakeoverOutcome, adopt_secondary};
 pub use campaign::{Campaign, CampaignAnswer, CampaignText};
-pub use clock::Clock;
+pub use clock::{Clock, SystemClock};
 pub use commit_payload::CommitPayload;
 pub use control::Wishes;
 pub use credentials::Credentials;

@@ -125,7 +125,7 @@ fn installed(store: &Store, running: Option<&DeploymentId>) -> Result<InstalledI
     Ok(InstalledImage {
         filepath: installed.filepath,
         length: installed.length,
-        hashes: Hashes::from_sha256(&installed.sha256),
+        hashes: Hashes::from_digest(&installed.sha256),
     })
 }
 

@@ -156,6 +156,17 @@ mod tests {
         assert!(matches!(read("r.json", 4), Ok(File::Absent)));
         assert!(matches!(read("nothing/r.json", 4), Ok(File::Absent)));
         read("delegations/link.json", 4000).unwrap_err();
+        // What has no end, or waits for a writer, is no file: a reader must not hang on it.
+        let digest: Digest = updraft_crypto::sha256_hex(b"x").parse().unwrap();
+        std::fs::create_dir(folder.path().join("images")).unwrap();
+        for pipe in ["images/", "metadata/image-repo/delegations/"] {
+            let name = if pipe == "images/" { digest.as_str() } else { "pipe.json" };
+            let path = folder.path().join(pipe).join(name);
+            let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+            assert!(made.success());
+        }
+        read("delegations/pipe.json", 4000).unwrap_err();
+        medium.image(&digest).unwrap_err();
         read("../image-repo/delegations/r.json", 5).unwrap_err();
         let director = medium.metadata(Repository::Director, "1.root.json", 5);
         assert!(matches!(director, Ok(File::Absent)));

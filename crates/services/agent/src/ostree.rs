@@ -15,7 +15,7 @@ use crate::bootloader::{self, News};
 use crate::config::Pacman;
 use crate::events::{self, EventKind};
 use crate::health::{self, Verdict};
-use crate::installer::check_space;
+use crate::installer::{check_space, transfer_failed};
 use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::Milestone;
@@ -229,7 +229,7 @@ impl OstreeInstaller<'_> {
         // Asked for by its checksum, every object is hashed before it gets its name: what is
         // here afterwards is the target or nothing.
         let options = PullOptions { commits: vec![commit], ..PullOptions::default() };
-        pull(ctx, self.sysroot.repo(), source, &options).map_err(StepError::new)?;
+        pull(ctx, self.sysroot.repo(), source, &options).map_err(transfer_failed)?;
         self.pin_fetched(Some(&commit))
     }
 

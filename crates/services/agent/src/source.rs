@@ -4,13 +4,15 @@ use updraft_crypto::Verifier;
 use updraft_error::Classify as _;
 use updraft_task::Context;
 use updraft_tuf::{
-    Dialect, DirectorFiles, Ecu, EmptyTargets, FirstRoot, Hashes, InstalledTarget, Options,
-    Outcome, Repository, RoleName, Step, TargetFormat, UptaneTarget, UptaneUpdater, Verified,
+    Dialect, DirectorFiles, Ecu, EmptyTargets, EncryptedImages, FirstRoot, Hashes, InstalledTarget,
+    Options, Outcome, Repository, RoleName, Step, TargetFormat, UptaneTarget, UptaneUpdater,
+    Verified,
 };
 use updraft_update::{Assignment, Component, Image, Source, StepError};
 
 use crate::config::DirectorMetadata;
 use crate::gateway::File;
+use crate::keys::EcuKey;
 use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::SecondaryRecord;
@@ -157,6 +159,17 @@ impl UptaneSource<'_> {
         )?)
     }
 
+    /// Why an encrypted image is of no use, as far as that is known before it is fetched.
+    fn cannot_decrypt(&self, target: &UptaneTarget) -> Option<&'static str> {
+        target.encrypted.as_ref()?;
+        let is_own = target.ecu_serial == self.session.ecu.serial;
+        match &self.session.key {
+            _ if target.format == TargetFormat::Ostree => Some("only files can be encrypted"),
+            EcuKey::Token(_) if is_own => Some(installer::NO_TOKEN),
+            _ => None,
+        }
+    }
+
     /// Whether it is a secondary that can be asked to fetch a commit.
     fn fetches_commits(&self, serial: &str) -> bool {
         let found = self.secondaries.iter().find(|record| record.serial == serial);
@@ -177,7 +190,7 @@ impl UptaneSource<'_> {
         let installed = session.store.installed()?.map(|installed| InstalledTarget {
             ecu_serial: session.ecu.serial.clone(),
             filepath: installed.filepath,
-            hashes: Hashes::from_sha256(&installed.sha256),
+            hashes: Hashes::from_digest(&installed.sha256),
             release_counter: installed.release_counter,
         });
         // Only what was confirmed here: what a secondary says it runs must not stop the others.
@@ -187,7 +200,7 @@ impl UptaneSource<'_> {
             (running == confirmed).then(|| InstalledTarget {
                 ecu_serial: record.serial.clone(),
                 filepath: filepath.clone(),
-                hashes: Hashes::from_sha256(confirmed),
+                hashes: Hashes::from_digest(confirmed),
                 release_counter: *release_counter,
             })
         });
@@ -196,6 +209,7 @@ impl UptaneSource<'_> {
             director,
             vehicle_id: Some(session.device_id.clone()),
             empty_targets: EmptyTargets::MayBeAnonymous,
+            encrypted_images: EncryptedImages::Accept,
             installed: installed.into_iter().chain(others).collect(),
             ..Options::new(Dialect::Uptane)
         })
@@ -221,6 +235,13 @@ impl UptaneSource<'_> {
             } else {
                 TargetFormat::Binary
             };
+            if let Some(problem) = self.cannot_decrypt(target) {
+                return Err(Error::Target {
+                    filepath: target.filepath.clone(),
+                    problem: format!("it is encrypted, and {problem}"),
+                    kind: updraft_error::Kind::Unsupported,
+                });
+            }
             if target.format != format {
                 let (given, wanted) = (target.format.name(), format.name());
                 return Err(Error::Target {
@@ -257,10 +278,10 @@ fn assignment_of(targets: Wanted) -> Result<Assignment<UptaneTarget>> {
     let id = targets.first().and_then(|target| target.correlation_id.clone()).unwrap_or_default();
     let mut assigned = Vec::new();
     for target in targets {
-        let digest = target.hashes.sha256().and_then(|sha256| sha256.parse().ok());
+        let digest = target.hashes.digest().and_then(|digest| digest.parse().ok());
         let digest = digest.ok_or_else(|| Error::Target {
             filepath: target.filepath.clone(),
-            problem: "it has no sha256, which names the image".to_owned(),
+            problem: "it has no hash that can be verified".to_owned(),
             kind: updraft_error::Kind::Invalid,
         })?;
         let image = Image { name: target.filepath.clone(), digest };

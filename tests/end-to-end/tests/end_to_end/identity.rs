@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::support::Refusal;
 use crate::token::{PIN, Token};
 use anyhow::{Context, Result, ensure};
-use harness::{Answer, Device, DeviceOptions, Site};
+use harness::{AktualizrDevice, Answer, Device, DeviceOptions, Site};
 
 /// A value in the agent's state, as an independent reader has it.
 fn stored(device: &Device, query: &str) -> Result<String> {
@@ -161,6 +161,50 @@ fn keys_may_be_in_a_token() -> Result<()> {
         tpm.generate(id, key_type)?;
     }
     with_keys_in(&tpm, &site, "tpm-token").context("TPM 2.0")
+}
+
+#[test]
+fn aktualizr_lite_keeps_its_identity_in_a_token() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let site = Site::start(folder.path(), 1)?;
+    let token = Token::soft(folder.path())?;
+    // Its identity is moved to the token, the certificate beside the key.
+    let device = AktualizrDevice::create(&site, "lite-token", "")?;
+    let import = device.folder().join("import");
+    token.import(&import.join("pkey.pem"))?;
+    token.add_certificate(&import.join("client.pem"))?;
+    for name in ["pkey.pem", "client.pem", "client.der"] {
+        std::fs::remove_file(import.join(name))?;
+    }
+    let url = site.server.url();
+    let text = format!(
+        "[tls]\nserver = \"{url}\"\npkey_source = \"pkcs11\"\ncert_source = \"pkcs11\"\n\
+         [p11]\nmodule = \"{}\"\npass = \"{PIN}\"\ntls_pkey_id = \"01\"\ntls_clientcert_id = \"01\"\n\
+         helper = \"{}\"\n[import]\nbase_path = \"import\"\ntls_cacert_path = \"ca.pem\"\n\
+         [provision]\nprimary_ecu_hardware_id = \"demo-board\"\n[storage]\npath = \"lite\"\n\
+         [uptane]\nrepo_server = \"{url}/repo\"\n\
+         [pacman]\nsysroot = \"sysroot\"\nos = \"lmp\"\ncreate_sysroot = 1\nbooted = 0\n",
+        token.module(),
+        site.programs().path("updraftd-keys").display(),
+    );
+    std::fs::write(device.folder().join("sota.toml"), text)?;
+    std::os::unix::fs::symlink(
+        site.programs().path("updraftd"),
+        device.folder().join("aktualizr-lite"),
+    )?;
+    let check = || device.command("aktualizr-lite", &["check", "--json", "1"]);
+    let checked = Answer::of(token.known_to(&mut check()))?;
+    ensure!(checked.code == 16, "{}: {} {}", checked.code, checked.out, checked.err);
+    ensure!(checked.json()?.as_array().is_some_and(|list| !list.is_empty()), "{}", checked.out);
+    // The name is the certificate's.
+    let status = &mut device.command("aktualizr-lite", &["status", "--json", "1"]);
+    let status = Answer::of(token.known_to(status))?.json()?;
+    ensure!(status["uuid"] == "lite-token", "{status}");
+    // Without its token it gets nothing from a server that wants to know who asks.
+    std::fs::remove_dir_all(device.folder().join("lite"))?;
+    let alone = Answer::of(&mut check())?;
+    ensure!(alone.code != 16 && !alone.err.contains(PIN), "{}: {}", alone.code, alone.err);
+    Ok(())
 }
 
 /// A program in the place of the helper, which finds the token.

@@ -4,6 +4,7 @@ mod agent;
 mod aktualizr;
 mod bad_input;
 mod delegations;
+mod encrypted;
 mod garage;
 mod health;
 mod identity;

@@ -85,6 +85,15 @@ impl Token {
         self.user(&["--keypairgen", "--key-type", key_type, "--id", id, "--label", id])
     }
 
+    /// Puts a private key (PKCS#8 PEM) into it as `01`; SoftHSM only.
+    pub(crate) fn import(&self, pem: &Path) -> Result<()> {
+        let mut tool = Command::new("softhsm2-util");
+        tool.arg("--import").arg(pem);
+        tool.args(["--token", "up", "--pin", PIN, "--id", "01", "--label", "01"]);
+        Answer::good(self.known_to(&mut tool))?;
+        Ok(())
+    }
+
     /// Puts a certificate (PEM) beside the key `01`.
     pub(crate) fn add_certificate(&self, pem: &Path) -> Result<()> {
         let der = pem.with_extension("der");

@@ -2,18 +2,21 @@
 //!
 //! ```text
 //! images/incoming    the beginning of what is being received
+//! images/opened      what is being decrypted
 //! images/SHA256      whole, and what the metadata describes
 //! ```
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{Read as _, Seek as _, Write};
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256, Sha512};
+use updraft_crypto::image_cipher::{self, CipherError};
+use updraft_error::Kind;
 use updraft_ipuptane::OstreeCredentials;
 use updraft_task::Context;
-use updraft_tuf::{TargetFormat, UptaneTarget, Verified};
+use updraft_tuf::{Hashes, TargetFormat, UptaneTarget, Verified};
 
 use super::Ecu;
 use crate::payload::hash_of;
@@ -21,6 +24,7 @@ use crate::state::{ImageRecord, State};
 use crate::{Error, Result};
 
 const INCOMING: &str = "incoming";
+const OPENED: &str = "opened";
 
 /// An image that is being received.
 #[derive(Debug)]
@@ -34,8 +38,19 @@ pub(super) struct Incoming {
     whole: Option<String>,
 }
 
+impl Incoming {
+    /// Length and hashes of what is sent: the image, or its ciphertext.
+    fn described(&self) -> (u64, &Hashes) {
+        match &self.target.encrypted {
+            Some(encrypted) => (encrypted.length, &encrypted.hashes),
+            None => (self.target.length, &self.target.hashes),
+        }
+    }
+}
+
 impl Ecu {
-    /// Takes the next piece of the assigned image. A piece that makes it too long, or whole and
+    /// Takes the next piece of the assigned image, or of its ciphertext where it is encrypted for
+    /// this ECU. A piece that makes it too long, or whole and
     /// wrong, is refused, and all that came before goes with it.
     pub fn receive(&mut self, data: &[u8], now: Timestamp) -> Result<()> {
         let mut incoming = match self.incoming.take() {
@@ -50,7 +65,8 @@ impl Ecu {
         let refusal =
             |what| Error::WrongContent { filepath: incoming.target.filepath.clone(), what };
         let length = incoming.length.saturating_add(data.len() as u64);
-        if length > incoming.target.length {
+        let whole_length = incoming.described().0;
+        if length > whole_length {
             let refused = Err(refusal("length"));
             return self.note(refused);
         }
@@ -60,26 +76,68 @@ impl Ecu {
         incoming.sha256.update(data);
         incoming.sha512.update(data);
         incoming.length = length;
-        if length == incoming.target.length {
-            let sha256 = hex::encode(incoming.sha256.clone().finalize());
-            let sha512 = hex::encode(incoming.sha512.clone().finalize());
-            let hashes = &incoming.target.hashes;
-            let fits = hashes.is_verifiable()
-                && hashes.sha256().is_none_or(|wanted| wanted == sha256)
-                && hashes.get("sha512").is_none_or(|wanted| wanted == sha512);
-            if !fits {
+        if length == whole_length {
+            let seen = Seen::of(&incoming.sha256, &incoming.sha512);
+            if !seen.fits(incoming.described().1) {
                 let refused = Err(refusal("hash"));
                 self.images.try_unlink(INCOMING)?;
                 return self.note(refused);
             }
-            incoming.file.sync_all().map_err(Error::io("write", &path))?;
+            let image = if incoming.target.encrypted.is_some() {
+                match self.decrypt(&incoming) {
+                    Ok(opened) => opened,
+                    refused => {
+                        self.images.try_unlink(INCOMING)?;
+                        return self.note(refused).map(drop);
+                    }
+                }
+            } else {
+                incoming.file.sync_all().map_err(Error::io("write", &path))?;
+                (INCOMING, seen.sha256)
+            };
             // Commit point of a received image: what has this name is whole.
-            self.images.rename(INCOMING, &self.images, &sha256)?;
+            self.images.rename(image.0, &self.images, &image.1)?;
+            self.images.try_unlink(INCOMING)?;
             self.images.sync()?;
-            incoming.whole = Some(sha256);
+            incoming.whole = Some(image.1);
         }
         self.incoming = Some(incoming);
         Ok(())
+    }
+
+    /// Decrypts a ciphertext that is all here and right, to a file that is not an image yet; gives
+    /// its name and the image's SHA-256, once it is the one that the metadata describes.
+    fn decrypt(&self, incoming: &Incoming) -> Result<(&'static str, String)> {
+        let target = &incoming.target;
+        let refusal = |what| Error::WrongContent { filepath: target.filepath.clone(), what };
+        let undecryptable = |error: &dyn std::fmt::Display| Error::Payload {
+            action: "accept the image",
+            problem: error.to_string(),
+            kind: Kind::Rejected,
+        };
+        let encrypted = target.encrypted.as_ref().ok_or(Error::NothingAssigned)?;
+        let key = self.key.image_key(encrypted).map_err(|error| undecryptable(&error))?;
+        self.images.try_unlink(OPENED)?;
+        let file = self.images.open_or_create(OPENED, 0o600)?;
+        let path = self.images.path().join(OPENED);
+        let mut opened = Hashing { file, length: 0, sha256: Sha256::new(), sha512: Sha512::new() };
+        let mut sealed = self.images.open_file(INCOMING)?;
+        let decrypted = image_cipher::open(&key, &mut sealed, &mut opened);
+        let seen = Seen::of(&opened.sha256, &opened.sha512);
+        let judged = match decrypted {
+            Err(CipherError::Io(source)) => Err(Error::io("write", &path)(source)),
+            Err(CipherError::Cipher(error)) => Err(undecryptable(&error)),
+            Ok(()) if opened.length != target.length => Err(refusal("length")),
+            Ok(()) if !seen.fits(&target.hashes) => Err(refusal("hash")),
+            Ok(()) => opened.file.sync_all().map_err(Error::io("write", &path)),
+        };
+        match judged {
+            Ok(()) => Ok((OPENED, seen.sha256)),
+            Err(error) => {
+                self.images.try_unlink(OPENED)?;
+                Err(error)
+            }
+        }
     }
 
     /// Brings the assigned commit here. `credentials` is the archive in which the primary says
@@ -89,7 +147,7 @@ impl Ecu {
         let source = OstreeCredentials::decode(credentials).map_err(|source| Error::Payload {
             action: "understand the primary's credentials",
             problem: source.to_string(),
-            kind: updraft_error::Kind::Invalid,
+            kind: Kind::Invalid,
         })?;
         let sha256 = commit_of(&target)?;
         self.payload.download(ctx, sha256, &source)
@@ -106,6 +164,7 @@ impl Ecu {
             filepath: target.filepath.clone(),
             length: target.length,
             sha256: sha256.to_owned(),
+            sha512: None,
             release_counter: release_counter(target),
         })
     }
@@ -169,6 +228,10 @@ impl Ecu {
             filepath: target.filepath.clone(),
             length,
             sha256,
+            sha512: match target.hashes.sha256() {
+                Some(_) => None,
+                None => target.hashes.get("sha512").map(str::to_owned),
+            },
             release_counter: release_counter(target),
         })
     }
@@ -186,6 +249,50 @@ impl Ecu {
             }
         }
         Ok(())
+    }
+}
+
+/// Both hashes of something, in lower hex.
+struct Seen {
+    sha256: String,
+    sha512: String,
+}
+
+impl Seen {
+    fn of(sha256: &Sha256, sha512: &Sha512) -> Self {
+        let (sha256, sha512) = (sha256.clone().finalize(), sha512.clone().finalize());
+        Self { sha256: hex::encode(sha256), sha512: hex::encode(sha512) }
+    }
+
+    /// Whether every listed hash of a known algorithm is the one that was seen, and one is listed.
+    fn fits(&self, listed: &Hashes) -> bool {
+        listed.is_verifiable()
+            && listed.sha256().is_none_or(|wanted| wanted == self.sha256)
+            && listed.get("sha512").is_none_or(|wanted| wanted == self.sha512)
+    }
+}
+
+/// A file that is hashed as it is written.
+struct Hashing {
+    file: File,
+    length: u64,
+    sha256: Sha256,
+    sha512: Sha512,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        updraft_fs::fault::check()?;
+        let written = self.file.write(bytes)?;
+        let part = bytes.get(..written).unwrap_or_default();
+        self.sha256.update(part);
+        self.sha512.update(part);
+        self.length = self.length.saturating_add(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 

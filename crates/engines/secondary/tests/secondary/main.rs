@@ -1,6 +1,7 @@
 //! A secondary against primaries that are honest, careless, and malicious.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
+mod encrypted;
 mod vehicle;
 mod wire;
 

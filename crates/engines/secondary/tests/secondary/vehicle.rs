@@ -10,8 +10,8 @@ use updraft_publish::{
 use updraft_secondary::payload::{FilePayload, Payload};
 use updraft_secondary::{Ecu, EcuOptions, Verification};
 use updraft_tuf::{
-    Dialect, DirectorFiles, FirstRoot, Hashes, Payload as _, RoleFiles, RoleName, Root, Target,
-    TrustedMetadata,
+    Dialect, DirectorFiles, Envelope, FirstRoot, Hashes, Payload as _, RoleFiles, RoleName, Root,
+    Target, TrustedMetadata,
 };
 
 pub const SERIAL: &str = "brake-1";
@@ -132,6 +132,23 @@ impl Vehicle {
             })
             .collect();
         TrustedMetadata { director, image }
+    }
+
+    /// The same with a change of the Director's targets before they are signed.
+    pub fn assign_edited(
+        &mut self,
+        name: &str,
+        content: &[u8],
+        edit: impl FnOnce(&mut serde_json::Value),
+    ) -> TrustedMetadata {
+        let mut all = self.assign(name, content, &[(SERIAL, HARDWARE)]);
+        let targets = all.director.get(&RoleName::Targets).unwrap();
+        let mut signed = Envelope::parse(DIALECT, targets, 1 << 20).unwrap().signed;
+        edit(&mut signed["targets"][name]);
+        let mut envelope = Envelope { signatures: Vec::new(), signed };
+        envelope.add_signature(DIALECT, self.director_keys.last().unwrap()).unwrap();
+        all.director.insert(RoleName::Targets, envelope.to_bytes(DIALECT).unwrap());
+        all
     }
 
     /// New keys for both repositories.

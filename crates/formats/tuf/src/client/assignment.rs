@@ -184,7 +184,7 @@ impl Vehicle {
     }
 
     fn assignment(&self, path: &str, target: &Target, ecu: &Ecu) -> Result<Assignment, Reason> {
-        let encrypted = EncryptedImage::of(target)?;
+        let encrypted = EncryptedImage::of(target, &ecu.serial)?;
         if encrypted.is_some() && self.encrypted_images == EncryptedImages::Refuse {
             return Err(Reason::EncryptedImage { ecu: ecu.serial.clone() });
         }

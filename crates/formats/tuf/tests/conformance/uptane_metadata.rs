@@ -203,6 +203,50 @@ fn u_m9_an_encrypted_image_is_told_with_ciphertext_method_and_key_or_refused_by_
 }
 
 #[test]
+fn u_m9_each_ecu_of_a_target_has_its_own_ciphertext_and_key() {
+    let mut world = World::uptane();
+    world.options.encrypted_images = EncryptedImages::Accept;
+    let told = |name: &str| {
+        json!({
+            "filename": name, "length": 6, "uri": "https://x/y",
+            "hashes": { "sha512": hex_of_sha512() },
+        })
+    };
+    let key = json!({
+        "encryptedSymmetricKeyType": "aes256", "encryptedSymmetricKeyValue": "AAEC",
+        "keyEncryption": "hpke-x25519", "contentEncryption": "aes-256-gcm-stream-64k",
+    });
+    let custom = world.director.targets.targets.get_mut("fw.bin").unwrap().custom.as_mut().unwrap();
+    custom["encryptedTarget"] = told("for-others");
+    custom["encryptedSymmetricKey"] = key.clone();
+    let ecu = custom["ecuIdentifiers"].as_object_mut().unwrap().values_mut().next().unwrap();
+    ecu["encryptedTarget"] = told("own");
+    ecu["encryptedSymmetricKey"] = key;
+    world.director.publish();
+    let Outcome::Update(targets) = world.run().unwrap() else { panic!("no update") };
+    let encrypted = targets[0].encrypted.as_ref().unwrap();
+    assert_eq!((&*encrypted.filename, encrypted.uri.as_deref()), ("own", Some("https://x/y")));
+    assert_eq!(encrypted.key_encryption.as_deref(), Some("hpke-x25519"));
+    assert!(encrypted.verify(b"secret"));
+    // What is written is what is read.
+    let custom = world.director.targets.targets.get_mut("fw.bin").unwrap().custom.as_mut().unwrap();
+    let ecu = custom["ecuIdentifiers"].as_object_mut().unwrap().values_mut().next().unwrap();
+    for (name, value) in encrypted.to_members() {
+        assert_eq!(ecu[name], value);
+    }
+    // One half from the ECU's entry and the other from the target's is nobody's.
+    ecu.as_object_mut().unwrap().shift_remove("encryptedSymmetricKey");
+    world.director.advance();
+    world.refused("malformed");
+}
+
+/// Of `secret`.
+fn hex_of_sha512() -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha512::digest(b"secret"))
+}
+
+#[test]
 fn u_m10_a_director_does_not_delegate() {
     let mut world = World::uptane();
     world.delegate_to_team();

@@ -85,6 +85,9 @@ pub(crate) struct Generate {
     /// The ECU, for `addtarget`.
     #[arg(long)]
     serial: Option<String>,
+    /// The ECU's public key, for `addtarget`: the ECU gets the image encrypted, as `NAME.SERIAL.enc`.
+    #[arg(long, value_name = "FILE")]
+    ecukey: Option<PathBuf>,
     /// When what is made expires, such as 2030-01-01T00:00:00Z; without it, in three years.
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
@@ -140,8 +143,16 @@ impl Generate {
                 let name = needed(self.targetname.as_ref(), "--targetname")?;
                 let hardware = needed(self.hwid.as_ref(), "--hwid")?;
                 let serial = needed(self.serial.as_ref(), "--serial")?;
-                let target = image()?.target(name)?;
-                director()?.stage_target(name, target, (serial, hardware), self.url.as_deref())?;
+                let image = image()?;
+                let mut ecu = json!({ "hardwareId": hardware });
+                if let Some(path) = &self.ecukey {
+                    let key = crate::keys::read_public_key(path)?;
+                    for (member, value) in image.encrypt(name, serial, &key)?.to_members() {
+                        ecu[member] = value;
+                    }
+                }
+                let target = image.target(name)?;
+                director()?.stage_target(name, target, (serial, ecu), self.url.as_deref())?;
                 format!("{name} is staged for the ECU {serial}")
             }
             "emptytargets" => {

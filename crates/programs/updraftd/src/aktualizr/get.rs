@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use updraft_agent::Agent;
+use updraft_agent::{Agent, SystemClock};
 use updraft_error::Kind;
 use updraft_terminal::{Failure, Result};
 
 use super::{options, settings, terminal};
-use crate::clock::SystemClock;
 use crate::{log, print};
 
 /// GET with the device's credentials, and print the body.
@@ -29,7 +28,10 @@ struct Options {
     loglevel: Option<i64>,
     /// What to get.
     #[arg(long, short, value_name = "URL")]
-    url: String,
+    url: Option<String>,
+    /// Print the version.
+    #[arg(long, short)]
+    version: bool,
 }
 
 /// `aktualizr-get …`.
@@ -42,14 +44,21 @@ pub(crate) fn main(words: &[OsString]) -> ExitCode {
 
 fn run(options: &Options) -> Result {
     let terminal = terminal(false)?;
+    if options.version {
+        let version = env!("CARGO_PKG_VERSION");
+        return terminal.line(format_args!("Current aktualizr-get version is: {version}"));
+    }
+    let Some(url) = &options.url else {
+        return terminal.line(<Options as clap::CommandFactory>::command().render_help());
+    };
     let level = options.loglevel.map(|level| ("logger.loglevel".to_owned(), level.to_string()));
     let settings = settings::of_files(&options.config, level.into_iter().collect())?;
     // Without a wish there is nothing but the body and errors.
     log::start(if options.loglevel.is_some() { settings.logger.loglevel } else { 4 });
     let headers = options.header.iter().map(|text| header(text)).collect::<Result<Vec<_>>>()?;
-    let agent = Agent::new(settings, Arc::new(SystemClock));
+    let agent = Agent::new(settings, Arc::new(SystemClock::new(jiff::Timestamp::now)));
     let mut stdout = std::io::stdout().lock();
-    agent.get(&terminal.context, &options.url, &headers, &mut stdout).map_err(print::failure)?;
+    agent.get(&terminal.context, url, &headers, &mut stdout).map_err(print::failure)?;
     std::io::Write::flush(&mut stdout)?;
     Ok(())
 }

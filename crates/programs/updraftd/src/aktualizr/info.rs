@@ -12,11 +12,10 @@ use std::time::Duration;
 use clap::Parser as _;
 use serde::Serialize;
 use updraft_agent::config::Settings;
-use updraft_agent::{Agent, Clock as _, DeviceInfo, SecondaryInfo};
+use updraft_agent::{Agent, Clock as _, DeviceInfo, SecondaryInfo, SystemClock};
 use updraft_terminal::{Result, Terminal};
 
 use super::settings;
-use crate::clock::SystemClock;
 use crate::{log, print};
 use options::Options;
 
@@ -56,7 +55,7 @@ fn run(options: &Options) -> Result {
 }
 
 fn look(terminal: &Terminal, options: &Options, settings: &Settings) -> Result<DeviceInfo> {
-    let agent = Agent::new(settings.clone(), Arc::new(SystemClock));
+    let agent = Agent::new(settings.clone(), Arc::new(SystemClock::new(jiff::Timestamp::now)));
     if options.allow_migrate {
         agent.take_over().map_err(print::failure)?;
     }
@@ -69,7 +68,7 @@ fn look(terminal: &Terminal, options: &Options, settings: &Settings) -> Result<D
             }
             info => return info.map_err(print::failure),
         }
-        SystemClock.wait(&terminal.context, LOOK)?;
+        SystemClock::new(jiff::Timestamp::now).wait(&terminal.context, LOOK)?;
     }
 }
 

@@ -61,7 +61,7 @@ struct Common {
 impl Common {
     fn lite(&self) -> std::result::Result<Lite, Halt> {
         let level = ("logger.loglevel".to_owned(), self.log_level.to_string());
-        lite_settings::load(&self.config, vec![level]).map(lite_settings::lite)
+        lite_settings::load(&self.config, vec![level], false).map(lite_settings::lite)
     }
 }
 
@@ -120,10 +120,17 @@ fn finish(terminal: &Terminal, common: &Common) -> u8 {
 fn current(terminal: &Terminal, common: &Common) -> Result<u8> {
     let status = common.lite().and_then(|lite| lite.status(&terminal.context));
     if let Ok(status) = &status
-        && let Some(target) = &status.current
+        && let Some(target) = &status.applied_target
     {
         terminal.line(format_args!("Target: {}", target.name))?;
         terminal.line(format_args!("Ostree hash: {}", target.sha256))?;
+        if !target.apps.is_empty() {
+            terminal.line("Apps:")?;
+        }
+        for app in &target.apps {
+            let word = if app.on { "on " } else { "off" };
+            terminal.line(format_args!("\t{word}: {} -> {}", app.name, app.uri))?;
+        }
     }
     Ok(ended(terminal, &status.map(|_| StatusCode::Ok)).number())
 }

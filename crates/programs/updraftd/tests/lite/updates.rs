@@ -6,7 +6,7 @@ use serde_json::json;
 use updraft_fs::flock;
 use updraft_tuf::Dialect;
 
-use crate::site::{Device, Site};
+use crate::site::{Device, Said, Site};
 
 /// Between two looks at something that changes.
 const LOOK: Duration = Duration::from_millis(20);
@@ -514,5 +514,13 @@ fn help_version_and_wrong_use() {
     device.ends(40, &["finalize"]);
     let said = device.ends(0, &["status"]);
     assert!(said.out.contains("No active deployment found"), "{}", said.out);
-    assert!(said.err.contains("docker_prune"), "{}", said.err);
+    // Logs are where upstream has them; who reads JSON finds nothing else.
+    assert!(said.out.contains("docker_prune"), "{}", said.out);
+    assert_eq!(said.err, "");
+    let mut command = device.command("aktualizr-lite", &["status"]);
+    let said = Said::from(command.env("LOG_STDERR", "").output().unwrap());
+    assert!(said.err.contains("docker_prune") && !said.out.contains("docker_prune"), "{said:?}");
+    let said = device.ends(0, &["status", "--json", "1", "--loglevel", "0"]);
+    assert!(said.json().is_object() && said.err.contains("docker_prune"), "{said:?}");
+    assert!(device.ends(0, &["status", "--json", "1"]).json().is_object());
 }

@@ -15,7 +15,7 @@ use updraft_crypto::{KeyAlgorithm, SigningKey};
 use updraft_tuf::{Dialect, Repository};
 
 use super::tables::InstalledRow;
-use super::{Tables, TakeoverOutcome, identity, pending, trusted};
+use super::{Tables, TakeoverOutcome, identity, take_over_with, trusted};
 use crate::config::Settings;
 use crate::store::{EcuRecord, Failed, Store, Takeover};
 use crate::{Error, Result};
@@ -27,19 +27,7 @@ pub(crate) fn take_over_lite(
     store: &Store,
     now: Timestamp,
 ) -> Result<TakeoverOutcome> {
-    if store.identity()?.is_some() || store.ecu()?.is_some() {
-        return Ok(TakeoverOutcome::HasState);
-    }
-    let Some(path) = settings.storage.aktualizr_database() else {
-        return Ok(TakeoverOutcome::Nothing);
-    };
-    let Some(mut tables) = Tables::read(&path)? else { return Ok(TakeoverOutcome::Nothing) };
-    let mut state = judge(settings, &mut tables, now)?;
-    // Before anything of ours looks at this boot: that would take a sentinel for a stale one.
-    state.pending = pending::of(settings, store, &tables, &state)?;
-    store.take_over(&state, now)?;
-    tracing::info!(from = %path.display(), serial = state.ecu.serial, "taken over");
-    Ok(TakeoverOutcome::TakenOver)
+    take_over_with(settings, store, now, |tables| judge(settings, tables, now).map(Some))
 }
 
 fn judge(settings: &Settings, tables: &mut Tables, now: Timestamp) -> Result<Takeover> {

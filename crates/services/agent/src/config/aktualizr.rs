@@ -7,6 +7,8 @@
 //!   written for another program.
 
 mod adapt;
+#[cfg(test)]
+mod every_key;
 mod files;
 mod ini;
 

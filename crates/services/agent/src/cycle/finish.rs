@@ -112,6 +112,7 @@ impl Cycle<'_> {
                 problem: failure.message.clone(),
                 kind,
                 system_error: failure.system_error,
+                way_out: failure.way_out,
             });
         }
         let code = code_of(kind, failure);

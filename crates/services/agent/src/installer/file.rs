@@ -11,6 +11,7 @@ use updraft_task::Context;
 use updraft_tuf::{UptaneTarget, Verified};
 use updraft_update::{Digest, Effect, Health, Image, Installer, Observation, StepError};
 
+use super::ciphertext::{Source, image_key, unverifiable};
 use super::images::{Images, Wanted};
 use crate::boot::Boot;
 use crate::events::{self, EventKind};
@@ -24,14 +25,16 @@ use crate::{Result, ostree};
 const NO_ADDRESS: &str = "https://example.com/";
 
 /// Where an image is.
-pub(crate) fn address_of(session: &Session, target: &UptaneTarget) -> String {
+pub(super) fn address_of(session: &Session, target: &UptaneTarget) -> String {
     match target.uri.as_deref() {
         Some(uri) if !uri.is_empty() && uri != NO_ADDRESS => uri.to_owned(),
-        _ => {
-            let name = percent_encoded(&target.filepath);
-            format!("{}/targets/{name}", session.gateway.addresses.repo)
-        }
+        _ => address_of_name(session, &target.filepath),
     }
+}
+
+/// Where the Image repository has a file of this name.
+pub(super) fn address_of_name(session: &Session, name: &str) -> String {
+    format!("{}/targets/{}", session.gateway.addresses.repo, percent_encoded(name))
 }
 
 /// Files of one ECU.
@@ -81,6 +84,24 @@ impl<'a> FileInstaller<'a> {
         events::reach(self.session, milestone, kind).map_err(StepError::new)
     }
 
+    /// Brings the image here, whole and verified.
+    fn bring(&self, ctx: &Context, target: &UptaneTarget) -> Result<(), StepError> {
+        let source = Source::of(self.session, target)?;
+        let wanted = source.wanted();
+        let Some(encrypted) = &target.encrypted else {
+            return self.images.bring(ctx, self.session, self.medium, &wanted);
+        };
+        let key = image_key(&self.session.key, target, encrypted)?;
+        let digest = digest_of(target)?;
+        if self.images.has_all(ctx, &digest, &target.hashes)? {
+            return Ok(());
+        }
+        self.images.bring(ctx, self.session, self.medium, &wanted)?;
+        let image =
+            Wanted { digest: &digest, hashes: &target.hashes, length: target.length, ..wanted };
+        self.images.decrypt(ctx, &key, wanted.digest, &image)
+    }
+
     /// What was installed before there was a list of files: by aktualizr.
     fn confirmed(&self) -> Result<Option<Image>, StepError> {
         let installed = self.session.store.installed().map_err(StepError::new)?;
@@ -122,14 +143,7 @@ impl Installer for FileInstaller<'_> {
     }
 
     fn fetch(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
-        let digest = digest_of(target)?;
-        let url = address_of(self.session, target);
-        let wanted =
-            Wanted { digest: &digest, hashes: &target.hashes, length: target.length, url: &url };
-        match self.medium {
-            Some(medium) => self.images.copy(ctx, medium.image(&digest)?, &wanted)?,
-            None => self.images.fetch(ctx, &self.session.gateway.client, &wanted)?,
-        }
+        self.bring(ctx, target)?;
         self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })
     }
 
@@ -140,16 +154,7 @@ impl Installer for FileInstaller<'_> {
 
     fn stage(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
         self.reach(Milestone::Started, EventKind::InstallationStarted)?;
-        let digest = digest_of(target)?;
-        if !self.images.has_all(ctx, &digest, &target.hashes)? {
-            let name = &target.filepath;
-            return Err(if self.images.has(ctx, &digest)? {
-                let problem = format!("accept the image {name}: its SHA-512 is not the listed one");
-                StepError::message(Kind::Rejected, problem)
-            } else {
-                StepError::message(Kind::NotFound, format!("find the image {name}"))
-            });
-        }
+        let digest = whole_image(ctx, &self.images, target)?;
         let image =
             FileImage { filepath: target.filepath.clone(), sha256: digest.as_str().to_owned() };
         self.put(FilePlace::Staged, Some(&image))
@@ -201,11 +206,25 @@ fn file_image(image: &Image) -> FileImage {
     FileImage { filepath: filepath.to_owned(), sha256: image.digest.as_str().to_owned() }
 }
 
-fn digest_of(target: &UptaneTarget) -> Result<Digest, StepError> {
-    let sha256 = target.hashes.sha256().ok_or_else(|| {
-        StepError::message(Kind::Rejected, format!("find a sha256 of {}", target.filepath))
-    })?;
-    sha256.parse().map_err(StepError::new)
+/// The image of a target, all of which is here and has every hash that is listed for it.
+fn whole_image(ctx: &Context, images: &Images, target: &UptaneTarget) -> Result<Digest, StepError> {
+    let digest = digest_of(target)?;
+    if images.has_all(ctx, &digest, &target.hashes)? {
+        return Ok(digest);
+    }
+    let name = &target.filepath;
+    Err(if images.has(ctx, &digest)? {
+        let problem = format!("accept the image {name}: a hash of it is not the listed one");
+        StepError::message(Kind::Rejected, problem)
+    } else {
+        StepError::message(Kind::NotFound, format!("find the image {name}"))
+    })
+}
+
+/// What stands for a target's image.
+pub(crate) fn digest_of(target: &UptaneTarget) -> Result<Digest, StepError> {
+    let digest = target.hashes.digest().ok_or_else(|| unverifiable(target))?;
+    digest.parse().map_err(StepError::new)
 }
 
 /// RFC 3986: all but unreserved characters, as aktualizr encodes the names of targets.
@@ -222,8 +241,55 @@ fn percent_encoded(name: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
+    use sha2::{Digest as _, Sha512};
+    use updraft_error::Classify as _;
+    use updraft_tuf::{Hashes, TargetFormat};
+
     use super::*;
+
+    #[test]
+    fn only_an_image_that_is_whole_and_has_every_listed_hash_is_staged() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = Images::open(folder.path(), 100).unwrap();
+        let (sha256, sha512) =
+            (updraft_crypto::sha256_hex(b"image"), hex::encode(Sha512::digest(b"image")));
+        let staged = |hashes: Hashes| {
+            let target = UptaneTarget {
+                filepath: "fw".to_owned(),
+                length: 5,
+                hashes,
+                ecu_serial: String::new(),
+                hardware_id: String::new(),
+                format: TargetFormat::Binary,
+                uri: None,
+                custom: None,
+                correlation_id: None,
+                encrypted: None,
+            };
+            let found = whole_image(&Context::silent(), &images, &target);
+            found.map(|digest| digest.to_string()).map_err(|error| error.kind())
+        };
+        let write = |name: &str, bytes: &[u8]| {
+            std::fs::write(folder.path().join(name.to_uppercase()), bytes).unwrap();
+        };
+        let both = || Hashes::from_sha256(&sha256).and_sha512(&sha512);
+        let wrong = || Hashes::from_sha256(&sha256).and_sha512(&"0".repeat(128));
+        let long = || Hashes::from_digest(&sha512);
+        assert_eq!(staged(both()), Err(Kind::NotFound), "nothing is here");
+        write(&sha256, b"imag");
+        assert_eq!(staged(both()), Err(Kind::NotFound), "a part is here");
+        write(&sha256, b"image");
+        assert_eq!(staged(both()), Ok(sha256.clone()));
+        assert_eq!(staged(wrong()), Err(Kind::Rejected), "another SHA-512 is listed");
+        assert_eq!(staged(Hashes::default()), Err(Kind::Rejected), "nothing is listed");
+        assert_eq!(staged(long()), Err(Kind::NotFound), "it has another name then");
+        write(&sha512, b"imagE");
+        assert_eq!(staged(long()), Err(Kind::NotFound), "it is another image");
+        write(&sha512, b"image");
+        assert_eq!(staged(long()), Ok(sha512.clone()));
+    }
 
     #[test]
     fn names_are_encoded_for_addresses() {

@@ -1,17 +1,20 @@
-//! The folder of image files: each under its SHA-256, as aktualizr keeps them.
+//! The folder of image files: each under its hash, as aktualizr keeps them: its SHA-256, or the
+//! SHA-512 of one that has no other in its metadata.
 //!
 //! ```text
-//! IMAGES/<SHA-256 in upper case>        verified whole
-//! IMAGES/<SHA-256 in upper case>.part   the beginning of one; hashed again before it goes on
+//! IMAGES/<HASH in upper case>        verified whole
+//! IMAGES/<HASH in upper case>.part   the beginning of one; hashed again before it goes on
 //! ```
 //! aktualizr writes beginnings under the whole name: one that is found there goes on as well.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256, Sha512};
+use updraft_crypto::ImageKey;
+use updraft_crypto::image_cipher::{self, CipherError};
 use updraft_error::Kind;
 use updraft_fs::{Dir, FileKind};
 use updraft_http::{Client, DownloadOptions, Expected};
@@ -19,7 +22,9 @@ use updraft_task::Context;
 use updraft_tuf::Hashes;
 use updraft_update::{Digest, StepError};
 
-use super::check_space;
+use super::{check_space, transfer_failed};
+use crate::medium::Medium;
+use crate::session::Session;
 
 const PART: &str = ".part";
 const BUFFER: usize = 64 << 10;
@@ -27,7 +32,7 @@ const BUFFER: usize = 64 << 10;
 /// An image that is to be fetched.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// Its SHA-256.
+    /// The hash that it is kept under.
     pub(crate) digest: &'a Digest,
     /// All its hashes; every known one has to fit.
     pub(crate) hashes: &'a Hashes,
@@ -57,7 +62,7 @@ impl Images {
         else {
             return Ok(false);
         };
-        Ok(hash(ctx, &mut file)?.0 == digest.as_str())
+        Ok(hash(ctx, &mut file)?.is(digest))
     }
 
     /// Whether the whole image is here and has every known hash that is listed for it.
@@ -71,9 +76,8 @@ impl Images {
         else {
             return Ok(false);
         };
-        let (sha256, sha512) = hash(ctx, &mut file)?;
-        let fits = |listed: &str| listed == sha512;
-        Ok(sha256 == digest.as_str() && hashes.get("sha512").is_none_or(fits))
+        let seen = hash(ctx, &mut file)?;
+        Ok(seen.is(digest) && seen.fits(hashes))
     }
 
     /// An image that is here, for reading from its start.
@@ -106,9 +110,9 @@ impl Images {
             sha256: hex::decode(wanted.digest.as_str()).ok().and_then(|it| it.try_into().ok()),
         };
         let options = DownloadOptions::default();
-        client.download(ctx, wanted.url, &mut file, expected, options).map_err(StepError::new)?;
+        client.download(ctx, wanted.url, &mut file, expected, options).map_err(transfer_failed)?;
         if let Some(sha512) = wanted.hashes.get("sha512") {
-            let found = hash(ctx, &mut file)?.1;
+            let found = hash(ctx, &mut file)?.sha512;
             if found != sha512 {
                 self.folder.unlink(&part).map_err(StepError::new)?;
                 let problem = format!("accept {}: its SHA-512 is {found}", wanted.url);
@@ -119,6 +123,66 @@ impl Images {
         file.sync_all().map_err(|error| StepError::new(local(error)))?;
         // Commit point of a fetched image: what has this name is whole.
         self.folder.rename(&part, &self.folder, &whole).map_err(StepError::new)?;
+        self.folder.sync().map_err(StepError::new)
+    }
+
+    /// Brings an image here, from a medium or else from the server.
+    pub(crate) fn bring(
+        &self,
+        ctx: &Context,
+        session: &Session,
+        medium: Option<&Medium>,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), StepError> {
+        match medium {
+            Some(medium) => self.copy(ctx, medium.image(wanted.digest)?, wanted),
+            None => self.fetch(ctx, &session.gateway.client, wanted),
+        }
+    }
+
+    /// Makes an image of its ciphertext, which is here and goes; the image is verified before it
+    /// has its name.
+    pub(crate) fn decrypt(
+        &self,
+        ctx: &Context,
+        key: &ImageKey,
+        sealed: &Digest,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), StepError> {
+        let (whole, sealed) = (name(wanted.digest), name(sealed));
+        let part = format!("{whole}{PART}");
+        let local = |source| {
+            StepError::new(updraft_fs::Error::new("decrypt to", self.folder.path(), source))
+        };
+        let ciphertext = self.folder.open_file(&sealed).map_err(StepError::new)?;
+        let mut file = self.folder.open_or_create(&part, 0o644).map_err(StepError::new)?;
+        file.set_len(0).map_err(local)?;
+        check_space(&file, wanted.length, self.watermark)?;
+        let opened = image_cipher::open(key, &mut Stoppable { ctx, file: ciphertext }, &mut file);
+        ctx.check().map_err(StepError::new)?;
+        let refusal = match opened {
+            Err(CipherError::Io(source)) => return Err(local(source)),
+            Err(CipherError::Cipher(error)) => Some(StepError::new(error)),
+            Ok(()) => {
+                let seen = hash(ctx, &mut file)?;
+                let length = file.metadata().map_err(local)?.len();
+                let fits = seen.is(wanted.digest) && seen.fits(wanted.hashes);
+                let problem = "decrypt the image: what comes out is not the image that is listed";
+                (length != wanted.length || !fits)
+                    .then(|| StepError::message(Kind::Rejected, problem))
+            }
+        };
+        if let Some(refusal) = refusal {
+            for name in [&part, &sealed] {
+                self.folder.unlink(name).map_err(StepError::new)?;
+            }
+            return Err(refusal);
+        }
+        updraft_fs::fault::check().map_err(|errno| local(errno.into()))?;
+        file.sync_all().map_err(local)?;
+        // Commit point of a decrypted image: what has this name is whole.
+        self.folder.rename(&part, &self.folder, &whole).map_err(StepError::new)?;
+        self.folder.unlink(&sealed).map_err(StepError::new)?;
         self.folder.sync().map_err(StepError::new)
     }
 
@@ -142,11 +206,9 @@ impl Images {
         // One byte more than there may be shows that there are too many.
         let mut from = from.take(wanted.length.saturating_add(1));
         let copied = std::io::copy(&mut from, &mut file).map_err(local)?;
-        let (sha256, sha512) = hash(ctx, &mut file)?;
-        let fits = copied == wanted.length
-            && sha256 == wanted.digest.as_str()
-            && wanted.hashes.get("sha512").is_none_or(|expected| expected == sha512);
-        if !fits {
+        let seen = hash(ctx, &mut file)?;
+        let fits = seen.is(wanted.digest) && seen.fits(wanted.hashes);
+        if copied != wanted.length || !fits {
             self.folder.unlink(&part).map_err(StepError::new)?;
             let problem = format!("accept {} from the medium: it is another file", wanted.digest);
             return Err(StepError::message(Kind::Rejected, problem));
@@ -178,8 +240,41 @@ fn name(digest: &Digest) -> String {
     digest.as_str().to_ascii_uppercase()
 }
 
-/// SHA-256 and SHA-512 of a file, in lower hex.
-fn hash(ctx: &Context, file: &mut File) -> Result<(String, String), StepError> {
+/// What was seen of a file: its hashes, in lower hex.
+struct Seen {
+    sha256: String,
+    sha512: String,
+}
+
+impl Seen {
+    /// Whether it is the file that this stands for, by whichever hash.
+    fn is(&self, digest: &Digest) -> bool {
+        [&self.sha256, &self.sha512].into_iter().any(|seen| seen == digest.as_str())
+    }
+
+    /// Whether no listed hash of a known algorithm is another one.
+    fn fits(&self, listed: &Hashes) -> bool {
+        let fits =
+            |algorithm, seen: &str| listed.get(algorithm).is_none_or(|listed| listed == seen);
+        fits("sha256", &self.sha256) && fits("sha512", &self.sha512)
+    }
+}
+
+/// A file whose reading ends when the work is cancelled.
+struct Stoppable<'a> {
+    ctx: &'a Context,
+    file: File,
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.ctx.check().map_err(std::io::Error::other)?;
+        self.file.read(buffer)
+    }
+}
+
+/// The hashes of a file, all of which is read.
+fn hash(ctx: &Context, file: &mut File) -> Result<Seen, StepError> {
     let read = |source| StepError::new(updraft_fs::Error::new("read", "an image", source));
     file.seek(SeekFrom::Start(0)).map_err(read)?;
     let (mut sha256, mut sha512) = (Sha256::new(), Sha512::new());
@@ -188,7 +283,8 @@ fn hash(ctx: &Context, file: &mut File) -> Result<(String, String), StepError> {
         ctx.check().map_err(StepError::new)?;
         let length = file.read(&mut buffer).map_err(read)?;
         if length == 0 {
-            return Ok((hex::encode(sha256.finalize()), hex::encode(sha512.finalize())));
+            let (sha256, sha512) = (sha256.finalize(), sha512.finalize());
+            return Ok(Seen { sha256: hex::encode(sha256), sha512: hex::encode(sha512) });
         }
         let bytes = buffer.get(..length).unwrap_or_default();
         sha256.update(bytes);

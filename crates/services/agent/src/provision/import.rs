@@ -91,7 +91,7 @@ fn follows(
 }
 
 /// The identity that [`identity`] takes over.
-pub(super) fn read_identity(settings: &Settings, token: &Token) -> Result<IdentityRecord> {
+pub(crate) fn read_identity(settings: &Settings, token: &Token) -> Result<IdentityRecord> {
     let (import, tls) = (&settings.import, &settings.tls);
     let files = [
         (&import.tls_cacert_path, tls.ca_source),

@@ -15,14 +15,14 @@ use updraft_error::{Classify as _, Kind};
 use updraft_secondary::{Error as EcuError, Installation};
 use updraft_task::Context;
 use updraft_tuf::{Repository, RoleName, TargetFormat, UptaneTarget, Verified};
-use updraft_update::{Digest, Effect, Health, Image, Installer, Observation, StepError};
+use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
 
 use super::handover::{credentials, metadata_of};
 use super::report;
 use super::seam::Secondary;
 use crate::events::{EventKind, event};
 use crate::gateway::File;
-use crate::installer::{Images, Wanted, address_of};
+use crate::installer::{ImageSource, Images, digest_of};
 use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::{FileImage, FilePlace, Milestone, SecondaryRecord, Update};
@@ -98,6 +98,11 @@ impl<'a> SecondaryInstaller<'a> {
         let settings = &self.session.settings;
         let path = settings.storage.path.join("secondary-images");
         Images::open(&path, settings.pacman.storage_watermark).map_err(StepError::new)
+    }
+
+    /// Brings what is sent to the secondary here, verified: the image, or its ciphertext.
+    fn bring(&self, ctx: &Context, source: &ImageSource<'_>) -> Result<(), StepError> {
+        self.images()?.bring(ctx, self.session, self.medium, &source.wanted())
     }
 
     /// Waits until the secondary answers, but not for ever: one that is gone must not keep the
@@ -184,7 +189,11 @@ impl<'a> SecondaryInstaller<'a> {
     pub(super) fn note(&mut self, manifest: &[u8]) -> Result<()> {
         let Some(record) = &mut self.record else { return Ok(()) };
         let read = report::verified(manifest, record)?;
-        let running = (read.filepath, read.sha256, read.length);
+        let part = self.session.store.update_part(&record.serial)?.map(|part| part.sha256);
+        let listed = part.as_ref().or(record.confirmed.as_ref().map(|(digest, _)| digest));
+        // An image that is listed by its SHA-512 alone is known by that here, too.
+        let same = read.sha512.filter(|sha512| Some(sha512) == listed);
+        let running = (read.filepath, same.unwrap_or(read.digest), read.length);
         let store = &self.session.store;
         if record.running.as_ref() != Some(&running) || record.manifest.as_deref() != Some(manifest)
         {
@@ -240,18 +249,15 @@ impl Installer for SecondaryInstaller<'_> {
     }
 
     fn fetch(&mut self, ctx: &Context, target: &Verified<UptaneTarget>) -> Result<(), StepError> {
-        let digest = digest_of(target)?;
+        let image = Image { name: target.filepath.clone(), digest: digest_of(target)? };
         if target.format == TargetFormat::Ostree {
             // It needs the metadata first.
-            return self
-                .put(FilePlace::Fetched, Some(&Image { name: target.filepath.clone(), digest }));
+            return self.put(FilePlace::Fetched, Some(&image));
         }
-        let url = address_of(self.session, target);
-        let wanted =
-            Wanted { digest: &digest, hashes: &target.hashes, length: target.length, url: &url };
-        match self.medium {
-            Some(medium) => self.images()?.copy(ctx, medium.image(&digest)?, &wanted)?,
-            None => self.images()?.fetch(ctx, &self.session.gateway.client, &wanted)?,
+        self.bring(ctx, &ImageSource::of(self.session, target)?)?;
+        if target.encrypted.is_some() {
+            // The image itself never is here.
+            self.put(FilePlace::Fetched, Some(&image))?;
         }
         self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })
     }
@@ -272,8 +278,14 @@ impl Installer for SecondaryInstaller<'_> {
             self.ecu.download_commit(ctx, &credentials(self.session)?).map_err(of_ecu)?;
             self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })?;
         } else {
-            let mut image = self.images()?.open_image(&digest)?;
-            self.ecu.send_image(ctx, &mut image, target.length).map_err(of_ecu)?;
+            let source = ImageSource::of(self.session, target)?;
+            if target.encrypted.is_some() {
+                // It may be gone again: nothing but a note tells of a ciphertext.
+                self.bring(ctx, &source)?;
+            }
+            let wanted = source.wanted();
+            let mut image = self.images()?.open_image(wanted.digest)?;
+            self.ecu.send_image(ctx, &mut image, wanted.length).map_err(of_ecu)?;
         }
         // Commit point of staging, as far as the primary goes.
         self.put(FilePlace::Staged, Some(&Image { name: target.filepath.clone(), digest }))
@@ -376,13 +388,6 @@ fn of_ecu(error: EcuError) -> StepError {
 fn image_of(filepath: &str, sha256: &str) -> Result<Image, StepError> {
     let digest = sha256.parse().map_err(StepError::new)?;
     Ok(Image { name: filepath.to_owned(), digest })
-}
-
-fn digest_of(target: &UptaneTarget) -> Result<Digest, StepError> {
-    let sha256 = target.hashes.sha256().ok_or_else(|| {
-        StepError::message(Kind::Rejected, format!("find a sha256 of {}", target.filepath))
-    })?;
-    sha256.parse().map_err(StepError::new)
 }
 
 impl From<EcuError> for Error {

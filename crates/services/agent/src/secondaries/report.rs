@@ -16,8 +16,10 @@ const MAX_REPORT: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Read {
     pub(super) filepath: String,
-    /// As 64 lower-case hexadecimal digits.
-    pub(super) sha256: String,
+    /// The SHA-256 as 64 lower-case hexadecimal digits, or the SHA-512 of a report without one.
+    pub(super) digest: String,
+    /// The SHA-512 as 128 digits, where it says it.
+    pub(super) sha512: Option<String>,
     pub(super) length: u64,
     pub(super) counter: Option<u64>,
 }
@@ -48,11 +50,15 @@ pub(super) fn verified(bytes: &[u8], record: &SecondaryRecord) -> Result<Read> {
     if text("/ecu_serial") != Some(serial) {
         return Err(refuse(Kind::Rejected, "its report is about another ECU"));
     }
-    let (filepath, sha256) =
-        (text("/installed_image/filepath"), text("/installed_image/fileinfo/hashes/sha256"));
-    let is_digest =
-        |text: &&str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let (Some(filepath), Some(sha256)) = (filepath, sha256.filter(is_digest)) else {
+    let hash = |algorithm: &str, digits: usize| {
+        let hash = text(&format!("/installed_image/fileinfo/hashes/{algorithm}"));
+        let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let hash = hash.filter(|text| text.len() == digits && is_hex(text));
+        hash.map(str::to_ascii_lowercase)
+    };
+    let sha512 = hash("sha512", 128);
+    let digest = hash("sha256", 64).or_else(|| sha512.clone());
+    let (Some(filepath), Some(digest)) = (text("/installed_image/filepath"), digest) else {
         return Err(refuse(Kind::Invalid, "its report does not say what is installed"));
     };
     let length = envelope.signed.pointer("/installed_image/fileinfo/length");
@@ -63,7 +69,8 @@ pub(super) fn verified(bytes: &[u8], record: &SecondaryRecord) -> Result<Read> {
     };
     Ok(Read {
         filepath: filepath.to_owned(),
-        sha256: sha256.to_ascii_lowercase(),
+        digest,
+        sha512,
         length: length.and_then(Value::as_u64).unwrap_or(0),
         counter,
     })

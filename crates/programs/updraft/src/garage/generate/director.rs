@@ -23,12 +23,12 @@ impl Repository {
         Ok(version(&self.payload("targets")?).saturating_add(1))
     }
 
-    /// Stages a target of the Image repository for an ECU, given by serial and hardware id.
+    /// Stages a target of the Image repository for an ECU, given by its serial and its entry.
     pub(super) fn stage_target(
         &self,
         name: &str,
         mut target: Value,
-        (serial, hardware): (&str, &str),
+        (serial, ecu): (&str, Value),
         url: Option<&str>,
     ) -> Result {
         let mut targets = self.staged()?;
@@ -40,7 +40,7 @@ impl Repository {
         let same = before["hashes"] == target["hashes"];
         let ecus = before["custom"]["ecuIdentifiers"].as_object().filter(|_| same);
         let mut ecus = ecus.cloned().unwrap_or_default();
-        ecus.insert(serial.to_owned(), json!({ "hardwareId": hardware }));
+        ecus.insert(serial.to_owned(), ecu);
         if let Some(custom) = target["custom"].as_object_mut() {
             for of_image in ["hardwareIds", "uri", "version"] {
                 custom.remove(of_image);

@@ -7,10 +7,11 @@ use updraft_crypto::KeyAlgorithm;
 use updraft_error::Kind;
 use updraft_fs::{Dir, atomic_write_path};
 use updraft_terminal::{Failure, Result, ResultExt as _};
-use updraft_tuf::{Key, Separator, pattern_matches};
+use updraft_tuf::{EncryptedImage, Key, PublicKey, Separator, pattern_matches};
 
 use super::repository::{Repository, TOP_LEVEL, delegated, hashes, version};
 use crate::garage::sign::{DIALECT, check_name};
+use crate::release::encrypt_file;
 
 /// An image that gets into the repository.
 #[derive(Debug)]
@@ -36,14 +37,9 @@ pub(super) struct NewImage {
 }
 
 impl NewImage {
-    /// Refuses names that would be written outside of the folder of contents.
+    /// Refuses a name that [`check_path`] refuses.
     fn check(&self) -> Result {
-        let parts = || self.name.split('/');
-        if self.name.is_empty() || parts().any(|part| matches!(part, "" | "." | "..")) {
-            let message = format!("`{}` is no name of a target", self.name.escape_default());
-            return Err(Failure::new(Kind::Invalid, message).hint("name it with --targetname"));
-        }
-        Ok(())
+        check_path(&self.name)
     }
 
     fn custom(&self, format: &str) -> Result<Map<String, Value>> {
@@ -60,6 +56,15 @@ impl NewImage {
         }
         Ok(custom)
     }
+}
+
+/// Refuses names that would be written outside of the folder of contents.
+fn check_path(name: &str) -> Result {
+    if name.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        let message = format!("`{}` is no name of a target", name.escape_default());
+        return Err(Failure::new(Kind::Invalid, message).hint("name it with --targetname"));
+    }
+    Ok(())
 }
 
 impl Repository {
@@ -91,6 +96,21 @@ impl Repository {
         atomic_write_path(&stored, &content, 0o644)?;
         let custom = new.custom("BINARY")?;
         Ok(json!({ "length": content.len(), "hashes": hashes(&content), "custom": custom }))
+    }
+
+    /// Encrypts the content of an image for an ECU, to a file beside it.
+    pub(super) fn encrypt(
+        &self,
+        name: &str,
+        serial: &str,
+        ecu: &PublicKey,
+    ) -> Result<EncryptedImage> {
+        let encrypted = format!("{name}.{serial}.enc");
+        for name in [name, &encrypted] {
+            check_path(name)?;
+        }
+        let targets = self.file("targets");
+        encrypt_file(ecu, &encrypted, &targets.join(name), &targets.join(&encrypted))
     }
 
     /// The target of this name, whoever lists it.
