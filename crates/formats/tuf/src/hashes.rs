@@ -15,7 +15,6 @@ use crate::json::Members;
 pub struct Hashes {
     // Nearly all files have this one only, so that most lists need no table.
     sha256: Option<String>,
-    sha512: Option<String>,
     others: BTreeMap<String, String>,
 }
 
@@ -72,7 +71,6 @@ impl Hashes {
             text.make_ascii_lowercase();
             match algorithm.as_ref() {
                 SHA256 => hashes.sha256 = Some(text),
-                SHA512 => hashes.sha512 = Some(text),
                 _ => {
                     hashes.others.insert(algorithm.into_owned(), text);
                 }
@@ -90,7 +88,6 @@ impl Hashes {
     pub fn get(&self, algorithm: &str) -> Option<&str> {
         match algorithm {
             SHA256 => self.sha256.as_deref(),
-            SHA512 => self.sha512.as_deref(),
             other => self.others.get(other).map(String::as_str),
         }
     }
@@ -113,12 +110,9 @@ impl Hashes {
             let range = self.others.range::<str, _>((from, to));
             range.map(|(name, hex)| (name.as_str(), hex.as_str()))
         };
-        let known = |name| self.get(name).map(|hex| (name, hex));
         others(Unbounded, Excluded(SHA256))
-            .chain(known(SHA256))
-            .chain(others(Excluded(SHA256), Excluded(SHA512)))
-            .chain(known(SHA512))
-            .chain(others(Excluded(SHA512), Unbounded))
+            .chain(self.sha256().map(|hex| (SHA256, hex)))
+            .chain(others(Excluded(SHA256), Unbounded))
     }
 
     /// Whether there is a digest that this crate can verify.

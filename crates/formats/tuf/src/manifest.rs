@@ -23,11 +23,12 @@ use serde_json::{Map, Value};
 pub use installation::{InstallationReport, InstallationResult};
 pub use report::{EcuVersionReport, InstalledImage, OperationResult};
 
+use crate::envelope::Opened;
 use crate::fields::Fields;
 use crate::json::Json;
 use crate::{
-    Dialect, Envelope, FormatError, PublicKey, Reason, Refusal, Repository, Sign, SigningFailed,
-    Verified, VerifySignature,
+    Dialect, Envelope, FormatError, PublicKey, Reason, Refusal, Repository, Sign, Signature,
+    SigningFailed, Verified, VerifySignature,
 };
 
 /// Largest manifest that is read, in bytes.
@@ -119,13 +120,15 @@ impl VehicleManifest {
         registered: &BTreeMap<String, RegisteredEcu>,
         verifier: &dyn VerifySignature,
     ) -> Result<ManifestContents, Reason> {
-        let envelope = Envelope::parse(Dialect::Uptane, bytes, MAX_MANIFEST)?;
-        let manifest = Self::from_value(envelope.signed.clone())?;
+        let Opened { signatures, signed, message } =
+            Opened::parse(Dialect::Uptane, bytes, MAX_MANIFEST)?;
+        let manifest = Self::from_json(signed)?;
         let primary = manifest.primary_ecu_serial;
-        check_signature(&envelope, &primary, registered, verifier)?;
+        check_signature(&signatures, &message, &primary, registered, verifier)?;
         let mut reports = BTreeMap::new();
         for (serial, signed) in manifest.ecu_version_manifests {
-            let ecu = check_signature(&signed, &serial, registered, verifier)?;
+            let message = signed.signed_bytes(Dialect::Uptane)?;
+            let ecu = check_signature(&signed.signatures, &message, &serial, registered, verifier)?;
             let report = EcuVersionReport::from_json(signed.signed.into())?;
             if report.ecu_serial != serial {
                 return Err(Reason::WrongEcu { ecu: report.ecu_serial });
@@ -152,6 +155,10 @@ impl VehicleManifest {
     /// # Errors
     /// [`FormatError`].
     pub fn from_value(value: Value) -> Result<Self, FormatError> {
+        Self::from_json(value.into())
+    }
+
+    fn from_json(value: Json<'_>) -> Result<Self, FormatError> {
         let mut fields = Fields::of("manifest", value)?;
         let primary_ecu_serial = fields.string("primary_ecu_serial")?;
         let ecu_version_manifests = read_reports(&mut fields)?;
@@ -197,7 +204,7 @@ fn read_reports(fields: &mut Fields<'_>) -> Result<BTreeMap<String, Envelope>, F
         let reports = fields.object("ecu_version_manifests")?.into_iter();
         return reports
             .map(|(serial, value)| {
-                let signed = Envelope::from_value(Dialect::Uptane, value.into_value())?;
+                let signed = Envelope::from_json(Dialect::Uptane, value)?;
                 Ok((serial.into_owned(), signed))
             })
             .collect();
@@ -207,7 +214,7 @@ fn read_reports(fields: &mut Fields<'_>) -> Result<BTreeMap<String, Envelope>, F
     };
     let mut reports = BTreeMap::new();
     for value in list {
-        let envelope = Envelope::from_value(Dialect::Uptane, value.into_value())?;
+        let envelope = Envelope::from_json(Dialect::Uptane, value)?;
         let serial = envelope.signed.get("ecu_serial").and_then(Value::as_str);
         let serial =
             serial.ok_or_else(|| FormatError::Missing { field: "ecu_serial".to_owned() })?;
@@ -220,16 +227,16 @@ fn read_reports(fields: &mut Fields<'_>) -> Result<BTreeMap<String, Envelope>, F
 
 /// Whether the registered key of `serial` made one of the signatures; its key id is not believed.
 fn check_signature<'a>(
-    envelope: &Envelope,
+    signatures: &[Signature],
+    message: &[u8],
     serial: &str,
     registered: &'a BTreeMap<String, RegisteredEcu>,
     verifier: &dyn VerifySignature,
 ) -> Result<&'a RegisteredEcu, Reason> {
     let ecu = registered.get(serial).ok_or_else(|| Reason::WrongEcu { ecu: serial.to_owned() })?;
-    let message = envelope.signed_bytes(Dialect::Uptane)?;
-    let is_signed = envelope.signatures.iter().any(|signature| {
+    let is_signed = signatures.iter().any(|signature| {
         signature.fits(Dialect::Uptane, ecu.key.key_type())
-            && verifier.verify(&ecu.key, &message, &signature.bytes)
+            && verifier.verify(&ecu.key, message, &signature.bytes)
     });
     if is_signed { Ok(ecu) } else { Err(Reason::BadSignature { ecu: serial.to_owned() }) }
 }

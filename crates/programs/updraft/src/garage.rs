@@ -76,6 +76,20 @@ fn say(terminal: &Terminal, talk: &Talk, text: impl std::fmt::Display) {
     }
 }
 
+/// What all tools understand that are programs of their own.
+#[derive(Debug, Args)]
+struct Quiet {
+    /// Say only what went wrong.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Quiet {
+    fn terminal(&self, no_color: bool) -> Result<Terminal> {
+        Terminal::new(&OutputOptions { quiet: self.quiet, ..OutputOptions::default() }, no_color)
+    }
+}
+
 /// garage-push as a program of its own.
 #[derive(Debug, clap::Parser)]
 #[command(
@@ -87,9 +101,8 @@ fn say(terminal: &Terminal, talk: &Talk, text: impl std::fmt::Display) {
 struct PushProgram {
     #[command(flatten)]
     push: push::Push,
-    /// Say only what went wrong.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    output: Quiet,
 }
 
 /// garage-check as a program of its own.
@@ -103,9 +116,8 @@ struct PushProgram {
 struct CheckProgram {
     #[command(flatten)]
     check: check::Check,
-    /// Say only what went wrong.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    output: Quiet,
 }
 
 /// garage-deploy as a program of its own.
@@ -120,9 +132,8 @@ struct CheckProgram {
 struct DeployProgram {
     #[command(flatten)]
     deploy: deploy::Deploy,
-    /// Say only what went wrong.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    output: Quiet,
 }
 
 /// uptane-generator as a program of its own.
@@ -136,9 +147,8 @@ struct DeployProgram {
 struct GenerateProgram {
     #[command(flatten)]
     generate: generate::Generate,
-    /// Say only what went wrong.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    output: Quiet,
 }
 
 /// garage-sign and uptane-sign as programs of their own.
@@ -158,21 +168,19 @@ struct SignProgram {
 /// Runs as the tool whose name the program was called by, if it is one of them.
 pub(crate) fn run_by_name(arguments: &[OsString], no_color: bool) -> Option<ExitCode> {
     let name = Path::new(arguments.first()?).file_name()?.to_str()?.to_owned();
-    let terminal =
-        |quiet: bool| Terminal::new(&OutputOptions { quiet, ..OutputOptions::default() }, no_color);
     let words = arguments.to_vec();
     Some(match name.as_str() {
         "garage-push" => plainly(|| {
             let program = PushProgram::parse_from(words);
-            program.push.run(&terminal(program.quiet)?)
+            program.push.run(&program.output.terminal(no_color)?)
         }),
         "garage-check" => plainly(|| {
             let program = CheckProgram::parse_from(words);
-            program.check.run(&terminal(program.quiet)?)
+            program.check.run(&program.output.terminal(no_color)?)
         }),
         "garage-deploy" => plainly(|| {
             let program = DeployProgram::parse_from(words);
-            program.deploy.run(&terminal(program.quiet)?)
+            program.deploy.run(&program.output.terminal(no_color)?)
         }),
         "uptane-generator" => {
             let program = match GenerateProgram::try_parse_from(words) {
@@ -184,10 +192,12 @@ pub(crate) fn run_by_name(arguments: &[OsString], no_color: bool) -> Option<Exit
             };
             plainly(|| {
                 if program.generate.is_empty() {
-                    return terminal(program.quiet)?
+                    return program
+                        .output
+                        .terminal(no_color)?
                         .line(GenerateProgram::command().render_help().to_string());
                 }
-                program.generate.run(&terminal(program.quiet)?)
+                program.generate.run(&program.output.terminal(no_color)?)
             })
         }
         "garage-sign" | "uptane-sign" => {
@@ -201,7 +211,7 @@ pub(crate) fn run_by_name(arguments: &[OsString], no_color: bool) -> Option<Exit
             };
             let mut is_stale = false;
             let ended = updraft_terminal::run(|| {
-                let result = program.sign.run(&terminal(false)?);
+                let result = program.sign.run(&Terminal::new(&OutputOptions::default(), no_color)?);
                 is_stale = result.as_ref().is_err_and(|failure| failure.kind() == Kind::Conflict);
                 result
             });

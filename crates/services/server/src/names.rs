@@ -13,6 +13,8 @@ pub const MAX_NAME: usize = 64;
 pub const MAX_SERIAL: usize = 64;
 /// The longest hardware id (Uptane's devices use up to 200 characters).
 pub const MAX_HARDWARE_ID: usize = 200;
+/// The longest tag of a device.
+pub const MAX_TAG: usize = 20;
 /// The longest target name.
 pub const MAX_TARGET_NAME: usize = 255;
 
@@ -37,6 +39,17 @@ pub fn serial(serial: &str) -> Result<&str> {
 /// Checks a hardware id: 1 to 200 printable ASCII characters.
 pub fn hardware_id(id: &str) -> Result<&str> {
     printable("hardware id", id, MAX_HARDWARE_ID)
+}
+
+/// Checks a device's tag: 1 to 20 of `A-Z a-z 0-9 _` and single spaces between them.
+pub fn tag(tag: &str) -> Result<&str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_ ".contains(&byte);
+    let tag = check("tag", tag, MAX_TAG, fits, "A-Z a-z 0-9 _ and spaces")?;
+    if tag.split(' ').any(str::is_empty) {
+        let reason = "spaces stand alone, and between others".to_owned();
+        return Err(Error::Name { what: "tag", value: shorten(tag), reason });
+    }
+    Ok(tag)
 }
 
 /// Checks a target's name: a relative path without `.` or `..` parts.
@@ -93,7 +106,7 @@ fn shorten(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{device_id, hardware_id, name, serial, target_name};
+    use super::{device_id, hardware_id, name, serial, tag, target_name};
 
     #[test]
     fn good_names_pass() {
@@ -101,6 +114,7 @@ mod tests {
         assert!(name("group", "canary-2.1_x").is_ok());
         assert!(serial("ECU 001").is_ok());
         assert!(hardware_id("qemux86-64").is_ok());
+        assert!(tag("Home market_2").is_ok());
         assert!(target_name("os/debian-12.3 (test)").is_ok());
     }
 
@@ -114,5 +128,8 @@ mod tests {
             assert!(target_name(path).is_err(), "{path:?}");
         }
         assert!(serial("a\tb").is_err());
+        for text in ["", " a", "a ", "a  b", "a-b", "tag(x)", "é", &"x".repeat(21)] {
+            assert!(tag(text).is_err(), "{text:?}");
+        }
     }
 }

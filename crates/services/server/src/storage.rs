@@ -22,6 +22,7 @@ pub mod releases;
 pub mod rollouts;
 mod schema;
 pub mod standing_orders;
+pub mod tags;
 pub mod tokens;
 pub mod values;
 

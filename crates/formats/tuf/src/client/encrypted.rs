@@ -13,6 +13,8 @@
 //! standard leaves cipher and key wrapping to the maker of the ECU: `keyEncryption` and
 //! `contentEncryption` name ours, and this crate checks the ciphertext and keeps the rest.
 
+use serde_json::Value;
+
 use crate::fields::Fields;
 use crate::{FormatError, Hashes, Target};
 

@@ -44,7 +44,8 @@ impl Judge<'_> {
     /// Reads a file of role `T` without checking signatures.
     pub(crate) fn read<'a, T: Payload>(&self, bytes: &'a [u8]) -> Result<(T, Signed<'a>), Reason> {
         // Callers have applied the role's length limit already.
-        let Opened { signatures, signed, message } = Opened::parse(self.dialect, bytes)?;
+        let Opened { signatures, signed, message } =
+            Opened::parse(self.dialect, bytes, bytes.len())?;
         let payload = T::from_json(self.dialect, signed)?;
         Ok((payload, Signed { signatures, message }))
     }

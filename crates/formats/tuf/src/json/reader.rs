@@ -367,7 +367,7 @@ mod tests {
             r#"{"a":"\n"}"#,
             r#"{"\u0061":1}"#,
             r#"{"a":"\""}"#,
-            r#"[1 ]"#,
+            "[1 ]",
         ] {
             assert_eq!(canonical_text(&format!(r#"{{"signed":{other}}}"#)), None, "{other}");
         }

@@ -191,7 +191,10 @@ fn attribute(name: &str) -> Option<Attribute> {
 /// A file, as a path or a `file:` URI; programs are not started.
 fn pin_source(value: &str) -> Result<Pin, String> {
     let path = value.strip_prefix("file:").unwrap_or(value);
-    let path = path.strip_prefix("//").map_or(path, |path| path.trim_start_matches("localhost"));
+    let path = path.strip_prefix("//").map_or(path, |path| {
+        // An empty host, or this one (RFC 8089).
+        path.strip_prefix("localhost").unwrap_or(path)
+    });
     if path.starts_with('/') {
         Ok(Pin::File(path.into()))
     } else {
@@ -209,7 +212,9 @@ fn decode(text: &str) -> Result<Vec<u8>, String> {
             rest = tail;
             continue;
         }
-        let byte = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        // The number reader would take a sign for a digit.
+        let digits = tail.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = digits.and_then(|digits| std::str::from_utf8(digits).ok());
         let byte = byte.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         bytes.push(byte.ok_or("a % in it is not followed by two hexadecimal digits")?);
         rest = tail.get(2..).unwrap_or_default();
@@ -245,6 +250,8 @@ mod tests {
             "pkcs11:token=a;token=b",
             "pkcs11:id=%f",
             "pkcs11:id=%zz",
+            "pkcs11:id=%+f",
+            "pkcs11:?pin-source=file://localhostlocalhost/pin",
             "pkcs11:?pin-source=%7Ccat",
             "pkcs11:?pin-source=relative",
             "pkcs11:?module-name=../x",

@@ -176,8 +176,12 @@ impl Generate {
             }
             "revokedelegation" => {
                 let name = needed(self.dname.as_ref(), "--dname")?;
-                let listed = image()?.revoke(name)?;
-                director()?.drop_targets(&listed)?;
+                let image = image()?;
+                // Each step leaves what a client can follow, and all can be repeated: what the
+                // Director names is listed by somebody at any moment.
+                director()?.drop_targets(&image.listed_by(name)?)?;
+                image.revoke(name)?;
+                image.forget(name)?;
                 format!("nothing is delegated to {name} any more")
             }
             "sign" => return self.sign(&open(self.which()?)?, terminal),

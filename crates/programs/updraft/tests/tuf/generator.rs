@@ -194,6 +194,44 @@ fn a_client_follows_what_uptane_generator_makes() {
 }
 
 #[test]
+fn a_revocation_that_was_cut_off_is_done_again() {
+    let mut folder = Folder::new();
+    folder.run(&["generate", "--keytype", "ED25519", "--expires", "3021-07-04T00:00:00Z"]);
+    let image = folder.root.path().join("fw.bin");
+    fs::write(&image, "firmware").unwrap();
+    // The order in which these change; each failure is a step further.
+    let files = ["director/snapshot", "director/timestamp", "repo/snapshot", "repo/timestamp"];
+    for broken in files {
+        let delegate = ["adddelegation", "--dname", "team", "--dpattern", "team-*"];
+        folder.run(&[&delegate[..], &["--keytype", "ED25519"]].concat());
+        let add = ["image", "--filename", image.to_str().unwrap(), "--targetname", "team-fw"];
+        folder.run(&[&add[..], &["--hwid", "mcu", "--dname", "team"]].concat());
+        let assign = ["addtarget", "--targetname", "team-fw", "--serial", "second"];
+        folder.run(&[&assign[..], &["--hwid", "mcu"]].concat());
+        folder.run(&["signtargets"]);
+        assert_eq!(folder.update(), told(&[("second", "team-fw")]), "{broken}");
+
+        let file = folder.path().join("repo").join(format!("{broken}.json"));
+        let aside = folder.root.path().join("aside");
+        fs::rename(&file, &aside).unwrap();
+        fs::create_dir(&file).unwrap();
+        folder.fails(&["revokedelegation", "--dname", "team"]);
+        fs::remove_dir(&file).unwrap();
+        fs::rename(&aside, &file).unwrap();
+        if broken.starts_with("director") {
+            // Nothing has changed for who asks the Image repository.
+            let roles = folder.read("repo/targets.json")["signed"]["delegations"]["roles"].clone();
+            assert_eq!(roles[0]["name"], "team");
+        }
+        folder.run(&["revokedelegation", "--dname", "team"]);
+        assert_eq!(folder.update(), told(&[]), "{broken}");
+        assert!(!folder.path().join("keys/image/team").exists());
+        assert!(!folder.path().join("repo/repo/delegations/team.json").exists());
+    }
+    folder.fails(&["revokedelegation", "--dname", "team"]);
+}
+
+#[test]
 fn any_json_is_signed_and_words_do_for_options() {
     let folder = Folder::new();
     // The default is RSA with 2048 bits, as its users expect.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 use updraft_api::{EventKind, Group, NewGroup, Page};
 
 use super::Fleet;
@@ -11,7 +11,7 @@ use super::ota::expression::Expression;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::events::{self, NewEvent};
-use crate::storage::{devices, groups};
+use crate::storage::{devices, groups, tags};
 
 /// The most devices that one request may name.
 pub const MAX_DEVICES_PER_REQUEST: usize = 100_000;
@@ -52,8 +52,8 @@ impl Fleet {
         self.database.write("make a group", |tx| {
             groups::insert(tx, name, "", now)?;
             groups::set_expression(tx, name, expression)?;
-            for device in groups::everybody(tx)?.iter().filter(|device| rule.holds(device)) {
-                groups::add_device(tx, name, device)?;
+            for device in members_of_rule(tx, &rule)? {
+                groups::add_device(tx, name, &device)?;
             }
             let actor = operator.actor();
             let message = format!("group {name} was made: {expression}");
@@ -147,12 +147,30 @@ impl Fleet {
     }
 }
 
-/// Puts a new device into the groups whose expressions choose it.
-pub(super) fn join_by_rule(tx: &Transaction<'_>, device: &str) -> Result<()> {
+/// The devices that an expression chooses.
+pub(super) fn members_of_rule(reader: &Connection, rule: &Expression) -> Result<Vec<String>> {
+    let mut chosen = groups::everybody(reader)?;
+    let mut failed = Ok(());
+    chosen.retain(|device| match tags::of_device(reader, device) {
+        Ok(own) => rule.holds(device, &own),
+        Err(error) => {
+            failed = Err(error);
+            false
+        }
+    });
+    failed.map(|()| chosen)
+}
+
+/// Puts a device into the groups whose expressions choose it, and takes it out of those whose do
+/// not. Called when it is new and when its tags have changed.
+pub(super) fn follow_rules(tx: &Transaction<'_>, device: &str) -> Result<()> {
+    let own = tags::of_device(tx, device)?;
     for (name, expression) in groups::expressions(tx)? {
         // Stored expressions were read before; one of a newer server chooses nobody here.
-        if Expression::parse(&expression).is_ok_and(|rule| rule.holds(device)) {
+        if Expression::parse(&expression).is_ok_and(|rule| rule.holds(device, &own)) {
             groups::add_device(tx, &name, device)?;
+        } else {
+            groups::remove_device(tx, &name, device)?;
         }
     }
     Ok(())

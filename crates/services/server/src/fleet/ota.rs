@@ -22,6 +22,8 @@ pub mod offline;
 pub mod registry;
 pub mod repository;
 pub mod standing_orders;
+pub mod tags;
+pub mod tags_table;
 pub mod updates;
 
 /// A page of a list as the OTA world counts: by offset, with the total.

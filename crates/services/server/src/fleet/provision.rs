@@ -141,7 +141,7 @@ impl Fleet {
         // Nothing was given away yet: the device learns its certificate after this commit only.
         self.database.write("register a device", |tx| {
             devices::insert(tx, id, &hash, issued, now)?;
-            super::groups::join_by_rule(tx, id)?;
+            super::groups::follow_rules(tx, id)?;
             let message = format!("device {id} was registered");
             let event = NewEvent::new(EventKind::DeviceRegistered, "server", message).device(id);
             events::append(tx, now, &event)

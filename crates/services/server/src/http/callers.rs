@@ -26,9 +26,12 @@ pub(crate) struct Bootstrap;
 #[derive(Debug, Clone)]
 pub(crate) struct Token(pub(crate) Operator);
 
-/// The same on routes of the OTA world, whose errors are of its form.
-#[derive(Debug, Clone)]
-pub(crate) struct Admin(pub(crate) Operator);
+/// The same on routes of the OTA world, whose errors are of its form, and the fleet it works on.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) fleet: Shared,
+    pub(crate) operator: Operator,
+}
 
 /// A device, or an operator with a good token.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +108,6 @@ impl FromRequestParts<Shared> for Admin {
     type Rejection = GatewayError;
 
     async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, GatewayError> {
-        Ok(Self(operator(parts, fleet).await?))
+        Ok(Self { fleet: fleet.clone(), operator: operator(parts, fleet).await? })
     }
 }

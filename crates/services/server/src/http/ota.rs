@@ -16,6 +16,7 @@ mod oauth2;
 mod offline;
 mod registry;
 mod reposerver;
+mod tags;
 mod targets;
 mod treehub;
 mod updates;
@@ -37,6 +38,8 @@ use super::answer::GatewayError;
 use super::callers::Admin;
 use super::{Shared, body, run};
 use crate::error::{Error, Result};
+use crate::fleet::Fleet;
+use crate::fleet::operators::Operator;
 use crate::fleet::ota::Window;
 
 /// How many things of a list are given when nobody says.
@@ -47,7 +50,9 @@ const MAX_LIMIT: u64 = 1000;
 /// All routes.
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
-        .route("/health", get(health))
+        .merge(healths(""))
+        .merge(healths("/treehub"))
+        .merge(healths("/campaigner"))
         .route("/oauth2/token", axum::routing::post(oauth2::token))
         .route("/token", axum::routing::post(oauth2::token))
         .nest("/api/v1", reposerver::routes())
@@ -69,7 +74,14 @@ pub(crate) fn routes() -> Router<Shared> {
 
 /// One of those servers, as it answers under a name of its own.
 fn service(routes: Router<Shared>) -> Router<Shared> {
-    Router::new().route("/health", get(health)).nest("/api/v1", routes)
+    healths("").nest("/api/v1", routes)
+}
+
+/// What scripts ask to see whether a service is up.
+fn healths(service: &str) -> Router<Shared> {
+    Router::new()
+        .route(&format!("{service}/health"), get(health))
+        .route(&format!("{service}/health/version"), get(health))
 }
 
 async fn health() -> Json<Value> {
@@ -157,31 +169,32 @@ fn answer(status: StatusCode, value: impl serde::Serialize) -> Response {
     (status, Json(value)).into_response()
 }
 
-/// The whole body as JSON; what other programs add is passed over.
-async fn read<T: DeserializeOwned>(fleet: &Shared, content: Body, what: &'static str) -> Result<T> {
-    body::json(fleet, content, what).await
-}
-
-/// The whole body as JSON, as large as signed metadata may be.
-async fn read_metadata(fleet: &Shared, content: Body) -> Result<Vec<u8>> {
-    let limit = fleet.config.limits.metadata_bytes;
-    body::bytes(content, "the metadata", limit, fleet.config.body_idle_timeout()).await
-}
-
 /// The value of a header that is text.
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Lets an operator of this scope do something with the fleet.
-async fn act<T: Send + 'static>(
-    fleet: &Shared,
-    Admin(operator): Admin,
-    scope: Scope,
-    work: impl FnOnce(&crate::fleet::Fleet, &crate::fleet::operators::Operator) -> Result<T>
-    + Send
-    + 'static,
-) -> Result<T> {
-    operator.require(scope)?;
-    run(fleet, move |fleet| work(fleet, &operator)).await
+impl Admin {
+    /// Lets an operator of this scope do something with the fleet.
+    async fn act<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        work: impl FnOnce(&Fleet, &Operator) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.operator.require(scope)?;
+        let operator = self.operator.clone();
+        run(&self.fleet, move |fleet| work(fleet, &operator)).await
+    }
+
+    /// The whole body as JSON; what other programs add is passed over.
+    async fn read<T: DeserializeOwned>(&self, content: Body, what: &'static str) -> Result<T> {
+        body::json(&self.fleet, content, what).await
+    }
+
+    /// The whole body as JSON, as large as signed metadata may be.
+    async fn read_metadata(&self, content: Body) -> Result<Vec<u8>> {
+        let limit = self.fleet.config.limits.metadata_bytes;
+        let idle = self.fleet.config.body_idle_timeout();
+        body::bytes(content, "the metadata", limit, idle).await
+    }
 }

@@ -88,6 +88,77 @@ fn a_campaign_reaches_the_devices_of_a_group_that_an_expression_chooses() {
 }
 
 #[test]
+fn groups_follow_the_tags_of_devices() {
+    let world = World::new();
+    for id in ["vehicle-1", "vehicle-2", "vehicle-3"] {
+        Device::new(&world, id).report(&world).expect(200);
+    }
+    // As a spreadsheet is sent: unknown devices are passed over.
+    let table = world.folder.path().join("tags.csv");
+    let text = "DeviceID;Market;line\nvehicle-1;Italy;a\nvehicle-2;\"Ita;ly\";b\nother;x;\n";
+    std::fs::write(&table, text).expect("file");
+    let form = format!("custom-device-fields=@{}", table.display());
+    curl(&world, "/api/v1/device_tags", &["-F", &form]).expect(204);
+    let body = "-d{\"DeviceID\";1";
+    curl(&world, "/api/v1/device_tags", &["-X", "POST", body]).expect(400);
+    let tags = curl(&world, "/api/v1/device_tags", &[]).expect(200).json();
+    assert_eq!(tags, json!(["Market", "line"]));
+    let own = "/api/v1/devices/vehicle-2/device_tags";
+    let expect = json!([["Market", "Ita;ly"], ["line", "b"]]);
+    assert_eq!(curl(&world, own, &[]).expect(200).json(), expect);
+
+    let rule = json!("tag(Market) contains ITA and deviceid contains vehicle");
+    group(&world, "italy", &rule).expect(201);
+    let members =
+        || curl(&world, "/api/v1/device_groups/italy/devices", &[]).json()["values"].clone();
+    assert_eq!(members(), json!(["vehicle-1", "vehicle-2"]));
+    // A device joins and leaves when its tag changes.
+    let set = |id: &str, value: &str| {
+        let path = format!("/api/v1/devices/{id}/device_tags");
+        send(&world, "PATCH", &path, &json!({ "tagId": "Market", "tagValue": value }))
+    };
+    let now = set("vehicle-3", "Italy").expect(200).json();
+    assert_eq!(now, json!([["Market", "Italy"]]));
+    set("vehicle-1", "France").expect(200);
+    set("nobody", "Italy").expect(404);
+    assert_eq!(members(), json!(["vehicle-2", "vehicle-3"]));
+    let count = "/api/v1/devices/count?expression=tag(Market)%20contains%20i";
+    assert_eq!(curl(&world, count, &[]).expect(200).json(), json!(2));
+
+    // Another name goes into the expression, and what an expression asks for stays.
+    let rename =
+        |name: &str| send(&world, "PUT", "/api/v1/device_tags/Market", &json!({ "tagId": name }));
+    assert_eq!(rename("line").expect(409).json()["code"], "tag_exists");
+    rename("a-b").expect(400);
+    rename("Home market").expect(200);
+    let shown = curl(&world, "/api/v1/device_groups/italy", &[]).json();
+    assert_eq!(shown["expression"], "tag(Home market) contains ita and deviceid contains vehicle");
+    let delete = |tag: &str| curl(&world, &format!("/api/v1/device_tags/{tag}"), &["-X", "DELETE"]);
+    assert_eq!(delete("Home%20market").expect(409).json()["code"], "tag_in_use");
+    delete("line").expect(200);
+    delete("line").expect(404);
+    assert_eq!(members(), json!(["vehicle-2", "vehicle-3"]));
+    assert_eq!(curl(&world, own, &[]).json(), json!([["Home market", "Ita;ly"]]));
+}
+
+#[test]
+fn one_device_is_told_in_the_words_of_older_scripts() {
+    let world = World::new();
+    create(&world);
+    let mut device = Device::new(&world, "vehicle-1");
+    device.report(&world).expect(200);
+    let mtu = update(&world, "fw-1", b"one");
+    let path = |id: &str| format!("/api/v1/admin/devices/{id}/multi_target_update/{mtu}");
+    curl(&world, &path("nobody"), &["-X", "PUT"]).expect(400);
+    curl(&world, &path("vehicle-1"), &["-X", "PUT"]).expect(200);
+    let target = device.install(&world);
+    assert_eq!(target.correlation_id, Some(format!("urn:here-ota:mtu:{mtu}")));
+    for service in ["", "/director", "/treehub", "/campaigner", "/keyserver", "/reposerver"] {
+        curl(&world, &format!("{service}/health/version"), &[]).expect(200);
+    }
+}
+
+#[test]
 fn devices_are_asked_before_a_campaign_that_needs_approval_and_cancelling_takes_it_back() {
     let world = World::new();
     create(&world);

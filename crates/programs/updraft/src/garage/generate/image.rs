@@ -164,15 +164,25 @@ impl Repository {
         self.make_current()
     }
 
-    /// Takes a delegation back; gives the targets that the role listed.
-    pub(super) fn revoke(&self, name: &str) -> Result<Vec<String>> {
+    /// The targets that a delegated role lists.
+    pub(super) fn listed_by(&self, name: &str) -> Result<Vec<String>> {
         check_name(name)?;
         if TOP_LEVEL.contains(&name) || !self.has_key(name) {
             let message = format!("nobody delegates to `{name}`");
             return Err(Failure::new(Kind::NotFound, message));
         }
-        let id = self.key(name)?.key_id(DIALECT).to_string();
+        if !self.path(name).exists() {
+            // A revocation that was cut off came this far.
+            return Ok(Vec::new());
+        }
         let listed = self.payload(name)?["targets"].as_object().cloned().unwrap_or_default();
+        Ok(listed.into_iter().map(|(path, _)| path).collect())
+    }
+
+    /// Takes a delegation back, wherever it is. The role's key and file stay: as long as they are
+    /// there, a revocation that was cut off is done again from its beginning.
+    pub(super) fn revoke(&self, name: &str) -> Result {
+        let id = self.key(name)?.key_id(DIALECT).to_string();
         let mut roles = vec!["targets".to_owned()];
         let mut seen = vec![name.to_owned()];
         while let Some(role) = roles.pop() {
@@ -194,9 +204,7 @@ impl Repository {
             roles.extend(below);
             seen.push(role);
         }
-        self.forget(name)?;
-        self.make_current()?;
-        Ok(listed.into_iter().map(|(path, _)| path).collect())
+        self.make_current()
     }
 
     fn store_next(&self, role: &str, mut targets: Value) -> Result {

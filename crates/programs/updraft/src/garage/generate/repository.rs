@@ -139,15 +139,14 @@ impl Repository {
         self.keys.join(role).exists()
     }
 
-    /// Forgets a role: its key and its file.
+    /// Forgets a role: its file, and last its key, by which it is known.
     pub(super) fn forget(&self, role: &str) -> Result {
         check_name(role)?;
-        std::fs::remove_dir_all(self.keys.join(role))?;
         let path = self.path(role);
         if path.exists() {
             std::fs::remove_file(path)?;
         }
-        Ok(())
+        Ok(std::fs::remove_dir_all(self.keys.join(role))?)
     }
 
     /// A file of the repository.

@@ -84,7 +84,7 @@ impl Fleet {
                 (Some(_), _) => {}
                 (None, hash) => {
                     devices::insert(tx, id, &hash.unwrap_or(nobody), None, now)?;
-                    crate::fleet::groups::join_by_rule(tx, id)?;
+                    crate::fleet::groups::follow_rules(tx, id)?;
                 }
             }
             notes::set_label(tx, id, &DeviceLabel { name, kind, notes: String::new() })?;

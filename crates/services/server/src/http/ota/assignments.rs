@@ -2,18 +2,16 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use updraft_api::{RolloutDeviceState, Scope};
 
-use super::{Words, act, answer, header, read};
+use super::{Words, answer, header};
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::fleet::ota::assignments::{InFlight, Reach};
-use crate::http::Shared;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Admin;
 use crate::http::names::GatewayNames;
@@ -33,24 +31,22 @@ pub(super) struct AssignmentRequest {
     dry_run: bool,
 }
 
-pub(super) async fn create(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Response, GatewayError> {
-    let request: AssignmentRequest = read(&fleet, content, "the assignment").await?;
+pub(super) async fn create(admin: Admin, content: Body) -> Result<Response, GatewayError> {
+    let request: AssignmentRequest = admin.read(content, "the assignment").await?;
     if request.dry_run {
-        let reach = act(&fleet, admin, Scope::Read, move |fleet, _| {
-            fleet.affected_devices(&request.devices, &request.mtu_id)
-        })
-        .await?;
+        let reach = admin
+            .act(Scope::Read, move |fleet, _| {
+                fleet.affected_devices(&request.devices, &request.mtu_id)
+            })
+            .await?;
         return Ok(answer(StatusCode::OK, reach.affected));
     }
-    let reach = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        let AssignmentRequest { correlation_id, devices, mtu_id, .. } = &request;
-        fleet.assign_update(operator, correlation_id, devices, mtu_id)
-    })
-    .await?;
+    let reach = admin
+        .act(Scope::Operate, move |fleet, operator| {
+            let AssignmentRequest { correlation_id, devices, mtu_id, .. } = &request;
+            fleet.assign_update(operator, correlation_id, devices, mtu_id)
+        })
+        .await?;
     let status = match (reach.affected.is_empty(), reach.not_affected.is_empty()) {
         (false, _) => StatusCode::CREATED,
         (true, false) => StatusCode::BAD_REQUEST,
@@ -76,41 +72,35 @@ pub(super) fn shown(reach: &Reach) -> Value {
 }
 
 pub(super) async fn affected(
-    State(fleet): State<Shared>,
     admin: Admin,
     words: Words,
 ) -> Result<Json<Vec<String>>, GatewayError> {
     let update = words.get("mtuId").unwrap_or_default().to_owned();
     let ids = words.list("ids");
-    let reach =
-        act(&fleet, admin, Scope::Read, move |fleet, _| fleet.affected_devices(&ids, &update));
+    let reach = admin.act(Scope::Read, move |fleet, _| fleet.affected_devices(&ids, &update));
     Ok(Json(reach.await?.affected))
 }
 
 pub(super) async fn queue(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Vec<Value>>, GatewayError> {
-    let queue = act(&fleet, admin, Scope::Read, move |fleet, _| queue_of(fleet, &id)).await?;
+    let queue = admin.act(Scope::Read, move |fleet, _| queue_of(fleet, &id)).await?;
     Ok(Json(queue))
 }
 
-pub(super) async fn list(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+pub(super) async fn list(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let mut ids = words.list("ids");
     ids.truncate(MAX_SHOWN);
-    let found = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let mut found = Map::new();
-        for id in ids {
-            found.insert(id.clone(), queue_of(fleet, &id)?.into());
-        }
-        Ok(found)
-    })
-    .await?;
+    let found = admin
+        .act(Scope::Read, move |fleet, _| {
+            let mut found = Map::new();
+            for id in ids {
+                found.insert(id.clone(), queue_of(fleet, &id)?.into());
+            }
+            Ok(found)
+        })
+        .await?;
     Ok(Json(Value::Object(found)))
 }
 
@@ -141,31 +131,31 @@ fn image(target: &AssignedTarget) -> Value {
 }
 
 pub(super) async fn cancel_many(
-    State(fleet): State<Shared>,
     admin: Admin,
     headers: HeaderMap,
     content: Body,
 ) -> Result<Json<Vec<String>>, GatewayError> {
-    let ids: Vec<String> = read(&fleet, content, "the list of devices").await?;
+    let ids: Vec<String> = admin.read(content, "the list of devices").await?;
     let in_flight = in_flight(&headers)?;
-    let cancelled = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.cancel_assignments(operator, &ids, in_flight)
-    })
-    .await?;
+    let cancelled = admin
+        .act(Scope::Operate, move |fleet, operator| {
+            fleet.cancel_assignments(operator, &ids, in_flight)
+        })
+        .await?;
     Ok(Json(cancelled))
 }
 
 pub(super) async fn cancel(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, GatewayError> {
     let in_flight = in_flight(&headers)?;
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.cancel_assignment(operator, &id, in_flight)
-    })
-    .await?;
+    admin
+        .act(Scope::Operate, move |fleet, operator| {
+            fleet.cancel_assignment(operator, &id, in_flight)
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

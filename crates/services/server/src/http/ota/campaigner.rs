@@ -1,7 +1,6 @@
 //! The campaigner: `/api/v2/updates` and `/api/v2/campaigns`.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -10,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use updraft_api::Scope;
 
-use super::{Words, act, answer, page, read};
+use super::{Words, answer, page};
 use crate::error::Error;
 use crate::fleet::ota::campaigns::{CampaignText, NewCampaign};
 use crate::http::Shared;
@@ -47,20 +46,17 @@ struct UpdateSource {
     source_type: String,
 }
 
-async fn create_update(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Response, GatewayError> {
-    let new: NewUpdate = read(&fleet, content, "the update").await?;
+async fn create_update(admin: Admin, content: Body) -> Result<Response, GatewayError> {
+    let new: NewUpdate = admin.read(content, "the update").await?;
     if new.update_source.source_type != "multi_target" {
         return Err(Error::invalid("the update", "its sourceType is not multi_target").into());
     }
-    let id = act(&fleet, admin, Scope::Operate, move |fleet, _| {
-        let description = new.description.unwrap_or_default();
-        fleet.create_campaign_update(&new.update_source.id, &new.name, &description)
-    })
-    .await?;
+    let id = admin
+        .act(Scope::Operate, move |fleet, _| {
+            let description = new.description.unwrap_or_default();
+            fleet.create_campaign_update(&new.update_source.id, &new.name, &description)
+        })
+        .await?;
     Ok(answer(StatusCode::CREATED, id))
 }
 
@@ -75,69 +71,53 @@ fn shown(update: &CampaignUpdate) -> Value {
     })
 }
 
-async fn updates(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+async fn updates(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let contains = words.get("nameContains").unwrap_or_default().to_owned();
-    let all = act(&fleet, admin, Scope::Read, |fleet, _| {
-        fleet.database().read("list updates", campaigns::updates)
-    })
-    .await?;
+    let all = admin
+        .act(Scope::Read, |fleet, _| fleet.database().read("list updates", campaigns::updates))
+        .await?;
     let found = all.iter().filter(|update| update.name.contains(&contains)).map(shown);
     let (found, total) = window.cut(found.collect());
     Ok(page(found, total, window))
 }
 
 async fn update(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    let found = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        fleet.database().read("read an update", |reader| campaigns::require_update(reader, &id))
-    })
-    .await?;
+    let found = admin
+        .act(Scope::Read, move |fleet, _| {
+            fleet.database().read("read an update", |reader| campaigns::require_update(reader, &id))
+        })
+        .await?;
     Ok(Json(shown(&found)))
 }
 
-async fn create(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Response, GatewayError> {
-    let new: NewCampaign = read(&fleet, content, "the campaign").await?;
-    let id = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.create_campaign(operator, new)
-    })
-    .await?;
+async fn create(admin: Admin, content: Body) -> Result<Response, GatewayError> {
+    let new: NewCampaign = admin.read(content, "the campaign").await?;
+    let id = admin
+        .act(Scope::Operate, move |fleet, operator| fleet.create_campaign(operator, new))
+        .await?;
     Ok(answer(StatusCode::CREATED, id))
 }
 
-async fn list(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+async fn list(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let contains = words.get("nameContains").unwrap_or_default().to_owned();
     let status = words.get("status").map(str::to_owned);
-    let all = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        fleet.campaigns(status.as_deref(), &contains)
-    })
-    .await?;
+    let all = admin
+        .act(Scope::Read, move |fleet, _| fleet.campaigns(status.as_deref(), &contains))
+        .await?;
     let (found, total) = window.cut(all);
     Ok(page(found, total, window))
 }
 
 async fn show(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    Ok(Json(act(&fleet, admin, Scope::Read, move |fleet, _| fleet.campaign(&id)).await?))
+    Ok(Json(admin.act(Scope::Read, move |fleet, _| fleet.campaign(&id)).await?))
 }
 
 /// The body of `PUT campaigns/ID`.
@@ -149,43 +129,38 @@ struct Edit {
 }
 
 async fn edit(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
-    let Edit { name, metadata } = read(&fleet, content, "the campaign").await?;
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.edit_campaign(operator, &id, &name, metadata.as_deref())
-    })
-    .await?;
+    let Edit { name, metadata } = admin.read(content, "the campaign").await?;
+    admin
+        .act(Scope::Operate, move |fleet, operator| {
+            fleet.edit_campaign(operator, &id, &name, metadata.as_deref())
+        })
+        .await?;
     Ok(StatusCode::OK)
 }
 
 async fn launch(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| fleet.launch_campaign(operator, &id))
-        .await?;
+    admin.act(Scope::Operate, move |fleet, operator| fleet.launch_campaign(operator, &id)).await?;
     Ok(StatusCode::OK)
 }
 
 async fn cancel(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| fleet.cancel_campaign(operator, &id))
-        .await?;
+    admin.act(Scope::Operate, move |fleet, operator| fleet.cancel_campaign(operator, &id)).await?;
     Ok(StatusCode::OK)
 }
 
 async fn stats(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    Ok(Json(act(&fleet, admin, Scope::Read, move |fleet, _| fleet.campaign_stats(&id)).await?))
+    Ok(Json(admin.act(Scope::Read, move |fleet, _| fleet.campaign_stats(&id)).await?))
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use updraft_api::Scope;
 
 use super::reposerver::canonical;
-use super::{Words, act, page, read, read_metadata};
+use super::{Words, page};
 use crate::error::Error;
 use crate::fleet::ota::delegations::TrustedDelegation;
 use crate::http::answer::GatewayError;
@@ -18,55 +18,37 @@ use crate::http::content::{self, Cache};
 use crate::http::names::GatewayNames;
 use crate::http::{Shared, run};
 
-pub(super) async fn list(
-    State(fleet): State<Shared>,
-    admin: Admin,
-) -> Result<Json<Vec<TrustedDelegation>>, GatewayError> {
-    Ok(Json(act(&fleet, admin, Scope::Read, |fleet, _| fleet.trusted_delegations()).await?))
+pub(super) async fn list(admin: Admin) -> Result<Json<Vec<TrustedDelegation>>, GatewayError> {
+    Ok(Json(admin.act(Scope::Read, |fleet, _| fleet.trusted_delegations()).await?))
 }
 
-pub(super) async fn enter(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<StatusCode, GatewayError> {
-    let delegations: Vec<TrustedDelegation> = read(&fleet, content, "the delegations").await?;
-    act(&fleet, admin, Scope::Admin, move |fleet, operator| {
-        fleet.trust_delegations(operator, &delegations)
-    })
-    .await?;
+pub(super) async fn enter(admin: Admin, content: Body) -> Result<StatusCode, GatewayError> {
+    let delegations: Vec<TrustedDelegation> = admin.read(content, "the delegations").await?;
+    admin
+        .act(Scope::Admin, move |fleet, operator| fleet.trust_delegations(operator, &delegations))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn remove(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(name): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Admin, move |fleet, operator| {
-        fleet.distrust_delegation(operator, &name)
-    })
-    .await?;
+    admin
+        .act(Scope::Admin, move |fleet, operator| fleet.distrust_delegation(operator, &name))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn keys(
-    State(fleet): State<Shared>,
-    admin: Admin,
-) -> Result<Json<Vec<Value>>, GatewayError> {
-    Ok(Json(act(&fleet, admin, Scope::Read, |fleet, _| fleet.delegation_keys()).await?))
+pub(super) async fn keys(admin: Admin) -> Result<Json<Vec<Value>>, GatewayError> {
+    Ok(Json(admin.act(Scope::Read, |fleet, _| fleet.delegation_keys()).await?))
 }
 
-pub(super) async fn add_keys(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<StatusCode, GatewayError> {
-    let keys: Vec<Value> = read(&fleet, content, "the keys").await?;
-    act(&fleet, admin, Scope::Admin, move |fleet, operator| {
-        fleet.add_delegation_keys(operator, &keys)
-    })
-    .await?;
+pub(super) async fn add_keys(admin: Admin, content: Body) -> Result<StatusCode, GatewayError> {
+    let keys: Vec<Value> = admin.read(content, "the keys").await?;
+    admin
+        .act(Scope::Admin, move |fleet, operator| fleet.add_delegation_keys(operator, &keys))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -90,29 +72,23 @@ pub(super) async fn show(
 }
 
 pub(super) async fn put(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(file): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
-    let bytes = canonical(&read_metadata(&fleet, content).await?)?;
-    let Admin(operator) = admin;
+    let bytes = canonical(&admin.read_metadata(content).await?)?;
+    let Admin { fleet, operator } = admin;
     operator.require_role(role(&file), "publish for others")?;
     run(&fleet, move |fleet| fleet.accept_delegated_targets(&operator, role(&file), &bytes))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn items(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+pub(super) async fn items(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let contains = words.get("nameContains").unwrap_or_default().to_owned();
-    let (items, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        Ok(window.cut(fleet.delegated_items(&contains)?))
-    })
-    .await?;
+    let (items, total) = admin
+        .act(Scope::Read, move |fleet, _| Ok(window.cut(fleet.delegated_items(&contains)?)))
+        .await?;
     Ok(page(items, total, window))
 }

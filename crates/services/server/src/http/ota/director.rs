@@ -1,7 +1,6 @@
 //! The Director as operators of the OTA world ask it: `/api/v1/admin`, and what is beside it.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post, put};
@@ -10,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use updraft_api::Scope;
 
-use super::{Words, act, answer, assignments, offline, page, read, updates};
+use super::{Words, answer, assignments, offline, page, updates};
 use crate::error::Error;
 use crate::fleet::components::{Registered, RegisteredComponent, Registration};
 use crate::fleet::ota::keys::RepositoryName;
@@ -40,6 +39,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/devices/{id}/images", get(device))
         .route("/devices/{id}/queue", get(assignments::queue))
         .route("/devices/{id}/targets.json", put(refresh))
+        .route("/devices/{id}/multi_target_update/{update}", put(updates::assign))
         .route("/devices/{id}/receipts", post(offline::receipt))
         .route("/devices/{id}/ecus/public_key", get(key_of_query))
         .route("/devices/{id}/ecus/{serial}/public_key", get(key))
@@ -68,17 +68,15 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 /// The Director is there since the server is.
-async fn create(State(fleet): State<Shared>, admin: Admin) -> Result<Response, GatewayError> {
+async fn create(admin: Admin) -> Result<Response, GatewayError> {
     let id =
-        act(&fleet, admin, Scope::Admin, |fleet, _| fleet.repository_id(RepositoryName::Director))
-            .await?;
+        admin.act(Scope::Admin, |fleet, _| fleet.repository_id(RepositoryName::Director)).await?;
     Ok(answer(StatusCode::CREATED, id))
 }
 
 /// `[N.]root.json` and `[N.]offline-snapshot.json`.
 async fn metadata(
-    State(fleet): State<Shared>,
-    _: Admin,
+    Admin { fleet, .. }: Admin,
     GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
@@ -95,33 +93,31 @@ async fn metadata(
     Ok(content::metadata(&headers, bytes.ok_or_else(missing)?, Cache::Revalidate))
 }
 
-async fn devices(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+async fn devices(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let hardware = words.get("primaryHardwareId").map(str::to_owned);
     let are_ids_enough = hardware.is_none();
     let search = DeviceSearch { primary_hardware: hardware, ..DeviceSearch::default() };
-    let (found, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let (found, total) = fleet.search_devices(&search, window)?;
-        let mut shown = Vec::new();
-        for device in found {
-            let id = device["uuid"].as_str().unwrap_or_default().to_owned();
-            // Without the question for hardware, older servers give nothing but ids.
-            if are_ids_enough {
-                shown.push(Value::String(id));
-                continue;
+    let (found, total) = admin
+        .act(Scope::Read, move |fleet, _| {
+            let (found, total) = fleet.search_devices(&search, window)?;
+            let mut shown = Vec::new();
+            for device in found {
+                let id = device["uuid"].as_str().unwrap_or_default().to_owned();
+                // Without the question for hardware, older servers give nothing but ids.
+                if are_ids_enough {
+                    shown.push(Value::String(id));
+                    continue;
+                }
+                let primary = fleet.component_infos(&id)?.into_iter().next();
+                let primary = primary.map(|one| one["id"].clone());
+                shown.push(
+                    json!({ "id": id, "primaryEcu": primary, "createdAt": device["createdAt"] }),
+                );
             }
-            let primary = fleet.component_infos(&id)?.into_iter().next();
-            let primary = primary.map(|one| one["id"].clone());
-            shown
-                .push(json!({ "id": id, "primaryEcu": primary, "createdAt": device["createdAt"] }));
-        }
-        Ok((shown, total))
-    })
-    .await?;
+            Ok((shown, total))
+        })
+        .await?;
     Ok(page(found, total, window))
 }
 
@@ -134,18 +130,15 @@ struct NewDevice {
     ecus: Vec<RegisteredComponent>,
 }
 
-async fn register(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<StatusCode, GatewayError> {
-    let new: NewDevice = read(&fleet, content, "the device").await?;
+async fn register(admin: Admin, content: Body) -> Result<StatusCode, GatewayError> {
+    let new: NewDevice = admin.read(content, "the device").await?;
     let NewDevice { id, primary_ecu_serial, ecus } = new;
     let registration = Registration { primary_ecu_serial, ecus };
-    let registered = act(&fleet, admin, Scope::Admin, move |fleet, operator| {
-        fleet.enter_components(operator, &id, &registration)
-    })
-    .await?;
+    let registered = admin
+        .act(Scope::Admin, move |fleet, operator| {
+            fleet.enter_components(operator, &id, &registration)
+        })
+        .await?;
     Ok(match registered {
         Registered::Created => StatusCode::CREATED,
         Registered::Updated | Registered::Unchanged => StatusCode::OK,
@@ -153,141 +146,119 @@ async fn register(
 }
 
 async fn device(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Vec<Value>>, GatewayError> {
-    Ok(Json(act(&fleet, admin, Scope::Read, move |fleet, _| fleet.component_infos(&id)).await?))
+    Ok(Json(admin.act(Scope::Read, move |fleet, _| fleet.component_infos(&id)).await?))
 }
 
-async fn hardware_identifiers(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+async fn hardware_identifiers(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let ids = act(&fleet, admin, Scope::Read, |fleet, _| fleet.hardware_ids()).await?;
+    let ids = admin.act(Scope::Read, |fleet, _| fleet.hardware_ids()).await?;
     let (ids, total) = window.cut(ids);
     Ok(page(ids, total, window))
 }
 
-async fn all_ecus(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+async fn all_ecus(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let (found, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let (devices, total) = fleet.search_devices(&DeviceSearch::default(), window)?;
-        let mut found = Vec::new();
-        for device in devices {
-            let id = device["uuid"].as_str().unwrap_or_default();
-            found.push(json!({ id: fleet.component_infos(id)? }));
-        }
-        Ok((found, total))
-    })
-    .await?;
+    let (found, total) = admin
+        .act(Scope::Read, move |fleet, _| {
+            let (devices, total) = fleet.search_devices(&DeviceSearch::default(), window)?;
+            let mut found = Vec::new();
+            for device in devices {
+                let id = device["uuid"].as_str().unwrap_or_default();
+                found.push(json!({ id: fleet.component_infos(id)? }));
+            }
+            Ok((found, total))
+        })
+        .await?;
     Ok(page(found, total, window))
 }
 
-async fn installed_targets(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Json<Value>, GatewayError> {
-    let ids: Vec<String> = read(&fleet, content, "the list of devices").await?;
+async fn installed_targets(admin: Admin, content: Body) -> Result<Json<Value>, GatewayError> {
+    let ids: Vec<String> = admin.read(content, "the list of devices").await?;
     if ids.len() > MAX_IMAGES {
         return Err(Error::invalid("the list of devices", "it is too long").into());
     }
-    let values = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let mut values = serde_json::Map::new();
-        for id in ids {
-            values.insert(id.clone(), fleet.installed_targets(&id)?.into());
-        }
-        Ok(values)
-    })
-    .await?;
+    let values = admin
+        .act(Scope::Read, move |fleet, _| {
+            let mut values = serde_json::Map::new();
+            for id in ids {
+                values.insert(id.clone(), fleet.installed_targets(&id)?.into());
+            }
+            Ok(values)
+        })
+        .await?;
     Ok(Json(json!({ "values": values })))
 }
 
-async fn installed_count(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Json<Value>, GatewayError> {
+async fn installed_count(admin: Admin, content: Body) -> Result<Json<Value>, GatewayError> {
     #[derive(Deserialize)]
     struct Images {
         filepaths: Vec<String>,
     }
-    let Images { filepaths } = read(&fleet, content, "the list of images").await?;
+    let Images { filepaths } = admin.read(content, "the list of images").await?;
     if filepaths.len() > MAX_IMAGES {
         return Err(Error::invalid("the list of images", "it is too long").into());
     }
-    let counts =
-        act(&fleet, admin, Scope::Read, move |fleet, _| fleet.installed_counts(&filepaths)).await?;
+    let counts = admin.act(Scope::Read, move |fleet, _| fleet.installed_counts(&filepaths)).await?;
     Ok(Json(json!(counts)))
 }
 
 async fn key(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames((id, serial)): GatewayNames<(String, String)>,
 ) -> Result<Json<Value>, GatewayError> {
-    let key = act(&fleet, admin, Scope::Read, move |fleet, _| fleet.component_key(&id, &serial));
+    let key = admin.act(Scope::Read, move |fleet, _| fleet.component_key(&id, &serial));
     Ok(Json(key.await?))
 }
 
 async fn key_of_query(
-    state: State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     words: Words,
 ) -> Result<Json<Value>, GatewayError> {
     let serial = words.get("ecu_serial").unwrap_or_default().to_owned();
-    key(state, admin, GatewayNames((id, serial))).await
+    key(admin, GatewayNames((id, serial))).await
 }
 
 async fn auto_updates(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames((id, serial)): GatewayNames<(String, String)>,
 ) -> Result<Json<Vec<String>>, GatewayError> {
-    let packages =
-        act(&fleet, admin, Scope::Read, move |fleet, _| fleet.auto_updates(&id, &serial));
+    let packages = admin.act(Scope::Read, move |fleet, _| fleet.auto_updates(&id, &serial));
     Ok(Json(packages.await?))
 }
 
 async fn follow(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames((id, serial, package)): GatewayNames<(String, String, String)>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Operate, move |fleet, _| {
-        fleet.set_auto_update(&id, &serial, &package, Follows::Newest)
-    })
-    .await?;
+    admin
+        .act(Scope::Operate, move |fleet, _| {
+            fleet.set_auto_update(&id, &serial, &package, Follows::Newest)
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn unfollow(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames((id, serial, package)): GatewayNames<(String, String, String)>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Operate, move |fleet, _| {
-        fleet.set_auto_update(&id, &serial, &package, Follows::Nothing)
-    })
-    .await?;
+    admin
+        .act(Scope::Operate, move |fleet, _| {
+            fleet.set_auto_update(&id, &serial, &package, Follows::Nothing)
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A device's metadata is made when it asks, so there is nothing to do.
 async fn refresh(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Operate, move |fleet, _| fleet.registered_device(&id).map(drop))
-        .await?;
+    admin.act(Scope::Operate, move |fleet, _| fleet.registered_device(&id).map(drop)).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use updraft_api::{Group, NewGroup, Scope, page as pages};
 
-use super::{Words, act, answer, page, read};
+use super::{Words, answer, page};
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
-use crate::http::Shared;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Admin;
 use crate::http::names::GatewayNames;
@@ -30,12 +28,8 @@ pub(super) struct GroupRequest {
     expression: Option<String>,
 }
 
-pub(super) async fn create(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Response, GatewayError> {
-    let request: GroupRequest = read(&fleet, content, "the group").await?;
+pub(super) async fn create(admin: Admin, content: Body) -> Result<Response, GatewayError> {
+    let request: GroupRequest = admin.read(content, "the group").await?;
     let GroupRequest { name, group_type, expression } = request;
     let expression = match (group_type.as_deref().unwrap_or("static"), expression) {
         ("static", None) => None,
@@ -46,14 +40,15 @@ pub(super) async fn create(
         }
     };
     let id = name.clone();
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        if let Some(expression) = expression {
-            return fleet.create_dynamic_group(operator, &name, &expression);
-        }
-        let new = NewGroup { name, description: String::new(), devices: Vec::new() };
-        fleet.create_group(operator, &new).map(drop)
-    })
-    .await?;
+    admin
+        .act(Scope::Operate, move |fleet, operator| {
+            if let Some(expression) = expression {
+                return fleet.create_dynamic_group(operator, &name, &expression);
+            }
+            let new = NewGroup { name, description: String::new(), devices: Vec::new() };
+            fleet.create_group(operator, &new).map(drop)
+        })
+        .await?;
     Ok(answer(StatusCode::CREATED, id))
 }
 
@@ -82,16 +77,11 @@ fn all(fleet: &Fleet) -> Result<Vec<Group>> {
     }
 }
 
-pub(super) async fn list(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+pub(super) async fn list(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let contains = words.get("nameContains").unwrap_or_default().to_owned();
     let (groups, expressions) =
-        act(&fleet, admin, Scope::Read, |fleet, _| Ok((all(fleet)?, fleet.group_expressions()?)))
-            .await?;
+        admin.act(Scope::Read, |fleet, _| Ok((all(fleet)?, fleet.group_expressions()?))).await?;
     let found = groups.iter().filter(|group| group.name.contains(&contains));
     let found = found.map(|group| shown(group, &expressions));
     let (groups, total) = window.cut(found.collect());
@@ -99,24 +89,20 @@ pub(super) async fn list(
 }
 
 pub(super) async fn show(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(name): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    let (group, expressions) = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        Ok((fleet.group(&name)?, fleet.group_expressions()?))
-    })
-    .await?;
+    let (group, expressions) = admin
+        .act(Scope::Read, move |fleet, _| Ok((fleet.group(&name)?, fleet.group_expressions()?)))
+        .await?;
     Ok(Json(shown(&group, &expressions)))
 }
 
 pub(super) async fn delete(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(name): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| fleet.delete_group(operator, &name))
-        .await?;
+    admin.act(Scope::Operate, move |fleet, operator| fleet.delete_group(operator, &name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -128,46 +114,40 @@ fn members(fleet: &Fleet, name: &str) -> Result<Vec<String>> {
 }
 
 pub(super) async fn devices(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(name): GatewayNames<String>,
     words: Words,
 ) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let ids = act(&fleet, admin, Scope::Read, move |fleet, _| members(fleet, &name)).await?;
+    let ids = admin.act(Scope::Read, move |fleet, _| members(fleet, &name)).await?;
     let (ids, total) = window.cut(ids);
     Ok(page(ids, total, window))
 }
 
 pub(super) async fn count(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(name): GatewayNames<String>,
 ) -> Result<Json<usize>, GatewayError> {
-    let ids = act(&fleet, admin, Scope::Read, move |fleet, _| members(fleet, &name)).await?;
+    let ids = admin.act(Scope::Read, move |fleet, _| members(fleet, &name)).await?;
     Ok(Json(ids.len()))
 }
 
 pub(super) async fn add(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames((name, id)): GatewayNames<(String, String)>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.add_to_group(operator, &name, &id)
-    })
-    .await?;
+    admin
+        .act(Scope::Operate, move |fleet, operator| fleet.add_to_group(operator, &name, &id))
+        .await?;
     Ok(StatusCode::OK)
 }
 
 pub(super) async fn remove(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames((name, id)): GatewayNames<(String, String)>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.remove_from_group(operator, &name, &id)
-    })
-    .await?;
+    admin
+        .act(Scope::Operate, move |fleet, operator| fleet.remove_from_group(operator, &name, &id))
+        .await?;
     Ok(StatusCode::OK)
 }

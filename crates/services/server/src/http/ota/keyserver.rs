@@ -1,7 +1,6 @@
 //! The keyserver of ota-tuf: `/api/v1/root/REPOSITORY-ID`.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{delete, get, put};
@@ -10,7 +9,7 @@ use serde_json::Value;
 use updraft_api::Scope;
 
 use super::reposerver::canonical;
-use super::{act, read_metadata};
+
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::fleet::image::Upload;
@@ -33,44 +32,42 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 async fn newest(
-    state: State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
-    root(state, admin, id, None, headers).await
+    root(admin, id, None, headers).await
 }
 
 async fn version(
-    state: State<Shared>,
     admin: Admin,
     GatewayNames((id, version)): GatewayNames<(String, u64)>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
-    root(state, admin, id, Some(version), headers).await
+    root(admin, id, Some(version), headers).await
 }
 
 async fn root(
-    State(fleet): State<Shared>,
     admin: Admin,
     id: String,
     version: Option<u64>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
-    let bytes = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let found = match fleet.repository_of_id(&id)? {
-            RepositoryName::Director => fleet.director_root(version)?.map(|root| root.body),
-            RepositoryName::Image => {
-                let name = match version {
-                    Some(version) => format!("{version}.root.json"),
-                    None => "root.json".to_owned(),
-                };
-                fleet.image_repository().and_then(|image| image.file(&name).map(<[u8]>::to_vec))
-            }
-        };
-        found.ok_or_else(|| Error::not_found("root of repository", id))
-    })
-    .await?;
+    let bytes = admin
+        .act(Scope::Read, move |fleet, _| {
+            let found = match fleet.repository_of_id(&id)? {
+                RepositoryName::Director => fleet.director_root(version)?.map(|root| root.body),
+                RepositoryName::Image => {
+                    let name = match version {
+                        Some(version) => format!("{version}.root.json"),
+                        None => "root.json".to_owned(),
+                    };
+                    fleet.image_repository().and_then(|image| image.file(&name).map(<[u8]>::to_vec))
+                }
+            };
+            found.ok_or_else(|| Error::not_found("root of repository", id))
+        })
+        .await?;
     Ok(content::metadata(&headers, bytes, Cache::Revalidate))
 }
 
@@ -87,69 +84,63 @@ async fn require_image(fleet: &Shared, id: String) -> Result<()> {
 }
 
 async fn rotate(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
-    require_image(&fleet, id).await?;
-    act(&fleet, admin, Scope::Admin, Fleet::rotate_image_root).await?;
+    require_image(&admin.fleet, id).await?;
+    admin.act(Scope::Admin, Fleet::rotate_image_root).await?;
     Ok(StatusCode::OK)
 }
 
 async fn unsigned(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    let root = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        fleet.unsigned_root(fleet.repository_of_id(&id)?)
-    })
-    .await?;
+    let root = admin
+        .act(Scope::Read, move |fleet, _| fleet.unsigned_root(fleet.repository_of_id(&id)?))
+        .await?;
     Ok(Json(root))
 }
 
 async fn put_signed(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
-    let bytes = canonical(&read_metadata(&fleet, content).await?)?;
-    act(&fleet, admin, Scope::Admin, move |fleet, operator| match fleet.repository_of_id(&id)? {
-        RepositoryName::Director => fleet.accept_director_root(operator, &bytes),
-        RepositoryName::Image => {
-            fleet.accept_image_metadata(operator, Upload::Root, &bytes).map(drop)
-        }
-    })
-    .await?;
+    let bytes = canonical(&admin.read_metadata(content).await?)?;
+    admin
+        .act(Scope::Admin, move |fleet, operator| match fleet.repository_of_id(&id)? {
+            RepositoryName::Director => fleet.accept_director_root(operator, &bytes),
+            RepositoryName::Image => {
+                fleet.accept_image_metadata(operator, Upload::Root, &bytes).map(drop)
+            }
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn key(
-    state: State<Shared>,
     admin: Admin,
     GatewayNames((id, key)): GatewayNames<(String, String)>,
 ) -> Result<Json<Value>, GatewayError> {
-    require_image(&state.0, id).await?;
-    super::reposerver::private_key(state, admin, GatewayNames(key)).await
+    require_image(&admin.fleet, id).await?;
+    super::reposerver::private_key(admin, GatewayNames(key)).await
 }
 
 async fn delete_key(
-    state: State<Shared>,
     admin: Admin,
     GatewayNames((id, key)): GatewayNames<(String, String)>,
 ) -> Result<StatusCode, GatewayError> {
-    require_image(&state.0, id).await?;
-    super::reposerver::delete_private_key(state, admin, GatewayNames(key)).await
+    require_image(&admin.fleet, id).await?;
+    super::reposerver::delete_private_key(admin, GatewayNames(key)).await
 }
 
 async fn pairs(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Vec<Value>>, GatewayError> {
-    require_image(&fleet, id).await?;
-    let pairs = act(&fleet, admin, Scope::Admin, |fleet, _| fleet.targets_key_pairs()).await?;
+    require_image(&admin.fleet, id).await?;
+    let pairs = admin.act(Scope::Admin, |fleet, _| fleet.targets_key_pairs()).await?;
     if pairs.is_empty() {
         return Err(Error::not_found("private key", "of the targets").into());
     }

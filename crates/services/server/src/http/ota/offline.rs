@@ -1,7 +1,6 @@
 //! `/api/v1/admin/repo/offline-updates`: lists of updates for vehicles without network.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::Timestamp;
@@ -9,13 +8,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use updraft_api::Scope;
 
-use super::{act, read, read_metadata};
 use crate::error::Error;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Admin;
 use crate::http::content::{self, Cache};
 use crate::http::names::GatewayNames;
-use crate::http::{Shared, body, run};
+use crate::http::{body, run};
 
 /// The body of `POST offline-updates/NAME`.
 #[derive(Debug, Deserialize)]
@@ -27,24 +25,22 @@ pub(super) struct OfflineRequest {
 }
 
 pub(super) async fn set(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(name): GatewayNames<String>,
     headers: HeaderMap,
     content: Body,
 ) -> Result<Response, GatewayError> {
-    let OfflineRequest { values, expires_at } =
-        read(&fleet, content, "the offline updates").await?;
-    let bytes = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.set_offline_updates(operator, &name, &values, expires_at)
-    })
-    .await?;
+    let OfflineRequest { values, expires_at } = admin.read(content, "the offline updates").await?;
+    let bytes = admin
+        .act(Scope::Operate, move |fleet, operator| {
+            fleet.set_offline_updates(operator, &name, &values, expires_at)
+        })
+        .await?;
     Ok(content::metadata(&headers, bytes, Cache::Revalidate))
 }
 
 pub(super) async fn show(
-    State(fleet): State<Shared>,
-    _: Admin,
+    Admin { fleet, .. }: Admin,
     GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
@@ -57,32 +53,28 @@ pub(super) async fn show(
 
 /// A manifest that a device left on a medium.
 pub(super) async fn receipt(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     content: Body,
 ) -> Result<axum::Json<Value>, GatewayError> {
-    let limit = fleet.config.limits.body_bytes;
-    let idle = fleet.config.body_idle_timeout();
+    let limit = admin.fleet.config.limits.body_bytes;
+    let idle = admin.fleet.config.body_idle_timeout();
     let bytes = body::bytes(content, "the receipt", limit, idle).await?;
-    let receipt = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.receive_receipt(operator, &id, &bytes)
-    })
-    .await?;
+    let receipt = admin
+        .act(Scope::Operate, move |fleet, operator| fleet.receive_receipt(operator, &id, &bytes))
+        .await?;
     Ok(axum::Json(serde_json::json!({ "receipt": receipt.name() })))
 }
 
 /// A Director's root signed elsewhere.
 pub(super) async fn put_root(
-    State(fleet): State<Shared>,
     admin: Admin,
     content: Body,
 ) -> Result<axum::http::StatusCode, GatewayError> {
-    let bytes = super::reposerver::canonical(&read_metadata(&fleet, content).await?)?;
-    act(&fleet, admin, Scope::Admin, move |fleet, operator| {
-        fleet.accept_director_root(operator, &bytes)
-    })
-    .await?;
+    let bytes = super::reposerver::canonical(&admin.read_metadata(content).await?)?;
+    admin
+        .act(Scope::Admin, move |fleet, operator| fleet.accept_director_root(operator, &bytes))
+        .await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 

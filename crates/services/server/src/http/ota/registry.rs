@@ -1,7 +1,6 @@
 //! The device registry of the OTA world: devices, what they tell, and groups.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
@@ -10,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use updraft_api::{EventKind, Scope};
 
-use super::{Words, act, answer, groups, page, read};
+use super::{Words, answer, groups, page, tags};
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::fleet::ota::registry::{DeviceSearch, NewDevice};
@@ -36,6 +35,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/devices/{id}/system_info", get(system_info))
         .route("/devices/{id}/system_info/network", get(network))
         .route("/devices/{id}/system_info/config", get(config))
+        .route("/devices/{id}/device_tags", get(tags::of_device).patch(tags::set))
+        .route("/device_tags", get(tags::list).post(tags::set_many))
+        .route("/device_tags/{tag}", put(tags::rename).delete(tags::delete))
         .route("/device_groups", get(groups::list).post(groups::create))
         .route("/device_groups/{group}", get(groups::show).delete(groups::delete))
         .route("/device_groups/{group}/count", get(groups::count))
@@ -69,12 +71,8 @@ struct DeviceRequest {
     credentials: Option<String>,
 }
 
-async fn create(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Response, GatewayError> {
-    let request: DeviceRequest = read(&fleet, content, "the device").await?;
+async fn create(admin: Admin, content: Body) -> Result<Response, GatewayError> {
+    let request: DeviceRequest = admin.read(content, "the device").await?;
     // Here a device has one id, that of its certificate. Elsewhere it has two, mostly alike.
     let named = request
         .credentials
@@ -89,16 +87,11 @@ async fn create(
         certificate: request.credentials,
     };
     let id =
-        act(&fleet, admin, Scope::Admin, move |fleet, operator| fleet.enter_device(operator, &new))
-            .await?;
+        admin.act(Scope::Admin, move |fleet, operator| fleet.enter_device(operator, &new)).await?;
     Ok(answer(StatusCode::CREATED, id))
 }
 
-async fn list(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+async fn list(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let text = |name: &str| words.get(name).map(str::to_owned);
     let search = DeviceSearch {
@@ -108,26 +101,22 @@ async fn list(
         primary_hardware: words.list("hardwareIds").into_iter().next(),
     };
     let (devices, total) =
-        act(&fleet, admin, Scope::Read, move |fleet, _| fleet.search_devices(&search, window))
-            .await?;
+        admin.act(Scope::Read, move |fleet, _| fleet.search_devices(&search, window)).await?;
     Ok(page(devices, total, window))
 }
 
 async fn show(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    Ok(Json(act(&fleet, admin, Scope::Read, move |fleet, _| fleet.registered_device(&id)).await?))
+    Ok(Json(admin.act(Scope::Read, move |fleet, _| fleet.registered_device(&id)).await?))
 }
 
 async fn delete(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Admin, move |fleet, operator| fleet.delete_device(operator, &id))
-        .await?;
+    admin.act(Scope::Admin, move |fleet, operator| fleet.delete_device(operator, &id)).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -142,49 +131,50 @@ struct LabelRequest {
 }
 
 async fn label(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
-    let request: LabelRequest = read(&fleet, content, "the device").await?;
-    act(&fleet, admin, Scope::Operate, move |fleet, _| {
-        fleet.label_device(&id, request.device_name.as_deref(), request.notes.as_deref())
-    })
-    .await?;
+    let request: LabelRequest = admin.read(content, "the device").await?;
+    admin
+        .act(Scope::Operate, move |fleet, _| {
+            fleet.label_device(&id, request.device_name.as_deref(), request.notes.as_deref())
+        })
+        .await?;
     Ok(StatusCode::OK)
 }
 
-async fn count(State(fleet): State<Shared>, admin: Admin) -> Result<Json<Value>, GatewayError> {
-    let counts = act(&fleet, admin, Scope::Read, |fleet, _| {
-        let mut counts = std::collections::BTreeMap::from([("total", 0_u64)]);
-        let all = crate::fleet::ota::Window { offset: 0, limit: u64::MAX };
-        for device in fleet.search_devices(&DeviceSearch::default(), all)?.0 {
-            let name = match device["deviceStatus"].as_str() {
-                Some("NotSeen") => "notSeen",
-                Some("Error") => "error",
-                Some("Outdated") => "outdated",
-                _ => "upToDate",
-            };
-            *counts.entry(name).or_default() += 1;
-            *counts.entry("total").or_default() += 1;
-        }
-        Ok(counts)
-    })
-    .await?;
+/// How many devices there are, by what they are like; or how many an expression chooses.
+async fn count(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
+    if let Some(expression) = words.get("expression").map(str::to_owned) {
+        let chosen = admin.act(Scope::Read, move |fleet, _| fleet.count_by_rule(&expression));
+        return Ok(Json(chosen.await?.into()));
+    }
+    let counts = admin
+        .act(Scope::Read, |fleet, _| {
+            let mut counts = std::collections::BTreeMap::from([("total", 0_u64)]);
+            let all = crate::fleet::ota::Window { offset: 0, limit: u64::MAX };
+            for device in fleet.search_devices(&DeviceSearch::default(), all)?.0 {
+                let name = match device["deviceStatus"].as_str() {
+                    Some("NotSeen") => "notSeen",
+                    Some("Error") => "error",
+                    Some("Outdated") => "outdated",
+                    _ => "upToDate",
+                };
+                *counts.entry(name).or_default() += 1;
+                *counts.entry("total").or_default() += 1;
+            }
+            Ok(counts)
+        })
+        .await?;
     Ok(Json(json!(counts)))
 }
 
 /// How many devices ended what a correlation stands for, by the code that they told.
-async fn stats(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+async fn stats(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let correlation = words.get("correlationId").unwrap_or_default().to_owned();
     let counts =
-        act(&fleet, admin, Scope::Read, move |fleet, _| fleet.installation_counts(&correlation))
-            .await?;
+        admin.act(Scope::Read, move |fleet, _| fleet.installation_counts(&correlation)).await?;
     let total: u64 = counts.values().sum();
     let shown: Vec<Value> = counts
         .into_iter()
@@ -194,38 +184,34 @@ async fn stats(
 }
 
 async fn groups_of(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     words: Words,
 ) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let device = act(&fleet, admin, Scope::Read, move |fleet, _| fleet.device(&id)).await?;
+    let device = admin.act(Scope::Read, move |fleet, _| fleet.device(&id)).await?;
     let (names, total) = window.cut(device.groups);
     Ok(page(names, total, window))
 }
 
 async fn reports(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     words: Words,
 ) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let (reports, total) =
-        act(&fleet, admin, Scope::Read, move |fleet, _| fleet.installation_reports(&id, window))
-            .await?;
+        admin.act(Scope::Read, move |fleet, _| fleet.installation_reports(&id, window)).await?;
     Ok(page(reports, total, window))
 }
 
 async fn packages(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     words: Words,
 ) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let body = document(&fleet, admin, id, "packages").await?.unwrap_or_default();
+    let body = document(&admin, id, "packages").await?.unwrap_or_default();
     let packages: Vec<Value> = serde_json::from_slice(&body).unwrap_or_default();
     let contains = words.get("nameContains").unwrap_or_default();
     let found = packages
@@ -236,30 +222,27 @@ async fn packages(
 }
 
 async fn document(
-    fleet: &Shared,
-    admin: Admin,
+    admin: &Admin,
     id: String,
     kind: &'static str,
 ) -> Result<Option<Vec<u8>>, GatewayError> {
-    let read = act(fleet, admin, Scope::Read, move |fleet, _| fleet.device_document(&id, kind));
+    let read = admin.act(Scope::Read, move |fleet, _| fleet.device_document(&id, kind));
     Ok(read.await?)
 }
 
 async fn system_info(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Response, GatewayError> {
-    let body = document(&fleet, admin, id, "system_info").await?;
+    let body = document(&admin, id, "system_info").await?;
     Ok(as_sent(body.unwrap_or_else(|| b"{}".to_vec()), "application/json"))
 }
 
 async fn network(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    let body = document(&fleet, admin, id.clone(), "network").await?.unwrap_or_default();
+    let body = document(&admin, id.clone(), "network").await?.unwrap_or_default();
     let told: Value = serde_json::from_slice(&body).unwrap_or_default();
     Ok(Json(json!({
         "deviceUuid": id,
@@ -270,11 +253,10 @@ async fn network(
 }
 
 async fn config(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Response, GatewayError> {
-    let body = document(&fleet, admin, id.clone(), "config").await?;
+    let body = document(&admin, id.clone(), "config").await?;
     let body = body.ok_or_else(|| Error::not_found("configuration of device", id))?;
     Ok(as_sent(body, "application/toml"))
 }
@@ -286,16 +268,14 @@ fn as_sent(body: Vec<u8>, media_type: &'static str) -> Response {
 }
 
 async fn events(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     words: Words,
 ) -> Result<Json<Vec<Value>>, GatewayError> {
     let correlation = words.get("correlationId").map(str::to_owned);
-    let events = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        device_events(fleet, &id, correlation.as_deref())
-    })
-    .await?;
+    let events = admin
+        .act(Scope::Read, move |fleet, _| device_events(fleet, &id, correlation.as_deref()))
+        .await?;
     Ok(Json(events))
 }
 

@@ -12,7 +12,7 @@ use updraft_crypto::KeyAlgorithm;
 use updraft_publish::algorithm_of_key_type;
 use updraft_tuf::Envelope;
 
-use super::{act, answer, delegations, header, read_metadata, targets};
+use super::{answer, delegations, header, targets};
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::fleet::image::Upload;
@@ -86,18 +86,15 @@ pub(super) async fn algorithm(fleet: &Shared, content: Body) -> Result<KeyAlgori
     }
 }
 
-async fn create(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Response, GatewayError> {
-    let algorithm = algorithm(&fleet, content).await?;
-    let id = act(&fleet, admin, Scope::Admin, move |fleet, operator| {
-        fleet.create_image_repository(operator, algorithm)?;
-        fleet.repository_id(RepositoryName::Image)
-    })
-    .await?;
-    Ok(marked(&fleet, answer(StatusCode::OK, id)))
+async fn create(admin: Admin, content: Body) -> Result<Response, GatewayError> {
+    let algorithm = algorithm(&admin.fleet, content).await?;
+    let id = admin
+        .act(Scope::Admin, move |fleet, operator| {
+            fleet.create_image_repository(operator, algorithm)?;
+            fleet.repository_id(RepositoryName::Image)
+        })
+        .await?;
+    Ok(marked(&admin.fleet, answer(StatusCode::OK, id)))
 }
 
 async fn metadata(
@@ -117,20 +114,20 @@ async fn metadata(
 }
 
 async fn put_targets(
-    State(fleet): State<Shared>,
     admin: Admin,
     headers: HeaderMap,
     content: Body,
 ) -> Result<Response, GatewayError> {
     let known = header(&headers, ROLE_CHECKSUM).map(str::to_owned);
-    let bytes = canonical(&read_metadata(&fleet, content).await?)?;
+    let bytes = canonical(&admin.read_metadata(content).await?)?;
     let checksum = updraft_tuf::sha256_hex(&bytes);
-    act(&fleet, admin, Scope::Publish, move |fleet, operator| {
-        fleet.accept_targets_after(operator, known.as_deref(), &bytes)
-    })
-    .await?;
+    admin
+        .act(Scope::Publish, move |fleet, operator| {
+            fleet.accept_targets_after(operator, known.as_deref(), &bytes)
+        })
+        .await?;
     let answer = (StatusCode::NO_CONTENT, [(ROLE_CHECKSUM, checksum)]).into_response();
-    Ok(marked(&fleet, answer))
+    Ok(marked(&admin.fleet, answer))
 }
 
 /// The bytes that signatures and hashes are of, whatever the sender's white space.
@@ -140,46 +137,40 @@ pub(super) fn canonical(bytes: &[u8]) -> Result<Vec<u8>> {
     envelope.to_bytes(DIALECT).map_err(malformed)
 }
 
-async fn unsigned_root(State(fleet): State<Shared>, _: Admin) -> Result<Response, GatewayError> {
+async fn unsigned_root(Admin { fleet, .. }: Admin) -> Result<Response, GatewayError> {
     let root = run(&fleet, |fleet| fleet.unsigned_root(RepositoryName::Image)).await?;
     Ok(marked(&fleet, Json(root).into_response()))
 }
 
-async fn put_root(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<StatusCode, GatewayError> {
-    let bytes = canonical(&read_metadata(&fleet, content).await?)?;
-    act(&fleet, admin, Scope::Admin, move |fleet, operator| {
-        fleet.accept_image_metadata(operator, Upload::Root, &bytes)
-    })
-    .await?;
+async fn put_root(admin: Admin, content: Body) -> Result<StatusCode, GatewayError> {
+    let bytes = canonical(&admin.read_metadata(content).await?)?;
+    admin
+        .act(Scope::Admin, move |fleet, operator| {
+            fleet.accept_image_metadata(operator, Upload::Root, &bytes)
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn rotate(State(fleet): State<Shared>, admin: Admin) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Admin, Fleet::rotate_image_root).await?;
+async fn rotate(admin: Admin) -> Result<StatusCode, GatewayError> {
+    admin.act(Scope::Admin, Fleet::rotate_image_root).await?;
     Ok(StatusCode::OK)
 }
 
 pub(super) async fn private_key(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
     let id = id.parse().map_err(|error| Error::invalid("the key id", error))?;
-    let pair = act(&fleet, admin, Scope::Admin, move |fleet, _| fleet.image_key_pair(&id)).await?;
+    let pair = admin.act(Scope::Admin, move |fleet, _| fleet.image_key_pair(&id)).await?;
     Ok(Json(pair))
 }
 
 pub(super) async fn delete_private_key(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
     let id = id.parse().map_err(|error| Error::invalid("the key id", error))?;
-    act(&fleet, admin, Scope::Admin, move |fleet, operator| fleet.delete_image_key(operator, &id))
-        .await?;
+    admin.act(Scope::Admin, move |fleet, operator| fleet.delete_image_key(operator, &id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

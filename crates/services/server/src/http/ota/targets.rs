@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use updraft_api::Scope;
 
-use super::{Words, act, header, page, read};
+use super::{Words, header, page};
 use crate::error::Error;
 use crate::fleet::ota::repository::{NewTarget, TargetAbout};
 use crate::fleet::ota::updates::Checksum;
@@ -45,12 +45,11 @@ pub(super) struct TargetRequest {
 }
 
 pub(super) async fn add(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(path): GatewayNames<String>,
     content: Body,
 ) -> Result<Response, GatewayError> {
-    let request: TargetRequest = read(&fleet, content, "the target").await?;
+    let request: TargetRequest = admin.read(content, "the target").await?;
     if request.checksum.method != "sha256" {
         return Err(Error::invalid("the target", "its checksum is not of the method sha256").into());
     }
@@ -65,17 +64,15 @@ pub(super) async fn add(
             uri: request.uri.filter(|uri| !uri.is_empty()),
         },
     };
-    let signed = act(&fleet, admin, Scope::Publish, move |fleet, operator| {
-        fleet.add_target(operator, &path, &new)
-    })
-    .await?;
+    let signed = admin
+        .act(Scope::Publish, move |fleet, operator| fleet.add_target(operator, &path, &new))
+        .await?;
     Ok(signed_targets(signed))
 }
 
 /// `PUT targets/NAME?name=…&version=…&hardwareIds=a,b`: the content itself, or a form with it.
 pub(super) async fn add_content(
-    State(fleet): State<Shared>,
-    Admin(operator): Admin,
+    Admin { fleet, operator }: Admin,
     GatewayNames(path): GatewayNames<String>,
     words: Words,
     headers: HeaderMap,
@@ -114,8 +111,7 @@ pub(super) async fn add_content(
 
 /// Content for targets that are signed elsewhere and come later.
 pub(super) async fn upload(
-    State(fleet): State<Shared>,
-    Admin(operator): Admin,
+    Admin { fleet, operator }: Admin,
     GatewayNames(path): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
@@ -130,12 +126,10 @@ pub(super) async fn upload(
 }
 
 pub(super) async fn remove(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(path): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Publish, move |fleet, operator| fleet.remove_target(operator, &path))
-        .await?;
+    admin.act(Scope::Publish, move |fleet, operator| fleet.remove_target(operator, &path)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -152,41 +146,41 @@ pub(super) struct TargetEdit {
 }
 
 pub(super) async fn edit(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(path): GatewayNames<String>,
     content: Body,
 ) -> Result<Json<Value>, GatewayError> {
-    let edit: TargetEdit = read(&fleet, content, "the target").await?;
+    let edit: TargetEdit = admin.read(content, "the target").await?;
     edit.hardware_ids.iter().try_for_each(|id| crate::names::hardware_id(id).map(drop))?;
-    let shown = act(&fleet, admin, Scope::Publish, move |fleet, operator| {
-        fleet.describe_target(operator, &path, |custom| {
-            if let Some(uri) = &edit.uri {
-                custom.insert("uri".to_owned(), uri.as_str().into());
-            }
-            if !edit.hardware_ids.is_empty() {
-                custom.insert("hardwareIds".to_owned(), json!(edit.hardware_ids));
-            }
-            if let Some(Value::Object(added)) = edit.proprietary_custom {
-                merge(custom, added);
-            }
+    let shown = admin
+        .act(Scope::Publish, move |fleet, operator| {
+            fleet.describe_target(operator, &path, |custom| {
+                if let Some(uri) = &edit.uri {
+                    custom.insert("uri".to_owned(), uri.as_str().into());
+                }
+                if !edit.hardware_ids.is_empty() {
+                    custom.insert("hardwareIds".to_owned(), json!(edit.hardware_ids));
+                }
+                if let Some(Value::Object(added)) = edit.proprietary_custom {
+                    merge(custom, added);
+                }
+            })
         })
-    })
-    .await?;
+        .await?;
     Ok(Json(shown))
 }
 
 pub(super) async fn patch_custom(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(path): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
-    let added: serde_json::Map<String, Value> = read(&fleet, content, "the custom fields").await?;
-    act(&fleet, admin, Scope::Publish, move |fleet, operator| {
-        fleet.describe_target(operator, &path, |custom| merge(custom, added))
-    })
-    .await?;
+    let added: serde_json::Map<String, Value> = admin.read(content, "the custom fields").await?;
+    admin
+        .act(Scope::Publish, move |fleet, operator| {
+            fleet.describe_target(operator, &path, |custom| merge(custom, added))
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -216,34 +210,31 @@ pub(super) async fn content(
     Ok((StatusCode::FOUND, [(LOCATION, uri.to_owned())]).into_response())
 }
 
-pub(super) async fn items(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+pub(super) async fn items(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let contains = words.get("nameContains").unwrap_or_default().to_owned();
-    let (items, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let items = fleet.target_items(&contains)?.into_iter().map(|(path, mut item)| {
-            item["filename"] = path.into();
-            item
-        });
-        Ok(window.cut(items.collect()))
-    })
-    .await?;
+    let (items, total) = admin
+        .act(Scope::Read, move |fleet, _| {
+            let items = fleet.target_items(&contains)?.into_iter().map(|(path, mut item)| {
+                item["filename"] = path.into();
+                item
+            });
+            Ok(window.cut(items.collect()))
+        })
+        .await?;
     Ok(page(items, total, window))
 }
 
 pub(super) async fn item(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(path): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    let item = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let found = fleet.target_items("")?.remove(&path);
-        found.ok_or_else(|| Error::not_found("target", path))
-    })
-    .await?;
+    let item = admin
+        .act(Scope::Read, move |fleet, _| {
+            let found = fleet.target_items("")?.remove(&path);
+            found.ok_or_else(|| Error::not_found("target", path))
+        })
+        .await?;
     Ok(Json(item))
 }
 
@@ -254,51 +245,48 @@ pub(super) struct Comment {
 }
 
 pub(super) async fn put_comment(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(path): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
-    let Comment { comment } = read(&fleet, content, "the comment").await?;
+    let Comment { comment } = admin.read(content, "the comment").await?;
     if comment.len() > MAX_COMMENT {
         return Err(Error::TooLarge { what: "the comment", limit: MAX_COMMENT as u64 }.into());
     }
-    act(&fleet, admin, Scope::Publish, move |fleet, _| {
-        crate::names::target_name(&path)?;
-        fleet.database().write("store a comment", |tx| notes::set_comment(tx, &path, &comment))
-    })
-    .await?;
+    admin
+        .act(Scope::Publish, move |fleet, _| {
+            crate::names::target_name(&path)?;
+            fleet.database().write("store a comment", |tx| notes::set_comment(tx, &path, &comment))
+        })
+        .await?;
     Ok(StatusCode::OK)
 }
 
 pub(super) async fn comment(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(path): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
-    let comment = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let found =
-            fleet.database().read("read a comment", |reader| notes::comment(reader, &path))?;
-        found.ok_or_else(|| Error::not_found("comment on", path))
-    })
-    .await?;
+    let comment = admin
+        .act(Scope::Read, move |fleet, _| {
+            let found =
+                fleet.database().read("read a comment", |reader| notes::comment(reader, &path))?;
+            found.ok_or_else(|| Error::not_found("comment on", path))
+        })
+        .await?;
     Ok(Json(json!({ "comment": comment })))
 }
 
-pub(super) async fn comments(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+pub(super) async fn comments(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
     let contains = words.get("nameContains").unwrap_or_default().to_owned();
-    let (items, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let all = fleet.database().read("list comments", notes::comments)?;
-        let found = all.into_iter().filter(|(name, _)| name.contains(&contains));
-        let found = found.map(|(name, text)| json!({ "filename": name, "comment": text }));
-        Ok(window.cut(found.collect()))
-    })
-    .await?;
+    let (items, total) = admin
+        .act(Scope::Read, move |fleet, _| {
+            let all = fleet.database().read("list comments", notes::comments)?;
+            let found = all.into_iter().filter(|(name, _)| name.contains(&contains));
+            let found = found.map(|(name, text)| json!({ "filename": name, "comment": text }));
+            Ok(window.cut(found.collect()))
+        })
+        .await?;
     Ok(page(items, total, window))
 }
 
@@ -310,12 +298,11 @@ pub(super) struct NotBefore {
 }
 
 pub(super) async fn set_not_before(
-    State(fleet): State<Shared>,
     admin: Admin,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
-    let NotBefore { at } = read(&fleet, content, "the time").await?;
-    act(&fleet, admin, Scope::Admin, move |fleet, _| fleet.set_targets_not_before(at)).await?;
+    let NotBefore { at } = admin.read(content, "the time").await?;
+    admin.act(Scope::Admin, move |fleet, _| fleet.set_targets_not_before(at)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,12 +2,11 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, put};
 use updraft_api::Scope;
 
-use super::{act, header};
+use super::header;
 use crate::error::Error;
 use crate::fleet::treehub::Move;
 use crate::http::answer::GatewayError;
@@ -27,8 +26,7 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 async fn upload(
-    State(fleet): State<Shared>,
-    Admin(operator): Admin,
+    Admin { fleet, operator }: Admin,
     GatewayNames(path): GatewayNames<String>,
     headers: HeaderMap,
     content: Body,
@@ -41,38 +39,38 @@ async fn upload(
 }
 
 async fn put_manifest(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(commit): GatewayNames<String>,
     content: Body,
 ) -> Result<StatusCode, GatewayError> {
     let what = "the manifest of a commit";
-    let idle = fleet.config.body_idle_timeout();
+    let idle = admin.fleet.config.body_idle_timeout();
     let bytes = body::bytes(content, what, MAX_MANIFEST, idle).await?;
     serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
         .map_err(|error| Error::invalid(what, error))?;
-    act(&fleet, admin, Scope::Publish, move |fleet, _| {
-        let commit = fleet.require_commit(&commit)?.to_string();
-        let now = fleet.now();
-        fleet.database().write("store a commit's manifest", |tx| {
-            notes::set_commit_manifest(tx, &commit, &bytes, now)
+    admin
+        .act(Scope::Publish, move |fleet, _| {
+            let commit = fleet.require_commit(&commit)?.to_string();
+            let now = fleet.now();
+            fleet.database().write("store a commit's manifest", |tx| {
+                notes::set_commit_manifest(tx, &commit, &bytes, now)
+            })
         })
-    })
-    .await?;
+        .await?;
     Ok(StatusCode::OK)
 }
 
 async fn manifest(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(commit): GatewayNames<String>,
 ) -> Result<([(&'static str, &'static str); 1], Vec<u8>), GatewayError> {
-    let found = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let found = fleet
-            .database()
-            .read("read a commit's manifest", |reader| notes::commit_manifest(reader, &commit))?;
-        found.ok_or_else(|| Error::not_found("manifest of commit", commit))
-    })
-    .await?;
+    let found = admin
+        .act(Scope::Read, move |fleet, _| {
+            let found = fleet.database().read("read a commit's manifest", |reader| {
+                notes::commit_manifest(reader, &commit)
+            })?;
+            found.ok_or_else(|| Error::not_found("manifest of commit", commit))
+        })
+        .await?;
     Ok(([("content-type", "application/json")], found))
 }

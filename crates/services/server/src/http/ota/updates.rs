@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -13,13 +12,12 @@ use serde_json::{Map, Value, json};
 use updraft_api::{RolloutDeviceState, Scope};
 
 use super::assignments::{in_flight, shown};
-use super::{Words, act, answer, page, read};
+use super::{Words, answer, page};
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::fleet::operators::Operator;
-use crate::fleet::ota::assignments::InFlight;
+use crate::fleet::ota::assignments::{InFlight, Reach};
 use crate::fleet::ota::updates::{MultiTargetUpdate, TargetChange};
-use crate::http::Shared;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Admin;
 use crate::http::names::GatewayNames;
@@ -27,39 +25,30 @@ use crate::storage::assignments::{self, UpdateRecord};
 use crate::storage::rollouts::MemberRecord;
 use crate::storage::values;
 
-pub(super) async fn create_spec(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Response, GatewayError> {
-    let update: MultiTargetUpdate = read(&fleet, content, "the multi-target update").await?;
-    let id = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        fleet.create_update(operator, &update)
-    })
-    .await?;
+pub(super) async fn create_spec(admin: Admin, content: Body) -> Result<Response, GatewayError> {
+    let update: MultiTargetUpdate = admin.read(content, "the multi-target update").await?;
+    let id = admin
+        .act(Scope::Operate, move |fleet, operator| fleet.create_update(operator, &update))
+        .await?;
     Ok(answer(StatusCode::CREATED, id))
 }
 
 pub(super) async fn show_spec(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<MultiTargetUpdate>, GatewayError> {
-    Ok(Json(act(&fleet, admin, Scope::Read, move |fleet, _| fleet.update(&id)).await?))
+    Ok(Json(admin.act(Scope::Read, move |fleet, _| fleet.update(&id)).await?))
 }
 
-pub(super) async fn list_specs(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+pub(super) async fn list_specs(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let (records, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        fleet.database().read("list multi-target updates", |reader| {
-            assignments::page(reader, window.offset, window.limit)
+    let (records, total) = admin
+        .act(Scope::Read, move |fleet, _| {
+            fleet.database().read("list multi-target updates", |reader| {
+                assignments::page(reader, window.offset, window.limit)
+            })
         })
-    })
-    .await?;
+        .await?;
     let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
     Ok(page(ids, total, window))
 }
@@ -71,17 +60,15 @@ pub(super) struct ManyRequest {
     devices: Vec<String>,
 }
 
-pub(super) async fn create_many(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    content: Body,
-) -> Result<Response, GatewayError> {
-    let request: ManyRequest = read(&fleet, content, "the update").await?;
-    let reach = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        let id = fleet.create_update(operator, &MultiTargetUpdate { targets: request.targets })?;
-        fleet.assign_update(operator, &correlation(&id), &request.devices, &id)
-    })
-    .await?;
+pub(super) async fn create_many(admin: Admin, content: Body) -> Result<Response, GatewayError> {
+    let request: ManyRequest = admin.read(content, "the update").await?;
+    let reach = admin
+        .act(Scope::Operate, move |fleet, operator| {
+            let id =
+                fleet.create_update(operator, &MultiTargetUpdate { targets: request.targets })?;
+            fleet.assign_update(operator, &correlation(&id), &request.devices, &id)
+        })
+        .await?;
     Ok(answer(StatusCode::OK, shown(&reach)))
 }
 
@@ -94,34 +81,57 @@ pub(super) struct OneRequest {
 }
 
 pub(super) async fn create(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(device): GatewayNames<String>,
     content: Body,
 ) -> Result<Response, GatewayError> {
-    let request: OneRequest = read(&fleet, content, "the update").await?;
+    let request: OneRequest = admin.read(content, "the update").await?;
     if let Some(due_at) = request.scheduled_for {
-        let id = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-            let update = MultiTargetUpdate { targets: request.targets };
-            fleet.schedule_update(operator, &device, &update, due_at)
-        })
-        .await?;
+        let id = admin
+            .act(Scope::Operate, move |fleet, operator| {
+                let update = MultiTargetUpdate { targets: request.targets };
+                fleet.schedule_update(operator, &device, &update, due_at)
+            })
+            .await?;
         return Ok(answer(StatusCode::OK, id));
     }
-    let id = act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        let id = fleet.create_update(operator, &MultiTargetUpdate { targets: request.targets })?;
-        let devices = [device];
-        let reach = fleet.assign_update(operator, &correlation(&id), &devices, &id)?;
-        if reach.affected.is_empty() {
-            fleet.forget_update(&id)?;
-            let obstacles = reach.not_affected.into_values().flat_map(BTreeMap::into_values);
-            let reasons: Vec<String> = obstacles.map(|obstacle| obstacle.reason).collect();
-            return Err(Error::invalid("the update", reasons.join("; ")));
-        }
-        Ok(id)
-    })
-    .await?;
+    let id = admin
+        .act(Scope::Operate, move |fleet, operator| {
+            let id =
+                fleet.create_update(operator, &MultiTargetUpdate { targets: request.targets })?;
+            let devices = [device];
+            let reach = fleet.assign_update(operator, &correlation(&id), &devices, &id)?;
+            if reach.affected.is_empty() {
+                fleet.forget_update(&id)?;
+            }
+            require_reached(&reach).map(|()| id)
+        })
+        .await?;
     Ok(answer(StatusCode::OK, id))
+}
+
+/// `PUT admin/devices/ID/multi_target_update/UPDATE`: one device, in the words of older scripts.
+pub(super) async fn assign(
+    admin: Admin,
+    GatewayNames((device, id)): GatewayNames<(String, String)>,
+) -> Result<StatusCode, GatewayError> {
+    admin
+        .act(Scope::Operate, move |fleet, operator| {
+            let reach = fleet.assign_update(operator, &correlation(&id), &[device], &id)?;
+            require_reached(&reach)
+        })
+        .await?;
+    Ok(StatusCode::OK)
+}
+
+/// Refuses with what stood in the way when no device was reached.
+fn require_reached(reach: &Reach) -> Result<()> {
+    if !reach.affected.is_empty() {
+        return Ok(());
+    }
+    let obstacles = reach.not_affected.values().flat_map(BTreeMap::values);
+    let reasons: Vec<&str> = obstacles.map(|obstacle| obstacle.reason.as_str()).collect();
+    Err(Error::invalid("the update", reasons.join("; ")))
 }
 
 /// The correlation of the assignments that an update makes by itself.
@@ -203,18 +213,18 @@ fn line(fleet: &Fleet, device: &str, update: &str) -> Result<Line> {
 }
 
 pub(super) async fn of_device(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(device): GatewayNames<String>,
     words: Words,
 ) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let shown = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let mut shown = scheduled(fleet, &device)?;
-        shown.extend(lines(fleet, &device)?.iter().map(Line::shown));
-        Ok(shown)
-    })
-    .await?;
+    let shown = admin
+        .act(Scope::Read, move |fleet, _| {
+            let mut shown = scheduled(fleet, &device)?;
+            shown.extend(lines(fleet, &device)?.iter().map(Line::shown));
+            Ok(shown)
+        })
+        .await?;
     let (shown, total) = window.cut(shown);
     Ok(page(shown, total, window))
 }
@@ -243,11 +253,10 @@ fn packages(update: &MultiTargetUpdate) -> Map<String, Value> {
 }
 
 pub(super) async fn show(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames((device, update)): GatewayNames<(String, String)>,
 ) -> Result<Json<Value>, GatewayError> {
-    let found = act(&fleet, admin, Scope::Read, move |fleet, _| {
+    let found = admin.act(Scope::Read, move |fleet, _| {
         let mut scheduled = scheduled(fleet, &device)?.into_iter();
         match scheduled.find(|one| one["updateId"] == update.as_str()) {
             Some(one) => Ok(one),
@@ -258,82 +267,78 @@ pub(super) async fn show(
 }
 
 pub(super) async fn events(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames((device, update)): GatewayNames<(String, String)>,
 ) -> Result<Json<Vec<Value>>, GatewayError> {
-    let found = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        let line = line(fleet, &device, &update)?;
-        let correlation = line.member.assignment.map(|assignment| assignment.correlation);
-        super::registry::device_events(fleet, &device, correlation.as_deref())
-    })
-    .await?;
+    let found = admin
+        .act(Scope::Read, move |fleet, _| {
+            let line = line(fleet, &device, &update)?;
+            let correlation = line.member.assignment.map(|assignment| assignment.correlation);
+            super::registry::device_events(fleet, &device, correlation.as_deref())
+        })
+        .await?;
     Ok(Json(found))
 }
 
 pub(super) async fn cancel(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames((device, update)): GatewayNames<(String, String)>,
     headers: HeaderMap,
 ) -> Result<StatusCode, GatewayError> {
     let in_flight = in_flight(&headers)?;
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| {
-        if fleet.unschedule_update(&device, &update)? {
-            return Ok(());
-        }
-        let active = fleet.queue(&device)?.map(|member| member.rollout);
-        let line = line(fleet, &device, &update)?;
-        if active.as_ref() != Some(&line.member.rollout) {
-            return Err(Error::Conflict {
-                code: "update_not_active",
-                action: format!("cancel update {update} of device {device}"),
-                reason: "it has ended".to_owned(),
-            });
-        }
-        fleet.cancel_assignment(operator, &device, in_flight)
-    })
-    .await?;
+    admin
+        .act(Scope::Operate, move |fleet, operator| {
+            if fleet.unschedule_update(&device, &update)? {
+                return Ok(());
+            }
+            let active = fleet.queue(&device)?.map(|member| member.rollout);
+            let line = line(fleet, &device, &update)?;
+            if active.as_ref() != Some(&line.member.rollout) {
+                return Err(Error::Conflict {
+                    code: "update_not_active",
+                    action: format!("cancel update {update} of device {device}"),
+                    reason: "it has ended".to_owned(),
+                });
+            }
+            fleet.cancel_assignment(operator, &device, in_flight)
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The updates that were made last, whatever devices they reached.
-pub(super) async fn list(
-    State(fleet): State<Shared>,
-    admin: Admin,
-    words: Words,
-) -> Result<Json<Value>, GatewayError> {
+pub(super) async fn list(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let (shown, total) = act(&fleet, admin, Scope::Read, move |fleet, _| {
-        fleet.database().read("list updates", |reader| {
-            let (records, total) = assignments::page(reader, window.offset, window.limit)?;
-            let mut shown = Vec::new();
-            for record in records {
-                for member in assignments::members(reader, &record.release)? {
-                    let device = member.device.clone();
-                    let update = values::from_json("multi-target update", &record.body)?;
-                    let id = record.id.clone();
-                    let line = Line { id, update, record: record.clone(), member };
-                    let mut one = line.shown();
-                    one["deviceId"] = device.into();
-                    shown.push(one);
+    let (shown, total) = admin
+        .act(Scope::Read, move |fleet, _| {
+            fleet.database().read("list updates", |reader| {
+                let (records, total) = assignments::page(reader, window.offset, window.limit)?;
+                let mut shown = Vec::new();
+                for record in records {
+                    for member in assignments::members(reader, &record.release)? {
+                        let device = member.device.clone();
+                        let update = values::from_json("multi-target update", &record.body)?;
+                        let id = record.id.clone();
+                        let line = Line { id, update, record: record.clone(), member };
+                        let mut one = line.shown();
+                        one["deviceId"] = device.into();
+                        shown.push(one);
+                    }
                 }
-            }
-            Ok((shown, total))
+                Ok((shown, total))
+            })
         })
-    })
-    .await?;
+        .await?;
     Ok(page(shown, total, window))
 }
 
 pub(super) async fn devices(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
     words: Words,
 ) -> Result<Json<Value>, GatewayError> {
     let window = words.window()?;
-    let members = act(&fleet, admin, Scope::Read, move |fleet, _| members(fleet, &id)).await?;
+    let members = admin.act(Scope::Read, move |fleet, _| members(fleet, &id)).await?;
     let (members, total) = window.cut(members);
     let shown: Vec<Value> = members
         .iter()
@@ -350,12 +355,10 @@ fn members(fleet: &Fleet, id: &str) -> Result<Vec<MemberRecord>> {
 }
 
 pub(super) async fn cancel_all(
-    State(fleet): State<Shared>,
     admin: Admin,
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<StatusCode, GatewayError> {
-    act(&fleet, admin, Scope::Operate, move |fleet, operator| cancel_members(fleet, operator, &id))
-        .await?;
+    admin.act(Scope::Operate, move |fleet, operator| cancel_members(fleet, operator, &id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
