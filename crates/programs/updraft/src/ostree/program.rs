@@ -197,6 +197,12 @@ fn one_line(lines: &[String]) -> String {
 
 /// A name that is none is told by its reason alone, and a system call is no verb.
 fn in_their_words(text: &str, failure: &Failure) -> String {
+    if let Some(updraft_repo::pull::Error::Format { source, .. }) = failure.find()
+        && let updraft_ostree::Error::InvalidName { reason, .. } = source
+        && reason.starts_with("Invalid ref name")
+    {
+        return format!("error: {reason}");
+    }
     // The repository's error hides what it passes on from the chain.
     let within = match failure.find::<updraft_repo::Error>() {
         Some(updraft_repo::Error::Format(error)) => Some(error),
@@ -208,14 +214,8 @@ fn in_their_words(text: &str, failure: &Failure) -> String {
     {
         return text.replace(&format!("failed to {error}"), reason);
     }
-    if let Some(updraft_repo::pull::Error::Format { source, .. }) = failure.find()
-        && let updraft_ostree::Error::InvalidName { reason, .. } = source
-        && reason.starts_with("Invalid ref name")
-    {
-        return format!("error: {reason}");
-    }
     if let Some(error @ updraft_repo::Error::Config { .. }) = failure.find() {
-        return text.replace(&error.to_string(), "Couldn't parse config file");
+        return text.replace(&format!("failed to {error}"), "Couldn't parse config file");
     }
     let is_call = |rest: &str| {
         let name = rest.split(['(', ':']).next().unwrap_or_default();

@@ -98,6 +98,7 @@ fn a_closed_pipe_is_no_error() {
 #[test]
 fn deployments_are_listed_alike() {
     let world = World::new("archive");
+    std::fs::create_dir(world.path("sysroot")).unwrap();
     let init = ["admin", "init-fs", "sysroot"];
     assert_eq!(world.ours(&init).code, 0);
     let os_init = ["admin", "os-init", "--sysroot=sysroot", "debian"];
