@@ -216,7 +216,9 @@ fn pauses(device: &AktualizrDevice, say: &dyn Fn(&[&str]) -> Result<Answer>) -> 
     ensure!(say(&["pause"])?.code == 0, "it cannot be paused");
     let log = device.folder().join("service.log");
     let mut service = device.command("aktualizr", &["--loglevel", "2"]);
-    let mut service = service.stderr(std::fs::File::create(&log)?).spawn()?;
+    // As aktualizr's, its logs are on stdout; what it says beside them is on stderr.
+    let all = std::fs::File::options().create(true).append(true).open(&log)?;
+    let mut service = service.stdout(all.try_clone()?).stderr(all).spawn()?;
     support::wait_for(&log, "paused; go on")?;
     ensure!(
         !std::fs::read_to_string(&log)?.contains("cycle done"),
