@@ -34,15 +34,21 @@ impl Operator {
         })
     }
 
-    pub(crate) fn url(&self) -> &str {
+    /// The server's address.
+    #[must_use]
+    pub fn url(&self) -> &str {
         &self.url
     }
 
-    pub(crate) fn token(&self) -> &str {
+    /// The token by which the server knows the operator.
+    #[must_use]
+    pub fn token(&self) -> &str {
         &self.token
     }
 
-    pub(crate) fn ca(&self) -> &Path {
+    /// The authority that vouches for the server.
+    #[must_use]
+    pub fn ca(&self) -> &Path {
         &self.ca
     }
 

@@ -17,4 +17,5 @@ mod secondaries;
 mod support;
 mod token;
 mod transfers;
+mod tuf_form;
 mod workshop;
