@@ -31,14 +31,13 @@ impl Hashes {
     /// One digest of the algorithm whose length it has: 64 hex digits are a SHA-256, 128 a SHA-512.
     #[must_use]
     pub fn from_digest(hex: &str) -> Self {
-        let algorithm = if hex.len() == 128 { "sha512" } else { "sha256" };
-        Self(BTreeMap::from([(algorithm.to_owned(), hex.to_ascii_lowercase())]))
+        if hex.len() == 128 { Self::default().and_sha512(hex) } else { Self::from_sha256(hex) }
     }
 
     /// These and a SHA-512 digest.
     #[must_use]
     pub fn and_sha512(mut self, hex: &str) -> Self {
-        self.0.insert("sha512".to_owned(), hex.to_ascii_lowercase());
+        self.others.insert(SHA512.to_owned(), hex.to_ascii_lowercase());
         self
     }
 

@@ -84,7 +84,7 @@ mod tests {
                     .arg(Arg::new("s").short('s')),
             );
         let words = ["ostree", "commit"].iter().chain(words).map(OsString::from).collect();
-        let alone = each_alone(&root, words).map_err(|failure| failure.to_string())?;
+        let alone = each_alone(&root, words).map_err(|failure| failure.lines().join("\n"))?;
         Ok(alone[2..].join(" ".as_ref()).into_string().unwrap())
     }
 
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(alone(&["--branch", "-x"]).unwrap(), "--branch -x");
         assert_eq!(alone(&["-bv", "x"]).unwrap(), "-v -b x");
         assert_eq!(alone(&["--", "-bx"]).unwrap(), "-- -bx");
-        assert_eq!(alone(&["-bx"]).unwrap_err(), "Unknown option -bx");
-        assert_eq!(alone(&["-bs", "x"]).unwrap_err(), "Error parsing option -s");
+        assert_eq!(alone(&["-bx"]).unwrap_err(), "error: Unknown option -bx");
+        assert_eq!(alone(&["-bs", "x"]).unwrap_err(), "error: Error parsing option -s");
     }
 }
