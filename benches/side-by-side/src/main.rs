@@ -100,14 +100,16 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Some(next) => std::fs::canonicalize(next)?,
         None => tree::change(&tree, &folder.path().join("next"))?,
     };
-    let setup = Setup::prepare(folder.path(), [&tree, &next], (&ours, &arguments.theirs))?;
+    let is_asked_for = |operation: &&Operation| {
+        let is_named = |only: &String| operation.name.contains(only.as_str());
+        arguments.only.is_empty() || arguments.only.iter().any(is_named)
+    };
+    let with_deltas = OPERATIONS.iter().filter(is_asked_for).any(Operation::wants_deltas);
+    let programs = (ours.as_path(), arguments.theirs.as_path());
+    let setup = Setup::prepare(folder.path(), [&tree, &next], programs, with_deltas)?;
     report::heading(&tree, arguments.rounds)?;
     let mut lines = Vec::new();
-    for operation in OPERATIONS {
-        let is_named = |only: &String| operation.name.contains(only.as_str());
-        if !arguments.only.is_empty() && !arguments.only.iter().any(is_named) {
-            continue;
-        }
+    for operation in OPERATIONS.iter().filter(is_asked_for) {
         let line = compare(arguments, &setup, operation, &ours)
             .with_context(|| format!("measure {}", operation.name))?;
         report::line(&line)?;

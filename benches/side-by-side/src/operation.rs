@@ -24,6 +24,11 @@ impl Operation {
         (self.prepare)(setup, peer, scratch)
     }
 
+    /// Whether it is about deltas, which take long to make.
+    pub(crate) fn wants_deltas(&self) -> bool {
+        self.name.contains("delta")
+    }
+
     /// How often it is measured. What makes a delta computes for minutes, and alike each time.
     pub(crate) fn rounds(&self, asked: usize) -> usize {
         if self.made.is_some() { 1 } else { asked.max(1) }

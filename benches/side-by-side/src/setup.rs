@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! bare, archive   the first tree, on the ref `main`
-//! both            archive; `main` is the second tree on top of the first, with deltas; served
+//! both            archive; `main` is the second tree on top of the first, with deltas if any
+//!                 operation wants them; served
 //! device          bare; the first tree pulled from `both`
 //! refs            archive; a thousand refs
 //! deployable      archive; both trees with a kernel on the ref `os`; served
@@ -74,11 +75,13 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Makes everything for two versions of a tree.
+    /// Makes everything for two versions of a tree; deltas, for which the peer computes for minutes,
+    /// only when they are wanted.
     pub(crate) fn prepare(
         folder: &Path,
         trees: [&Path; 2],
         (ours, theirs): (&Path, &Path),
+        with_deltas: bool,
     ) -> Result<Self> {
         let mut setup = Self {
             folder: folder.to_owned(),
@@ -102,12 +105,16 @@ impl Setup {
         done(setup.theirs.command(&device, &["pull", "origin", "main"]))?;
         done(setup.commit_next(&setup.theirs, &both))?;
         setup.second = std::fs::read_to_string(both.join("refs/heads/main"))?;
-        let generate = ["static-delta", "generate", "--min-fallback-size=0", "main"];
-        done(setup.theirs.command(&both, &generate))?;
+        if with_deltas {
+            let generate = ["static-delta", "generate", "--min-fallback-size=0", "main"];
+            done(setup.theirs.command(&both, &generate))?;
+        }
         setup.summarise(&both)?;
-        // After the summary, which does not list it, so that both pull by the same delta.
-        let generate = ["static-delta", "generate", "--format=updraft", "main"];
-        done(Peer::ours(ours).command(&both, &generate))?;
+        if with_deltas {
+            // After the summary, which does not list it, so that both pull by the same delta.
+            let generate = ["static-delta", "generate", "--format=updraft", "main"];
+            done(Peer::ours(ours).command(&both, &generate))?;
+        }
         let refs = copy(&folder.join("archive"), &folder.join("refs"))?;
         for number in 0..REFS {
             let name = format!("refs/heads/os/{}/ref{number}", number % 10);

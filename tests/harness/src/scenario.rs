@@ -101,7 +101,8 @@ impl Scenario {
         let mut commits = Vec::new();
         for (tree, version) in self.trees.iter().zip(["v1", "v2"]) {
             say(&format!("committing {version}"));
-            let (branch, subject) = (format!("--branch=demo/{version}"), format!("-s{version}"));
+            let (branch, subject) =
+                (format!("--branch=demo/{version}"), format!("--subject={version}"));
             let version = format!("--add-metadata-string=version={version}");
             let tree = format!("--tree=dir={}", tree.display());
             let answer = updraft(&["commit", &repo_option, &branch, &subject, &version, &tree])?;

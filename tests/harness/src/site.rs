@@ -66,7 +66,7 @@ impl Site {
         let answer = self.updraft(&[
             "commit",
             &format!("--branch={branch}"),
-            &format!("-s{version}"),
+            &format!("--subject={version}"),
             &format!("--add-metadata-string=version={version}"),
             &format!("--tree=dir={}", tree.display()),
         ])?;
