@@ -54,16 +54,17 @@ pub enum Error {
         /// Why it is not.
         reason: Cow<'static, str>,
     },
-    /// A key file has a line that cannot be understood.
+    /// A key file has a line that cannot be understood. In GLib's words, which scripts match.
     #[error("Key file contains line “{text}” which is not a key-value pair, group, or comment")]
     KeyFile {
         /// Its number, from 1.
         line: usize,
         /// The line.
         text: String,
-        /// What is wrong with it.
-        reason: &'static str,
     },
+    /// A key file has a value before its first group.
+    #[error("Key file does not start with a group")]
+    KeyFileStart,
 }
 
 impl Error {

@@ -42,7 +42,7 @@ impl KeyFile {
         let mut lines = Vec::new();
         let mut in_group = false;
         for (index, line) in text.lines().enumerate() {
-            let bad = |reason| Error::KeyFile { line: index + 1, text: line.to_owned(), reason };
+            let bad = || Error::KeyFile { line: index + 1, text: line.to_owned() };
             // `lines` takes one carriage return; what is read must be what is written.
             let line = line.trim_end_matches('\r');
             let trimmed = line.trim_start();
@@ -53,19 +53,17 @@ impl KeyFile {
                     .trim_end()
                     .strip_suffix(']')
                     .filter(|name| !name.is_empty() && !name.contains(['[', ']']))
-                    .ok_or_else(|| bad("the group is not [NAME]"))?;
+                    .ok_or_else(bad)?;
                 lines.push(Line::Group(name.to_owned()));
                 in_group = true;
             } else {
-                let (key, value) = trimmed
-                    .split_once('=')
-                    .ok_or_else(|| bad("it is neither a group nor KEY=VALUE"))?;
-                if !in_group {
-                    return Err(bad("it stands before the first group"));
-                }
+                let (key, value) = trimmed.split_once('=').ok_or_else(bad)?;
                 let key = key.trim_end();
                 if key.is_empty() {
-                    return Err(bad("the key is empty"));
+                    return Err(bad());
+                }
+                if !in_group {
+                    return Err(Error::KeyFileStart);
                 }
                 let raw = value.trim_start().to_owned();
                 lines.push(Line::Entry { key: key.to_owned(), raw });
@@ -283,6 +281,7 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::KeyFile;
+    use crate::Error;
     use proptest::prelude::*;
 
     const TEXT: &str = "# top\n[core]\nrepo_version=1\nmode = bare\n\n[remote \"a\"]\nurl=x\n";
@@ -307,10 +306,13 @@ mod tests {
 
     #[test]
     fn broken_lines_are_named() {
-        for (text, line) in [("x=1\n", 1), ("[a]\nnonsense\n", 2), ("[a\n", 1), ("[a]\n=1\n", 2)] {
-            let error = KeyFile::parse(text).unwrap_err().to_string();
-            assert!(error.contains(&format!("line {line}")), "{error}");
+        for (text, number) in [("[a]\nnonsense\n", 2), ("[a\n", 1), ("[a]\n=1\n", 2)] {
+            let error = KeyFile::parse(text).unwrap_err();
+            let named = text.lines().nth(number - 1).unwrap();
+            assert!(error.to_string().contains(&format!("line “{named}”")), "{error}");
+            assert!(matches!(error, Error::KeyFile { line, .. } if line == number), "{error}");
         }
+        assert!(matches!(KeyFile::parse("x=1\n").unwrap_err(), Error::KeyFileStart));
     }
 
     proptest! {

@@ -212,7 +212,8 @@ fn other_arguments_and_further_initramfs_images_make_another_image() {
     assert_eq!(names(&esp), ["ostree-2.efi"]);
     let image = offered(&esp).remove(0).1;
     assert_eq!(text(&image, ".initrd"), "initramfsoverlay");
-    assert!(text(&image, ".cmdline").starts_with("quiet ostree="));
+    let arguments = text(&image, ".cmdline");
+    assert!(arguments.starts_with("ostree=") && arguments.ends_with(" quiet"), "{arguments}");
 }
 
 #[test]
