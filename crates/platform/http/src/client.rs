@@ -7,13 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use updraft_task::Context;
 use ureq::http;
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::DefaultConnector;
 
 use crate::error::shown;
 use crate::pace::Pace;
 use crate::retry::Retry;
-use crate::reuse::Reusing;
 use crate::tls::tls_config;
 use crate::{Body, BodyReader, ClientOptions, Error, Result, cookie};
 
@@ -198,10 +195,7 @@ impl Client {
             let slowest = pace.bytes_per_second() / 8;
             options.low_speed.bytes_per_second = options.low_speed.bytes_per_second.min(slowest);
         }
-        let connector = Reusing(DefaultConnector::default());
-        let resolver = DefaultResolver::default();
-        let agent = ureq::Agent::with_parts(config.build(), connector, resolver);
-        Ok(Self { agent, options: Arc::new(options), pace })
+        Ok(Self { agent: config.build().new_agent(), options: Arc::new(options), pace })
     }
 
     /// The options this was made with.

@@ -18,7 +18,6 @@ mod body;
 mod client;
 mod pace;
 mod retry;
-mod reuse;
 mod tls;
 
 mod download;
