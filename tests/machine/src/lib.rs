@@ -40,6 +40,7 @@
 //!
 //! * [`Kernel::cloud`] needs `apt-get` and the network at its first call only.
 //! * [`debian_root`] is a whole Debian with systemd, to be made into a tree.
+//! * [`newer_ostree_root`] is a Debian with a newer release of the real `ostree`, to change the root to.
 //! * [`Machine::wait_for`] looks at the console from the last mark it found onwards, so that the
 //!   same mark can be waited for after a reboot; it fails with the end of the console when the
 //!   time is over or when QEMU ended.
@@ -64,6 +65,7 @@ mod initramfs;
 
 mod debian;
 mod disk;
+mod newer_ostree;
 mod partition;
 mod sysroot;
 mod system;
@@ -81,6 +83,7 @@ pub use disk::{Disk, DiskBuilder};
 pub use initramfs::Initramfs;
 pub use kernel::{Kernel, arm64_busybox};
 pub use modules::{Modules, Needed};
+pub use newer_ostree::newer_ostree_root;
 pub use options::{Firmware, Options};
 pub use partition::Partition;
 pub use qemu::Machine;

@@ -24,7 +24,7 @@ use updraft_error::Kind;
 use updraft_ostree::{Checksum, Commit, DirEntry};
 use updraft_task::{Context, Event, Unit};
 
-use crate::{Error, Repo, Result, Transaction};
+use crate::{Error, Repo, Result, Transaction, traverse};
 use filter::Filter;
 use pool::Pool;
 use tree::Tree;
@@ -130,6 +130,13 @@ fn store_tree(
     options: &CommitOptions,
 ) -> Result<DirEntry> {
     let filter = Filter::new(transaction, options);
+    if let ([TreeSource::Commit(commit)], None) = (sources, &options.base)
+        && filter.changes_nothing()
+    {
+        // Its tree is stored already, whole.
+        let (commit, _) = transaction.repo().load_commit(commit)?;
+        return Ok(traverse::root(&commit));
+    }
     let (mut root, checksums) = std::thread::scope(|scope| {
         let mut pool = Pool::start(scope, ctx, transaction, &filter, options.adopt);
         let built = overlay(transaction, sources, options, &filter, &mut pool);

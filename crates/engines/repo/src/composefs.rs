@@ -61,7 +61,7 @@ pub fn checkout(
     let parent = Dir::open(parent.unwrap_or(Path::new(".")))?;
     let tree = tree(ctx, repo, root(&loaded), digests)?;
     let mut output = Hashed { output: TempFile::new_in(&parent)?, hasher: VerityHasher::new() };
-    write(&tree, &mut output)?;
+    write(tree, &mut output)?;
     let Hashed { mut output, hasher } = output;
     let digest = hasher.finish();
     if digests == Digests::All
@@ -96,11 +96,11 @@ pub(crate) fn digest(
 ) -> Result<VerityDigest> {
     let tree = tree(ctx, transaction, root, Digests::All)?;
     let mut output = Hashed { output: io::sink(), hasher: VerityHasher::new() };
-    write(&tree, &mut output)?;
+    write(tree, &mut output)?;
     Ok(output.hasher.finish())
 }
 
-fn write(tree: &Directory, output: &mut impl Write) -> Result<()> {
+fn write(tree: Directory, output: &mut impl Write) -> Result<()> {
     let mut output = BufWriter::with_capacity(BUFFER, output);
     write_image(tree, &mut output)?;
     output.flush().map_err(|error| Error::io("write a composefs image", error))
@@ -157,7 +157,8 @@ fn tree(
     root: DirEntry,
     digests: Digests,
 ) -> Result<Directory> {
-    let mut builder = Builder { ctx, objects, digests, seen: HashMap::new() };
+    let mut builder =
+        Builder { ctx, objects, digests, seen: HashMap::new(), dirmetas: HashMap::new() };
     let mut tree = builder.directory(root, 0)?;
     for name in ROOT_DIRECTORIES {
         let attributes = Attributes { permissions: 0o755, ..Attributes::default() };
@@ -171,8 +172,10 @@ struct Builder<'a, O> {
     ctx: &'a Context,
     objects: &'a O,
     digests: Digests,
-    /// Files that are in the tree more than once are read once.
-    seen: HashMap<Checksum, Node>,
+    /// Digests of files that were read: what is in the tree more than once is read once.
+    seen: HashMap<Checksum, VerityDigest>,
+    /// Few directories have an owner, a mode or attributes of their own.
+    dirmetas: HashMap<Checksum, Attributes>,
 }
 
 impl<O: Objects> Builder<'_, O> {
@@ -182,8 +185,7 @@ impl<O: Objects> Builder<'_, O> {
             let message = "write a composefs image: the tree is nested too deeply";
             return Err(Error::other(Kind::Invalid, message));
         }
-        let DirMeta { uid, gid, mode, xattrs } = self.objects.dirmeta(&entry.dirmeta)?;
-        let attributes = attributes((uid, gid, mode), &xattrs);
+        let attributes = self.directory_attributes(&entry.dirmeta)?;
         let mut directory = Directory { attributes, ..Directory::default() };
         let tree = self.objects.load_dirtree(&entry.dirtree)?;
         for (name, checksum) in &tree.files {
@@ -197,15 +199,22 @@ impl<O: Objects> Builder<'_, O> {
         Ok(directory)
     }
 
+    fn directory_attributes(&mut self, checksum: &Checksum) -> Result<Attributes> {
+        if let Some(known) = self.dirmetas.get(checksum) {
+            return Ok(known.clone());
+        }
+        let DirMeta { uid, gid, mode, xattrs } = self.objects.dirmeta(checksum)?;
+        let attributes = attributes((uid, gid, mode), &xattrs);
+        self.dirmetas.insert(*checksum, attributes.clone());
+        Ok(attributes)
+    }
+
     fn file(&mut self, checksum: &Checksum) -> Result<Node> {
         self.ctx.check()?;
-        if let Some(node) = self.seen.get(checksum) {
-            return Ok(node.clone());
-        }
         let FileObject { header, size, reader } = self.objects.file(checksum)?;
         let attributes = attributes((header.uid, header.gid, header.mode), &header.xattrs);
         let object = ObjectName::new(*checksum, ObjectType::File);
-        let node = match &header.symlink_target {
+        Ok(match &header.symlink_target {
             Some(target) => {
                 Node::Symlink(Symlink { attributes, target: target.as_bytes().to_vec() })
             }
@@ -216,12 +225,10 @@ impl<O: Objects> Builder<'_, O> {
                 backing_path: object.loose_path(RepoMode::Bare).into_bytes(),
                 digest: self.digest(&object, reader)?,
             }),
-        };
-        self.seen.insert(*checksum, node.clone());
-        Ok(node)
+        })
     }
 
-    fn digest(&self, object: &ObjectName, reader: FileReader) -> Result<Option<VerityDigest>> {
+    fn digest(&mut self, object: &ObjectName, reader: FileReader) -> Result<Option<VerityDigest>> {
         if self.digests == Digests::None {
             return Ok(None);
         }
@@ -229,7 +236,13 @@ impl<O: Objects> Builder<'_, O> {
         if sealed.is_some() || self.digests == Digests::Sealed {
             return Ok(sealed);
         }
-        read(reader).map(Some).map_err(|error| Error::io(format!("read object {object}"), error))
+        if let Some(known) = self.seen.get(&object.checksum) {
+            return Ok(Some(*known));
+        }
+        let digest =
+            read(reader).map_err(|error| Error::io(format!("read object {object}"), error))?;
+        self.seen.insert(object.checksum, digest);
+        Ok(Some(digest))
     }
 }
 

@@ -1,5 +1,7 @@
 //! A repository's `config`: the keys that decide how we read and write it.
 
+mod keys;
+
 use std::time::Duration;
 
 use updraft_error::Kind;
@@ -43,6 +45,13 @@ pub struct Config {
     pub composefs: Wanted,
     /// Whether each new ref regenerates the summary.
     pub auto_update_summary: bool,
+    /// After how many seconds a temporary file that nobody touched is removed.
+    pub tmp_expiry: u64,
+    /// How often a new deployment may be tried: 1 to 5, or 0, which is not to count.
+    pub boot_counting_tries: u32,
+    /// What the boot loader's entries of all deployments but the default one have besides: keys of
+    /// the Boot Loader Specification, with their values.
+    pub bls_append_except_default: Vec<(String, String)>,
 }
 
 /// Whether something is done that not every system can do.
@@ -79,6 +88,7 @@ impl Config {
             let message = format!("Invalid mode '{mode}' in repository configuration");
             Error::other(Kind::Unsupported, message)
         })?;
+        keys::check(&file)?;
         let composefs = wanted(&file, "composefs")?.unwrap_or_default();
         let flag = |key, default| Ok::<_, Error>(file.get_bool(CORE, key)?.unwrap_or(default));
         Ok(Self {
@@ -97,6 +107,9 @@ impl Config {
             composefs,
             auto_update_summary: flag("auto-update-summary", false)?
                 || flag("commit-update-summary", false)?,
+            tmp_expiry: keys::tmp_expiry(&file),
+            boot_counting_tries: keys::boot_counting_tries(&file)?,
+            bls_append_except_default: keys::appended_keys(&file)?,
             file,
         })
     }
@@ -246,6 +259,14 @@ mod tests {
             ("fsync=perhaps", "perhaps"),
             ("[ex-integrity]\nfsverity=perhaps", "perhaps"),
             ("[archive]\nzlib-level=10", "zlib-level"),
+            ("default-repo-finders=config;moon", "Invalid configured repo-finder 'moon'"),
+            ("default-repo-finders=", "Invalid empty default-repo-finders"),
+            ("add-remotes-config-dir=x", "add-remotes-config-dir"),
+            ("[sysroot]\nbootloader=lilo", "Invalid bootloader configuration: 'lilo'"),
+            ("[sysroot]\nbootprefix=x", "bootprefix"),
+            ("[sysroot]\nboot-counting-tries=6", "“6” is out of bounds [0, 5]"),
+            ("[sysroot]\nboot-counting-tries=-1", "“-1” is not an unsigned number"),
+            ("[sysroot]\nbls-append-except-default=a=b;c", "key1=value1;key2=value2"),
         ] {
             let error = config(text).unwrap_err();
             assert!(error.contains(message), "{error}");

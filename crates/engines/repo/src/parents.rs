@@ -1,5 +1,6 @@
 //! Parent repositories: where objects are taken from that are not here (`core.parent`).
 
+use updraft_error::Classify as _;
 use updraft_ostree::{Checksum, ObjectName, ObjectType};
 
 use crate::config::CORE;
@@ -20,7 +21,11 @@ impl Repo {
             let child = parents.last().unwrap_or(self);
             let path = child.config().key_file().get(CORE, "parent");
             let Some(path) = path.filter(|path| !path.is_empty()) else { break };
-            parents.push(Self::open(path)?);
+            let parent = Self::open_alone(&path).map_err(|error| {
+                let context = format!("While checking parent repository '{path}': opening repo");
+                Error::other(error.kind(), format!("{context}: {error}"))
+            })?;
+            parents.push(parent);
         }
         Ok(self.known_parents().get_or_init(|| parents))
     }

@@ -225,7 +225,7 @@ pub struct PullStats {
     pub from_caches: (u64, u64),
     /// Bytes that came over the network.
     pub bytes_transferred: u64,
-    /// Bytes of content that were written.
+    /// Bytes of content that were written, without what deltas brought.
     pub content_bytes_written: u64,
 }
 
@@ -293,6 +293,6 @@ fn pull_from(
         delta_plan: None,
         from_caches: fetched.from_caches,
         bytes_transferred: origin.bytes_transferred(),
-        content_bytes_written: stored.content_bytes_written,
+        content_bytes_written: stored.content_bytes_written - fetched.delta_content_bytes,
     })
 }

@@ -37,19 +37,24 @@ impl Repo {
 
     /// All refs, local and of remotes, aliases among them.
     pub fn refs(&self) -> Result<BTreeMap<Refspec, Checksum>> {
+        let texts = self.ref_texts()?.into_iter();
+        texts.map(|(refspec, text)| Ok((refspec, checksum(&text)?))).collect()
+    }
+
+    /// All refs as [`Self::refs`], each with what stands in its file, a checksum or not: enough to list
+    /// and to delete a ref that something has spoilt.
+    pub fn ref_texts(&self) -> Result<BTreeMap<Refspec, String>> {
         let mut refs = BTreeMap::new();
         self.each_ref(&mut |dir, name, kind, refspec| {
             if kind == FileKind::Regular || kind == FileKind::Symlink {
                 // A ref that vanished in between is left out.
                 let found = match kind {
                     // What became an alias meanwhile is looked at again.
-                    FileKind::Regular => {
-                        read_plain(dir, name).or_else(|_| read_ref_file(dir, name))?
-                    }
-                    _ => read_ref_file(dir, name)?,
+                    FileKind::Regular => read_text(dir, name).or_else(|_| ref_text(dir, name))?,
+                    _ => ref_text(dir, name)?,
                 };
-                if let Some(checksum) = found {
-                    refs.insert(refspec, checksum);
+                if let Some(text) = found {
+                    refs.insert(refspec, text);
                 }
             }
             Ok(())
@@ -280,6 +285,11 @@ fn remove_empty(dir: &Dir, name: &Path) -> Result<()> {
 
 /// Follows an alias; a folder or a missing file is no ref.
 pub(crate) fn read_ref_file(dir: &Dir, name: &Path) -> Result<Option<Checksum>> {
+    ref_text(dir, name)?.as_deref().map(checksum).transpose()
+}
+
+/// What stands in the file of a ref, as [`read_ref_file`] finds it.
+fn ref_text(dir: &Dir, name: &Path) -> Result<Option<String>> {
     let mut path = name.to_owned();
     for _ in 0..8 {
         let metadata = match dir.try_metadata(&path) {
@@ -290,7 +300,7 @@ pub(crate) fn read_ref_file(dir: &Dir, name: &Path) -> Result<Option<Checksum>> 
         };
         match metadata.kind {
             FileKind::Symlink => path = parent(&path).join(dir.read_link(&path)?),
-            FileKind::Regular => return read_plain(dir, &path),
+            FileKind::Regular => return read_text(dir, &path),
             FileKind::Directory | FileKind::Other => return Ok(None),
         }
     }
@@ -299,13 +309,15 @@ pub(crate) fn read_ref_file(dir: &Dir, name: &Path) -> Result<Option<Checksum>> 
 }
 
 /// Reads a ref that is a file; `None` when it is gone.
-fn read_plain(dir: &Dir, path: &Path) -> Result<Option<Checksum>> {
+fn read_text(dir: &Dir, path: &Path) -> Result<Option<String>> {
     let Some(bytes) = dir.try_read(path, MAX_REF_SIZE)? else { return Ok(None) };
-    let text = String::from_utf8_lossy(&bytes);
-    let text = text.trim_end();
+    Ok(Some(String::from_utf8_lossy(&bytes).trim_end().to_owned()))
+}
+
+/// The commit that the file of a ref names.
+fn checksum(text: &str) -> Result<Checksum> {
     // As libostree says it, which scripts match.
-    let invalid = |_| Error::other(Kind::Invalid, format!("Invalid rev {text}"));
-    text.parse().map(Some).map_err(invalid)
+    text.parse().map_err(|_| Error::other(Kind::Invalid, format!("Invalid rev {text}")))
 }
 
 /// The ref that a link beside `alias` with this target points to.

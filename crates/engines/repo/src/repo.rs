@@ -100,6 +100,13 @@ impl Repo {
 
     /// Opens the repository at `path`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let repo = Self::open_alone(path.as_ref())?;
+        repo.parents()?;
+        Ok(repo)
+    }
+
+    /// Opens it without a look at its parents.
+    pub(crate) fn open_alone(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let missing = |source| Error::NotARepository { path: path.to_owned(), source };
         let root = Dir::open(path).map_err(missing)?;

@@ -15,8 +15,6 @@ use updraft_fs::{
 use crate::staging::Durable;
 use crate::{Repo, Result};
 
-/// What is older than this many seconds belongs to nobody. libostree's default as well.
-const EXPIRY: i64 = 86_400;
 /// Folders in which static deltas are made.
 pub(crate) const DELTA_PREFIX: &str = "delta-";
 
@@ -65,8 +63,8 @@ impl Repo {
         Ok((dir, Path::new(path.file_name().unwrap_or_default())))
     }
 
-    /// Removes what nobody has touched for a day, measured by the repository's own time. That it
-    /// cannot be removed is no reason for anything else to fail.
+    /// Removes what nobody has touched for as long as the configuration says, measured by the
+    /// repository's own time. That it cannot be removed is no reason for anything else to fail.
     pub(crate) fn clean_tmp(&self) {
         if let Err(error) = self.try_clean_tmp() {
             tracing::warn!(%error, "cannot clean the folder of temporary files");
@@ -76,13 +74,15 @@ impl Repo {
     fn try_clean_tmp(&self) -> Result<()> {
         let tmp = self.tmp_dir()?;
         let now = self.root().own_metadata()?.mtime;
+        let expiry = self.config().tmp_expiry;
         for entry in tmp.entries()? {
             let Some(name) = entry.name.to_str() else { continue };
             if !name.starts_with(TempFile::NAME_PREFIX) && !name.starts_with(DELTA_PREFIX) {
                 continue;
             }
             let found = tmp.try_metadata(name)?;
-            if found.is_some_and(|found| now.saturating_sub(found.mtime) > EXPIRY) {
+            let age = |mtime| u64::try_from(now.saturating_sub(mtime)).unwrap_or(0);
+            if found.is_some_and(|found| age(found.mtime) > expiry) {
                 remove_tree(&tmp, name)?;
             }
         }

@@ -60,22 +60,15 @@ pub(crate) trait DefaultCounter {
 
 impl Sysroot {
     /// How often a new deployment may be tried: `sysroot.boot-counting-tries` of the repository's
-    /// configuration. 0: it is not counted.
-    ///
-    /// # Errors
-    /// [`Kind::Invalid`] when it is no number from 0 to 5.
-    pub fn boot_counting_tries(&self) -> Result<u32> {
-        let configured = self.repo.config().key_file().get("sysroot", "boot-counting-tries");
-        let Some(text) = configured else { return Ok(0) };
-        text.parse().ok().filter(|tries| *tries <= MAX_TRIES).ok_or_else(|| {
-            let message = format!("Invalid value '{text}' of boot-counting-tries: not 0 to 5");
-            Error::other(Kind::Invalid, message)
-        })
+    /// configuration, which is from 0 to 5. 0: it is not counted.
+    #[must_use]
+    pub fn boot_counting_tries(&self) -> u32 {
+        self.repo.config().boot_counting_tries
     }
 
     /// The counter of a deployment that was never tried.
     pub(crate) fn new_boot_count(&self) -> Result<Option<BootCount>> {
-        let tries = self.boot_counting_tries()?;
+        let tries = self.boot_counting_tries();
         Ok((tries > 0).then_some(BootCount { left: tries, done: 0 }))
     }
 

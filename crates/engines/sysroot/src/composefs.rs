@@ -26,9 +26,10 @@ impl Sysroot {
 }
 
 impl Locked<'_> {
-    /// Writes the image where the repository's configuration, the tree itself or the arguments that
-    /// it will be booted with ask for one. A commit that says what the digest of its image is, is
-    /// held to that.
+    /// Writes the image, as libostree does for every deployment since 2025.1, so that a later
+    /// configuration may ask for it. Where the repository's configuration, the tree itself or the
+    /// arguments that it will be booted with ask for it now, it is sealed, and a commit that says
+    /// what the digest of its image is, is held to that.
     pub(crate) fn write_composefs_image(
         &self,
         ctx: &Context,
@@ -38,15 +39,16 @@ impl Locked<'_> {
     ) -> Result<()> {
         let sysroot = self.sysroot;
         let wanted = prepare_root::composefs(root, kernel_args)?;
-        if wanted == Composefs::No && sysroot.repo.config().composefs == Wanted::No {
-            return Ok(());
-        }
+        let is_wanted = wanted != Composefs::No || sysroot.repo.config().composefs != Wanted::No;
         let (commit, _) = sysroot.repo.load_commit(&id.checksum)?;
         // The digest of the image covers those of all files, so all are needed to compare.
-        let all = commit.metadata.get(DIGEST).is_some();
+        let all = is_wanted && commit.metadata.get(DIGEST).is_some();
         let digests = if all { Digests::All } else { Digests::Sealed };
         let path = sysroot.path.join(id.path()).join(IMAGE);
         let digest = checkout(ctx, &sysroot.repo, &id.checksum, path, digests)?;
+        if !is_wanted {
+            return Ok(());
+        }
         let sealed = verity::seal(&root.open_file(IMAGE)?)?;
         if sealed == verity::Support::Unsupported
             && matches!(wanted, Composefs::Verity | Composefs::Signed)

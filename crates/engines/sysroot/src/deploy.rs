@@ -76,6 +76,8 @@ pub struct Deployed {
     pub deployment: Deployment,
     /// What it took over from the `/etc` of another.
     pub etc_changes: Option<EtcChanges>,
+    /// Whether `/var` was labelled for the first time.
+    pub var_labelled: bool,
     /// How it came to be offered.
     pub written: Written,
     /// Bytes of objects that nobody needed any more.
@@ -116,7 +118,7 @@ impl Locked<'_> {
         let merge = self.merge_deployment(request, &current)?;
         ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
         let mut deployment = self.check_out(ctx, request, merge.as_ref())?;
-        let etc_changes = self.complete(&deployment.id, merge.as_ref())?;
+        let (etc_changes, var_labelled) = self.complete(&deployment.id, merge.as_ref())?;
         deployment.overlay_initrds = self.install_overlay_initrds(&request.overlay_initrds)?;
         ctx.check()?;
         let id = deployment.id.clone();
@@ -138,7 +140,7 @@ impl Locked<'_> {
             self.cleanup(ctx)?
         };
         let deployment = self.sysroot.deployment(&id)?;
-        Ok(Deployed { deployment, etc_changes, written, freed_bytes })
+        Ok(Deployed { deployment, etc_changes, var_labelled, written, freed_bytes })
     }
 
     /// Whose `/etc` and kernel arguments are taken over.

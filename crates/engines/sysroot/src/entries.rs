@@ -28,6 +28,7 @@ impl Locked<'_> {
         let prefix = self.sysroot.entry_prefix()?;
         let several =
             list.iter().any(|one| list.first().map(|f| &f.id.stateroot) != Some(&one.id.stateroot));
+        let config = self.sysroot.repo.config();
         for (index, deployment) in list.iter().enumerate() {
             let root = self.sysroot.root.open_dir(deployment.id.path())?;
             let tree = BootTree::find(&root, &self.sysroot.options)?;
@@ -35,7 +36,8 @@ impl Locked<'_> {
             let kernels = format!("{}-{}", deployment.id.stateroot, deployment.boot_checksum);
             install_kernel(&boot, &tree, &kernels)?;
             let number = u32::try_from(list.len().saturating_sub(index)).unwrap_or(u32::MAX);
-            let place = Place { version, index, number, several, prefix };
+            let appended: &[_] = if index == 0 { &[] } else { &config.bls_append_except_default };
+            let place = Place { version, index, number, several, prefix, appended };
             let folder = boot.open_dir("ostree")?.open_dir(&kernels)?;
             let android = self.install_android_image(&folder, &tree, deployment)?;
             let entry = entry(deployment, &root, &tree, &kernels, &place)
@@ -58,13 +60,15 @@ impl Locked<'_> {
 }
 
 /// Where an entry stands among the others.
-pub(crate) struct Place {
+pub(crate) struct Place<'a> {
     pub(crate) version: u8,
     pub(crate) index: usize,
     pub(crate) number: u32,
     pub(crate) several: bool,
     /// What stands before the paths of kernels.
     pub(crate) prefix: &'static str,
+    /// Keys with their values that it gets besides its own, or in the place of these.
+    pub(crate) appended: &'a [(String, String)],
 }
 
 /// What the peer has before the paths of kernels, where it is wanted.
@@ -91,7 +95,7 @@ pub(crate) fn entry(
     root: &Dir,
     tree: &BootTree,
     kernels: &str,
-    place: &Place,
+    place: &Place<'_>,
 ) -> Result<BootEntry, updraft_bootenv::Error> {
     let stateroot = &deployment.id.stateroot;
     let title = name_and_version(deployment, root);
@@ -118,6 +122,9 @@ pub(crate) fn entry(
     }
     for overlay in &deployment.overlay_initrds {
         entry.add_overlay_initrd(&format!("{prefix}{overlay}"))?;
+    }
+    for (key, value) in place.appended {
+        entry.set(key, value)?;
     }
     Ok(entry)
 }

@@ -36,6 +36,8 @@ pub enum Finalized {
     Done {
         /// What it took over from the `/etc` of another.
         etc_changes: Option<EtcChanges>,
+        /// Whether `/var` was labelled for the first time.
+        var_labelled: bool,
         /// How it came to be offered.
         written: Written,
     },
@@ -131,7 +133,7 @@ impl Locked<'_> {
         self.forget_staged()?;
         let mut deployment = staged.deployment;
         deployment.is_staged = false;
-        let etc_changes = self.complete(&deployment.id, merge.as_ref())?;
+        let (etc_changes, var_labelled) = self.complete(&deployment.id, merge.as_ref())?;
         self.install_staged_initrds(&staged.note)?;
         let rules = Rules {
             retain: Retain::default(),
@@ -144,7 +146,7 @@ impl Locked<'_> {
         let written = self.write_deployments(&list)?;
         // The objects are pruned by the next deployment: a shutdown shall not wait for that.
         self.cleanup_deployments()?;
-        Ok(Finalized::Done { etc_changes, written })
+        Ok(Finalized::Done { etc_changes, var_labelled, written })
     }
 
     fn write_failure(&self, error: &Error) -> Result<()> {

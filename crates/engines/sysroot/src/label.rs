@@ -12,6 +12,9 @@ use crate::{DeploymentId, Error, Locked, Result};
 const ATTRIBUTE: &str = "security.selinux";
 /// Says in a stateroot's `/var` that it was labelled once. Later the system's own tools do it.
 const VAR_STAMP: &str = ".ostree-selabeled";
+/// What the stamp says when there was no policy to label by. That of libostree, which labels no more
+/// then, is empty.
+const NO_POLICY: &[u8] = b"no policy\n";
 
 /// Labels `/etc` of a deployment by the policy that is in it.
 pub(crate) fn etc(root: &Dir) -> Result<()> {
@@ -21,17 +24,25 @@ pub(crate) fn etc(root: &Dir) -> Result<()> {
     }
 }
 
-/// Labels `/var` by the policy of a deployment, unless that was done before.
-pub(crate) fn var(root: &Dir, var: &Dir) -> Result<()> {
-    if var.exists(VAR_STAMP)? {
-        return Ok(());
+/// Labels `/var` by the policy of a deployment, unless that was done before. Tells whether there was
+/// no stamp yet.
+pub(crate) fn var(root: &Dir, var: &Dir) -> Result<bool> {
+    let stamp = var.try_read(VAR_STAMP, NO_POLICY.len() as u64)?;
+    let is_first = stamp.is_none();
+    if stamp.is_some_and(|stamp| stamp != NO_POLICY) {
+        return Ok(false);
     }
-    let Some(policy) = selinux::from_folder(root.path())? else { return Ok(()) };
+    let Some(policy) = selinux::from_folder(root.path())? else {
+        if is_first {
+            atomic_write(var, VAR_STAMP, NO_POLICY, 0o644)?;
+        }
+        return Ok(is_first);
+    };
     label_one(&policy, var, Path::new("."), "/var")?;
     label_below(&policy, var, "/var")?;
     atomic_write(var, VAR_STAMP, b"", 0o644)?;
     label_one(&policy, var, Path::new(VAR_STAMP), &format!("/var/{VAR_STAMP}"))?;
-    Ok(())
+    Ok(is_first)
 }
 
 /// Gives a directory the label of the root.

@@ -66,12 +66,13 @@ impl Locked<'_> {
         })
     }
 
-    /// Takes over the `/etc` of another, and closes the deployment. Tells what it took over.
+    /// Takes over the `/etc` of another, and closes the deployment. Tells what it took over, and
+    /// whether `/var` was labelled for the first time.
     pub(crate) fn complete(
         &self,
         id: &DeploymentId,
         merge: Option<&Deployment>,
-    ) -> Result<Option<EtcChanges>> {
+    ) -> Result<(Option<EtcChanges>, bool)> {
         let root = self.sysroot.root.open_dir(id.path())?;
         let stateroot = self.sysroot.stateroot_dir(&id.stateroot)?;
         let etc_changes = match merge {
@@ -88,7 +89,7 @@ impl Locked<'_> {
         copy::remove(&root.open_dir("etc")?, Path::new(".updated"))?;
         let var = stateroot.ensure_dir("var", 0o755)?;
         copy::remove(&var, Path::new(".updated"))?;
-        label::var(&root, &var)?;
+        let var_labelled = label::var(&root, &var)?;
         self.make_backing(id, &root)?;
         // Nobody shall change a deployment by accident. Not every file system knows the flag.
         if !self.sysroot.options.mutable_deployments
@@ -96,7 +97,7 @@ impl Locked<'_> {
         {
             tracing::debug!(%error, "the deployment is not marked immutable");
         }
-        Ok(etc_changes)
+        Ok((etc_changes, var_labelled))
     }
 
     fn merge_etc(&self, merge: &Deployment, root: &Dir) -> Result<Option<EtcChanges>> {

@@ -77,13 +77,13 @@ impl Sysroot {
     }
 }
 
-fn identity(dir: &Dir) -> Result<Identity> {
+pub(crate) fn identity(dir: &Dir) -> Result<Identity> {
     let own = dir.own_metadata()?;
     Ok((own.device, own.inode))
 }
 
 /// The device and inode of the note. Older programs leave an empty one.
-fn backing_root(note: &[u8]) -> Option<Identity> {
+pub(crate) fn backing_root(note: &[u8]) -> Option<Identity> {
     let note = Metadata::from_value(Value::decode(&Type::vardict(), note).ok()?).ok()?;
     let Some(Value::Tuple(pair)) = note.get(BACKING_ROOT) else { return None };
     match pair.as_slice() {

@@ -11,7 +11,9 @@ use updraft_error::Kind;
 use updraft_fs::{Dir, mount};
 
 use crate::composefs::IMAGE;
-use crate::{DeploymentId, Error, Locked, Result, Sysroot};
+use crate::prepare_root::Composefs;
+use crate::running::{backing_root, identity};
+use crate::{Deployment, DeploymentId, Error, Locked, Result, Sysroot};
 
 /// The note about the next root, as `/run/ostree-booted` is about the running one.
 const NOTE: &str = "nextroot-booted";
@@ -22,7 +24,27 @@ impl Sysroot {
     /// # Errors
     /// [`Error::Fs`].
     pub fn is_soft_reboot_prepared(&self) -> Result<bool> {
-        Ok(self.read_run(&format!("ostree/{NOTE}"), 1 << 20)?.is_some())
+        Ok(self.soft_reboot_note()?.is_some())
+    }
+
+    /// Which of these deployments the next soft reboot is prepared for.
+    ///
+    /// # Errors
+    /// [`Error::Fs`].
+    pub fn soft_reboot_target(&self, of: &[Deployment]) -> Result<Option<DeploymentId>> {
+        let Some(wanted) = self.soft_reboot_note()?.as_deref().and_then(backing_root) else {
+            return Ok(None);
+        };
+        for deployment in of {
+            if identity(&self.root.open_dir(deployment.id.path())?)? == wanted {
+                return Ok(Some(deployment.id.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn soft_reboot_note(&self) -> Result<Option<Vec<u8>>> {
+        self.read_run(&format!("ostree/{NOTE}"), 1 << 20)
     }
 
     /// Whether a deployment can take over without a reboot of the machine.
@@ -45,7 +67,8 @@ impl Sysroot {
             let message = "Cannot soft-reboot to deployment with different kernel state";
             return Err(Error::other(Kind::Conflict, message));
         }
-        if !self.root.open_dir(id.path())?.exists(IMAGE)? {
+        let has_image = self.root.open_dir(id.path())?.exists(IMAGE)?;
+        if !has_image || self.composefs(id)? == Composefs::No {
             let message = "soft reboot not supported without composefs";
             return Err(Error::other(Kind::Unsupported, message));
         }

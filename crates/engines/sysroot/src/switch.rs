@@ -206,13 +206,13 @@ fn needs_boot_loader_flush(root: &Dir, boot: &Dir) -> Result<bool> {
     Ok(separate || running)
 }
 
-/// Numbers the deployments that share a kernel, in the order of the list.
+/// Numbers the deployments that share a kernel, in the order of the list, those of other stateroots
+/// among them.
 fn with_boot_serials(list: &[Deployment]) -> Vec<Deployment> {
-    let mut next: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut next: BTreeMap<String, u32> = BTreeMap::new();
     let mut list = list.to_vec();
     for deployment in &mut list {
-        let key = (deployment.id.stateroot.clone(), deployment.boot_checksum.clone());
-        let serial = next.entry(key).or_insert(0);
+        let serial = next.entry(deployment.boot_checksum.clone()).or_insert(0);
         deployment.boot_serial = *serial;
         *serial = serial.saturating_add(1);
     }

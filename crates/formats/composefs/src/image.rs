@@ -38,7 +38,7 @@ const S_IFCHR: u16 = 0o020_000;
 ///
 /// The bytes depend on the tree alone. They are those of libcomposefs's `lcfs_write_to` with
 /// format EROFS and version 0 for a tree without devices.
-pub fn write_image(root: &Directory, output: &mut dyn Write) -> Result<(), Error> {
+pub fn write_image(root: Directory, output: &mut dyn Write) -> Result<(), Error> {
     let mut nodes = nodes::flatten(root)?;
     let shared = xattrs::share(&mut nodes);
     let layout = layout::arrange(&mut nodes, shared)?;

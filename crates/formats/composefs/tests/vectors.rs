@@ -50,7 +50,7 @@ fn tree() -> Directory {
 
 fn image(root: &Directory) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write_image(root, &mut bytes).expect("the tree fits");
+    write_image(root.clone(), &mut bytes).expect("the tree fits");
     assert_eq!(bytes.len() % 4096, 0);
     bytes
 }
@@ -131,11 +131,11 @@ fn what_does_not_fit_is_refused() {
         let root = directory([]);
         let mut bad = root.clone();
         bad.entries.insert(name.as_bytes().to_vec(), Node::Directory(root));
-        assert!(write_image(&bad, &mut Vec::new()).is_err(), "{name:?}");
+        assert!(write_image(bad, &mut Vec::new()).is_err(), "{name:?}");
     }
     let mut long = directory([]);
     long.attributes.xattrs.insert(b"user.x".to_vec(), vec![0; 65536]);
-    assert!(write_image(&long, &mut Vec::new()).is_err());
+    assert!(write_image(long, &mut Vec::new()).is_err());
 }
 
 #[test]

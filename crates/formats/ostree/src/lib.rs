@@ -19,6 +19,7 @@ mod mode;
 mod object;
 
 pub mod gvariant;
+mod hash_order;
 mod metadata;
 mod varuint;
 

@@ -47,6 +47,15 @@ impl Metadata {
         Some(self.0.remove(at).1)
     }
 
+    /// Brings the entries into the order that libostree gives those of a `GVariantDict`.
+    pub fn sort_as_dict(&mut self) {
+        let keys: Vec<&str> = self.0.iter().map(|(key, _)| key.as_str()).collect();
+        let order = crate::hash_order::hash_order(&keys);
+        let mut entries: Vec<Option<(String, Value)>> =
+            std::mem::take(&mut self.0).into_iter().map(Some).collect();
+        self.0 = order.into_iter().filter_map(|at| entries.get_mut(at)?.take()).collect();
+    }
+
     /// The entries in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))

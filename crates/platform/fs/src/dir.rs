@@ -272,6 +272,17 @@ impl Dir {
             .map_err(self.fail("set the time of", name))
     }
 
+    /// Gives `to` the modification time of `from`, as access time, too, to the nanosecond.
+    pub fn copy_mtime(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+        let Metadata { mtime, mtime_nanos, .. } = self.metadata(from)?;
+        let time = Timespec { tv_sec: mtime, tv_nsec: mtime_nanos.into() };
+        let both = Timestamps { last_access: time, last_modification: time };
+        let to = to.as_ref();
+        fault::check()
+            .and_then(|()| rustix::fs::utimensat(self, to, &both, AtFlags::SYMLINK_NOFOLLOW))
+            .map_err(self.fail("set the time of", to))
+    }
+
     /// Sets access and modification time of the directory to `seconds` since 1970.
     pub fn set_own_mtime(&self, seconds: i64) -> Result<()> {
         fault::check()

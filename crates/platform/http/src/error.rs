@@ -60,7 +60,7 @@ pub enum Error {
         seconds: u64,
     },
     /// The body is larger than what the caller allows.
-    #[error("read {url}: it is larger than {limit} bytes")]
+    #[error("read {url}: it exceeded maximum size of {limit} bytes")]
     TooLarge {
         /// The address asked for.
         url: String,

@@ -45,7 +45,7 @@ impl Setup {
         let mut image = Vec::new();
         let objects = objects_by_inode(&sysroot.folder().join("ostree/repo/objects"));
         let root = directory(&sysroot.deployment(&plain.deployment), &objects, true);
-        write_image(&root, &mut image).unwrap();
+        write_image(root, &mut image).unwrap();
         let digest = VerityDigest::of(&image);
 
         // The same tree in a commit that names the digest of its image.

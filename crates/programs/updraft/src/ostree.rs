@@ -147,7 +147,10 @@ fn command(command: &Command, location: &Location, terminal: &Terminal) -> Resul
         Command::Remote(remote) => remote.run(location, terminal),
         Command::Summary(summary) => summary.run(location, terminal),
         Command::TrivialHttpd(server) => server.run(terminal),
-        Command::Checksum(checksum) => checksum.run(terminal),
+        Command::Checksum(checksum) => {
+            location.refuse()?;
+            checksum.run(terminal)
+        }
         Command::Config(config) => config.run(location, terminal),
         Command::CreateUsb(create) => create.run(location, terminal),
         Command::FindRemotes(find) => find.run(location, terminal),

@@ -261,7 +261,7 @@ impl OstreeInstaller<'_> {
         let Some(id) = &self.booted else { return Ok(false) };
         let counting = "read the boot loader's counter";
         let by = self.sysroot.boot_counting().map_err(Error::below(counting))?;
-        let all = self.sysroot.boot_counting_tries().map_err(Error::below(counting))?;
+        let all = self.sysroot.boot_counting_tries();
         let count = self.sysroot.boot_count(id).map_err(Error::below(counting))?;
         Ok(by != BootCounting::Nobody
             && count.is_some_and(|it| it.left > 0 && (it.done > 0 || it.left < all)))

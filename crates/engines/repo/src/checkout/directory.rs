@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use updraft_error::Kind;
-use updraft_fs::{Dir, remove_tree, xattr};
+use updraft_fs::{Dir, FileKind, remove_tree, xattr};
 use updraft_ostree::DirMeta;
 
-use super::CheckoutOptions;
 use super::walk::must_be_new;
+use super::{CheckoutOptions, UnionMode};
 use crate::ostreemeta::attribute;
 use crate::{Error, Result};
 
@@ -51,7 +51,7 @@ impl Directory {
                         source: std::io::Error::from_raw_os_error(17),
                     });
                 }
-                false
+                replace_file(above, name, matches!(made, Some((_, Some(_)))), options)?
             }
             Err(error) => return Err(error.into()),
         };
@@ -107,4 +107,21 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+/// Puts a directory in the place of a file or a link, as a layer with whiteouts does. `false` where a
+/// directory is there already, or where a file may stay.
+fn replace_file(
+    above: &Dir,
+    name: &Path,
+    is_below: bool,
+    options: &CheckoutOptions,
+) -> Result<bool> {
+    let replaces = is_below && options.whiteouts && options.union == UnionMode::Overwrite;
+    if !replaces || above.metadata(name)?.kind == FileKind::Directory {
+        return Ok(false);
+    }
+    above.unlink(name)?;
+    above.create_dir(name, PRIVATE)?;
+    Ok(true)
 }

@@ -214,6 +214,10 @@ fn existing(
     let ours = objects.metadata(path)?;
     match shared.options.union {
         UnionMode::Add | UnionMode::None => Ok(()),
+        UnionMode::Overwrite if there.kind == FileKind::Directory => {
+            clear_the_way(shared, dir, name)?;
+            Ok(dir.link(objects, path, name)?)
+        }
         _ if there.kind == FileKind::Directory => Err(directory_in_the_way(name)),
         _ if (there.device, there.inode) == (ours.device, ours.inode) => Ok(()),
         UnionMode::Identical => {
@@ -226,6 +230,14 @@ fn existing(
             Ok(dir.rename(&temporary, dir, name)?)
         }
     }
+}
+
+/// Removes a directory where a file has to be: a layer with whiteouts replaces it.
+fn clear_the_way(shared: &Shared<'_>, dir: &Dir, name: &str) -> Result<()> {
+    if !shared.options.whiteouts {
+        return Err(directory_in_the_way(name));
+    }
+    Ok(remove_tree(dir, name)?)
 }
 
 fn directory_in_the_way(name: &str) -> Error {
@@ -241,7 +253,8 @@ fn may_write(shared: &Shared<'_>, dir: &Dir, name: &str) -> Result<Occupied> {
     match shared.options.union {
         UnionMode::Add => Ok(Occupied::Keep),
         UnionMode::Overwrite if there.kind == FileKind::Directory => {
-            Err(directory_in_the_way(name))
+            clear_the_way(shared, dir, name)?;
+            Ok(Occupied::No)
         }
         UnionMode::Overwrite => Ok(Occupied::Replace),
         UnionMode::Identical | UnionMode::None => Ok(Occupied::Compare),

@@ -189,12 +189,19 @@ impl Walk<'_> {
             here.clear()?;
         }
         let wanted = tree.files.into_iter().filter(|(name, _)| !self.skips(name.as_str()));
+        // What whiteouts hide is gone before anything of that name is made.
+        let is_whiteout = |name: &str| self.shared.options.whiteouts && name.starts_with(".wh.");
+        let (whiteouts, wanted): (Vec<_>, Vec<_>) =
+            wanted.partition(|(name, _)| is_whiteout(name.as_str()));
+        for (name, checksum) in whiteouts {
+            place(self.shared, &here.dir, name.as_str(), &checksum)?;
+        }
         if self.jobs.is_none() {
             for (name, checksum) in wanted {
                 place(self.shared, &here.dir, name.as_str(), &checksum)?;
             }
         } else {
-            let mut files: Vec<_> = wanted.collect();
+            let mut files = wanted;
             while !files.is_empty() {
                 let rest = files.split_off(files.len().min(self.together()));
                 let these = std::mem::replace(&mut files, rest);

@@ -59,11 +59,6 @@ pub(super) fn metadata(
     options: &CommitOptions,
 ) -> Result<Metadata> {
     let mut metadata = options.metadata.clone();
-    if options.bootable {
-        let release = kernel_release(transaction, root)?;
-        metadata.insert(Commit::BOOTABLE, Value::Bool(true));
-        metadata.insert(Commit::LINUX, Value::String(release));
-    }
     if let Bindings::BranchAnd(more) = &options.bindings {
         let mut refs: Vec<String> = options.branch.iter().map(ToString::to_string).collect();
         refs.extend(more.iter().cloned());
@@ -75,9 +70,18 @@ pub(super) fn metadata(
             metadata.insert(Commit::COLLECTION_BINDING, Value::String(id.clone()));
         }
     }
+    if options.bootable {
+        let release = kernel_release(transaction, root)?;
+        metadata.insert(Commit::BOOTABLE, Value::Bool(true));
+        metadata.insert(Commit::LINUX, Value::String(release));
+    }
     if options.generate_composefs {
         let digest = composefs::digest(ctx, transaction, root)?;
         metadata.insert(composefs::DIGEST, Value::Bytes(digest.as_bytes().to_vec()));
+    }
+    if options.bootable || options.generate_composefs {
+        // Otherwise the same tree, committed by the real tool, would be another commit.
+        metadata.sort_as_dict();
     }
     if options.generate_sizes {
         metadata.insert("ostree.sizes", sizes::of(transaction, root)?);

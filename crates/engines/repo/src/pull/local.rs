@@ -1,5 +1,7 @@
 //! Pulling from a repository on this machine.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use updraft_ostree::delta::{DeltaIndex, DeltaName, Superblock};
 use updraft_ostree::{Checksum, ObjectName, RefName, Refspec};
 use updraft_task::Context;
@@ -18,11 +20,24 @@ const MAX_SUMMARY: u64 = updraft_ostree::MAX_METADATA_SIZE as u64;
 pub(crate) struct LocalOrigin<'a> {
     repo: &'a Repo,
     trust: Trust,
+    /// Superblocks of deltas that were read, and the bytes of these, of indexes and of parts: they
+    /// count as if they had come over a network.
+    superblocks: AtomicU64,
+    delta_bytes: AtomicU64,
 }
 
 impl<'a> LocalOrigin<'a> {
     pub(crate) fn new(repo: &'a Repo, trust: Trust) -> Self {
-        Self { repo, trust }
+        Self { repo, trust, superblocks: AtomicU64::new(0), delta_bytes: AtomicU64::new(0) }
+    }
+
+    /// Reads what is said of a delta.
+    fn read_delta_file(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
+        let bytes = self.repo.root().try_read(path, MAX_SUMMARY)?;
+        if let Some(bytes) = &bytes {
+            self.delta_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        }
+        Ok(bytes)
     }
 }
 
@@ -60,8 +75,9 @@ impl Origin for LocalOrigin<'_> {
     }
 
     fn list_refs(&self) -> Result<Option<Vec<(String, Checksum)>>, Error> {
-        let local = self.repo.refs()?.into_iter().filter(|(refspec, _)| refspec.remote.is_none());
-        Ok(Some(local.map(|(refspec, commit)| (refspec.name.to_string(), commit)).collect()))
+        // Those of remotes, too: to copy all of such a repository is refused, as libostree does.
+        let all = self.repo.refs()?.into_iter();
+        Ok(Some(all.map(|(refspec, commit)| (refspec.to_string(), commit)).collect()))
     }
 
     fn read_metadata(
@@ -94,7 +110,7 @@ impl Origin for LocalOrigin<'_> {
 
     fn delta_index(&self, _ctx: &Context, to: &Checksum) -> Result<Option<DeltaIndex>, Error> {
         let path = DeltaName::index_path(to);
-        let Some(bytes) = self.repo.root().try_read(&path, MAX_SUMMARY)? else { return Ok(None) };
+        let Some(bytes) = self.read_delta_file(&path)? else { return Ok(None) };
         let index = DeltaIndex::decode(&bytes);
         index.map(Some).map_err(|source| Error::Format { what: path, source })
     }
@@ -105,12 +121,16 @@ impl Origin for LocalOrigin<'_> {
         name: &DeltaName,
         digest: &Checksum,
     ) -> Result<Option<Superblock>, Error> {
-        let bytes = self.repo.root().try_read(name.superblock_path(), MAX_SUMMARY)?;
+        let bytes = self.read_delta_file(&name.superblock_path())?;
+        self.superblocks.fetch_add(bytes.is_some().into(), Ordering::Relaxed);
         bytes.map(|bytes| superblock::accept(&bytes, name, digest, &self.name())).transpose()
     }
 
     fn delta_part(&self, _ctx: &Context, wanted: &WantedPart<'_>) -> Result<Option<Part>, Error> {
         let file = self.repo.root().try_open_file(wanted.path)?;
+        if file.is_some() {
+            self.delta_bytes.fetch_add(wanted.header.size, Ordering::Relaxed);
+        }
         Ok(file.map(wanted.accept).transpose()?)
     }
 
@@ -123,7 +143,15 @@ impl Origin for LocalOrigin<'_> {
     }
 
     fn bytes_transferred(&self) -> u64 {
-        0
+        self.delta_bytes.load(Ordering::Relaxed)
+    }
+
+    fn loose_delta_files(&self) -> u64 {
+        // And the list of deltas, whichever it was found in.
+        match self.superblocks.load(Ordering::Relaxed) {
+            0 => 0,
+            superblocks => superblocks + 1,
+        }
     }
 }
 

@@ -107,6 +107,11 @@ pub(crate) trait Origin: Sync {
 
     /// Bytes that came over the network so far.
     fn bytes_transferred(&self) -> u64;
+
+    /// Files about deltas that came and are not among the metadata objects that are counted already.
+    fn loose_delta_files(&self) -> u64 {
+        0
+    }
 }
 
 /// Whether a summary is what it must be.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use updraft_error::Kind;
 use updraft_ostree::delta::DeltaIndex;
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{Checksum, CollectionId, CollectionRef, RefName, Refspec, RepoMode, Summary};
@@ -178,7 +179,11 @@ impl Goals {
         };
         for (name, commit) in refs {
             let collection = self.collection.clone();
-            self.refs.push(RefGoal { name: RefName::new(name)?, commit, collection });
+            // As libostree says it, which scripts match.
+            let invalid =
+                |_| crate::Error::other(Kind::Invalid, format!("Invalid ref name {name}"));
+            let name = RefName::new(name.as_str()).map_err(invalid)?;
+            self.refs.push(RefGoal { name, commit, collection });
         }
         Ok(self)
     }

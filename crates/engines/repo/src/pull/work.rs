@@ -29,6 +29,8 @@ pub(super) struct Fetched {
     pub from_caches: (u64, u64),
     /// Parts of static deltas; `None` when no delta was used.
     pub delta_parts: Option<u64>,
+    /// Bytes of content that they brought.
+    pub delta_content_bytes: u64,
     /// Commits of which everything is here now.
     pub complete: Vec<Checksum>,
 }
@@ -60,6 +62,8 @@ pub(super) fn fetch_all(
     };
     // Deltas first and alone: what they bring is then found here and not fetched.
     let delta_parts = work.apply_deltas()?;
+    let delta_content_bytes = transaction.stats().content_bytes_written;
+    work.metadata.fetch_add(origin.loose_delta_files(), Ordering::Relaxed);
     work.has_delta = delta_parts.is_some();
     let work = work;
     ctx.report(&Event::Started { phase: PHASE, total: None, unit: Unit::Items });
@@ -75,7 +79,7 @@ pub(super) fn fetch_all(
         work.run();
     });
     ctx.report(&Event::Finished { phase: PHASE });
-    Ok(Fetched { delta_parts, ..work.finish()? })
+    Ok(Fetched { delta_parts, delta_content_bytes, ..work.finish()? })
 }
 
 pub(super) struct Work<'a> {
@@ -132,6 +136,7 @@ impl Work<'_> {
                 from_caches: (metadata_cached, content_cached),
                 complete: plan.complete,
                 delta_parts: None,
+                delta_content_bytes: 0,
             }),
         }
     }

@@ -109,7 +109,9 @@ pub fn sign_summary(ctx: &Context, repo: &Repo, signers: &[Signer]) -> Result<()
         signer.add(ctx, &data, &mut metadata)?;
     }
     // Commit point: the rename inside.
-    Ok(repo.replace(SUMMARY_SIGNATURES, &metadata.encode(), (0o644, Durable::Yes))?)
+    repo.replace(SUMMARY_SIGNATURES, &metadata.encode(), (0o644, Durable::Yes))?;
+    // Caches that go by time then take both files or none, as libostree has it.
+    Ok(repo.root().copy_mtime(SUMMARY, SUMMARY_SIGNATURES).map_err(crate::Error::from)?)
 }
 
 /// Signatures of `data`, such as the superblock of a delta, by all signers.

@@ -40,7 +40,7 @@ impl InitramfsCounter {
         }
         let default = sysroot.deployments()?.into_iter().next().map(|first| first.id);
         let ostree = sysroot.ostree.open_dir(".")?;
-        Ok(Some(Self { ostree, default, tries: sysroot.boot_counting_tries()? }))
+        Ok(Some(Self { ostree, default, tries: sysroot.boot_counting_tries() }))
     }
 
     /// The file, where it is about the default. One that cannot be understood counts nothing.

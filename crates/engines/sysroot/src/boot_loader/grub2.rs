@@ -120,7 +120,7 @@ impl Sysroot {
         let Some(entries) = entries else { return Ok(String::new()) };
         let mut lines = Vec::new();
         let offered = offered(&entries)?;
-        if self.boot_counting_tries()? > 0
+        if self.boot_counting_tries() > 0
             && let Some((_, second)) = offered.get(1)
         {
             let title = quoted(second.get("title").unwrap_or("(Untitled)"));

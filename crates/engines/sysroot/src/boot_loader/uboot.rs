@@ -49,7 +49,7 @@ pub(super) fn write(
             lines.extend(of_tree(sysroot, default)?);
         }
     }
-    if entries.list.len() > 1 && sysroot.boot_counting_tries()? > 0 {
+    if entries.list.len() > 1 && sysroot.boot_counting_tries() > 0 {
         lines.push(selection());
     }
     let mut text = lines.join("\n");

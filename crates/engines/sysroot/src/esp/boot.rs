@@ -97,7 +97,8 @@ impl Boot {
     ) -> Result<Vec<u8>> {
         // The place in the list changes, the number does not: it is what people see.
         let index = usize::try_from(number).unwrap_or(usize::MAX);
-        let place = Place { version: 0, index, number, several, prefix: "" };
+        // Nothing is appended: an entry stays as it is when another becomes the default.
+        let place = Place { version: 0, index, number, several, prefix: "", appended: &[] };
         let mut entry = entry(one, &self.root, &self.tree, &self.kernels, &place)
             .map_err(|source| Error::Entry { path: at.path().to_path_buf(), source })?;
         if let Form::Shipped(file) = &self.form {

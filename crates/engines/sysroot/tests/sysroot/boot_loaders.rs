@@ -37,6 +37,30 @@ fn compare(name: &str, link: &str, text: &str, files: &[(&str, &str)]) -> String
     ours.read(&path)
 }
 
+/// `bls-append-except-default`, as the real tool does it.
+#[test]
+fn entries_but_the_default_one_get_keys_of_the_configuration() {
+    let entries = [(Lab::ours(), true), (Lab::theirs(), false)].map(|(lab, is_ours)| {
+        lab.configure("bls-append-except-default=grub_users=admin;title=other title");
+        for (version, kernel) in [("1", "k1"), ("2", "k2")] {
+            let commit = lab.commit(version, kernel, &[]);
+            if is_ours {
+                lab.deploy(commit);
+            } else {
+                lab.admin(&["deploy", "--os=os", "os/main"]);
+            }
+        }
+        let folder = lab.path("boot/loader/entries");
+        let mut names: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        names.iter().map(|path| fs::read_to_string(path).unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(entries[0], entries[1]);
+    assert!(entries[0][0].contains("grub_users admin\n"), "{}", entries[0][0]);
+    assert!(!entries[0][1].contains("grub_users"), "{}", entries[0][1]);
+}
+
 #[test]
 fn syslinux_keeps_what_others_wrote() {
     let link = "syslinux/syslinux.cfg";

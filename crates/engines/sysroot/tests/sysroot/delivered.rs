@@ -37,21 +37,17 @@ fn with_digest(lab: &Lab, commit: &Checksum, digest: &str) -> Checksum {
 }
 
 #[test]
-fn an_image_is_written_where_the_repository_or_the_tree_asks_for_it() {
+fn every_deployment_has_its_image() {
     let lab = Lab::ours();
-    let plain = lab.deploy(lab.commit("1", "k1", &[])).id;
-    assert_eq!(image_of(&lab, &plain), None);
-    for (version, enabled, wanted) in
-        [("2", "yes", true), ("3", "maybe", true), ("4", "no", false), ("5", "signed", true)]
-    {
+    let plain = lab.commit("1", "k1", &[]);
+    let id = lab.deploy(plain).id;
+    assert!(image_of(&lab, &id) == Some(expected(&lab, &plain, Digests::Sealed).0));
+    for (version, enabled) in [("2", "yes"), ("3", "maybe"), ("4", "no"), ("5", "signed")] {
         let text = format!("[composefs]\nenabled={enabled}\n");
         let commit = lab.commit(version, "k1", &[("usr/lib/ostree/prepare-root.conf", &text)]);
         let id = lab.deploy(commit).id;
-        let image = image_of(&lab, &id);
-        assert_eq!(image.is_some(), wanted, "{enabled}");
-        if let Some(image) = image {
-            assert!(image == expected(&lab, &commit, Digests::Sealed).0);
-        }
+        let image = image_of(&lab, &id).unwrap();
+        assert!(image == expected(&lab, &commit, Digests::Sealed).0, "{enabled}");
     }
     // The administrator's file counts more than the image's.
     let both = [
@@ -59,7 +55,7 @@ fn an_image_is_written_where_the_repository_or_the_tree_asks_for_it() {
         ("usr/etc/ostree/prepare-root.conf", "[composefs]\nenabled=no\n"),
     ];
     let id = lab.deploy(lab.commit("6", "k1", &both)).id;
-    assert_eq!(image_of(&lab, &id), None);
+    assert_eq!(lab.sysroot().composefs(&id).unwrap(), Composefs::No);
     let repo = format!("--repo={}", lab.path("ostree/repo").display());
     for value in ["yes", "maybe", "verity", "signed"] {
         ostree(&["config", &repo, "set", "ex-integrity.composefs", value]);
@@ -69,7 +65,7 @@ fn an_image_is_written_where_the_repository_or_the_tree_asks_for_it() {
 }
 
 #[test]
-fn an_image_is_written_where_the_kernel_arguments_ask_for_it() {
+fn kernel_arguments_say_what_is_wanted_of_the_image() {
     let lab = Lab::ours();
     let (sysroot, ctx) = (lab.sysroot(), Context::silent());
     let deploy = |version: &str, enabled: &str, argument: Option<&str>| {
@@ -92,7 +88,7 @@ fn an_image_is_written_where_the_kernel_arguments_ask_for_it() {
     {
         let id = deploy(&number.to_string(), enabled, Some(argument)).unwrap();
         assert_eq!(sysroot.composefs(&id).unwrap(), wanted, "{enabled} {argument}");
-        assert_eq!(image_of(&lab, &id).is_some(), wanted != Composefs::No, "{enabled} {argument}");
+        assert!(image_of(&lab, &id).is_some(), "{enabled} {argument}");
     }
     // The argument goes on to the next deployment, and what it asks for with it.
     let id = deploy("next", "no", None).unwrap();
@@ -123,6 +119,11 @@ fn a_commit_is_held_to_the_digest_of_its_image() {
     assert!(error.starts_with("Generated composefs image digest ("), "{error}");
     assert!(error.contains(") doesn't match expected digest ("), "{error}");
     assert_eq!(sysroot.deployments().unwrap().len(), 1);
+
+    // Where nobody will boot from the image, its digest is no reason not to deploy.
+    let text = "[composefs]\nenabled=no\n";
+    let other = lab.commit("3", "k2", &[("usr/lib/ostree/prepare-root.conf", text)]);
+    lab.deploy(with_digest(&lab, &other, &digest));
 }
 
 const CONTEXTS: &str = "/.*\tdefault_t\n/etc(/.*)?\tetc_t\n/etc/plain\t--\tplain_t\n/var\t-d\tvar_t\n\

@@ -1,5 +1,6 @@
 //! The tree as a list of inodes, with all that overlayfs needs to see.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG};
@@ -47,42 +48,48 @@ pub(super) enum Content {
 
 /// One extended attribute of one inode.
 pub(super) struct Xattr {
-    pub(super) name: Vec<u8>,
+    /// Most are one of overlayfs's own, of which there are two for every file.
+    pub(super) name: Cow<'static, [u8]>,
     pub(super) value: Vec<u8>,
     /// Bytes into the shared table, when it is there.
     pub(super) shared_at: Option<u64>,
 }
 
-/// All inodes, breadth first, the root first; the order of their numbers.
-pub(super) fn flatten(root: &Directory) -> Result<Vec<Inode>, Error> {
-    let mut inodes = vec![directory(root, true)];
-    let mut waiting = VecDeque::from([(0, 0, root, String::new())]);
+/// All inodes, breadth first, the root first; the order of their numbers. The tree is taken apart
+/// meanwhile: a large one is not held twice.
+pub(super) fn flatten(root: Directory) -> Result<Vec<Inode>, Error> {
+    let root_attributes = root.attributes.clone();
+    let (first, entries) = directory(root, true);
+    let mut inodes = vec![first];
+    let mut waiting = VecDeque::from([(0, 0, entries, String::new())]);
     while let Some((own, parent, tree, path)) = waiting.pop_front() {
         let mut names = vec![(b".".to_vec(), own), (b"..".to_vec(), parent)];
-        for (name, entry) in entries(tree, own == 0) {
+        for (name, entry) in entries_of(tree, own == 0) {
             let path = format!("{path}/{}", String::from_utf8_lossy(&name));
             check_name(&name, &path)?;
             let number = inodes.len();
             if number >= MAX_INODES {
                 return Err(Error::TooLarge);
             }
-            inodes.push(match entry {
-                Entry::Whiteout => whiteout(&root.attributes),
-                Entry::Node(Node::Directory(below)) => directory(below, false),
+            names.push((name, number));
+            let inode = match entry {
+                Entry::Whiteout => whiteout(&root_attributes),
+                Entry::Node(Node::Directory(below)) => {
+                    let (inode, below) = directory(below, false);
+                    waiting.push_back((number, own, below, path.clone()));
+                    inode
+                }
                 Entry::Node(Node::File(of)) => file(of),
                 Entry::Node(Node::Symlink(link)) => {
                     if link.target.is_empty() || link.target.contains(&0) {
                         let reason = "the target of a link is empty or holds a NUL";
                         return Err(Error::Unsupported { path, reason });
                     }
-                    inode(S_IFLNK, &link.attributes, Content::Symlink(link.target.clone()))
+                    inode(S_IFLNK, link.attributes, Content::Symlink(link.target))
                 }
-            });
-            names.push((name, number));
-            check_xattrs(&inodes[number], &path)?;
-            if let Entry::Node(Node::Directory(below)) = entry {
-                waiting.push_back((number, own, below, path));
-            }
+            };
+            check_xattrs(&inode, &path)?;
+            inodes.push(inode);
         }
         // `.` and `..` have no place of their own: a name may sort before them.
         names.sort();
@@ -92,26 +99,27 @@ pub(super) fn flatten(root: &Directory) -> Result<Vec<Inode>, Error> {
     Ok(inodes)
 }
 
-enum Entry<'a> {
-    Node(&'a Node),
+type Entries = BTreeMap<Vec<u8>, Node>;
+
+enum Entry {
+    Node(Node),
     Whiteout,
 }
 
 /// What is in a directory, in the order of the names. The root hides the folders of the store,
 /// which has one for each pair of digits and lies below it in the overlay.
-fn entries(tree: &Directory, is_root: bool) -> BTreeMap<Vec<u8>, Entry<'_>> {
+fn entries_of(tree: Entries, is_root: bool) -> BTreeMap<Vec<u8>, Entry> {
     let mut entries: BTreeMap<_, _> = BTreeMap::new();
     if is_root {
         let digits = (0..=u8::MAX).map(|first| format!("{first:02x}").into_bytes());
         entries.extend(digits.map(|name| (name, Entry::Whiteout)));
     }
-    let own = tree.entries.iter().map(|(name, node)| (name.clone(), Entry::Node(node)));
-    entries.extend(own);
+    entries.extend(tree.into_iter().map(|(name, node)| (name, Entry::Node(node))));
     entries
 }
 
-fn inode(kind: u16, attributes: &Attributes, content: Content) -> Inode {
-    let xattrs = attributes.xattrs.iter().map(|(name, value)| (escaped(name), value.clone()));
+fn inode(kind: u16, attributes: Attributes, content: Content) -> Inode {
+    let xattrs = attributes.xattrs.into_iter().map(|(name, value)| (escaped(name), value));
     // `bits` has no bits above 07777, so nothing is cut off.
     let bits = u16::try_from(attributes.permissions & 0o7777).unwrap_or_default();
     Inode {
@@ -125,20 +133,22 @@ fn inode(kind: u16, attributes: &Attributes, content: Content) -> Inode {
     }
 }
 
-fn directory(tree: &Directory, is_root: bool) -> Inode {
-    let mut inode = inode(S_IFDIR, &tree.attributes, Content::Directory(Vec::new()));
-    let below = tree.entries.values().filter(|node| matches!(node, Node::Directory(_))).count();
+/// The inode of a directory, and what is in it.
+fn directory(tree: Directory, is_root: bool) -> (Inode, Entries) {
+    let Directory { attributes, entries } = tree;
+    let mut inode = inode(S_IFDIR, attributes, Content::Directory(Vec::new()));
+    let below = entries.values().filter(|node| matches!(node, Node::Directory(_))).count();
     // Bounded by the number of inodes, which is checked.
     inode.links = u32::try_from(below).unwrap_or(u32::MAX).saturating_add(2);
     if is_root {
         // Nothing of the store may shine through.
         insert(&mut inode.xattrs, OPAQUE, b"y".to_vec());
     }
-    inode
+    (inode, entries)
 }
 
-fn file(of: &File) -> Inode {
-    let mut inode = inode(S_IFREG, &of.attributes, Content::File(of.size));
+fn file(of: File) -> Inode {
+    let mut inode = inode(S_IFREG, of.attributes, Content::File(of.size));
     if of.size == 0 {
         return inode;
     }
@@ -161,24 +171,25 @@ fn whiteout(root: &Attributes) -> Inode {
     let label = root.xattrs.get(SELINUX);
     let xattrs = label.map(|label| (SELINUX.to_vec(), label.clone())).into_iter().collect();
     let attributes = Attributes { uid: root.uid, gid: root.gid, permissions: 0o644, xattrs };
-    inode(S_IFCHR, &attributes, Content::Whiteout)
+    inode(S_IFCHR, attributes, Content::Whiteout)
 }
 
-fn escaped(name: &[u8]) -> Vec<u8> {
+fn escaped(name: Vec<u8>) -> Vec<u8> {
     match name.strip_prefix(OVERLAY) {
         Some(rest) => [ESCAPED, rest].concat(),
-        None => name.to_vec(),
+        None => name,
     }
 }
 
 fn sorted(list: BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<Xattr> {
-    list.into_iter().map(|(name, value)| Xattr { name, value, shared_at: None }).collect()
+    let xattr = |(name, value)| Xattr { name: Cow::Owned(name), value, shared_at: None };
+    list.into_iter().map(xattr).collect()
 }
 
 /// Adds an attribute that is not there: what is there was escaped.
-fn insert(xattrs: &mut Vec<Xattr>, name: &[u8], value: Vec<u8>) {
-    let at = xattrs.partition_point(|have| have.name.as_slice() < name);
-    xattrs.insert(at, Xattr { name: name.to_vec(), value, shared_at: None });
+fn insert(xattrs: &mut Vec<Xattr>, name: &'static [u8], value: Vec<u8>) {
+    let at = xattrs.partition_point(|have| *have.name < *name);
+    xattrs.insert(at, Xattr { name: Cow::Borrowed(name), value, shared_at: None });
 }
 
 fn check_name(name: &[u8], path: &str) -> Result<(), Error> {

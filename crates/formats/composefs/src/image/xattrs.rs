@@ -42,18 +42,18 @@ pub(super) fn share(inodes: &mut [Inode]) -> Shared {
         *uses.entry((&xattr.name, xattr.value.len(), &xattr.value)).or_default() += 1;
     }
     let mut shared = Shared::default();
-    let mut places: BTreeMap<(Vec<u8>, Vec<u8>), u64> = BTreeMap::new();
+    let mut places: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, u64>> = BTreeMap::new();
     for ((name, _, value), _) in uses.into_iter().rev().filter(|(_, count)| *count > 1) {
-        places.insert((name.to_vec(), value.to_vec()), shared.bytes.len() as u64);
+        let of_name = places.entry(name.to_vec()).or_default();
+        of_name.insert(value.to_vec(), shared.bytes.len() as u64);
         entry(name, value, &mut shared.bytes);
     }
     for inode in inodes {
         let mut left = MAX_SHARED;
         for xattr in &mut inode.xattrs {
-            let key = (std::mem::take(&mut xattr.name), std::mem::take(&mut xattr.value));
-            xattr.shared_at = if left > 0 { places.get(&key).copied() } else { None };
+            let of_name = places.get(&*xattr.name).filter(|_| left > 0);
+            xattr.shared_at = of_name.and_then(|places| places.get(&xattr.value)).copied();
             left -= usize::from(xattr.shared_at.is_some());
-            (xattr.name, xattr.value) = key;
         }
     }
     shared

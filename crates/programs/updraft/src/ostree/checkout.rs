@@ -112,12 +112,12 @@ impl Checkout {
 
     /// `--composefs`: one file instead of a tree of them.
     fn image(&self, repo: &Repo, terminal: &Terminal) -> Result {
+        // What makes no difference to an image is accepted, as by the peer.
         let others = [
-            self.user_mode,
+            self.disable_cache,
             self.subpath.is_some(),
-            self.union || self.union_add || self.union_identical,
+            self.union_add || self.union_identical,
             self.whiteouts || self.process_passthrough_whiteouts,
-            self.allow_noent,
             self.from_stdin || self.from_file.is_some(),
             self.require_hardlinks || self.force_copy || self.force_copy_zerosized,
             self.selinux_policy.is_some(),

@@ -79,7 +79,7 @@ impl Refs {
     }
 
     fn listed(&self, repo: &Repo) -> Result<Vec<Listed>> {
-        let (refs, aliases) = (repo.refs()?, repo.aliases()?);
+        let (refs, aliases) = (repo.ref_texts()?, repo.aliases()?);
         // As with the peer, one prefix after the other: a ref may be listed twice.
         let prefixes: Vec<Option<&str>> = match &self.prefixes[..] {
             [] => vec![None],
@@ -92,7 +92,7 @@ impl Refs {
             let full = refspec.to_string();
             let alias_of = match prefix {
                 // As with the peer, a ref that is named itself is shown with its commit.
-                Some(prefix) if self.alias && *prefix == full => Some(commit.to_string()),
+                Some(prefix) if self.alias && *prefix == full => Some(commit.clone()),
                 _ => aliases.get(refspec).map(ToString::to_string),
             };
             if self.alias && alias_of.is_none() {
@@ -110,7 +110,7 @@ impl Refs {
                 name,
                 remote: refspec.remote.as_ref().map(ToString::to_string),
                 full,
-                commit: commit.to_string(),
+                commit: commit.clone(),
                 alias_of,
             });
         }
@@ -218,7 +218,7 @@ impl Refs {
             let doomed = self.in_collections(repo)?;
             return doomed.iter().try_for_each(|(of, _)| Ok(repo.set_collection_ref(of, None)?));
         }
-        let refs: BTreeMap<Refspec, Checksum> = repo.refs()?;
+        let refs: BTreeMap<Refspec, String> = repo.ref_texts()?;
         let aliases = repo.aliases()?;
         // With --alias, aliases alone, and what is named itself.
         let is_meant = |full: &str, prefix: &str, is_alias: bool| {

@@ -19,6 +19,13 @@ impl Location {
         Self { option }
     }
 
+    /// Refuses the option, for a command that looks at no repository.
+    pub(crate) fn refuse(&self) -> Result {
+        let Some(path) = &self.option else { return Ok(()) };
+        let message = format!("Unknown option --repo={}", path.display());
+        Err(Failure::new(Kind::Invalid, message))
+    }
+
     /// The repository's folder: the option, else the working directory if it is a repository, else
     /// `$OSTREE_REPO`, else the system's under `$OSTREE_SYSROOT` or `/`.
     pub(crate) fn path(&self) -> Result<PathBuf> {

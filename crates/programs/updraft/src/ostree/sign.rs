@@ -9,6 +9,7 @@ use updraft_repo::Repo;
 use updraft_repo::sign::{self, PublicKeys, SignType, Signer};
 use updraft_terminal::{Failure, Result, Terminal};
 
+use super::program::Usage;
 use super::repository::Location;
 use super::signing;
 
@@ -41,10 +42,10 @@ impl Sign {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
         let Some(commit) = &self.commit else {
-            return Err(Failure::new(Kind::Invalid, "Need a COMMIT to sign or verify"));
+            return Err(Usage::failure("Need a COMMIT to sign or verify"));
         };
         if !self.verify && self.keys.is_empty() && self.keys_file.is_none() {
-            return Err(Failure::new(Kind::Invalid, "Need at least one KEY-ID to sign with"));
+            return Err(Usage::failure("Need at least one KEY-ID to sign with"));
         }
         let commit = repo.resolve(commit)?;
         let kind = match signing::kind(self.sign_type.as_deref()) {
@@ -131,10 +132,10 @@ impl GpgSign {
     pub(crate) fn run(&self, location: &Location, terminal: &Terminal) -> Result {
         let repo = location.open()?;
         let Some(commit) = &self.commit else {
-            return Err(Failure::new(Kind::Invalid, "Need a COMMIT to sign"));
+            return Err(Usage::failure("Need a COMMIT to sign"));
         };
         if self.keys.is_empty() {
-            return Err(Failure::new(Kind::Invalid, "Need at least one GPG KEY-ID to sign with"));
+            return Err(Usage::failure("Need at least one GPG KEY-ID to sign with"));
         }
         let commit = repo.resolve(commit)?;
         let (ctx, places) = (&terminal.context, signing::places());

@@ -29,6 +29,11 @@ pub(crate) struct SigningOptions {
 }
 
 impl SigningOptions {
+    /// The GnuPG home that is named.
+    pub(crate) fn gpg_homedir(&self) -> Option<&Path> {
+        self.gpg_homedir.as_deref()
+    }
+
     /// The signers, with those whose keys are in `files`.
     pub(crate) fn signers(&self, files: &[PathBuf]) -> Result<Vec<Signer>> {
         if let Some(home) = self.gpg_homedir.as_deref().filter(|_| !self.gpg_sign.is_empty()) {
@@ -125,7 +130,24 @@ pub(crate) fn print_gpg(
     let Some(reports) = sign::gpg_reports(&keyring, &data, &metadata, places.now)? else {
         return Ok(());
     };
-    print_reports("Found", &reports, &places, terminal)
+    print_reports(("Found", ""), &reports, &places, terminal)
+}
+
+/// Prints what there is to say about the OpenPGP signatures of the repository's own summary.
+pub(crate) fn print_own_summary_gpg(
+    repo: &Repo,
+    home: Option<&Path>,
+    summary: &[u8],
+    signatures: &[u8],
+    terminal: &Terminal,
+) -> Result {
+    let places = places();
+    let keyring = sign::viewing_keyring(repo, &places, None, home)?;
+    let signatures = Metadata::decode(signatures)?;
+    let reports = sign::gpg_reports(&keyring, summary, &signatures, places.now)?;
+    let Some(reports) = reports else { return Ok(()) };
+    terminal.line("")?;
+    print_reports(("Found", " on the summary"), &reports, &places, terminal)
 }
 
 /// What there is to say about the OpenPGP signatures of a commit by a remote's keys.
@@ -157,12 +179,18 @@ pub(crate) fn print_summary_gpg(
     let reports = sign::gpg_reports(&keyring, summary, &signatures, places.now)?;
     let Some(reports) = reports else { return Ok(()) };
     terminal.line("")?;
-    print_reports("GPG: Verification enabled, found", &reports, &places, terminal)
+    print_reports(("GPG: Verification enabled, found", ""), &reports, &places, terminal)
 }
 
-fn print_reports(found: &str, reports: &[Report], places: &Places, terminal: &Terminal) -> Result {
+fn print_reports(
+    (found, of_what): (&str, &str),
+    reports: &[Report],
+    places: &Places,
+    terminal: &Terminal,
+) -> Result {
     let count = reports.len();
-    terminal.line(format!("{found} {count} signature{}:", if count == 1 { "" } else { "s" }))?;
+    let plural = if count == 1 { "" } else { "s" };
+    terminal.line(format!("{found} {count} signature{plural}{of_what}:"))?;
     for report in reports {
         terminal.line("")?;
         for line in sign::describe(report, &places.zone) {

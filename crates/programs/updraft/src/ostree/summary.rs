@@ -13,7 +13,7 @@ use updraft_repo::summary::{self as engine, SummaryOptions};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::repository::Location;
-use super::signing::SigningOptions;
+use super::signing::{SigningOptions, print_own_summary_gpg};
 use super::{time, variant, variant_text};
 
 /// Update and print the summary.
@@ -76,7 +76,14 @@ impl SummaryCommand {
             let message = "openat(summary): No such file or directory";
             Failure::new(Kind::NotFound, message).hint("`summary --update` makes one")
         })?;
-        print(&bytes, (self.raw, &self.keys), terminal)
+        print(&bytes, (self.raw, &self.keys), terminal)?;
+        if self.raw || self.keys.are_asked() || terminal.wants_json() {
+            return Ok(());
+        }
+        let signatures = dir.try_read("summary.sig", updraft_ostree::MAX_METADATA_SIZE as u64)?;
+        let Some(signatures) = signatures else { return Ok(()) };
+        let home = self.signing.gpg_homedir();
+        print_own_summary_gpg(&repo, home, &bytes, &signatures, terminal)
     }
 }
 

@@ -70,7 +70,7 @@ fn deployments_have_names() {
     for name in ["booted", "pending"] {
         assert_eq!(booted.admin(&["pin", name]), format!("Deployment {name} is now pinned"));
     }
-    assert_eq!(booted.refused(&["pin", "rollback"]), "error: No rollback deployment");
+    assert_eq!(booted.refused(&["pin", "rollback"]), "error: Deployment type not found: rollback");
     let json = booted.admin(&["status", "-J"]);
     assert_eq!(json.matches("\"pinned\": true").count(), 2, "{json}");
     assert_eq!(

@@ -206,6 +206,11 @@ fn a_configuration_that_cannot_be_read_is_told_in_the_same_words() {
         good.replace("mode=archive-z2", "mode=zip"),
         good.replace("repo_version=1", "repo_version=2"),
         good.replace("[core]", "[core]\nmin-free-space-percent=100"),
+        good.replace("[core]", "[core]\nparent=/nowhere/at/all"),
+        good.replace("[core]", "[core]\ndefault-repo-finders=config;moon"),
+        good.replace("[core]", "[core]\ndefault-repo-finders="),
+        format!("{good}[sysroot]\nbootloader=lilo\n"),
+        format!("{good}[sysroot]\nbls-append-except-default=word\n"),
     ]);
     for text in spoilt {
         std::fs::write(world.path("repo/config"), &text).unwrap();
@@ -227,7 +232,34 @@ fn a_ref_that_holds_no_checksum_is_no_revision() {
         let parse = ["--repo=repo", "rev-parse", "bad"];
         let (ours, theirs) = (world.ours(&parse), world.peer(&parse));
         assert_eq!((ours.code, ours.error()), (1, theirs.error()));
+        // It is listed all the same, and can be deleted.
+        for words in [&["refs", "--list"][..], &["refs", "--delete", "bad"], &["refs"]] {
+            let words = [&["--repo=repo"], words].concat();
+            if words.contains(&"--delete") {
+                assert_eq!(world.ours(&words).code, 0, "{text:?}");
+            } else {
+                world.same_set(&words);
+            }
+        }
+        assert!(!world.path("repo/refs/heads/bad").exists());
     }
+}
+
+#[test]
+fn a_repository_with_refs_of_remotes_is_not_copied_whole() {
+    let world = World::new("archive");
+    let commit = world.peer_ok(&["rev-parse", "--repo=repo", "main"]);
+    std::fs::create_dir_all(world.path("repo/refs/remotes/origin")).unwrap();
+    std::fs::write(world.path("repo/refs/remotes/origin/main"), commit).unwrap();
+    let outcomes = ["ours", "theirs"].map(|dest| {
+        let repo = format!("--repo={dest}");
+        world.peer_ok(&["init", &repo, "--mode=archive"]);
+        let words = ["pull-local", &repo, "repo"];
+        if dest == "ours" { world.ours(&words) } else { world.peer(&words) }
+    });
+    assert_eq!(outcomes[0].error(), outcomes[1].error());
+    assert_eq!((outcomes[0].code, outcomes[1].code), (1, 1));
+    assert_eq!(world.ours(&["pull-local", "--repo=ours", "repo", "main"]).code, 0);
 }
 
 #[test]

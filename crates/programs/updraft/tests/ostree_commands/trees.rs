@@ -25,6 +25,68 @@ fn same_commit(world: &World, arguments: &[&str]) {
     assert_eq!(copies[0], copies[1], "{arguments:?}");
 }
 
+/// The metadata of a bootable commit has the order of GLib's hash table, which more keys make larger.
+#[test]
+fn bootable_commits_are_the_same() {
+    let world = World::new("archive");
+    let modules = world.path("tree/usr/lib/modules/6.1.0-rc1");
+    fs::create_dir_all(&modules).unwrap();
+    fs::write(modules.join("vmlinuz"), "kernel").unwrap();
+    same_commit(&world, &["--bootable", "tree"]);
+    same_commit(&world, &["--bootable", "--no-bindings", "--tree=dir=tree"]);
+    let mut words = vec!["--bootable".to_owned(), "--tree=dir=tree".to_owned()];
+    for number in 0..40 {
+        words.push(format!("--add-metadata-string=key{number}=value"));
+        let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+        if [1, 4, 5, 6, 13, 14, 28, 40].contains(&(number + 1)) {
+            same_commit(&world, &arguments);
+        }
+    }
+    same_commit(&world, &["--tree=ref=main", "--table-output"]);
+}
+
+#[test]
+fn a_layer_with_whiteouts_replaces_what_is_of_another_kind() {
+    let world = World::new("bare-user");
+    let layers = ["one", "two"].map(|name| world.path(name));
+    fs::create_dir_all(layers[0].join("folder/below")).unwrap();
+    fs::create_dir_all(layers[0].join("linked")).unwrap();
+    fs::create_dir_all(layers[0].join("again/old")).unwrap();
+    fs::write(layers[0].join("file"), "file").unwrap();
+    fs::write(layers[0].join("linked/x"), "x").unwrap();
+    std::os::unix::fs::symlink("nowhere", layers[0].join("link")).unwrap();
+    fs::create_dir_all(layers[1].join("file/below")).unwrap();
+    fs::create_dir_all(layers[1].join("link")).unwrap();
+    fs::create_dir_all(layers[1].join("again/new")).unwrap();
+    fs::write(layers[1].join(".wh.again"), "").unwrap();
+    fs::write(layers[1].join("folder"), "now a file").unwrap();
+    fs::write(layers[1].join("link/y"), "y").unwrap();
+    std::os::unix::fs::symlink("file", layers[1].join("linked")).unwrap();
+    for name in ["one", "two"] {
+        world.peer_ok(&["commit", "--repo=repo", "-b", name, "--orphan", name]);
+        world.peer_ok(&["commit", "--repo=repo", "-b", name, name]);
+    }
+    let listed = ["ours", "theirs"].map(|dest| {
+        for name in ["one", "two"] {
+            let words = ["checkout", "--repo=repo", "-U", "--union", "--whiteouts", name, dest];
+            let outcome = if dest == "ours" { world.ours(&words) } else { world.peer(&words) };
+            assert_eq!(outcome.code, 0, "{dest} {name}: {}", outcome.stderr);
+        }
+        let mut find = Command::new("find");
+        let found = find.args([".", "-printf", "%P %y %l %s\\n"]).current_dir(world.path(dest));
+        let found = String::from_utf8(found.output().unwrap().stdout).unwrap();
+        let mut lines: Vec<String> =
+            found.lines().filter(|line| !line.contains(" d ")).map(str::to_owned).collect();
+        let folders = found.lines().filter(|line| line.contains(" d "));
+        lines.extend(folders.map(|line| line.split(' ').next().unwrap().to_owned()));
+        lines.sort();
+        lines
+    });
+    assert_eq!(listed[0], listed[1]);
+    assert!(listed[0].iter().any(|line| line.starts_with("folder f")), "{:?}", listed[0]);
+    assert!(listed[0].contains(&"again/new".to_owned()), "{:?}", listed[0]);
+}
+
 #[test]
 fn names_in_tar_streams_are_changed_alike() {
     let world = World::new("archive");

@@ -71,7 +71,8 @@ pub(crate) struct Deploy {
 impl Deploy {
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
         self.check()?;
-        let stateroot = select::stateroot(sysroot, self.os.as_deref())?;
+        let stateroot = select::stateroot(sysroot, self.os.as_deref())
+            .context("Looking for booted deployment")?;
         let locked = select::lock(sysroot, terminal)?;
         let commit = sysroot.repo().resolve(&self.refspec)?;
         let booted = select::booted(sysroot)?;

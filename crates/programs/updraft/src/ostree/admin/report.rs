@@ -8,6 +8,7 @@ use crate::ostree::size::format_size;
 /// What a new deployment took over, and how it came to be offered.
 pub(super) fn deployed(deployed: &Deployed, terminal: &Terminal) -> Result {
     merged(deployed.etc_changes.as_ref(), terminal)?;
+    labelled(deployed.var_labelled, terminal)?;
     written(&deployed.written, terminal)?;
     freed(deployed.freed_bytes, terminal)
 }
@@ -21,6 +22,14 @@ pub(super) fn merged(changes: Option<&EtcChanges>, terminal: &Terminal) -> Resul
         changes.removed.len(),
         changes.added.len()
     ))
+}
+
+/// That `/var` was labelled, which happens once.
+pub(super) fn labelled(for_the_first_time: bool, terminal: &Terminal) -> Result {
+    if !for_the_first_time {
+        return Ok(());
+    }
+    terminal.line("Relabeling /var (no stamp file 'var/.ostree-selabeled' found)")
 }
 
 /// How a list of deployments became current.

@@ -40,7 +40,8 @@ fn options() -> Options {
     let has = |name: &str, word: &str| list(name).split(',').any(|found| found == word);
     let program = std::env::var_os("OSTREE_GRUB2_EXEC").filter(|path| !path.is_empty());
     Options {
-        older_entry_names: true,
+        // As the oldest release that is in use has it; all of them read both.
+        older_entry_names: !has("OSTREE_SYSROOT_OPTS", "bootloader-naming-2"),
         without_device_trees: has("OSTREE_SYSROOT_DEBUG", "no-dtb"),
         mutable_deployments: has("OSTREE_SYSROOT_DEBUG", "mutable-deployments"),
         skip_sync: has("OSTREE_SYSROOT_OPTS", "skip-sync"),
@@ -108,7 +109,8 @@ pub(super) fn named<'a>(
     if !matches!(text, "booted" | "pending" | "rollback") {
         return at(deployments, text);
     }
-    let booted = require_booted(sysroot)?;
+    let missing = || Failure::new(Kind::NotFound, format!("Deployment type not found: {text}"));
+    let booted = booted(sysroot)?.ok_or_else(missing)?;
     let of_os = |one: &&Deployment| one.id.stateroot == booted.stateroot;
     let mut before = deployments.iter().take_while(|one| one.id != booted).filter(of_os);
     let mut after = deployments.iter().skip_while(|one| one.id != booted).filter(of_os);
@@ -117,7 +119,7 @@ pub(super) fn named<'a>(
         "booted" => after.next(),
         _ => after.nth(1),
     };
-    found.ok_or_else(|| Failure::new(Kind::NotFound, format!("No {text} deployment")))
+    found.ok_or_else(missing)
 }
 
 /// The deployment with this index.
@@ -137,7 +139,7 @@ pub(super) fn stateroot(sysroot: &Sysroot, named: Option<&str>) -> Result<String
     }
     booted(sysroot)?.map(|id| id.stateroot).ok_or_else(|| {
         let message = "Not currently booted into an OSTree system and no --os= argument given";
-        Failure::new(Kind::Invalid, message).context("Looking for booted deployment")
+        Failure::new(Kind::Invalid, message)
     })
 }
 

@@ -82,7 +82,10 @@ pub(crate) struct FinalizeStaged {
 
 impl FinalizeStaged {
     pub(super) fn run(&self, sysroot: &Sysroot, terminal: &Terminal) -> Result {
-        select::require_booted(sysroot)?;
+        if select::booted(sysroot)?.is_none() {
+            // Nothing can be staged.
+            return Ok(());
+        }
         if self.hold {
             return hold(sysroot, terminal);
         }
@@ -90,8 +93,9 @@ impl FinalizeStaged {
         match done {
             Finalized::Nothing => terminal.line("No deployment staged for finalization"),
             Finalized::Locked => terminal.line("Not finalizing; the staged deployment is locked"),
-            Finalized::Done { etc_changes, written } => {
+            Finalized::Done { etc_changes, var_labelled, written } => {
                 report::merged(etc_changes.as_ref(), terminal)?;
+                report::labelled(var_labelled, terminal)?;
                 report::written(&written, terminal)
             }
         }

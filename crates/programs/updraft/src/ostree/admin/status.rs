@@ -7,7 +7,7 @@ use updraft_ostree::{Checksum, Refspec, RemoteName};
 use updraft_repo::Repo;
 use updraft_repo::pull::RemoteConfig;
 use updraft_sysroot::{Deployment, DeploymentId, Origin, Sysroot};
-use updraft_terminal::{Failure, Result, Terminal};
+use updraft_terminal::{Result, Terminal};
 
 use super::select::booted;
 use crate::ostree::signing;
@@ -46,8 +46,9 @@ struct Entry {
     booted: bool,
     pending: bool,
     rollback: bool,
-    staged: bool,
     finalization_locked: bool,
+    soft_reboot_target: bool,
+    staged: bool,
     pinned: bool,
     unlocked: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,11 +69,13 @@ impl Status {
         }
         let booted_at = deployments.iter().position(|one| Some(&one.id) == booted.as_ref());
         let locked = sysroot.staged()?.is_some_and(|staged| staged.is_locked);
+        let next = sysroot.soft_reboot_target(&deployments)?;
         let mut entries = Vec::new();
         for (index, deployment) in deployments.iter().enumerate() {
             let mut entry = entry(index, deployment, booted_at, booted.as_ref());
             entry.unlocked = sysroot.unlocked(deployment)?.to_string();
             entry.finalization_locked = deployment.is_staged && locked;
+            entry.soft_reboot_target = next.as_ref() == Some(&deployment.id);
             self.add_from_repository(sysroot.repo(), deployment, &mut entry)?;
             entries.push(entry);
         }
@@ -151,8 +154,9 @@ fn entry(
         booted: booted_at == Some(index),
         pending: same_os && booted_at.is_some_and(|at| index < at),
         rollback: same_os && booted_at.is_some_and(|at| index > at),
-        staged: deployment.is_staged,
         finalization_locked: false,
+        soft_reboot_target: false,
+        staged: deployment.is_staged,
         pinned: deployment.is_pinned(),
         unlocked: String::new(),
         version: deployment.version.clone(),
@@ -166,11 +170,7 @@ fn is_default(
     booted: Option<&DeploymentId>,
     terminal: &Terminal,
 ) -> Result {
-    let Some(booted) = booted else {
-        let message = "Not in a booted OSTree system";
-        return Err(Failure::new(Kind::NotFound, message));
-    };
-    let is_first = deployments.first().is_some_and(|first| first.id == *booted);
+    let is_first = deployments.first().is_some_and(|first| Some(&first.id) == booted);
     terminal.line(if is_first { "default" } else { "not-default" })
 }
 
