@@ -21,10 +21,7 @@ impl Repo {
             let child = parents.last().unwrap_or(self);
             let path = child.config().key_file().get(CORE, "parent");
             let Some(path) = path.filter(|path| !path.is_empty()) else { break };
-            let parent = Self::open_alone(&path).map_err(|error| {
-                let context = format!("While checking parent repository '{path}': opening repo");
-                Error::other(error.kind(), format!("{context}: {error}"))
-            })?;
+            let parent = Self::open_alone(&path).map_err(|error| not_opened(&path, &error))?;
             parents.push(parent);
         }
         Ok(self.known_parents().get_or_init(|| parents))
@@ -73,4 +70,16 @@ impl Repo {
         }
         Err(Error::NoSuchObject(ObjectName::new(*checksum, ObjectType::File)))
     }
+}
+
+/// Why a parent cannot be opened, in the words of libostree.
+fn not_opened(path: &str, error: &Error) -> Error {
+    let reason = match error {
+        Error::NotARepository { source, .. } if source.is_not_found() => {
+            format!("opendir({path}): No such file or directory")
+        }
+        error => error.to_string(),
+    };
+    let context = format!("While checking parent repository '{path}': opening repo");
+    Error::other(error.kind(), format!("{context}: {reason}"))
 }

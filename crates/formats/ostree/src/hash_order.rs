@@ -12,47 +12,65 @@ const SMALLEST: usize = 3;
 /// The keys, which are different, in the order in which a table has them that they were put into.
 /// More than a few thousand stay as they are: no commit has as many.
 pub(crate) fn hash_order(keys: &[&str]) -> Vec<usize> {
-    let mut table = Table::of(SMALLEST);
+    let mut table = Table { slots: vec![None; 1 << SMALLEST], prime: PRIMES[0] };
     for (number, key) in keys.iter().enumerate() {
         table.put(number, hash(key));
-        if table.slots.len() > table.used + table.used / 16 {
+        let used = number + 1;
+        if table.slots.len() > used + used / 16 {
             continue;
         }
         // Room for a third more, in powers of two.
-        let wanted = table.used + table.used / 3;
-        let bits = (usize::BITS - wanted.leading_zeros()) as usize;
-        if bits - SMALLEST >= PRIMES.len() {
-            return (0..keys.len()).collect();
-        }
-        let old = std::mem::replace(&mut table, Table::of(bits.max(SMALLEST)));
-        for (number, hash) in old.slots.into_iter().flatten() {
-            table.put(number, hash);
-        }
+        let wanted = used + used / 3;
+        let bits = ((usize::BITS - wanted.leading_zeros()) as usize).max(SMALLEST);
+        let Some(prime) = PRIMES.get(bits - SMALLEST) else { return (0..keys.len()).collect() };
+        table.grow(1 << bits, *prime);
     }
     table.slots.into_iter().flatten().map(|(number, _)| number).collect()
 }
 
+/// A key's number and its hash.
+type Slot = Option<(usize, u32)>;
+
 struct Table {
-    slots: Vec<Option<(usize, u32)>>,
+    slots: Vec<Slot>,
     prime: u32,
-    used: usize,
 }
 
 impl Table {
-    fn of(bits: usize) -> Self {
-        Self { slots: vec![None; 1 << bits], prime: PRIMES[bits - SMALLEST], used: 0 }
-    }
-
-    fn put(&mut self, number: usize, hash: u32) {
+    /// The first slot for a hash, in the order of the probes, that is not `taken`.
+    fn find(&self, hash: u32, taken: impl Fn(usize) -> bool) -> usize {
         let mask = self.slots.len() - 1;
         let mut at = (hash.wrapping_mul(11) % self.prime) as usize;
         let mut step = 0;
-        while self.slots[at].is_some() {
+        while taken(at) {
             step += 1;
             at = (at + step) & mask;
         }
+        at
+    }
+
+    fn put(&mut self, number: usize, hash: u32) {
+        let at = self.find(hash, |at| self.slots[at].is_some());
         self.slots[at] = Some((number, hash));
-        self.used += 1;
+    }
+
+    /// Makes it larger in place: what is in the way of a key that finds its new slot is moved next.
+    fn grow(&mut self, size: usize, prime: u32) {
+        let before = self.slots.len();
+        self.slots.resize(size, None);
+        self.prime = prime;
+        let mut settled = vec![false; size];
+        for from in 0..before {
+            if settled[from] {
+                continue;
+            }
+            let mut moving = self.slots[from].take();
+            while let Some((number, hash)) = moving {
+                let to = self.find(hash, |at| settled[at]);
+                settled[to] = true;
+                moving = self.slots[to].replace((number, hash));
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ impl Metadata {
         Self(Vec::new())
     }
 
-    /// The value under `key`.
+    /// The value under `key`; the first one, as with GLib, when there are several.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().find(|(have, _)| have == key).map(|(_, value)| value)
@@ -41,14 +41,23 @@ impl Metadata {
         }
     }
 
+    /// Adds an entry at the end, also when there is one with this key.
+    pub fn append(&mut self, key: impl Into<String>, value: Value) {
+        self.0.push((key.into(), value));
+    }
+
     /// Removes `key` and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let at = self.0.iter().position(|(have, _)| have == key)?;
         Some(self.0.remove(at).1)
     }
 
-    /// Brings the entries into the order that libostree gives those of a `GVariantDict`.
+    /// Brings the entries into the order that libostree gives those of a `GVariantDict`, in which of
+    /// several values of one key the last one counts.
     pub fn sort_as_dict(&mut self) {
+        for (key, value) in std::mem::take(&mut self.0) {
+            self.insert(key, value);
+        }
         let keys: Vec<&str> = self.0.iter().map(|(key, _)| key.as_str()).collect();
         let order = crate::hash_order::hash_order(&keys);
         let mut entries: Vec<Option<(String, Value)>> =
@@ -84,7 +93,8 @@ impl Metadata {
         Value::Array(entry_type, entries.collect())
     }
 
-    /// The dictionary in a dynamic value of type `a{sv}`. Keys must not repeat.
+    /// The dictionary in a dynamic value of type `a{sv}`. A key may be there more than once, as in a
+    /// commit whose author gave it twice.
     pub fn from_value(value: Value) -> Result<Self, Error> {
         let bad = || Error::malformed("metadata", "it is not a dictionary of names and variants");
         let Value::Array(_, entries) = value else { return Err(bad()) };
@@ -93,10 +103,6 @@ impl Metadata {
             let Value::DictEntry(entry) = entry else { return Err(bad()) };
             let (Value::String(key), Value::Variant(value)) = *entry else { return Err(bad()) };
             metadata.0.push((key, *value));
-        }
-        let keys: std::collections::BTreeSet<_> = metadata.0.iter().map(|(key, _)| key).collect();
-        if keys.len() != metadata.0.len() {
-            return Err(Error::malformed("metadata", "a key appears twice"));
         }
         Ok(metadata)
     }

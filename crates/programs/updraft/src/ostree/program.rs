@@ -217,6 +217,11 @@ fn in_their_words(text: &str, failure: &Failure) -> String {
     if let Some(error @ updraft_repo::Error::Config { .. }) = failure.find() {
         return text.replace(&format!("failed to {error}"), "Couldn't parse config file");
     }
+    // A key of the configuration is no verb either.
+    let key = "bls-append-except-default key must";
+    if text.contains(key) {
+        return text.replace(&format!("failed to {key}"), key);
+    }
     let is_call = |rest: &str| {
         let name = rest.split(['(', ':']).next().unwrap_or_default();
         let is_alone = rest[name.len()..].starts_with(':');

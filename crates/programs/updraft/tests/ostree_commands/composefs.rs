@@ -91,7 +91,7 @@ fn a_commit_with_another_digest_is_refused() {
 #[test]
 fn no_other_option_goes_with_an_image() {
     let world = World::new("archive");
-    for option in ["--union", "--user-mode", "--subpath=/x", "--require-hardlinks"] {
+    for option in ["--whiteouts", "--force-copy", "--subpath=/x", "--require-hardlinks"] {
         let outcome = world.ours(&["checkout", "--repo=repo", "--composefs", option, "main", "i"]);
         let expected = "error: Specified options are incompatible with --composefs";
         assert_eq!((outcome.error(), outcome.code != 0), (expected, true));

@@ -43,27 +43,31 @@ fn bootable_commits_are_the_same() {
         }
     }
     same_commit(&world, &["--tree=ref=main", "--table-output"]);
+    // A key that is given twice is there twice, but not in a dictionary that is sorted.
+    let twice = ["--add-metadata-string=a=1", "--add-metadata-string=b=2", "--add-metadata=a='3'"];
+    same_commit(&world, &[&["--tree=dir=tree"], &twice[..]].concat());
+    same_commit(&world, &[&["--bootable", "--tree=dir=tree"], &twice[..]].concat());
+    world.same(&["log", "--repo=ours", "main"]);
 }
 
 #[test]
 fn a_layer_with_whiteouts_replaces_what_is_of_another_kind() {
     let world = World::new("bare-user");
-    let layers = ["one", "two"].map(|name| world.path(name));
+    let layers = ["one", "two", "three"].map(|name| world.path(name));
     fs::create_dir_all(layers[0].join("folder/below")).unwrap();
     fs::create_dir_all(layers[0].join("linked")).unwrap();
     fs::create_dir_all(layers[0].join("again/old")).unwrap();
     fs::write(layers[0].join("file"), "file").unwrap();
     fs::write(layers[0].join("linked/x"), "x").unwrap();
     std::os::unix::fs::symlink("nowhere", layers[0].join("link")).unwrap();
-    fs::create_dir_all(layers[1].join("file/below")).unwrap();
-    fs::create_dir_all(layers[1].join("link")).unwrap();
     fs::create_dir_all(layers[1].join("again/new")).unwrap();
     fs::write(layers[1].join(".wh.again"), "").unwrap();
     fs::write(layers[1].join("folder"), "now a file").unwrap();
-    fs::write(layers[1].join("link/y"), "y").unwrap();
     std::os::unix::fs::symlink("file", layers[1].join("linked")).unwrap();
-    for name in ["one", "two"] {
-        world.peer_ok(&["commit", "--repo=repo", "-b", name, "--orphan", name]);
+    fs::create_dir_all(layers[2].join("file/below")).unwrap();
+    fs::create_dir_all(layers[2].join("link")).unwrap();
+    fs::write(layers[2].join("link/y"), "y").unwrap();
+    for name in ["one", "two", "three"] {
         world.peer_ok(&["commit", "--repo=repo", "-b", name, name]);
     }
     let listed = ["ours", "theirs"].map(|dest| {
@@ -85,6 +89,14 @@ fn a_layer_with_whiteouts_replaces_what_is_of_another_kind() {
     assert_eq!(listed[0], listed[1]);
     assert!(listed[0].iter().any(|line| line.starts_with("folder f")), "{:?}", listed[0]);
     assert!(listed[0].contains(&"again/new".to_owned()), "{:?}", listed[0]);
+    // This the peer does since 2025.
+    let words = ["checkout", "--repo=repo", "-U", "--union", "--whiteouts", "three", "ours"];
+    assert_eq!(world.ours(&words).code, 0);
+    assert!(world.path("ours/file/below").is_dir());
+    assert_eq!(fs::read_to_string(world.path("ours/link/y")).unwrap(), "y");
+    // Without whiteouts nothing of another kind is replaced.
+    let words = ["checkout", "--repo=repo", "-U", "--union", "one", "ours"];
+    assert_ne!(world.ours(&words).code, 0);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// Where the package puts its suite.
 const SUITE: &str = "/usr/libexec/installed-tests/libostree";
@@ -54,12 +54,16 @@ fn write_ostree(folder: &Path, program: &str) {
     fs::set_permissions(folder.join("ostree"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// Some scripts listen on a port that they name, so that one suite runs at a time.
+static RUNNING: Mutex<()> = Mutex::new(());
+
 /// Runs scripts, each with the command that `command` makes for its name and its folder.
 fn run_all(
     scripts: impl IntoIterator<Item = String>,
     folder: &Path,
     command: &(dyn Fn(&str, &Path) -> Command + Sync),
 ) {
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let waiting = Mutex::new(scripts.into_iter().collect::<VecDeque<_>>());
     let failed = Mutex::new(Vec::new());
     let work = || {

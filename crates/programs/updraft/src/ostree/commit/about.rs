@@ -23,11 +23,11 @@ impl Commit {
         let mut metadata = Metadata::new();
         for option in &self.add_metadata_string {
             let (key, value) = key_value(option)?;
-            metadata.insert(key, Value::String(value.to_owned()));
+            metadata.append(key, Value::String(value.to_owned()));
         }
         for option in &self.add_metadata {
             let (key, value) = key_value(option)?;
-            metadata.insert(
+            metadata.append(
                 key,
                 variant_text::parse(value).with_context(|| format!("Parsing {option}"))?,
             );
