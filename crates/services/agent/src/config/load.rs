@@ -207,12 +207,26 @@ impl Layers {
 }
 
 /// Lays the keys of a section over those that are there.
-fn merge(into: &mut Table, section: String, values: Value) {
+fn merge(into: &mut Table, section: String, mut values: Value) {
+    rename_dumped(&section, &mut values);
     match (into.get_mut(&section), values) {
         (Some(Value::Table(present)), Value::Table(values)) => present.extend(values),
         (_, values) => {
             into.insert(section, values);
         }
+    }
+}
+
+/// What aktualizr's dump of its settings calls otherwise than its reader: with both, the later one
+/// counts.
+fn rename_dumped(section: &str, values: &mut Value) {
+    let (dumped, read) = ("tls_ca_id", "tls_cacert_id");
+    if section == "p11"
+        && let Value::Table(values) = values
+        && let Some(value) = values.remove(dumped)
+        && !values.contains_key(read)
+    {
+        values.insert(read.to_owned(), value);
     }
 }
 
