@@ -62,7 +62,8 @@ impl Postponed {
 
     /// Gives the repository its configuration, and the deployment its composefs image. Gives the
     /// files that the device would have sealed: all objects where that is configured, or where
-    /// the deployment demands it and nothing else is said; and an image in any case.
+    /// the deployment demands it and nothing else is said; and with these, or where an image is
+    /// wanted at boot, that.
     pub(crate) fn resume(
         self,
         ctx: &Context,
@@ -76,7 +77,7 @@ impl Postponed {
         let demanded = matches!(wanted, Composefs::Verity | Composefs::Signed) && !is_said;
         let objects = demanded || config.fsverity != Wanted::No;
         let mut paths = if objects { objects_of(ctx, repo)? } else { Vec::new() };
-        if wanted != Composefs::No || config.composefs != Wanted::No {
+        if objects || wanted != Composefs::No || config.composefs != Wanted::No {
             let path = deployment.path().join(COMPOSEFS_IMAGE);
             let (commit, _) = repo.load_commit(&deployment.checksum)?;
             let all = objects || commit.metadata.get(DIGEST).is_some();

@@ -410,11 +410,11 @@ fn seals_are_where_the_device_would_have_made_them() {
     let tree = tree_with(folder.path(), "[composefs]\nenabled=maybe\n");
     let repo = folder.path().join("repo");
     for (number, (demanded, set, image_is, objects_are)) in [
-        ("no", &[][..], None, false),
+        ("no", &[][..], Some(false), false),
         ("maybe", &[], Some(true), false),
         ("verity", &[], Some(true), true),
         ("signed", &[("fsverity", "no")], Some(true), false),
-        ("no", &[("fsverity", "yes")], None, true),
+        ("no", &[("fsverity", "yes")], Some(true), true),
         ("no", &[("composefs", "maybe")], Some(true), true),
         // Only the kernel's command line demands it.
         ("by argument", &[], Some(true), true),

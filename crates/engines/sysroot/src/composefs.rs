@@ -1,6 +1,7 @@
 //! The image of a deployment that the kernel verifies, `.ostree.cfs`.
 
 use updraft_bootenv::KernelArgs;
+use updraft_error::{Classify as _, Kind};
 use updraft_fs::{Dir, verity};
 use updraft_repo::Wanted;
 use updraft_repo::composefs::{DIGEST, Digests, checkout};
@@ -45,7 +46,14 @@ impl Locked<'_> {
         let all = is_wanted && commit.metadata.get(DIGEST).is_some();
         let digests = if all { Digests::All } else { Digests::Sealed };
         let path = sysroot.path.join(id.path()).join(IMAGE);
-        let digest = checkout(ctx, &sysroot.repo, &id.checksum, path, digests)?;
+        let digest = match checkout(ctx, &sysroot.repo, &id.checksum, path, digests) {
+            // What an image cannot say, such as a very long attribute, stops nobody who needs none.
+            Err(error) if !is_wanted && error.kind() == Kind::Unsupported => {
+                tracing::warn!("{id} gets no composefs image: {error}");
+                return Ok(());
+            }
+            digest => digest?,
+        };
         if !is_wanted {
             return Ok(());
         }

@@ -217,8 +217,8 @@ fn merge(into: &mut Table, section: String, mut values: Value) {
     }
 }
 
-/// What aktualizr's dump of its settings calls otherwise than its reader: with both, the later one
-/// counts.
+/// What aktualizr's dump of its settings calls otherwise than its reader. The later file counts, and in
+/// one file the name that is read.
 fn rename_dumped(section: &str, values: &mut Value) {
     let (dumped, read) = ("tls_ca_id", "tls_cacert_id");
     if section == "p11"
