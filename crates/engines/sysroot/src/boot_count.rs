@@ -67,9 +67,9 @@ impl Sysroot {
     }
 
     /// The counter of a deployment that was never tried.
-    pub(crate) fn new_boot_count(&self) -> Result<Option<BootCount>> {
+    pub(crate) fn new_boot_count(&self) -> Option<BootCount> {
         let tries = self.boot_counting_tries();
-        Ok((tries > 0).then_some(BootCount { left: tries, done: 0 }))
+        (tries > 0).then_some(BootCount { left: tries, done: 0 })
     }
 
     /// Who counts here.

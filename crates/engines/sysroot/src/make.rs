@@ -56,7 +56,7 @@ impl Locked<'_> {
         Ok(Deployment {
             boot_checksum: tree.checksum,
             boot_serial: 0,
-            boot_count: sysroot.new_boot_count()?,
+            boot_count: sysroot.new_boot_count(),
             kernel_args,
             overlay_initrds: Vec::new(),
             version: sysroot.commit_version(&id)?,

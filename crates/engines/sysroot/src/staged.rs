@@ -59,7 +59,7 @@ impl Sysroot {
             boot_checksum,
             boot_serial: 0,
             // Whoever finishes it counts from the start.
-            boot_count: self.new_boot_count()?,
+            boot_count: self.new_boot_count(),
             kernel_args: kernel_args(&note, merge.as_ref(), offered),
             overlay_initrds: names.iter().map(|name| overlay_initrds::path_of(name)).collect(),
             version: self.commit_version(&id)?,

@@ -117,7 +117,7 @@ impl Locked<'_> {
         let at = list.iter().position(|deployment| deployment.id == *id).ok_or_else(|| {
             Error::other(Kind::NotFound, format!("find deployment {id} to make it the default"))
         })?;
-        let fresh = self.sysroot.new_boot_count()?;
+        let fresh = self.sysroot.new_boot_count();
         if let Some(first) = list.get_mut(..=at) {
             first.rotate_right(1);
         }
