@@ -293,6 +293,8 @@ fn pull_from(
         delta_plan: None,
         from_caches: fetched.from_caches,
         bytes_transferred: origin.bytes_transferred(),
-        content_bytes_written: stored.content_bytes_written - fetched.delta_content_bytes,
+        content_bytes_written: stored
+            .content_bytes_written
+            .saturating_sub(fetched.delta_content_bytes),
     })
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use updraft_error::{Classify as _, Kind};
-use updraft_fs::{Dir, FileKind, atomic_write, xattr};
+use updraft_fs::{Dir, FileKind, Metadata, atomic_write, xattr};
 use updraft_repo::selinux::{self, Policy};
 
 use crate::{DeploymentId, Error, Locked, Result};
@@ -27,9 +27,12 @@ pub(crate) fn etc(root: &Dir) -> Result<()> {
 /// Labels `/var` by the policy of a deployment, unless that was done before. Tells whether there was
 /// no stamp yet.
 pub(crate) fn var(root: &Dir, var: &Dir) -> Result<bool> {
-    let stamp = var.try_read(VAR_STAMP, NO_POLICY.len() as u64)?;
+    let length = NO_POLICY.len() as u64;
+    // Programs of the system may write there: what is not ours is no reason to fail.
+    let stamp = var.try_metadata(VAR_STAMP)?;
     let is_first = stamp.is_none();
-    if stamp.is_some_and(|stamp| stamp != NO_POLICY) {
+    let is_ours = |stamp: Metadata| stamp.kind == FileKind::Regular && stamp.size == length;
+    if stamp.is_some_and(|stamp| !is_ours(stamp)) {
         return Ok(false);
     }
     let Some(policy) = selinux::from_folder(root.path())? else {

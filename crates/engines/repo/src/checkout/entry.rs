@@ -60,12 +60,18 @@ pub(super) fn place(shared: &Shared<'_>, dir: &Dir, name: &str, checksum: &Check
     if options.whiteouts
         && let Some(hidden) = name.strip_prefix(".wh.")
     {
-        return if hidden.starts_with(".wh.") { Ok(()) } else { Ok(remove_tree(dir, hidden)?) };
+        if hidden.starts_with(".wh.") {
+            return Ok(());
+        }
+        // Of `..` all beside this directory would be removed, which may lie outside of the checkout.
+        let hidden = FileName::new(hidden)?;
+        return Ok(remove_tree(dir, hidden.as_str())?);
     }
     if options.passthrough_whiteouts
         && let Some(hidden) = name.strip_prefix(".ostree-wh.")
     {
-        return make_whiteout(shared, dir, hidden, checksum);
+        let hidden = FileName::new(hidden)?;
+        return make_whiteout(shared, dir, hidden.as_str(), checksum);
     }
     if options.hardlinks != Hardlinks::Never
         && can_link(shared.repo.mode(), options)

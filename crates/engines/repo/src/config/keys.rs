@@ -86,7 +86,7 @@ pub(super) fn appended_keys(file: &KeyFile) -> Result<Vec<(String, String)>> {
     pairs.into_iter().map(pair).collect()
 }
 
-/// `core.tmp-expiry-secs`; what is no number counts as nothing, as by libostree.
+/// `core.tmp-expiry-secs`; what is no number is passed over.
 pub(super) fn tmp_expiry(file: &KeyFile) -> u64 {
     let text = file.get(CORE, "tmp-expiry-secs");
     text.and_then(|text| text.trim_end().parse().ok()).unwrap_or(TMP_EXPIRY)

@@ -118,15 +118,9 @@ impl FindRemotes {
         if !finders.is_empty() {
             return Ok(finders);
         }
+        // With a finder that nobody knows the repository would not have been opened.
         let configured = repo.config().key_file().get_list("core", "default-repo-finders");
-        let Some(configured) = configured else {
-            return Ok(DEFAULT_FINDERS.map(str::to_owned).to_vec());
-        };
-        if let Some(other) = configured.iter().find(|finder| !FINDERS.contains(&finder.as_str())) {
-            let message = format!("Invalid configuration for default-repo-finders: ‘{other}’");
-            return Err(Failure::new(Kind::Invalid, message));
-        }
-        Ok(configured)
+        Ok(configured.unwrap_or_else(|| DEFAULT_FINDERS.map(str::to_owned).to_vec()))
     }
 
     /// Pulls each ref from the first repository that has it; another one is asked when that fails.

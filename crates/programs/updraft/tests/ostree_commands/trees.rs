@@ -99,6 +99,34 @@ fn a_layer_with_whiteouts_replaces_what_is_of_another_kind() {
     assert_ne!(world.ours(&words).code, 0);
 }
 
+/// A whiteout hides what is in its own directory, and nothing else.
+#[test]
+fn a_whiteout_of_what_is_above_is_refused() {
+    let world = World::new("bare-user");
+    for name in [".wh...", ".wh..", ".wh."] {
+        let layer = world.path("layer");
+        fs::create_dir_all(layer.join("sub")).unwrap();
+        fs::write(layer.join("sub").join(name), "").unwrap();
+        fs::create_dir_all(world.path("out/sub")).unwrap();
+        fs::write(world.path("out/beside"), "").unwrap();
+        world.peer_ok(&["commit", "--repo=repo", "-b", "layer", "layer"]);
+        let words = ["checkout", "--repo=repo", "-U", "--union", "--whiteouts", "layer", "out"];
+        let outcome = world.ours(&words);
+        assert!(outcome.error().contains("Invalid "), "{name}: {}", outcome.stderr);
+        assert!(world.path("out/beside").exists() && world.path("out/sub").exists(), "{name}");
+        fs::remove_dir_all(layer).unwrap();
+    }
+    let layer = world.path("layer");
+    fs::create_dir_all(layer.join("sub")).unwrap();
+    fs::write(layer.join("sub/.ostree-wh..."), "").unwrap();
+    world.peer_ok(&["commit", "--repo=repo", "-b", "layer", "layer"]);
+    let words = ["checkout", "--repo=repo", "-U", "--union", "--whiteouts"];
+    let more = ["--process-passthrough-whiteouts", "layer", "out"];
+    let outcome = world.ours(&[&words[..], &more].concat());
+    assert!(outcome.error().contains("Invalid path uplink filename '..'"), "{outcome:?}");
+    assert!(world.path("out/beside").exists());
+}
+
 #[test]
 fn names_in_tar_streams_are_changed_alike() {
     let world = World::new("archive");
