@@ -46,4 +46,4 @@ pub use sink::{Interleaved, PatchSink, PatchStreams};
 pub use sketch::{Similar, Sketch};
 pub use streams::{PatchReaders, apply_streams};
 pub use worker::work_if_called;
-pub use xz::{Decompressor, compress, compress_memory, compress_stream};
+pub use xz::{Decompressor, compress, compress_memory, compress_stream, compress_stream_memory};

@@ -12,8 +12,16 @@ use crate::{Error, Result};
 /// From this one on, presets differ in the size of the dictionary only. Its extreme variant saves
 /// 2.5 % of a delta for twice the time.
 const PRESET: u32 = 6;
+/// A match of this length is taken without a look for a longer one (64 by the preset), and so many
+/// places are tried for each (48). Together they save 1.3 % of a delta of a whole system for 6 % of
+/// the time: its long runs of equal bytes are coded in fewer steps.
+const NICE_LENGTH: u32 = 128;
+const DEPTH: u32 = 24;
 /// The largest dictionary that is written. Compressing takes twelve times as much memory.
 const MAX_DICTIONARY: u64 = 8 << 20;
+/// The largest one of a whole part. Of a delta of a system twice as large a one saves 0.2 %, four
+/// times nothing more, but fewer parts are compressed at a time in the same memory.
+const PART_DICTIONARY: u64 = 4 << 20;
 /// The smallest one that the format has.
 const MIN_DICTIONARY: u64 = 4096;
 /// The most memory that a stream may ask its reader for: that of libostree's preset, whose
@@ -25,15 +33,21 @@ fn dictionary(size: u64) -> u64 {
     size.clamp(MIN_DICTIONARY, MAX_DICTIONARY).next_power_of_two().min(MAX_DICTIONARY)
 }
 
-/// The memory that compressing this many bytes takes.
+/// The memory that [`compress`] takes for this many bytes.
 #[must_use]
 pub fn compress_memory(size: u64) -> u64 {
-    12 * dictionary(size) + (2 << 20)
+    compress_stream_memory(size, PART_DICTIONARY)
+}
+
+/// The memory that [`compress_stream`] takes for this many bytes.
+#[must_use]
+pub fn compress_stream_memory(size: u64, most: u64) -> u64 {
+    12 * dictionary(size.min(most)) + (2 << 20)
 }
 
 /// Compresses all of `reader`, which has `size` bytes.
 pub fn compress(reader: &mut dyn Read, size: u64, out: &mut dyn Write) -> Result<()> {
-    compress_with(reader, dictionary(size), Check::Crc64, out)
+    compress_with(reader, dictionary(size.min(PART_DICTIONARY)), Check::Crc64, out)
 }
 
 /// Compresses all of `reader`, which has `size` bytes, with a dictionary of at most `most` bytes
@@ -56,6 +70,7 @@ fn compress_with(
     let library = |error: XzError| Error::Library(error.to_string());
     let mut options = LzmaOptions::new_preset(PRESET).map_err(library)?;
     options.dict_size(u32::try_from(dictionary).unwrap_or(1 << 23));
+    options.nice_len(NICE_LENGTH).depth(DEPTH);
     let mut filters = Filters::new();
     filters.lzma2(&options);
     let stream = Stream::new_stream_encoder(&filters, check).map_err(library)?;

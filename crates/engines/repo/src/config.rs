@@ -2,6 +2,8 @@
 
 mod keys;
 
+pub use keys::MAX_BOOT_TRIES;
+
 use std::time::Duration;
 
 use updraft_error::Kind;

@@ -59,7 +59,7 @@ pub mod sign;
 pub mod summary;
 pub mod usb;
 
-pub use config::{Config, Wanted};
+pub use config::{Config, MAX_BOOT_TRIES, Wanted};
 pub use error::{Error, Result};
 pub use import::Imported;
 pub use link::Trust;

@@ -24,9 +24,6 @@ mod uboot;
 
 pub use grub::grub_script;
 
-/// libostree takes no more.
-const MAX_TRIES: u32 = 5;
-
 /// Who counts the tries of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootCounting {

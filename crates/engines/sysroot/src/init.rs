@@ -59,7 +59,6 @@ impl Locked<'_> {
         let deploy = self.sysroot.ostree.ensure_dir("deploy", 0o755)?;
         deploy.create_dir(name, 0o755)?;
         let stateroot = deploy.open_dir(name)?;
-        stateroot.ensure_dir("deploy", 0o755)?;
         stateroot.create_dir("var", 0o755)?;
         stateroot.sync()?;
         deploy.sync()?;

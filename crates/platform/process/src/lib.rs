@@ -9,9 +9,11 @@
 mod capture;
 mod command;
 mod error;
+mod memory;
 mod partner;
 
 pub use capture::Captured;
 pub use command::{Command, Finished};
 pub use error::{Error, Result};
+pub use memory::return_large_blocks;
 pub use partner::Partner;

@@ -20,6 +20,7 @@ mod system;
 mod token;
 
 fn main() -> ExitCode {
+    updraft_process::return_large_blocks();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
     updraft_terminal::run(|| cli::Server::parse().run(no_color))

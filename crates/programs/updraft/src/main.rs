@@ -40,6 +40,7 @@ const OWN_NAMES: [(&str, &str); 3] = [
 ];
 
 fn main() -> ExitCode {
+    updraft_process::return_large_blocks();
     if let Some(code) = updraft_repo::delta::work_if_called() {
         return code;
     }

@@ -22,8 +22,8 @@ const BOOT_LOADERS: [&str; 10] = [
     "systemd-boot",
     "uki",
 ];
-/// The most tries that a deployment gets.
-const MAX_TRIES: u32 = 5;
+/// The most tries that `sysroot.boot-counting-tries` may give a deployment, as in libostree.
+pub const MAX_BOOT_TRIES: u32 = 5;
 /// How long temporary files stay, in seconds: a day.
 const TMP_EXPIRY: u64 = 86_400;
 
@@ -63,9 +63,9 @@ pub(super) fn boot_counting_tries(file: &KeyFile) -> Result<u32> {
     let key = "sysroot.boot-counting-tries";
     let Some(text) = file.get("sysroot", "boot-counting-tries") else { return Ok(0) };
     match text.trim_end().parse() {
-        Ok(tries) if tries <= MAX_TRIES => Ok(tries),
+        Ok(tries) if tries <= MAX_BOOT_TRIES => Ok(tries),
         Ok(_) => {
-            let bounds = format!("Number “{text}” is out of bounds [0, {MAX_TRIES}]");
+            let bounds = format!("Number “{text}” is out of bounds [0, {MAX_BOOT_TRIES}]");
             Err(invalid(format!("Parsing {key}: {bounds}")))
         }
         Err(_) => Err(invalid(format!("Parsing {key}: “{text}” is not an unsigned number"))),

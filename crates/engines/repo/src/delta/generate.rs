@@ -30,9 +30,10 @@ use crate::{Error, FileObject, Repo, Result};
 
 const PHASE: &str = "making the delta";
 /// Memory for patches and compression together.
-const MEMORY: u64 = 160 << 20;
-/// Results that may wait for their turn.
-const LOOKAHEAD: usize = 32;
+const MEMORY: u64 = 192 << 20;
+/// Results that may wait for their turn, while a large file's patch is made. Each is in memory when it
+/// is small, at most a quarter of a megabyte, and in a file else.
+const LOOKAHEAD: usize = 128;
 /// No delta is made by more threads.
 const MAX_JOBS: usize = 64;
 const MB: u64 = 1 << 20;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use updraft_delta::{PatchStreams, compress_memory, compress_stream};
+use updraft_delta::{PatchStreams, compress_stream, compress_stream_memory};
 use updraft_fs::TempFile;
 use updraft_ostree::delta::{DeltaFormat, PartHeader, Recipe, Source, StreamHeader, encode_head};
 use updraft_ostree::{Checksum, FileHeader, ObjectName};
@@ -149,7 +149,7 @@ impl Closed for ClosedStreams {
         // One stream is compressed at a time.
         let lengths = each(&self.streams).map(Spill::len);
         let sizes = lengths.into_iter().zip(DICTIONARIES.into_iter().skip(1));
-        sizes.map(|(length, most)| compress_memory(length.min(most))).max().unwrap_or(0)
+        sizes.map(|(length, most)| compress_stream_memory(length, most)).max().unwrap_or(0)
     }
 
     fn write(self, to: &Scratch) -> Result<(PartHeader, TempFile)> {

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use updraft_bootenv::{BootCount, BootVerdict, GrubEnv};
 use updraft_fs::{Dir, FileKind, atomic_write};
+use updraft_repo::MAX_BOOT_TRIES;
 
-use super::{DefaultCounter, MAX_TRIES, write_in_place};
+use super::{DefaultCounter, write_in_place};
 use crate::boot_loader::BootLoader;
 use crate::{DeploymentId, Error, Result, Sysroot};
 
@@ -29,13 +30,13 @@ const MAX_BLOCK: u64 = 1 << 20;
 #[must_use]
 pub fn grub_script(fallback: &str) -> String {
     let branch = |left: u32| {
-        let word = if left == MAX_TRIES { "if" } else { "elif" };
+        let word = if left == MAX_BOOT_TRIES { "if" } else { "elif" };
         let less = left - 1;
         format!(
             "  {word} [ \"${{boot_counter}}\" = \"{left}\" ]; then\n    set boot_counter={less}\n"
         )
     };
-    let numbers: Vec<String> = (1..=MAX_TRIES).rev().map(branch).collect();
+    let numbers: Vec<String> = (1..=MAX_BOOT_TRIES).rev().map(branch).collect();
     let numbers = numbers.concat();
     format!(
         "if [ \"${{boot_success}}\" = \"0\" -a -n \"${{boot_counter}}\" ]; then\n\
