@@ -10,6 +10,7 @@
 pub mod assignments;
 pub mod campaigns;
 pub mod devices;
+pub mod encrypted_images;
 pub mod events;
 pub mod groups;
 pub mod installations;

@@ -11,6 +11,7 @@ mod world;
 
 mod director;
 mod documents;
+mod encrypted;
 mod image_repository;
 mod manifests;
 mod operators;

@@ -1,0 +1,17 @@
+-- Images that are encrypted for one component: the Director says where the ciphertext is.
+CREATE TABLE encrypted_images (
+    serial     TEXT NOT NULL REFERENCES components (serial) ON DELETE CASCADE,
+    filepath   TEXT NOT NULL,
+    device     TEXT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
+    -- The plain image's.
+    sha256     TEXT NOT NULL,
+    -- The name under which the device finds the ciphertext, and its SHA-256.
+    filename   TEXT NOT NULL,
+    ciphertext TEXT NOT NULL,
+    -- The JSON objects that the Director's targets carry.
+    told       TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (serial, filepath)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX encrypted_images_by_device ON encrypted_images (device);
+CREATE INDEX encrypted_images_by_filename ON encrypted_images (filename);
