@@ -9,6 +9,7 @@
 //! - [`assignments`]: devices told to run one of them: a rollout in one step;
 //! - [`registry`]: devices as the device registry shows and makes them;
 //! - [`campaigns`]: updates for the devices of groups, told at once or after a question;
+//! - [`deliveries`]: how far each of those devices has come;
 //! - [`standing_orders`]: updates that are told at a time, and packages that are followed;
 //! - [`expression`]: rules that say who belongs to a group;
 //! - [`offline`]: lists of updates for vehicles without network.
@@ -16,6 +17,7 @@
 pub mod assignments;
 pub mod campaigns;
 pub mod delegations;
+pub mod deliveries;
 pub mod expression;
 pub mod keys;
 pub mod offline;

@@ -15,3 +15,18 @@ CREATE TABLE encrypted_images (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX encrypted_images_by_device ON encrypted_images (device);
 CREATE INDEX encrypted_images_by_filename ON encrypted_images (filename);
+
+-- Packages whose newest version all components of a group's devices follow, where it fits them.
+CREATE TABLE group_auto_updates (
+    group_name TEXT NOT NULL REFERENCES groups (name) ON DELETE CASCADE,
+    package    TEXT NOT NULL,
+    PRIMARY KEY (group_name, package)
+) STRICT, WITHOUT ROWID;
+
+-- The hash that a component was told last because of that, so that each version is told once.
+CREATE TABLE group_auto_updates_told (
+    serial  TEXT NOT NULL REFERENCES components (serial) ON DELETE CASCADE,
+    package TEXT NOT NULL,
+    sha256  TEXT NOT NULL,
+    PRIMARY KEY (serial, package)
+) STRICT, WITHOUT ROWID;
