@@ -9,6 +9,7 @@
 
 pub mod assignments;
 pub mod campaigns;
+pub mod delegation_info;
 pub mod devices;
 pub mod encrypted_images;
 pub mod events;

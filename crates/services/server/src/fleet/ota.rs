@@ -5,6 +5,7 @@
 //!   targets added and removed one by one;
 //! - [`keys`]: its keys, shown, deleted and rotated; roots signed elsewhere;
 //! - [`delegations`]: who else may sign for which targets;
+//! - [`remote_delegations`]: those whose metadata the server fetches;
 //! - [`updates`]: multi-target updates, which are releases here;
 //! - [`assignments`]: devices told to run one of them: a rollout in one step;
 //! - [`registry`]: devices as the device registry shows and makes them;
@@ -22,6 +23,7 @@ pub mod expression;
 pub mod keys;
 pub mod offline;
 pub mod registry;
+pub mod remote_delegations;
 pub mod repository;
 pub mod standing_orders;
 pub mod tags;

@@ -30,3 +30,13 @@ CREATE TABLE group_auto_updates_told (
     sha256  TEXT NOT NULL,
     PRIMARY KEY (serial, package)
 ) STRICT, WITHOUT ROWID;
+
+-- What is known of delegated roles beside their metadata, and where the server fetches that.
+CREATE TABLE delegation_info (
+    role          TEXT PRIMARY KEY,
+    friendly_name TEXT,
+    uri           TEXT,
+    -- Sent with the request: a JSON object. It may hold a secret and is never shown.
+    headers       TEXT NOT NULL DEFAULT '{}',
+    fetched_at    INTEGER
+) STRICT, WITHOUT ROWID;
