@@ -305,6 +305,7 @@ pub fn evil_director_files(
         hashes: Hashes::from_sha256(commit),
         uri: None,
         custom: None,
+        encrypted: None,
     };
     let expiries = Expiries { targets: expires, snapshot: expires, timestamp: expires };
     // Far above any version that the real Director has given so far.

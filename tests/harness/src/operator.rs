@@ -112,14 +112,17 @@ impl Operator {
     /// # Errors
     /// When the server does not take it.
     pub fn put_file(&self, name: &str, content: &[u8]) -> Result<()> {
-        let client = Client::new(&ClientOptions {
-            ca_pem: Some(std::fs::read(&self.ca)?),
-            bearer_token: Some(self.token.clone()),
-            ..ClientOptions::default()
-        })?;
-        let url = format!("{}/api/v1/image-repository/files/{name}", self.url);
+        self.put(&format!("/api/v1/image-repository/files/{name}"), content)
+    }
+
+    /// Puts something to an interface that `updraft` has no command for.
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub fn put(&self, path: &str, content: &[u8]) -> Result<()> {
+        let url = format!("{}{path}", self.url);
         let request = Request::new(Method::Put, url).body(content.to_vec());
-        client.send(request)?.error_for_status()?;
+        self.client()?.send(request)?.error_for_status()?;
         Ok(())
     }
 
@@ -128,13 +131,17 @@ impl Operator {
     /// # Errors
     /// When the server does not take it.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let client = Client::new(&ClientOptions {
+        let url = format!("{}{path}", self.url);
+        let answer = self.client()?.send_json(Method::Post, &url, body)?;
+        Ok(answer.error_for_status()?.json(1 << 20)?)
+    }
+
+    fn client(&self) -> Result<Client> {
+        Ok(Client::new(&ClientOptions {
             ca_pem: Some(std::fs::read(&self.ca)?),
             bearer_token: Some(self.token.clone()),
             ..ClientOptions::default()
-        })?;
-        let answer = client.send_json(Method::Post, &format!("{}{path}", self.url), body)?;
-        Ok(answer.error_for_status()?.json(1 << 20)?)
+        })?)
     }
 
     /// What the server knows of a device.

@@ -82,6 +82,14 @@ impl Site {
         self.release_file_by(name, HARDWARE, &[], content)
     }
 
+    /// The same, and the server never gets the file.
+    ///
+    /// # Errors
+    /// When a program does not do its part.
+    pub fn release_secret_file(&self, name: &str, content: &[u8]) -> Result<String> {
+        self.sign_file(name, HARDWARE, &[], content)
+    }
+
     /// The same for other hardware, in a delegated role and signed with its keys.
     ///
     /// # Errors
@@ -96,6 +104,18 @@ impl Site {
     }
 
     fn release_file_by(
+        &self,
+        name: &str,
+        hardware: &str,
+        signer: &[&str],
+        content: &[u8],
+    ) -> Result<String> {
+        let sha256 = self.sign_file(name, hardware, signer, content)?;
+        self.operator.put_file(&format!("{name}-{hardware}"), content)?;
+        Ok(sha256)
+    }
+
+    fn sign_file(
         &self,
         name: &str,
         hardware: &str,
@@ -121,7 +141,6 @@ impl Site {
         let keys = signer.iter().position(|word| *word == "--keys").and_then(|at| signer.get(at..));
         self.operator.run(&[&["keys", "sign"][..], keys.unwrap_or_default(), &[&path]].concat())?;
         self.operator.run(&["release", "import", &path])?;
-        self.operator.put_file(&filepath, content)?;
         Ok(sha256)
     }
 

@@ -45,5 +45,5 @@ pub use repack::{MAX_UNPACKED, Unpacked, is_packed, plain_content, repack, repac
 pub use sink::{Interleaved, PatchSink, PatchStreams};
 pub use sketch::{Similar, Sketch};
 pub use streams::{PatchReaders, apply_streams};
-pub use worker::work_if_called;
+pub use worker::{can_pack, pack_in_workers_only, work_if_called};
 pub use xz::{Decompressor, compress, compress_memory, compress_stream, compress_stream_memory};

@@ -72,12 +72,19 @@ pub fn unpack(packed: &[u8]) -> Option<Unpacked> {
 
 /// Makes the packed stream again that stood between prefix and suffix, in a
 /// [worker](crate::work_if_called) where there is one.
+///
+/// The library reads blocks until the corrections say that it was the last one, also when both they
+/// and the content are at their end: hostile ones never say so, and there is no way to stop it but
+/// by ending its process.
 pub fn repack(plain: &[u8], corrections: &[u8]) -> Result<Vec<u8>> {
     if plain.len() as u64 > MAX_UNPACKED || corrections.len() as u64 > 2 * MAX_UNPACKED {
         return Err(Error::BadPatch("packed content is too large"));
     }
     if worker::is_available() {
         return worker::ask(plain, corrections);
+    }
+    if !worker::can_pack() {
+        return Err(Error::BadPatch("packed content needs a process to be packed again in"));
     }
     repack_here(plain, corrections).ok_or(Error::BadPatch("packed content cannot be packed again"))
 }

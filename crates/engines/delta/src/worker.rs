@@ -28,6 +28,7 @@ const SECONDS: u64 = 60;
 const MAX_PACKED: u64 = MAX_UNPACKED + (MAX_UNPACKED >> 3) + (64 << 10);
 
 static CAN_WORK: AtomicBool = AtomicBool::new(false);
+static ONLY_WORKERS: AtomicBool = AtomicBool::new(false);
 static WORKER: Mutex<Option<Worker>> = Mutex::new(None);
 
 /// To be called first of all in the `main` of a program that applies deltas. If the program was
@@ -44,6 +45,19 @@ pub fn work_if_called() -> Option<ExitCode> {
     }
     CAN_WORK.store(true, Ordering::Relaxed);
     None
+}
+
+/// From now on nothing is packed in this process itself: what packs may go on without end, and a
+/// program that only uses a library of ours has no worker to be stopped in its place.
+pub fn pack_in_workers_only() {
+    ONLY_WORKERS.store(true, Ordering::Relaxed);
+}
+
+/// Whether files can be packed again, here or in a worker. Where they cannot, deltas of our format
+/// are of no use.
+#[must_use]
+pub fn can_pack() -> bool {
+    is_available() || !ONLY_WORKERS.load(Ordering::Relaxed)
 }
 
 /// Whether there are workers.

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp as Time;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use updraft_tuf::{
-    Dialect, Envelope, FileMeta, Hashes, Header, Payload, RoleName, Root, Sign, Snapshot, Target,
-    Targets, Timestamp,
+    Dialect, EncryptedImage, Envelope, FileMeta, Hashes, Header, Payload, RoleName, Root, Sign,
+    Snapshot, Target, Targets, Timestamp,
 };
 
 use crate::root::top_level_authority;
@@ -32,6 +32,8 @@ pub struct Assignment {
     pub uri: Option<String>,
     /// What an operator adds for the installer on the ECU: `userDefinedCustom`.
     pub custom: Option<Value>,
+    /// The ciphertext that this ECU gets in place of the image.
+    pub encrypted: Option<EncryptedImage>,
 }
 
 /// The three files of one vehicle.
@@ -143,8 +145,12 @@ fn director_targets(assignments: &[Assignment]) -> Result<BTreeMap<String, Targe
             return Err(Error::Invalid(format!("assign two different images called `{path}`")));
         }
         let identifiers = ecus.entry(&assignment.filepath).or_default();
-        let hardware = json!({ "hardwareId": assignment.hardware_id });
-        identifiers.insert(assignment.ecu_serial.clone(), hardware);
+        let mut about = Map::new();
+        about.insert("hardwareId".to_owned(), assignment.hardware_id.as_str().into());
+        for (name, value) in assignment.encrypted.iter().flat_map(EncryptedImage::to_members) {
+            about.insert(name.to_owned(), value);
+        }
+        identifiers.insert(assignment.ecu_serial.clone(), Value::Object(about));
         let mut custom = Map::new();
         custom.insert("ecuIdentifiers".to_owned(), Value::Object(identifiers.clone()));
         if let Some(uri) = &assignment.uri {

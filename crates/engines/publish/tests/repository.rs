@@ -7,8 +7,8 @@ use updraft_publish::{
     Assignment, DirectorRepository, Draft, Error, Expiries, ImageRepository, RootPlan, TopLevelKeys,
 };
 use updraft_tuf::{
-    DelegatedPaths, DelegatedRole, Delegations, Dialect, Hashes, Key, RoleKeys, RoleName, Sign,
-    Target,
+    DelegatedPaths, DelegatedRole, Delegations, Dialect, EncryptedImage, Hashes, Key, RoleKeys,
+    RoleName, Sign, Target,
 };
 
 const NOW: i64 = 1_700_000_000;
@@ -286,6 +286,7 @@ fn the_director_names_the_vehicle_and_refuses_nonsense() {
         hashes: Hashes::of(b"commit"),
         uri: None,
         custom: None,
+        encrypted: None,
     };
     let one = std::slice::from_ref(&assignment);
     let files = director.vehicle_files("v1", 3, Some("urn:x"), one, expiries()).unwrap();
@@ -293,6 +294,29 @@ fn the_director_names_the_vehicle_and_refuses_nonsense() {
     assert!(text.contains("\"vehicleId\":\"v1\"") && text.contains("\"correlationId\":\"urn:x\""));
     assert!(text.contains("\"ecuIdentifiers\":{\"ecu-1\":{\"hardwareId\":\"hw\"}}"));
     assert_eq!(director.vehicle_files("v1", 3, Some("urn:x"), one, expiries()).unwrap(), files);
+
+    let encrypted = Assignment {
+        ecu_serial: "ecu-2".into(),
+        encrypted: Some(EncryptedImage {
+            filename: "os-1.enc".into(),
+            length: 16,
+            hashes: Hashes::of(b"ciphertext"),
+            uri: None,
+            method: "aes256".into(),
+            key: "AAAA".into(),
+            key_encryption: Some("rsa-oaep-sha256".into()),
+            content_encryption: None,
+        }),
+        ..assignment.clone()
+    };
+    let both = [assignment.clone(), encrypted];
+    let files = director.vehicle_files("v1", 3, None, &both, expiries()).unwrap();
+    let files: serde_json::Value = serde_json::from_slice(&files.targets).unwrap();
+    let ecus = &files["signed"]["targets"]["os-1"]["custom"]["ecuIdentifiers"];
+    assert_eq!(ecus["ecu-1"], serde_json::json!({ "hardwareId": "hw" }));
+    assert_eq!(ecus["ecu-2"]["encryptedTarget"]["filename"], "os-1.enc");
+    let key = &ecus["ecu-2"]["encryptedSymmetricKey"];
+    assert_eq!(key["encryptedSymmetricKeyValue"], "AAAA");
 
     let twice = [assignment.clone(), assignment.clone()];
     assert!(director.vehicle_files("v1", 3, None, &twice, expiries()).is_err());

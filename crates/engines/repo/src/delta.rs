@@ -28,7 +28,7 @@ pub use generate::{GenerateOptions, Generated, Sign, Target, generate};
 pub use index::{list_indexes, reindex};
 pub use part::PartStats;
 pub use store::{Delta, Location, delete, exists, list};
-pub use updraft_delta::work_if_called;
+pub use updraft_delta::{pack_in_workers_only, work_if_called};
 
 pub(crate) use apply::{MAX_JOBS, execute_parts};
 pub(crate) use index::listing;

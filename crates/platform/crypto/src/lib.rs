@@ -31,7 +31,9 @@ mod verifier;
 pub use authenticode::ProgramSigner;
 pub use error::Error;
 pub use helper::{HelperKey, KeyHelper};
-pub use image_key::{CIPHER as IMAGE_CIPHER, INFO as IMAGE_KEY_INFO, ImageKey, KeyEncryption};
+pub use image_key::{
+    CIPHER as IMAGE_CIPHER, INFO as IMAGE_KEY_INFO, ImageKey, KeyEncryption, wrapped_image_key,
+};
 pub use random::{random_bytes, random_hex};
 pub use remote::Scheme;
 pub use signing::{KeyAlgorithm, SigningKey};

@@ -3,6 +3,7 @@
 //! [`TokenUri`] is the name of a key or certificate in a token, as RFC 7512 writes it.
 //! [`TokenKey`] signs with such a key: metadata and manifests ([`updraft_tuf::Sign`]), any message
 //! ([`TokenKey::sign_with`]), and handshakes of TLS ([`rustls::sign::SigningKey`]).
+//! It opens the keys of encrypted images too ([`TokenKey::image_key`]).
 //! [`certificates_pem`] reads what belongs to it.
 //!
 //! The module that talks to the token is a library of its maker, loaded into this process: who
@@ -13,6 +14,7 @@ mod certificate;
 mod encode;
 mod key;
 mod module;
+mod open;
 mod tls;
 mod uri;
 

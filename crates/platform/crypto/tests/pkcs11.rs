@@ -6,15 +6,18 @@
 #[path = "token/soft.rs"]
 mod soft;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use rustls::SignatureScheme;
 use rustls::sign::SigningKey as _;
 use soft::{MODULE, SoftToken};
-use updraft_crypto::Verifier;
+use updraft_crypto::image_cipher::{self, CONTENT_ENCRYPTION, seal};
 use updraft_crypto::pkcs11::{Scheme, TokenKey, TokenUri, certificates_pem};
 use updraft_crypto::plain::SpkiKey;
 use updraft_crypto::tls::{CertificateAuthority, Validity};
+use updraft_crypto::{IMAGE_CIPHER, ImageKey, KeyEncryption, Verifier};
 use updraft_error::{Classify, Kind};
-use updraft_tuf::{KeyType, Sign, VerifySignature, pem_decode};
+use updraft_tuf::{EncryptedImage, Hashes, KeyType, PublicKey, Sign, VerifySignature, pem_decode};
 
 const KEYS: [(&str, &str, &str, KeyType); 3] = [
     ("ec", "01", "EC:prime256v1", KeyType::EcdsaP256),
@@ -53,6 +56,80 @@ fn keys_in_a_token_sign() {
     token.add_certificate("ca", "07", &pem_decode("CERTIFICATE", pem).unwrap());
     token.child("child_signs");
     token.child("child_is_refused");
+}
+
+#[test]
+fn keys_in_a_token_open_what_is_encrypted_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = SoftToken::create(folder.path());
+    for (label, id, key_type, usage) in [
+        ("rsa", "01", "rsa:2048", "--usage-decrypt"),
+        ("ec", "02", "EC:prime256v1", "--usage-derive"),
+        ("rsa-other", "03", "rsa:2048", "--usage-decrypt"),
+        ("ec-other", "04", "EC:prime256v1", "--usage-derive"),
+        ("ec-signs", "06", "EC:prime256v1", "--usage-sign"),
+        ("ed", "07", "EC:edwards25519", "--usage-sign"),
+    ] {
+        token.generate_for(label, id, key_type, &["--usage-sign", usage]);
+    }
+    token.child("child_opens");
+}
+
+/// What the Director would say of an image whose key is wrapped like this.
+fn told(wrapped: &[u8], public: &PublicKey) -> EncryptedImage {
+    EncryptedImage {
+        filename: "fw.enc".to_owned(),
+        length: 0,
+        hashes: Hashes::default(),
+        uri: None,
+        method: IMAGE_CIPHER.to_owned(),
+        key: BASE64_STANDARD.encode(wrapped),
+        key_encryption: Some(KeyEncryption::of(public.key_type()).name().to_owned()),
+        content_encryption: Some(CONTENT_ENCRYPTION.to_owned()),
+    }
+}
+
+#[test]
+fn child_opens() {
+    let Some(token) = SoftToken::inherited() else { return };
+    let sealed = |key: ImageKey| {
+        let mut ciphertext = Vec::new();
+        seal(key, &mut &b"firmware"[..], &mut ciphertext).unwrap();
+        ciphertext
+    };
+    for label in ["rsa", "ec"] {
+        let (own, other) = (
+            open(&token.uri(label)).unwrap(),
+            open(&token.uri(&format!("{label}-other"))).unwrap(),
+        );
+        let key = ImageKey::generate().unwrap();
+        let wrapped = key.wrap(own.public()).unwrap();
+        let ciphertext = sealed(key);
+        let opened = own.image_key(&told(&wrapped, own.public())).unwrap();
+        let mut image = Vec::new();
+        image_cipher::open(&opened, &mut &*ciphertext, &mut image).unwrap();
+        assert_eq!(image, b"firmware", "{label}");
+        let refused = |key: &TokenKey, wrapped: &[u8]| {
+            let error = key.image_key(&told(wrapped, key.public())).unwrap_err();
+            assert_eq!(error.kind(), Kind::Rejected, "{label}: {error}");
+        };
+        refused(&other, &wrapped);
+        for at in [70, wrapped.len() - 1] {
+            let mut changed = wrapped.clone();
+            changed[at] ^= 1;
+            refused(&own, &changed);
+        }
+        for length in [1, 65, 66, wrapped.len() - 1] {
+            refused(&own, &wrapped[..length]);
+        }
+    }
+    for label in ["ec-signs", "ed"] {
+        let own = open(&token.uri(label)).unwrap();
+        let wrapped = ImageKey::generate().unwrap().wrap(own.public()).unwrap();
+        let error = own.image_key(&told(&wrapped, own.public())).unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported, "{label}: {error}");
+        assert!(error.to_string().contains("only sign"), "{error}");
+    }
 }
 
 #[test]

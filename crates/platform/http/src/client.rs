@@ -18,7 +18,6 @@ use crate::{Body, BodyReader, ClientOptions, Error, Result, cookie};
 const PROBLEM_LIMIT: u64 = 16 << 10;
 /// How much of such an explanation is shown.
 const DETAIL_CHARS: usize = 300;
-const MAX_REDIRECTS: u32 = 10;
 
 /// A method of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +167,7 @@ impl Client {
             .http_status_as_error(false)
             .user_agent(options.user_agent.clone())
             .accept("*/*")
-            .max_redirects(MAX_REDIRECTS)
+            .max_redirects(options.max_redirects)
             .timeout_connect(Some(options.timeouts.connect))
             .timeout_recv_response(Some(options.timeouts.response))
             .timeout_per_read(Some(options.timeouts.read))

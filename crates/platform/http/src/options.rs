@@ -28,6 +28,8 @@ pub struct ClientOptions {
     pub cookies: Vec<Cookie>,
     /// The `User-Agent`.
     pub user_agent: String,
+    /// How many redirects what only reads may follow; with 0 a redirect is an answer like any other.
+    pub max_redirects: u32,
     /// The proxy's address, such as `http://proxy:3128`.
     pub proxy: Option<String>,
     /// How long to wait for what.
@@ -56,6 +58,7 @@ impl Default for ClientOptions {
             headers: Vec::new(),
             cookies: Vec::new(),
             user_agent: concat!("updraft/", env!("CARGO_PKG_VERSION")).to_owned(),
+            max_redirects: 10,
             proxy: None,
             timeouts: Timeouts::default(),
             low_speed: LowSpeed::default(),

@@ -5,8 +5,8 @@ use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
-    account, device, events, garage, group, image, keys, lockbox, ostree, release, rollout, status,
-    tuf,
+    account, device, encrypted_image, events, garage, group, image, keys, lockbox, ostree, release,
+    rollout, status, tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -29,6 +29,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Build, sign and publish releases.
     Release(release::Arguments),
+    /// Encrypt images of a release for the components that will get them.
+    EncryptedImage(encrypted_image::Arguments),
     /// Follow a TUF repository: update its metadata, download and verify targets.
     Tuf(tuf::Arguments),
     /// Log in to a server: check the token and remember both.
@@ -60,6 +62,7 @@ impl Updraft {
             Command::Image(arguments) => arguments.run(&terminal),
             Command::Keys(arguments) => arguments.run(&terminal),
             Command::Release(arguments) => arguments.run(&terminal),
+            Command::EncryptedImage(arguments) => arguments.run(&terminal),
             Command::Tuf(arguments) => arguments.run(&terminal),
             Command::Login(login) => login.run(&terminal),
             Command::Status(arguments) => arguments.run(&terminal),

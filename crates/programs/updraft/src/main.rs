@@ -21,6 +21,7 @@ mod release;
 mod signing;
 
 mod device;
+mod encrypted_image;
 mod events;
 mod group;
 mod lockbox;

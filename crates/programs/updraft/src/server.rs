@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use updraft_api::{Page, Status, paths};
 use updraft_error::{Classify as _, Kind};
-use updraft_http::{Client, ClientOptions, Method, Request};
+use updraft_http::{Body, Client, ClientOptions, Method, Request};
 use updraft_terminal::{Failure, Result};
 
 use crate::account::Account;
@@ -108,6 +108,14 @@ impl Server {
             .body(bytes);
         let answer = self.client.send(request).map_err(explain)?;
         answer.error_for_status().and_then(|answer| answer.json(ANSWER_LIMIT)).map_err(explain)
+    }
+
+    /// Sends a file whose answer does not matter.
+    pub(crate) fn put_body(&self, path: &str, body: Body) -> Result {
+        let request = Request::new(Method::Put, self.url(path)).body(body);
+        let answer = self.client.send(request).map_err(explain)?;
+        answer.error_for_status().map_err(explain)?;
+        Ok(())
     }
 
     /// Asks for a change that has no body and whose answer does not matter.

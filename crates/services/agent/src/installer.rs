@@ -16,7 +16,7 @@ use updraft_task::Context;
 use updraft_tuf::{TargetFormat, UptaneTarget, Verified};
 use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
 
-pub(crate) use ciphertext::{NO_TOKEN, Source as ImageSource};
+pub(crate) use ciphertext::{Source as ImageSource, cannot_open};
 use file::FileInstaller;
 pub(crate) use file::digest_of;
 pub(crate) use images::Images;

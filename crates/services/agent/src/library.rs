@@ -72,8 +72,10 @@ pub struct BackgroundAgent {
 }
 
 impl BackgroundAgent {
-    /// Starts the thread; nothing is opened yet.
+    /// Starts the thread; nothing is opened yet. Deltas of our own format are passed over from now on,
+    /// unless the program called [`work_if_called`](updraft_repo::delta::work_if_called) first.
     pub fn start(agent: Agent) -> Result<Self> {
+        updraft_repo::delta::pack_in_workers_only();
         let settings = agent.settings().clone();
         let shared = Arc::new(Shared::new(&agent));
         let (queue, asked) = channel::<Job>();

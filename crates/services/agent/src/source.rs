@@ -12,7 +12,6 @@ use updraft_update::{Assignment, Component, Image, Source, StepError};
 
 use crate::config::DirectorMetadata;
 use crate::gateway::File;
-use crate::keys::EcuKey;
 use crate::medium::Medium;
 use crate::session::Session;
 use crate::store::SecondaryRecord;
@@ -162,12 +161,11 @@ impl UptaneSource<'_> {
     /// Why an encrypted image is of no use, as far as that is known before it is fetched.
     fn cannot_decrypt(&self, target: &UptaneTarget) -> Option<&'static str> {
         target.encrypted.as_ref()?;
-        let is_own = target.ecu_serial == self.session.ecu.serial;
-        match &self.session.key {
-            _ if target.format == TargetFormat::Ostree => Some("only files can be encrypted"),
-            EcuKey::Token(_) if is_own => Some(installer::NO_TOKEN),
-            _ => None,
+        if target.format == TargetFormat::Ostree {
+            return Some("only files can be encrypted");
         }
+        let is_own = target.ecu_serial == self.session.ecu.serial;
+        if is_own { installer::cannot_open(&self.session.key) } else { None }
     }
 
     /// Whether it is a secondary that can be asked to fetch a commit.

@@ -97,6 +97,9 @@ pub struct Component {
     pub primary: bool,
     /// The id of the key that signs its reports.
     pub key_id: String,
+    /// That key's public half, in the wire form of Uptane metadata: images are encrypted to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<serde_json::Value>,
     /// What it reported to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed: Option<InstalledImage>,

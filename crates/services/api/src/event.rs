@@ -38,6 +38,8 @@ pub enum EventKind {
     GroupDeleted,
     /// A release was made.
     ReleaseCreated,
+    /// An image was encrypted for a component, or is so no more.
+    EncryptedImageChanged,
     /// A rollout was created.
     RolloutCreated,
     /// A rollout was paused.

@@ -5,6 +5,7 @@
 //! UTC. Request types refuse unknown fields; response types may gain fields within `v1`.
 
 pub mod device;
+pub mod encrypted_image;
 pub mod event;
 pub mod group;
 pub mod image_repository;
@@ -20,6 +21,7 @@ pub use device::{
     Assignment, AssignmentState, Component, Device, DeviceState, DeviceSummary, InstallReport,
     InstalledImage,
 };
+pub use encrypted_image::{EncryptedImage, EncryptedKey, EncryptedTarget, NewEncryptedImage};
 pub use event::{Event, EventKind};
 pub use group::{Group, GroupUpdate, NewGroup};
 pub use image_repository::{

@@ -19,6 +19,13 @@ pub const DEVICE: &str = "/api/v1/devices/{id}";
 pub const DEVICE_REVOKE: &str = "/api/v1/devices/{id}/revoke";
 /// What happened to one device.
 pub const DEVICE_EVENTS: &str = "/api/v1/devices/{id}/events";
+/// The images that are encrypted for one device's components.
+pub const ENCRYPTED_IMAGES: &str = "/api/v1/devices/{id}/encrypted-images";
+/// One image that is encrypted for one component.
+pub const ENCRYPTED_IMAGE: &str =
+    "/api/v1/devices/{id}/components/{serial}/encrypted-images/{*target}";
+/// The ciphertext of an image, by its SHA-256.
+pub const CIPHERTEXT: &str = "/api/v1/ciphertexts/{sha256}";
 /// All groups.
 pub const GROUPS: &str = "/api/v1/groups";
 /// One group.
@@ -81,6 +88,22 @@ pub fn device_events(id: &str) -> String {
     format!("{DEVICES}/{}/events", encode(id))
 }
 
+/// The path of the images that are encrypted for one device.
+pub fn encrypted_images(id: &str) -> String {
+    format!("{DEVICES}/{}/encrypted-images", encode(id))
+}
+
+/// The path of one image that is encrypted for one component; slashes in the target's name stay.
+pub fn encrypted_image(id: &str, serial: &str, target: &str) -> String {
+    let (id, serial, target) = (encode(id), encode(serial), encode_path(target));
+    format!("{DEVICES}/{id}/components/{serial}/encrypted-images/{target}")
+}
+
+/// The path of one ciphertext.
+pub fn ciphertext(sha256: &str) -> String {
+    format!("{API}/ciphertexts/{}", encode(sha256))
+}
+
 /// The path of one group.
 pub fn group(name: &str) -> String {
     format!("{GROUPS}/{}", encode(name))
@@ -138,8 +161,12 @@ pub fn image_delegation(role: &str) -> String {
 
 /// The path of one target file; slashes in the name stay slashes.
 pub fn image_file(name: &str) -> String {
+    format!("{API}/image-repository/files/{}", encode_path(name))
+}
+
+fn encode_path(name: &str) -> String {
     let name: Vec<String> = name.split('/').map(encode).collect();
-    format!("{API}/image-repository/files/{}", name.join("/"))
+    name.join("/")
 }
 
 /// Percent-encodes all but RFC 3986's unreserved characters, so that a name is one path segment.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::fetch_from::FetchFrom;
+
 use crate::error::{Error, Result};
 
 /// The largest configuration file that is read.
@@ -23,6 +25,8 @@ pub struct Config {
     pub metadata: MetadataConfig,
     /// `[devices]`.
     pub devices: DevicesConfig,
+    /// `[delegations]`.
+    pub delegations: DelegationsConfig,
 }
 
 /// Where the server listens.
@@ -126,6 +130,14 @@ impl Default for DevicesConfig {
     fn default() -> Self {
         Self { certificate_days: 7300, flush_sec: 10, reconcile_sec: 5 }
     }
+}
+
+/// Where the server may fetch the metadata of delegated roles.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DelegationsConfig {
+    /// Beginnings of addresses, such as `https://feeds.example/packages/`. Nothing else is fetched.
+    pub fetch_from: Vec<FetchFrom>,
 }
 
 impl Config {

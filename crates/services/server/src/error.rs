@@ -89,6 +89,14 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// Somebody else's server did not give what was fetched from it.
+    #[error("fetch {what}: {reason}")]
+    Remote {
+        /// What was to be fetched.
+        what: &'static str,
+        /// What happened.
+        reason: String,
+    },
     /// Not in the state that a request needs, until an operator does something.
     #[error("{action}: {reason}")]
     NotReady {
@@ -286,6 +294,7 @@ impl Error {
             Self::Unauthenticated { .. } => "unauthenticated",
             Self::Method { .. } => "method_not_allowed",
             Self::TooLarge { .. } => "content_too_large",
+            Self::Remote { .. } => "remote_fetch_failed",
             Self::NotReady { .. } => "not_ready",
             Self::Name { .. } | Self::Invalid { .. } | Self::Receive { .. } => "invalid_entity",
             _ if self.kind() == Kind::Unavailable => "unavailable",
@@ -299,6 +308,7 @@ impl Error {
             Self::Unauthenticated { .. } => 401,
             Self::Method { .. } => 405,
             Self::TooLarge { .. } => 413,
+            Self::Remote { .. } => 502,
             Self::Precondition { code: "role_checksum_not_provided", .. } => 428,
             Self::NotReady { .. } | Self::KeysOffline { .. } | Self::Precondition { .. } => 412,
             // What is wrong inside is no fault of the caller's.
@@ -346,6 +356,7 @@ impl Classify for Error {
             Self::Io { source, .. } => source.kind_of(),
             Self::Fs { source, .. } => source.kind(),
             Self::Repo { source, .. } | Self::Crypto { source, .. } => source.kind(),
+            Self::Remote { .. } => Kind::Unavailable,
             Self::Internal { .. } => Kind::Bug,
         }
     }

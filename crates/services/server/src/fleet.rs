@@ -9,6 +9,7 @@ pub mod components;
 pub mod delegates;
 pub mod devices;
 pub mod director;
+pub mod encrypted_images;
 pub mod groups;
 pub mod image;
 pub mod online_keys;

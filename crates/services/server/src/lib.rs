@@ -6,7 +6,7 @@
 //! - [`fleet`]: what the server does: registering devices, judging reports, signing the
 //!   Director's metadata, keeping the Image repository, running rollouts;
 //! - [`storage`]: SQLite, and nothing else knows SQL;
-//! - [`layout`], [`config`], [`names`], [`environment`], [`error`]: what all of them share.
+//! - [`layout`], [`config`], [`fetch_from`], [`names`], [`environment`], [`error`]: what all of them share.
 //!
 //! [`setup`] makes a data folder, tokens and credential files; [`serve`](http::serve) runs a
 //! server on one. Time and randomness come in through [`Environment`].
@@ -14,6 +14,7 @@
 pub mod config;
 pub mod environment;
 pub mod error;
+pub mod fetch_from;
 pub mod fleet;
 pub mod http;
 pub mod layout;

@@ -9,7 +9,9 @@
 
 pub mod assignments;
 pub mod campaigns;
+pub mod delegation_info;
 pub mod devices;
+pub mod encrypted_images;
 pub mod events;
 pub mod groups;
 pub mod installations;

@@ -3,6 +3,7 @@
 mod agent;
 mod aktualizr;
 mod bad_input;
+mod ciphertexts;
 mod delegations;
 mod encrypted;
 mod garage;

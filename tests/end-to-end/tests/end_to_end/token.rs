@@ -82,7 +82,13 @@ impl Token {
 
     /// Makes a key pair.
     pub(crate) fn generate(&self, id: &str, key_type: &str) -> Result<()> {
-        self.user(&["--keypairgen", "--key-type", key_type, "--id", id, "--label", id])
+        self.generate_for(id, key_type, &[])
+    }
+
+    /// Makes a key pair that may be used like this.
+    pub(crate) fn generate_for(&self, id: &str, key_type: &str, usage: &[&str]) -> Result<()> {
+        let make = ["--keypairgen", "--key-type", key_type, "--id", id, "--label", id];
+        self.user(&[&make[..], usage].concat())
     }
 
     /// Puts a private key (PKCS#8 PEM) into it as `01`; SoftHSM only.

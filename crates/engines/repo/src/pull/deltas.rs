@@ -141,7 +141,9 @@ impl Search<'_> {
         let mut best: Option<((u64, DeltaFormat), DeltaName, Checksum)> = None;
         for (name, digest) in index.iter().filter(|(name, _)| name.to == *commit) {
             let Some(from) = &name.from else { continue };
-            if !self.is_complete(from)? {
+            // It may hold packed files, which only a process of its own packs again.
+            let is_usable = name.format == DeltaFormat::Ostree || updraft_delta::can_pack();
+            if !is_usable || !self.is_complete(from)? {
                 continue;
             }
             // Of two from one commit that of our own format is smaller.

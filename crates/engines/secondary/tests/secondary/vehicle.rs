@@ -111,6 +111,7 @@ impl Vehicle {
                 hashes: Hashes::of(content),
                 uri: None,
                 custom: None,
+                encrypted: None,
             })
             .collect();
         let until = expiry();

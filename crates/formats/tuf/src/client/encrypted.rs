@@ -88,13 +88,21 @@ impl EncryptedImage {
             (Some(_), None) => return Err(FormatError::missing(KEY)),
             (None, Some(_)) => return Err(FormatError::missing(TARGET)),
         };
+        Self::from_members(file, key).map(Some)
+    }
+
+    /// Reads both objects, as [`to_members`](Self::to_members) writes them.
+    ///
+    /// # Errors
+    /// [`FormatError`] when they are none.
+    pub fn from_members(file: &Value, key: &Value) -> Result<Self, FormatError> {
         let mut file = Fields::of(TARGET, file)?;
         let hashes = Hashes::from_members(file.object("hashes")?)?;
         if !hashes.is_verifiable() {
             return Err(FormatError::field(TARGET, "has no hash of a known algorithm"));
         }
         let mut key = Fields::of(KEY, key)?;
-        Ok(Some(Self {
+        Ok(Self {
             filename: file.string("filename")?,
             length: file.unsigned("length")?,
             hashes,
@@ -103,6 +111,6 @@ impl EncryptedImage {
             key: key.string("encryptedSymmetricKeyValue")?,
             key_encryption: key.optional_string("keyEncryption")?,
             content_encryption: key.optional_string("contentEncryption")?,
-        }))
+        })
     }
 }

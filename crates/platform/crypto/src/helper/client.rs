@@ -8,13 +8,15 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::sign::Signer;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use updraft_error::Kind;
-use updraft_tuf::{Dialect, PublicKey, Sign, SigningFailed};
+use updraft_tuf::{Dialect, EncryptedImage, PublicKey, Sign, SigningFailed};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::SubjectPublicKeyInfo;
+use zeroize::Zeroizing;
 
 use super::protocol::{Answer, Request, key_type_of};
-use crate::Error;
+use crate::image_key::opened_image_key;
 use crate::remote::{self, RemoteKey, Scheme};
+use crate::{Error, ImageKey};
 
 /// A way to a helper, and back. When it is dropped, the helper ends.
 pub trait Channel: Read + Write + Send {}
@@ -84,6 +86,14 @@ impl KeyHelper {
         let answer = self.ask(asked, &Request::Sign { uri: uri.to_owned(), scheme, message })?;
         let Answer::Signature { bytes } = answer else { return Err(unusable(asked)) };
         hex::decode(bytes).map_err(|_| unusable(asked))
+    }
+
+    fn open(&self, uri: &str, wrapped: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let asked = "open an image's key";
+        let wrapped = hex::encode(wrapped);
+        let answer = self.ask(asked, &Request::Open { uri: uri.to_owned(), wrapped })?;
+        let Answer::Opened { key } = answer else { return Err(unusable(asked)) };
+        key.map(|key| key.bytes().ok_or_else(|| unusable(asked))).transpose()
     }
 
     fn ask(&self, asked: &str, request: &Request) -> Result<Answer, Error> {
@@ -170,6 +180,15 @@ impl HelperKey {
     /// [`Error::Token`]: helper or token are gone, or cannot do this.
     pub fn sign_with(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>, Error> {
         self.helper.sign(&self.uri, scheme, message)
+    }
+
+    /// The key of an image that the Director says is encrypted for this key's ECU.
+    ///
+    /// # Errors
+    /// [`Error::Undecryptable`] when it is encrypted in a way that is not known here, or to another
+    /// key; [`Error::Token`]: helper or token are gone, or cannot do this.
+    pub fn image_key(&self, image: &EncryptedImage) -> Result<ImageKey, Error> {
+        opened_image_key(&self.public, image, |wrapped| self.helper.open(&self.uri, wrapped))
     }
 }
 

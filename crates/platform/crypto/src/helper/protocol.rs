@@ -1,10 +1,12 @@
 //! Requests and answers, and their frames.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use updraft_tuf::KeyType;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::remote::Scheme;
 
@@ -19,6 +21,7 @@ pub enum Request {
     Describe { uri: String },
     Certificates { uri: String },
     Sign { uri: String, scheme: Scheme, message: String },
+    Open { uri: String, wrapped: String },
 }
 
 /// What it answers.
@@ -29,7 +32,37 @@ pub enum Answer {
     Key { key_type: String, public: String, spki: String },
     Certificates { pem: String },
     Signature { bytes: String },
+    Opened { key: Option<Secret> },
     Failed { operation: String, problem: String, kind: String },
+}
+
+/// The key of an image, in hex. It is wiped when it is dropped, and never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    #[cfg(feature = "pkcs11")]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(hex::encode(bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let mut bytes = Zeroizing::new(vec![0; self.0.len() / 2]);
+        hex::decode_to_slice(&self.0, &mut bytes).ok().map(|()| bytes)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
 }
 
 impl Request {
@@ -79,7 +112,8 @@ fn read<T: DeserializeOwned>(from: &mut (impl Read + ?Sized)) -> io::Result<Opti
     if length > MAX_FRAME {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let mut frame = Vec::new();
+    // Room for all of it at once, so that nothing of an opened key stays behind in smaller rooms.
+    let mut frame = Zeroizing::new(Vec::with_capacity(room(length)));
     from.take(u64::from(length)).read_to_end(&mut frame)?;
     if frame.len() as u64 != u64::from(length) {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -89,11 +123,21 @@ fn read<T: DeserializeOwned>(from: &mut (impl Read + ?Sized)) -> io::Result<Opti
 }
 
 fn write<T: Serialize>(value: &T, to: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let frame = serde_json::to_vec(value).map_err(|_| io::ErrorKind::InvalidData)?;
-    let length = u32::try_from(frame.len()).ok().filter(|length| *length <= MAX_FRAME);
+    let mut frame = Zeroizing::new(Vec::with_capacity(room(0)));
+    frame.extend_from_slice(&[0; 4]);
+    serde_json::to_writer(&mut *frame, value).map_err(|_| io::ErrorKind::InvalidData)?;
+    let length = u32::try_from(frame.len() - 4).ok().filter(|length| *length <= MAX_FRAME);
     let length = length.ok_or(io::ErrorKind::InvalidData)?;
-    to.write_all(&[&length.to_be_bytes()[..], &frame].concat())?;
+    if let Some(place) = frame.first_chunk_mut() {
+        *place = length.to_be_bytes();
+    }
+    to.write_all(&frame)?;
     to.flush()
+}
+
+/// How much room a frame is given: what an opened key needs is less.
+fn room(length: u32) -> usize {
+    usize::try_from(length).unwrap_or_default().max(1024)
 }
 
 /// The name of a key type in answers.
@@ -112,7 +156,7 @@ const KEY_TYPES: [(&str, KeyType); 3] =
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Request};
+    use super::{Answer, Request, Secret};
     use crate::Scheme;
 
     #[test]
@@ -134,6 +178,17 @@ mod tests {
         assert!(Request::read(&mut stream).unwrap() == Some(request));
         assert_eq!(Answer::read(&mut stream).unwrap(), Some(answer));
         assert_eq!(Answer::read(&mut stream).unwrap(), None);
+    }
+
+    #[test]
+    fn an_opened_key_is_never_shown() {
+        let answer = Answer::Opened { key: Some(Secret("00ff".to_owned())) };
+        assert_eq!(format!("{answer:?}"), "Opened { key: Some(Secret) }");
+        let mut bytes = Vec::new();
+        answer.write(&mut bytes).unwrap();
+        assert_eq!(Answer::read(&mut &bytes[..]).unwrap(), Some(answer));
+        assert_eq!(*Secret("00ff".to_owned()).bytes().unwrap(), [0, 255]);
+        assert!(Secret("00f".to_owned()).bytes().is_none());
     }
 
     #[test]

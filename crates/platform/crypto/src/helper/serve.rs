@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use updraft_error::{Classify as _, Kind};
 
-use super::protocol::{Answer, Request, key_type_name};
+use super::protocol::{Answer, Request, Secret, key_type_name};
 use crate::Error;
 use crate::pkcs11::{TokenKey, TokenUri, certificates_pem};
 
@@ -72,18 +72,31 @@ impl Keys {
             Request::Sign { uri, scheme, message } => {
                 let message =
                     hex::decode(message).map_err(|error| Error::malformed("message", error))?;
-                let signed = self.open(uri)?.sign_with(*scheme, &message).or_else(|error| {
-                    if error.kind() != Kind::Unavailable {
-                        return Err(error);
-                    }
-                    // The token was taken out and put back; or it is a small one, such as a TPM
-                    // without a resource manager, and has no room for two keys at a time.
-                    self.close();
-                    self.open(uri)?.sign_with(*scheme, &message)
-                });
-                Ok(Answer::Signature { bytes: hex::encode(signed?) })
+                let signed = self.with(uri, |key| key.sign_with(*scheme, &message))?;
+                Ok(Answer::Signature { bytes: hex::encode(signed) })
+            }
+            Request::Open { uri, wrapped } => {
+                let wrapped =
+                    hex::decode(wrapped).map_err(|error| Error::malformed("message", error))?;
+                let opened = self.with(uri, |key| key.open_wrapped(&wrapped))?;
+                Ok(Answer::Opened { key: opened.map(|key| Secret::of(&key)) })
             }
         }
+    }
+
+    fn with<T>(
+        &mut self,
+        uri: &str,
+        work: impl Fn(&TokenKey) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let done = work(&self.open(uri)?);
+        if !done.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable) {
+            return done;
+        }
+        // The token was taken out and put back; or it is a small one, such as a TPM without a
+        // resource manager, and has no room for two keys at a time.
+        self.close();
+        work(&self.open(uri)?)
     }
 
     fn open(&mut self, uri: &str) -> Result<TokenKey, Error> {

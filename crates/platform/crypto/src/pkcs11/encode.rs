@@ -46,6 +46,11 @@ pub(crate) fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     der(SEQUENCE, &[integer(modulus), integer(exponent)].concat())
 }
 
+/// A point as some tokens want that of another.
+pub(crate) fn octet_string(bytes: &[u8]) -> Vec<u8> {
+    der(OCTET_STRING, bytes)
+}
+
 /// A point as `CKA_EC_POINT` has it: within an OCTET STRING, or bare in some tokens.
 pub(crate) fn point(bytes: &[u8]) -> &[u8] {
     match bytes {

@@ -26,12 +26,12 @@ const P256_POINT: usize = 65;
 /// A private key in a token. Clones share one session with it; threads take turns.
 #[derive(Clone)]
 pub struct TokenKey {
-    session: Arc<Mutex<Session>>,
-    key: ObjectHandle,
+    pub(super) session: Arc<Mutex<Session>>,
+    pub(super) key: ObjectHandle,
     public: PublicKey,
     /// The public half in a `SubjectPublicKeyInfo`.
     spki: Vec<u8>,
-    uri: Arc<TokenUri>,
+    pub(super) uri: Arc<TokenUri>,
 }
 
 impl fmt::Debug for TokenKey {

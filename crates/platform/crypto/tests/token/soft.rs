@@ -47,7 +47,13 @@ impl SoftToken {
 
     /// Makes a key pair in the token.
     pub(crate) fn generate(&self, label: &str, id: &str, key_type: &str) {
-        self.tool(&["--keypairgen", "--key-type", key_type, "--id", id, "--label", label]);
+        self.generate_for(label, id, key_type, &[]);
+    }
+
+    /// Makes a key pair that may be used like this.
+    pub(crate) fn generate_for(&self, label: &str, id: &str, key_type: &str, usage: &[&str]) {
+        let make = ["--keypairgen", "--key-type", key_type, "--id", id, "--label", label];
+        self.tool(&[&make[..], usage].concat());
     }
 
     /// Puts a certificate beside a key.

@@ -9,7 +9,7 @@
 use updraft_crypto::ImageKey;
 use updraft_crypto::image_cipher::sealed_length;
 use updraft_error::Kind;
-use updraft_tuf::{EncryptedImage, UptaneTarget};
+use updraft_tuf::{EncryptedImage, KeyType, UptaneTarget};
 use updraft_update::{Digest, StepError};
 
 use super::file::{address_of, address_of_name};
@@ -64,13 +64,22 @@ pub(crate) fn image_key(
         return Err(refused(Kind::Rejected, "the lengths of image and ciphertext do not fit"));
     }
     match key {
-        EcuKey::Stored(key) => key.image_key(encrypted).map_err(StepError::new),
-        EcuKey::Token(_) => Err(refused(Kind::Unsupported, NO_TOKEN)),
+        EcuKey::Stored(key) => key.image_key(encrypted),
+        EcuKey::Token(key) => key.image_key(encrypted),
     }
+    .map_err(StepError::new)
 }
 
-/// Why a token opens nothing.
-pub(crate) const NO_TOKEN: &str = "the ECU's key is in a token, which only signs here";
+/// Why a key can open nothing, as far as its sort tells. Whether the token lets this one do it is
+/// known when it is asked, and that is before anything is fetched too.
+pub(crate) fn cannot_open(key: &EcuKey) -> Option<&'static str> {
+    match key {
+        EcuKey::Token(key) if key.public().key_type() == KeyType::Ed25519 => {
+            Some("the ECU's key is an Ed25519 key in a token, which only signs")
+        }
+        _ => None,
+    }
+}
 
 fn address_of_ciphertext(session: &Session, encrypted: &EncryptedImage) -> String {
     match encrypted.uri.as_deref() {

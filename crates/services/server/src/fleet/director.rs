@@ -15,6 +15,7 @@ use super::Fleet;
 use super::online_keys::{self, DIALECT};
 use super::operators::Operator;
 use crate::error::{Error, Result};
+use crate::storage::encrypted_images::{self, EncryptedRecord};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::metadata::{self, DirectorFiles, RootFile};
 use crate::storage::rollouts::{self, AssignedTarget, MemberRecord};
@@ -47,7 +48,9 @@ impl Fleet {
             let root = metadata::director_root(tx, None)?
                 .ok_or_else(|| Error::not_found("the Director's root", "in the database"))?;
             let version = metadata::director_version(tx, device)?.saturating_add(1);
-            let files = self.vehicle_files(&root, device, version, active.as_ref(), now)?;
+            let ciphertexts = encrypted_images::of_device(tx, device)?;
+            let told = Told { device, version, active: active.as_ref(), ciphertexts: &ciphertexts };
+            let files = self.vehicle_files(&root, &told, now)?;
             metadata::set_director(tx, device, &files)?;
             if let Some(member) = active.filter(|m| m.state == RolloutDeviceState::Assigned) {
                 let started = RolloutDeviceState::Started;
@@ -66,11 +69,10 @@ impl Fleet {
     fn vehicle_files(
         &self,
         root: &RootFile,
-        device: &str,
-        version: u64,
-        active: Option<&MemberRecord>,
+        told: &Told<'_>,
         now: Timestamp,
     ) -> Result<DirectorFiles> {
+        let Told { device, version, active, ciphertexts } = *told;
         let config = &self.config.metadata;
         let timestamp_days = config.timestamp_days.min(config.director_days);
         let long = online_keys::expiry(now, config.director_days);
@@ -82,7 +84,9 @@ impl Fleet {
         let assignment = active.and_then(|member| member.assignment.as_ref());
         let correlation = assignment.map(|assignment| assignment.correlation.as_str());
         let targets: Vec<Assignment> = assignment
-            .map(|assignment| assignment.targets.iter().map(target).collect())
+            .map(|assignment| {
+                assignment.targets.iter().map(|one| target(one, ciphertexts)).collect()
+            })
             .unwrap_or_default();
         let action = "sign a device's metadata";
         let files = DirectorRepository::new(DIALECT, &root.body, self.director_keys.for_vehicles())
@@ -183,6 +187,14 @@ impl Fleet {
     }
 }
 
+/// What a device is told, and as which version.
+struct Told<'a> {
+    device: &'a str,
+    version: u64,
+    active: Option<&'a MemberRecord>,
+    ciphertexts: &'a [EncryptedRecord],
+}
+
 fn fits(files: &DirectorFiles, active: Option<&MemberRecord>, now: Timestamp) -> bool {
     now < files.refresh_at && files.assignment == active.and_then(identity)
 }
@@ -193,7 +205,12 @@ fn identity(member: &MemberRecord) -> Option<String> {
     Some(format!("{} {}", member.rollout, assignment.correlation))
 }
 
-fn target(assigned: &AssignedTarget) -> Assignment {
+fn target(assigned: &AssignedTarget, ciphertexts: &[EncryptedRecord]) -> Assignment {
+    let encrypted = ciphertexts.iter().find(|one| {
+        one.serial == assigned.serial
+            && one.filepath == assigned.filepath
+            && one.sha256 == assigned.sha256
+    });
     Assignment {
         ecu_serial: assigned.serial.clone(),
         hardware_id: assigned.hardware_id.clone(),
@@ -202,5 +219,6 @@ fn target(assigned: &AssignedTarget) -> Assignment {
         hashes: Hashes::from_sha256(&assigned.sha256),
         uri: assigned.uri.clone(),
         custom: assigned.custom.clone(),
+        encrypted: encrypted.map(|one| one.told.clone()),
     }
 }

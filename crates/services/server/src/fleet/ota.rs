@@ -5,10 +5,12 @@
 //!   targets added and removed one by one;
 //! - [`keys`]: its keys, shown, deleted and rotated; roots signed elsewhere;
 //! - [`delegations`]: who else may sign for which targets;
+//! - [`remote_delegations`]: those whose metadata the server fetches;
 //! - [`updates`]: multi-target updates, which are releases here;
 //! - [`assignments`]: devices told to run one of them: a rollout in one step;
 //! - [`registry`]: devices as the device registry shows and makes them;
 //! - [`campaigns`]: updates for the devices of groups, told at once or after a question;
+//! - [`deliveries`]: how far each of those devices has come;
 //! - [`standing_orders`]: updates that are told at a time, and packages that are followed;
 //! - [`expression`]: rules that say who belongs to a group;
 //! - [`offline`]: lists of updates for vehicles without network.
@@ -16,10 +18,12 @@
 pub mod assignments;
 pub mod campaigns;
 pub mod delegations;
+pub mod deliveries;
 pub mod expression;
 pub mod keys;
 pub mod offline;
 pub mod registry;
+pub mod remote_delegations;
 pub mod repository;
 pub mod standing_orders;
 pub mod tags;

@@ -18,6 +18,27 @@ impl Fleet {
             .hashes
             .sha256()
             .ok_or_else(|| Error::invalid("the target", "it is listed without a SHA-256"))?;
+        self.store_content(sha256, |file| copy_verified(content, file, listed.length, sha256))
+    }
+
+    /// Stores the ciphertext of an image, whatever it is, under its SHA-256.
+    pub fn store_ciphertext(&self, sha256: &str, content: &mut dyn std::io::Read) -> Result<bool> {
+        if !crate::names::is_sha256(sha256) {
+            return Err(Error::invalid("the ciphertext", "its name is not a SHA-256 in lower hex"));
+        }
+        let limit = self.config.limits.upload_bytes;
+        self.store_content(sha256, |file| {
+            let (found, _) = copy_hashed(content, file, limit)?;
+            if found == sha256 { Ok(()) } else { Err(wrong("it is another file by its SHA-256")) }
+        })
+    }
+
+    /// Stores a file under its SHA-256, unless it is there.
+    fn store_content(
+        &self,
+        sha256: &str,
+        fill: impl FnOnce(&mut updraft_fs::TempFile) -> Result<()>,
+    ) -> Result<bool> {
         let folder = updraft_fs::Dir::create_all(self.layout.targets(), 0o755)
             .map_err(Error::fs("open the folder of target files"))?;
         if folder.exists(sha256).map_err(Error::fs("look for a target file"))? {
@@ -25,7 +46,7 @@ impl Fleet {
         }
         let mut file =
             updraft_fs::TempFile::new_in(&folder).map_err(Error::fs("make a target file"))?;
-        copy_verified(content, &mut file, listed.length, sha256)?;
+        fill(&mut file)?;
         file.set_mode(0o644).map_err(Error::fs("store a target file"))?;
         file.sync().map_err(Error::fs("store a target file"))?;
         // Commit point: the name appears with the whole content.
@@ -70,11 +91,11 @@ fn copy_verified(
     if total == length && found == sha256 {
         return Ok(());
     }
-    Err(Error::Rejected {
-        code: "wrong_hash",
-        what: WHAT,
-        reason: "its length or SHA-256 is not what the signed targets say".to_owned(),
-    })
+    Err(wrong("its length or SHA-256 is not what the signed targets say"))
+}
+
+fn wrong(reason: &str) -> Error {
+    Error::Rejected { code: "wrong_hash", what: WHAT, reason: reason.to_owned() }
 }
 
 /// Copies up to `limit` bytes; gives their SHA-256 and how many they were.

@@ -1,6 +1,7 @@
 //! The operator interface `/api/v1`.
 
 pub(crate) mod devices;
+pub(crate) mod encrypted_images;
 pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod image_repository;
@@ -29,6 +30,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::DEVICE, get(devices::show).delete(devices::delete))
         .route(paths::DEVICE_REVOKE, post(devices::revoke))
         .route(paths::DEVICE_EVENTS, get(devices::events))
+        .route(paths::ENCRYPTED_IMAGES, get(encrypted_images::list))
+        .route(paths::ENCRYPTED_IMAGE, put(encrypted_images::put).delete(encrypted_images::delete))
+        .route(paths::CIPHERTEXT, put(encrypted_images::put_ciphertext))
         .route(paths::GROUPS, get(groups::list).post(groups::create))
         .route(paths::GROUP, get(groups::show).put(groups::update).delete(groups::delete))
         .route(paths::GROUP_DEVICES, get(groups::devices))

@@ -5,7 +5,9 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::api::{devices, events, groups, image_repository, releases, rollouts, status};
+use super::api::{
+    devices, encrypted_images, events, groups, image_repository, releases, rollouts, status,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +21,8 @@ use super::api::{devices, events, groups, image_repository, releases, rollouts, 
     paths(
         status::show,
         devices::list, devices::show, devices::delete, devices::revoke, devices::events,
+        encrypted_images::list, encrypted_images::put, encrypted_images::delete,
+        encrypted_images::put_ciphertext,
         groups::list, groups::create, groups::show, groups::update, groups::delete,
         groups::devices, groups::add_device, groups::remove_device,
         releases::list, releases::create, releases::show,

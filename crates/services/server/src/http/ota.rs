@@ -15,6 +15,7 @@ mod keyserver;
 mod oauth2;
 mod offline;
 mod registry;
+mod remote_delegations;
 mod reposerver;
 mod tags;
 mod targets;

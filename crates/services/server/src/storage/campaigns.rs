@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
+use super::rollouts::{MemberRecord, read_member};
 use super::values;
 use crate::error::{Error, Result};
 
@@ -157,6 +158,35 @@ pub fn states(connection: &Connection, correlation: &str) -> Result<Vec<(String,
     let rows = statement
         .query_map([correlation], |row| Ok((row.get(0)?, values::count(row.get(1)?))))
         .map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// What devices were told with this correlation, by device; of several times the last.
+pub fn members(connection: &Connection, correlation: &str) -> Result<Vec<MemberRecord>> {
+    let failed = |error| Error::database("list a campaign's devices")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT * FROM rollout_devices WHERE correlation = ?1 ORDER BY device, assigned_at",
+        )
+        .map_err(failed)?;
+    let mut rows = statement.query([correlation]).map_err(failed)?;
+    let mut found: Vec<MemberRecord> = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let member = read_member(row)?;
+        found.pop_if(|last| last.device == member.device);
+        found.push(member);
+    }
+    Ok(found)
+}
+
+/// What was answered at the devices that were asked: device, answer.
+pub fn answers(connection: &Connection, campaign: &str) -> Result<Vec<(String, String)>> {
+    let failed = |error| Error::database("list the answers to a campaign")(error);
+    let mut statement = connection
+        .prepare_cached("SELECT device, answer FROM campaign_answers WHERE campaign = ?1")
+        .map_err(failed)?;
+    let rows =
+        statement.query_map([campaign], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?;
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 

@@ -313,6 +313,7 @@ pub fn shown(
         hardware_id: record.hardware_id.clone(),
         primary,
         key_id: record.key_id.clone(),
+        public_key: serde_json::from_str(&record.key).ok(),
         installed: installed(connection, record)?,
         attacks_detected: record.attacks.clone(),
     })

@@ -107,6 +107,16 @@ pub fn expire_director(tx: &Transaction<'_>, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Lets what was signed for one device be signed again when it asks.
+pub fn expire_director_of(tx: &Transaction<'_>, device: &str, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE director_metadata SET refresh_at = min(refresh_at, ?2) WHERE device = ?1",
+        params![device, values::millis(now)],
+    )
+    .map_err(Error::database("renew what was signed for a device"))?;
+    Ok(())
+}
+
 /// Remembers the version of a device that is about to be deleted.
 pub fn remember_director_version(tx: &Transaction<'_>, device: &str) -> Result<()> {
     let version = director_version(tx, device)?;

@@ -82,6 +82,17 @@ pub struct AutoUpdate {
     pub package: String,
     /// The hash that it was told last.
     pub told: Option<String>,
+    /// Who asked for it.
+    pub by: FollowedBy,
+}
+
+/// Who follows a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FollowedBy {
+    /// The component itself.
+    Component,
+    /// A group of its device.
+    Group,
 }
 
 /// Lets a component follow a package; it may do so already.
@@ -106,29 +117,82 @@ pub fn unfollow(tx: &Transaction<'_>, device: &str, serial: &str, package: &str)
 
 /// Notes which version a component was told.
 pub fn note_told(tx: &Transaction<'_>, one: &AutoUpdate, sha256: &str) -> Result<()> {
-    tx.execute(
-        "UPDATE auto_updates SET told = ?4 WHERE device = ?1 AND serial = ?2 AND package = ?3",
-        [&one.device, &one.serial, &one.package, sha256],
-    )
-    .map_err(Error::database("note what a component was told"))?;
+    let noted = match one.by {
+        FollowedBy::Component => tx.execute(
+            "UPDATE auto_updates SET told = ?4 WHERE device = ?1 AND serial = ?2 AND package = ?3",
+            [&one.device, &one.serial, &one.package, sha256],
+        ),
+        FollowedBy::Group => tx.execute(
+            "INSERT OR REPLACE INTO group_auto_updates_told VALUES (?1, ?2, ?3)",
+            [&one.serial, &one.package, sha256],
+        ),
+    };
+    noted.map_err(Error::database("note what a component was told"))?;
     Ok(())
 }
 
-/// All components that follow something.
+/// Lets a group follow a package; it may do so already.
+pub fn group_follows(tx: &Transaction<'_>, group: &str, package: &str) -> Result<()> {
+    tx.execute("INSERT OR IGNORE INTO group_auto_updates VALUES (?1, ?2)", [group, package])
+        .map_err(Error::database("let a group follow a package"))?;
+    Ok(())
+}
+
+/// Ends that; it may have ended already.
+pub fn group_unfollows(tx: &Transaction<'_>, group: &str, package: &str) -> Result<()> {
+    tx.execute(
+        "DELETE FROM group_auto_updates WHERE group_name = ?1 AND package = ?2",
+        [group, package],
+    )
+    .map_err(Error::database("let a group follow a package no more"))?;
+    Ok(())
+}
+
+/// The packages that a group follows.
+pub fn of_group(connection: &Connection, group: &str) -> Result<Vec<String>> {
+    let failed = |error| Error::database("list what a group follows")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT package FROM group_auto_updates WHERE group_name = ?1 ORDER BY package",
+        )
+        .map_err(failed)?;
+    let rows = statement.query_map([group], |row| row.get(0)).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// All components that follow something: by themselves first, then because of a group.
 pub fn followers(connection: &Connection) -> Result<Vec<AutoUpdate>> {
     let failed = |error| Error::database("list followed packages")(error);
-    let mut statement = connection
-        .prepare_cached("SELECT * FROM auto_updates ORDER BY device, serial, package")
-        .map_err(failed)?;
-    let rows = statement
-        .query_map([], |row| {
-            Ok(AutoUpdate {
-                device: row.get("device")?,
-                serial: row.get("serial")?,
-                package: row.get("package")?,
-                told: row.get("told")?,
+    let mut all = Vec::new();
+    for (by, query) in [
+        (FollowedBy::Component, "SELECT * FROM auto_updates ORDER BY device, serial, package"),
+        (
+            FollowedBy::Group,
+            "SELECT DISTINCT m.device, c.serial, f.package, t.sha256 AS told
+             FROM group_auto_updates f
+             JOIN group_devices m ON m.group_name = f.group_name
+             JOIN components c ON c.device = m.device
+             LEFT JOIN group_auto_updates_told t ON t.serial = c.serial AND t.package = f.package
+             WHERE NOT EXISTS (SELECT 1 FROM auto_updates a
+                               WHERE a.serial = c.serial AND a.package = f.package)
+             ORDER BY m.device, c.serial, f.package",
+        ),
+    ] {
+        let mut statement = connection.prepare_cached(query).map_err(failed)?;
+        let rows = statement
+            .query_map([], |row| {
+                Ok(AutoUpdate {
+                    device: row.get("device")?,
+                    serial: row.get("serial")?,
+                    package: row.get("package")?,
+                    told: row.get("told")?,
+                    by,
+                })
             })
-        })
-        .map_err(failed)?;
-    rows.collect::<Result<_, _>>().map_err(failed)
+            .map_err(failed)?;
+        for row in rows {
+            all.push(row.map_err(failed)?);
+        }
+    }
+    Ok(all)
 }

@@ -7,8 +7,8 @@ use updraft_tuf::manifest::{
     EcuVersionReport, InstallationReport, InstallationResult, InstalledImage, VehicleManifest,
 };
 use updraft_tuf::{
-    Dialect, Ecu, FirstRoot, Hashes, InstalledTarget, Options, Outcome, Repository, Step,
-    TrustedMetadata, UptaneTarget, UptaneUpdater, Verified, VerifySignature as _,
+    Dialect, Ecu, EncryptedImages, FirstRoot, Hashes, InstalledTarget, Options, Outcome,
+    Repository, Step, TrustedMetadata, UptaneTarget, UptaneUpdater, Verified, VerifySignature as _,
 };
 
 use crate::world::{Answer, World, identity_of};
@@ -128,6 +128,7 @@ impl Device {
         let mut options = Options::new(Dialect::Uptane);
         options.first_root = FirstRoot::TrustOnFirstUse;
         options.vehicle_id = Some(self.id.clone());
+        options.encrypted_images = EncryptedImages::Accept;
         options.installed = vec![InstalledTarget {
             ecu_serial: self.serial.clone(),
             filepath: self.image.filepath.clone(),

@@ -11,6 +11,7 @@ mod world;
 
 mod director;
 mod documents;
+mod encrypted;
 mod image_repository;
 mod manifests;
 mod operators;
@@ -18,6 +19,7 @@ mod ota_access;
 mod ota_director;
 mod ota_later;
 mod ota_offline;
+mod ota_remote;
 mod ota_repository;
 mod ota_treehub;
 mod protocol;

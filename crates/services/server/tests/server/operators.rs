@@ -89,6 +89,10 @@ fn the_whole_matrix_of_scopes() {
         (Method::Get, paths::EVENTS.to_owned()),
         (Method::Delete, paths::device("none")),
         (Method::Post, paths::device_revoke("none")),
+        (Method::Get, paths::encrypted_images("none")),
+        (Method::Put, paths::encrypted_image("none", "none", "none")),
+        (Method::Delete, paths::encrypted_image("none", "none", "none")),
+        (Method::Put, paths::ciphertext("none")),
         (Method::Post, paths::GROUPS.to_owned()),
         (Method::Put, paths::group("none")),
         (Method::Delete, paths::group("none")),
@@ -129,6 +133,10 @@ fn the_whole_matrix_of_scopes() {
     Get /api/v1/events: read publish operate admin
     Delete /api/v1/devices/none: admin
     Post /api/v1/devices/none/revoke: admin
+    Get /api/v1/devices/none/encrypted-images: read publish operate admin
+    Put /api/v1/devices/none/components/none/encrypted-images/none: publish admin
+    Delete /api/v1/devices/none/components/none/encrypted-images/none: publish admin
+    Put /api/v1/ciphertexts/none: publish admin
     Post /api/v1/groups: operate admin
     Put /api/v1/groups/none: operate admin
     Delete /api/v1/groups/none: operate admin

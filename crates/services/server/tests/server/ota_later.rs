@@ -81,6 +81,15 @@ fn a_campaign_reaches_the_devices_of_a_group_that_an_expression_chooses() {
     late.fail(&world);
     let end = stats();
     assert_eq!((&end["status"], &end["failed"]), (&json!("finished"), &json!(1)));
+    let of = |words: &str| curl(&world, &format!("{path}/deliveries{words}"), &[]).json();
+    let all = of("");
+    assert_eq!((&all["total"], &all["values"][0]["deviceId"]), (&json!(2), &json!("blue-1")));
+    assert_eq!(all["values"][0]["status"], "successful");
+    let failed = of("?status=failed");
+    assert_eq!((&failed["total"], &failed["values"][0]["deviceId"]), (&json!(1), &json!("blue-2")));
+    assert!(failed["values"][0]["description"].is_string(), "{failed}");
+    assert_eq!(of("?offset=1&limit=1")["values"][0]["deviceId"], "blue-2");
+    curl(&world, "/api/v2/campaigns/none/deliveries", &[]).expect(404);
     let listed = curl(&world, "/api/v2/campaigns?status=finished", &[]).expect(200).json();
     assert_eq!((&listed["total"], &listed["values"][0]["id"]), (&json!(1), &json!(id)));
     send(&world, "PUT", &path, &json!({ "name": "renamed" })).expect(200);
@@ -193,6 +202,13 @@ fn devices_are_asked_before_a_campaign_that_needs_approval_and_cancelling_takes_
     curl(&world, &format!("/api/v2/campaigns/{id}/launch"), &["-X", "POST"]).expect(200);
     assert_eq!(asked(&devices[0])[0]["metadata"][0]["value"], "what is new");
     assert_eq!(queue(&devices[0]), 0);
+    let deliveries = || -> Vec<String> {
+        let path = format!("/api/v2/campaigns/{id}/deliveries");
+        let all = curl(&world, &path, &[]).expect(200).json();
+        let all = all["values"].as_array().expect("a list").iter();
+        all.map(|one| one["status"].as_str().expect("a status").to_owned()).collect()
+    };
+    assert_eq!(deliveries(), ["requested", "requested", "requested"]);
     answer(&devices[0], "campaign_postponed");
     assert_eq!(asked(&devices[0])[0]["id"], id);
     for (device, kind) in devices.iter().zip(["accepted", "declined", "accepted"]) {
@@ -201,8 +217,10 @@ fn devices_are_asked_before_a_campaign_that_needs_approval_and_cancelling_takes_
     }
     let queues: Vec<usize> = devices.iter().map(queue).collect();
     assert_eq!(queues, [1, 0, 1]);
+    assert_eq!(deliveries(), ["scheduled", "rejected", "scheduled"]);
     devices[0].update(&world).expect("the update");
     curl(&world, &format!("/api/v2/campaigns/{id}/cancel"), &["-X", "POST"]).expect(200);
+    assert_eq!(deliveries(), ["accepted", "rejected", "cancelled"]);
     curl(&world, &format!("/api/v2/campaigns/{id}/cancel"), &["-X", "POST"]).expect(409);
     // The first one has fetched it, and goes on.
     assert_eq!((queue(&devices[0]), queue(&devices[2])), (1, 0));
@@ -270,6 +288,54 @@ fn updates_are_told_at_their_time_and_packages_are_followed() {
     upload(&world, "fw-4", b"the fourth");
     world.fleet().reconcile().expect("nobody follows");
     assert!(device.update(&world).is_none());
+}
+
+#[test]
+fn a_group_follows_a_package_and_so_do_those_who_join_it() {
+    let world = World::new();
+    create(&world);
+    let mut first = Device::new(&world, "vehicle-1");
+    let mut second = Device::new(&world, "vehicle-2");
+    for device in [&mut first, &mut second] {
+        device.report(&world).expect(200);
+    }
+    group(&world, "lab", &Value::Null).expect(201);
+    let join = |id: &str, method: &str| {
+        let path = format!("/api/v1/device_groups/lab/devices/{id}");
+        curl(&world, &path, &["-X", method]).expect(200);
+    };
+    join("vehicle-1", "POST");
+    upload(&world, "fw-1", b"one");
+    let auto = "/api/v1/device_groups/lab/auto_update";
+    curl(&world, &format!("{auto}/mypkg"), &["-X", "PUT"]).expect(204);
+    curl(&world, "/api/v1/device_groups/none/auto_update/mypkg", &["-X", "PUT"]).expect(404);
+    assert_eq!(curl(&world, auto, &[]).expect(200).json(), json!(["mypkg"]));
+    world.fleet().reconcile().expect("told");
+    let told = first.fail(&world);
+    assert_eq!(told.filepath, "fw-1");
+    assert!(told.correlation_id.as_deref().expect("one").starts_with("urn:here-ota:auto-update:"));
+    world.fleet().reconcile().expect("not again, and nobody else");
+    assert!(first.update(&world).is_none() && second.update(&world).is_none());
+    join("vehicle-2", "POST");
+    world.fleet().reconcile().expect("told");
+    assert_eq!(second.install(&world).filepath, "fw-1");
+    world.clock.pass(10);
+    upload(&world, "fw-2", b"second");
+    world.fleet().reconcile().expect("told");
+    assert_eq!(first.install(&world).filepath, "fw-2");
+    // Whoever has left follows nothing any more; what it was told stays.
+    assert_eq!(second.install(&world).filepath, "fw-2");
+    join("vehicle-2", "DELETE");
+    world.clock.pass(10);
+    upload(&world, "fw-3", b"the third");
+    world.fleet().reconcile().expect("told");
+    assert_eq!(first.install(&world).filepath, "fw-3");
+    assert!(second.update(&world).is_none());
+    curl(&world, &format!("{auto}/mypkg"), &["-X", "DELETE"]).expect(204);
+    world.clock.pass(10);
+    upload(&world, "fw-4", b"the fourth");
+    world.fleet().reconcile().expect("nobody follows");
+    assert!(first.update(&world).is_none());
 }
 
 #[test]

@@ -68,11 +68,11 @@ fn check_text(name: &str, texts: &[CampaignText]) -> Result<()> {
 
 impl CampaignRecord {
     /// What its assignments are known by.
-    fn correlation(&self) -> String {
+    pub(super) fn correlation(&self) -> String {
         format!("urn:here-ota:campaign:{}", self.id)
     }
 
-    fn groups(&self) -> Result<Vec<String>> {
+    pub(super) fn groups(&self) -> Result<Vec<String>> {
         values::from_json("the groups of a campaign", &self.groups)
     }
 

@@ -94,7 +94,9 @@ impl Fleet {
             });
             if before == after { Err(Error::not_found("delegation", name)) } else { Ok(()) }
         })?;
-        Ok(())
+        self.database.write("forget what is known of a delegation", |tx| {
+            crate::storage::delegation_info::remove(tx, name)
+        })
     }
 
     /// The keys of delegations, as the targets list them.

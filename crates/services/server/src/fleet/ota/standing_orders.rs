@@ -14,7 +14,8 @@ use crate::fleet::Fleet;
 use crate::fleet::operators::Operator;
 use crate::storage::devices::{self, ComponentRecord};
 use crate::storage::events::{self, NewEvent};
-use crate::storage::standing_orders::{self, AutoUpdate, Scheduled};
+use crate::storage::groups;
+use crate::storage::standing_orders::{self, AutoUpdate, FollowedBy, Scheduled};
 
 /// Longest name of a package, in bytes.
 const MAX_PACKAGE: usize = 256;
@@ -64,9 +65,7 @@ impl Fleet {
         package: &str,
         follows: Follows,
     ) -> Result<()> {
-        if package.is_empty() || package.len() > MAX_PACKAGE {
-            return Err(Error::invalid("the package", "its name is empty or too long"));
-        }
+        check_package(package)?;
         self.database.write("follow a package", |tx| {
             let known = devices::components(tx, device)?;
             if !known.iter().any(|component| component.serial == serial) {
@@ -84,8 +83,37 @@ impl Fleet {
     /// The packages that a component follows.
     pub fn auto_updates(&self, device: &str, serial: &str) -> Result<Vec<String>> {
         let all = self.database.read("list followed packages", standing_orders::followers)?;
-        let own = all.into_iter().filter(|one| one.device == device && one.serial == serial);
+        let own = all.into_iter().filter(|one| {
+            one.device == device && one.serial == serial && one.by == FollowedBy::Component
+        });
         Ok(own.map(|one| one.package).collect())
+    }
+
+    /// Lets all components of a group's devices follow a package where it fits them, or no more.
+    pub fn set_group_auto_update(
+        &self,
+        group: &str,
+        package: &str,
+        follows: Follows,
+    ) -> Result<()> {
+        check_package(package)?;
+        self.database.write("let a group follow a package", |tx| {
+            groups::require(tx, group)?;
+            match follows {
+                Follows::Newest => standing_orders::group_follows(tx, group, package),
+                Follows::Nothing => standing_orders::group_unfollows(tx, group, package),
+            }
+        })?;
+        self.kick();
+        Ok(())
+    }
+
+    /// The packages that a group follows.
+    pub fn group_auto_updates(&self, group: &str) -> Result<Vec<String>> {
+        self.database.read("list what a group follows", |reader| {
+            groups::require(reader, group)?;
+            standing_orders::of_group(reader, group)
+        })
     }
 
     /// Tells devices what is due, and components the newest versions of what they follow.
@@ -97,7 +125,9 @@ impl Fleet {
             self.tell_scheduled(&one)?;
         }
         let followers = self.database.read("list followed packages", standing_orders::followers)?;
-        followers.iter().try_for_each(|one| self.tell_newest(one))
+        // Many components of a group are of the same hardware.
+        let mut newest = BTreeMap::new();
+        followers.iter().try_for_each(|one| self.tell_newest(one, &mut newest))
     }
 
     fn tell_scheduled(&self, one: &Scheduled) -> Result<()> {
@@ -129,13 +159,16 @@ impl Fleet {
         })
     }
 
-    fn tell_newest(&self, one: &AutoUpdate) -> Result<()> {
+    fn tell_newest(&self, one: &AutoUpdate, known: &mut Newest) -> Result<()> {
         let components = self
             .database
             .read("read a device", |reader| devices::components(reader, &one.device))?;
         let component = components.into_iter().find(|component| component.serial == one.serial);
         let Some(component) = component else { return Ok(()) };
-        let Some((image, sha256)) = self.newest(&one.package, &component) else { return Ok(()) };
+        let newest = known
+            .entry((one.package.clone(), component.hardware_id.clone()))
+            .or_insert_with(|| self.newest(&one.package, &component));
+        let Some((image, sha256)) = newest.clone() else { return Ok(()) };
         let runs = component.image.as_ref().is_some_and(|(_, running, _)| *running == sha256);
         if runs || one.told.as_ref() == Some(&sha256) || self.queue(&one.device)?.is_some() {
             return Ok(());
@@ -185,6 +218,16 @@ impl Fleet {
         };
         Some((to, hash))
     }
+}
+
+/// Package and hardware → the newest target and its hash.
+type Newest = BTreeMap<(String, String), Option<(TargetImage, String)>>;
+
+fn check_package(package: &str) -> Result<()> {
+    if package.is_empty() || package.len() > MAX_PACKAGE {
+        return Err(Error::invalid("the package", "its name is empty or too long"));
+    }
+    Ok(())
 }
 
 /// What a component follows.

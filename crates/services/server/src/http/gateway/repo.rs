@@ -1,15 +1,15 @@
-//! `/repo`: the Image repository's metadata and target files.
+//! `/repo`: the Image repository's metadata and target files, and ciphertexts of such.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::error::Error;
-use crate::http::Shared;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Anybody;
 use crate::http::content::{self, Cache};
 use crate::http::names::GatewayNames;
+use crate::http::{Shared, run};
 
 pub(crate) async fn metadata(
     State(fleet): State<Shared>,
@@ -47,7 +47,12 @@ pub(crate) async fn target(
 ) -> Result<Response, GatewayError> {
     let missing = || Error::not_found("target file", name.escape_default().to_string());
     // The stored name is the hash from signed metadata; the asked name never touches the disk.
-    let hash = fleet.target_file_hash(&name).ok_or_else(missing)?;
+    let mut hash = fleet.target_file_hash(&name);
+    if hash.is_none() {
+        let asked = name.clone();
+        hash = run(&fleet, move |fleet| fleet.ciphertext_hash(&asked)).await?;
+    }
+    let hash = hash.ok_or_else(missing)?;
     let path = fleet.layout.targets().join(hash);
     let found = content::file(&fleet, &path, &headers, Cache::Revalidate).await?;
     Ok(found.ok_or_else(missing)?)

@@ -12,6 +12,7 @@ use updraft_api::Scope;
 use super::{Words, answer, page};
 use crate::error::Error;
 use crate::fleet::ota::campaigns::{CampaignText, NewCampaign};
+use crate::fleet::ota::deliveries::Delivery;
 use crate::http::Shared;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Admin;
@@ -27,6 +28,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/campaigns/{id}/launch", post(launch))
         .route("/campaigns/{id}/cancel", post(cancel))
         .route("/campaigns/{id}/stats", get(stats))
+        .route("/campaigns/{id}/deliveries", get(deliveries))
 }
 
 /// The body of `POST updates`.
@@ -163,4 +165,27 @@ async fn stats(
     GatewayNames(id): GatewayNames<String>,
 ) -> Result<Json<Value>, GatewayError> {
     Ok(Json(admin.act(Scope::Read, move |fleet, _| fleet.campaign_stats(&id)).await?))
+}
+
+/// The devices of a campaign and how far they have come; only those of a status, if one is given.
+async fn deliveries(
+    admin: Admin,
+    GatewayNames(id): GatewayNames<String>,
+    words: Words,
+) -> Result<Json<Value>, GatewayError> {
+    let window = words.window()?;
+    let status = words.get("status").map(str::to_owned);
+    let all = admin.act(Scope::Read, move |fleet, _| fleet.deliveries(&id)).await?;
+    let wanted = |one: &&Delivery| status.as_ref().is_none_or(|status| one.status == status);
+    let shown = all.iter().filter(wanted).map(|one| {
+        json!({
+            "deviceId": one.device,
+            "status": one.status,
+            "description": one.reason,
+            "createdAt": one.assigned_at.map(|time| time.to_string()),
+            "updatedAt": one.changed_at.map(|time| time.to_string()),
+        })
+    });
+    let (shown, total) = window.cut(shown.collect());
+    Ok(page(shown, total, window))
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
 use updraft_api::Scope;
@@ -17,6 +17,9 @@ use crate::http::callers::{Admin, Anybody};
 use crate::http::content::{self, Cache};
 use crate::http::names::GatewayNames;
 use crate::http::{Shared, run};
+
+/// When the server fetched the metadata that it gives.
+const LAST_FETCHED: &str = "x-ats-delegation-last-fetched-at";
 
 pub(super) async fn list(admin: Admin) -> Result<Json<Vec<TrustedDelegation>>, GatewayError> {
     Ok(Json(admin.act(Scope::Read, |fleet, _| fleet.trusted_delegations()).await?))
@@ -68,7 +71,15 @@ pub(super) async fn show(
     let bytes = image.as_ref().and_then(|image| image.file(&name)).ok_or_else(|| {
         Error::not_found("Image repository metadata", file.escape_default().to_string())
     })?;
-    Ok(content::metadata(&headers, bytes.to_vec(), Cache::Revalidate))
+    let mut response = content::metadata(&headers, bytes.to_vec(), Cache::Revalidate);
+    let asked = role(&file).to_owned();
+    // Nobody delegates to a role whose metadata is still here: nothing is known of it then.
+    let info = run(&fleet, move |fleet| fleet.delegation_info(&asked)).await.ok();
+    let fetched = info.and_then(|info| info.fetched_at).map(|time| time.to_string());
+    if let Some(value) = fetched.and_then(|time| HeaderValue::from_str(&time).ok()) {
+        response.headers_mut().insert(LAST_FETCHED, value);
+    }
+    Ok(response)
 }
 
 pub(super) async fn put(

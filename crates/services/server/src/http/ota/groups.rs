@@ -13,6 +13,7 @@ use updraft_api::{Group, NewGroup, Scope, page as pages};
 use super::{Words, answer, page};
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
+use crate::fleet::ota::standing_orders::Follows;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Admin;
 use crate::http::names::GatewayNames;
@@ -150,4 +151,36 @@ pub(super) async fn remove(
         .act(Scope::Operate, move |fleet, operator| fleet.remove_from_group(operator, &name, &id))
         .await?;
     Ok(StatusCode::OK)
+}
+
+pub(super) async fn auto_updates(
+    admin: Admin,
+    GatewayNames(name): GatewayNames<String>,
+) -> Result<Json<Vec<String>>, GatewayError> {
+    Ok(Json(admin.act(Scope::Read, move |fleet, _| fleet.group_auto_updates(&name)).await?))
+}
+
+pub(super) async fn follow(
+    admin: Admin,
+    GatewayNames(names): GatewayNames<(String, String)>,
+) -> Result<StatusCode, GatewayError> {
+    set_auto_update(admin, names, Follows::Newest).await
+}
+
+pub(super) async fn unfollow(
+    admin: Admin,
+    GatewayNames(names): GatewayNames<(String, String)>,
+) -> Result<StatusCode, GatewayError> {
+    set_auto_update(admin, names, Follows::Nothing).await
+}
+
+async fn set_auto_update(
+    admin: Admin,
+    (name, package): (String, String),
+    follows: Follows,
+) -> Result<StatusCode, GatewayError> {
+    admin
+        .act(Scope::Operate, move |fleet, _| fleet.set_group_auto_update(&name, &package, follows))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }

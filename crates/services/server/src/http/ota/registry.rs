@@ -41,6 +41,11 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/device_groups", get(groups::list).post(groups::create))
         .route("/device_groups/{group}", get(groups::show).delete(groups::delete))
         .route("/device_groups/{group}/count", get(groups::count))
+        .route("/device_groups/{group}/auto_update", get(groups::auto_updates))
+        .route(
+            "/device_groups/{group}/auto_update/{*package}",
+            put(groups::follow).delete(groups::unfollow),
+        )
         .route("/device_groups/{group}/devices", get(groups::devices))
         .route("/device_groups/{group}/devices/{id}", post(groups::add).delete(groups::remove))
         // As the documentation of ota-community-edition has it.

@@ -12,7 +12,7 @@ use updraft_crypto::KeyAlgorithm;
 use updraft_publish::algorithm_of_key_type;
 use updraft_tuf::Envelope;
 
-use super::{answer, delegations, header, targets};
+use super::{answer, delegations, header, remote_delegations, targets};
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::fleet::image::Upload;
@@ -45,6 +45,13 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/target_items/{*name}", get(targets::item))
         .route("/trusted-delegations", get(delegations::list).put(delegations::enter))
         .route("/trusted-delegations/keys", get(delegations::keys).put(delegations::add_keys))
+        .route("/trusted-delegations/info", get(remote_delegations::infos))
+        .route(
+            "/trusted-delegations/{name}/info",
+            get(remote_delegations::info).patch(remote_delegations::edit),
+        )
+        .route("/trusted-delegations/{name}/remote", put(remote_delegations::create))
+        .route("/trusted-delegations/{name}/remote/refresh", put(remote_delegations::refresh))
         .route("/trusted-delegations/{name}", delete(delegations::remove))
         .route("/delegations/{file}", get(delegations::show).put(delegations::put))
         .route("/delegations_items", get(delegations::items))
