@@ -20,6 +20,7 @@ const ASK: Duration = Duration::from_millis(500);
 const RC: &str = "\
 mkdir -p /run/updraft-session
 mount -o remount,rw /sysroot
+mount -t pstore pstore /sys/fs/pstore
 mount LABEL=boot /boot || mount /dev/vda1 /boot
 ifconfig lo 127.0.0.1 up
 ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
@@ -83,7 +84,7 @@ impl Vehicle {
             .option(format!("--var={}", var.display()));
         let disk = image.counting(2).build(&folder.join("disk"))?;
         fs::create_dir_all(folder.join("rack"))?;
-        let rack = Rack::new(&folder.join("rack"), disk).with_network(&[]);
+        let rack = Rack::new(&folder.join("rack"), disk).with_network(&[]).with_crash_records();
         Ok(Self::new(vendor, rack))
     }
 

@@ -36,11 +36,12 @@ const TROUBLES: [Trouble; 6] = [
         reason: "server",
         ..NONE
     },
-    // The kernel panics.
+    // The kernel panics. Its last words outlive the reset.
     Trouble {
         release: "panics",
         script: "echo c >/proc/sysrq-trigger",
-        reason: "tried 2 times in vain: its initramfs handed over",
+        reason: "tried 2 times in vain: its kernel panicked: Kernel panic - not syncing: sysrq \
+                 triggered crash; its initramfs had handed over",
         ..NONE
     },
     // There is no init. busybox would be another one. From here on once is enough.
