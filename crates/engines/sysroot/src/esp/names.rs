@@ -20,7 +20,8 @@
 //! Of a name that came alone Linux says on sight that the file system is damaged, and writes to it no
 //! more; or it leads to whatever got the cluster since. So a folder is made under another name and
 //! renamed when it is durable. A name that a cut left there is never used, looked at or removed
-//! again, until `fsck.fat` does so.
+//! again, until `fsck.fat` does so. It is at the top and short, of the kind that takes one slot: a
+//! folder that has to grow for it would be three writes as well.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -74,30 +75,34 @@ pub(crate) fn rename_entry(dir: &Dir, old: &str, new: &str) -> Result<()> {
     remove(dir, Path::new(old))
 }
 
-/// The folder of this name, which is made where it is not there yet. It has its name only when its
-/// content is durable.
-pub(crate) fn ensure_dir(dir: &Dir, name: impl AsRef<Path>) -> Result<Dir> {
-    let name = name.as_ref().to_string_lossy();
-    if let Some(there) = dir.try_open_dir(&*name)? {
+/// The folder of this name in `dir`, which is made where it is not there yet. It has its name only
+/// when its content is durable. `top` is the root of the file system.
+pub(crate) fn ensure_dir(top: &Dir, dir: &Dir, name: impl AsRef<Path>) -> Result<Dir> {
+    let name = name.as_ref();
+    if let Some(there) = dir.try_open_dir(name)? {
         return Ok(there);
     }
-    let temporary = unused_name(dir, &name)?;
-    dir.create_dir(&temporary, 0o755)?;
+    let temporary = unused_name(top)?;
+    top.create_dir(&temporary, 0o755)?;
     // The folder above, which brings the name and the content; its own `fsync` brings the name only.
+    top.sync()?;
+    top.rename(&temporary, dir, name)?;
+    let made = dir.open_dir(name)?;
+    made.sync()?;
     dir.sync()?;
-    rename_to_new(dir, &temporary, &name)?;
-    Ok(dir.open_dir(&*name)?)
+    top.sync()?;
+    Ok(made)
 }
 
-/// A name that nothing has: what has one like it is left alone, and not even looked at.
-fn unused_name(dir: &Dir, name: &str) -> Result<String> {
-    let entries = dir.entries()?;
+/// A name that nothing has: what a cut left is left alone, and not even looked at.
+fn unused_name(top: &Dir) -> Result<String> {
+    let entries = top.entries()?;
     let is_used = |wanted: &str| entries.iter().any(|one| one.name.eq_ignore_ascii_case(wanted));
     (0..MAX_LEFT_FOLDERS)
-        .map(|number| format!("{name}.new{number}"))
+        .map(|number| format!("UPDR{number:04}.NEW"))
         .find(|wanted| !is_used(wanted))
         .ok_or_else(|| {
-            let message = format!("{}: run fsck.fat on it", dir.path().join(name).display());
+            let message = format!("{}: run fsck.fat on it", top.path().display());
             Error::other(Kind::Exhausted, message)
         })
 }
@@ -144,20 +149,21 @@ mod tests {
     #[test]
     fn what_a_cut_left_of_a_new_folder_is_not_touched() {
         let folder = tempfile::tempdir().unwrap();
-        let dir = Dir::open(folder.path()).unwrap();
-        let names = || -> Vec<_> {
+        let top = Dir::open(folder.path()).unwrap();
+        let names = |dir: &Dir| -> Vec<_> {
             let entries = dir.sorted_entries().unwrap();
             entries.into_iter().map(|one| one.name.into_string().unwrap()).collect()
         };
-        ensure_dir(&dir, "os").unwrap();
-        assert_eq!(names(), ["os"]);
+        let ostree = ensure_dir(&top, &top, "ostree").unwrap();
+        assert_eq!(names(&top), ["ostree"]);
         // It may lead to the clusters of any other folder.
-        let left = dir.ensure_dir("next.new0", 0o755).unwrap();
+        let left = top.ensure_dir("UPDR0000.NEW", 0o755).unwrap();
         left.create_file("vmlinuz", 0o644).unwrap();
-        dir.ensure_dir("NEXT.NEW1", 0o755).unwrap();
+        top.ensure_dir("updr0001.new", 0o755).unwrap();
         for _ in 0..2 {
-            ensure_dir(&dir, "next").unwrap();
-            assert_eq!(names(), ["NEXT.NEW1", "next", "next.new0", "os"]);
+            ensure_dir(&top, &ostree, "os").unwrap();
+            assert_eq!(names(&top), ["UPDR0000.NEW", "ostree", "updr0001.new"]);
+            assert_eq!(names(&ostree), ["os"]);
         }
         assert!(left.exists("vmlinuz").unwrap());
     }
