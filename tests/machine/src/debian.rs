@@ -1,4 +1,4 @@
-//! A Debian system with systemd, made by `mmdebstrap` once for all tests.
+//! Debian systems with systemd, made by `mmdebstrap` once for all tests.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -8,8 +8,10 @@ use anyhow::Result;
 
 use crate::{cache, programs};
 
+/// The release that the tests run on.
 const SUITE: &str = "bookworm";
-const SOURCE: &str = "deb http://deb.debian.org/debian bookworm main";
+/// The one after it, whose systemd restarts user space alone.
+const NEWER_SUITE: &str = "trixie";
 /// Beyond the essential ones.
 const PACKAGES: [&str; 8] = [
     "usr-is-merged",
@@ -24,7 +26,7 @@ const PACKAGES: [&str; 8] = [
 /// Without it, a package with all of Perl merges `/usr`.
 const MERGED: &str = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr";
 /// What no test looks at: less to copy, to hash and to send.
-const LEFT_OUT: [&str; 10] = [
+const LEFT_OUT: [&str; 13] = [
     "/usr/share/man/*",
     "/usr/share/doc/*",
     "/usr/share/info/*",
@@ -35,6 +37,9 @@ const LEFT_OUT: [&str; 10] = [
     "/lib/udev/hwdb.d/*",
     "/lib/modules/*/kernel/drivers/infiniband/*",
     "/lib/modules/*/kernel/drivers/net/ethernet/*",
+    "/usr/lib/udev/hwdb.d/*",
+    "/usr/lib/modules/*/kernel/drivers/infiniband/*",
+    "/usr/lib/modules/*/kernel/drivers/net/ethernet/*",
 ];
 
 /// The root file system of a small Debian with systemd and a kernel, and without an initramfs,
@@ -45,13 +50,25 @@ const LEFT_OUT: [&str; 10] = [
 /// # Errors
 /// When it is not there yet and cannot be made.
 pub fn debian_root() -> Result<PathBuf> {
-    let mut recipe = DefaultHasher::new();
-    (SUITE, SOURCE, PACKAGES, LEFT_OUT).hash(&mut recipe);
-    let name = format!("debian-{:016x}", recipe.finish());
-    Ok(cache::once(&name, make)?.join("root"))
+    root_of(SUITE)
 }
 
-fn make(folder: &Path) -> Result<()> {
+/// The same of the next release of Debian, with systemd 257 and Linux 6.12.
+///
+/// # Errors
+/// When it is not there yet and cannot be made.
+pub fn newer_debian_root() -> Result<PathBuf> {
+    root_of(NEWER_SUITE)
+}
+
+fn root_of(suite: &str) -> Result<PathBuf> {
+    let mut recipe = DefaultHasher::new();
+    (suite, PACKAGES, LEFT_OUT).hash(&mut recipe);
+    let name = format!("debian-{:016x}", recipe.finish());
+    Ok(cache::once(&name, |folder| make(suite, folder))?.join("root"))
+}
+
+fn make(suite: &str, folder: &Path) -> Result<()> {
     let mut command = Command::new("mmdebstrap");
     command.args(["--quiet", "--variant=minbase", "--mode=root", MERGED]);
     command.arg(format!("--include={}", PACKAGES.join(",")));
@@ -61,7 +78,8 @@ fn make(folder: &Path) -> Result<()> {
     }
     // Device nodes belong to the running system.
     command.arg("--skip=output/dev");
-    command.arg(SUITE).arg(folder.join("root")).arg(SOURCE).env("INITRD", "No");
+    let source = format!("deb http://deb.debian.org/debian {suite} main");
+    command.arg(suite).arg(folder.join("root")).arg(source).env("INITRD", "No");
     programs::run(&mut command)?;
     Ok(())
 }

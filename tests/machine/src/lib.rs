@@ -39,7 +39,8 @@
 //! ```
 //!
 //! * [`Kernel::cloud`] needs `apt-get` and the network at its first call only.
-//! * [`debian_root`] is a whole Debian with systemd, to be made into a tree.
+//! * [`debian_root`] is a whole Debian with systemd, to be made into a tree, and
+//!   [`newer_debian_root`] the next release of it.
 //! * [`newer_ostree_root`] is a Debian with a newer release of the real `ostree`, to change the root to.
 //! * [`Machine::wait_for`] looks at the console from the last mark it found onwards, so that the
 //!   same mark can be waited for after a reboot; it fails with the end of the console when the
@@ -78,7 +79,7 @@ mod qemu;
 
 pub use agent::{AGENT, Answer};
 pub use cache::target_folder;
-pub use debian::debian_root;
+pub use debian::{debian_root, newer_debian_root};
 pub use disk::{Disk, DiskBuilder};
 pub use initramfs::Initramfs;
 pub use kernel::{Kernel, arm64_busybox};

@@ -93,6 +93,7 @@ impl DiskFile {
             ("Orphaned long file name part", "a long name without its file"),
             ("Wrong checksum for long file name", "a long name of another file"),
             ("Unfinished long file name", "half a long name"),
+            ("Expected a valid '", "a folder without its content"),
         ];
         Ok(kinds.iter().filter(|(words, _)| said(words)).map(|(_, kind)| *kind).collect())
     }

@@ -83,17 +83,38 @@ impl Product {
     /// # Errors
     /// With what a program said.
     pub fn create(programs: &Programs, folder: &Path) -> Result<Self> {
+        Self::of(&machine::debian_root()?, programs, folder, &[])
+    }
+
+    /// The same of the next release of Debian, with these files, which its initramfs may take along.
+    ///
+    /// # Errors
+    /// With what a program said.
+    pub fn create_newer(
+        programs: &Programs,
+        folder: &Path,
+        files: &[(&str, u32, &str)],
+    ) -> Result<Self> {
+        Self::of(&machine::newer_debian_root()?, programs, folder, files)
+    }
+
+    fn of(
+        debian: &Path,
+        programs: &Programs,
+        folder: &Path,
+        files: &[(&str, u32, &str)],
+    ) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let product = Self { programs: programs.clone(), folder: folder.to_path_buf() };
         let root = product.root();
         let mut copy = Command::new("cp");
-        Answer::good(copy.args(["-a", "--reflink=auto"]).arg(machine::debian_root()?).arg(&root))?;
+        Answer::good(copy.args(["-a", "--reflink=auto"]).arg(debian).arg(&root))?;
         let mut install = Command::new(packaging().join("install"));
         install.arg(product.stripped()?).arg(&root).args(["device", "server"]);
         Answer::good(&mut install)?;
         let _ = fs::remove_file(root.join("etc/resolv.conf"));
-        for (path, mode, text) in FILES {
-            write(&root.join(path), mode, text)?;
+        for (path, mode, text) in FILES.iter().chain(files) {
+            write(&root.join(path), *mode, text)?;
         }
         systemctl(&root, "enable", &ENABLED)?;
         systemctl(&root, "mask", &MASKED)?;

@@ -12,6 +12,9 @@ use crate::DiskFile;
 /// Debian's firmware for EFI, and its variables.
 const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];
 
+/// Room for a hundred records of 8 KiB; a panic takes one or two.
+const CRASH_RECORDS: &str = "1M";
+
 /// For the files behind a recorded disk. The guest's flushes are recorded above them.
 const NO_FLUSH: &str = "cache.no-flush=on";
 
@@ -61,6 +64,17 @@ impl Rack {
             ports.iter().map(|(here, there)| format!(",hostfwd=tcp:127.0.0.1:{here}-:{there}"));
         let network = format!("user,model=virtio-net-pci{}", ports.collect::<String>());
         self.with_arguments(&["-nic", &network])
+    }
+
+    /// With memory that outlives a reset, for a kernel's last words: ACPI's ERST, which the kernel's
+    /// pstore writes to when it panics.
+    #[must_use]
+    pub fn with_crash_records(self) -> Self {
+        let file = self.folder.join("crash-records");
+        let (size, file) = (CRASH_RECORDS, file.display());
+        let memory =
+            format!("memory-backend-file,id=crash-records,size={size},share=on,mem-path={file}");
+        self.with_arguments(&["-object", &memory, "-device", "acpi-erst,memdev=crash-records"])
     }
 
     /// With more arguments for QEMU.

@@ -24,6 +24,7 @@ pub struct Release {
     programs: Vec<PathBuf>,
     initramfs_files: Vec<(String, u32, Vec<u8>)>,
     modules: Vec<String>,
+    watchdog: &'static str,
     watchdog_sec: u32,
     kernel_of: Option<String>,
     machine: Hardware,
@@ -68,6 +69,7 @@ impl Release {
             programs: Vec::new(),
             initramfs_files: Vec::new(),
             modules: MODULES.iter().copied().map(str::to_owned).collect(),
+            watchdog: "softdog soft_margin",
             watchdog_sec: WATCHDOG,
             kernel_of: None,
             machine: Hardware::Usual,
@@ -122,6 +124,14 @@ impl Release {
         self
     }
 
+    /// With the driver of a watchdog that is a device of its own (`i6300esb`), in the place of the
+    /// kernel's. Only the newer kernel has it.
+    #[must_use]
+    pub fn hardware_watchdog(mut self) -> Self {
+        self.watchdog = "i6300esb heartbeat";
+        self.newer_kernel()
+    }
+
     /// With the newer kernel of Debian's backports.
     #[must_use]
     pub fn newer_kernel(mut self) -> Self {
@@ -153,7 +163,7 @@ impl Release {
             Hardware::NewerKernel => Kernel::backports()?,
             Hardware::Arm64 => Kernel::arm64()?,
         };
-        let watchdog = format!("softdog soft_margin={}", self.watchdog_sec);
+        let watchdog = format!("{}={}", self.watchdog, self.watchdog_sec);
         let modules: Vec<&str> =
             self.modules.iter().chain([&watchdog]).map(String::as_str).collect();
         // The initramfs of every release is another, so that its kernels have a folder of their

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use machine::{Answer, Machine};
+use machine::{Answer, Firmware, Machine};
 
 use crate::vendor::{DEVICE, Vendor};
 use crate::{DiskFile, Image, Rack, Release};
@@ -20,6 +20,7 @@ const ASK: Duration = Duration::from_millis(500);
 const RC: &str = "\
 mkdir -p /run/updraft-session
 mount -o remount,rw /sysroot
+mount -t pstore pstore /sys/fs/pstore
 mount LABEL=boot /boot || mount /dev/vda1 /boot
 ifconfig lo 127.0.0.1 up
 ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
@@ -71,6 +72,33 @@ impl Vehicle {
     /// # Errors
     /// With what a program said.
     pub fn create(folder: &Path, first: &Release) -> Result<Self> {
+        Self::create_with(folder, first, |image| image.counting(2), |rack| rack)
+    }
+
+    /// The same with a watchdog that is a device of its own, and GRUB, which counts a single try: a
+    /// device keeps its state only over a reset that the machine does by itself.
+    ///
+    /// # Errors
+    /// With what a program said.
+    pub fn with_hardware_watchdog(folder: &Path, first: &Release) -> Result<Self> {
+        Self::create_with(
+            folder,
+            first,
+            |image| {
+                image
+                    .option("--boot-loader=grub-bios")
+                    .option("--set=sysroot.boot-counting-tries=1")
+            },
+            |rack| rack.with_firmware(Firmware::Bios).with_arguments(&["-device", "i6300esb"]),
+        )
+    }
+
+    fn create_with(
+        folder: &Path,
+        first: &Release,
+        options: impl FnOnce(Image<'_>) -> Image<'_>,
+        hardware: impl FnOnce(Rack) -> Rack,
+    ) -> Result<Self> {
         let vendor = Vendor::create(folder)?;
         vendor.repository.add(first)?;
         let etc = folder.join("etc");
@@ -81,10 +109,10 @@ impl Vehicle {
             .option("--karg=updraft.watchdog")
             .option(format!("--etc={}", etc.display()))
             .option(format!("--var={}", var.display()));
-        let disk = image.counting(2).build(&folder.join("disk"))?;
+        let disk = options(image).build(&folder.join("disk"))?;
         fs::create_dir_all(folder.join("rack"))?;
-        let rack = Rack::new(&folder.join("rack"), disk).with_network(&[]);
-        Ok(Self::new(vendor, rack))
+        let rack = Rack::new(&folder.join("rack"), disk).with_network(&[]).with_crash_records();
+        Ok(Self::new(vendor, hardware(rack)))
     }
 
     /// This machine, which has a network, and its vendor.

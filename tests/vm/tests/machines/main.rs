@@ -5,5 +5,6 @@ mod boot_loaders;
 mod deployments;
 mod live_cuts;
 mod power_cuts;
+mod soft_reboot;
 mod systemd;
 mod updates;

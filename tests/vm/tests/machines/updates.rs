@@ -21,6 +21,8 @@ struct Trouble {
 
 /// How long a system hangs until it is reset.
 const HANGS_SEC: u32 = 12;
+/// The same where a boot takes long: what is in memory then was translated code before.
+const HANGS_LONG_SEC: u32 = 60;
 
 const NONE: Trouble =
     Trouble { release: "", script: "", ill: false, without: &[], code: "BOOT_FAILED", reason: "" };
@@ -36,11 +38,12 @@ const TROUBLES: [Trouble; 6] = [
         reason: "server",
         ..NONE
     },
-    // The kernel panics.
+    // The kernel panics. Its last words outlive the reset.
     Trouble {
         release: "panics",
         script: "echo c >/proc/sysrq-trigger",
-        reason: "tried 2 times in vain: its initramfs handed over",
+        reason: "tried 2 times in vain: its kernel panicked: Kernel panic - not syncing: sysrq \
+                 triggered crash; its initramfs had handed over",
         ..NONE
     },
     // There is no init. busybox would be another one. From here on once is enough.
@@ -92,6 +95,32 @@ fn check_no_room(vehicle: &mut Vehicle, next: &Release) {
     vehicle.tell("reboot -f").unwrap();
     vehicle.wait_for("one").unwrap();
     vehicle.run("rm /sysroot/ballast").unwrap();
+}
+
+/// A device knows that it reset the machine, so that a hang is told from a panic.
+#[test]
+fn a_hang_is_told_by_the_watchdog_that_ended_it() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let release = |name: &str| Vehicle::release(name).unwrap().hardware_watchdog();
+    // Longer than a busy host takes from the start of its initramfs to its agent.
+    let release = |name: &str| release(name).watchdog_sec(HANGS_LONG_SEC);
+    let mut vehicle = Vehicle::with_hardware_watchdog(folder.path(), &release("one")).unwrap();
+    vehicle.wait_for("one").unwrap();
+    vehicle.wait_for_server("its registration", |device| device["state"].is_string()).unwrap();
+    let status = "cat /sys/class/watchdog/watchdog0/identity /sys/class/watchdog/*/bootstatus";
+    assert_eq!(vehicle.run(status).unwrap(), "i6300ESB timer\n0\n");
+
+    let hangs = release("hangs").file("usr/lib/trouble", 0o755, "while :; do sleep 1000; done");
+    vehicle.vendor.order_release(&hangs).unwrap();
+    vehicle.wait_for("one").unwrap();
+    assert_eq!(vehicle.run(status).unwrap(), "i6300ESB timer\n32\n");
+    vehicle
+        .wait_for_server("the hang", |device| {
+            let report = &device["last_report"];
+            report["success"] == false
+                && report.to_string().contains("it hung until the watchdog reset the machine")
+        })
+        .unwrap();
 }
 
 #[test]

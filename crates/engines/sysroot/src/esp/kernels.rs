@@ -9,6 +9,9 @@ use super::names::{ensure_dir, make_durable, remove, rename_to_new};
 use crate::boot_tree::BootFile;
 use crate::{Error, Result, copy};
 
+/// A name in a folder.
+type At<'a> = (&'a Dir, &'a Path);
+
 /// The bytes of what is not there yet.
 pub(super) fn missing(esp: &Dir, boot: &Boot) -> Result<u64> {
     let there = esp.try_open_dir(format!("ostree/{}", boot.kernels))?;
@@ -30,7 +33,7 @@ fn is_there(target: &Dir, boot: &Boot, file: &BootFile) -> Result<bool> {
 
 /// Copies what is not there yet.
 pub(super) fn install(esp: &Dir, boot: &Boot) -> Result<()> {
-    let target = ensure_dir(&ensure_dir(esp, "ostree")?, &boot.kernels)?;
+    let target = ensure_dir(esp, &ensure_dir(esp, esp, "ostree")?, &boot.kernels)?;
     for file in boot.files() {
         if is_there(&target, boot, file)? {
             continue;
@@ -38,7 +41,7 @@ pub(super) fn install(esp: &Dir, boot: &Boot) -> Result<()> {
         remove(&target, Path::new(&file.name))?;
         let temporary = format!("{}.new", file.name);
         remove(&target, Path::new(&temporary))?;
-        copy_content(&boot.tree.folder, &file.source, &target, Path::new(&temporary))?;
+        copy_content(esp, (&boot.tree.folder, &file.source), (&target, Path::new(&temporary)))?;
         rename_to_new(&target, &temporary, &file.name)?;
     }
     target.sync()?;
@@ -46,11 +49,12 @@ pub(super) fn install(esp: &Dir, boot: &Boot) -> Result<()> {
 }
 
 /// Content alone: owners, modes and links are not for FAT.
-fn copy_content(source: &Dir, name: &Path, target: &Dir, new: &Path) -> Result<()> {
+fn copy_content(esp: &Dir, (source, name): At<'_>, (target, new): At<'_>) -> Result<()> {
     if source.metadata(name)?.kind == FileKind::Directory {
-        let (from, to) = (source.open_dir(name)?, ensure_dir(target, new)?);
+        let (from, to) = (source.open_dir(name)?, ensure_dir(esp, target, new)?);
         for entry in from.sorted_entries()? {
-            copy_content(&from, Path::new(&entry.name), &to, Path::new(&entry.name))?;
+            let name = Path::new(&entry.name);
+            copy_content(esp, (&from, name), (&to, name))?;
         }
         to.sync()?;
         return Ok(());

@@ -15,15 +15,26 @@
 //! Linux removes it, it takes the file system for damaged and writes to it no more. So the table is
 //! made durable before a name leads to its clusters, which the folder's `fsync` does as well, and a
 //! file that is removed stays open, and thus keeps its clusters, until its name is gone for good.
+//!
+//! A new folder has a cluster from the start, and nothing brings that to the disk before the name.
+//! Of a name that came alone Linux says on sight that the file system is damaged, and writes to it no
+//! more; or it leads to whatever got the cluster since. So a folder is made under another name and
+//! renamed when it is durable. A name that a cut left there is never used, looked at or removed
+//! again, until `fsck.fat` does so. It is at the top and short, of the kind that takes one slot: a
+//! folder that has to grow for it would be three writes as well.
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
 use updraft_bootenv::MAX_ENTRY_BYTES;
+use updraft_error::Kind;
 use updraft_fs::{Dir, FileKind};
 
 use crate::{Error, Result};
+
+/// Each is left by a cut at the wrong moment.
+const MAX_LEFT_FOLDERS: u32 = 1000;
 
 /// Writes a file under a name that is not in use, whole and durable before it has that name.
 pub(crate) fn put_new(dir: &Dir, name: &str, bytes: &[u8]) -> Result<()> {
@@ -64,16 +75,36 @@ pub(crate) fn rename_entry(dir: &Dir, old: &str, new: &str) -> Result<()> {
     remove(dir, Path::new(old))
 }
 
-/// The folder of this name, which is made where it is not there yet.
-pub(crate) fn ensure_dir(dir: &Dir, name: impl AsRef<Path>) -> Result<Dir> {
-    if let Some(there) = dir.try_open_dir(&name)? {
+/// The folder of this name in `dir`, which is made where it is not there yet. It has its name only
+/// when its content is durable. `top` is the root of the file system.
+pub(crate) fn ensure_dir(top: &Dir, dir: &Dir, name: impl AsRef<Path>) -> Result<Dir> {
+    let name = name.as_ref();
+    if let Some(there) = dir.try_open_dir(name)? {
         return Ok(there);
     }
-    let made = dir.ensure_dir(&name, 0o755)?;
-    // With its content: the new folder's own `fsync` would bring its name alone to the disk, and
-    // whatever was in its cluster before would be read as names.
+    let temporary = unused_name(top)?;
+    top.create_dir(&temporary, 0o755)?;
+    // The folder above, which brings the name and the content; its own `fsync` brings the name only.
+    top.sync()?;
+    top.rename(&temporary, dir, name)?;
+    let made = dir.open_dir(name)?;
+    made.sync()?;
     dir.sync()?;
+    top.sync()?;
     Ok(made)
+}
+
+/// A name that nothing has: what a cut left is left alone, and not even looked at.
+fn unused_name(top: &Dir) -> Result<String> {
+    let entries = top.entries()?;
+    let is_used = |wanted: &str| entries.iter().any(|one| one.name.eq_ignore_ascii_case(wanted));
+    (0..MAX_LEFT_FOLDERS)
+        .map(|number| format!("UPDR{number:04}.NEW"))
+        .find(|wanted| !is_used(wanted))
+        .ok_or_else(|| {
+            let message = format!("{}: run fsck.fat on it", top.path().display());
+            Error::other(Kind::Exhausted, message)
+        })
 }
 
 /// Makes a file durable that was just written: its clusters, then its content and size.
@@ -109,4 +140,31 @@ pub(crate) fn remove(dir: &Dir, name: &Path) -> Result<()> {
 pub(crate) fn is_without_content(dir: &Dir, name: &str) -> Result<bool> {
     let found = dir.metadata(name)?;
     Ok(found.kind == FileKind::Regular && found.size == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_cut_left_of_a_new_folder_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = Dir::open(folder.path()).unwrap();
+        let names = |dir: &Dir| -> Vec<_> {
+            let entries = dir.sorted_entries().unwrap();
+            entries.into_iter().map(|one| one.name.into_string().unwrap()).collect()
+        };
+        let ostree = ensure_dir(&top, &top, "ostree").unwrap();
+        assert_eq!(names(&top), ["ostree"]);
+        // It may lead to the clusters of any other folder.
+        let left = top.ensure_dir("UPDR0000.NEW", 0o755).unwrap();
+        left.create_file("vmlinuz", 0o644).unwrap();
+        top.ensure_dir("updr0001.new", 0o755).unwrap();
+        for _ in 0..2 {
+            ensure_dir(&top, &ostree, "os").unwrap();
+            assert_eq!(names(&top), ["UPDR0000.NEW", "ostree", "updr0001.new"]);
+            assert_eq!(names(&ostree), ["os"]);
+        }
+        assert!(left.exists("vmlinuz").unwrap());
+    }
 }

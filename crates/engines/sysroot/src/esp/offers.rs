@@ -149,7 +149,7 @@ pub(crate) fn same_image(old: &Deployment, new: &Deployment) -> bool {
 /// Opens the folder of such files.
 pub(crate) fn open(esp: &Dir, kind: Kind) -> Result<Dir> {
     let (above, folder) = kind.folder().split_once('/').unwrap_or((".", kind.folder()));
-    ensure_dir(&ensure_dir(esp, above)?, folder)
+    ensure_dir(esp, &ensure_dir(esp, esp, above)?, folder)
 }
 
 #[cfg(test)]
