@@ -22,6 +22,10 @@
 //! renamed when it is durable. A name that a cut left there is never used, looked at or removed
 //! again, until `fsck.fat` does so. It is at the top and short, of the kind that takes one slot: a
 //! folder that has to grow for it would be three writes as well.
+//!
+//! So that other folders do not have to grow either, a new one gets room for its names while it has
+//! none itself: Linux never takes clusters from a folder, and gives slots to new names that removed
+//! ones had.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -35,6 +39,11 @@ use crate::{Error, Result};
 
 /// Each is left by a cut at the wrong moment.
 const MAX_LEFT_FOLDERS: u32 = 1000;
+
+/// The longest name takes 21 slots of 32 bytes: twenty of thirteen characters, and one of its own.
+/// Six of them and the folder's own two names are 4 KiB: room for forty kernels' names or entries.
+const LONGEST_NAME: usize = 255;
+const LONGEST_NAMES_OF_ROOM: u32 = 6;
 
 /// Writes a file under a name that is not in use, whole and durable before it has that name.
 pub(crate) fn put_new(dir: &Dir, name: &str, bytes: &[u8]) -> Result<()> {
@@ -84,6 +93,9 @@ pub(crate) fn ensure_dir(top: &Dir, dir: &Dir, name: impl AsRef<Path>) -> Result
     }
     let temporary = unused_name(top)?;
     top.create_dir(&temporary, 0o755)?;
+    let new = top.open_dir(&temporary)?;
+    make_room_for_names(&new)?;
+    new.sync()?;
     // The folder above, which brings the name and the content; its own `fsync` brings the name only.
     top.sync()?;
     top.rename(&temporary, dir, name)?;
@@ -92,6 +104,18 @@ pub(crate) fn ensure_dir(top: &Dir, dir: &Dir, name: impl AsRef<Path>) -> Result
     dir.sync()?;
     top.sync()?;
     Ok(made)
+}
+
+/// Has an empty folder grow now, before a cut could come between the writes of that.
+fn make_room_for_names(folder: &Dir) -> Result<()> {
+    let name = |number: u32| format!("{number:a<width$}", width = LONGEST_NAME);
+    for number in 0..LONGEST_NAMES_OF_ROOM {
+        folder.create_file(name(number), 0o644)?;
+    }
+    for number in 0..LONGEST_NAMES_OF_ROOM {
+        folder.unlink(name(number))?;
+    }
+    Ok(())
 }
 
 /// A name that nothing has: what a cut left is left alone, and not even looked at.
