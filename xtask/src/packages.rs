@@ -69,6 +69,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "sbsigntool", reason: "sbverify, which checks signatures of EFI programs" },
     Package { name: "softhsm2", reason: "tokens of PKCS#11, without hardware" },
     Package { name: "swtpm", reason: "plays a TPM 2.0" },
+    Package { name: "swupdate", reason: "a device of the hawkBit world" },
     Package { name: "systemd-boot", reason: "bootctl, which lists the entries that we write" },
     Package { name: "systemd", reason: "systemd-analyze, which verifies our units" },
     Package { name: "u-boot-tools", reason: "mkenvimage, which makes environments for U-Boot" },

@@ -21,11 +21,16 @@ pub(crate) struct Arguments {
     /// takes a free one; with --json the first line of output tells which.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
+    /// Address and port to listen on for plain HTTP, too, instead of `server.listen_plain`.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen_plain: Option<SocketAddr>,
 }
 
 #[derive(Serialize)]
 struct Listening {
     listening: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listening_plain: Option<SocketAddr>,
 }
 
 impl Arguments {
@@ -40,25 +45,39 @@ impl Arguments {
         let fleet = Fleet::open(layout, config, system::environment()).map_err(failure)?;
         // Before anybody is told that the server listens.
         http::check_tls(&fleet.layout).map_err(failure)?;
-        let listener = TcpListener::bind(listen).map_err(|error| {
-            let kind = error_kind(&error);
-            Failure::of(kind, error)
-                .context(format!("failed to listen on {listen}"))
-                .hint("choose another address with --listen, or end what uses this one")
-        })?;
+        let hint = "choose another address with --listen, or end what uses this one";
+        let listener = bind(listen, hint)?;
         let address = listener.local_addr()?;
+        let hint = "choose another address in server.listen_plain, or end what uses this one";
+        let plain = self
+            .listen_plain
+            .or(fleet.config.server.listen_plain)
+            .map(|address| bind(address, hint))
+            .transpose()?;
+        let plain_address = plain.as_ref().map(TcpListener::local_addr).transpose()?;
         if json {
-            let line = serde_json::to_string(&Listening { listening: address })
-                .map_err(|error| Failure::of(Kind::Bug, error))?;
+            let listening = Listening { listening: address, listening_plain: plain_address };
+            let line =
+                serde_json::to_string(&listening).map_err(|error| Failure::of(Kind::Bug, error))?;
             writeln!(std::io::stdout().lock(), "{line}")?;
+        }
+        if let Some(address) = plain_address {
+            tracing::info!("listening on http://{address}, which protects nothing by itself");
         }
         tracing::info!(data = %fleet.layout.root().display(), "listening on https://{address}");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(Arc::new(fleet), listener))
+        runtime.block_on(serve(Arc::new(fleet), http::Listeners { tls: listener, plain }))
     }
 }
 
-async fn serve(fleet: Arc<Fleet>, listener: TcpListener) -> Result {
+fn bind(address: SocketAddr, hint: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        let kind = error_kind(&error);
+        Failure::of(kind, error).context(format!("failed to listen on {address}")).hint(hint)
+    })
+}
+
+async fn serve(fleet: Arc<Fleet>, listeners: http::Listeners) -> Result {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let shutdown = async move {
@@ -70,7 +89,7 @@ async fn serve(fleet: Arc<Fleet>, listener: TcpListener) -> Result {
         tracing::info!("ending; running requests may finish");
     };
     notify::notify("READY=1");
-    http::serve(fleet, listener, shutdown).await.map_err(failure)
+    http::serve(fleet, listeners, shutdown).await.map_err(failure)
 }
 
 fn error_kind(error: &std::io::Error) -> Kind {

@@ -40,6 +40,10 @@ pub enum EventKind {
     ReleaseCreated,
     /// An image was encrypted for a component, or is so no more.
     EncryptedImageChanged,
+    /// A software module, its files, or a distribution set was made, changed or deleted.
+    SoftwareChanged,
+    /// A value of hawkBit's tenant configuration was changed.
+    ConfigurationChanged,
     /// A rollout was created.
     RolloutCreated,
     /// A rollout was paused.

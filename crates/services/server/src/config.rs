@@ -1,6 +1,6 @@
 //! The server's configuration: `server.toml` in the data folder.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Config {
     pub devices: DevicesConfig,
     /// `[delegations]`.
     pub delegations: DelegationsConfig,
+    /// `[hawkbit]`.
+    pub hawkbit: HawkbitConfig,
 }
 
 /// Where the server listens.
@@ -35,13 +37,18 @@ pub struct Config {
 pub struct ServerConfig {
     /// Address and port.
     pub listen: SocketAddr,
+    /// Address and port for plain HTTP beside TLS, for a proxy in front or a network that is
+    /// protected otherwise. Certificates of devices do not work there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen_plain: Option<SocketAddr>,
     /// How long running requests may take to end when the server is asked to stop.
     pub shutdown_sec: u64,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 9443)), shutdown_sec: 10 }
+        let listen = SocketAddr::from(([0, 0, 0, 0], 9443));
+        Self { listen, listen_plain: None, shutdown_sec: 10 }
     }
 }
 
@@ -138,6 +145,21 @@ impl Default for DevicesConfig {
 pub struct DelegationsConfig {
     /// Beginnings of addresses, such as `https://feeds.example/packages/`. Nothing else is fetched.
     pub fetch_from: Vec<FetchFrom>,
+}
+
+/// How devices and scripts of the hawkBit world are treated. More is in the tenant's configuration,
+/// which they set over the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HawkbitConfig {
+    /// Addresses of proxies whose headers say from where and by whom a device is calling.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+impl Default for HawkbitConfig {
+    fn default() -> Self {
+        Self { trusted_proxies: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] }
+    }
 }
 
 impl Config {

@@ -1,6 +1,10 @@
 //! The server's errors.
 
+mod database;
+pub mod hawkbit;
 mod hint;
+
+pub use database::DatabaseTrouble;
 
 use std::path::PathBuf;
 
@@ -104,6 +108,14 @@ pub enum Error {
         action: String,
         /// What is missing.
         reason: String,
+    },
+    /// Something that hawkBit's interfaces have a name for.
+    #[error("accept the request: {message}")]
+    Hawkbit {
+        /// Which.
+        trouble: hawkbit::Trouble,
+        /// What is wrong, for people.
+        message: String,
     },
     /// Somebody else holds the keys that would have to sign.
     #[error("sign {role}: its keys are not on this server")]
@@ -216,25 +228,6 @@ pub enum Error {
     },
 }
 
-/// What is wrong with a database file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DatabaseTrouble {
-    /// It does not exist.
-    Missing,
-    /// It is not a database, or damaged.
-    Corrupt,
-    /// It cannot be written.
-    ReadOnly,
-    /// Another process holds it.
-    Locked,
-    /// The disk is full.
-    Full,
-    /// A newer server wrote it.
-    TooNew,
-    /// Something else.
-    Other,
-}
-
 /// An error of a lower crate that knows its kind; boxed, because its type does not matter here.
 pub trait ClassifiedError: std::error::Error + Classify + Send + Sync {}
 
@@ -256,6 +249,11 @@ impl Error {
     /// There is no such thing.
     pub fn not_found(what: &'static str, name: impl Into<String>) -> Self {
         Self::NotFound { what, name: name.into() }
+    }
+
+    /// Something that hawkBit's interfaces have a name for.
+    pub fn hawkbit(trouble: hawkbit::Trouble, message: impl Into<String>) -> Self {
+        Self::Hawkbit { trouble, message: message.into() }
     }
 
     /// A failed operation of the OSTree repository.
@@ -289,6 +287,7 @@ impl Error {
             Self::Conflict { code, .. }
             | Self::Rejected { code, .. }
             | Self::Precondition { code, .. } => code,
+            Self::Hawkbit { trouble, .. } => trouble.code(),
             Self::KeysOffline { .. } => "role_keys_not_found",
             Self::NotFound { .. } => "missing_entity",
             Self::Unauthenticated { .. } => "unauthenticated",
@@ -308,6 +307,7 @@ impl Error {
             Self::Unauthenticated { .. } => 401,
             Self::Method { .. } => 405,
             Self::TooLarge { .. } => 413,
+            Self::Hawkbit { trouble, .. } => trouble.status(),
             Self::Remote { .. } => 502,
             Self::Precondition { code: "role_checksum_not_provided", .. } => 428,
             Self::NotReady { .. } | Self::KeysOffline { .. } | Self::Precondition { .. } => 412,
@@ -344,15 +344,9 @@ impl Classify for Error {
             | Self::Precondition { .. } => Kind::Conflict,
             Self::Rejected { .. } | Self::Unauthenticated { .. } => Kind::Rejected,
             Self::TooLarge { .. } => Kind::Exhausted,
-            Self::Database { source, .. } => database_kind(source),
-            Self::DatabaseFile { trouble, .. } => match trouble {
-                DatabaseTrouble::Missing => Kind::NotFound,
-                DatabaseTrouble::Corrupt => Kind::Invalid,
-                DatabaseTrouble::ReadOnly | DatabaseTrouble::Locked => Kind::Conflict,
-                DatabaseTrouble::Full => Kind::Exhausted,
-                DatabaseTrouble::TooNew => Kind::Unsupported,
-                DatabaseTrouble::Other => Kind::Unavailable,
-            },
+            Self::Hawkbit { trouble, .. } => trouble.kind(),
+            Self::Database { source, .. } => database::kind(source),
+            Self::DatabaseFile { trouble, .. } => trouble.kind(),
             Self::Io { source, .. } => source.kind_of(),
             Self::Fs { source, .. } => source.kind(),
             Self::Repo { source, .. } | Self::Crypto { source, .. } => source.kind(),
@@ -370,20 +364,6 @@ trait KindOf {
 impl KindOf for std::io::Error {
     fn kind_of(&self) -> Kind {
         Classify::kind(self)
-    }
-}
-
-fn database_kind(error: &rusqlite::Error) -> Kind {
-    use rusqlite::ErrorCode as Code;
-    match error.sqlite_error_code() {
-        Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::SystemIoFailure) => {
-            Kind::Unavailable
-        }
-        Some(Code::DiskFull | Code::TooBig | Code::OutOfMemory) => Kind::Exhausted,
-        Some(Code::ReadOnly | Code::PermissionDenied) => Kind::Conflict,
-        Some(Code::DatabaseCorrupt | Code::NotADatabase) => Kind::Invalid,
-        Some(Code::CannotOpen) => Kind::Unavailable,
-        _ => Kind::Bug,
     }
 }
 

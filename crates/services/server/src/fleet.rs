@@ -11,6 +11,7 @@ pub mod devices;
 pub mod director;
 pub mod encrypted_images;
 pub mod groups;
+pub mod hawkbit;
 pub mod image;
 pub mod online_keys;
 pub mod operators;
@@ -68,6 +69,7 @@ pub struct Fleet {
     image_turn: Mutex<()>,
     treehub: Repo,
     seen: Seen,
+    hawkbit: hawkbit::Hawkbit,
     changed: Notify,
 }
 
@@ -99,6 +101,7 @@ impl Fleet {
             image_turn: Mutex::new(()),
             treehub,
             seen: Seen::default(),
+            hawkbit: hawkbit::Hawkbit::default(),
             changed: Notify::new(),
         })
     }

@@ -6,6 +6,7 @@ mod body;
 mod callers;
 mod content;
 mod gateway;
+mod hawkbit;
 pub mod multipart;
 mod names;
 pub mod openapi;
@@ -14,7 +15,7 @@ mod serve;
 mod tls;
 mod unread;
 
-pub use serve::serve;
+pub use serve::{Listeners, serve};
 
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub fn router(fleet: Shared) -> Router {
         .merge(gateway::routes())
         .merge(api::routes())
         .merge(ota::routes())
+        .merge(hawkbit::routes())
         .fallback(async |uri: Uri| {
             answer::refusal(&uri, Error::not_found("anything at", "this path"))
         })

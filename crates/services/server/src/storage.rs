@@ -14,6 +14,7 @@ pub mod devices;
 pub mod encrypted_images;
 pub mod events;
 pub mod groups;
+pub mod hawkbit;
 pub mod installations;
 pub mod inventory;
 pub mod metadata;

@@ -135,6 +135,7 @@ impl Fleet {
             events::append(tx, now, &event)
         })?;
         self.forget_seen(id);
+        self.hawkbit.polls.forget(id);
         self.kick();
         Ok(())
     }
@@ -152,6 +153,7 @@ impl Fleet {
             let event = NewEvent::new(EventKind::DeviceRevoked, &actor, message).device(id);
             events::append(tx, now, &event)
         })?;
+        self.hawkbit.polls.forget(id);
         self.kick();
         self.device(id)
     }

@@ -14,6 +14,13 @@ use crate::fleet::provision::PeerCertificate;
 #[derive(Debug, Clone)]
 pub(crate) struct Peer(pub(crate) Option<PeerCertificate>);
 
+/// Where the connection comes from, put into each request by the connection loop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connection {
+    pub(crate) from: std::net::IpAddr,
+    pub(crate) is_tls: bool,
+}
+
 /// The device that shows its certificate.
 #[derive(Debug, Clone)]
 pub(crate) struct Device(pub(crate) String);
@@ -41,7 +48,7 @@ fn certificate(parts: &Parts) -> Option<PeerCertificate> {
     parts.extensions.get::<Peer>().and_then(|peer| peer.0.clone())
 }
 
-async fn operator(parts: &Parts, fleet: &Shared) -> Result<Operator> {
+pub(crate) async fn operator(parts: &Parts, fleet: &Shared) -> Result<Operator> {
     let header = parts.headers.get(AUTHORIZATION).cloned();
     let certificate = certificate(parts);
     run(fleet, move |fleet| {

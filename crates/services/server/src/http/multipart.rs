@@ -43,6 +43,7 @@ pub struct FormFile<R> {
     delimiter: Vec<u8>,
     buffer: Vec<u8>,
     ended: bool,
+    filename: Option<String>,
 }
 
 impl<R: Read> FormFile<R> {
@@ -53,17 +54,24 @@ impl<R: Read> FormFile<R> {
     pub fn open(inner: R, boundary: &str, name: &str) -> io::Result<Self> {
         let delimiter = format!("\r\n--{boundary}").into_bytes();
         // The first delimiter may stand at the very beginning, without a line end before it.
-        let mut file = Self { inner, delimiter, buffer: b"\r\n".to_vec(), ended: false };
+        let mut file =
+            Self { inner, delimiter, buffer: b"\r\n".to_vec(), ended: false, filename: None };
         file.pass_over()?;
         for _ in 0..MAX_PARTS {
             let head = file.head()?;
             if is_named(&head, name) {
+                file.filename = parameter(&head, "filename");
                 return Ok(file);
             }
             file.ended = false;
             file.pass_over()?;
         }
         Err(invalid("it has too many parts before the file"))
+    }
+
+    /// What the sender calls the file.
+    pub fn filename(&self) -> Option<&str> {
+        self.filename.as_deref()
     }
 
     /// Reads and throws away what is left of a part.
@@ -130,14 +138,20 @@ impl<R: Read> Read for FormFile<R> {
 }
 
 fn is_named(head: &str, name: &str) -> bool {
-    head.lines().any(|line| {
-        let Some((header, value)) = line.split_once(':') else { return false };
-        header.trim().eq_ignore_ascii_case("content-disposition")
-            && value.split(';').any(|parameter| {
-                parameter.trim().split_once('=').is_some_and(|(key, value)| {
-                    key.eq_ignore_ascii_case("name") && value.trim_matches('"') == name
-                })
-            })
+    parameter(head, "name").as_deref() == Some(name)
+}
+
+/// A parameter of the disposition in the head of a part.
+fn parameter(head: &str, wanted: &str) -> Option<String> {
+    head.lines().find_map(|line| {
+        let (header, value) = line.split_once(':')?;
+        if !header.trim().eq_ignore_ascii_case("content-disposition") {
+            return None;
+        }
+        value.split(';').find_map(|parameter| {
+            let (key, value) = parameter.trim().split_once('=')?;
+            key.eq_ignore_ascii_case(wanted).then(|| value.trim_matches('"').to_owned())
+        })
     })
 }
 

@@ -12,6 +12,7 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 use updraft_error::Classify as _;
 
+use super::callers::Connection;
 use super::unread::ReadOut;
 use super::{Shared, router, tls};
 use crate::error::{Error, Result};
@@ -31,23 +33,44 @@ const MAX_STREAMS: u32 = 128;
 /// How long to wait after accepting failed, so as not to spin while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Where the server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For TLS.
+    pub tls: std::net::TcpListener,
+    /// For plain HTTP.
+    pub plain: Option<std::net::TcpListener>,
+}
+
+impl From<std::net::TcpListener> for Listeners {
+    fn from(tls: std::net::TcpListener) -> Self {
+        Self { tls, plain: None }
+    }
+}
+
 /// Serves until `shutdown` ends, then lets running requests end and writes what is in memory.
 ///
 /// # Errors
 /// For TLS files that cannot be used, a socket that cannot be, and a last write that failed.
 pub async fn serve(
     fleet: Shared,
-    listener: std::net::TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<()> {
     let failed = |source| Error::Io { action: "listen on", path: "the socket".into(), source };
-    listener.set_nonblocking(true).map_err(failed)?;
-    let listener = TcpListener::from_std(listener).map_err(failed)?;
+    let take = |listener: std::net::TcpListener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    let listeners: Listeners = listeners.into();
+    let listener = take(listeners.tls).map_err(failed)?;
+    let plain = listeners.plain.map(take).transpose().map_err(failed)?;
     let acceptor = TlsAcceptor::from(tls::configuration(&fleet.layout)?);
     let (stop, stopping) = watch::channel(false);
     let background = tokio::spawn(background(Arc::clone(&fleet), stopping.clone()));
-    let connections = accept_until(&fleet, &listener, &acceptor, &stopping, shutdown).await;
-    drop(listener);
+    let sockets = Sockets { tls: listener, acceptor, plain };
+    let connections = accept_until(&fleet, &sockets, &stopping, shutdown).await;
+    drop(sockets);
     // Nobody listening is fine: then nothing has to be told.
     let _ = stop.send(true);
     drain(connections, Duration::from_secs(fleet.config.server.shutdown_sec)).await;
@@ -55,10 +78,33 @@ pub async fn serve(
     super::run(&fleet, crate::fleet::Fleet::flush).await
 }
 
+struct Sockets {
+    tls: TcpListener,
+    acceptor: TlsAcceptor,
+    plain: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// The next connection, and with what it is to be decrypted.
+    async fn accept(&self) -> std::io::Result<(TcpStream, SocketAddr, Option<TlsAcceptor>)> {
+        let plain = async {
+            match &self.plain {
+                Some(listener) => listener.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            accepted = self.tls.accept() => {
+                accepted.map(|(stream, peer)| (stream, peer, Some(self.acceptor.clone())))
+            }
+            accepted = plain => accepted.map(|(stream, peer)| (stream, peer, None)),
+        }
+    }
+}
+
 async fn accept_until(
     fleet: &Shared,
-    listener: &TcpListener,
-    acceptor: &TlsAcceptor,
+    sockets: &Sockets,
     stopping: &watch::Receiver<bool>,
     shutdown: impl Future<Output = ()>,
 ) -> JoinSet<()> {
@@ -72,10 +118,10 @@ async fn accept_until(
             () = &mut shutdown => break,
         };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = sockets.accept() => accepted,
             () = &mut shutdown => break,
         };
-        let (stream, peer) = match accepted {
+        let (stream, peer, acceptor) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
@@ -83,14 +129,8 @@ async fn accept_until(
                 continue;
             }
         };
-        let connection = connection(
-            Arc::clone(fleet),
-            acceptor.clone(),
-            router.clone(),
-            stream,
-            peer,
-            stopping.clone(),
-        );
+        let connection =
+            connection(Arc::clone(fleet), acceptor, router.clone(), stream, peer, stopping.clone());
         connections.spawn(async move {
             connection.await;
             drop(permit);
@@ -103,14 +143,17 @@ async fn accept_until(
 
 async fn connection(
     fleet: Shared,
-    acceptor: TlsAcceptor,
+    acceptor: Option<TlsAcceptor>,
     router: Router,
     stream: TcpStream,
     peer: SocketAddr,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
     // Small answers should not wait for each other; a socket that cannot is still good.
     drop(stream.set_nodelay(true));
+    let Some(acceptor) = acceptor else {
+        return requests(fleet, router, stream, None, peer, stopping).await;
+    };
     let timeout = fleet.config.handshake_timeout();
     let stream = match tokio::time::timeout(timeout, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -129,10 +172,27 @@ async fn connection(
         .peer_certificates()
         .and_then(|chain| chain.first())
         .and_then(|certificate| PeerCertificate::of_der(certificate).ok());
+    requests(fleet, router, stream, Some(certificate), peer, stopping).await;
+}
+
+/// Answers the requests of one connection; over TLS, `certificate` is what the peer showed.
+async fn requests(
+    fleet: Shared,
+    router: Router,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    certificate: Option<Option<PeerCertificate>>,
+    peer: SocketAddr,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let timeout = fleet.config.handshake_timeout();
+    let connection = Connection { from: peer.ip(), is_tls: certificate.is_some() };
+    let certificate = certificate.flatten();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(ReadOut::new(body)));
         request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
+        request.extensions_mut().insert(connection);
         super::ota::tell_apart(&mut request);
+        super::hawkbit::collapse_slashes(&mut request);
         router.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());

@@ -82,6 +82,15 @@ pub fn is_duplicate(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// Whether a write failed because something refers to what it would remove, or to nothing.
+pub fn is_referenced(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::SqliteFailure(failure, _)
+            if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY
+    )
+}
+
 /// One page out of `limit + 1` rows: the rows and the cursor of the next page.
 pub fn page<T>(
     mut items: Vec<T>,

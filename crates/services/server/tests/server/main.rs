@@ -12,6 +12,7 @@ mod world;
 mod director;
 mod documents;
 mod encrypted;
+mod hawkbit;
 mod image_repository;
 mod manifests;
 mod operators;

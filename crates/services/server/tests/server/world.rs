@@ -59,6 +59,7 @@ pub(crate) struct World {
 struct Running {
     fleet: Arc<Fleet>,
     address: SocketAddr,
+    plain_address: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<updraft_server_service::Result<()>>,
 }
@@ -129,6 +130,9 @@ impl World {
         let fleet = Arc::new(fleet);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("address");
+        let plain = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let plain_address = plain.local_addr().expect("address");
+        let listeners = http::Listeners { tls: listener, plain: Some(plain) };
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&fleet);
         let thread = std::thread::spawn(move || {
@@ -137,11 +141,11 @@ impl World {
                 .enable_all()
                 .build()
                 .expect("runtime");
-            runtime.block_on(http::serve(served, listener, async {
+            runtime.block_on(http::serve(served, listeners, async {
                 let _ = stopped.await;
             }))
         });
-        self.running = Some(Running { fleet, address, stop, thread });
+        self.running = Some(Running { fleet, address, plain_address, stop, thread });
     }
 
     pub(crate) fn stop(&mut self) {
@@ -167,6 +171,12 @@ impl World {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.address().port())
+    }
+
+    /// An address for plain HTTP.
+    pub(crate) fn plain_url(&self, path: &str) -> String {
+        let address = self.running.as_ref().expect("the server runs").plain_address;
+        format!("http://{address}{path}")
     }
 
     pub(crate) fn ca_pem(&self) -> Vec<u8> {

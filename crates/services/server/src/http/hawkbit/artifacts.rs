@@ -1,0 +1,226 @@
+//! Downloads: `…/softwaremodules/{module}/artifacts/{file}`.
+
+use std::io::SeekFrom;
+use std::path::PathBuf;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderName, IF_MATCH, LAST_MODIFIED, RANGE,
+};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio_util::io::ReaderStream;
+use updraft_hawkbit::management::Artifact;
+
+use super::answer::Form;
+use super::ddi::{Answer, number};
+use super::device::{Caller, check_tenant};
+use super::ranges::{Wanted, wanted};
+use crate::error::{Error, Result};
+use crate::http::{Shared, run};
+
+/// The size of one piece of a file.
+const PIECE: usize = 128 * 1024;
+/// Names the sums of a file.
+const SUM: &str = ".MD5SUM";
+
+pub(super) async fn list(
+    State(fleet): State<Shared>,
+    Path((tenant, id, module)): Path<(String, String, String)>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Answer {
+    check_tenant(&tenant)?;
+    let form = Form::wanted(&headers)?;
+    let module = number(&module)?;
+    let files =
+        run(&fleet, move |fleet| fleet.ddi_artifacts(&id, &caller.presented, &caller.root, module))
+            .await?;
+    Ok(form.answer(&files)?)
+}
+
+pub(super) async fn file(
+    State(fleet): State<Shared>,
+    Path((tenant, id, module, name)): Path<(String, String, String, String)>,
+    caller: Caller,
+    method: Method,
+    headers: HeaderMap,
+) -> Answer {
+    check_tenant(&tenant)?;
+    let module = number(&module)?;
+    let of = name.strip_suffix(SUM).map(str::to_owned);
+    let found = {
+        let (id, name) = (id.clone(), name.clone());
+        run(&fleet, move |fleet| {
+            let artifact = fleet.ddi_artifact(&id, &caller.presented, (module, &name));
+            match (artifact, of) {
+                // A file may be called that; it goes before the sum of another.
+                (Err(Error::NotFound { .. }), Some(of)) => fleet
+                    .ddi_artifact(&id, &caller.presented, (module, &of))
+                    .map(|artifact| (artifact, true)),
+                (artifact, _) => artifact.map(|artifact| (artifact, false)),
+            }
+        })
+        .await?
+    };
+    let (artifact, is_sum) = found;
+    if is_sum {
+        return Ok(sum(&artifact, &name));
+    }
+    if method == Method::GET && !headers.contains_key(RANGE) {
+        let (id, name) = (id.clone(), name.clone());
+        run(&fleet, move |fleet| fleet.ddi_note_download(&id, module, &name)).await?;
+    }
+    Ok(content(&fleet, &artifact, &headers).await?)
+}
+
+fn sum(artifact: &Artifact, name: &str) -> Response {
+    let text = format!("{}  {}", artifact.hashes.md5, artifact.provided_filename);
+    let headers = [
+        (CONTENT_TYPE, "text/plain".to_owned()),
+        (CONTENT_DISPOSITION, format!("attachment;filename={}", quoted(name))),
+    ];
+    (headers, text).into_response()
+}
+
+/// A name as it may stand in a header.
+fn quoted(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&b);
+    if name.bytes().all(plain) {
+        return name.to_owned();
+    }
+    let safe: String = name
+        .chars()
+        .map(|c| if c.is_ascii_graphic() && c != '"' && c != '\\' || c == ' ' { c } else { '_' })
+        .collect();
+    format!("\"{safe}\"")
+}
+
+/// A file, or parts of it.
+pub(super) async fn content(
+    fleet: &Shared,
+    artifact: &Artifact,
+    headers: &HeaderMap,
+) -> Result<Response> {
+    let etag = format!("\"{}\"", artifact.hashes.sha1);
+    let modified = http_date(artifact.stamp.created_at);
+    if let Some(condition) = headers.get(IF_MATCH).and_then(|value| value.to_str().ok()) {
+        let sha1 = &artifact.hashes.sha1;
+        let fits = |tag: &str| {
+            matches!(tag.trim().trim_matches('"'), "*") || tag.trim().trim_matches('"') == sha1
+        };
+        if !condition.split(',').any(fits) {
+            return Ok(StatusCode::PRECONDITION_FAILED.into_response());
+        }
+    }
+    let path = fleet.layout.targets().join(&artifact.hashes.sha256);
+    let failed = {
+        let path = path.clone();
+        move |source| Error::Io { action: "read", path: path.clone(), source }
+    };
+    let length = artifact.size;
+    let mut common: Vec<(HeaderName, String)> = vec![
+        (ETAG, etag.clone()),
+        (LAST_MODIFIED, modified.clone()),
+        (ACCEPT_RANGES, "bytes".to_owned()),
+        (
+            CONTENT_DISPOSITION,
+            format!("attachment;filename={}", quoted(&artifact.provided_filename)),
+        ),
+    ];
+    let octets = (CONTENT_TYPE, "application/octet-stream".to_owned());
+    let is_current = |validator: &str| validator == etag || validator == modified;
+    match wanted(headers, length, is_current) {
+        Wanted::Nothing => {
+            common.push((CONTENT_RANGE, format!("bytes */{length}")));
+            Ok(respond(StatusCode::RANGE_NOT_SATISFIABLE, common, Body::empty()))
+        }
+        Wanted::All => {
+            common.push(octets);
+            common.push((CONTENT_LENGTH, length.to_string()));
+            let body = part(&path, 0, length).await.map_err(failed)?;
+            Ok(respond(StatusCode::OK, common, body))
+        }
+        Wanted::Parts(parts) => {
+            if let [(start, count)] = parts.as_slice() {
+                common.push(octets);
+                common.push((CONTENT_LENGTH, count.to_string()));
+                common.push((CONTENT_RANGE, range_of(*start, *count, length)));
+                let body = part(&path, *start, *count).await.map_err(failed)?;
+                return Ok(respond(StatusCode::PARTIAL_CONTENT, common, body));
+            }
+            // No file holds it: nobody knows the hash before the server says it.
+            let boundary = format!("UPDRAFT_{}", artifact.hashes.sha1);
+            common.push((CONTENT_TYPE, format!("multipart/byteranges; boundary={boundary}")));
+            let (size, body) = several(&path, parts, length, &boundary).await.map_err(failed)?;
+            common.push((CONTENT_LENGTH, size.to_string()));
+            Ok(respond(StatusCode::PARTIAL_CONTENT, common, body))
+        }
+    }
+}
+
+fn range_of(start: u64, count: u64, length: u64) -> String {
+    let last = start.saturating_add(count).saturating_sub(1);
+    format!("bytes {start}-{last}/{length}")
+}
+
+async fn part(path: &PathBuf, start: u64, count: u64) -> std::io::Result<Body> {
+    let mut file = File::open(path).await?;
+    if start > 0 {
+        file.seek(SeekFrom::Start(start)).await?;
+    }
+    Ok(Body::from_stream(ReaderStream::with_capacity(file.take(count), PIECE)))
+}
+
+/// Several parts in one body (RFC 9110, section 14.6), and its length.
+async fn several(
+    path: &PathBuf,
+    parts: Vec<(u64, u64)>,
+    length: u64,
+    boundary: &str,
+) -> std::io::Result<(u64, Body)> {
+    let mut file = File::open(path).await?;
+    let head = |(start, count): (u64, u64)| {
+        format!(
+            "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+             Content-Range: {}\r\n\r\n",
+            range_of(start, count, length)
+        )
+    };
+    let end = format!("\r\n--{boundary}--\r\n");
+    let heads: Vec<String> = parts.iter().map(|part| head(*part)).collect();
+    let size = parts.iter().zip(&heads).fold(end.len() as u64, |sum, ((_, count), head)| {
+        sum.saturating_add(*count).saturating_add(head.len() as u64)
+    });
+    let (mut writer, reader) = tokio::io::duplex(PIECE);
+    tokio::spawn(async move {
+        for ((start, count), head) in parts.into_iter().zip(heads) {
+            // An error is that of a caller who is gone, or the body ends short of its length.
+            writer.write_all(head.as_bytes()).await?;
+            file.seek(SeekFrom::Start(start)).await?;
+            tokio::io::copy(&mut (&mut file).take(count), &mut writer).await?;
+        }
+        writer.write_all(end.as_bytes()).await
+    });
+    Ok((size, Body::from_stream(ReaderStream::with_capacity(reader, PIECE))))
+}
+
+/// A time as HTTP writes it (RFC 9110, section 5.6.7).
+fn http_date(millis: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+fn respond(status: StatusCode, headers: Vec<(HeaderName, String)>, body: Body) -> Response {
+    let mut response = (status, body).into_response();
+    for (name, value) in headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,99 @@
+//! Who calls `/{tenant}/controller/v1`, and how the caller reaches the server.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::request::Parts;
+
+use super::{Refusal, TENANT};
+use crate::error::{Error, Result};
+use crate::fleet::hawkbit::access::Presented;
+use crate::http::Shared;
+use crate::http::callers::Connection;
+
+/// What is known of a caller before it is known who it is.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// With what it shows who it is.
+    pub(super) presented: Presented,
+    /// The address of all devices, as this caller reaches it.
+    pub(super) root: String,
+    /// The address of the server, as this caller reaches it.
+    pub(super) origin: String,
+}
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, Refusal> {
+        let connection = parts.extensions.get::<Connection>().copied();
+        let trusted = connection.is_some_and(|connection| {
+            fleet.config.hawkbit.trusted_proxies.contains(&connection.from.to_canonical())
+        });
+        let forwarded = |name: &str| {
+            let value = header(&parts.headers, name).filter(|_| trusted)?;
+            value.split(',').next().map(|first| first.trim().to_owned())
+        };
+        let is_tls = connection.is_none_or(|connection| connection.is_tls);
+        let scheme = match forwarded("x-forwarded-proto").as_deref() {
+            Some("https") => "https",
+            Some("http") => "http",
+            _ if is_tls => "https",
+            _ => "http",
+        };
+        let host = forwarded("x-forwarded-host")
+            .or_else(|| header(&parts.headers, HOST.as_str()).map(str::to_owned))
+            .or_else(|| parts.uri.authority().map(|authority| authority.to_string()))
+            .filter(|host| is_host(host))
+            .ok_or_else(|| Error::invalid("the request", "it does not say for which host it is"))?;
+        let origin = format!("{scheme}://{host}");
+        let address = forwarded("x-forwarded-for")
+            .and_then(|address| address.parse().ok())
+            .or(connection.map(|connection| connection.from));
+        let recognised = header(&parts.headers, "x-controller-id")
+            .filter(|_| trusted)
+            .map(|id| (id.to_owned(), authorities(&parts.headers)));
+        let authorization = header(&parts.headers, AUTHORIZATION.as_str()).map(str::to_owned);
+        Ok(Self {
+            presented: Presented { authorization, recognised, address },
+            root: format!("{origin}/{TENANT}/controller/v1"),
+            origin,
+        })
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The authorities that a proxy names: in one header, or in numbered ones.
+fn authorities(headers: &HeaderMap) -> Vec<String> {
+    let named = headers.iter().filter(|(name, _)| {
+        let rest = name.as_str().strip_prefix("x-authority");
+        rest.is_some_and(|rest| {
+            let number = rest.strip_prefix('-').unwrap_or_default();
+            rest.is_empty() || (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        })
+    });
+    named
+        .filter_map(|(_, value)| value.to_str().ok())
+        .flat_map(|value| value.split([';', ',']))
+        .map(|one| one.trim().to_owned())
+        .filter(|one| !one.is_empty())
+        .collect()
+}
+
+/// Whether this can be a host and port, and nothing else.
+fn is_host(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 262
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
+}
+
+/// Refuses a tenant that there is not.
+pub(super) fn check_tenant(tenant: &str) -> Result<()> {
+    if tenant.eq_ignore_ascii_case(TENANT) {
+        return Ok(());
+    }
+    Err(Error::not_found("tenant", tenant.chars().take(80).collect::<String>()))
+}

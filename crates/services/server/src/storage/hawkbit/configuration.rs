@@ -1,0 +1,55 @@
+//! The tenant's configuration: what differs from the defaults.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use super::super::values;
+use super::By;
+use crate::error::{Error, Result};
+
+/// A value that was set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetValue {
+    /// The value, as JSON.
+    pub value: serde_json::Value,
+    /// Who set it.
+    pub modified_by: String,
+    /// When, in milliseconds since 1970 (UTC).
+    pub modified_at: i64,
+}
+
+/// One value; none when the default holds.
+pub fn get(connection: &Connection, key: &str) -> Result<Option<SetValue>> {
+    let found = connection
+        .prepare_cached("SELECT * FROM tenant_configuration WHERE key = ?1")
+        .and_then(|mut statement| {
+            statement
+                .query_row([key], |row| {
+                    let text: String = row.get("value")?;
+                    Ok((text, row.get("modified_by")?, row.get("modified_at")?))
+                })
+                .optional()
+        })
+        .map_err(Error::database("read a configuration value"))?;
+    let Some((text, modified_by, modified_at)) = found else { return Ok(None) };
+    let value = values::from_json("a configuration value", &text)?;
+    Ok(Some(SetValue { value, modified_by, modified_at }))
+}
+
+/// Sets a value.
+pub fn put(tx: &Transaction<'_>, key: &str, value: &serde_json::Value, by: By<'_>) -> Result<()> {
+    tx.execute(
+        "INSERT INTO tenant_configuration VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value,
+             modified_by = excluded.modified_by, modified_at = excluded.modified_at",
+        params![key, value.to_string(), by.actor, by.millis()],
+    )
+    .map_err(Error::database("store a configuration value"))?;
+    Ok(())
+}
+
+/// Goes back to the default.
+pub fn remove(tx: &Transaction<'_>, key: &str) -> Result<()> {
+    tx.execute("DELETE FROM tenant_configuration WHERE key = ?1", [key])
+        .map_err(Error::database("remove a configuration value"))?;
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! Devices that speak DDI.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
+use updraft_hawkbit::ddi::AutoConfirm;
+use updraft_hawkbit::management::{Stamp, UpdateStatus};
+
+use super::super::values;
+use super::{By, Listing, stamp};
+use crate::error::{Error, Result};
+
+/// The columns and tables that a condition of a list may use, too.
+const FROM: &str = "FROM ddi_devices t JOIN devices d ON d.id = t.device";
+const PROTOCOL: &str = "ddi";
+
+/// A device as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DdiDevice {
+    /// Who and when.
+    pub stamp: Stamp,
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// What it is.
+    pub description: Option<String>,
+    /// With what it shows who it is.
+    pub security_token: String,
+    /// From where it called, or where it is, as an address.
+    pub address: Option<String>,
+    /// Where it belongs.
+    pub group: Option<String>,
+    /// How it stands.
+    pub status: UpdateStatus,
+    /// Whether it is asked for its attributes.
+    pub request_attributes: bool,
+    /// The set it was told last.
+    pub assigned: Option<i64>,
+    /// The set it installed last.
+    pub installed: Option<i64>,
+    /// When.
+    pub installed_at: Option<Timestamp>,
+    /// Who agreed to everything, if somebody did.
+    pub auto_confirm: Option<AutoConfirm>,
+    /// When it last called, as far as that is written.
+    pub last_seen: Option<Timestamp>,
+    /// Whether it is refused.
+    pub revoked: bool,
+}
+
+/// One device.
+pub fn get(connection: &Connection, id: &str) -> Result<Option<DdiDevice>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT t.*, d.last_seen, d.revoked_at {FROM} WHERE t.device = ?1"
+        ))
+        .and_then(|mut statement| statement.query_row([id], read).optional())
+        .map_err(Error::database("read a device"))
+}
+
+/// One device, or that there is none.
+pub fn require(connection: &Connection, id: &str) -> Result<DdiDevice> {
+    get(connection, id)?.ok_or_else(|| Error::not_found("target", id))
+}
+
+/// A page of devices, and how many there are.
+pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<DdiDevice>, u64)> {
+    let failed = |error| Error::database("list devices")(error);
+    let conditions = listing.conditions("");
+    let parameters = || params_from_iter(listing.parameters.iter());
+    let total = connection
+        .query_row(&format!("SELECT count(*) {FROM}{conditions}"), parameters(), |row| row.get(0))
+        .map_err(failed)?;
+    let select = "SELECT t.*, d.last_seen, d.revoked_at";
+    let mut statement = connection
+        .prepare(&format!("{select} {FROM}{conditions}{}", listing.page()))
+        .map_err(failed)?;
+    let rows = statement.query_map(parameters(), read).map_err(failed)?;
+    Ok((rows.collect::<Result<_, _>>().map_err(failed)?, values::count(total)))
+}
+
+/// Whether a device meets a condition.
+pub fn meets(connection: &Connection, id: &str, listing: &Listing) -> Result<bool> {
+    let conditions = listing.conditions("");
+    let mut parameters = listing.parameters.clone();
+    parameters.push(rusqlite::types::Value::Text(id.to_owned()));
+    let number = parameters.len();
+    connection
+        .query_row(
+            &format!(
+                "SELECT count(*) FROM (SELECT t.device {FROM}{conditions}) WHERE device = ?{number}"
+            ),
+            params_from_iter(parameters),
+            |row| row.get::<_, i64>(0),
+        )
+        .map(|count| count > 0)
+        .map_err(Error::database("compare a device with a query"))
+}
+
+/// What a new device is to be like.
+#[derive(Debug, Clone)]
+pub struct DeviceValues {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// What it is.
+    pub description: Option<String>,
+    /// With what it shows who it is.
+    pub security_token: String,
+    /// Where it is.
+    pub address: Option<String>,
+    /// Where it belongs.
+    pub group: Option<String>,
+    /// How it stands.
+    pub status: UpdateStatus,
+}
+
+/// Adds a device.
+pub fn insert(tx: &Transaction<'_>, new: &DeviceValues, by: By<'_>) -> Result<()> {
+    let exists = |error: rusqlite::Error| {
+        if values::is_duplicate(&error) {
+            return Error::Conflict {
+                code: "device_already_registered",
+                action: format!("register device {}", new.id),
+                reason: "there is a device of this id".to_owned(),
+            };
+        }
+        Error::database("add a device")(error)
+    };
+    tx.execute(
+        "INSERT INTO devices (id, certificate, registered_at, protocol) VALUES (?1, ?2, ?3, ?4)",
+        params![new.id, [0_u8; 32].as_slice(), by.millis(), PROTOCOL],
+    )
+    .map_err(exists)?;
+    tx.execute(
+        "INSERT INTO ddi_devices (device, name, description, security_token, address, group_path,
+             update_status, request_attributes, created_by, created_at, modified_by, modified_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?8, ?9)",
+        params![
+            new.id,
+            new.name,
+            new.description,
+            new.security_token,
+            new.address,
+            new.group,
+            values::word(new.status),
+            by.actor,
+            by.millis()
+        ],
+    )
+    .map_err(exists)?;
+    Ok(())
+}
+
+/// Stores all of a device that operators and devices may change; `by` when it was an operator.
+pub fn update(tx: &Transaction<'_>, device: &DdiDevice, by: Option<By<'_>>) -> Result<()> {
+    let auto_confirm = device
+        .auto_confirm
+        .as_ref()
+        .map(|auto| values::json("store who confirms", auto))
+        .transpose()?;
+    tx.prepare_cached(
+        "UPDATE ddi_devices SET name = ?2, description = ?3, security_token = ?4, address = ?5,
+             group_path = ?6, update_status = ?7, request_attributes = ?8, assigned_set = ?9,
+             installed_set = ?10, installed_at = ?11, auto_confirm = ?12,
+             modified_by = coalesce(?13, modified_by), modified_at = coalesce(?14, modified_at)
+         WHERE device = ?1",
+    )
+    .and_then(|mut statement| {
+        statement.execute(params![
+            device.id,
+            device.name,
+            device.description,
+            device.security_token,
+            device.address,
+            device.group,
+            values::word(device.status),
+            device.request_attributes,
+            device.assigned,
+            device.installed,
+            device.installed_at.map(values::millis),
+            auto_confirm,
+            by.map(|by| by.actor),
+            by.map(|by| by.millis()),
+        ])
+    })
+    .map_err(Error::database("change a device"))?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<DdiDevice> {
+    let status: String = row.get("update_status")?;
+    let auto_confirm: Option<String> = row.get("auto_confirm")?;
+    Ok(DdiDevice {
+        stamp: stamp(row)?,
+        id: row.get("device")?,
+        name: row.get("name")?,
+        description: row.get("description")?,
+        security_token: row.get("security_token")?,
+        address: row.get("address")?,
+        group: row.get("group_path")?,
+        status: values::from_word("update status", &status).unwrap_or(UpdateStatus::Unknown),
+        request_attributes: row.get("request_attributes")?,
+        assigned: row.get("assigned_set")?,
+        installed: row.get("installed_set")?,
+        installed_at: values::optional_time(row, "installed_at")?,
+        auto_confirm: auto_confirm.and_then(|text| serde_json::from_str(&text).ok()),
+        last_seen: values::optional_time(row, "last_seen")?,
+        revoked: row.get::<_, Option<i64>>("revoked_at")?.is_some(),
+    })
+}

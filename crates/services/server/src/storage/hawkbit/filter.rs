@@ -1,0 +1,369 @@
+//! From RSQL to SQL. Fields become columns, values become parameters: no text of a query ever
+//! becomes part of a statement.
+
+use rusqlite::types::Value;
+use updraft_hawkbit::{Comparison, Operator, Query};
+
+use crate::error::hawkbit::Trouble;
+use crate::error::{Error, Result};
+
+/// What a query is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entity {
+    /// Devices that speak DDI.
+    Target,
+    /// Software modules.
+    Module,
+    /// Distribution sets.
+    Set,
+    /// Actions.
+    Action,
+    /// Types of modules or sets.
+    Type,
+    /// Reports of an action.
+    Report,
+}
+
+/// What placeholders in queries stand for, in milliseconds since 1970 (UTC).
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// `${NOW_TS}`.
+    pub now: i64,
+    /// `${OVERDUE_TS}`: who did not call since is overdue.
+    pub overdue: i64,
+}
+
+/// A condition with its parameters, which begin with `?1`.
+///
+/// # Errors
+/// For a field that there is not, and a value that its field cannot have.
+pub fn condition(entity: Entity, query: &Query, times: Times) -> Result<(String, Vec<Value>)> {
+    let mut writer = Writer { entity, times, parameters: Vec::new() };
+    let condition = writer.query(query)?;
+    Ok((condition, writer.parameters))
+}
+
+/// `ORDER BY` of an entity after hawkBit's `sort`: `field:ASC,other:DESC`.
+///
+/// # Errors
+/// For a field or a direction that there is not.
+pub fn order(entity: Entity, sort: Option<&str>) -> Result<String> {
+    let default = entity.number();
+    let Some(sort) = sort.filter(|sort| !sort.trim().is_empty()) else {
+        return Ok(default.to_owned());
+    };
+    let wrong = |reason: String| Error::hawkbit(Trouble::Sort, reason);
+    let mut order = String::new();
+    for part in sort.split(',').take(8) {
+        let (field, direction) = part
+            .split_once(':')
+            .ok_or_else(|| wrong(format!("sort must be like id:ASC, not \"{part}\"")))?;
+        let direction = match direction.trim().to_ascii_uppercase().as_str() {
+            "ASC" => "ASC",
+            "DESC" => "DESC",
+            other => {
+                return Err(wrong(format!("a sort direction is ASC or DESC, not \"{other}\"")));
+            }
+        };
+        let (column, _) = entity
+            .column(&field.trim().to_ascii_lowercase())
+            .ok_or_else(|| wrong(format!("there is no field \"{}\"", field.trim())))?;
+        order.push_str(&format!("{column} {direction}, "));
+    }
+    Ok(order + default)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Text,
+    Number,
+    Boolean,
+}
+
+impl Entity {
+    /// What tells entries apart, for an order without doubt.
+    fn number(self) -> &'static str {
+        match self {
+            Self::Target => "t.device",
+            Self::Module => "m.id",
+            Self::Set => "s.id",
+            Self::Action => "a.id",
+            Self::Type => "t.id",
+            Self::Report => "r.id",
+        }
+    }
+
+    /// The column of a field, in lower case.
+    fn column(self, field: &str) -> Option<(&'static str, Sort)> {
+        use Sort::{Boolean, Number, Text};
+        let common = match (self, field) {
+            (Self::Target, _) => None,
+            (_, "id") => Some((self.number(), Number)),
+            _ => None,
+        };
+        common.or_else(|| {
+            Some(match (self, field) {
+                (Self::Target, "id" | "controllerid") => ("t.device", Text),
+                (Self::Target | Self::Type, "name") => ("t.name", Text),
+                (Self::Target | Self::Type, "description") => ("t.description", Text),
+                (Self::Target | Self::Type, "createdat") => ("t.created_at", Number),
+                (Self::Target | Self::Type, "createdby") => ("t.created_by", Text),
+                (Self::Target | Self::Type, "lastmodifiedat") => ("t.modified_at", Number),
+                (Self::Target | Self::Type, "lastmodifiedby") => ("t.modified_by", Text),
+                (Self::Target, "updatestatus") => ("t.update_status", Text),
+                (Self::Target, "ipaddress" | "address") => ("t.address", Text),
+                (Self::Target, "group") => ("t.group_path", Text),
+                (Self::Target, "installedat") => ("t.installed_at", Number),
+                (Self::Target, "lastcontrollerrequestat") => ("d.last_seen", Number),
+                (Self::Target, "assignedds.name") => (
+                    "(SELECT ds.name FROM distribution_sets ds WHERE ds.id = t.assigned_set)",
+                    Text,
+                ),
+                (Self::Target, "assignedds.version") => (
+                    "(SELECT ds.version FROM distribution_sets ds WHERE ds.id = t.assigned_set)",
+                    Text,
+                ),
+                (Self::Target, "installedds.name") => (
+                    "(SELECT ds.name FROM distribution_sets ds WHERE ds.id = t.installed_set)",
+                    Text,
+                ),
+                (Self::Target, "installedds.version") => (
+                    "(SELECT ds.version FROM distribution_sets ds WHERE ds.id = t.installed_set)",
+                    Text,
+                ),
+                (Self::Type, "key") => ("t.key", Text),
+                (Self::Module, "name") => ("m.name", Text),
+                (Self::Module, "version") => ("m.version", Text),
+                (Self::Module, "description") => ("m.description", Text),
+                (Self::Module, "vendor") => ("m.vendor", Text),
+                (Self::Module, "type" | "type.key") => ("t.key", Text),
+                (Self::Module, "createdat") => ("m.created_at", Number),
+                (Self::Module, "lastmodifiedat") => ("m.modified_at", Number),
+                (Self::Set, "name") => ("s.name", Text),
+                (Self::Set, "version") => ("s.version", Text),
+                (Self::Set, "description") => ("s.description", Text),
+                (Self::Set, "type" | "type.key") => ("t.key", Text),
+                (Self::Set, "complete") => ("complete", Boolean),
+                (Self::Set, "valid") => ("(s.invalidated = 0)", Boolean),
+                (Self::Set, "createdat") => ("s.created_at", Number),
+                (Self::Set, "lastmodifiedat") => ("s.modified_at", Number),
+                (Self::Action, "status" | "detailstatus") => ("a.status", Text),
+                (Self::Action, "active") => ("a.active", Boolean),
+                (Self::Action, "weight") => ("a.weight", Number),
+                (Self::Action, "externalref") => ("a.external_ref", Text),
+                (Self::Action, "laststatuscode") => ("a.last_code", Number),
+                (Self::Action, "createdat") => ("a.created_at", Number),
+                (Self::Action, "lastmodifiedat") => ("a.modified_at", Number),
+                (Self::Action, "target.controllerid" | "target.id") => ("a.device", Text),
+                (Self::Action, "distributionset.id") => ("a.set_id", Number),
+                (Self::Action, "distributionset.name") => ("s.name", Text),
+                (Self::Action, "distributionset.version") => ("s.version", Text),
+                (Self::Report, "reportedat" | "timestamp") => ("r.reported_at", Number),
+                _ => return None,
+            })
+        })
+    }
+
+    /// The table and column of what is noted by key, for a field such as `attribute.revision`.
+    fn notes(self, kind: &str) -> Option<&'static str> {
+        Some(match (self, kind) {
+            (Self::Target, "attribute" | "controllerattributes") => {
+                "(SELECT n.value FROM device_attributes n WHERE n.device = t.device AND n.key = ?)"
+            }
+            (Self::Target, "metadata") => {
+                "(SELECT n.value FROM device_metadata n WHERE n.device = t.device AND n.key = ?)"
+            }
+            (Self::Module, "metadata") => {
+                "(SELECT n.value FROM software_module_metadata n \
+                 WHERE n.module = m.id AND n.key = ?)"
+            }
+            (Self::Set, "metadata") => {
+                "(SELECT n.value FROM distribution_set_metadata n \
+                 WHERE n.set_id = s.id AND n.key = ?)"
+            }
+            _ => return None,
+        })
+    }
+}
+
+struct Writer {
+    entity: Entity,
+    times: Times,
+    parameters: Vec<Value>,
+}
+
+impl Writer {
+    fn query(&mut self, query: &Query) -> Result<String> {
+        let (parts, word) = match query {
+            Query::And(parts) => (parts, " AND "),
+            Query::Or(parts) => (parts, " OR "),
+            Query::Compare(comparison) => return self.compare(comparison),
+        };
+        let parts = parts.iter().map(|part| self.query(part)).collect::<Result<Vec<_>>>()?;
+        Ok(format!("({})", parts.join(word)))
+    }
+
+    fn compare(&mut self, comparison: &Comparison) -> Result<String> {
+        let (column, sort) = self.field(&comparison.selector)?;
+        let operator = comparison.operator;
+        let first = comparison.values.first().map(String::as_str).unwrap_or_default();
+        Ok(match operator {
+            Operator::IsNull => format!("{column} IS NULL"),
+            Operator::IsNotNull => format!("{column} IS NOT NULL"),
+            Operator::In | Operator::NotIn => {
+                let values = comparison
+                    .values
+                    .iter()
+                    .map(|value| self.value(sort, &comparison.selector, value))
+                    .collect::<Result<Vec<_>>>()?
+                    .join(", ");
+                let column = folded(&column, sort);
+                if operator == Operator::In {
+                    format!("{column} IN ({values})")
+                } else {
+                    format!("({column} IS NULL OR {column} NOT IN ({values}))")
+                }
+            }
+            Operator::Equal | Operator::NotEqual if sort == Sort::Text => {
+                let pattern = self.parameter(Value::Text(pattern(first)));
+                let alike = format!("{column} LIKE {pattern} ESCAPE '\\'");
+                if operator == Operator::Equal {
+                    alike
+                } else {
+                    format!("({column} IS NULL OR NOT {alike})")
+                }
+            }
+            _ => {
+                let value = self.value(sort, &comparison.selector, first)?;
+                let column = folded(&column, sort);
+                let sign = match operator {
+                    Operator::Equal => "=",
+                    Operator::NotEqual => return Ok(format!("({column} IS NOT {value})")),
+                    Operator::Less => "<",
+                    Operator::LessOrEqual => "<=",
+                    Operator::Greater => ">",
+                    _ => ">=",
+                };
+                format!("{column} {sign} {value}")
+            }
+        })
+    }
+
+    fn field(&mut self, selector: &str) -> Result<(String, Sort)> {
+        let lower = selector.to_ascii_lowercase();
+        if let Some((column, sort)) = self.entity.column(&lower) {
+            return Ok((column.to_owned(), sort));
+        }
+        let noted = selector
+            .split_once('.')
+            .and_then(|(kind, key)| Some((self.entity.notes(&kind.to_ascii_lowercase())?, key)));
+        let Some((select, key)) = noted else {
+            let message = format!("there is no field \"{selector}\" to ask for");
+            return Err(Error::hawkbit(Trouble::QueryField, message));
+        };
+        let key = self.parameter(Value::Text(key.to_owned()));
+        Ok((select.replace('?', &key), Sort::Text))
+    }
+
+    fn value(&mut self, sort: Sort, selector: &str, text: &str) -> Result<String> {
+        let wrong = |what: &str| {
+            let message = format!("{selector} is {what}, which \"{text}\" is not");
+            Error::hawkbit(Trouble::QuerySyntax, message)
+        };
+        let value = match (sort, text) {
+            (Sort::Text, text) => Value::Text(text.replace("\\*", "*").to_lowercase()),
+            (Sort::Number, "${NOW_TS}") => Value::Integer(self.times.now),
+            (Sort::Number, "${OVERDUE_TS}") => Value::Integer(self.times.overdue),
+            (Sort::Number, text) => {
+                Value::Integer(text.parse().map_err(|_| wrong("a whole number"))?)
+            }
+            (Sort::Boolean, text) => match text.to_ascii_lowercase().as_str() {
+                "true" => Value::Integer(1),
+                "false" => Value::Integer(0),
+                _ => return Err(wrong("true or false")),
+            },
+        };
+        Ok(self.parameter(value))
+    }
+
+    fn parameter(&mut self, value: Value) -> String {
+        self.parameters.push(value);
+        format!("?{}", self.parameters.len())
+    }
+}
+
+/// Text is compared without regard to case.
+fn folded(column: &str, sort: Sort) -> String {
+    if sort == Sort::Text { format!("lower({column})") } else { column.to_owned() }
+}
+
+/// A pattern of `LIKE`, which in SQLite regards no case: `*` is any characters, `\*` is itself.
+fn pattern(value: &str) -> String {
+    let mut pattern = String::new();
+    let mut characters = value.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' if characters.peek() == Some(&'*') => {
+                characters.next();
+                pattern.push('*');
+            }
+            '*' => pattern.push('%'),
+            '%' | '_' | '\\' => {
+                pattern.push('\\');
+                pattern.push(character);
+            }
+            other => pattern.push(other),
+        }
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entity, Times, condition, order};
+    use updraft_hawkbit::Query;
+
+    const TIMES: Times = Times { now: 1000, overdue: 500 };
+
+    fn written(text: &str) -> String {
+        let query = Query::parse(text).expect("a query");
+        match condition(Entity::Target, &query, TIMES) {
+            Ok((condition, parameters)) => format!("{condition} {parameters:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn queries_become_conditions() {
+        assert_eq!(
+            written("controllerId==dev-*;name!='50%'"),
+            "(t.device LIKE ?1 ESCAPE '\\' AND (t.name IS NULL OR NOT t.name LIKE ?2 ESCAPE '\\')) \
+             [Text(\"dev-%\"), Text(\"50\\\\%\")]"
+        );
+        assert_eq!(
+            written("lastControllerRequestAt=lt=${OVERDUE_TS},createdat=in=(1,2)"),
+            "(d.last_seen < ?1 OR t.created_at IN (?2, ?3)) [Integer(500), Integer(1), Integer(2)]"
+        );
+        assert_eq!(
+            written("attribute.Rev=ge=B"),
+            "lower((SELECT n.value FROM device_attributes n WHERE n.device = t.device \
+             AND n.key = ?1)) >= ?2 [Text(\"Rev\"), Text(\"b\")]"
+        );
+    }
+
+    #[test]
+    fn what_a_query_says_never_becomes_sql() {
+        let text = "name==\"x' OR 1=1 --\";attribute.a'b==1";
+        // The selector cannot even be written.
+        assert!(Query::parse(text).is_err());
+        assert_eq!(
+            written("name==\"x' OR 1=1 --\""),
+            "t.name LIKE ?1 ESCAPE '\\' [Text(\"x' OR 1=1 --\")]"
+        );
+        assert!(written("security_token==1").contains("there is no field"));
+        assert!(order(Entity::Target, Some("name;DROP TABLE devices:ASC")).is_err());
+        assert!(order(Entity::Target, Some("name:SIDEWAYS")).is_err());
+        let order = order(Entity::Action, Some("id:DESC")).expect("an order");
+        assert_eq!(order, "a.id DESC, a.id");
+    }
+}
