@@ -47,6 +47,8 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "grub-common", reason: "grub-editenv, which reads what we write for GRUB" },
     Package { name: "libtpm2-pkcs11-1", reason: "a TPM 2.0 as a token of PKCS#11" },
     Package { name: "libubootenv-tool", reason: "reads and writes environments as U-Boot does" },
+    Package { name: "mender-artifact", reason: "makes images for devices of Mender" },
+    Package { name: "mender-client", reason: "a device of Mender" },
     Package { name: "mkbootimg", reason: "makes images for Android's boot loader" },
     Package { name: "mtools", reason: "fills the FAT file systems of virtual machines" },
     Package { name: "opensc", reason: "pkcs11-tool, which fills tokens" },

@@ -18,6 +18,7 @@ mod error;
 pub mod helper;
 pub mod image_cipher;
 mod image_key;
+mod mac;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;
 pub mod pkcs12;
@@ -34,6 +35,7 @@ pub use helper::{HelperKey, KeyHelper};
 pub use image_key::{
     CIPHER as IMAGE_CIPHER, INFO as IMAGE_KEY_INFO, ImageKey, KeyEncryption, wrapped_image_key,
 };
+pub use mac::{hmac_sha256, is_hmac_sha256};
 pub use random::{random_bytes, random_hex};
 pub use remote::Scheme;
 pub use signing::{KeyAlgorithm, SigningKey};

@@ -94,6 +94,23 @@ impl SpkiKey {
         Ok(Self { der: der.to_vec(), algorithm, point })
     }
 
+    /// Reads the same in PEM.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`]: not one, or of another sort of key.
+    pub fn from_pem(text: &str) -> Result<Self, Error> {
+        let bad = |problem: &str| Error::malformed("public key", problem);
+        if text.len() > 2 * MAX_KEY {
+            return Err(bad("it is over 32 KiB"));
+        }
+        let (_, pem) =
+            x509_parser::pem::parse_x509_pem(text.as_bytes()).map_err(|_| bad("it is not PEM"))?;
+        if pem.label != "PUBLIC KEY" {
+            return Err(bad("it is not labelled PUBLIC KEY"));
+        }
+        Self::from_der(&pem.contents)
+    }
+
     /// The bytes it was read from.
     #[must_use]
     pub fn der(&self) -> &[u8] {

@@ -13,6 +13,7 @@ pub mod encrypted_images;
 pub mod groups;
 pub mod hawkbit;
 pub mod image;
+pub mod mender;
 pub mod online_keys;
 pub mod operators;
 pub mod ota;

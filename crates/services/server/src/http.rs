@@ -7,6 +7,7 @@ mod callers;
 mod content;
 mod gateway;
 mod hawkbit;
+mod mender;
 pub mod multipart;
 mod names;
 pub mod openapi;
@@ -44,6 +45,7 @@ pub fn router(fleet: Shared) -> Router {
         .merge(api::routes())
         .merge(ota::routes())
         .merge(hawkbit::routes())
+        .merge(mender::routes())
         .fallback(async |uri: Uri| {
             answer::refusal(&uri, Error::not_found("anything at", "this path"))
         })

@@ -17,6 +17,7 @@ pub mod groups;
 pub mod hawkbit;
 pub mod installations;
 pub mod inventory;
+pub mod mender;
 pub mod metadata;
 pub mod next_certificates;
 pub mod notes;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::events::{self, Filter, NewEvent};
 use crate::storage::rollouts::{self, MemberRecord};
-use crate::storage::{groups, metadata, values};
+use crate::storage::{groups, mender, metadata, values};
 
 impl Fleet {
     /// One page of the devices, only those of `group` when one is given.
@@ -129,6 +129,7 @@ impl Fleet {
                 rollouts::set_member_state(tx, &member.rollout, id, skipped, reason, now)?;
             }
             devices::delete(tx, id)?;
+            mender::remove(tx, id)?;
             let actor = operator.actor();
             let message = format!("device {id} was deleted");
             let event = NewEvent::new(EventKind::DeviceDeleted, &actor, message).device(id);

@@ -14,6 +14,8 @@ use axum::http::uri::PathAndQuery;
 
 use super::Shared;
 pub(crate) use answer::Refusal;
+pub(crate) use artifacts::content;
+pub(crate) use device::Caller;
 
 /// The one tenant, as devices are told; they may write it in any case.
 const TENANT: &str = "DEFAULT";

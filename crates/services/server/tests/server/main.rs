@@ -15,6 +15,7 @@ mod encrypted;
 mod hawkbit;
 mod image_repository;
 mod manifests;
+mod mender;
 mod operators;
 mod ota_access;
 mod ota_director;

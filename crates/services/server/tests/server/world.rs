@@ -108,6 +108,13 @@ impl World {
     /// A new data folder without a running server.
     pub(crate) fn stopped() -> Self {
         updraft_crypto::install_tls_provider();
+        // What callers are not told of the server's own faults, for whoever reads a failed test.
+        drop(
+            tracing_subscriber::fmt()
+                .with_test_writer()
+                .with_max_level(tracing::Level::ERROR)
+                .try_init(),
+        );
         let folder = tempfile::tempdir().expect("temporary folder");
         let layout = Layout::new(folder.path().join("data"));
         let clock = Arc::new(TestClock::default());

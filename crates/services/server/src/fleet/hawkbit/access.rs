@@ -12,7 +12,7 @@ use super::configuration::Tenant;
 use crate::error::hawkbit::Trouble;
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
-use crate::storage::hawkbit::devices::{self, DdiDevice};
+use crate::storage::hawkbit::devices::{self, ActionDevice, Protocol};
 
 /// The most characters of a device's id.
 const MAX_ID: usize = 256;
@@ -90,9 +90,12 @@ pub(super) fn check_id(id: &str) -> Result<()> {
 
 impl Fleet {
     /// The device that is calling; it must be known.
-    pub fn ddi_device(&self, id: &str, presented: &Presented) -> Result<DdiDevice> {
+    pub fn ddi_device(&self, id: &str, presented: &Presented) -> Result<ActionDevice> {
         let tenant = self.tenant()?;
-        let device = self.database.read("read a device", |reader| devices::get(reader, id))?;
+        let device = self
+            .database
+            .read("read a device", |reader| devices::get(reader, id))?
+            .filter(|device| device.protocol == Protocol::Ddi);
         let own_token = device.as_ref().map(|device| device.security_token.as_str());
         admit(&tenant, id, own_token, presented)?;
         let device = device.ok_or_else(|| Error::not_found("target", id))?;

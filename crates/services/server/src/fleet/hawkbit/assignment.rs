@@ -15,7 +15,7 @@ use crate::fleet::Fleet;
 use crate::fleet::operators::Operator;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::actions::{self, ActionRecord, ActionValues, NewReport};
-use crate::storage::hawkbit::devices::{self, DdiDevice};
+use crate::storage::hawkbit::devices::{self, ActionDevice};
 use crate::storage::hawkbit::{By, sets};
 
 /// The most devices of one request.
@@ -162,7 +162,7 @@ impl Assigning<'_> {
     /// Gives the number of the action, or none when the device has the set already.
     fn one(
         &self,
-        mut device: DdiDevice,
+        mut device: ActionDevice,
         wanted: &AssignmentBody<String>,
         offline: bool,
     ) -> Result<Option<i64>> {
@@ -231,7 +231,7 @@ impl Assigning<'_> {
     }
 
     /// Has a device stop what a newer order makes needless.
-    fn supersede(&self, device: &mut DdiDevice) -> Result<()> {
+    fn supersede(&self, device: &mut ActionDevice) -> Result<()> {
         for mut old in actions::active(self.tx, &device.id)? {
             let must_be_passed =
                 sets::get(self.tx, old.set)?.is_some_and(|set| set.required_migration_step);
@@ -266,9 +266,9 @@ pub(super) fn begin_cancel(
 
 /// An action has ended because it was cancelled: the device is to run what it was told before. The
 /// device itself is not stored.
-pub(super) fn end_canceled(
+pub(in crate::fleet) fn end_canceled(
     tx: &Transaction<'_>,
-    device: &mut DdiDevice,
+    device: &mut ActionDevice,
     action: &mut ActionRecord,
     by: By<'_>,
 ) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::fleet::Fleet;
 use crate::fleet::operators::Operator;
 use crate::storage::hawkbit::By;
 use crate::storage::hawkbit::actions::{self, NewReport};
-use crate::storage::hawkbit::devices::{self, DdiDevice};
+use crate::storage::hawkbit::devices::{self, ActionDevice};
 
 const FALLBACK_REMARK: &str = "Activated by the device, which gave no remark.";
 
@@ -175,7 +175,7 @@ impl Fleet {
     }
 }
 
-fn confirm_waiting(tx: &Transaction<'_>, device: &DdiDevice, by: By<'_>) -> Result<()> {
+fn confirm_waiting(tx: &Transaction<'_>, device: &ActionDevice, by: By<'_>) -> Result<()> {
     let now: Timestamp = by.at;
     for mut action in actions::active(tx, &device.id)? {
         if action.status == ActionStatus::WaitForConfirmation {

@@ -30,15 +30,15 @@ const MAX_HISTORY: u32 = 1000;
 
 /// How an action is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Orders {
-    pub(super) download: Handling,
-    pub(super) update: Handling,
-    pub(super) window: Option<WindowStatus>,
+pub(in crate::fleet) struct Orders {
+    pub(in crate::fleet) download: Handling,
+    pub(in crate::fleet) update: Handling,
+    pub(in crate::fleet) window: Option<WindowStatus>,
 }
 
 impl Orders {
     /// How an action is to be done at a time.
-    pub(super) fn of(action: &ActionRecord, now: Timestamp) -> Self {
+    pub(in crate::fleet) fn of(action: &ActionRecord, now: Timestamp) -> Self {
         let is_forced = match action.kind {
             ActionKind::Forced | ActionKind::DownloadOnly => true,
             ActionKind::Soft => false,

@@ -7,7 +7,7 @@ use super::access::Presented;
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::storage::hawkbit::actions::{self, NewReport};
-use crate::storage::hawkbit::devices::{self, DdiDevice};
+use crate::storage::hawkbit::devices::{self, ActionDevice};
 use crate::storage::hawkbit::{artifacts, modules};
 
 impl Fleet {
@@ -57,7 +57,7 @@ impl Fleet {
 }
 
 /// Refuses a module that is not of what a device is told to install, nor of what it has installed.
-pub(super) fn require_told(reader: &Connection, device: &DdiDevice, module: i64) -> Result<()> {
+pub(super) fn require_told(reader: &Connection, device: &ActionDevice, module: i64) -> Result<()> {
     let active = actions::active(reader, &device.id)?;
     let told = active.iter().map(|action| action.set).chain(device.installed);
     for set in told {

@@ -14,7 +14,7 @@ use crate::fleet::Fleet;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::By;
 use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
-use crate::storage::hawkbit::devices::{self, DdiDevice};
+use crate::storage::hawkbit::devices::{self, ActionDevice};
 use crate::storage::values;
 
 /// The most reports of one action.
@@ -209,9 +209,9 @@ fn is_final(status: ActionStatus) -> bool {
 }
 
 /// The device runs what it was told.
-fn finish(
+pub(in crate::fleet) fn finish(
     tx: &Transaction<'_>,
-    device: &mut DdiDevice,
+    device: &mut ActionDevice,
     action: &mut ActionRecord,
     by: By<'_>,
 ) -> Result<()> {
@@ -234,9 +234,9 @@ fn finish(
 }
 
 /// The device could not do it. It can be told the same set again.
-fn fail(
+pub(in crate::fleet) fn fail(
     tx: &Transaction<'_>,
-    device: &mut DdiDevice,
+    device: &mut ActionDevice,
     action: &mut ActionRecord,
     by: By<'_>,
 ) -> Result<()> {

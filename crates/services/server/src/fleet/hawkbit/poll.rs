@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
-use crate::storage::hawkbit::devices::{self, DdiDevice, DeviceValues};
+use crate::storage::hawkbit::devices::{self, ActionDevice, DeviceValues, Protocol};
 use crate::storage::hawkbit::filter::{self, Entity};
 use crate::storage::hawkbit::{By, Listing};
 
@@ -51,7 +51,7 @@ impl Fleet {
         let tenant = self.tenant()?;
         let look = self.hawkbit.polls.look(id);
         let now = self.now();
-        let look_up = |reader: &Connection| -> Result<Option<(DdiDevice, Vec<ActionRecord>)>> {
+        let look_up = |reader: &Connection| -> Result<Option<(ActionDevice, Vec<ActionRecord>)>> {
             let Some(device) = devices::get(reader, id)? else { return Ok(None) };
             let active = actions::active(reader, id)?;
             Ok(Some((device, active)))
@@ -77,6 +77,9 @@ impl Fleet {
         };
         if device.revoked {
             return Err(Error::Unauthenticated { reason: "the device was revoked".to_owned() });
+        }
+        if device.protocol != Protocol::Ddi {
+            return Err(Error::not_found("target", id));
         }
         self.note_seen(id);
         let (base, until) = self.database.read("look up what a device is told", |reader| {
@@ -113,6 +116,7 @@ impl Fleet {
             let secret = self.environment.secret().map_err(Error::random)?;
             let new = DeviceValues {
                 id: id.to_owned(),
+                protocol: Protocol::Ddi,
                 name: id.to_owned(),
                 description: Some("Plug and Play target: ".to_owned() + id),
                 security_token: secret.chars().take(32).collect(),
@@ -156,7 +160,7 @@ fn is_over(action: &ActionRecord, now: Timestamp) -> bool {
 fn base(
     reader: &Connection,
     tenant: &Tenant,
-    device: &DdiDevice,
+    device: &ActionDevice,
     active: &[ActionRecord],
     now: Timestamp,
     root: &str,
@@ -193,7 +197,7 @@ fn base(
 fn sleep(
     reader: &Connection,
     tenant: &Tenant,
-    device: &DdiDevice,
+    device: &ActionDevice,
     action: Option<&ActionRecord>,
     now: Timestamp,
 ) -> Result<String> {

@@ -14,7 +14,7 @@ use crate::fleet::Fleet;
 use crate::fleet::operators::Operator;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::actions::{self, ActionRecord};
-use crate::storage::hawkbit::devices::{self, DdiDevice, DeviceValues};
+use crate::storage::hawkbit::devices::{self, ActionDevice, DeviceValues, Protocol};
 use crate::storage::hawkbit::filter::Entity;
 use crate::storage::hawkbit::{By, notes, sets};
 
@@ -72,6 +72,7 @@ impl Fleet {
             let name = check_optional("a name", one.name, MAX_NAME)?;
             let token = check_optional("a security token", one.security_token, MAX_NAME)?;
             made.push(DeviceValues {
+                protocol: Protocol::Ddi,
                 name: name.unwrap_or_else(|| one.controller_id.clone()),
                 description: check_optional("a description", one.description, MAX_DESCRIPTION)?,
                 security_token: token.unwrap_or_else(|| secret.chars().take(32).collect()),
@@ -269,7 +270,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn shown_target(&self, device: DdiDevice) -> Result<Target> {
+    fn shown_target(&self, device: ActionDevice) -> Result<Target> {
         let tenant = self.tenant()?;
         let seen = self.unwritten_last_seen(&device.id).or(device.last_seen);
         let millis = |time: jiff::Timestamp| time.as_millisecond();

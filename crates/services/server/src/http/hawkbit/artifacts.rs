@@ -101,7 +101,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// A file, or parts of it.
-pub(super) async fn content(
+pub(crate) async fn content(
     fleet: &Shared,
     artifact: &Artifact,
     headers: &HeaderMap,

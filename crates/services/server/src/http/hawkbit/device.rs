@@ -13,13 +13,13 @@ use crate::http::callers::Connection;
 
 /// What is known of a caller before it is known who it is.
 #[derive(Debug, Clone)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     /// With what it shows who it is.
-    pub(super) presented: Presented,
+    pub(crate) presented: Presented,
     /// The address of all devices, as this caller reaches it.
-    pub(super) root: String,
+    pub(crate) root: String,
     /// The address of the server, as this caller reaches it.
-    pub(super) origin: String,
+    pub(crate) origin: String,
 }
 
 impl FromRequestParts<Shared> for Caller {

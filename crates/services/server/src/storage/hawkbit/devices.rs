@@ -1,4 +1,4 @@
-//! Devices that speak DDI.
+//! Devices that are told actions, whatever they speak.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
@@ -10,16 +10,28 @@ use super::{By, Listing, stamp};
 use crate::error::{Error, Result};
 
 /// The columns and tables that a condition of a list may use, too.
-const FROM: &str = "FROM ddi_devices t JOIN devices d ON d.id = t.device";
-const PROTOCOL: &str = "ddi";
+const FROM: &str = "FROM action_devices t JOIN devices d ON d.id = t.device";
+const SELECT: &str = "SELECT t.*, d.last_seen, d.revoked_at, d.protocol";
+
+/// What a device speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// hawkBit's Direct Device Integration API.
+    Ddi,
+    /// Mender's device API.
+    Mender,
+}
 
 /// A device as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DdiDevice {
+pub struct ActionDevice {
     /// Who and when.
     pub stamp: Stamp,
     /// Its id.
     pub id: String,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// What people call it.
     pub name: String,
     /// What it is.
@@ -49,7 +61,7 @@ pub struct DdiDevice {
 }
 
 /// One device.
-pub fn get(connection: &Connection, id: &str) -> Result<Option<DdiDevice>> {
+pub fn get(connection: &Connection, id: &str) -> Result<Option<ActionDevice>> {
     connection
         .prepare_cached(&format!(
             "SELECT t.*, d.last_seen, d.revoked_at {FROM} WHERE t.device = ?1"
@@ -59,21 +71,20 @@ pub fn get(connection: &Connection, id: &str) -> Result<Option<DdiDevice>> {
 }
 
 /// One device, or that there is none.
-pub fn require(connection: &Connection, id: &str) -> Result<DdiDevice> {
+pub fn require(connection: &Connection, id: &str) -> Result<ActionDevice> {
     get(connection, id)?.ok_or_else(|| Error::not_found("target", id))
 }
 
 /// A page of devices, and how many there are.
-pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<DdiDevice>, u64)> {
+pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<ActionDevice>, u64)> {
     let failed = |error| Error::database("list devices")(error);
     let conditions = listing.conditions("");
     let parameters = || params_from_iter(listing.parameters.iter());
     let total = connection
         .query_row(&format!("SELECT count(*) {FROM}{conditions}"), parameters(), |row| row.get(0))
         .map_err(failed)?;
-    let select = "SELECT t.*, d.last_seen, d.revoked_at";
     let mut statement = connection
-        .prepare(&format!("{select} {FROM}{conditions}{}", listing.page()))
+        .prepare(&format!("{SELECT} {FROM}{conditions}{}", listing.page()))
         .map_err(failed)?;
     let rows = statement.query_map(parameters(), read).map_err(failed)?;
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, values::count(total)))
@@ -102,6 +113,8 @@ pub fn meets(connection: &Connection, id: &str, listing: &Listing) -> Result<boo
 pub struct DeviceValues {
     /// Its id.
     pub id: String,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// What people call it.
     pub name: String,
     /// What it is.
@@ -130,11 +143,11 @@ pub fn insert(tx: &Transaction<'_>, new: &DeviceValues, by: By<'_>) -> Result<()
     };
     tx.execute(
         "INSERT INTO devices (id, certificate, registered_at, protocol) VALUES (?1, ?2, ?3, ?4)",
-        params![new.id, [0_u8; 32].as_slice(), by.millis(), PROTOCOL],
+        params![new.id, [0_u8; 32].as_slice(), by.millis(), values::word(new.protocol)],
     )
     .map_err(exists)?;
     tx.execute(
-        "INSERT INTO ddi_devices (device, name, description, security_token, address, group_path,
+        "INSERT INTO action_devices (device, name, description, security_token, address, group_path,
              update_status, request_attributes, created_by, created_at, modified_by, modified_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?8, ?9)",
         params![
@@ -154,14 +167,14 @@ pub fn insert(tx: &Transaction<'_>, new: &DeviceValues, by: By<'_>) -> Result<()
 }
 
 /// Stores all of a device that operators and devices may change; `by` when it was an operator.
-pub fn update(tx: &Transaction<'_>, device: &DdiDevice, by: Option<By<'_>>) -> Result<()> {
+pub fn update(tx: &Transaction<'_>, device: &ActionDevice, by: Option<By<'_>>) -> Result<()> {
     let auto_confirm = device
         .auto_confirm
         .as_ref()
         .map(|auto| values::json("store who confirms", auto))
         .transpose()?;
     tx.prepare_cached(
-        "UPDATE ddi_devices SET name = ?2, description = ?3, security_token = ?4, address = ?5,
+        "UPDATE action_devices SET name = ?2, description = ?3, security_token = ?4, address = ?5,
              group_path = ?6, update_status = ?7, request_attributes = ?8, assigned_set = ?9,
              installed_set = ?10, installed_at = ?11, auto_confirm = ?12,
              modified_by = coalesce(?13, modified_by), modified_at = coalesce(?14, modified_at)
@@ -189,12 +202,16 @@ pub fn update(tx: &Transaction<'_>, device: &DdiDevice, by: Option<By<'_>>) -> R
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<DdiDevice> {
+fn read(row: &Row<'_>) -> rusqlite::Result<ActionDevice> {
     let status: String = row.get("update_status")?;
     let auto_confirm: Option<String> = row.get("auto_confirm")?;
-    Ok(DdiDevice {
+    Ok(ActionDevice {
         stamp: stamp(row)?,
         id: row.get("device")?,
+        protocol: match row.get::<_, String>("protocol")?.as_str() {
+            "mender" => Protocol::Mender,
+            _ => Protocol::Ddi,
+        },
         name: row.get("name")?,
         description: row.get("description")?,
         security_token: row.get("security_token")?,

@@ -1,5 +1,6 @@
--- Devices that speak hawkBit's Direct Device Integration API, and what its Management API is about.
--- uptane, ddi. A device without a certificate has 32 zero bytes for its hash, which no certificate has.
+-- Devices that are told actions: those that speak hawkBit's Direct Device Integration API, and those
+-- of Mender; and what hawkBit's Management API is about.
+-- uptane, ddi, mender. A device without a certificate has 32 zero bytes for its hash, which no certificate has.
 ALTER TABLE devices ADD COLUMN protocol TEXT NOT NULL DEFAULT 'uptane';
 
 CREATE TABLE software_module_types (
@@ -112,8 +113,8 @@ CREATE TABLE distribution_set_metadata (
     PRIMARY KEY (set_id, key)
 ) STRICT, WITHOUT ROWID;
 
--- What is known of a device that speaks DDI, beside what is known of every device.
-CREATE TABLE ddi_devices (
+-- What is known of a device that is told actions, beside what is known of every device.
+CREATE TABLE action_devices (
     device             TEXT PRIMARY KEY REFERENCES devices (id) ON DELETE CASCADE,
     name               TEXT NOT NULL,
     description        TEXT,
@@ -134,8 +135,8 @@ CREATE TABLE ddi_devices (
     modified_by        TEXT NOT NULL,
     modified_at        INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX ddi_devices_by_assigned ON ddi_devices (assigned_set);
-CREATE INDEX ddi_devices_by_installed ON ddi_devices (installed_set);
+CREATE INDEX action_devices_by_assigned ON action_devices (assigned_set);
+CREATE INDEX action_devices_by_installed ON action_devices (installed_set);
 
 -- What a device says about itself.
 CREATE TABLE device_attributes (
@@ -194,6 +195,22 @@ CREATE TABLE action_statuses (
     reported_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX action_statuses_by_action ON action_statuses (action, id);
+
+-- Devices of Mender: who they say they are, and whether they are let in.
+CREATE TABLE mender_devices (
+    device       TEXT PRIMARY KEY,
+    -- The identity as sent: a JSON object.
+    identity     TEXT NOT NULL,
+    -- SubjectPublicKeyInfo, PEM.
+    public_key   TEXT NOT NULL,
+    -- pending, accepted, rejected.
+    status       TEXT NOT NULL,
+    -- SHA-256 of the token that it shows, and when that ends.
+    token        BLOB,
+    token_ends   INTEGER,
+    requested_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX mender_devices_by_token ON mender_devices (token) WHERE token IS NOT NULL;
 
 -- What differs from the defaults of hawkBit's tenant configuration, as JSON.
 CREATE TABLE tenant_configuration (

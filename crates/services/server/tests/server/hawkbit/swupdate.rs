@@ -64,7 +64,7 @@ impl Maker {
 }
 
 /// A running swupdate, which ends with this.
-struct Client {
+pub(crate) struct Client {
     child: Child,
     log: PathBuf,
 }
