@@ -63,9 +63,7 @@ pub struct ActionDevice {
 /// One device.
 pub fn get(connection: &Connection, id: &str) -> Result<Option<ActionDevice>> {
     connection
-        .prepare_cached(&format!(
-            "SELECT t.*, d.last_seen, d.revoked_at {FROM} WHERE t.device = ?1"
-        ))
+        .prepare_cached(&format!("{SELECT} {FROM} WHERE t.device = ?1"))
         .and_then(|mut statement| statement.query_row([id], read).optional())
         .map_err(Error::database("read a device"))
 }
