@@ -34,8 +34,8 @@ fn with(
     let mut changed = medium.clone();
     let files = changed.files_mut(repository);
     match bytes {
-        Some(bytes) => drop(files.insert(role, bytes.to_vec())),
-        None => drop(files.remove(&role)),
+        Some(bytes) => files.insert(role, bytes.to_vec()),
+        None => files.remove(&role),
     }
     changed
 }

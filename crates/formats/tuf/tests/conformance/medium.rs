@@ -337,7 +337,7 @@ fn the_image_repository_alone_is_verified_on_a_medium_without_a_timestamp() {
     media.world.image.snapshot_version += 1;
     media.world.image.publish();
     media.run_tuf().unwrap();
-    let new = media.world.image.file("targets.json").to_vec();
+    let new = media.world.image.file("targets.json").clone();
     media.world.image.files = old;
     media.run_tuf().unwrap();
     assert_eq!(stored(&media.world.store.image, &RoleName::Targets), Some(new));
