@@ -18,6 +18,7 @@ mod check;
 mod delta_part;
 mod deltas;
 mod error;
+mod given;
 mod http;
 mod local;
 mod metalink;
@@ -42,6 +43,7 @@ use crate::{CommitState, Repo, Trust};
 
 pub use cached::keep_summary;
 pub use error::{Error, MirrorAnswer};
+pub use given::GiveObjects;
 pub use metalink::{InvalidMetalink, Metalink};
 pub use mirrors::mirror_list;
 pub use plan::Depth;
@@ -245,6 +247,16 @@ pub fn pull(
             pull_from(ctx, repo, &local::LocalOrigin::new(from, options.trust), options)
         }
     }
+}
+
+/// [`pull`] from somebody who gives objects one by one. Commits can be asked for, and no refs.
+pub fn pull_given(
+    ctx: &Context,
+    repo: &Repo,
+    giver: &dyn GiveObjects,
+    options: &PullOptions,
+) -> Result<PullStats, Error> {
+    pull_from(ctx, repo, &given::GivenOrigin::new(giver), options)
 }
 
 fn pull_from(

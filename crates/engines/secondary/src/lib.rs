@@ -20,12 +20,14 @@ pub mod payload;
 
 mod ecu;
 
+mod commit;
 mod greeting;
 mod link;
 mod server;
 mod stream;
 pub mod tls;
 
+pub use commit::CommitObjects;
 pub use ecu::{Adopted, Ecu, EcuOptions, Installation};
 pub use error::{Error, Result};
 pub use greeting::{WaitPort, greet};

@@ -4,9 +4,10 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
-use updraft_ipuptane::{MAX_ANSWER, Message};
+use updraft_ipuptane::{MAX_ANSWER, Message, Outcome};
 use updraft_task::Context;
 
+use crate::commit::{self, CommitObjects};
 use crate::stream::{Messages, Stream};
 use crate::tls::ClientTls;
 use crate::{Error, Result};
@@ -107,6 +108,11 @@ impl Connection {
     /// One request and its answer.
     pub fn call(&mut self, ctx: &Context, request: &Message) -> Result<Message> {
         self.call_within(ctx, request, ANSWER)
+    }
+
+    /// Has the secondary take the assigned commit from `objects` (version 4).
+    pub fn give_commit(&mut self, ctx: &Context, objects: &dyn CommitObjects) -> Result<Outcome> {
+        commit::give(ctx, &mut self.messages, objects)
     }
 
     /// [`Connection::call`] whose answer may take so long.

@@ -17,7 +17,7 @@ pub use file::FilePayload;
 pub(crate) use file::hash_of;
 pub use handler::HandlerPayload;
 
-use crate::{Error, Installation, Result};
+use crate::{CommitObjects, Error, Installation, Result};
 
 /// An image that is here, verified.
 #[derive(Debug, Clone, Copy)]
@@ -53,11 +53,18 @@ pub trait Payload: Send {
     /// Brings all of the commit `sha256` here; the primary says from where. Every object is hashed
     /// before it is kept: wherever it came from, it is that commit or nothing.
     fn download(&mut self, _ctx: &Context, sha256: &str, _from: &OstreeCredentials) -> Result<()> {
-        Err(Error::Payload {
-            action: "fetch the commit",
-            problem: format!("this ECU installs no commits, and {sha256} is one"),
-            kind: Kind::Unsupported,
-        })
+        Err(no_commits(sha256))
+    }
+
+    /// Brings all of the commit `sha256` here from the primary itself; else as
+    /// [`download`](Self::download).
+    fn take_commit(
+        &mut self,
+        _ctx: &Context,
+        sha256: &str,
+        _from: &dyn CommitObjects,
+    ) -> Result<()> {
+        Err(no_commits(sha256))
     }
 
     /// Whether all of the commit `sha256` is here.
@@ -80,5 +87,13 @@ pub trait Payload: Send {
     /// The vehicle keeps the last installation.
     fn confirm(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+fn no_commits(sha256: &str) -> Error {
+    Error::Payload {
+        action: "fetch the commit",
+        problem: format!("this ECU installs no commits, and {sha256} is one"),
+        kind: Kind::Unsupported,
     }
 }

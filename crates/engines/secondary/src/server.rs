@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use updraft_ipuptane::{
     LegacyMetadata, LegacyResult, MAX_REQUEST, Message, Outcome, RepositoryKind, ResultCode,
-    RoleFile, VERSION_2, VERSION_3,
+    RoleFile, VERSION_2, VERSION_4,
 };
 use updraft_task::Context;
 use updraft_tuf::{Repository, RoleFiles, RoleName, TrustedMetadata};
 
+use crate::commit::FromPrimary;
 use crate::ecu::{Ecu, Installation};
 use crate::stream::{Messages, Stream};
 use crate::{Error, Result};
@@ -115,7 +116,11 @@ impl<'a> Server<'a> {
         let mut messages = Messages::new(stream, peer)?;
         while let Some(request) = messages.receive(ctx, MAX_REQUEST, (IDLE, TRANSFER))? {
             let name = request.name();
-            let Some(answer) = self.answer(ctx, request)? else {
+            let answer = match request {
+                Message::TakeCommitReq => Some(self.take_commit(ctx, &mut messages)?),
+                request => self.answer(ctx, request)?,
+            };
+            let Some(answer) = answer else {
                 tracing::warn!(message = name, "this is no request");
                 return Ok(None);
             };
@@ -136,13 +141,20 @@ impl<'a> Server<'a> {
         Ok(None)
     }
 
+    /// Takes the assigned commit over the connection on which the primary offers it.
+    fn take_commit(&mut self, ctx: &Context, messages: &mut Messages) -> Result<Message> {
+        let now = (self.options.now)();
+        let taken = self.ecu.take_commit(ctx, &FromPrimary::over(messages), now);
+        Ok(Message::DownloadOstreeRevResp(outcome(taken)?))
+    }
+
     /// The answer to a request. `None`: it is no request. Only an interruption is an error.
     fn answer(&mut self, ctx: &Context, request: Message) -> Result<Option<Message>> {
         let now = (self.options.now)();
         let answer = match request {
             Message::GetInfoReq => Message::GetInfoResp(self.ecu.info()),
             Message::VersionReq(theirs) => {
-                self.version = theirs.clamp(VERSION_2, VERSION_3);
+                self.version = theirs.clamp(VERSION_2, VERSION_4);
                 Message::VersionResp(self.version)
             }
             Message::ManifestReq => Message::ManifestResp(self.ecu.manifest(ctx)?),
@@ -272,7 +284,7 @@ fn role_files(files: Vec<RoleFile>) -> RoleFiles {
             "timestamp" => RoleName::Timestamp,
             "snapshot" => RoleName::Snapshot,
             "targets" => RoleName::Targets,
-            // A medium's, in version 3.
+            // A medium's, since version 3.
             "offline-snapshot" => RoleName::OfflineSnapshot,
             "offline-updates" => RoleName::OfflineUpdates,
             _ => RoleName::Delegated(role),

@@ -140,6 +140,11 @@ impl Messages {
         }
     }
 
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> &str {
+        &self.peer
+    }
+
     /// The error of a connection that was closed instead of an answer.
     pub(crate) fn closed(&self) -> Error {
         self.broken()(ErrorKind::UnexpectedEof.into())

@@ -4,7 +4,6 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use updraft_crypto::Verifier;
-use updraft_error::Kind;
 use updraft_tuf::{
     Dialect, DirectorFiles, Ecu, EmptyTargets, EncryptedImages, Envelope, FirstRoot,
     InstalledTarget, Options, OtherEcus, Outcome, Payload as _, Refusal, Repository, RoleName,
@@ -91,7 +90,8 @@ pub(crate) struct Run<'a> {
     /// The files that the primary offers; none: what is stored is verified again.
     pub(crate) offered: Option<&'a TrustedMetadata>,
     pub(crate) now: Timestamp,
-    /// Whether the Director's word is that of a medium, for all vehicles of a sort.
+    /// Whether the files are those of a medium: without a timestamp, and with a Director's word for
+    /// all vehicles of a sort.
     pub(crate) medium: bool,
 }
 
@@ -101,11 +101,6 @@ impl Run<'_> {
     /// Verifies, and hands out each file as soon as it is trusted.
     pub(crate) fn verify(&self, persist: &mut Persist<'_>) -> Result<Verdict> {
         match self.verification {
-            _ if self.medium && self.verification != Verification::Full => Err(Error::Payload {
-                action: "verify a medium",
-                problem: "only full verification has rules for that".to_owned(),
-                kind: Kind::Unsupported,
-            }),
             Verification::Tuf => self.tuf(persist),
             Verification::Full | Verification::Partial => self.uptane(persist),
         }
@@ -165,7 +160,12 @@ impl Run<'_> {
     fn tuf(&self, persist: &mut Persist<'_>) -> Result<Verdict> {
         let source = self.offered.unwrap_or(self.stored);
         let stored = self.stored.image.clone();
-        let mut updater = TufUpdater::new(stored, &[], self.now, &self.options(), Verifier);
+        let options = self.options();
+        let mut updater = if self.medium {
+            TufUpdater::from_medium(stored, &[], self.now, &options, Verifier)
+        } else {
+            TufUpdater::new(stored, &[], self.now, &options, Verifier)
+        };
         let outcome = loop {
             match updater.next()? {
                 Step::Fetch { role, file_name, .. } => {

@@ -18,11 +18,24 @@
 //!   17/18 version            version / version
 //!   19/20 rootVer            repository / version
 //!   21/22 putRoot            repository, JSON / code, description
+//!   23    takeCommit (v4, ours) –
+//!   24/25 object  (v4, ours) path, offset / piece; the secondary asks
 //!   27/28 revert  (v3, ours) – / code, description
 //!   29/30 confirm (v3, ours) – / code, description
 //! ```
 //! In version 3 the Director's files of `putMeta2` may be those of a medium: `root`,
-//! `offline-snapshot` and `offline-updates`.
+//! `offline-snapshot` and `offline-updates`; in version 4 also for secondaries that do not verify
+//! both repositories. One that verifies the Image repository alone learns from them that there is a
+//! medium, and believes nothing else of them.
+//!
+//! In version 4 a primary can bring a commit that no server has. The parts are exchanged for a while:
+//!
+//! ```text
+//! primary    takeCommitReq                          downloadOstreeRevReq's other form
+//! secondary  objectReq path, offset   ┐ for every object that it lacks, piece by piece;
+//! primary    objectResp piece         ┘ each is given once
+//! secondary  downloadOstreeRevResp code, description
+//! ```
 //!
 //! Tags are explicit, every SEQUENCE and ENUMERATED may be extended: fields that follow the known
 //! ones are passed over, and numbers that are not known are kept.
@@ -39,13 +52,18 @@ pub use error::Error;
 pub use frame::{Framer, Progress};
 pub use message::Message;
 pub use values::{
-    EcuInfo, KeyKind, LegacyMetadata, LegacyResult, Outcome, RepositoryKind, ResultCode, RoleFile,
+    EcuInfo, KeyKind, LegacyMetadata, LegacyResult, Outcome, Piece, RepositoryKind, ResultCode,
+    RoleFile,
 };
 
 /// The newest version of the protocol that aktualizr knows.
 pub const VERSION_2: i64 = 2;
 /// Version 2 with `revert` and `confirm`, which only Updraft speaks.
 pub const VERSION_3: i64 = 3;
+/// Version 3 with media for every verification, and commits that the primary brings itself.
+pub const VERSION_4: i64 = 4;
+/// The most bytes of one piece of an object.
+pub const MAX_PIECE: usize = 256 << 10;
 /// The largest answer of a secondary that is read, in bytes: a manifest with room to spare.
 pub const MAX_ANSWER: usize = 1 << 20;
 /// The largest request that a secondary reads, in bytes: all metadata, or firmware of version 1.

@@ -2,8 +2,8 @@
 
 use crate::tlv::{self, CHOICE, Reader};
 use crate::{
-    EcuInfo, Error, KeyKind, LegacyMetadata, LegacyResult, Outcome, RepositoryKind, ResultCode,
-    RoleFile,
+    EcuInfo, Error, KeyKind, LegacyMetadata, LegacyResult, Outcome, Piece, RepositoryKind,
+    ResultCode, RoleFile,
 };
 
 /// The most metadata files of one repository in one message.
@@ -70,6 +70,18 @@ pub enum Message {
     },
     /// Whether the root is trusted.
     PutRootResp(Outcome),
+    /// Take the assigned commit from me, over this connection (version 4). The secondary asks for
+    /// objects with [`Message::ObjectReq`], and ends with [`Message::DownloadOstreeRevResp`].
+    TakeCommitReq,
+    /// A piece of one of the commit's objects; the secondary asks (version 4).
+    ObjectReq {
+        /// Where an archive repository has it below `objects/`.
+        path: String,
+        /// How many of its bytes came already.
+        offset: u64,
+    },
+    /// The piece.
+    ObjectResp(Piece),
     /// Go back to what ran before the installation that was not confirmed (version 3).
     RevertReq,
     /// Whether the earlier image runs again.
@@ -143,6 +155,9 @@ impl Message {
             Self::RootVerResp(_) => "rootVerResp",
             Self::PutRootReq { .. } => "putRootReq",
             Self::PutRootResp(_) => "putRootResp",
+            Self::TakeCommitReq => "takeCommitReq",
+            Self::ObjectReq { .. } => "objectReq",
+            Self::ObjectResp(_) => "objectResp",
             Self::RevertReq => "revertReq",
             Self::RevertResp(_) => "revertResp",
             Self::ConfirmReq => "confirmReq",
@@ -230,6 +245,17 @@ impl Message {
                 21
             }
             Self::PutRootResp(outcome) => write_outcome(into, outcome, 22),
+            Self::TakeCommitReq => 23,
+            Self::ObjectReq { path, offset } => {
+                tlv::write(into, tlv::UTF8_STRING, path.as_bytes());
+                integer(into, i64::try_from(*offset).unwrap_or(i64::MAX));
+                24
+            }
+            Self::ObjectResp(piece) => {
+                enumerated(into, piece.number());
+                octets(into, piece.data());
+                25
+            }
             Self::RevertReq => 27,
             Self::RevertResp(outcome) => write_outcome(into, outcome, 28),
             Self::ConfirmReq => 29,
@@ -276,6 +302,17 @@ impl Message {
                 json: fields.octets("json")?,
             },
             22 => Self::PutRootResp(outcome(fields)?),
+            23 => Self::TakeCommitReq,
+            24 => Self::ObjectReq {
+                path: fields.text("path")?,
+                offset: u64::try_from(fields.integer("offset")?)
+                    .map_err(|_| Error::malformed("offset", "it is negative"))?,
+            },
+            25 => {
+                let number = fields.enumerated("piece")?;
+                let piece = Piece::of_number(number, fields.octets("data")?);
+                Self::ObjectResp(piece.ok_or(Error::malformed("piece", "it is of no known kind"))?)
+            }
             27 => Self::RevertReq,
             28 => Self::RevertResp(outcome(fields)?),
             29 => Self::ConfirmReq,

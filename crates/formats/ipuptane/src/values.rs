@@ -204,3 +204,40 @@ pub struct RoleFile {
     /// The file.
     pub json: Vec<u8>,
 }
+
+/// A piece of an object of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// There is no such object, or it was given already.
+    Absent,
+    /// Its next bytes, which others follow.
+    Next(Vec<u8>),
+    /// Its last bytes.
+    Last(Vec<u8>),
+}
+
+impl Piece {
+    pub(crate) fn number(&self) -> i64 {
+        match self {
+            Self::Absent => 0,
+            Self::Next(_) => 1,
+            Self::Last(_) => 2,
+        }
+    }
+
+    pub(crate) fn data(&self) -> &[u8] {
+        match self {
+            Self::Absent => &[],
+            Self::Next(data) | Self::Last(data) => data,
+        }
+    }
+
+    pub(crate) fn of_number(number: i64, data: Vec<u8>) -> Option<Self> {
+        match number {
+            0 => Some(Self::Absent),
+            1 => Some(Self::Next(data)),
+            2 => Some(Self::Last(data)),
+            _ => None,
+        }
+    }
+}

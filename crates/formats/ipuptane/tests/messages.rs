@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use updraft_ipuptane::{
-    EcuInfo, Error, Framer, KeyKind, LegacyMetadata, LegacyResult, Message, Outcome, Progress,
-    RepositoryKind, ResultCode, RoleFile,
+    EcuInfo, Error, Framer, KeyKind, LegacyMetadata, LegacyResult, Message, Outcome, Piece,
+    Progress, RepositoryKind, ResultCode, RoleFile,
 };
 
 fn every_message() -> Vec<Message> {
@@ -61,6 +61,12 @@ fn every_message() -> Vec<Message> {
         Message::RootVerResp(1_000_000),
         Message::PutRootReq { repository: RepositoryKind::Image, json: b"{}".to_vec() },
         Message::PutRootResp(outcome(ResultCode::InternalError)),
+        Message::TakeCommitReq,
+        Message::ObjectReq { path: "ab/cd.filez".to_owned(), offset: 0 },
+        Message::ObjectReq { path: String::new(), offset: 1 << 40 },
+        Message::ObjectResp(Piece::Absent),
+        Message::ObjectResp(Piece::Next(vec![7; 70_000])),
+        Message::ObjectResp(Piece::Last(Vec::new())),
         Message::RevertReq,
         Message::RevertResp(outcome(ResultCode::GeneralError)),
         Message::ConfirmReq,
@@ -105,7 +111,7 @@ fn extensions_are_passed_over_and_unknown_numbers_kept() {
     assert_eq!(unhex("b108300602010204010f").unwrap(), Message::VersionReq(2));
     assert_eq!(unhex("a00530030401ff").unwrap(), Message::GetInfoReq);
     assert_eq!(unhex("a90530030a0163").unwrap(), Message::InstallResp(ResultCode::Other(99)));
-    assert_eq!(unhex("b7023000"), Err(Error::UnknownMessage { tag: 23 }));
+    assert_eq!(unhex("ba023000"), Err(Error::UnknownMessage { tag: 26 }));
     for bad in
         ["", "a0", "a000", "a0020400", "3000", "61023000", "bf023000", "a1023000", "a00430003000"]
     {

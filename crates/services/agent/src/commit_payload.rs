@@ -2,11 +2,13 @@
 //! the primary lends it, deploys beside what runs, and boots.
 //!
 //! ```text
-//! download   pull by checksum: whatever server gave it, every object is hashed
+//! download   pull by checksum: whoever gave it, a server or the primary, every object is hashed
 //! install    deploy, and make it the default: it runs after a restart
 //! complete   after the restart: it is what is booted, or the installation failed
 //! revert     before the restart what runs stays the default; after it, the one before is again
 //! ```
+
+mod from_primary;
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +17,16 @@ use updraft_fs::{Dir, atomic_write};
 use updraft_http::{Client, ClientOptions, Identity};
 use updraft_ipuptane::OstreeCredentials;
 use updraft_ostree::{Checksum, ObjectName, ObjectType, RefName, Refspec};
-use updraft_repo::pull::{PullOptions, Source, pull};
+use updraft_repo::Repo;
+use updraft_repo::pull::{self, PullOptions, Source};
 use updraft_secondary::payload::{NewImage, Observed, Payload};
-use updraft_secondary::{Error as EcuError, Installation, Result as EcuResult};
+use updraft_secondary::{CommitObjects, Error as EcuError, Installation, Result as EcuResult};
 use updraft_sysroot::{DeployRequest, Deployment, DeploymentId, Origin, Sysroot};
 use updraft_task::Context;
 use updraft_tuf::{Ecu, TargetFormat};
 use updraft_update::StepError;
+
+use from_primary::FromPrimary;
 
 use crate::config::Settings;
 use crate::gateway::client_options;
@@ -72,6 +77,21 @@ impl CommitPayload {
         self.sysroot.repo().set_ref(&Refspec::local(name), commit).map_err(failed(action))
     }
 
+    /// Pulls the commit, and keeps it until it is deployed.
+    fn fetch(
+        &self,
+        commit: &Checksum,
+        pull: impl FnOnce(&Repo, &PullOptions) -> Result<(), pull::Error>,
+    ) -> EcuResult<()> {
+        let action = "fetch the commit";
+        let repo = self.sysroot.repo();
+        let watermark = self.settings.pacman.storage_watermark;
+        check_space(repo.root(), 0, watermark).map_err(of_step(action))?;
+        let options = PullOptions { commits: vec![*commit], ..PullOptions::default() };
+        pull(repo, &options).map_err(failed(action))?;
+        self.pin(Some(commit))
+    }
+
     fn deployments(&self) -> EcuResult<Vec<Deployment>> {
         let mut list = self.sysroot.deployments().map_err(failed("list the deployments"))?;
         list.retain(|deployment| deployment.id.stateroot == self.stateroot);
@@ -97,13 +117,23 @@ impl Payload for CommitPayload {
             ..client_options(&self.settings)
         });
         let client = client.map_err(failed(action))?;
-        let repo = self.sysroot.repo();
-        let watermark = self.settings.pacman.storage_watermark;
-        check_space(repo.root(), 0, watermark).map_err(of_step(action))?;
         let source = Source::Http { client, url: from.server.trim_end_matches('/').to_owned() };
-        let options = PullOptions { commits: vec![commit], ..PullOptions::default() };
-        pull(ctx, repo, &source, &options).map_err(failed(action))?;
-        self.pin(Some(&commit))
+        self.fetch(&commit, |repo, options| pull::pull(ctx, repo, &source, options).map(drop))
+    }
+
+    fn take_commit(
+        &mut self,
+        ctx: &Context,
+        sha256: &str,
+        from: &dyn CommitObjects,
+    ) -> EcuResult<()> {
+        let commit: Checksum = sha256.parse().map_err(failed("fetch the commit"))?;
+        let giver = FromPrimary::new(from);
+        let taken = self
+            .fetch(&commit, |repo, options| pull::pull_given(ctx, repo, &giver, options).map(drop));
+        // An interruption comes as what the connection makes of it.
+        ctx.check()?;
+        taken
     }
 
     fn has(&mut self, sha256: &str) -> EcuResult<bool> {

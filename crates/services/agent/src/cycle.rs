@@ -25,7 +25,7 @@ use crate::boot::Boot;
 use crate::events::{self, EventKind};
 use crate::host::Device;
 use crate::installer::Primary;
-use crate::secondaries::{Gone, Secondaries};
+use crate::secondaries::{FromMedium, Gone, Secondaries};
 use crate::session::Session;
 use crate::source::{Access, UptaneSource};
 use crate::store::{SecondaryRecord, StoredJournal, Update};
@@ -272,11 +272,22 @@ impl<'a> Cycle<'a> {
     }
 
     fn poll(&self, access: Access<'_>) -> Result<Option<Assignment<UptaneTarget>>> {
+        let mut commits = BTreeSet::new();
         let others: Vec<SecondaryRecord> = match access {
-            Access::Medium(_) => self.secondaries.of_medium().cloned().collect(),
+            Access::Medium(_) => {
+                let taking = self.secondaries.of_medium();
+                let known = taking.map(|(record, takes)| {
+                    if takes == FromMedium::All {
+                        commits.insert(record.serial.clone());
+                    }
+                    record.clone()
+                });
+                known.collect()
+            }
             _ => self.secondaries.registered().cloned().collect(),
         };
-        let mut source = UptaneSource::new(self.session, &others, access);
+        let source = UptaneSource::new(self.session, &others, access);
+        let mut source = source.with_commits_of_medium(commits);
         let polled = source.poll(self.ctx);
         polled.map_err(|error| source.error().unwrap_or_else(|| Error::below("poll")(error)))
     }

@@ -77,12 +77,17 @@ impl Medium {
         Ok(if bytes.len() as u64 > max_length { File::TooLarge } else { File::Bytes(bytes) })
     }
 
-    /// The repository of commits.
+    /// The repository of commits, to pull from.
     pub(crate) fn commits(&self) -> Result<Source, StepError> {
+        self.repository().map(Source::Local)
+    }
+
+    /// The repository of commits.
+    pub(crate) fn repository(&self) -> Result<Repo, StepError> {
         let folders = ["images/ostree", "ostree"].map(|name| self.path.join(name));
         let [usual, other] = &folders;
         let folder = if other.is_dir() && !usual.is_dir() { other } else { usual };
-        Repo::open(folder).map(Source::Local).map_err(StepError::new)
+        Repo::open(folder).map_err(StepError::new)
     }
 
     /// The content of a target that is a file; not verified.

@@ -8,6 +8,7 @@
 //! One that cannot be reached, or misbehaves, costs one time-out: all are asked at the same time.
 
 mod added;
+mod commit;
 mod discovery;
 mod gone;
 mod handover;
@@ -45,6 +46,7 @@ use crate::{Error, Result};
 
 pub(crate) use added::{Added, AddedSecondary};
 pub(crate) use gone::Gone;
+pub(crate) use seam::FromMedium;
 
 /// How places in the configuration are called.
 const IP: &str = "ip ";
@@ -185,7 +187,7 @@ impl<'a> Secondaries<'a> {
     /// passed over; one that does not answer is waited for, as it is when the server assigns.
     pub(crate) fn take_from(&mut self, ctx: &Context, medium: Option<&'a Medium>) -> Result<()> {
         let answers = match medium {
-            Some(_) => self.ask_all(|ecu| ecu.takes_media(ctx)),
+            Some(_) => self.ask_all(|ecu| ecu.takes_from_medium(ctx)),
             None => Vec::new(),
         };
         ctx.check()?;
@@ -193,15 +195,19 @@ impl<'a> Secondaries<'a> {
             ecu.medium = medium;
         }
         for (ecu, answer) in self.ecus.iter_mut().zip(answers) {
-            ecu.takes_media = answer.unwrap_or_else(|error| error.kind() == Kind::Unavailable);
+            ecu.from_medium = answer.unwrap_or_else(|error| match error.kind() {
+                Kind::Unavailable => FromMedium::All,
+                _ => FromMedium::Nothing,
+            });
         }
         Ok(())
     }
 
-    /// Those that the server knows and that a medium may have something for.
-    pub(crate) fn of_medium(&self) -> impl Iterator<Item = &SecondaryRecord> {
-        let known = self.ecus.iter().filter(|ecu| ecu.takes_media);
-        known.filter_map(|ecu| ecu.record.as_ref()).filter(|record| record.registered)
+    /// Those that the server knows and that a medium may have something for, and what.
+    pub(crate) fn of_medium(&self) -> impl Iterator<Item = (&SecondaryRecord, FromMedium)> {
+        let known = self.ecus.iter().filter(|ecu| ecu.from_medium != FromMedium::Nothing);
+        let known = known.filter_map(|ecu| Some((ecu.record.as_ref()?, ecu.from_medium)));
+        known.filter(|(record, _)| record.registered)
     }
 
     /// Those that the server knows.

@@ -1,5 +1,7 @@
 //! The source: what this device should run, as Uptane's full verification proves it.
 
+use std::collections::BTreeSet;
+
 use updraft_crypto::Verifier;
 use updraft_error::Classify as _;
 use updraft_task::Context;
@@ -34,6 +36,8 @@ pub(crate) struct UptaneSource<'a> {
     session: &'a Session,
     /// The other ECUs that the server knows.
     secondaries: &'a [SecondaryRecord],
+    /// Which of them take commits that a medium has.
+    commits_of_medium: BTreeSet<String>,
     access: Access<'a>,
     error: Option<Error>,
 }
@@ -44,7 +48,12 @@ impl<'a> UptaneSource<'a> {
         secondaries: &'a [SecondaryRecord],
         access: Access<'a>,
     ) -> Self {
-        Self { session, secondaries, access, error: None }
+        Self { session, secondaries, commits_of_medium: BTreeSet::new(), access, error: None }
+    }
+
+    /// The secondaries with these serials take commits that a medium has.
+    pub(crate) fn with_commits_of_medium(self, serials: BTreeSet<String>) -> Self {
+        Self { commits_of_medium: serials, ..self }
     }
 
     /// The error behind that of the last poll, with all it can say.
@@ -218,9 +227,11 @@ impl UptaneSource<'_> {
         let Outcome::Update(mut targets) = outcome else { return Ok(Vec::new()) };
         let primary = &self.session.ecu.serial;
         if matches!(self.access, Access::Medium(_)) {
-            // A secondary fetches commits from a server.
+            // The list is for all vehicles of a sort, whatever their ECUs can do.
             targets.retain(|target| {
-                target.ecu_serial == *primary || target.format == TargetFormat::Binary
+                target.ecu_serial == *primary
+                    || target.format == TargetFormat::Binary
+                    || self.commits_of_medium.contains(&target.ecu_serial)
             });
         }
         targets.sort_by_key(|target| target.ecu_serial != *primary);

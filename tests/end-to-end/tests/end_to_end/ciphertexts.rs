@@ -223,10 +223,8 @@ fn keys_in_tokens_open_images() -> Result<()> {
         let mut openssl = std::process::Command::new("openssl");
         Answer::good(openssl.args(["pkey", "-in", &stranger, "-pubout", "-out", &public]))?;
         own.register("two", &public, |_| {})?;
-        // With a padding that is wrong this TPM says that it failed.
-        let says =
-            if id == "tpm-rsa" { "open an image's key" } else { "not encrypted for this ECU" };
-        own.refuses("two", says).context(id)?;
+        // Also where, as with this TPM, a padding that is wrong is called a failure of the token.
+        own.refuses("two", "not encrypted for this ECU").context(id)?;
     }
     // An Edwards key in a token only signs, and the module of this TPM knows no ECDH: told before
     // anything is fetched.

@@ -19,4 +19,5 @@ mod support;
 mod token;
 mod transfers;
 mod tuf_form;
+mod vehicle_media;
 mod workshop;

@@ -141,9 +141,7 @@ impl Search<'_> {
         let mut best: Option<((u64, DeltaFormat), DeltaName, Checksum)> = None;
         for (name, digest) in index.iter().filter(|(name, _)| name.to == *commit) {
             let Some(from) = &name.from else { continue };
-            // It may hold packed files, which only a process of its own packs again.
-            let is_usable = name.format == DeltaFormat::Ostree || updraft_delta::can_pack();
-            if !is_usable || !self.is_complete(from)? {
+            if !is_usable(name.format) || !self.is_complete(from)? {
                 continue;
             }
             // Of two from one commit that of our own format is smaller.
@@ -164,9 +162,15 @@ impl Search<'_> {
         }
         let scratch =
             DeltaFormat::ALL.map(|format| DeltaName::new(None, *commit).in_format(format));
-        let mut found = scratch.into_iter().rev();
+        let mut found = scratch.into_iter().rev().filter(|name| is_usable(name.format));
         Ok(found.find_map(|name| index.get(&name).map(|digest| (name, digest))))
     }
+}
+
+/// Whether deltas of this format can be applied in this process. One of our own may hold packed
+/// files, which only a process of its own packs again.
+fn is_usable(format: DeltaFormat) -> bool {
+    format == DeltaFormat::Ostree || updraft_delta::can_pack()
 }
 
 impl Work<'_> {

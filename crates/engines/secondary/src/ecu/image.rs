@@ -21,7 +21,7 @@ use updraft_tuf::{Hashes, TargetFormat, UptaneTarget, Verified};
 use super::Ecu;
 use crate::payload::hash_of;
 use crate::state::{ImageRecord, State};
-use crate::{Error, Result};
+use crate::{CommitObjects, Error, Result};
 
 const INCOMING: &str = "incoming";
 const OPENED: &str = "opened";
@@ -151,6 +151,18 @@ impl Ecu {
         })?;
         let sha256 = commit_of(&target)?;
         self.payload.download(ctx, sha256, &source)
+    }
+
+    /// Brings the assigned commit here from the primary itself.
+    pub fn take_commit(
+        &mut self,
+        ctx: &Context,
+        from: &dyn CommitObjects,
+        now: Timestamp,
+    ) -> Result<()> {
+        let target = self.assigned(now)?;
+        let sha256 = commit_of(&target)?;
+        self.payload.take_commit(ctx, sha256, from)
     }
 
     /// The assigned commit, all of which is here.

@@ -1,7 +1,9 @@
 //! A secondary against primaries that are honest, careless, and malicious.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
+mod commits;
 mod encrypted;
+mod media;
 mod vehicle;
 mod wire;
 

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 use updraft_crypto::{KeyAlgorithm, SigningKey};
 use updraft_publish::{
-    Assignment, DirectorRepository, Expiries, ImageRepository, RootPlan, TopLevelKeys,
+    Assignment, DirectorRepository, Draft, Expiries, ImageRepository, OFFLINE_SNAPSHOT,
+    OFFLINE_UPDATES, OfflineMeta, RootPlan, TopLevelKeys, edited_root, enter_role,
+    offline_snapshot, offline_updates, read_root,
 };
 use updraft_secondary::payload::{FilePayload, Payload};
 use updraft_secondary::{Ecu, EcuOptions, Verification};
@@ -174,6 +176,52 @@ impl Vehicle {
         draft.sign(&[self.image_keys.last().unwrap()]).unwrap();
         self.image.accept_targets(&draft.finish().unwrap(), now()).unwrap();
         self.refresh();
+    }
+
+    /// The Director signs for media from now on.
+    pub fn allow_media(&mut self) {
+        let key = self.director_keys.last().unwrap();
+        let current = read_root(DIALECT, self.director_roots.last().unwrap()).unwrap();
+        let who = TopLevelKeys::single(key.public().clone());
+        let mut draft = edited_root(DIALECT, &current, expiry(), Vec::new(), |root| {
+            enter_role(DIALECT, root, OFFLINE_UPDATES, &who);
+            enter_role(DIALECT, root, OFFLINE_SNAPSHOT, &who);
+        });
+        draft.sign(&[key]).unwrap();
+        self.director_roots.push(draft.finish().unwrap());
+    }
+
+    /// All files of a medium that has this for this hardware.
+    pub fn medium(&self, version: u64, name: &str, content: &[u8]) -> TrustedMetadata {
+        let key = self.director_keys.last().unwrap();
+        let bytes = self.director_roots.last().unwrap();
+        let root = read_root(DIALECT, bytes).unwrap();
+        let sign = |mut draft: Draft| {
+            draft.sign(&[key]).unwrap();
+            draft.finish().unwrap()
+        };
+        let targets = serde_json::json!({ name: {
+            "custom": { "hardwareIds": [HARDWARE], "targetFormat": "BINARY" },
+            "hashes": { "sha256": updraft_crypto::sha256_hex(content) },
+            "length": content.len(),
+        } });
+        let targets = targets.as_object().unwrap();
+        let updates = sign(offline_updates(DIALECT, &root, version, expiry(), targets));
+        let lists = [("spring".to_owned(), OfflineMeta::of(version, &updates))].into();
+        let snapshot = sign(offline_snapshot(DIALECT, &root, version, expiry(), &lists));
+        let director = RoleFiles::from_iter([
+            (RoleName::Root, bytes.clone()),
+            (RoleName::OfflineSnapshot, snapshot),
+            (RoleName::OfflineUpdates, updates),
+        ]);
+        let image = [RoleName::Root, RoleName::Snapshot, RoleName::Targets]
+            .into_iter()
+            .filter_map(|role| {
+                let name = format!("{}.json", role.as_str());
+                Some((role, self.image.file(&name)?.to_vec()))
+            })
+            .collect();
+        TrustedMetadata { director, image }
     }
 
     pub fn director_root(&self, version: usize) -> &[u8] {

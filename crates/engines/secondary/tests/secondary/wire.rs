@@ -70,7 +70,7 @@ fn version_2_as_aktualizr_speaks_it_and_version_1() {
         let Message::GetInfoResp(info) = call(address, &Message::GetInfoReq) else { panic!() };
         assert_eq!((info.serial.as_str(), info.hardware_id.as_str()), (SERIAL, HARDWARE));
         assert_eq!(call(address, &Message::VersionReq(2)), Message::VersionResp(2));
-        assert_eq!(call(address, &Message::VersionReq(9)), Message::VersionResp(3));
+        assert_eq!(call(address, &Message::VersionReq(9)), Message::VersionResp(4));
         let root = Message::RootVerReq(RepositoryKind::Director);
         assert_eq!(call(address, &root), Message::RootVerResp(0));
         let json = vehicle.director_root(1).to_vec();
@@ -112,7 +112,7 @@ fn peers_that_are_broken_do_not_keep_others_from_being_served() {
     let home = Home::new();
     serving(&home, None, |address| {
         for bytes in
-            [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 100], &[0xa0, 0x89], &[0xb7, 2, 0x30, 0]]
+            [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 100], &[0xa0, 0x89], &[0xba, 2, 0x30, 0]]
         {
             let mut peer = TcpStream::connect(address).unwrap();
             peer.write_all(bytes).unwrap();

@@ -108,7 +108,7 @@ pub(crate) fn ensure_dir(top: &Dir, dir: &Dir, name: impl AsRef<Path>) -> Result
 
 /// Has an empty folder grow now, before a cut could come between the writes of that.
 fn make_room_for_names(folder: &Dir) -> Result<()> {
-    let name = |number: u32| format!("{number:a<width$}", width = LONGEST_NAME);
+    let name = |number: u32| format!("{number:a<LONGEST_NAME$}");
     for number in 0..LONGEST_NAMES_OF_ROOM {
         folder.create_file(name(number), 0o644)?;
     }

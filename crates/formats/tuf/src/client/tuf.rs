@@ -6,7 +6,7 @@ use jiff::Timestamp as Time;
 use serde_json::Value;
 
 use super::assignment::{format_of, usable_uri};
-use super::repository::RepositoryClient;
+use super::repository::{Freshness, RepositoryClient};
 use super::search::{Found, Search};
 use super::{Ecu, Options, RoleFiles, Step, UptaneTarget};
 use crate::{Hashes, Reason, Refusal, Repository, Root, Target, Verified, VerifySignature};
@@ -114,6 +114,21 @@ impl<V: VerifySignature> TufUpdater<V> {
             wanted: BTreeMap::new(),
             refused: None,
         }
+    }
+
+    /// A run that takes its files from a medium, as the Image repository's half of
+    /// [`UptaneUpdater::from_medium`](super::UptaneUpdater::from_medium): no timestamp is asked for,
+    /// expiry counts at `now`, and nothing trusted goes back.
+    pub fn from_medium(
+        trusted: RoleFiles,
+        wanted: &[String],
+        now: Time,
+        options: &Options,
+        verifier: V,
+    ) -> Self {
+        let mut updater = Self::new(trusted, wanted, now, options, verifier);
+        updater.client.freshness = Freshness::Medium;
+        updater
     }
 
     /// What to do next.

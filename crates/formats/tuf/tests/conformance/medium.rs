@@ -7,7 +7,7 @@ use crate::common::{ToyVerifier, World, earlier, image_target, key, later, store
 use serde_json::{Map, json};
 use updraft_tuf::{
     Dialect, FileMeta, Header, OfflineSnapshot, OfflineUpdates, Outcome, Payload as _, Refusal,
-    RoleName, Snapshot, Target, Targets, UptaneUpdater,
+    RoleName, Snapshot, Target, Targets, TufOutcome, TufUpdater, UptaneUpdater, Verification,
 };
 
 /// A Director that also signs for media, and one medium `box` with `fw.bin` for hw-1.
@@ -299,4 +299,65 @@ fn the_network_goes_on_after_a_medium_and_a_medium_after_the_network() {
     media.accepted();
     let types = OfflineSnapshot::type_name(Dialect::Uptane);
     assert_eq!(types, "Offline-Snapshot");
+}
+
+impl Media {
+    /// As a Secondary takes it that verifies the Image repository alone.
+    fn run_tuf(&mut self) -> Result<TufOutcome, Refusal> {
+        let world = &mut self.world;
+        let (trusted, options) = (world.store.image.clone(), world.options.clone());
+        let mut updater = TufUpdater::from_medium(trusted, &[], world.now, &options, ToyVerifier);
+        let run = world.drive(
+            |reply| {
+                match reply {
+                    Some(Some(bytes)) => updater.received(&bytes)?,
+                    Some(None) => updater.absent()?,
+                    None => {}
+                }
+                updater.next()
+            },
+            usize::MAX,
+        );
+        run.unwrap()
+    }
+}
+
+#[test]
+fn the_image_repository_alone_is_verified_on_a_medium_without_a_timestamp() {
+    let mut media = Media::new();
+    let outcome = media.run_tuf().unwrap();
+    assert!(outcome.top_level.contains_key("fw.bin"));
+    assert_eq!(
+        media.world.fetched,
+        ["image/2.root.json", "image/snapshot.json", "image/targets.json"]
+    );
+    // What was replaced does not come back: the stored snapshot judges what is offered.
+    let old = media.world.image.files.clone();
+    media.world.image.targets.header.version += 1;
+    media.world.image.snapshot_version += 1;
+    media.world.image.publish();
+    media.run_tuf().unwrap();
+    let new = media.world.image.file("targets.json").clone();
+    media.world.image.files = old;
+    media.run_tuf().unwrap();
+    assert_eq!(stored(&media.world.store.image, &RoleName::Targets), Some(new));
+    media.world.store.image.remove(&RoleName::Targets);
+    assert!(media.run_tuf().is_err(), "targets that were replaced are back");
+    let mut late = Media::new();
+    late.world.image.snapshot_expires = earlier();
+    late.world.image.publish();
+    assert_eq!(late.run_tuf().map(drop).unwrap_err().name(), "expired");
+}
+
+#[test]
+fn partial_verification_takes_the_directors_word_on_a_medium() {
+    let mut media = Media::new();
+    media.world.options.verification = Verification::Partial;
+    media.accepted();
+    assert!(media.world.fetched.iter().all(|file| file.starts_with("director/")));
+    media.updates.header.version = 2;
+    let updates = OfflineUpdates(media.updates.clone());
+    let bytes = media.world.director.signed("offline-updates", &updates);
+    media.world.director.files.insert("box.json".to_owned(), bytes);
+    assert!(media.run().is_err(), "what the snapshot does not list is believed");
 }

@@ -1,6 +1,7 @@
 //! Opening the key of an encrypted image with a key that stays in its token.
 //!
-//! RSA: the token does OAEP, or, where it knows that with SHA-1 only (SoftHSM), the bare operation.
+//! RSA: the token does the bare operation, and the padding is taken off here; or, where it does not
+//! do that, OAEP.
 //! P-256: the token agrees on a secret (ECDH), and the rest of HPKE is done here. An Edwards key can
 //! do neither.
 
@@ -55,26 +56,40 @@ impl TokenKey {
         if !is_below_modulus(self.spki_der(), wrapped) {
             return Ok(None);
         }
-        let hash = MechanismType::SHA256;
-        let oaep = PkcsOaepParams::new(hash, PkcsMgfType::MGF1_SHA256, PkcsOaepSource::empty());
-        let refused = match session.decrypt(&Mechanism::RsaPkcsOaep(oaep), self.key, wrapped) {
-            Ok(plain) => return Ok(Some(Zeroizing::new(plain))),
-            Err(error) if is_undecryptable(&error) => return Ok(None),
-            Err(error) => error,
-        };
-        // It does not know this sort of OAEP; or, as some TPMs do, it calls a wrong padding a failure
-        // of its own.
-        match session.decrypt(&Mechanism::RsaX509, self.key, wrapped) {
-            Ok(raw) => {
-                let mut raw = Zeroizing::new(raw);
-                // Some tokens leave out the zeros that it begins with.
-                let missing = wrapped.len().saturating_sub(raw.len());
-                raw.splice(0..0, std::iter::repeat_n(0, missing));
-                Ok(halves::unpad_oaep(&raw))
-            }
-            Err(error) if is_unknown_mechanism(&refused) => Err(error),
-            Err(_) => Err(refused),
+        // First the operation that cannot fail whatever is in the ciphertext: some TPMs take a padding
+        // that is wrong for a failure of their own, and do nothing more until they are reset.
+        if let Ok(raw) = session.decrypt(&Mechanism::RsaX509, self.key, wrapped) {
+            let mut raw = Zeroizing::new(raw);
+            // Some tokens leave out the zeros that it begins with.
+            let missing = wrapped.len().saturating_sub(raw.len());
+            raw.splice(0..0, std::iter::repeat_n(0, missing));
+            return Ok(halves::unpad_oaep(&raw));
         }
+        match self.decrypt_oaep(session, wrapped) {
+            Ok(plain) => Ok(Some(plain)),
+            Err(error) if is_undecryptable(&error) => Ok(None),
+            // What the token calls a failure is one only if it fails with a key of ours, too.
+            Err(error) if is_vague(&error) && self.opens_own(session) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn decrypt_oaep(
+        &self,
+        session: &Session,
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+        let (hash, mask) = (MechanismType::SHA256, PkcsMgfType::MGF1_SHA256);
+        let oaep = PkcsOaepParams::new(hash, mask, PkcsOaepSource::empty());
+        session.decrypt(&Mechanism::RsaPkcsOaep(oaep), self.key, wrapped).map(Zeroizing::new)
+    }
+
+    /// Whether the token opens what is wrapped for this key at this moment.
+    fn opens_own(&self, session: &Session) -> bool {
+        let Ok(probe) = ImageKey::generate() else { return false };
+        let Ok(wrapped) = probe.wrap(self.public()) else { return false };
+        let opened = self.decrypt_oaep(session, &wrapped);
+        opened.is_ok_and(|plain| **plain == *probe.bytes())
     }
 
     fn open_hpke(&self, session: &Session, wrapped: &[u8]) -> Result<Opened, TokenError> {
@@ -132,10 +147,6 @@ impl TokenKey {
             error if is_unknown_mechanism(error) => {
                 "the token has no mechanism for it (RSA-OAEP, RSA without padding, or ECDH)"
             }
-            TokenError::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, _) => {
-                let operation = format!("{operation}, or it is encrypted for another one");
-                return failed_at(operation)(error);
-            }
             _ => return failed_at(operation)(error),
         };
         Error::Token { operation, problem: problem.to_owned(), kind: UNABLE }
@@ -164,6 +175,11 @@ fn is_undecryptable(error: &TokenError) -> bool {
             | RvError::DataLenRange
             | RvError::WrappedKeyInvalid
     )
+}
+
+/// Whether the answer may mean a ciphertext that is none of theirs, or that something is broken.
+fn is_vague(error: &TokenError) -> bool {
+    matches!(error, TokenError::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, _))
 }
 
 /// What they say of a mechanism, or of parameters of it, that they do not know.

@@ -1,14 +1,35 @@
-//! What a secondary is given besides bytes: metadata, and what it needs to fetch a commit.
+//! What a secondary is given besides bytes: metadata, and a commit or what it needs to fetch one.
 
 use updraft_error::Kind;
 use updraft_ipuptane::OstreeCredentials;
+use updraft_task::Context;
 use updraft_tuf::{RoleName, TrustedMetadata};
-use updraft_update::StepError;
+use updraft_update::{Digest, StepError};
 
+use super::commit::MediumCommit;
+use super::installer::of_ecu;
+use super::seam::Secondary;
+use crate::medium::Medium;
 use crate::session::Session;
 
+/// Has a secondary get the commit that is assigned to it: from the medium, which only the primary
+/// can read, or else from the server.
+pub(super) fn bring_commit(
+    ctx: &Context,
+    ecu: &mut dyn Secondary,
+    session: &Session,
+    medium: Option<&Medium>,
+    commit: &Digest,
+) -> Result<(), StepError> {
+    let brought = match medium {
+        Some(medium) => ecu.give_commit(ctx, &MediumCommit::find(ctx, medium, commit)?),
+        None => ecu.download_commit(ctx, &credentials(session)?),
+    };
+    brought.map_err(of_ecu)
+}
+
 /// What a secondary needs to fetch a commit. A key in a token cannot be lent.
-pub(super) fn credentials(session: &Session) -> Result<OstreeCredentials, StepError> {
+fn credentials(session: &Session) -> Result<OstreeCredentials, StepError> {
     let Session { store, gateway, .. } = session;
     let identity = store.identity().map_err(StepError::new)?;
     let identity = identity.filter(|identity| !identity.private_key_pem.is_empty());

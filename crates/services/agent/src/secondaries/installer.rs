@@ -17,9 +17,9 @@ use updraft_task::Context;
 use updraft_tuf::{Repository, RoleName, TargetFormat, UptaneTarget, Verified};
 use updraft_update::{Effect, Health, Image, Installer, Observation, StepError};
 
-use super::handover::{credentials, metadata_of};
+use super::handover::{bring_commit, metadata_of};
 use super::report;
-use super::seam::Secondary;
+use super::seam::{FromMedium, Secondary};
 use crate::events::{EventKind, event};
 use crate::gateway::File;
 use crate::installer::{ImageSource, Images, digest_of};
@@ -45,8 +45,8 @@ pub(crate) struct SecondaryInstaller<'a> {
     pub(super) record: Option<SecondaryRecord>,
     /// Where images come from, if not from the server.
     pub(super) medium: Option<&'a Medium>,
-    /// Whether it takes what a medium has for it.
-    pub(super) takes_media: bool,
+    /// What it takes of what a medium has.
+    pub(super) from_medium: FromMedium,
 }
 
 impl<'a> SecondaryInstaller<'a> {
@@ -56,7 +56,7 @@ impl<'a> SecondaryInstaller<'a> {
         slot: String,
         ecu: Box<dyn Secondary>,
     ) -> Self {
-        Self { session, slot, ecu, record, medium: None, takes_media: false }
+        Self { session, slot, ecu, record, medium: None, from_medium: FromMedium::Nothing }
     }
 
     fn record(&self) -> Result<&SecondaryRecord, StepError> {
@@ -275,7 +275,7 @@ impl Installer for SecondaryInstaller<'_> {
         self.ecu.put_metadata(ctx, &metadata).map_err(of_ecu)?;
         let digest = digest_of(target)?;
         if target.format == TargetFormat::Ostree {
-            self.ecu.download_commit(ctx, &credentials(self.session)?).map_err(of_ecu)?;
+            bring_commit(ctx, self.ecu.as_mut(), self.session, self.medium, &digest)?;
             self.reach(Milestone::Downloaded, EventKind::DownloadCompleted { success: true })?;
         } else {
             let source = ImageSource::of(self.session, target)?;
@@ -378,7 +378,7 @@ impl Installer for SecondaryInstaller<'_> {
 
 /// A secondary's error as a step's. One that breaks off is not waited for without end: the step
 /// before waited already.
-fn of_ecu(error: EcuError) -> StepError {
+pub(super) fn of_ecu(error: EcuError) -> StepError {
     match error.kind() {
         Kind::Unavailable => StepError::message(Kind::Conflict, error.chain()),
         _ => StepError::new(error),

@@ -1,4 +1,4 @@
-//! A secondary behind a network, by aktualizr's protocol: version 3 with those of ours, 2, or 1.
+//! A secondary behind a network, by aktualizr's protocol: version 4 or 3 with those of ours, 2, or 1.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use updraft_error::Kind;
 use updraft_ipuptane::{
     EcuInfo, LegacyMetadata, LegacyResult, Message, OstreeCredentials, Outcome, RepositoryKind,
-    ResultCode, RoleFile, VERSION_2, VERSION_3,
+    ResultCode, RoleFile, VERSION_2, VERSION_3, VERSION_4,
 };
-use updraft_secondary::{Error, Installation, Link, Result, Verification};
+use updraft_secondary::{CommitObjects, Error, Installation, Link, Result, Verification};
 use updraft_task::Context;
 use updraft_tuf::{PublicKey, Repository, RoleFiles, RoleName, TrustedMetadata};
 
-use super::seam::{Known, Secondary};
+use super::seam::{FromMedium, Known, Secondary};
 
 /// Bytes of one piece of an image: as aktualizr sends them, and for secondaries of ours.
 const PIECE: usize = 1024;
@@ -61,8 +61,8 @@ impl IpSecondary {
         if let Some(version) = self.version {
             return Ok(version);
         }
-        let version = match self.link.call(ctx, &Message::VersionReq(VERSION_3)) {
-            Ok(Message::VersionResp(version)) => version.clamp(1, VERSION_3),
+        let version = match self.link.call(ctx, &Message::VersionReq(VERSION_4)) {
+            Ok(Message::VersionResp(version)) => version.clamp(1, VERSION_4),
             Err(error @ Error::Cancelled(_)) => return Err(error),
             _ => self.info(ctx).map(|_| 1)?,
         };
@@ -127,9 +127,13 @@ impl Secondary for IpSecondary {
         }
     }
 
-    fn takes_media(&mut self, ctx: &Context) -> Result<bool> {
+    fn takes_from_medium(&mut self, ctx: &Context) -> Result<FromMedium> {
         self.version = None;
-        Ok(self.verification == Verification::Full && self.version(ctx)? >= VERSION_3)
+        Ok(match self.version(ctx)? {
+            VERSION_4.. => FromMedium::All,
+            VERSION_3 if self.verification == Verification::Full => FromMedium::Files,
+            _ => FromMedium::Nothing,
+        })
     }
 
     fn manifest(&mut self, ctx: &Context) -> Result<Vec<u8>> {
@@ -172,7 +176,7 @@ impl Secondary for IpSecondary {
         }
         let (image, director) = match self.verification {
             Verification::Full => (role_files(&metadata.image), role_files(&metadata.director)),
-            Verification::Tuf => (role_files(&metadata.image), Vec::new()),
+            Verification::Tuf => (role_files(&metadata.image), signs_of_medium(metadata)),
             Verification::Partial => (Vec::new(), role_files(&metadata.director)),
         };
         let request = Message::PutMetaReq2 { image, director };
@@ -228,6 +232,10 @@ impl Secondary for IpSecondary {
             Message::DownloadOstreeRevResp(outcome) => done(outcome, "fetch the commit"),
             other => Err(self.wrong(request.name(), &other)),
         }
+    }
+
+    fn give_commit(&mut self, ctx: &Context, objects: &dyn CommitObjects) -> Result<()> {
+        done(self.link.connect()?.give_commit(ctx, objects)?, "fetch the commit")
     }
 
     fn install(&mut self, ctx: &Context, filepath: &str) -> Result<Installation> {
@@ -309,6 +317,13 @@ fn role_files(files: &RoleFiles) -> Vec<RoleFile> {
     let top = TOP_LEVEL.iter().filter_map(|role| Some(file(role, files.get(role)?)));
     let delegated = files.iter().filter(|(role, _)| matches!(role, RoleName::Delegated(_)));
     top.chain(delegated.map(|(role, bytes)| file(role, bytes))).collect()
+}
+
+/// What tells a secondary that does not ask the Director that the files are those of a medium.
+fn signs_of_medium(metadata: &TrustedMetadata) -> Vec<RoleFile> {
+    let mut files = role_files(&metadata.director);
+    files.retain(|file| file.role == RoleName::OfflineUpdates.as_str());
+    files
 }
 
 fn done(outcome: Outcome, action: &'static str) -> Result<()> {

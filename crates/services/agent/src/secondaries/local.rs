@@ -10,11 +10,11 @@ use std::time::Duration;
 use updraft_crypto::KeyAlgorithm;
 use updraft_error::Classify as _;
 use updraft_secondary::payload::{FilePayload, HandlerPayload, Payload};
-use updraft_secondary::{Ecu, EcuOptions, Error, Installation, Result, Verification};
+use updraft_secondary::{Ecu, EcuOptions, Error, Installation, Result};
 use updraft_task::Context;
 use updraft_tuf::{DirectorFiles, FirstRoot, Repository, TrustedMetadata};
 
-use super::seam::{Known, Secondary};
+use super::seam::{FromMedium, Known, Secondary};
 use crate::clock::Clock;
 use crate::config::LocalSecondary as Configured;
 
@@ -26,7 +26,6 @@ const PIECE: usize = 64 << 10;
 pub(crate) struct LocalSecondary {
     ecu: Ecu,
     clock: Arc<dyn Clock>,
-    takes_media: bool,
 }
 
 impl LocalSecondary {
@@ -62,8 +61,7 @@ impl LocalSecondary {
                 None => Box::new(FilePayload::new(paths.0, Some(paths.1))),
             }
         })?;
-        let takes_media = configured.verification() == Verification::Full;
-        Ok(Self { ecu, clock, takes_media })
+        Ok(Self { ecu, clock })
     }
 }
 
@@ -77,8 +75,8 @@ impl Secondary for LocalSecondary {
         })
     }
 
-    fn takes_media(&mut self, _ctx: &Context) -> Result<bool> {
-        Ok(self.takes_media)
+    fn takes_from_medium(&mut self, _ctx: &Context) -> Result<FromMedium> {
+        Ok(FromMedium::Files)
     }
 
     fn manifest(&mut self, ctx: &Context) -> Result<Vec<u8>> {

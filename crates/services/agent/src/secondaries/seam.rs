@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use updraft_error::Kind;
 use updraft_ipuptane::OstreeCredentials;
-use updraft_secondary::{Error, Installation, Result};
+use updraft_secondary::{CommitObjects, Error, Installation, Result};
 use updraft_task::Context;
 use updraft_tuf::{PublicKey, Repository, TrustedMetadata};
 
@@ -20,6 +20,18 @@ pub struct Known {
     pub key: PublicKey,
 }
 
+/// What a secondary takes that a medium has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FromMedium {
+    /// Nothing: it has no rules for what the Director says on a medium.
+    #[default]
+    Nothing,
+    /// Files.
+    Files,
+    /// Files or commits, whatever it installs.
+    All,
+}
+
 /// A secondary. Every method may fail or take its time, and none is believed.
 pub trait Secondary: Send {
     /// Who it is. Also tells whether it answers at all.
@@ -32,9 +44,9 @@ pub trait Secondary: Send {
     fn info_over(&mut self, ctx: &Context, _visitor: TcpStream) -> Result<Known> {
         self.info(ctx)
     }
-    /// Whether it has rules for what the Director says on a medium.
-    fn takes_media(&mut self, _ctx: &Context) -> Result<bool> {
-        Ok(false)
+    /// What it takes of what a medium has.
+    fn takes_from_medium(&mut self, _ctx: &Context) -> Result<FromMedium> {
+        Ok(FromMedium::Nothing)
     }
     /// Its signed report, as JSON.
     fn manifest(&mut self, ctx: &Context) -> Result<Vec<u8>>;
@@ -49,11 +61,11 @@ pub trait Secondary: Send {
     fn send_image(&mut self, ctx: &Context, image: &mut File, length: u64) -> Result<()>;
     /// Has it fetch the commit that is assigned to it.
     fn download_commit(&mut self, _ctx: &Context, _from: &OstreeCredentials) -> Result<()> {
-        Err(Error::Payload {
-            action: "fetch the commit",
-            problem: "a secondary on the primary installs files".to_owned(),
-            kind: Kind::Unsupported,
-        })
+        Err(no_commits())
+    }
+    /// Has it take the commit that is assigned to it from here.
+    fn give_commit(&mut self, _ctx: &Context, _objects: &dyn CommitObjects) -> Result<()> {
+        Err(no_commits())
     }
     /// Has it install what it was given.
     fn install(&mut self, ctx: &Context, filepath: &str) -> Result<Installation>;
@@ -61,4 +73,12 @@ pub trait Secondary: Send {
     fn revert(&mut self, ctx: &Context) -> Result<()>;
     /// Tells it that the vehicle keeps the last installation.
     fn confirm(&mut self, ctx: &Context) -> Result<()>;
+}
+
+fn no_commits() -> Error {
+    Error::Payload {
+        action: "fetch the commit",
+        problem: "a secondary on the primary installs files".to_owned(),
+        kind: Kind::Unsupported,
+    }
 }
