@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use updraft_api::Scope;
 use updraft_error::Classify as _;
+use uuid::Uuid;
 
 use super::hawkbit::{Caller, content};
 use super::{Shared, body, callers, run};
@@ -174,7 +175,7 @@ async fn next(fleet: &Shared, id: String, caller: &Caller, provides: Provides) -
         until.as_second()
     );
     Ok(Json(json!({
-        "id": action.to_string(),
+        "id": deployment_id(action).to_string(),
         "artifact": {
             "artifact_name": header.name,
             "device_types_compatible": header.device_types,
@@ -184,9 +185,28 @@ async fn next(fleet: &Shared, id: String, caller: &Caller, provides: Provides) -
     .into_response())
 }
 
+/// The id of a deployment: the action's number as a UUID (version 8, RFC 9562), for a client that
+/// finds its logs by ids confuses short ones.
+fn deployment_id(action: i64) -> Uuid {
+    let mut bytes = [0; 16];
+    for (byte, of) in bytes.iter_mut().rev().zip(action.to_be_bytes().iter().rev()) {
+        *byte = *of;
+    }
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// The action of a deployment's id.
+fn action_of(text: &str) -> Result<i64> {
+    let unknown = || Error::not_found("deployment", text.chars().take(80).collect::<String>());
+    let id = Uuid::parse_str(text).map_err(|_| unknown())?;
+    // Without the bits that say what sort of UUID it is.
+    let action = i64::try_from(id.as_u128() & ((1 << 62) - 1)).map_err(|_| unknown())?;
+    if deployment_id(action) == id { Ok(action) } else { Err(unknown()) }
+}
+
 fn number(text: &str) -> Result<i64> {
-    text.parse()
-        .map_err(|_| Error::not_found("deployment", text.chars().take(80).collect::<String>()))
+    let unknown = |_| Error::not_found("file", text.chars().take(80).collect::<String>());
+    text.parse().map_err(unknown)
 }
 
 #[derive(Deserialize)]
@@ -202,7 +222,7 @@ async fn status(
     Path(action): Path<String>,
     body: Body,
 ) -> Answer {
-    let action = number(&action)?;
+    let action = action_of(&action)?;
     let Report { status, substate } = body::json(&fleet, body, "the status").await?;
     let goes_on =
         run(&fleet, move |fleet| fleet.mender_status(&id, action, status, substate.as_deref()))
@@ -234,7 +254,7 @@ async fn log(
     Path(action): Path<String>,
     body: Body,
 ) -> Answer {
-    let action = number(&action)?;
+    let action = action_of(&action)?;
     let log: Log = body::json(&fleet, body, "the log").await?;
     let lines = log
         .messages
@@ -357,4 +377,19 @@ async fn forget(
     let operator = operator(&fleet, &mut parts, Scope::Operate).await?;
     run(&fleet, move |fleet| fleet.forget_mender_device(&operator, &id)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{action_of, deployment_id};
+
+    #[test]
+    fn an_action_is_found_by_its_deployment() {
+        for action in [0, 1, 7_000_000_000, (1 << 62) - 1] {
+            assert_eq!(action_of(&deployment_id(action).to_string()).ok(), Some(action));
+        }
+        for odd in ["", "7", "00000000-0000-4000-8000-000000000007", "x"] {
+            assert!(action_of(odd).is_err(), "{odd}");
+        }
+    }
 }

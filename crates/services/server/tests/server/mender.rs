@@ -175,9 +175,8 @@ fn the_real_client_is_let_in_installs_and_reports() {
     );
     client.wait_until("the failure", || hawkbit.action(&id, broken).2 == "error");
     let at = format!("targets/{id}/actions/{broken}/status");
-    client.wait_until("its log", || {
-        hawkbit.rest("GET", &at, None).json().to_string().contains("no-such-module")
-    });
+    let reports = || hawkbit.rest("GET", &at, None).expect(200).json().to_string();
+    client.wait_until("its log", || reports().contains("no-such-module"));
 
     // It is not offered what is for others, nor what is no Artifact, nor what it runs.
     let other = assign(
@@ -287,7 +286,7 @@ fn whoever_has_no_key_no_token_or_another_link_is_refused() {
         &artifact(&work, "rel2", "test", "single-file"),
     );
     let offer = hawkbit.curl(next, &["-H", &bearer]).expect(200).json();
-    assert_eq!(offer["id"], action.to_string());
+    let deployment = offer["id"].as_str().expect("an id");
     let uri = offer["artifact"]["source"]["uri"].as_str().expect("a link");
     let path = &uri[uri.find("/api/").expect("a path")..];
     assert_eq!(hawkbit.curl(path, &[]).status, 200);
@@ -299,7 +298,7 @@ fn whoever_has_no_key_no_token_or_another_link_is_refused() {
         String::from_utf8(ask("e", "{\"serial\":\"3\"}", "gateway-secret", "e").expect(200).body)
             .expect("text");
     let other = format!("Authorization: Bearer {other}");
-    let status = format!("/api/devices/v1/deployments/device/deployments/{action}/status");
+    let status = format!("/api/devices/v1/deployments/device/deployments/{deployment}/status");
     let put = |header: &str, body: &str| {
         hawkbit
             .curl(
