@@ -8,7 +8,7 @@
 //! * [`Manifest`]: partitions and their [`Operation`]s, checked as a whole: data follows data,
 //!   extents lie within their partitions, no block is written twice.
 //! * [`Signatures`]: those of the metadata, and those of the whole.
-//! * [`Properties`]: `payload_properties.txt`.
+//! * [`Properties`]: what `payload_properties.txt` says.
 //! * [`StoredEntry`], [`find_directory`]: where `payload.bin` is in an OTA package.
 //! * [`messages`]: all fields, for whoever writes them; [`Lossless`] keeps those that are not known.
 //!

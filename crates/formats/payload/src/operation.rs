@@ -89,12 +89,9 @@ impl OperationKind {
     #[must_use]
     pub fn reads_source(self) -> bool {
         use OperationKind as Kind;
-        match self {
-            Kind::SourceCopy | Kind::SourceBsdiff | Kind::BrotliBsdiff | Kind::Puffdiff => true,
-            Kind::Zucchini | Kind::Lz4diffBsdiff | Kind::Lz4diffPuffdiff => true,
-            Kind::Replace | Kind::ReplaceBz | Kind::ReplaceXz | Kind::ReplaceZstd => false,
-            Kind::Zero | Kind::Discard => false,
-        }
+        let replaces =
+            matches!(self, Kind::Replace | Kind::ReplaceBz | Kind::ReplaceXz | Kind::ReplaceZstd);
+        !replaces && !matches!(self, Kind::Zero | Kind::Discard)
     }
 }
 
