@@ -32,6 +32,9 @@ pub enum Error {
     /// It ends within something.
     #[error("read a payload: it ends within {0}")]
     Truncated(&'static str),
+    /// Bytes are no message at all.
+    #[error("read a payload: {0} is not of protobuf")]
+    NoMessage(&'static str),
     /// The bytes of a message are not those of protobuf.
     #[error("read a payload: {what} is no such message")]
     Message {

@@ -16,6 +16,7 @@
 
 mod error;
 
+mod fields;
 mod header;
 mod lossless;
 pub mod messages;

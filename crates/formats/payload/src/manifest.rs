@@ -7,15 +7,18 @@ use prost::Message as _;
 pub use partition::{Content, Partition};
 
 use crate::error::OperationProblem;
+use crate::fields::take_out;
 use crate::header::MAX_SIGNATURES;
 use crate::messages::DeltaArchiveManifest;
-use crate::{Error, Lossless, weight};
+use crate::{Error, weight};
 
 /// What is used where a manifest does not say.
 const BLOCK_SIZE: u32 = 4096;
 /// Blocks of other sizes no payload has.
 const BLOCK_SIZES: std::ops::RangeInclusive<u32> = 512..=65536;
 const PLACE: &str = "the manifest";
+/// The number of the field with the partitions.
+const PARTITIONS: u64 = 13;
 
 /// What a payload does: steps that follow each other in the data and lie within their partitions.
 ///
@@ -49,26 +52,20 @@ impl Manifest {
             return Err(Error::TooLarge { what: PLACE, size, limit });
         }
         weight::check_manifest(bytes)?;
-        let message = Lossless::<DeltaArchiveManifest>::decode(bytes)
+        let (updates, rest) = take_out(bytes, PARTITIONS).ok_or(Error::NoMessage(PLACE))?;
+        let about = DeltaArchiveManifest::decode(&rest[..])
             .map_err(|source| Error::Message { what: PLACE, source })?;
-        Self::of(message)
-    }
-
-    /// Checks a manifest.
-    fn of(mut message: Lossless<DeltaArchiveManifest>) -> Result<Self, Error> {
-        let block_size = message.block_size.unwrap_or(BLOCK_SIZE);
+        let block_size = about.block_size.unwrap_or(BLOCK_SIZE);
         if !block_size.is_power_of_two() || !BLOCK_SIZES.contains(&block_size) {
             return Err(Error::field(PLACE, "block_size", "is none from 512 to 65536"));
         }
-        let minor_version = message.minor_version.unwrap_or(0);
-        let updates = std::mem::take(&mut message.partitions);
-        let about = DeltaArchiveManifest::clone(&message);
+        let minor_version = about.minor_version.unwrap_or(0);
         if updates.is_empty() {
             return Err(Error::missing(PLACE, "partitions"));
         }
         let mut partitions: Vec<Partition> = Vec::with_capacity(updates.len());
         for (index, update) in updates.into_iter().enumerate() {
-            let partition = Partition::of(update, index, u64::from(block_size))?;
+            let partition = Partition::parse(update, index, u64::from(block_size))?;
             if partitions.iter().any(|other| other.name == partition.name) {
                 return Err(Error::field(PLACE, "partitions", "names one twice"));
             }

@@ -4,6 +4,7 @@
 //! of is counted on the bytes first; all that is malformed is left to the reader to name.
 
 use crate::Error;
+use crate::fields::Fields;
 
 /// The most partitions that are read.
 pub const MAX_PARTITIONS: usize = 256;
@@ -67,24 +68,11 @@ struct Budget {
 }
 
 /// Goes through the fields of one message. Ends where the bytes are no message any more.
-fn walk(mut bytes: &[u8], shape: &Shape, budgets: &mut [Budget; 4]) -> Result<(), Error> {
-    while let Some(key) = varint(&mut bytes) {
-        let length = match key & 7 {
-            0 => {
-                varint(&mut bytes);
-                continue;
-            }
-            1 => 8,
-            2 => varint(&mut bytes).unwrap_or(u64::MAX),
-            5 => 4,
-            _ => return Ok(()),
-        };
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let Some((content, rest)) = bytes.split_at_checked(length) else { return Ok(()) };
-        bytes = rest;
-        let Some((_, inner, count)) = shape.fields.iter().find(|(tag, ..)| *tag == key >> 3) else {
-            continue;
-        };
+fn walk(bytes: &[u8], shape: &Shape, budgets: &mut [Budget; 4]) -> Result<(), Error> {
+    for field in Fields(bytes).map_while(Result::ok) {
+        let Some(content) = field.content else { continue };
+        let known = shape.fields.iter().find(|(number, ..)| *number == field.number);
+        let Some((_, inner, count)) = known else { continue };
         let [partitions, operations, extents, other] = budgets;
         let budget = match count {
             Count::Partitions => partitions,
@@ -99,20 +87,6 @@ fn walk(mut bytes: &[u8], shape: &Shape, budgets: &mut [Budget; 4]) -> Result<()
         walk(content, inner, budgets)?;
     }
     Ok(())
-}
-
-/// Takes a number off the bytes; all of them when they hold none.
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0_u64;
-    for (index, byte) in bytes.iter().enumerate().take(10) {
-        value |= u64::from(byte & 0x7f).wrapping_shl(7 * u32::try_from(index).unwrap_or(0));
-        if byte & 0x80 == 0 {
-            *bytes = bytes.get(index + 1..).unwrap_or_default();
-            return Some(value);
-        }
-    }
-    *bytes = &[];
-    None
 }
 
 #[cfg(test)]

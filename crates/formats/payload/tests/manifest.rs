@@ -292,7 +292,9 @@ fn each_problem_of_a_field_has_its_name() {
     assert_eq!(info(None, vec![1; 32]), "new_partition_info");
     assert_eq!(info(Some(40961), vec![1; 32]), "new_partition_info");
     assert_eq!(info(Some(1 << 63), vec![1; 32]), "new_partition_info");
-    assert!(matches!(Manifest::parse(&[0x6a, 5]), Err(Error::Message { .. })));
+    assert!(matches!(Manifest::parse(&[0x6a, 5]), Err(Error::NoMessage(_))));
+    assert!(matches!(Manifest::parse(&[0x6a, 2, 0x42, 5]), Err(Error::NoMessage(_))));
+    assert!(matches!(Manifest::parse(&[0x6a, 2, 0x08, 5]), Err(Error::Message { .. })));
     assert!(matches!(Manifest::parse(&vec![0; (16 << 20) + 1]), Err(Error::TooLarge { .. })));
 }
 

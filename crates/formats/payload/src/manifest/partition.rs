@@ -1,12 +1,18 @@
 //! [`Partition`]: what becomes of one partition.
 
+use prost::Message as _;
+
+use crate::Error;
 use crate::error::OperationProblem;
-use crate::messages::{PartitionInfo, PartitionUpdate};
+use crate::fields::take_out;
+use crate::messages::{InstallOperation, PartitionInfo, PartitionUpdate};
 use crate::operation::{Extent, Operation};
-use crate::{Error, Lossless};
 
 /// The longest name of a partition, in bytes: partition tables have 36 characters.
 const MAX_NAME: usize = 64;
+/// The number of the field with the operations.
+const OPERATIONS: u64 = 8;
+const WHAT: &str = "a partition";
 
 /// A content: how many bytes, and their hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +39,12 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Checks the partition at this place of the manifest.
-    pub(super) fn of(
-        mut update: Lossless<PartitionUpdate>,
-        index: usize,
-        block_size: u64,
-    ) -> Result<Self, Error> {
-        let name = update.partition_name.clone().unwrap_or_default();
+    /// Reads the partition at this place of the manifest.
+    pub(super) fn parse(message: &[u8], index: usize, block_size: u64) -> Result<Self, Error> {
+        let (messages, rest) = take_out(message, OPERATIONS).ok_or(Error::NoMessage(WHAT))?;
+        let about = PartitionUpdate::decode(&rest[..])
+            .map_err(|source| Error::Message { what: WHAT, source })?;
+        let name = about.partition_name.clone().unwrap_or_default();
         if name.is_empty() {
             return Err(Error::missing(format!("partition {index}"), "partition_name"));
         }
@@ -50,21 +55,23 @@ impl Partition {
             return Err(Error::field(format!("partition {index}"), "partition_name", problem));
         }
         let place = || format!("partition {name}");
-        let new = update.new_partition_info.as_deref();
+        let new = about.new_partition_info.as_deref();
         let new = new.ok_or_else(|| Error::missing(place(), "new_partition_info"))?;
         let new = content(new, &place, "new_partition_info")?;
-        let old = update.old_partition_info.as_deref();
+        let old = about.old_partition_info.as_deref();
         let old = old.map(|old| content(old, &place, "old_partition_info")).transpose()?;
         if new.size % block_size != 0 {
             let problem = "has a size that is none of whole blocks";
             return Err(Error::field(place(), "new_partition_info", problem));
         }
-        let messages = std::mem::take(&mut update.operations);
         let mut operations = Vec::with_capacity(messages.len());
         let (old_blocks, new_blocks) =
             (old.map(|old| old.size / block_size), new.size / block_size);
-        for (index, message) in messages.iter().enumerate() {
-            let operation = Operation::new(message, block_size, old_blocks, new_blocks);
+        for (index, message) in messages.into_iter().enumerate() {
+            // One at a time: what is kept of it is much smaller.
+            let message = InstallOperation::decode(message)
+                .map_err(|source| Error::Message { what: "an operation", source })?;
+            let operation = Operation::new(&message, block_size, old_blocks, new_blocks);
             let operation = operation.map_err(|problem| {
                 let partition = name.clone();
                 Error::Operation { partition, index, problem }
@@ -72,7 +79,6 @@ impl Partition {
             operations.push(operation);
         }
         check_apart(&name, &operations)?;
-        let about = PartitionUpdate::clone(&update);
         Ok(Self { name, old, new, operations, about })
     }
 }
