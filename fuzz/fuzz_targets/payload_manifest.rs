@@ -7,7 +7,8 @@ use updraft_payload::{Lossless, Manifest};
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(message) = Lossless::<DeltaArchiveManifest>::decode(data) {
         let written = message.encode_to_vec();
-        let again = Lossless::<DeltaArchiveManifest>::decode(&written[..]).expect("what was written is readable");
+        let again = Lossless::<DeltaArchiveManifest>::decode(&written[..])
+            .expect("what was written is readable");
         assert_eq!(again.encode_to_vec(), written);
     }
     if let Ok(manifest) = Manifest::parse(data) {
@@ -15,8 +16,17 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         for partition in &manifest.partitions {
             let mut written = 0;
             for operation in &partition.operations {
-                written += operation.destinations.iter().filter(|it| !it.is_hole()).map(|it| it.count).sum::<u64>();
-                assert!(operation.data.is_none_or(|data| data.offset + data.length <= manifest.data_size));
+                written += operation
+                    .destinations
+                    .iter()
+                    .filter(|it| !it.is_hole())
+                    .map(|it| it.count)
+                    .sum::<u64>();
+                assert!(
+                    operation
+                        .data
+                        .is_none_or(|data| data.offset + data.length <= manifest.data_size)
+                );
             }
             assert!(written * block <= partition.new.size);
         }

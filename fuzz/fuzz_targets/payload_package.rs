@@ -7,10 +7,11 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(directory) = find_directory(data, size) {
         assert!(directory.end <= size);
         let range = directory.start as usize..directory.end as usize;
-        if let Ok(Some(entry)) = StoredEntry::find(&data[range], "payload.bin") {
-            if let Some(local) = data.get(entry.local_header as usize..).and_then(|it| it.first_chunk()) {
-                let _ = entry.data(local);
-            }
+        let entry = StoredEntry::find(&data[range], "payload.bin").ok().flatten();
+        let local =
+            entry.as_ref().and_then(|it| data.get(it.local_header as usize..)?.first_chunk());
+        if let (Some(entry), Some(local)) = (&entry, local) {
+            let _ = entry.data(local);
         }
     }
     let _ = StoredEntry::find(data, "payload.bin");

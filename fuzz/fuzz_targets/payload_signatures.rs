@@ -13,9 +13,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             assert_eq!(again, signatures);
         }
     }
-    if let Ok(text) = std::str::from_utf8(data) {
-        if let Ok(properties) = Properties::parse(text) {
-            assert_eq!(Properties::parse(&properties.to_string()).ok(), Some(properties));
-        }
+    let text = String::from_utf8_lossy(data);
+    if let Ok(properties) = Properties::parse(&text) {
+        assert_eq!(Properties::parse(&properties.to_string()).ok(), Some(properties));
     }
 });

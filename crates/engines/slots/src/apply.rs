@@ -74,8 +74,10 @@ pub fn apply(
     places: &BTreeMap<String, Places>,
     options: &ApplyOptions,
 ) -> Result<Applied> {
+    let size = source.size();
     let mut stream = Stream::new(source.open(0)?, 0, Hashes::default());
     let head = Head::of(&mut stream, trust)?;
+    head.check_source(size)?;
     let taken = head.manifest.partitions.iter().filter(|it| places.contains_key(&it.name));
     check_supported(&head.manifest, taken)?;
     let places_sha256 = hash_of(places);

@@ -1,10 +1,12 @@
 //! [`Head`]: what is before the data of a payload, verified before it is believed.
 
+use std::cmp::Ordering;
+
 use sha2::{Digest as _, Sha256};
 use updraft_payload::{Header, Manifest};
 
 use crate::stream::{Hashes, Part, Stream};
-use crate::{Result, Source, Trust};
+use crate::{Result, Source, Trust, Untrusted};
 
 /// What is before the data of a payload.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,15 @@ impl Head {
         let head = Self { header, manifest, metadata_sha256, metadata_signatures };
         trust.check_size(head.payload_size())?;
         Ok(head)
+    }
+
+    /// Sees to it that a source with this size holds the payload and nothing else.
+    pub(crate) fn check_source(&self, size: Option<u64>) -> Result<()> {
+        match size.map(|size| size.cmp(&self.payload_size())) {
+            None | Some(Ordering::Equal) => Ok(()),
+            Some(Ordering::Less) => Err(updraft_payload::Error::Truncated("its data").into()),
+            Some(Ordering::Greater) => Err(Untrusted::Trailing.into()),
+        }
     }
 
     /// How many bytes the payload has.

@@ -19,6 +19,12 @@ pub trait Source {
     /// # Errors
     /// When it is not there, or was read already and cannot be read again.
     fn open(&mut self, offset: u64) -> Result<Box<dyn Read + '_>>;
+
+    /// How many bytes it has, where that is known: then one that is cut short, or longer than it says,
+    /// is refused before anything is done with it.
+    fn size(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A payload in a file, by itself or stored in an OTA package.
@@ -47,12 +53,6 @@ impl FileSource {
             })?;
         }
         Ok(source)
-    }
-
-    /// How many bytes the payload has.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
     }
 
     fn find_entry(&mut self) -> std::result::Result<(), Failed> {
@@ -103,6 +103,10 @@ impl Source for FileSource {
         let at = self.start.saturating_add(offset);
         self.file.seek(SeekFrom::Start(at)).map_err(Error::read("the data"))?;
         Ok(Box::new((&self.file).take(left)))
+    }
+
+    fn size(&self) -> Option<u64> {
+        Some(self.size)
     }
 }
 

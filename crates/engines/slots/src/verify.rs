@@ -27,8 +27,10 @@ pub struct Verified {
 /// # Errors
 /// When it is malformed, not trusted, or cut short.
 pub fn verify(context: &Context, source: &mut dyn Source, trust: &Trust) -> Result<Verified> {
+    let size = source.size();
     let mut stream = Stream::new(source.open(0)?, 0, Hashes::default());
     let head = Head::of(&mut stream, trust)?;
+    head.check_source(size)?;
     let total = Some(head.manifest.data_size);
     context.report(&Event::Started { phase: PHASE, total, unit: Unit::Bytes });
     let mut without_hash = 0;

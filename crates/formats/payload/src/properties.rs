@@ -46,7 +46,9 @@ impl Properties {
         let (mut file_sha256, mut file_size) = (None, None);
         let (mut metadata_sha256, mut metadata_size) = (None, None);
         let mut others = Vec::new();
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        // Lines that end as those of Windows do, too.
+        let lines = text.lines().map(|line| line.trim_end_matches('\r'));
+        for line in lines.filter(|line| !line.trim().is_empty()) {
             let (name, value) =
                 line.split_once('=').ok_or_else(|| bad(format!("{line:?} is not NAME=VALUE")))?;
             let is_new = match name {
@@ -112,6 +114,10 @@ mod tests {
         assert_eq!(read.file_sha256[..2], [0x12, 0x04]);
         assert_eq!(read.others, [("POWERWASH".to_owned(), "1".to_owned())]);
         assert_eq!(read.to_string(), TEXT);
+        assert_eq!(
+            Properties::parse(TEXT.replace('\n', "\r\n").trim_end_matches('\n')).unwrap(),
+            read
+        );
     }
 
     #[test]

@@ -107,8 +107,13 @@ fn every_cut_is_seen() {
     let longer = [&payload[..], b"x"].concat();
     let found = verify(&Context::silent(), &mut Forward::new(&longer[..]), &trusting(&[&ec]));
     assert_eq!(untrusted(found), Untrusted::Trailing);
+    // Of a file the size is known before anything is done.
     let world = World::of(&maker);
+    let before = world.targets();
     assert_eq!(untrusted(world.apply(&longer, &Trust::default())), Untrusted::Trailing);
+    let error = world.apply(&payload[..payload.len() - 1], &Trust::default()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid, "{error}");
+    assert!(world.targets() == before);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use updraft_slots::{FileSource, Trust};
+use updraft_slots::{FileSource, Source as _, Trust};
 
 use super::make::{World, delta};
 
@@ -30,7 +30,7 @@ fn a_payload_is_found_in_a_package() {
     };
     zip("s");
     let mut source = FileSource::open(&package).unwrap();
-    assert_eq!(source.size(), maker.unsigned().len() as u64);
+    assert_eq!(source.size(), Some(maker.unsigned().len() as u64));
     world.apply_from(&mut source, &Trust::default()).unwrap();
     world.assert_holds(&maker);
     zip("d");
