@@ -25,7 +25,11 @@ fn a_payload_is_found_in_a_package() {
                   \x20 z.write(sys.argv[3], 'payload.bin')\n";
     let zip = |method: &str| {
         let mut python = Command::new("python3");
-        python.args(["-c", script]).arg(&package).arg(world.path("other")).arg(&payload);
+        python
+            .args(["-W", "ignore", "-c", script])
+            .arg(&package)
+            .arg(world.path("other"))
+            .arg(&payload);
         assert!(python.arg(method).status().unwrap().success());
     };
     zip("s");
