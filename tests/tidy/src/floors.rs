@@ -16,6 +16,11 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("updraft-http", "updraft-crypto", "one place installs the TLS provider"),
     ("updraft-http", "updraft-fs", "a download ends as a durable file"),
     ("updraft-repo", "updraft-delta", "a repository makes static deltas and pulls by them"),
+    (
+        "updraft-slots",
+        "updraft-delta",
+        "the patches of payloads are those of bsdiff, and packed by xz",
+    ),
     ("updraft-openpgp", "updraft-process", "signing runs gpg, which alone has the secret keys"),
     ("updraft-sysroot", "updraft-repo", "a deployment is a checkout of a commit"),
     ("updraft-image", "updraft-repo", "an image holds a commit of a repository"),

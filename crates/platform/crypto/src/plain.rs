@@ -7,11 +7,17 @@
 //! | P-256, P-384, P-521 | ECDSA with SHA-256, DER (P-384 keys only verify) |
 //! | RSA, 2048 to 8192 bits | PKCS#1 v1.5 with SHA-256 |
 
+mod prehashed;
+
+pub use prehashed::PrehashSigner;
+
+use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     self as algorithms, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair, UnparsedPublicKey,
     VerificationAlgorithm,
 };
+use updraft_tuf::pem_decode;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
@@ -94,21 +100,18 @@ impl SpkiKey {
         Ok(Self { der: der.to_vec(), algorithm, point })
     }
 
-    /// Reads the same in PEM.
+    /// Reads a key, or that of a certificate, in PEM. A certificate's other fields say nothing here.
     ///
     /// # Errors
-    /// [`Error::Malformed`]: not one, or of another sort of key.
+    /// [`Error::Malformed`].
     pub fn from_pem(text: &str) -> Result<Self, Error> {
-        let bad = |problem: &str| Error::malformed("public key", problem);
-        if text.len() > 2 * MAX_KEY {
-            return Err(bad("it is over 32 KiB"));
+        if let Ok(der) = pem_decode("PUBLIC KEY", text) {
+            return Self::from_der(&der);
         }
-        let (_, pem) =
-            x509_parser::pem::parse_x509_pem(text.as_bytes()).map_err(|_| bad("it is not PEM"))?;
-        if pem.label != "PUBLIC KEY" {
-            return Err(bad("it is not labelled PUBLIC KEY"));
-        }
-        Self::from_der(&pem.contents)
+        let bad = || Error::malformed("public key", "it is neither a public key nor a certificate");
+        let der = pem_decode("CERTIFICATE", text).map_err(|_| bad())?;
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).map_err(|_| bad())?;
+        Self::from_der(certificate.public_key().raw)
     }
 
     /// The bytes it was read from.
@@ -121,6 +124,15 @@ impl SpkiKey {
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(self.algorithm, &self.point).verify(message, signature).is_ok()
+    }
+
+    /// Whether the signature is that of a message with this SHA-256. Never with an Ed25519 or a P-384
+    /// key: the former sign no hashes, the latter those of SHA-384.
+    #[must_use]
+    pub fn verify_sha256(&self, hash: &[u8; 32], signature: &[u8]) -> bool {
+        let key = UnparsedPublicKey::new(self.algorithm, &self.point);
+        Digest::import_less_safe(hash, &SHA256)
+            .is_ok_and(|hash| key.verify_digest(&hash, signature).is_ok())
     }
 }
 

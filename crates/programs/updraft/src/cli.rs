@@ -5,8 +5,8 @@ use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
-    account, device, encrypted_image, events, garage, group, image, keys, lockbox, ostree, release,
-    rollout, status, tuf,
+    account, device, encrypted_image, events, garage, group, image, keys, lockbox, ostree, payload,
+    release, rollout, status, tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -25,6 +25,8 @@ enum Command {
     Ostree(ostree::Arguments),
     /// Make trees that can be deployed, and disk images with a deployment.
     Image(image::Arguments),
+    /// Look into Android's A/B payloads, verify, apply and make them.
+    Payload(payload::Arguments),
     /// Make, list and rotate signing keys; sign requests.
     Keys(keys::Arguments),
     /// Build, sign and publish releases.
@@ -60,6 +62,7 @@ impl Updraft {
         match &self.command {
             Command::Ostree(arguments) => ostree::run(arguments, &terminal),
             Command::Image(arguments) => arguments.run(&terminal),
+            Command::Payload(arguments) => arguments.run(&terminal),
             Command::Keys(arguments) => arguments.run(&terminal),
             Command::Release(arguments) => arguments.run(&terminal),
             Command::EncryptedImage(arguments) => arguments.run(&terminal),

@@ -17,6 +17,7 @@ mod ostree;
 mod garage;
 mod image;
 mod keys;
+mod payload;
 mod release;
 mod signing;
 

@@ -1,0 +1,43 @@
+//! `payload.bin`, Android's format of an update for a slot: what becomes of each partition, step by
+//! step, the data for that, and signatures of both.
+//!
+//! Bytes in, types out. What is received is what is hashed and signed, and nothing here writes
+//! it again; whoever makes payloads writes the [`messages`].
+//!
+//! * [`Header`]: where things are.
+//! * [`Manifest`]: partitions and their [`Operation`]s, checked as a whole: data follows data,
+//!   extents lie within their partitions, no block is written twice.
+//! * [`Signatures`]: those of the metadata, and those of the whole.
+//! * [`Properties`]: what `payload_properties.txt` says.
+//! * [`StoredEntry`], [`find_directory`]: where `payload.bin` is in an OTA package.
+//! * [`messages`]: all fields, for whoever writes them; [`Lossless`] keeps those that are not known.
+//!
+//! (AOSP, `system/update_engine`.)
+
+mod error;
+
+mod fields;
+mod header;
+mod lossless;
+pub mod messages;
+mod weight;
+
+mod manifest;
+mod operation;
+mod signatures;
+
+mod package;
+mod properties;
+
+pub use error::{Error, OperationProblem};
+pub use header::{Header, MAX_MANIFEST, MAX_SIGNATURES};
+pub use lossless::{Known, Lossless};
+pub use manifest::{Content, Manifest, Partition};
+pub use operation::{Data, Extent, Operation, OperationKind};
+pub use package::{LOCAL_HEADER, MAX_DIRECTORY, PACKAGE_TAIL, StoredEntry, find_directory};
+pub use properties::Properties;
+pub use signatures::Signatures;
+pub use weight::{MAX_EXTENTS, MAX_OPERATIONS, MAX_PARTITIONS};
+
+/// The protobuf library whose trait writes and reads the [`messages`].
+pub use prost;
