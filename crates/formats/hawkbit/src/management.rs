@@ -70,6 +70,7 @@ pub struct Type {
 /// A software module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools, reason = "the members of the API")]
 pub struct SoftwareModule {
     /// Who and when.
     #[serde(flatten)]
@@ -134,6 +135,7 @@ pub struct Metadata {
 /// Software modules that go together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools, reason = "the members of the API")]
 pub struct DistributionSet {
     /// Who and when.
     #[serde(flatten)]

@@ -298,7 +298,7 @@ fn auth_id(device: &MenderDevice) -> String {
     hash.get(..32).unwrap_or(&hash).to_owned()
 }
 
-fn shown(device: MenderDevice) -> Value {
+fn shown(device: &MenderDevice) -> Value {
     let identity: Value = serde_json::from_str(&device.identity).unwrap_or(Value::Null);
     let requested = format!("{:.0}", device.requested_at);
     json!({
@@ -309,7 +309,7 @@ fn shown(device: MenderDevice) -> Value {
         "updated_ts": requested,
         "decommissioning": false,
         "auth_sets": [{
-            "id": auth_id(&device),
+            "id": auth_id(device),
             "pubkey": device.public_key,
             "identity_data": identity,
             "status": device.status,
@@ -340,7 +340,7 @@ async fn list(
     let offset = which.page.unwrap_or(1).saturating_sub(1).saturating_mul(limit);
     let found =
         run(&fleet, move |fleet| fleet.mender_devices(which.status, (offset, limit))).await?;
-    Ok(Json(found.into_iter().map(shown).collect::<Vec<_>>()).into_response())
+    Ok(Json(found.iter().map(shown).collect::<Vec<_>>()).into_response())
 }
 
 #[derive(Deserialize)]

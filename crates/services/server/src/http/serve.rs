@@ -152,7 +152,8 @@ async fn connection(
     // Small answers should not wait for each other; a socket that cannot is still good.
     drop(stream.set_nodelay(true));
     let Some(acceptor) = acceptor else {
-        return requests(fleet, router, stream, None, peer, stopping).await;
+        let connection = Connection { from: peer.ip(), is_tls: false };
+        return requests(fleet, router, stream, (connection, None), stopping).await;
     };
     let timeout = fleet.config.handshake_timeout();
     let stream = match tokio::time::timeout(timeout, acceptor.accept(stream)).await {
@@ -172,21 +173,19 @@ async fn connection(
         .peer_certificates()
         .and_then(|chain| chain.first())
         .and_then(|certificate| PeerCertificate::of_der(certificate).ok());
-    requests(fleet, router, stream, Some(certificate), peer, stopping).await;
+    let connection = Connection { from: peer.ip(), is_tls: true };
+    requests(fleet, router, stream, (connection, certificate), stopping).await;
 }
 
-/// Answers the requests of one connection; over TLS, `certificate` is what the peer showed.
+/// Answers the requests of one connection. The certificate is what the peer showed.
 async fn requests(
     fleet: Shared,
     router: Router,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    certificate: Option<Option<PeerCertificate>>,
-    peer: SocketAddr,
+    (connection, certificate): (Connection, Option<PeerCertificate>),
     mut stopping: watch::Receiver<bool>,
 ) {
     let timeout = fleet.config.handshake_timeout();
-    let connection = Connection { from: peer.ip(), is_tls: certificate.is_some() };
-    let certificate = certificate.flatten();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(ReadOut::new(body)));
         request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
@@ -203,19 +202,19 @@ async fn requests(
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(fleet.config.body_idle_timeout())
         .keep_alive_timeout(timeout);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut asked = false;
     loop {
         tokio::select! {
-            ended = connection.as_mut() => {
+            ended = serving.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(%peer, %error, "connection ended early");
+                    tracing::debug!(peer = %connection.from, %error, "connection ended early");
                 }
                 return;
             }
             _ = stopping.changed(), if !asked => {
                 asked = true;
-                connection.as_mut().graceful_shutdown();
+                serving.as_mut().graceful_shutdown();
             }
         }
     }

@@ -118,7 +118,7 @@ mod tests {
             gateway_token: None,
             anonymous_download: false,
             polling: PollingTime::parse("00:05:00").unwrap(),
-            overdue: std::time::Duration::from_secs(300),
+            overdue: std::time::Duration::from_mins(5),
             window_polls: 3,
             autoclose: false,
             confirmation: false,

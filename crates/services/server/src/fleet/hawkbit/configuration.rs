@@ -67,6 +67,7 @@ pub struct ConfigurationValue {
 
 /// What the configuration says, ready for use.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the configuration")]
 pub struct Tenant {
     /// Authorities of a proxy's header; none when that is not to be trusted.
     pub authorities: Option<Vec<String>>,

@@ -259,7 +259,10 @@ pub fn path_part(name: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 part.push(char::from(byte));
             }
-            _ => part.push_str(&format!("%{byte:02X}")),
+            _ => {
+                part.push('%');
+                part.push_str(&hex::encode_upper([byte]));
+            }
         }
     }
     part

@@ -348,10 +348,10 @@ fn add_modules(tx: &Transaction<'_>, set: i64, set_type: &Type, new: &[i64]) -> 
             .map(|other| other.id)
             .collect();
         let most = usize::try_from(kind.max_assignments.unwrap_or(1)).unwrap_or(usize::MAX);
-        if alike.len() >= most {
-            if let Some(oldest) = alike.first() {
-                sets::remove_module(tx, set, *oldest)?;
-            }
+        if alike.len() >= most
+            && let Some(oldest) = alike.first()
+        {
+            sets::remove_module(tx, set, *oldest)?;
         }
         sets::add_module(tx, set, *id)?;
     }

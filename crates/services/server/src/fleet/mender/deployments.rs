@@ -286,19 +286,18 @@ impl Fleet {
     fn link_key(&self) -> Result<[u8; 32]> {
         let read = |reader: &Connection| notes::setting(reader, LINK_KEY);
         let stored = self.database.read("read the key of links", read)?;
-        let text = match stored {
-            Some(text) => text,
-            None => {
-                let new = self.environment.secret().map_err(Error::random)?;
-                self.database.write("make a key for links", |tx| {
-                    // Another request may have made it.
-                    if let Some(there) = notes::setting(tx, LINK_KEY)? {
-                        return Ok(there);
-                    }
-                    notes::set_setting(tx, LINK_KEY, &new)?;
-                    Ok(new)
-                })?
-            }
+        let text = if let Some(text) = stored {
+            text
+        } else {
+            let new = self.environment.secret().map_err(Error::random)?;
+            self.database.write("make a key for links", |tx| {
+                // Another request may have made it.
+                if let Some(there) = notes::setting(tx, LINK_KEY)? {
+                    return Ok(there);
+                }
+                notes::set_setting(tx, LINK_KEY, &new)?;
+                Ok(new)
+            })?
         };
         let damaged =
             || Error::Stored { what: "the key of links", reason: "it is no key".to_owned() };

@@ -43,7 +43,7 @@ impl FromRequestParts<Shared> for Caller {
         };
         let host = forwarded("x-forwarded-host")
             .or_else(|| header(&parts.headers, HOST.as_str()).map(str::to_owned))
-            .or_else(|| parts.uri.authority().map(|authority| authority.to_string()))
+            .or_else(|| parts.uri.authority().map(ToString::to_string))
             .filter(|host| is_host(host))
             .ok_or_else(|| Error::invalid("the request", "it does not say for which host it is"))?;
         let origin = format!("{scheme}://{host}");

@@ -68,7 +68,7 @@ pub fn order(entity: Entity, sort: Option<&str>) -> Result<String> {
         let (column, _) = entity
             .column(&field.trim().to_ascii_lowercase())
             .ok_or_else(|| wrong(format!("there is no field \"{}\"", field.trim())))?;
-        order.push_str(&format!("{column} {direction}, "));
+        order.extend([column, " ", direction, ", "]);
     }
     Ok(order + default)
 }
@@ -131,18 +131,20 @@ impl Entity {
                     "(SELECT ds.version FROM distribution_sets ds WHERE ds.id = t.installed_set)",
                     Text,
                 ),
-                (Self::Type, "key") => ("t.key", Text),
+                (Self::Type, "key") | (Self::Module | Self::Set, "type" | "type.key") => {
+                    ("t.key", Text)
+                }
                 (Self::Module, "name") => ("m.name", Text),
                 (Self::Module, "version") => ("m.version", Text),
                 (Self::Module, "description") => ("m.description", Text),
                 (Self::Module, "vendor") => ("m.vendor", Text),
-                (Self::Module, "type" | "type.key") => ("t.key", Text),
                 (Self::Module, "createdat") => ("m.created_at", Number),
                 (Self::Module, "lastmodifiedat") => ("m.modified_at", Number),
-                (Self::Set, "name") => ("s.name", Text),
-                (Self::Set, "version") => ("s.version", Text),
+                (Self::Set, "name") | (Self::Action, "distributionset.name") => ("s.name", Text),
+                (Self::Set, "version") | (Self::Action, "distributionset.version") => {
+                    ("s.version", Text)
+                }
                 (Self::Set, "description") => ("s.description", Text),
-                (Self::Set, "type" | "type.key") => ("t.key", Text),
                 (Self::Set, "complete") => ("complete", Boolean),
                 (Self::Set, "valid") => ("(s.invalidated = 0)", Boolean),
                 (Self::Set, "createdat") => ("s.created_at", Number),
@@ -156,8 +158,6 @@ impl Entity {
                 (Self::Action, "lastmodifiedat") => ("a.modified_at", Number),
                 (Self::Action, "target.controllerid" | "target.id") => ("a.device", Text),
                 (Self::Action, "distributionset.id") => ("a.set_id", Number),
-                (Self::Action, "distributionset.name") => ("s.name", Text),
-                (Self::Action, "distributionset.version") => ("s.version", Text),
                 (Self::Report, "reportedat" | "timestamp") => ("r.reported_at", Number),
                 _ => return None,
             })

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Hawkbit;
 
 /// A poll of swupdate may be as far away as the least polling time, and it takes some of them.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Keys and images of one maker.
 struct Maker {
