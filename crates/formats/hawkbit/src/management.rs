@@ -1,6 +1,10 @@
 //! What scripts send to the Management API and are answered, as far as it is more than a few
 //! members. Times are milliseconds since 1970 (UTC). Links are added by whoever knows the address.
 
+mod selections;
+
+pub use selections::{Tag, TargetFilter};
+
 use serde::{Deserialize, Serialize};
 
 use crate::ddi::{Hashes, Links};

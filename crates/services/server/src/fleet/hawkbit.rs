@@ -13,10 +13,12 @@ pub mod confirmation;
 pub mod deployment;
 pub mod downloads;
 pub mod feedback;
+pub mod filters;
 pub mod modules;
 pub mod poll;
 pub mod polls;
 pub mod sets;
+pub mod tags;
 pub mod targets;
 
 use rusqlite::Transaction;

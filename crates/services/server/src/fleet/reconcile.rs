@@ -31,6 +31,7 @@ impl Fleet {
     /// Brings all rollouts as far as they go now, after telling devices what is due.
     pub fn reconcile(&self) -> Result<()> {
         self.run_standing_orders()?;
+        self.assign_by_filters()?;
         for name in self.database.read("list running rollouts", rollouts::alive)? {
             let mut rounds = 0;
             while self.reconcile_one(&name)? {

@@ -6,9 +6,11 @@ pub mod artifacts;
 pub mod configuration;
 pub mod devices;
 pub mod filter;
+pub mod filters;
 pub mod modules;
 pub mod notes;
 pub mod sets;
+pub mod tags;
 pub mod types;
 
 use jiff::Timestamp;
@@ -41,6 +43,16 @@ impl Listing {
             (one, "") | ("", one) => format!(" WHERE {one}"),
             (one, other) => format!(" WHERE {one} AND ({other})"),
         }
+    }
+
+    /// Asks for this as well; `?` in it is the number.
+    pub fn also(&mut self, condition: &str, number: i64) {
+        self.parameters.push(Value::Integer(number));
+        let condition = condition.replace('?', &format!("?{}", self.parameters.len()));
+        self.condition = match self.condition.as_str() {
+            "" => condition,
+            other => format!("({other}) AND {condition}"),
+        };
     }
 
     fn page(&self) -> String {

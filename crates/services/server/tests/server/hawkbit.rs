@@ -7,6 +7,7 @@ mod confirmation;
 mod devices;
 mod downloads;
 mod management;
+mod selections;
 mod swupdate;
 
 use std::process::Command;

@@ -36,7 +36,7 @@ impl Fleet {
             named.insert(key.clone(), value.to_owned());
         }
         self.note_seen(id);
-        self.write_for("store a device's attributes", id, |tx| {
+        let changed = self.write_for("store a device's attributes", id, |tx| {
             let mut device = devices::require(tx, id)?;
             let known = notes::attributes(tx, id)?;
             let mut attributes = match mode {
@@ -52,15 +52,21 @@ impl Fleet {
                 let message = format!("a device may have {MAX_ATTRIBUTES} attributes");
                 return Err(Error::hawkbit(Trouble::Quota, message));
             }
-            if attributes != known {
+            let changed = attributes != known;
+            if changed {
                 notes::set_attributes(tx, id, &attributes)?;
             }
             if device.request_attributes {
                 device.request_attributes = false;
                 devices::update(tx, &device, None)?;
             }
-            Ok(())
-        })
+            Ok(changed)
+        })?;
+        if changed {
+            // It may meet a filter now.
+            self.kick();
+        }
+        Ok(())
     }
 
     /// A device tells what it runs, which nobody told it to install. True when that is news.

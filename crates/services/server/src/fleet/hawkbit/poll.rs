@@ -70,10 +70,15 @@ impl Fleet {
             None if admitted == Admitted::AsThisDevice => {
                 return Err(Error::not_found("target", id));
             }
-            _ => self.database.write("note a device that polls", |tx| {
-                self.note_first_poll(tx, id, address.as_deref(), now)?;
-                look_up(tx)?.ok_or_else(|| Error::not_found("target", id))
-            })?,
+            _ => {
+                let found = self.database.write("note a device that polls", |tx| {
+                    self.note_first_poll(tx, id, address.as_deref(), now)?;
+                    look_up(tx)?.ok_or_else(|| Error::not_found("target", id))
+                })?;
+                // It may meet a filter now.
+                self.kick();
+                found
+            }
         };
         if device.revoked {
             return Err(Error::Unauthenticated { reason: "the device was revoked".to_owned() });

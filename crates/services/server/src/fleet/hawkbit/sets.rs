@@ -194,6 +194,7 @@ impl Fleet {
         let actor = operator.actor();
         self.database.write("delete a distribution set", |tx| {
             let set = sets::require(tx, id)?;
+            sets::end_auto_assignments(tx, id)?;
             sets::remove(tx, id)?;
             let message = format!("distribution set {} {} was deleted", set.name, set.version);
             events::append(tx, now, &NewEvent::new(EventKind::SoftwareChanged, &actor, message))
@@ -212,6 +213,7 @@ impl Fleet {
         let by = By { actor: &actor, at: now };
         self.database.write("invalidate a distribution set", |tx| {
             let set = sets::require(tx, id)?;
+            sets::end_auto_assignments(tx, id)?;
             sets::invalidate(tx, id)?;
             let message = format!("distribution set {} {} was invalidated", set.name, set.version);
             events::append(tx, now, &NewEvent::new(EventKind::SoftwareChanged, &actor, message))?;

@@ -92,6 +92,7 @@ impl Fleet {
             }
             made.iter().map(|values| devices::require(tx, &values.id)).collect::<Result<Vec<_>>>()
         })?;
+        self.kick();
         devices.into_iter().map(|device| self.shown_target(device)).collect()
     }
 
@@ -117,18 +118,22 @@ impl Fleet {
         installed: bool,
         wanted: &Wanted,
     ) -> Result<(Vec<Target>, u64)> {
+        self.database.read("read a distribution set", |reader| sets::require(reader, set))?;
+        let column = if installed { "t.installed_set = ?" } else { "t.assigned_set = ?" };
+        self.targets_where(column, set, wanted)
+    }
+
+    /// A page of the devices for which a condition holds; `?` in it is the number.
+    pub(super) fn targets_where(
+        &self,
+        condition: &str,
+        number: i64,
+        wanted: &Wanted,
+    ) -> Result<(Vec<Target>, u64)> {
         let mut listing = self.listing(Entity::Target, wanted)?;
-        listing.parameters.push(rusqlite::types::Value::Integer(set));
-        let number = listing.parameters.len();
-        let column = if installed { "t.installed_set" } else { "t.assigned_set" };
-        listing.condition = match listing.condition.as_str() {
-            "" => format!("{column} = ?{number}"),
-            condition => format!("({condition}) AND {column} = ?{number}"),
-        };
-        let (devices, total) = self.database.read("list targets", |reader| {
-            sets::require(reader, set)?;
-            devices::list(reader, &listing)
-        })?;
+        listing.also(condition, number);
+        let (devices, total) =
+            self.database.read("list targets", |reader| devices::list(reader, &listing))?;
         let shown = devices.into_iter().map(|device| self.shown_target(device));
         Ok((shown.collect::<Result<_>>()?, total))
     }
@@ -173,6 +178,7 @@ impl Fleet {
             devices::update(tx, &device, Some(by))?;
             devices::require(tx, id)
         })?;
+        self.kick();
         self.shown_target(device)
     }
 

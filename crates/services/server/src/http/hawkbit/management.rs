@@ -2,8 +2,10 @@
 
 mod actions;
 mod configuration;
+mod filters;
 mod modules;
 mod sets;
+mod tags;
 mod targets;
 mod types;
 
@@ -39,6 +41,8 @@ pub(super) fn routes() -> Router<Shared> {
         .merge(sets::routes())
         .merge(actions::routes())
         .merge(configuration::routes())
+        .merge(tags::routes())
+        .merge(filters::routes())
 }
 
 /// A path below the root.

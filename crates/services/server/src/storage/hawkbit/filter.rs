@@ -22,6 +22,10 @@ pub enum Entity {
     Type,
     /// Reports of an action.
     Report,
+    /// Tags of devices or sets.
+    Tag,
+    /// Queries with a name.
+    Filter,
 }
 
 /// What placeholders in queries stand for, in milliseconds since 1970 (UTC).
@@ -90,6 +94,8 @@ impl Entity {
             Self::Action => "a.id",
             Self::Type => "t.id",
             Self::Report => "r.id",
+            Self::Tag => "g.id",
+            Self::Filter => "f.id",
         }
     }
 
@@ -159,8 +165,29 @@ impl Entity {
                 (Self::Action, "target.controllerid" | "target.id") => ("a.device", Text),
                 (Self::Action, "distributionset.id") => ("a.set_id", Number),
                 (Self::Report, "reportedat" | "timestamp") => ("r.reported_at", Number),
+                (Self::Tag, "name") => ("g.name", Text),
+                (Self::Tag, "description") => ("g.description", Text),
+                (Self::Tag, "colour") => ("g.colour", Text),
+                (Self::Filter, "name") => ("f.name", Text),
+                (Self::Filter, "query") => ("f.query", Text),
+                (Self::Filter, "createdat") => ("f.created_at", Number),
                 _ => return None,
             })
+        })
+    }
+
+    /// The tags of an entry, where such entries have tags.
+    fn tagged(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Target => {
+                "SELECT 1 FROM action_device_tags gt JOIN tags g ON g.id = gt.tag \
+                 WHERE gt.device = t.device"
+            }
+            Self::Set => {
+                "SELECT 1 FROM distribution_set_tags gt JOIN tags g ON g.id = gt.tag \
+                 WHERE gt.set_id = s.id"
+            }
+            _ => return None,
         })
     }
 
@@ -204,6 +231,11 @@ impl Writer {
     }
 
     fn compare(&mut self, comparison: &Comparison) -> Result<String> {
+        if comparison.selector.eq_ignore_ascii_case("tag")
+            && let Some(tagged) = self.entity.tagged()
+        {
+            return self.compare_tags(tagged, comparison);
+        }
         let (column, sort) = self.field(&comparison.selector)?;
         let operator = comparison.operator;
         let first = comparison.values.first().map(String::as_str).unwrap_or_default();
@@ -247,6 +279,23 @@ impl Writer {
                 format!("{column} {sign} {value}")
             }
         })
+    }
+
+    /// Of tags there may be several: it is asked whether one of them is like that, or none.
+    fn compare_tags(&mut self, tagged: &str, comparison: &Comparison) -> Result<String> {
+        let (not, operator) = match comparison.operator {
+            Operator::NotEqual => ("NOT ", Operator::Equal),
+            Operator::NotIn => ("NOT ", Operator::In),
+            Operator::IsNull => return Ok(format!("NOT EXISTS ({tagged})")),
+            Operator::IsNotNull => return Ok(format!("EXISTS ({tagged})")),
+            other => ("", other),
+        };
+        let entity = std::mem::replace(&mut self.entity, Entity::Tag);
+        let of_tag =
+            Comparison { selector: "name".to_owned(), operator, values: comparison.values.clone() };
+        let condition = self.compare(&of_tag);
+        self.entity = entity;
+        Ok(format!("{not}EXISTS ({tagged} AND {})", condition?))
     }
 
     fn field(&mut self, selector: &str) -> Result<(String, Sort)> {
@@ -348,6 +397,18 @@ mod tests {
             written("attribute.Rev=ge=B"),
             "lower((SELECT n.value FROM device_attributes n WHERE n.device = t.device \
              AND n.key = ?1)) >= ?2 [Text(\"Rev\"), Text(\"b\")]"
+        );
+    }
+
+    #[test]
+    fn one_tag_of_several_is_asked_for() {
+        assert_eq!(
+            written("tag==beta*;tag!=old"),
+            "(EXISTS (SELECT 1 FROM action_device_tags gt JOIN tags g ON g.id = gt.tag \
+             WHERE gt.device = t.device AND g.name LIKE ?1 ESCAPE '\\') AND \
+             NOT EXISTS (SELECT 1 FROM action_device_tags gt JOIN tags g ON g.id = gt.tag \
+             WHERE gt.device = t.device AND g.name LIKE ?2 ESCAPE '\\')) \
+             [Text(\"beta%\"), Text(\"old\")]"
         );
     }
 

@@ -175,6 +175,13 @@ pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
     }
 }
 
+/// No device is told it by itself any more.
+pub fn end_auto_assignments(tx: &Transaction<'_>, id: i64) -> Result<()> {
+    tx.execute("UPDATE target_filters SET auto_set = NULL WHERE auto_set = ?1", [id])
+        .map_err(Error::database("change filters"))?;
+    Ok(())
+}
+
 fn set_flag(tx: &Transaction<'_>, id: i64, flag: &str) -> Result<()> {
     tx.execute(&format!("UPDATE distribution_sets SET {flag} = 1 WHERE id = ?1"), [id])
         .map_err(Error::database("change a distribution set"))?;

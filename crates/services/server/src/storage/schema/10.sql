@@ -155,6 +155,52 @@ CREATE TABLE device_metadata (
     PRIMARY KEY (device, key)
 ) STRICT, WITHOUT ROWID;
 
+-- What operators call several devices, or several sets.
+CREATE TABLE tags (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- device, set.
+    about       TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    description TEXT,
+    colour      TEXT,
+    created_by  TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    modified_by TEXT NOT NULL,
+    modified_at INTEGER NOT NULL,
+    UNIQUE (about, name)
+) STRICT;
+
+CREATE TABLE action_device_tags (
+    tag    INTEGER NOT NULL REFERENCES tags (id) ON DELETE CASCADE,
+    device TEXT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
+    PRIMARY KEY (device, tag)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX action_device_tags_by_tag ON action_device_tags (tag);
+
+CREATE TABLE distribution_set_tags (
+    tag    INTEGER NOT NULL REFERENCES tags (id) ON DELETE CASCADE,
+    set_id INTEGER NOT NULL REFERENCES distribution_sets (id) ON DELETE CASCADE,
+    PRIMARY KEY (set_id, tag)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX distribution_set_tags_by_tag ON distribution_set_tags (tag);
+
+-- Queries with a name; those with a set have all devices told that meet them and never were.
+CREATE TABLE target_filters (
+    id                INTEGER PRIMARY KEY AUTOINCREMENT,
+    name              TEXT NOT NULL UNIQUE,
+    query             TEXT NOT NULL,
+    auto_set          INTEGER REFERENCES distribution_sets (id),
+    auto_kind         TEXT,
+    auto_weight       INTEGER,
+    auto_confirmation INTEGER,
+    -- Who said so.
+    auto_by           TEXT,
+    created_by        TEXT NOT NULL,
+    created_at        INTEGER NOT NULL,
+    modified_by       TEXT NOT NULL,
+    modified_at       INTEGER NOT NULL
+) STRICT;
+
 -- One device is to install one distribution set.
 CREATE TABLE actions (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,128 @@
+//! Queries with a name, and the sets that devices which meet them are told.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
+use updraft_hawkbit::management::{ActionKind, TargetFilter};
+
+use super::super::values;
+use super::{By, Listing, stamp};
+use crate::error::{Error, Result};
+
+/// What devices are told by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoAssignment {
+    /// The set.
+    pub set: i64,
+    /// How.
+    pub kind: ActionKind,
+    /// The greater goes first.
+    pub weight: Option<i64>,
+    /// Whether somebody at the device has to agree.
+    pub confirmation: Option<bool>,
+}
+
+/// One filter, or that there is none.
+pub fn require(connection: &Connection, id: i64) -> Result<TargetFilter> {
+    connection
+        .prepare_cached("SELECT * FROM target_filters WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([id], read).optional())
+        .map_err(Error::database("read a filter"))?
+        .ok_or_else(|| Error::not_found("target filter", id.to_string()))
+}
+
+/// A page of filters, and how many there are.
+pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<TargetFilter>, u64)> {
+    let failed = |error| Error::database("list filters")(error);
+    let conditions = listing.conditions("");
+    let parameters = || params_from_iter(listing.parameters.iter());
+    let count = format!("SELECT count(*) FROM target_filters f{conditions}");
+    let total = connection.query_row(&count, parameters(), |row| row.get(0)).map_err(failed)?;
+    let mut statement = connection
+        .prepare(&format!("SELECT * FROM target_filters f{conditions}{}", listing.page()))
+        .map_err(failed)?;
+    let rows = statement.query_map(parameters(), read).map_err(failed)?;
+    Ok((rows.collect::<Result<_, _>>().map_err(failed)?, values::count(total)))
+}
+
+/// Adds a filter; gives its number.
+pub fn insert(tx: &Transaction<'_>, name: &str, query: &str, by: By<'_>) -> Result<i64> {
+    let inserted = tx.execute(
+        "INSERT INTO target_filters (name, query, created_by, created_at, modified_by, modified_at)
+         VALUES (?1, ?2, ?3, ?4, ?3, ?4)",
+        params![name, query, by.actor, by.millis()],
+    );
+    inserted.map_err(|error| exists(name, error))?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Changes name and query, where given.
+pub fn change(
+    tx: &Transaction<'_>,
+    id: i64,
+    name: Option<&str>,
+    query: Option<&str>,
+    by: By<'_>,
+) -> Result<()> {
+    let changed = tx.execute(
+        "UPDATE target_filters SET name = coalesce(?2, name), query = coalesce(?3, query),
+             modified_by = ?4, modified_at = ?5 WHERE id = ?1",
+        params![id, name, query, by.actor, by.millis()],
+    );
+    changed.map(drop).map_err(|error| exists(name.unwrap_or_default(), error))
+}
+
+/// Has devices told a set by themselves, or no more.
+pub fn set_auto_assignment(
+    tx: &Transaction<'_>,
+    id: i64,
+    auto: Option<&AutoAssignment>,
+    by: By<'_>,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE target_filters SET auto_set = ?2, auto_kind = ?3, auto_weight = ?4,
+             auto_confirmation = ?5, auto_by = ?6, modified_by = ?6, modified_at = ?7
+         WHERE id = ?1",
+        params![
+            id,
+            auto.map(|auto| auto.set),
+            auto.map(|auto| values::word(auto.kind)),
+            auto.and_then(|auto| auto.weight),
+            auto.and_then(|auto| auto.confirmation),
+            by.actor,
+            by.millis()
+        ],
+    )
+    .map_err(Error::database("change a filter"))?;
+    Ok(())
+}
+
+/// Removes a filter.
+pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
+    tx.execute("DELETE FROM target_filters WHERE id = ?1", [id])
+        .map_err(Error::database("remove a filter"))?;
+    Ok(())
+}
+
+fn exists(name: &str, error: rusqlite::Error) -> Error {
+    if values::is_duplicate(&error) {
+        return Error::Conflict {
+            code: "target_filter_exists",
+            action: format!("name a filter {name}"),
+            reason: "there is one of this name".to_owned(),
+        };
+    }
+    Error::database("store a filter")(error)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<TargetFilter> {
+    let kind: Option<String> = row.get("auto_kind")?;
+    Ok(TargetFilter {
+        stamp: stamp(row)?,
+        id: row.get("id")?,
+        name: row.get("name")?,
+        query: row.get("query")?,
+        auto_assign_distribution_set: row.get("auto_set")?,
+        auto_assign_action_type: kind.and_then(|kind| values::from_word("action type", &kind).ok()),
+        auto_assign_weight: row.get("auto_weight")?,
+        confirmation_required: row.get("auto_confirmation")?,
+    })
+}
