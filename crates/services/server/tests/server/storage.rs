@@ -178,39 +178,31 @@ fn a_tls_file_that_is_none_is_named() {
 #[test]
 fn a_database_of_the_first_schema_is_brought_up_to_date() {
     let world = World::stopped();
-    let connection = rusqlite::Connection::open(world.layout.database()).expect("database");
-    // What later versions added, taken back.
-    connection.execute("ALTER TABLE tokens DROP COLUMN expires_at", []).expect("dropped");
-    connection.execute("ALTER TABLE devices DROP COLUMN issued_pem", []).expect("dropped");
-    connection.execute("ALTER TABLE tokens DROP COLUMN role", []).expect("dropped");
-    connection.execute("ALTER TABLE groups DROP COLUMN expression", []).expect("dropped");
-    connection.execute("DROP INDEX events_by_sent_id", []).expect("dropped");
-    for table in [
-        "delegation_info",
-        "encrypted_images",
-        "group_auto_updates",
-        "group_auto_updates_told",
-        "device_tags",
-        "auto_updates",
-        "scheduled_updates",
-        "campaign_answers",
-        "campaigns",
-        "campaign_updates",
-        "multi_target_updates",
-        "device_labels",
-        "installation_reports",
-        "target_comments",
-        "offline_metadata",
-        "commit_manifests",
-        "settings",
-        "alarms",
-        "next_certificates",
-    ] {
-        connection.execute(&format!("DROP TABLE {table}"), []).expect("dropped");
+    let schema = |path: &std::path::Path| -> Vec<String> {
+        let connection = rusqlite::Connection::open(path).expect("database");
+        let mut statement = connection
+            .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+            .expect("statement");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<Result<_, _>>().expect("rows")
+    };
+    let newest = schema(&world.layout.database());
+    for suffix in ["", "-wal", "-shm"] {
+        let path = format!("{}{suffix}", world.layout.database().display());
+        drop(std::fs::remove_file(path));
     }
+    let connection = rusqlite::Connection::open(world.layout.database()).expect("database");
+    connection
+        .execute_batch(include_str!("../../src/storage/schema/1.sql"))
+        .expect("the first schema");
+    connection
+        .execute("INSERT INTO tokens VALUES ('old', x'00', 'read', 0, NULL)", [])
+        .expect("a token");
+    connection.pragma_update(None, "application_id", 0x7570_6472).expect("pragma");
     connection.pragma_update(None, "user_version", 1).expect("pragma");
     drop(connection);
     let database = Database::open(&world.layout.database()).expect("migrated");
+    assert_eq!(schema(&world.layout.database()), newest);
     let tokens = updraft_server_service::fleet::operators::list_tokens(&database).expect("list");
     assert_eq!((tokens.len(), tokens[0].expires_at), (1, None));
 }
