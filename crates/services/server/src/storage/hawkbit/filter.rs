@@ -1,11 +1,14 @@
 //! From RSQL to SQL. Fields become columns, values become parameters: no text of a query ever
 //! becomes part of a statement.
 
+mod fields;
+
 use rusqlite::types::Value;
 use updraft_hawkbit::{Comparison, Operator, Query};
 
 use crate::error::hawkbit::Trouble;
 use crate::error::{Error, Result};
+use fields::Sort;
 
 /// What a query is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,142 +78,6 @@ pub fn order(entity: Entity, sort: Option<&str>) -> Result<String> {
         order.extend([column, " ", direction, ", "]);
     }
     Ok(order + default)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
-    Text,
-    Number,
-    Boolean,
-}
-
-impl Entity {
-    /// What tells entries apart, for an order without doubt.
-    fn number(self) -> &'static str {
-        match self {
-            Self::Target => "t.device",
-            Self::Module => "m.id",
-            Self::Set => "s.id",
-            Self::Action => "a.id",
-            Self::Type => "t.id",
-            Self::Report => "r.id",
-            Self::Tag => "g.id",
-            Self::Filter => "f.id",
-        }
-    }
-
-    /// The column of a field, in lower case.
-    fn column(self, field: &str) -> Option<(&'static str, Sort)> {
-        use Sort::{Boolean, Number, Text};
-        let common = match (self, field) {
-            (Self::Target, _) => None,
-            (_, "id") => Some((self.number(), Number)),
-            _ => None,
-        };
-        common.or_else(|| {
-            Some(match (self, field) {
-                (Self::Target, "id" | "controllerid") => ("t.device", Text),
-                (Self::Target | Self::Type, "name") => ("t.name", Text),
-                (Self::Target | Self::Type, "description") => ("t.description", Text),
-                (Self::Target | Self::Type, "createdat") => ("t.created_at", Number),
-                (Self::Target | Self::Type, "createdby") => ("t.created_by", Text),
-                (Self::Target | Self::Type, "lastmodifiedat") => ("t.modified_at", Number),
-                (Self::Target | Self::Type, "lastmodifiedby") => ("t.modified_by", Text),
-                (Self::Target, "updatestatus") => ("t.update_status", Text),
-                (Self::Target, "ipaddress" | "address") => ("t.address", Text),
-                (Self::Target, "group") => ("t.group_path", Text),
-                (Self::Target, "installedat") => ("t.installed_at", Number),
-                (Self::Target, "lastcontrollerrequestat") => ("d.last_seen", Number),
-                (Self::Target, "assignedds.name") => (
-                    "(SELECT ds.name FROM distribution_sets ds WHERE ds.id = t.assigned_set)",
-                    Text,
-                ),
-                (Self::Target, "assignedds.version") => (
-                    "(SELECT ds.version FROM distribution_sets ds WHERE ds.id = t.assigned_set)",
-                    Text,
-                ),
-                (Self::Target, "installedds.name") => (
-                    "(SELECT ds.name FROM distribution_sets ds WHERE ds.id = t.installed_set)",
-                    Text,
-                ),
-                (Self::Target, "installedds.version") => (
-                    "(SELECT ds.version FROM distribution_sets ds WHERE ds.id = t.installed_set)",
-                    Text,
-                ),
-                (Self::Type, "key") | (Self::Module | Self::Set, "type" | "type.key") => {
-                    ("t.key", Text)
-                }
-                (Self::Module, "name") => ("m.name", Text),
-                (Self::Module, "version") => ("m.version", Text),
-                (Self::Module, "description") => ("m.description", Text),
-                (Self::Module, "vendor") => ("m.vendor", Text),
-                (Self::Module, "createdat") => ("m.created_at", Number),
-                (Self::Module, "lastmodifiedat") => ("m.modified_at", Number),
-                (Self::Set, "name") | (Self::Action, "distributionset.name") => ("s.name", Text),
-                (Self::Set, "version") | (Self::Action, "distributionset.version") => {
-                    ("s.version", Text)
-                }
-                (Self::Set, "description") => ("s.description", Text),
-                (Self::Set, "complete") => ("complete", Boolean),
-                (Self::Set, "valid") => ("(s.invalidated = 0)", Boolean),
-                (Self::Set, "createdat") => ("s.created_at", Number),
-                (Self::Set, "lastmodifiedat") => ("s.modified_at", Number),
-                (Self::Action, "status" | "detailstatus") => ("a.status", Text),
-                (Self::Action, "active") => ("a.active", Boolean),
-                (Self::Action, "weight") => ("a.weight", Number),
-                (Self::Action, "externalref") => ("a.external_ref", Text),
-                (Self::Action, "laststatuscode") => ("a.last_code", Number),
-                (Self::Action, "createdat") => ("a.created_at", Number),
-                (Self::Action, "lastmodifiedat") => ("a.modified_at", Number),
-                (Self::Action, "target.controllerid" | "target.id") => ("a.device", Text),
-                (Self::Action, "distributionset.id") => ("a.set_id", Number),
-                (Self::Report, "reportedat" | "timestamp") => ("r.reported_at", Number),
-                (Self::Tag, "name") => ("g.name", Text),
-                (Self::Tag, "description") => ("g.description", Text),
-                (Self::Tag, "colour") => ("g.colour", Text),
-                (Self::Filter, "name") => ("f.name", Text),
-                (Self::Filter, "query") => ("f.query", Text),
-                (Self::Filter, "createdat") => ("f.created_at", Number),
-                _ => return None,
-            })
-        })
-    }
-
-    /// The tags of an entry, where such entries have tags.
-    fn tagged(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Target => {
-                "SELECT 1 FROM action_device_tags gt JOIN tags g ON g.id = gt.tag \
-                 WHERE gt.device = t.device"
-            }
-            Self::Set => {
-                "SELECT 1 FROM distribution_set_tags gt JOIN tags g ON g.id = gt.tag \
-                 WHERE gt.set_id = s.id"
-            }
-            _ => return None,
-        })
-    }
-
-    /// The table and column of what is noted by key, for a field such as `attribute.revision`.
-    fn notes(self, kind: &str) -> Option<&'static str> {
-        Some(match (self, kind) {
-            (Self::Target, "attribute" | "controllerattributes") => {
-                "(SELECT n.value FROM device_attributes n WHERE n.device = t.device AND n.key = ?)"
-            }
-            (Self::Target, "metadata") => {
-                "(SELECT n.value FROM device_metadata n WHERE n.device = t.device AND n.key = ?)"
-            }
-            (Self::Module, "metadata") => {
-                "(SELECT n.value FROM software_module_metadata n \
-                 WHERE n.module = m.id AND n.key = ?)"
-            }
-            (Self::Set, "metadata") => {
-                "(SELECT n.value FROM distribution_set_metadata n \
-                 WHERE n.set_id = s.id AND n.key = ?)"
-            }
-            _ => return None,
-        })
-    }
 }
 
 struct Writer {
