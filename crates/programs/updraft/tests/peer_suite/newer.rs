@@ -29,13 +29,19 @@ const LEFT_OUT: [&str; 10] = [
     "xattrs",
 ];
 
-const DIFFERENCES: [Difference; 6] = [
+const DIFFERENCES: [Difference; 7] = [
     // The server of one suite may not have ended when the other begins.
     Difference {
         file: "test-commit-sign.sh",
         from: "--daemonize -P 18081",
         to: " -p ",
         instead: "--daemonize -P 18082",
+    },
+    Difference {
+        file: "test-commit-sign.sh",
+        from: "assert_streq $port 18081",
+        to: "\n",
+        instead: "assert_streq $port 18082",
     },
     // One more file counts as metadata.
     Difference {
