@@ -91,28 +91,38 @@ pub struct Tenant {
     pub implicit_lock: bool,
 }
 
-/// The last [`Tenant`] that was read.
+/// The last [`Tenant`] that was read, and how often the configuration was changed.
 #[derive(Debug, Default)]
-pub(in crate::fleet) struct Cached(RwLock<Option<Arc<Tenant>>>);
+pub(in crate::fleet) struct Cached(RwLock<(Option<Arc<Tenant>>, u64)>);
 
 impl Cached {
-    fn get(&self) -> Option<Arc<Tenant>> {
+    fn get(&self) -> (Option<Arc<Tenant>>, u64) {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, tenant: Option<Arc<Tenant>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tenant;
+    /// Keeps what was read, unless it was changed since: what was switched off stays off.
+    fn keep(&self, tenant: &Arc<Tenant>, changes: u64) {
+        let mut cached = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if cached.1 == changes {
+            cached.0 = Some(Arc::clone(tenant));
+        }
+    }
+
+    fn forget(&self) {
+        let mut cached = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *cached = (None, cached.1.wrapping_add(1));
     }
 }
 
 impl Fleet {
     /// What the configuration says.
     pub fn tenant(&self) -> Result<Arc<Tenant>> {
-        if let Some(tenant) = self.hawkbit.tenant.get() {
+        let (cached, changes) = self.hawkbit.tenant.get();
+        if let Some(tenant) = cached {
             return Ok(tenant);
         }
         let tenant = Arc::new(self.database.read("read the configuration", read)?);
-        self.hawkbit.tenant.set(Some(Arc::clone(&tenant)));
+        self.hawkbit.tenant.keep(&tenant, changes);
         Ok(tenant)
     }
 
@@ -173,7 +183,7 @@ impl Fleet {
                 &NewEvent::new(EventKind::ConfigurationChanged, &actor, message),
             )
         })?;
-        self.hawkbit.tenant.set(None);
+        self.hawkbit.tenant.forget();
         self.hawkbit.polls.forget_all();
         Ok(())
     }

@@ -59,6 +59,15 @@ impl Fleet {
         let found = self.database.read("look up a device that polls", look_up)?;
         let own_token = found.as_ref().map(|(device, _)| device.security_token.as_str());
         let admitted = admit(&tenant, id, own_token, presented)?;
+        // Before anything is noted: what holds for any device must not touch these.
+        if let Some((device, _)) = &found {
+            if device.revoked {
+                return Err(Error::Unauthenticated { reason: "the device was revoked".to_owned() });
+            }
+            if device.protocol != Protocol::Ddi {
+                return Err(Error::not_found("target", id));
+            }
+        }
         let address = address(presented);
         let changes = found.as_ref().is_none_or(|(device, active)| {
             device.status == UpdateStatus::Unknown
@@ -80,12 +89,6 @@ impl Fleet {
                 found
             }
         };
-        if device.revoked {
-            return Err(Error::Unauthenticated { reason: "the device was revoked".to_owned() });
-        }
-        if device.protocol != Protocol::Ddi {
-            return Err(Error::not_found("target", id));
-        }
         self.note_seen(id);
         let (base, until) = self.database.read("look up what a device is told", |reader| {
             let base = base(reader, &tenant, &device, &active, now, root)?;

@@ -182,7 +182,11 @@ impl Fleet {
                 return register(tx, &device, &secret, By { actor: &actor, at: now });
             }
             let message = format!("device {id} is now {status:?}").to_lowercase();
-            let event = NewEvent::new(EventKind::DeviceRevoked, &actor, message).device(id);
+            let kind = match status {
+                Admission::Accepted => EventKind::DeviceRegistered,
+                Admission::Pending | Admission::Rejected => EventKind::DeviceRevoked,
+            };
+            let event = NewEvent::new(kind, &actor, message).device(id);
             events::append(tx, now, &event)
         })
     }
