@@ -71,6 +71,7 @@ pub(crate) const TEST: &[Package] = &[
         reason: "runs python-tuf and a reader of payloads, both as peers",
     },
     Package { name: "qemu-system-arm", reason: "boots a virtual machine for arm64" },
+    Package { name: "qemu-system-misc", reason: "boots a virtual mainframe" },
     Package { name: "qemu-system-x86", reason: "boots virtual machines" },
     Package { name: "sbsigntool", reason: "sbverify, which checks signatures of EFI programs" },
     Package { name: "softhsm2", reason: "tokens of PKCS#11, without hardware" },

@@ -15,10 +15,6 @@ const META_PACKAGE: &str = "linux-image-cloud-amd64";
 /// Where newer packages for the same release are.
 const BACKPORTS: Archive = Archive::Other("http://deb.debian.org/debian bookworm-backports");
 
-/// Where the same release is for other processors.
-const ARM64: Archive = Archive::Foreign("http://deb.debian.org/debian bookworm", "arm64");
-const ARM64_META_PACKAGE: &str = "linux-image-cloud-arm64";
-
 /// A kernel with its modules.
 #[derive(Debug, Clone)]
 pub struct Kernel {
@@ -48,14 +44,6 @@ impl Kernel {
         Self::in_folder(&cache::once("kernel-backports", |folder| {
             download(folder, BACKPORTS, META_PACKAGE)
         })?)
-    }
-
-    /// The cloud kernel for arm64. Downloaded as that of [`Kernel::cloud`].
-    ///
-    /// # Errors
-    /// When it is not there yet and cannot be downloaded.
-    pub fn arm64() -> Result<Self> {
-        Self::in_folder(&cache::once("arm64", download_arm64)?)
     }
 
     /// The only kernel in a folder with `boot/vmlinuz-RELEASE` and `lib/modules/RELEASE`.
@@ -99,20 +87,5 @@ impl Kernel {
 fn download(folder: &Path, archive: Archive, meta_package: &str) -> Result<()> {
     archive.with_options(|options| {
         packages::unpack(&packages::dependency(meta_package, options)?, folder, options)
-    })
-}
-
-/// Debian's busybox for arm64, static as that of this machine.
-///
-/// # Errors
-/// When it is not there yet and cannot be downloaded.
-pub fn arm64_busybox() -> Result<PathBuf> {
-    Ok(cache::once("arm64", download_arm64)?.join("bin/busybox"))
-}
-
-fn download_arm64(folder: &Path) -> Result<()> {
-    ARM64.with_options(|options| {
-        packages::unpack("busybox-static", folder, options)?;
-        packages::unpack(&packages::dependency(ARM64_META_PACKAGE, options)?, folder, options)
     })
 }

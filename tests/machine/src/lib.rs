@@ -49,6 +49,7 @@
 //!   port; [`Machine::tell`] one that the agent does not survive, such as `reboot -f`. [`AGENT`] is that agent, for trees that are not made by [`System`].
 //! * [`Machine::kill`] is a power cut in which the host's page cache survives.
 //! * [`Sysroot`] is a folder that the real `ostree` deploys into, to be the content of a disk.
+//! * [`Foreign`] is what runs on other processors: see [`Options::processor`].
 //! * With a boot loader on the disk: [`Options::firmware`] in place of [`Options::kernel`].
 
 #![allow(clippy::disallowed_methods, reason = "it plays the part of people and their machines")]
@@ -58,6 +59,7 @@ mod programs;
 
 mod packages;
 
+mod foreign;
 mod kernel;
 mod modules;
 
@@ -81,8 +83,9 @@ pub use agent::{AGENT, Answer};
 pub use cache::target_folder;
 pub use debian::{debian_root, newer_debian_root};
 pub use disk::{Disk, DiskBuilder};
+pub use foreign::Foreign;
 pub use initramfs::Initramfs;
-pub use kernel::{Kernel, arm64_busybox};
+pub use kernel::Kernel;
 pub use modules::{Modules, Needed};
 pub use newer_ostree::newer_ostree_root;
 pub use options::{Firmware, Options};

@@ -2,20 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::foreign::Foreign;
 use crate::kernel::Kernel;
 
-/// A kernel argument: on a busy host the kernel may find that its timer does not tick, and panic.
+/// A kernel argument for this machine's processor: on a busy host the kernel may find that its timer does not tick, and panic.
 const NO_TIMER_CHECK: &str = "no_timer_check";
 
 /// What a machine without a kernel of ours begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Firmware {
-    /// QEMU's BIOS.
+    /// QEMU's own: the BIOS of a PC, or what a mainframe begins with.
     Bios,
     /// Another ROM, such as U-Boot (`-bios FILE`).
     Rom(PathBuf),
-    /// The same for a machine with another processor: QEMU's `virt` of arm64.
-    Arm64Rom(PathBuf),
     /// UEFI: the code and a writable copy of the variables (Debian's package ovmf).
     Uefi {
         /// The firmware's code.
@@ -35,6 +34,7 @@ pub(crate) enum Boot {
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(crate) boot: Boot,
+    pub(crate) processor: Option<Foreign>,
     pub(crate) disks: Vec<PathBuf>,
     pub(crate) snapshot: bool,
     pub(crate) memory_mib: u32,
@@ -43,14 +43,19 @@ pub struct Options {
 }
 
 impl Options {
-    /// Boots a kernel without a boot loader. `console=ttyS0` is added to its arguments.
+    /// Boots a kernel of this machine's processor without a boot loader. `console=ttyS0` is added to
+    /// its arguments.
     #[must_use]
     pub fn kernel(kernel: &Kernel, initramfs: Option<&Path>, arguments: &str) -> Self {
-        Self::of(Boot::Kernel {
-            image: kernel.image().to_path_buf(),
-            initramfs: initramfs.map(Path::to_path_buf),
-            arguments: format!("console=ttyS0 {NO_TIMER_CHECK} {arguments}"),
-        })
+        let arguments = format!("console=ttyS0 {NO_TIMER_CHECK} {arguments}");
+        Self::bare_kernel(kernel, initramfs, arguments)
+    }
+
+    /// Boots a kernel without a boot loader, with these arguments and no others.
+    #[must_use]
+    pub fn bare_kernel(kernel: &Kernel, initramfs: Option<&Path>, arguments: String) -> Self {
+        let initramfs = initramfs.map(Path::to_path_buf);
+        Self::of(Boot::Kernel { image: kernel.image().to_path_buf(), initramfs, arguments })
     }
 
     /// Boots from the first disk, by its boot loader.
@@ -61,7 +66,16 @@ impl Options {
 
     fn of(boot: Boot) -> Self {
         let (disks, arguments) = (Vec::new(), Vec::new());
-        Self { boot, disks, snapshot: false, memory_mib: 512, folder: None, arguments }
+        let processor = None;
+        Self { boot, processor, disks, snapshot: false, memory_mib: 512, folder: None, arguments }
+    }
+
+    /// With another processor than this machine's: QEMU's `virt` of arm64, or a mainframe. Their
+    /// agent is not heard.
+    #[must_use]
+    pub fn processor(mut self, processor: Foreign) -> Self {
+        self.processor = Some(processor);
+        self
     }
 
     /// Adds a disk: `/dev/vda` first.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::accelerator::Accelerator;
 use crate::agent::{Answer, Line};
+use crate::foreign::Foreign;
 use crate::options::{Boot, Firmware, Options};
 
 /// What the guest flushes stays in this machine's memory, as all that it writes: only this machine's
@@ -67,7 +68,7 @@ impl Machine {
             .stdout(said.try_clone()?)
             .stderr(said)
             .spawn()
-            .context("start qemu-system-x86_64; install qemu-system-x86")?;
+            .context("start QEMU; install qemu-system-x86, qemu-system-arm and qemu-system-misc")?;
         let process = Process::Own(child);
         let mut machine =
             Self { process, console, socket, seen: 0, line: None, _folder: temporary };
@@ -247,23 +248,32 @@ impl Drop for Machine {
 }
 
 fn command(options: &Options) -> Result<Command> {
-    let mut command = if let Boot::Firmware(Firmware::Arm64Rom(_)) = &options.boot {
-        let mut command = Command::new("qemu-system-aarch64");
-        command.args(["-machine", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a53"]);
-        command
-    } else {
-        let mut command = Command::new("qemu-system-x86_64");
-        command.args(Accelerator::here().arguments()).args(["-vga", "none"]);
-        command
+    let mut command = match options.processor {
+        None => {
+            let mut command = Command::new("qemu-system-x86_64");
+            command.args(Accelerator::here().arguments()).args(["-vga", "none"]);
+            command
+        }
+        Some(Foreign::Arm64) => {
+            let mut command = Command::new("qemu-system-aarch64");
+            command.args(["-machine", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a53"]);
+            command
+        }
+        Some(Foreign::S390x) => {
+            let mut command = Command::new("qemu-system-s390x");
+            command.args(["-machine", "s390-ccw-virtio", "-accel", "tcg,thread=multi"]);
+            command
+        }
     };
     command.args(["-m", &options.memory_mib.to_string()]);
     command.args(["-nodefaults", "-display", "none"]);
-    command.args(["-chardev", "file,id=console,path=console", "-serial", "chardev:console"]);
+    command.args(["-chardev", "file,id=console,path=console"]);
     command.args(["-chardev", "socket,id=agent,path=agent,server=on,wait=off"]);
-    // The other machine has one serial port only; its agent is not heard.
-    if !matches!(&options.boot, Boot::Firmware(Firmware::Arm64Rom(_))) {
-        command.args(["-serial", "chardev:agent"]);
-    }
+    match options.processor {
+        None => command.args(["-serial", "chardev:console", "-serial", "chardev:agent"]),
+        Some(Foreign::Arm64) => command.args(["-serial", "chardev:console"]),
+        Some(Foreign::S390x) => command.args(["-device", "sclpconsole,chardev=console"]),
+    };
     match &options.boot {
         Boot::Kernel { image, initramfs, arguments } => {
             command.arg("-kernel").arg(absolute(image)?).args(["-append", arguments]);
@@ -272,7 +282,7 @@ fn command(options: &Options) -> Result<Command> {
             }
         }
         Boot::Firmware(Firmware::Bios) => {}
-        Boot::Firmware(Firmware::Rom(file) | Firmware::Arm64Rom(file)) => {
+        Boot::Firmware(Firmware::Rom(file)) => {
             command.arg("-bios").arg(absolute(file)?);
         }
         Boot::Firmware(Firmware::Uefi { code, variables }) => {
@@ -290,7 +300,11 @@ fn command(options: &Options) -> Result<Command> {
             "if=none,id=disk{number},format=raw,cache={CACHE},snapshot={snapshot},file={}",
             file.display()
         ));
-        command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+        let device = match options.processor {
+            Some(Foreign::S390x) => format!("virtio-blk-ccw,drive=disk{number},bootindex={number}"),
+            _ => format!("virtio-blk-pci,drive=disk{number}"),
+        };
+        command.args(["-device", &device]);
     }
     command.args(&options.arguments);
     Ok(command)

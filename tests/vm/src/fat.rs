@@ -1,5 +1,6 @@
 //! A FAT file system on a disk, looked at from outside of the machine. The kernel of this machine may
-//! have no FAT, so it is read by mtools, as firmware reads it: no journal, the first table.
+//! have no FAT, so it is read by mtools, as firmware reads it: no journal, the first table. `fsck.fat`
+//! tells what Linux would take for damage.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -65,36 +66,70 @@ impl DiskFile {
         Ok(())
     }
 
-    /// What `fsck.fat` would have to mend: what is not right, in kinds, without the mark of a file
-    /// system that is in use, without clusters that are merely lost, and without a second table that is
-    /// behind the first, which nobody reads. `scratch` is written to.
+    /// A copy of a FAT partition, in a file of its own.
     ///
     /// # Errors
-    /// When it cannot be looked at.
-    pub fn fat_damage(&self, part: &Part, scratch: &Path) -> Result<BTreeSet<&'static str>> {
-        let _ = fs::remove_file(scratch);
+    /// When it cannot be written.
+    pub fn copy_part(&self, part: &Part, path: &Path) -> Result<()> {
+        let _ = fs::remove_file(path);
         let mut cut = Command::new("dd");
         cut.args(["conv=sparse", "status=none", "iflag=skip_bytes,count_bytes"]);
         cut.arg(format!("skip={}", part.offset)).arg(format!("count={}", part.size));
         cut.args(["bs=1M"]);
-        cut.arg(format!("if={}", self.path.display())).arg(format!("of={}", scratch.display()));
+        cut.arg(format!("if={}", self.path.display())).arg(format!("of={}", path.display()));
         Answer::good(&mut cut)?;
-        let size = fs::File::options().write(true).open(scratch)?;
-        size.set_len(part.size).context("size the copy of a file system")?;
-        let answer = Answer::of(Command::new("fsck.fat").arg("-n").arg(scratch))?;
-        let said = |words: &str| answer.out.contains(words) || answer.err.contains(words);
-        let kinds = [
-            ("share clusters", "two files share clusters"),
-            ("cluster chain length", "a size that is not that of the clusters"),
-            ("Start cluster beyond limit", "a file that begins nowhere"),
-            ("Contains a free cluster", "a file whose clusters are free"),
-            ("Duplicate directory entry", "a name that is there twice"),
-            ("Bad short file name", "a name that is none"),
-            ("Orphaned long file name part", "a long name without its file"),
-            ("Wrong checksum for long file name", "a long name of another file"),
-            ("Unfinished long file name", "half a long name"),
-            ("Expected a valid '", "a folder without its content"),
-        ];
-        Ok(kinds.iter().filter(|(words, _)| said(words)).map(|(_, kind)| *kind).collect())
+        let size = fs::File::options().write(true).open(path)?;
+        size.set_len(part.size).context("size the copy of a file system")
     }
+}
+
+/// Something that `fsck.fat` would have to mend.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Damage {
+    /// The file or folder, a short name in capitals; empty where `fsck.fat` names none.
+    pub path: String,
+    /// What is not right with it.
+    pub kind: &'static str,
+}
+
+impl Damage {
+    /// Two names lead to the same clusters.
+    pub const SHARED: &'static str = "two files share clusters";
+}
+
+/// What `fsck.fat` says, and what it means.
+const KINDS: [(&str, &str); 10] = [
+    ("share clusters", Damage::SHARED),
+    ("cluster chain length", "a size that is not that of the clusters"),
+    ("Start cluster beyond limit", "a file that begins nowhere"),
+    ("Contains a free cluster", "a file whose clusters are free"),
+    ("Duplicate directory entry", "a name that is there twice"),
+    ("Bad short file name", "a name that is none"),
+    ("Orphaned long file name part", "a long name without its file"),
+    ("Wrong checksum for long file name", "a long name of another file"),
+    ("Unfinished long file name", "half a long name"),
+    ("Expected a valid '", "a folder without its content"),
+];
+
+/// What `fsck.fat` would have to mend in a file system, without the mark of one that is in use, without
+/// clusters that are merely lost, and without a second table that is behind the first, which nobody
+/// reads.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn fat_damage(file_system: &Path) -> Result<BTreeSet<Damage>> {
+    let answer = Answer::of(Command::new("fsck.fat").arg("-n").arg(file_system))?;
+    let mut path = "";
+    let mut damage = BTreeSet::new();
+    for line in answer.out.lines().chain(answer.err.lines()) {
+        // The file stands in a line of its own, and what is wrong with it below.
+        if line.starts_with('/') {
+            path = line.trim_end();
+        } else if !line.starts_with(' ') {
+            path = "";
+        }
+        let found = KINDS.iter().filter(|(words, _)| line.contains(words));
+        damage.extend(found.map(|(_, kind)| Damage { path: path.to_owned(), kind }));
+    }
+    Ok(damage)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use machine::{Firmware, Kernel, Machine, Options};
+use machine::{Firmware, Foreign, Kernel, Machine, Options};
 use updraft_bootenv::{BootEntry, BootVerdict, CountedName};
 
 use crate::DiskFile;
@@ -27,6 +27,7 @@ pub struct Rack {
     arguments: Vec<String>,
     log: Option<PathBuf>,
     firmware: Option<Firmware>,
+    processor: Option<Foreign>,
 }
 
 impl Rack {
@@ -34,7 +35,8 @@ impl Rack {
     #[must_use]
     pub fn new(folder: &Path, disk: DiskFile) -> Self {
         let folder = folder.to_path_buf();
-        Self { folder, disk, arguments: Vec::new(), log: None, firmware: None }
+        let (arguments, log, firmware, processor) = (Vec::new(), None, None, None);
+        Self { folder, disk, arguments, log, firmware, processor }
     }
 
     /// It has EFI, and boots what is on the disk.
@@ -53,6 +55,13 @@ impl Rack {
     #[must_use]
     pub fn with_firmware(mut self, firmware: Firmware) -> Self {
         self.firmware = Some(firmware);
+        self
+    }
+
+    /// It has another processor than this machine.
+    #[must_use]
+    pub fn with_processor(mut self, processor: Foreign) -> Self {
+        self.processor = Some(processor);
         self
     }
 
@@ -101,6 +110,9 @@ impl Rack {
             None => self.as_boot_loader()?,
         };
         let mut options = options.folder(&self.folder).memory_mib(768);
+        if let Some(processor) = self.processor {
+            options = options.processor(processor);
+        }
         let drives = match &self.log {
             None => {
                 options = options.disk(&self.disk.path);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use harness::{Answer, Programs};
-use machine::{Initramfs, Kernel, System};
+use machine::{Foreign, Initramfs, Kernel, System};
 
 /// What is loaded before the root can be mounted, and for the network.
 const MODULES: [&str; 8] =
@@ -36,17 +36,18 @@ enum Hardware {
     Usual,
     /// The same, with the newer kernel.
     NewerKernel,
-    Arm64,
+    Other(Foreign),
 }
 
-/// The init of an initramfs for arm64, for which `updraft-init` is not built here: the root is the
-/// second partition.
-const ARM64_INIT: &str = "#!/bin/busybox sh
+/// The init of an initramfs for a processor for which `updraft-init` is not built here: the root is
+/// the second partition.
+const FOREIGN_INIT: &str = "#!/bin/busybox sh
 export PATH=/bin
-for name in mount insmod readlink switch_root; do busybox ln -s busybox /bin/$name; done
+for name in mount insmod sleep readlink switch_root; do busybox ln -s busybox /bin/$name; done
 mount -t proc proc /proc
 mount -t devtmpfs devtmpfs /dev
 while read -r module; do insmod $module; done </etc/updraft-init/modules
+until [ -b /dev/vda2 ]; do sleep 0.1; done
 mount -t ext4 /dev/vda2 /sysroot
 read -r line </proc/cmdline
 for word in $line; do
@@ -139,10 +140,10 @@ impl Release {
         self
     }
 
-    /// For arm64. Programs of this machine do not run there.
+    /// For another processor. Programs of this machine do not run there.
     #[must_use]
-    pub fn arm64(mut self) -> Self {
-        self.machine = Hardware::Arm64;
+    pub fn foreign(mut self, processor: Foreign) -> Self {
+        self.machine = Hardware::Other(processor);
         self
     }
 
@@ -161,7 +162,7 @@ impl Release {
         let kernel = match self.machine {
             Hardware::Usual => Kernel::cloud()?,
             Hardware::NewerKernel => Kernel::backports()?,
-            Hardware::Arm64 => Kernel::arm64()?,
+            Hardware::Other(processor) => processor.kernel()?,
         };
         let watchdog = format!("{}={}", self.watchdog, self.watchdog_sec);
         let modules: Vec<&str> =
@@ -173,10 +174,10 @@ impl Release {
             .file("/etc/release", 0o644, stamp)
             .modules(&kernel.modules()?, &modules)?;
         let mut system = System::new(&self.name).kernel(&kernel);
-        if self.machine == Hardware::Arm64 {
-            let busybox = machine::arm64_busybox()?;
+        if let Hardware::Other(processor) = self.machine {
+            let busybox = processor.busybox()?;
             initramfs = initramfs
-                .file("/init", 0o755, ARM64_INIT)
+                .file("/init", 0o755, FOREIGN_INIT)
                 .copy("/bin/busybox", &busybox)?
                 .directory("/root");
             system = system.busybox(&busybox);

@@ -414,6 +414,31 @@ fn a_secondary_that_is_an_ostree_system_fetches_and_boots_commits() -> Result<()
 }
 
 #[test]
+fn a_secondary_that_dies_while_it_installs_goes_on_when_it_is_back() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut car = Vehicle::new(folder.path())?;
+    car.patience = 60;
+    let died = folder.path().join("died");
+    let settings = format!(
+        "install_command = \"[ -e {0} ] || {{ touch {0}; kill -9 $PPID; }}\"\n",
+        died.display()
+    );
+    car.add("wheel-1", "brake", "Full", &settings)?;
+    car.start_all()?;
+    car.primary.run_once()?;
+    car.site.operator.release_files("v1", &[(HARDWARE, b"car 1"), ("brake", b"brake 1")])?;
+    car.site.assign("car", "v1")?;
+    let mut cycle = car.primary.agent(&["run-once"]).spawn()?;
+    while !died.exists() {
+        ensure!(cycle.try_wait()?.is_none(), "nothing is installed: {}", car.secondaries[0].log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    car.secondaries[0].start()?;
+    ensure!(cycle.wait()?.success(), "{}", car.secondaries[0].log());
+    car.expect("v1")
+}
+
+#[test]
 fn ten_ecus_survive_cuts_at_random() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut car = Vehicle::new(folder.path())?;

@@ -209,32 +209,6 @@ fn uboot_boots_what_was_deployed() {
     machine.wait_for("SYSTEM READY two", BOOT).unwrap();
 }
 
-/// There is none of our programs in the machine: the update is deployed on its disk from outside.
-#[test]
-fn extlinux_conf_is_booted_by_uboot_on_arm64() {
-    let workshop =
-        Workshop::new(&[Release::new("one").arm64(), Release::new("two").arm64()]).unwrap();
-    // Its kernels are large.
-    let image = image(&workshop)
-        .option("--boot-loader=extlinux")
-        .option("--boot-size=128M")
-        .option("--karg=console=ttyAMA0");
-    let rom = Firmware::Arm64Rom("/usr/lib/u-boot/qemu_arm64/u-boot.bin".into());
-    let rack = workshop.rack(&image).unwrap().with_firmware(rom);
-    let mut machine = rack.start().unwrap();
-    let console = machine.wait_for("SYSTEM READY one", BOOT).unwrap();
-    assert!(console.contains("/extlinux/extlinux.conf"), "{console}");
-    machine.kill();
-    {
-        let root = workshop.folder().join("root");
-        let _root = rack.disk.mount("root", &root).unwrap();
-        let _boot = rack.disk.mount("boot", &root.join("boot")).unwrap();
-        workshop.repository.deploy_below(&root, "two").unwrap();
-    }
-    let mut machine = rack.start().unwrap();
-    machine.wait_for("SYSTEM READY two", BOOT).unwrap();
-}
-
 #[test]
 fn a_board_that_imports_uenv_takes_the_second_entry_on_rollback() {
     // What a board's own boot command may look like, in a state in which all tries were made.

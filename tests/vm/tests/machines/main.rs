@@ -3,6 +3,7 @@
 
 mod boot_loaders;
 mod deployments;
+mod foreign;
 mod live_cuts;
 mod power_cuts;
 mod soft_reboot;

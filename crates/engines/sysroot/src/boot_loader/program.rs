@@ -51,7 +51,8 @@ impl Locked<'_> {
         };
         let named = sysroot.options.boot_loader_program.clone();
         if named.is_none() && default == "zipl" && sysroot.path() != Path::new("/") {
-            let message = "zipl installs the boot loader of the running system only";
+            let message = "install the boot loader: zipl does that for the running system only; \
+                           run zipl there, and until then it starts what it started before";
             return Err(Error::other(Kind::Unsupported, message));
         }
         let command = Command::new(named.unwrap_or_else(|| default.into()));
