@@ -179,6 +179,28 @@ impl<'a> SecondaryInstaller<'a> {
         }
     }
 
+    /// Has it install what was staged. Where its answer is lost, it is asked what it runs, and told
+    /// once more if that is not the image: an ECU that died meanwhile can go on, and the vehicle need
+    /// not go back.
+    fn have_installed(&mut self, ctx: &Context, image: &Image) -> Result<(), StepError> {
+        let mut answer = self.ecu.install(ctx, &image.name);
+        if let Err(lost) = &answer
+            && lost.kind() == Kind::Unavailable
+        {
+            tracing::warn!(error = lost.chain(), ecu = self.serial()?, "its answer was lost");
+            self.wait_for_it(ctx)?;
+            self.refresh(ctx)?;
+            if self.runs(image) {
+                return Ok(());
+            }
+            answer = self.ecu.install(ctx, &image.name);
+        }
+        if answer.map_err(of_ecu)? == Installation::NeedsRestart {
+            tracing::info!(ecu = self.serial()?, "it runs after the ECU's restart");
+        }
+        Ok(())
+    }
+
     /// Asks for its report and remembers it.
     pub(super) fn refresh(&mut self, ctx: &Context) -> Result<(), StepError> {
         let manifest = self.ecu.manifest(ctx).map_err(of_ecu)?;
@@ -302,10 +324,7 @@ impl Installer for SecondaryInstaller<'_> {
         self.refresh(ctx)?;
         if !self.runs(image) {
             self.reach(Milestone::Started, EventKind::InstallationStarted)?;
-            let installed = self.ecu.install(ctx, &image.name).map_err(of_ecu)?;
-            if installed == Installation::NeedsRestart {
-                tracing::info!(ecu = self.serial()?, "it runs after the ECU's restart");
-            }
+            self.have_installed(ctx, image)?;
             self.reach(Milestone::Applied, EventKind::InstallationApplied)?;
         }
         self.put(FilePlace::Next, Some(image))
