@@ -65,6 +65,7 @@ pub(crate) const TEST: &[Package] = &[
         reason: "deploys many times at once in the suite of the real tool",
     },
     Package { name: "procps", reason: "kill, to stop agents in the middle of their work" },
+    Package { name: "python3-aiosmtpd", reason: "a mail server" },
     Package { name: "python3-yaml", reason: "reads the version of ostree in its suite" },
     Package {
         name: "python3-venv",

@@ -1,11 +1,21 @@
-//! Codes by which a server recognises what it wrote itself: HMAC with SHA-256 (RFC 2104).
+//! Codes that only the owners of a key can make: HMAC with SHA-256 (RFC 2104).
 
 use aws_lc_rs::hmac;
 
+/// The code of a message.
+#[must_use]
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let code = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+    let mut bytes = [0; 32];
+    // SHA-256 has 32 bytes.
+    bytes.iter_mut().zip(code.as_ref()).for_each(|(to, from)| *to = *from);
+    bytes
+}
+
 /// The code of a message, in lower hex.
 #[must_use]
-pub fn hmac_sha256(key: &[u8; 32], message: &[u8]) -> String {
-    hex::encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message))
+pub fn hmac_sha256_hex(key: &[u8; 32], message: &[u8]) -> String {
+    hex::encode(hmac_sha256(key, message))
 }
 
 /// Whether `code` is that of the message; how long that takes tells nothing about the code.
@@ -22,7 +32,7 @@ mod tests {
     #[test]
     fn a_code_is_that_of_its_message_and_key_only() {
         let key = [7; 32];
-        let code = hmac_sha256(&key, b"message");
+        let code = hmac_sha256_hex(&key, b"message");
         assert!(is_hmac_sha256(&key, b"message", &code));
         assert!(!is_hmac_sha256(&key, b"massage", &code));
         assert!(!is_hmac_sha256(&[8; 32], b"message", &code));

@@ -32,5 +32,7 @@ pub use client::{Client, Headers, Method, Request, Response};
 pub use cookie::Cookie;
 pub use download::{DownloadOptions, Downloaded, Expected};
 pub use error::{Error, Result};
-pub use options::{ClientOptions, Identity, LowSpeed, Timeouts, TokenIdentity};
+pub use options::{
+    ClientOptions, Identity, LowSpeed, SYSTEM_CERTIFICATES, Timeouts, TokenIdentity,
+};
 pub use stream::{Stream, StreamOptions};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Cookie;
 
 /// The certificate store of Debian and most other systems.
-pub(crate) const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// How a [`Client`](crate::Client) behaves.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
-    account, device, encrypted_image, events, garage, group, image, keys, lockbox, ostree, payload,
-    release, rollout, status, tuf,
+    account, alert, device, encrypted_image, events, garage, group, image, keys, lockbox, ostree,
+    payload, release, rollout, status, subscription, tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -47,6 +47,10 @@ enum Command {
     Rollout(rollout::Arguments),
     /// Make media with updates for devices without a network.
     Lockbox(lockbox::Arguments),
+    /// See alarms about devices, and say what raises them.
+    Alert(alert::Arguments),
+    /// Send events to programs and people.
+    Subscription(subscription::Arguments),
     /// Show what happened, in order.
     Events(events::Arguments),
     /// Work as garage-push, garage-check, garage-deploy and garage-sign do.
@@ -73,6 +77,8 @@ impl Updraft {
             Command::Group(arguments) => arguments.run(&terminal),
             Command::Rollout(arguments) => arguments.run(&terminal),
             Command::Lockbox(arguments) => arguments.run(&terminal),
+            Command::Alert(arguments) => arguments.run(&terminal),
+            Command::Subscription(arguments) => arguments.run(&terminal),
             Command::Events(arguments) => arguments.run(&terminal),
             Command::Garage(arguments) => arguments.run(&terminal),
             Command::Generate(generate) => generate.run(&terminal, Self::command()),

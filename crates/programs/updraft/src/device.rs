@@ -8,6 +8,9 @@ use updraft_terminal::{Result, Table, Terminal};
 use crate::server::Server;
 use crate::text;
 
+mod metrics;
+use metrics::Metrics;
+
 /// Show and remove devices.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -28,6 +31,8 @@ enum Command {
         /// The device's id.
         device: String,
     },
+    /// Show what a device measures: the newest values, or one metric over time.
+    Metrics(Metrics),
     /// Refuse a device's certificate from now on; what is known of it stays.
     Revoke {
         /// The device's id.
@@ -56,6 +61,7 @@ impl Arguments {
                 let device: Device = server.get(&paths::device(device))?;
                 terminal.show(&device, |device| show(terminal, device))
             }
+            Command::Metrics(metrics) => metrics.run(&server, terminal),
             Command::Revoke { device } => {
                 server.change(Method::Post, &paths::device_revoke(device))
             }

@@ -21,6 +21,7 @@ mod payload;
 mod release;
 mod signing;
 
+mod alert;
 mod device;
 mod encrypted_image;
 mod events;
@@ -28,6 +29,7 @@ mod group;
 mod lockbox;
 mod rollout;
 mod status;
+mod subscription;
 mod tuf;
 
 mod account;

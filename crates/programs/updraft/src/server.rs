@@ -69,15 +69,16 @@ impl Server {
         bytes.map(Some).map_err(explain)
     }
 
-    /// Reads a whole list, page by page.
+    /// Reads a whole list, page by page; the path may have a query.
     pub(crate) fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        let joint = if path.contains('?') { '&' } else { '?' };
         let mut items = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..PAGE_LIMIT {
             let page: Page<T> = match &after {
-                None => self.get(&format!("{path}?limit=1000"))?,
+                None => self.get(&format!("{path}{joint}limit=1000"))?,
                 Some(cursor) => {
-                    self.get(&format!("{path}?limit=1000&after={}", paths::encode(cursor)))?
+                    self.get(&format!("{path}{joint}limit=1000&after={}", paths::encode(cursor)))?
                 }
             };
             items.extend(page.items);

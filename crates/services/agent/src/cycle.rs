@@ -29,7 +29,7 @@ use crate::secondaries::{FromMedium, Gone, Secondaries};
 use crate::session::Session;
 use crate::source::{Access, UptaneSource};
 use crate::store::{SecondaryRecord, StoredJournal, Update};
-use crate::{Error, Result, device_data, manifest, ostree, reboot};
+use crate::{Error, Result, device_data, manifest, metrics, ostree, reboot};
 
 /// How a transaction that is about an assignment may be superseded within one cycle.
 const SUPERSEDED_LIMIT: usize = 3;
@@ -144,6 +144,7 @@ impl<'a> Cycle<'a> {
         self.forget_failures(options)?;
         self.secondaries.discover(self.ctx)?;
         device_data::send(self.ctx, self.session)?;
+        metrics::send(self.ctx, self.session)?;
         self.report_quietly()?;
         let assignment = self.poll(Access::Online)?;
         let report = match assignment {

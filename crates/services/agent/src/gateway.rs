@@ -154,6 +154,12 @@ impl Gateway {
         Ok(())
     }
 
+    /// Sends what the device measured; gives the status of the answer.
+    pub fn send_metrics(&self, ctx: &Context, path: &str, body: Vec<u8>) -> Result<u16> {
+        let url = format!("{}/{path}", self.addresses.server);
+        Ok(self.send(ctx, Method::Post, &url, "application/json", body)?.status)
+    }
+
     /// What campaigns the server offers. `None`: it knows no campaigns.
     pub fn campaigns<T: serde::de::DeserializeOwned>(&self, ctx: &Context) -> Result<Option<T>> {
         let url = format!("{}/campaigner/campaigns", self.addresses.server);

@@ -43,6 +43,7 @@ mod health;
 mod host;
 mod installer;
 mod medium;
+mod metrics;
 mod ostree;
 mod reboot;
 mod service_manager;

@@ -21,6 +21,7 @@ use crate::config::{ProvisionMode, Settings};
 use crate::gateway::{Addresses, Gateway};
 use crate::keys::{Token, token_key};
 use crate::library::Watch;
+use crate::metrics::Metrics;
 use crate::session::Session;
 use crate::store::Store;
 use crate::{Error, Result};
@@ -84,6 +85,7 @@ pub(crate) fn provision(
         hardware: None,
         added: Vec::new(),
         waited_for_secondaries: AtomicBool::new(false),
+        metrics: Metrics::default(),
     })
 }
 

@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::gateway::Gateway;
 use crate::keys::{EcuKey, Token};
 use crate::library::Watch;
+use crate::metrics::Metrics;
 use crate::secondaries::Added;
 use crate::store::Store;
 
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) added: Vec<(String, Added)>,
     /// Whether secondaries that never answered were waited for already.
     pub(crate) waited_for_secondaries: AtomicBool,
+    /// What was measured and waits for the server.
+    pub(crate) metrics: Metrics,
 }
 
 impl Session {

@@ -84,6 +84,16 @@ pub enum EventKind {
     TokenCreated,
     /// An operator token was revoked.
     TokenRevoked,
+    /// A subscription was made or deleted.
+    SubscriptionChanged,
+    /// A rule for alarms was made, changed or deleted.
+    AlertRuleChanged,
+    /// A device is worth an alarm; `data` has the rule and how much it matters.
+    AlertFired,
+    /// What an alarm was raised for holds no more.
+    AlertResolved,
+    /// Somebody said that an alarm is known.
+    AlertAcknowledged,
     /// A kind that this build does not know.
     #[serde(other)]
     Other,

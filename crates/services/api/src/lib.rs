@@ -4,19 +4,23 @@
 //! describes them as OpenAPI; the command line reads the same types back. Times are RFC 3339 in
 //! UTC. Request types refuse unknown fields; response types may gain fields within `v1`.
 
+pub mod alert;
 pub mod device;
 pub mod encrypted_image;
 pub mod event;
 pub mod group;
 pub mod image_repository;
+pub mod metric;
 pub mod page;
 pub mod paths;
 pub mod problem;
 pub mod release;
 pub mod rollout;
 pub mod status;
+pub mod subscription;
 pub mod token;
 
+pub use alert::{Alert, AlertCondition, AlertQuery, AlertRule, AlertSeverity};
 pub use device::{
     Assignment, AssignmentState, Component, Device, DeviceState, DeviceSummary, InstallReport,
     InstalledImage,
@@ -27,6 +31,7 @@ pub use group::{Group, GroupUpdate, NewGroup};
 pub use image_repository::{
     ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys, TufForm,
 };
+pub use metric::{Metric, MetricPoint, MetricQuery, MetricResolution, MetricSeries};
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
 pub use release::{NewRelease, Release, ReleaseTarget, TargetFormat};
@@ -35,4 +40,5 @@ pub use rollout::{
     RolloutDeviceState, RolloutScope, RolloutState, Threshold,
 };
 pub use status::{RepositoryStatus, Status};
+pub use subscription::{CreatedSubscription, NewSubscription, Subscription, SubscriptionTarget};
 pub use token::Scope;

@@ -19,6 +19,10 @@ pub const DEVICE: &str = "/api/v1/devices/{id}";
 pub const DEVICE_REVOKE: &str = "/api/v1/devices/{id}/revoke";
 /// What happened to one device.
 pub const DEVICE_EVENTS: &str = "/api/v1/devices/{id}/events";
+/// What one device measures, with the newest values.
+pub const DEVICE_METRICS: &str = "/api/v1/devices/{id}/metrics";
+/// One metric of one device over time. Names may have slashes.
+pub const DEVICE_METRIC: &str = "/api/v1/devices/{id}/metrics/{*name}";
 /// The images that are encrypted for one device's components.
 pub const ENCRYPTED_IMAGES: &str = "/api/v1/devices/{id}/encrypted-images";
 /// One image that is encrypted for one component.
@@ -26,6 +30,18 @@ pub const ENCRYPTED_IMAGE: &str =
     "/api/v1/devices/{id}/components/{serial}/encrypted-images/{*target}";
 /// The ciphertext of an image, by its SHA-256.
 pub const CIPHERTEXT: &str = "/api/v1/ciphertexts/{sha256}";
+/// All alarms.
+pub const ALERTS: &str = "/api/v1/alerts";
+/// Somebody knows of one alarm.
+pub const ALERT_ACKNOWLEDGE: &str = "/api/v1/alerts/{id}/acknowledge";
+/// All rules for alarms.
+pub const ALERT_RULES: &str = "/api/v1/alert-rules";
+/// One rule.
+pub const ALERT_RULE: &str = "/api/v1/alert-rules/{name}";
+/// Who is told of events.
+pub const SUBSCRIPTIONS: &str = "/api/v1/subscriptions";
+/// One who is.
+pub const SUBSCRIPTION: &str = "/api/v1/subscriptions/{name}";
 /// All groups.
 pub const GROUPS: &str = "/api/v1/groups";
 /// One group.
@@ -88,6 +104,16 @@ pub fn device_events(id: &str) -> String {
     format!("{DEVICES}/{}/events", encode(id))
 }
 
+/// The path of one device's metrics.
+pub fn device_metrics(id: &str) -> String {
+    format!("{DEVICES}/{}/metrics", encode(id))
+}
+
+/// The path of one metric of one device; slashes in its name stay.
+pub fn device_metric(id: &str, name: &str) -> String {
+    format!("{DEVICES}/{}/metrics/{}", encode(id), encode_path(name))
+}
+
 /// The path of the images that are encrypted for one device.
 pub fn encrypted_images(id: &str) -> String {
     format!("{DEVICES}/{}/encrypted-images", encode(id))
@@ -102,6 +128,21 @@ pub fn encrypted_image(id: &str, serial: &str, target: &str) -> String {
 /// The path of one ciphertext.
 pub fn ciphertext(sha256: &str) -> String {
     format!("{API}/ciphertexts/{}", encode(sha256))
+}
+
+/// The path that says that an alarm is known.
+pub fn alert_acknowledge(id: u64) -> String {
+    format!("{ALERTS}/{id}/acknowledge")
+}
+
+/// The path of one rule for alarms.
+pub fn alert_rule(name: &str) -> String {
+    format!("{ALERT_RULES}/{}", encode(name))
+}
+
+/// The path of one subscription.
+pub fn subscription(name: &str) -> String {
+    format!("{SUBSCRIPTIONS}/{}", encode(name))
 }
 
 /// The path of one group.

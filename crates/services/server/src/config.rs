@@ -1,5 +1,7 @@
 //! The server's configuration: `server.toml` in the data folder.
 
+mod notifications;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::fetch_from::FetchFrom;
+pub use notifications::{MailSecurity, NotificationsConfig, SmtpConfig};
 
 use crate::error::{Error, Result};
 
@@ -29,6 +32,10 @@ pub struct Config {
     pub delegations: DelegationsConfig,
     /// `[hawkbit]`.
     pub hawkbit: HawkbitConfig,
+    /// `[telemetry]`.
+    pub telemetry: TelemetryConfig,
+    /// `[notifications]`.
+    pub notifications: NotificationsConfig,
 }
 
 /// Where the server listens.
@@ -162,6 +169,22 @@ impl Default for HawkbitConfig {
     }
 }
 
+/// How long the server keeps what devices measure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    /// Hours that each value is kept.
+    pub raw_hours: u16,
+    /// Days that least, mean and largest value of each hour are kept.
+    pub hourly_days: u16,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { raw_hours: 48, hourly_days: 90 }
+    }
+}
+
 impl Config {
     /// Reads and checks a file; a missing one means all defaults.
     pub fn load(path: &Path) -> Result<Self> {
@@ -204,10 +227,12 @@ impl Config {
             ("devices.certificate_days", self.devices.certificate_days.into()),
             ("devices.flush_sec", self.devices.flush_sec),
             ("devices.reconcile_sec", self.devices.reconcile_sec),
+            ("telemetry.raw_hours", self.telemetry.raw_hours.into()),
+            ("telemetry.hourly_days", self.telemetry.hourly_days.into()),
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(format!("{key} must be at least 1")),
-            None => Ok(()),
+            None => self.notifications.check(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! in one database transaction, its events included.
 
 pub mod alarms;
+pub mod alerts;
 pub mod components;
 pub mod delegates;
 pub mod devices;
@@ -14,6 +15,7 @@ pub mod groups;
 pub mod hawkbit;
 pub mod image;
 pub mod mender;
+pub mod metrics;
 pub mod online_keys;
 pub mod operators;
 pub mod ota;
@@ -26,6 +28,7 @@ pub mod reports;
 pub mod rollouts;
 pub mod seen;
 pub mod status;
+pub mod subscriptions;
 pub mod target_files;
 pub mod treehub;
 pub mod tuf;

@@ -13,6 +13,7 @@ mod names;
 pub mod openapi;
 mod ota;
 mod serve;
+mod telling;
 mod tls;
 mod unread;
 

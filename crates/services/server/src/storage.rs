@@ -7,6 +7,7 @@
 //!
 //! Times are milliseconds since 1970 (UTC), documents are JSON text or bytes as received.
 
+pub mod alerts;
 pub mod assignments;
 pub mod campaigns;
 pub mod delegation_info;
@@ -19,6 +20,7 @@ pub mod installations;
 pub mod inventory;
 pub mod mender;
 pub mod metadata;
+pub mod metrics;
 pub mod next_certificates;
 pub mod notes;
 pub mod offline;
@@ -26,6 +28,7 @@ pub mod releases;
 pub mod rollouts;
 mod schema;
 pub mod standing_orders;
+pub mod subscriptions;
 pub mod tags;
 pub mod tokens;
 pub mod values;

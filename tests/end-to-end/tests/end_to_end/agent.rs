@@ -3,6 +3,7 @@
 
 use crate::support;
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use crate::support::Refusal;
@@ -66,6 +67,37 @@ fn a_service_ends_well_when_it_is_told_to() -> Result<()> {
     support::terminate(&service)?;
     ensure!(service.wait()?.success(), "the service did not end well");
     ensure!(device.status()?["provisioned"] == true, "the device is not provisioned");
+    Ok(())
+}
+
+#[test]
+fn what_a_device_measures_is_shown_to_operators() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let site = Site::start(folder.path(), 0)?;
+    let device = site.device("car", &DeviceOptions::default())?;
+    let programs = folder.path().join("metrics.d");
+    std::fs::create_dir(&programs)?;
+    let battery = programs.join("battery.sh");
+    std::fs::write(&battery, "#!/bin/sh\necho '{\"percent\": 80.5}'\n")?;
+    std::fs::set_permissions(&battery, std::fs::Permissions::from_mode(0o755))?;
+    let drop_in = device.configuration_file().with_extension("d");
+    std::fs::create_dir_all(&drop_in)?;
+    let text = format!("[telemetry]\nmetrics_path = \"{}\"\n", programs.display());
+    std::fs::write(drop_in.join("metrics.toml"), text)?;
+    device.run_once()?;
+    let metrics = site.operator.json(&["device", "metrics", "car"])?;
+    let value = |name: &str| {
+        let found = metrics.as_array()?.iter().find(|metric| metric["name"] == name)?;
+        found["value"].as_f64()
+    };
+    ensure!(value("battery.percent") == Some(80.5), "{metrics}");
+    for name in ["memory.available_bytes", "disk.available_bytes", "cpu.used_percent"] {
+        ensure!(value(name).is_some_and(|value| value > 0.0), "{name} of {metrics}");
+    }
+    let series = site.operator.json(&["device", "metrics", "car", "battery.percent"])?;
+    ensure!(series["points"][0]["value"] == 80.5, "{series}");
+    let shown = site.operator.run(&["device", "metrics", "car", "battery.percent"])?.out;
+    ensure!(shown.contains("80.50"), "{shown}");
     Ok(())
 }
 

@@ -230,11 +230,22 @@ pub struct Telemetry {
     pub report_config: bool,
     /// A JSON file that is sent as the description of the hardware. Empty: it is looked at.
     pub hardware_info_path: PathBuf,
+    /// Seconds between two measurements of memory, disk, temperature and the like, which are sent with
+    /// the next poll. 0: nothing is measured.
+    pub metrics_sec: u64,
+    /// A folder of programs that measure more: each prints a JSON object of numbers.
+    pub metrics_path: PathBuf,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { report_network: true, report_config: true, hardware_info_path: PathBuf::new() }
+        Self {
+            report_network: true,
+            report_config: true,
+            hardware_info_path: PathBuf::new(),
+            metrics_sec: 300,
+            metrics_path: PathBuf::from("/etc/updraft/metrics.d"),
+        }
     }
 }
 

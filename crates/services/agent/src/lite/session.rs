@@ -14,6 +14,7 @@ use crate::config::{KeySource, Settings};
 use crate::gateway::{Addresses, Gateway, client_options};
 use crate::keys::{EcuKey, Token, token_key};
 use crate::library::Watch;
+use crate::metrics::Metrics;
 use crate::provision::{ecu, import, preinstalled};
 use crate::session::Session;
 use crate::store::{IdentityRecord, Store};
@@ -96,6 +97,7 @@ fn session(
         hardware: None,
         added: Vec::new(),
         waited_for_secondaries: AtomicBool::new(false),
+        metrics: Metrics::default(),
     })
 }
 

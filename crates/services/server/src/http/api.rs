@@ -1,13 +1,16 @@
 //! The operator interface `/api/v1`.
 
+pub(crate) mod alerts;
 pub(crate) mod devices;
 pub(crate) mod encrypted_images;
 pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod image_repository;
+pub(crate) mod metrics;
 pub(crate) mod releases;
 pub(crate) mod rollouts;
 pub(crate) mod status;
+pub(crate) mod subscriptions;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -30,9 +33,20 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::DEVICE, get(devices::show).delete(devices::delete))
         .route(paths::DEVICE_REVOKE, post(devices::revoke))
         .route(paths::DEVICE_EVENTS, get(devices::events))
+        .route(paths::DEVICE_METRICS, get(metrics::list))
+        .route(paths::DEVICE_METRIC, get(metrics::show))
         .route(paths::ENCRYPTED_IMAGES, get(encrypted_images::list))
         .route(paths::ENCRYPTED_IMAGE, put(encrypted_images::put).delete(encrypted_images::delete))
         .route(paths::CIPHERTEXT, put(encrypted_images::put_ciphertext))
+        .route(paths::ALERTS, get(alerts::list))
+        .route(paths::ALERT_ACKNOWLEDGE, post(alerts::acknowledge))
+        .route(paths::ALERT_RULES, get(alerts::rules))
+        .route(
+            paths::ALERT_RULE,
+            get(alerts::rule).put(alerts::put_rule).delete(alerts::delete_rule),
+        )
+        .route(paths::SUBSCRIPTIONS, get(subscriptions::list).post(subscriptions::create))
+        .route(paths::SUBSCRIPTION, get(subscriptions::show).delete(subscriptions::delete))
         .route(paths::GROUPS, get(groups::list).post(groups::create))
         .route(paths::GROUP, get(groups::show).put(groups::update).delete(groups::delete))
         .route(paths::GROUP_DEVICES, get(groups::devices))

@@ -2,6 +2,7 @@
 
 mod director;
 mod est;
+mod monitoring;
 mod provisioning;
 mod repo;
 mod reports;
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/system_info/network", put(reports::network))
         .route("/system_info/config", post(reports::config).put(reports::config))
         .route("/core/installed", put(reports::packages))
+        .route("/monitoring/{tag}", post(monitoring::metrics))
         .route("/events", post(reports::events))
         .route("/campaigner/campaigns", get(reports::campaigns))
         .route("/treehub/{*path}", get(treehub::get).post(treehub::post))

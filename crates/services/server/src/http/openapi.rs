@@ -6,7 +6,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::api::{
-    devices, encrypted_images, events, groups, image_repository, releases, rollouts, status,
+    alerts, devices, encrypted_images, events, groups, image_repository, metrics, releases,
+    rollouts, status, subscriptions,
 };
 
 #[derive(OpenApi)]
@@ -21,6 +22,10 @@ use super::api::{
     paths(
         status::show,
         devices::list, devices::show, devices::delete, devices::revoke, devices::events,
+        metrics::list, metrics::show,
+        alerts::list, alerts::acknowledge, alerts::rules, alerts::rule, alerts::put_rule,
+        alerts::delete_rule,
+        subscriptions::list, subscriptions::create, subscriptions::show, subscriptions::delete,
         encrypted_images::list, encrypted_images::put, encrypted_images::delete,
         encrypted_images::put_ciphertext,
         groups::list, groups::create, groups::show, groups::update, groups::delete,

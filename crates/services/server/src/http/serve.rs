@@ -68,6 +68,7 @@ pub async fn serve(
     let acceptor = TlsAcceptor::from(tls::configuration(&fleet.layout)?);
     let (stop, stopping) = watch::channel(false);
     let background = tokio::spawn(background(Arc::clone(&fleet), stopping.clone()));
+    let telling = tokio::spawn(super::telling::tell(Arc::clone(&fleet), stopping.clone()));
     let sockets = Sockets { tls: listener, acceptor, plain };
     let connections = accept_until(&fleet, &sockets, &stopping, shutdown).await;
     drop(sockets);
@@ -75,6 +76,7 @@ pub async fn serve(
     let _ = stop.send(true);
     drain(connections, Duration::from_secs(fleet.config.server.shutdown_sec)).await;
     drop(background.await);
+    drop(telling.await);
     super::run(&fleet, crate::fleet::Fleet::flush).await
 }
 
@@ -241,10 +243,12 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
             _ = stopping.changed() => return,
             _ = flush.tick() => super::run(&fleet, |fleet| {
                 fleet.flush()?;
+                fleet.look_for_alerts()?;
                 fleet.renew_director_root()?;
                 fleet.renew_image_roles()?;
                 fleet.renew_image_metadata()?;
                 fleet.renew_offline_snapshot()?;
+                fleet.prune_metrics()?;
                 fleet.tell_of_expiries()
             }).await,
             _ = plan.tick() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,

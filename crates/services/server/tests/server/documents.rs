@@ -80,6 +80,8 @@ fn the_description_is_served_and_has_every_route() {
         paths::DEVICE,
         paths::DEVICE_REVOKE,
         paths::DEVICE_EVENTS,
+        paths::DEVICE_METRICS,
+        paths::DEVICE_METRIC,
         paths::ENCRYPTED_IMAGES,
         paths::CIPHERTEXT,
         paths::GROUPS,

@@ -177,7 +177,7 @@ impl Fleet {
             actions::update(tx, &action, by)?;
         }
         let until = self.now().checked_add(LINK_LIFE).unwrap_or(Timestamp::MAX);
-        let code = updraft_crypto::hmac_sha256(key, &signed(action.id, artifact.id, until));
+        let code = updraft_crypto::hmac_sha256_hex(key, &signed(action.id, artifact.id, until));
         Ok(Offer { action: action.id, header, artifact, until, code })
     }
 
