@@ -5,8 +5,8 @@ use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
-    account, device, encrypted_image, events, garage, group, image, keys, lockbox, ostree, payload,
-    release, rollout, status, tuf,
+    account, device, encrypted_image, events, freeze, garage, group, image, keys, lockbox, ostree,
+    payload, release, rollout, status, tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -39,12 +39,14 @@ enum Command {
     Login(account::Login),
     /// Show what the server is and how it is doing.
     Status(status::Arguments),
-    /// Show and remove devices.
+    /// Show, pin and remove devices.
     Device(device::Arguments),
     /// Work with groups of devices.
     Group(group::Arguments),
-    /// Create, watch and stop rollouts.
+    /// Create, watch, steer and roll back rollouts.
     Rollout(rollout::Arguments),
+    /// Set times in which rollouts tell devices nothing.
+    Freeze(freeze::Arguments),
     /// Make media with updates for devices without a network.
     Lockbox(lockbox::Arguments),
     /// Show what happened, in order.
@@ -72,6 +74,7 @@ impl Updraft {
             Command::Device(arguments) => arguments.run(&terminal),
             Command::Group(arguments) => arguments.run(&terminal),
             Command::Rollout(arguments) => arguments.run(&terminal),
+            Command::Freeze(arguments) => arguments.run(&terminal),
             Command::Lockbox(arguments) => arguments.run(&terminal),
             Command::Events(arguments) => arguments.run(&terminal),
             Command::Garage(arguments) => arguments.run(&terminal),

@@ -24,6 +24,7 @@ mod signing;
 mod device;
 mod encrypted_image;
 mod events;
+mod freeze;
 mod group;
 mod lockbox;
 mod rollout;

@@ -19,7 +19,7 @@ pub mod token;
 
 pub use device::{
     Assignment, AssignmentState, Component, Device, DeviceState, DeviceSummary, InstallReport,
-    InstalledImage,
+    InstalledImage, NewPin, Pin,
 };
 pub use encrypted_image::{EncryptedImage, EncryptedKey, EncryptedTarget, NewEncryptedImage};
 pub use event::{Event, EventKind};
@@ -29,10 +29,12 @@ pub use image_repository::{
 };
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
-pub use release::{NewRelease, Release, ReleaseTarget, TargetFormat};
+pub use release::{NewRelease, Release, ReleaseSet, ReleaseTarget, TargetFormat};
 pub use rollout::{
-    NewRollout, Phase, PhaseSelector, PhaseState, Rollout, RolloutCounts, RolloutDevice,
-    RolloutDeviceState, RolloutScope, RolloutState, Threshold,
+    Decision, ExponentialRate, Freeze, MaintenanceWindow, NewFreeze, NewPhase, NewRollout,
+    OnFailure, Phase, PhaseSelector, PhaseState, Rate, Remark, Rollout, RolloutAction,
+    RolloutCounts, RolloutDevice, RolloutDeviceState, RolloutPreview, RolloutScope, RolloutState,
+    Threshold, Weekday,
 };
 pub use status::{RepositoryStatus, Status};
 pub use token::Scope;

@@ -15,6 +15,7 @@ pub mod downloads;
 pub mod feedback;
 pub mod filters;
 pub mod modules;
+pub(super) mod orders;
 pub mod poll;
 pub mod polls;
 pub mod sets;

@@ -6,7 +6,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::api::{
-    devices, encrypted_images, events, groups, image_repository, releases, rollouts, status,
+    devices, encrypted_images, events, freezes, groups, image_repository, releases, rollout_verbs,
+    rollouts, status,
 };
 
 #[derive(OpenApi)]
@@ -21,13 +22,17 @@ use super::api::{
     paths(
         status::show,
         devices::list, devices::show, devices::delete, devices::revoke, devices::events,
+        devices::pin, devices::unpin,
         encrypted_images::list, encrypted_images::put, encrypted_images::delete,
         encrypted_images::put_ciphertext,
         groups::list, groups::create, groups::show, groups::update, groups::delete,
         groups::devices, groups::add_device, groups::remove_device,
         releases::list, releases::create, releases::show,
         rollouts::list, rollouts::create, rollouts::preview, rollouts::show, rollouts::devices,
-        rollouts::pause, rollouts::resume, rollouts::stop,
+        rollout_verbs::pause, rollout_verbs::resume, rollout_verbs::stop,
+        rollout_verbs::start, rollout_verbs::approve, rollout_verbs::deny,
+        rollout_verbs::retry, rollout_verbs::rollback,
+        freezes::list, freezes::put, freezes::delete,
         events::list,
         image_repository::online_keys, image_repository::root, image_repository::put_root,
         image_repository::root_version,
