@@ -18,6 +18,7 @@ pub mod modules;
 pub(super) mod orders;
 pub mod poll;
 pub mod polls;
+pub mod rollouts;
 pub mod sets;
 pub mod tags;
 pub mod targets;

@@ -39,16 +39,14 @@ pub(in crate::fleet) fn give(
         // It was told once, and that is over: it is told again.
         device.assigned = None;
     }
-    let script = scripts::of_rollout(tx, &request.name)?;
-    let wanted = AssignmentBody {
-        id: device.id.clone(),
-        kind: Some(match request.action {
-            RolloutAction::Forced | RolloutAction::Consent => ActionKind::Forced,
-            RolloutAction::Soft => ActionKind::Soft,
-            RolloutAction::DownloadOnly => ActionKind::DownloadOnly,
-        }),
-        ..script.unwrap_or_default()
+    let script = scripts::of_rollout(tx, &request.name)?.unwrap_or_default();
+    let kind = match request.action {
+        RolloutAction::Forced | RolloutAction::Consent => ActionKind::Forced,
+        RolloutAction::Soft => ActionKind::Soft,
+        RolloutAction::DownloadOnly => ActionKind::DownloadOnly,
     };
+    let kind = Some(script.kind.unwrap_or(kind));
+    let wanted = AssignmentBody { id: device.id.clone(), kind, ..script };
     let ask = request.action == RolloutAction::Consent;
     let assigning = Assigning { tx, tenant: &tenant, set: &set, ask, by };
     let id = device.id.clone();

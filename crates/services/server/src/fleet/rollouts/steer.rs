@@ -167,6 +167,19 @@ impl Fleet {
         })
     }
 
+    /// Begins the next phase of a rollout, whether or not the one that runs is good enough.
+    pub fn advance_rollout(&self, operator: &Operator, name: &str) -> Result<Rollout> {
+        self.steer(operator, name, "begin the next phase", |steer, record| {
+            let next = record.current_phase.saturating_add(1);
+            let count = record.request.all_phases().len();
+            let is_last = usize::try_from(next).unwrap_or(usize::MAX) >= count;
+            if record.state != RolloutState::Running || is_last {
+                return Err(steer.refused(record, "begin the next phase of"));
+            }
+            steer.apply(&[Action::Advance { phase: next }])
+        })
+    }
+
     fn steer(
         &self,
         operator: &Operator,
