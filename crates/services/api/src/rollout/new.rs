@@ -141,7 +141,7 @@ pub struct ExponentialRate {
     #[schema(minimum = 1)]
     pub start: u32,
     /// Per cent of the interval before: 200 doubles.
-    #[schema(minimum = 1, maximum = 10000)]
+    #[schema(minimum = 1, maximum = 10_000)]
     pub factor_percent: u32,
     /// How long an interval is.
     #[schema(minimum = 1)]
@@ -160,7 +160,7 @@ pub struct MaintenanceWindow {
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     pub start: String,
     /// How long it is open: a minute to a week.
-    #[schema(minimum = 60, maximum = 604800)]
+    #[schema(minimum = 60, maximum = 604_800)]
     pub duration_seconds: u64,
 }
 
