@@ -33,8 +33,10 @@ impl Tally {
     pub fn add(&mut self, member: &Member) {
         let field = match (member.progress, member.health) {
             (Progress::Skipped, _) => return,
-            (Progress::Waiting | Progress::Assigned | Progress::Started, _)
-            | (Progress::RollingBack, _)
+            (
+                Progress::Waiting | Progress::Assigned | Progress::Started | Progress::RollingBack,
+                _,
+            )
             | (Progress::Succeeded, Health::Pending) => &mut self.open,
             (Progress::Succeeded, Health::Failing)
             | (Progress::Failed | Progress::RolledBack | Progress::RollbackFailed, _) => {

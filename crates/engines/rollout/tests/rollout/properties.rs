@@ -184,13 +184,13 @@ fn within_limits(fleet: &Fleet, log: &Log, acted: bool) {
         Some(Rate::Exponential { start, factor_percent, interval }) => {
             let begun = rollout.begun_at.expect("it began");
             let length = interval.as_secs();
-            let number = fleet.now.duration_since(begun).as_secs() as u64 / length;
+            let number = fleet.now.duration_since(begun).unsigned_abs().as_secs() / length;
             let mut allowed = u64::from(start);
             for _ in 0..number.min(200) {
                 let next = (allowed * u64::from(factor_percent)).div_ceil(100);
                 allowed = next.clamp(1, u64::from(u32::MAX));
             }
-            let first = begun + SignedDuration::from_secs((number * length) as i64);
+            let first = begun + Duration::from_secs(number * length);
             let told = log.times.iter().filter(|at| **at >= first).count() as u64;
             assert!(told <= allowed, "{told} in interval {number}, {allowed} allowed");
         }

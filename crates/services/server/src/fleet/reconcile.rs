@@ -28,19 +28,28 @@ impl Fleet {
     pub fn reconcile(&self) -> Result<()> {
         self.run_standing_orders()?;
         self.assign_by_filters()?;
+        // One that cannot go on holds up no other.
+        let mut result = Ok(());
         for name in self.database.read("list running rollouts", rollouts::alive)? {
-            let mut rounds = 0;
-            while self.reconcile_one(&name)? {
-                rounds += 1;
-                if rounds >= MAX_ROUNDS {
-                    return Err(Error::Internal {
-                        action: "run a rollout",
-                        reason: format!("rollout {name} does not settle"),
-                    });
-                }
+            if let Err(error) = self.reconcile_to_rest(&name) {
+                let reason = crate::error::chain(&error);
+                tracing::error!(rollout = name, reason, "a rollout cannot go on");
+                result = Err(error);
             }
         }
-        Ok(())
+        result
+    }
+
+    fn reconcile_to_rest(&self, name: &str) -> Result<()> {
+        for _ in 0..MAX_ROUNDS {
+            if !self.reconcile_one(name)? {
+                return Ok(());
+            }
+        }
+        Err(Error::Internal {
+            action: "run a rollout",
+            reason: format!("rollout {name} does not settle"),
+        })
     }
 
     /// One round for one rollout; false when there was nothing to do.

@@ -62,7 +62,9 @@ pub(in crate::fleet) fn shown(reader: &Connection, record: &RolloutRecord) -> Re
     let unhealthy = unhealthy_by_phase(reader, &request.name)?;
     let phases = shown_phases(reader, record, &unhealthy)?;
     let mut total = RolloutCounts::default();
-    phases.iter().for_each(|phase| add(&mut total, phase.counts));
+    for phase in &phases {
+        add(&mut total, phase.counts);
+    }
     Ok(Rollout {
         name: request.name.clone(),
         release: request.release.clone(),

@@ -73,6 +73,8 @@ impl Fleet {
                         action.status = status;
                     }
                     actions::update(tx, &action, by)?;
+                    // Some begin without having asked what it is.
+                    orders::fetched(tx, action.id, by)?;
                 }
             }
             devices::update(tx, &device, None)
@@ -259,9 +261,9 @@ pub(in crate::fleet) fn fail(
     }
     device.status = UpdateStatus::Error;
     let code = action.last_code.map(|code| format!(" with code {code}")).unwrap_or_default();
-    let reason = actions::last_report(tx, action.id)?
-        .map(|report| report.messages.join("; ").chars().take(MAX_REASON).collect())
-        .unwrap_or_else(|| format!("it reports an error{code}"));
+    let said = actions::last_report(tx, action.id)?.map(|report| report.messages.join("; "));
+    let reason = said.unwrap_or_else(|| format!("it reports an error{code}"));
+    let reason: String = reason.chars().take(MAX_REASON).collect();
     if orders::ended(tx, action.id, Outcome::Failed(&reason), by)? {
         return Ok(());
     }

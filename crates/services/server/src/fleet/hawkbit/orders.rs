@@ -11,7 +11,7 @@ use crate::fleet::reconcile::outcome::{self, Outcome};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
 use crate::storage::hawkbit::{By, devices, rollouts as scripts, sets};
-use crate::storage::rollouts::{self, members, of_device};
+use crate::storage::rollouts::{self, MemberRecord, members, of_device};
 
 /// Has a device install a set for a rollout; gives the number of the action. An order that it has for
 /// the same set already is taken for the rollout's.
@@ -60,21 +60,19 @@ pub(in crate::fleet) fn give(
 /// Takes an order back: at once where the device has not fetched it, or else by telling it to stop.
 pub(in crate::fleet) fn take_back(
     tx: &Transaction<'_>,
-    device: &str,
-    action: i64,
+    member: &MemberRecord,
     reason: &str,
     by: By<'_>,
 ) -> Result<()> {
+    let Some(action) = member.action else { return Ok(()) };
     let Some(mut action) = actions::get(tx, action)? else { return Ok(()) };
     if !action.active || action.is_canceling_or_canceled() {
         return Ok(());
     }
-    let is_known =
-        !matches!(action.status, ActionStatus::Running | ActionStatus::WaitForConfirmation);
-    if is_known {
+    if member.assignment.as_ref().is_some_and(|assignment| assignment.started_at.is_some()) {
         return begin_cancel(tx, &mut action, reason, by);
     }
-    let Some(mut device) = devices::get(tx, device)? else { return Ok(()) };
+    let Some(mut device) = devices::get(tx, &member.device)? else { return Ok(()) };
     let report = NewReport::of_server(ActionStatus::Canceled, reason);
     actions::append(tx, action.id, &report, by.at)?;
     end_canceled(tx, &mut device, &mut action, by)?;

@@ -54,7 +54,7 @@ impl Fleet {
         let (found, _) =
             self.database.read("list targets", |reader| devices::list(reader, &listing))?;
         let ids: Vec<String> = found.into_iter().map(|device| device.id).collect();
-        self.make_of(operator, body, ids)
+        self.make_of(operator, &body, &ids)
     }
 
     /// Makes a rollout of the same set to the devices of a finished one that failed.
@@ -78,24 +78,24 @@ impl Fleet {
         body.target_filter_query = format!("id=in=({})", failed.join(","));
         body.groups = None;
         body.amount_groups = Some(1);
-        self.make_of(operator, body, failed)
+        self.make_of(operator, &body, &failed)
     }
 
-    fn make_of(&self, operator: &Operator, body: RolloutBody, ids: Vec<String>) -> Result<Rollout> {
+    fn make_of(&self, operator: &Operator, body: &RolloutBody, ids: &[String]) -> Result<Rollout> {
         if ids.is_empty() {
             let message = "no target meets the rollout's query";
             return Err(Error::hawkbit(Trouble::RolloutDefinition, message));
         }
-        let phases = self.phases_of(&body, &ids)?;
+        let phases = self.phases_of(body, ids)?;
         let needs_approval = self.configuration_value("rollout.approval.enabled")?.value
             == serde_json::Value::Bool(true);
         let now = self.now();
         let actor = operator.actor();
         let by = By { actor: &actor, at: now };
         let made = self.database.write("make a rollout", |tx| {
-            let id = scripts::insert(tx, &body, by)?;
+            let id = scripts::insert(tx, body, by)?;
             let new = NewRollout {
-                scope: RolloutScope::Devices(ids.clone()),
+                scope: RolloutScope::Devices(ids.to_vec()),
                 phases: phases.clone(),
                 on_failure: OnFailure::Pause,
                 starts_at: body
@@ -103,9 +103,9 @@ impl Fleet {
                     .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
                 manual_start: body.start_at.is_none(),
                 needs_approval,
-                action: action_of(&body),
+                action: action_of(body),
                 takes_over: true,
-                ..NewRollout::new(scripts::name_of(id), release_of(tx, &body, now)?)
+                ..NewRollout::new(scripts::name_of(id), release_of(tx, body, now)?)
             };
             create::insert(tx, &new, &actor, now)?;
             shown(tx, scripts::require(tx, id)?)
@@ -153,10 +153,10 @@ impl Fleet {
         &self,
         operator: &Operator,
         id: i64,
-        name: Option<String>,
+        name: Option<&str>,
         description: Option<String>,
     ) -> Result<Rollout> {
-        if let Some(name) = &name {
+        if let Some(name) = name {
             check_text("a rollout's name", name, MAX_NAME)?;
         }
         let description = check_optional("a rollout's description", description, MAX_DESCRIPTION)?;
@@ -164,9 +164,9 @@ impl Fleet {
         let by = By { actor: &actor, at: self.now() };
         self.database.write("change a rollout", |tx| {
             let found = scripts::require(tx, id)?;
-            let name = name.clone().unwrap_or(found.request.name);
+            let name = name.unwrap_or(&found.request.name);
             let description = description.clone().or(found.request.description);
-            scripts::rename(tx, id, &name, description.as_deref(), by)?;
+            scripts::rename(tx, id, name, description.as_deref(), by)?;
             shown(tx, scripts::require(tx, id)?)
         })
     }

@@ -6,6 +6,7 @@ use updraft_api::{EventKind, NewRollout, RolloutDeviceState, RolloutState};
 use updraft_rollout::{Action, StopReason};
 
 use super::fit::{Subject, Told};
+use super::outcome::{self, Outcome};
 use super::{back, take_over};
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
@@ -147,7 +148,10 @@ impl Apply<'_> {
         let via = (next.name != release.name).then_some(next.name.as_str());
         let before = subject.before(&told);
         self.tell(device, RolloutDeviceState::Assigned, &told)?;
-        let action = self.order(device, &record.request, &told)?;
+        let action = match self.order(device, &record.request, &told) {
+            Err(Error::Hawkbit { message, .. }) => return self.refused(device, &message),
+            other => other?,
+        };
         members::note_assignment(self.tx, self.rollout, device, &before, via, action)?;
         let message = match via {
             None => format!("device {device} is to run release {}", next.name),
@@ -168,7 +172,10 @@ impl Apply<'_> {
         let request = NewRollout { action: updraft_api::RolloutAction::Forced, ..request };
         self.end_action(device, "the rollout is rolled back")?;
         self.tell(device, RolloutDeviceState::RollingBack, &told)?;
-        let action = self.order(device, &request, &told)?;
+        let action = match self.order(device, &request, &told) {
+            Err(Error::Hawkbit { message, .. }) => return self.refused(device, &message),
+            other => other?,
+        };
         let before = member.before.unwrap_or_default();
         members::note_assignment(self.tx, self.rollout, device, &before, None, action)?;
         let message = format!("device {device} is to run again what it ran before");
@@ -195,6 +202,13 @@ impl Apply<'_> {
         orders::give(self.fleet, self.tx, device, *set, request, self.by()).map(Some)
     }
 
+    /// A device cannot be told, for a reason that will not pass: it has failed, and holds up no other.
+    fn refused(&self, device: &str, message: &str) -> Result<()> {
+        let member = self.require(device)?;
+        let (kind, message) = outcome::store(self.tx, &member, Outcome::Failed(message), self.now)?;
+        self.event(kind, Some(device), message)
+    }
+
     /// What a stopped rollout has begun on a device gives way to this one.
     fn give_way(&self, device: &str) -> Result<()> {
         let Some(old) = rollouts::active(self.tx, device)? else { return Ok(()) };
@@ -216,10 +230,7 @@ impl Apply<'_> {
 
     /// Ends the action by which a device was told, if it has one.
     fn end_action(&self, device: &str, reason: &str) -> Result<()> {
-        match self.require(device)?.action {
-            Some(action) => orders::take_back(self.tx, device, action, reason, self.by()),
-            None => Ok(()),
-        }
+        orders::take_back(self.tx, &self.require(device)?, reason, self.by())
     }
 
     fn require(&self, device: &str) -> Result<MemberRecord> {

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use updraft_api::{NewRollout, RolloutDeviceState};
 use updraft_rollout::WayBack;
 
-use super::fit::{Subject, Told};
+use super::fit::{self, Subject, Told};
 use crate::error::Result;
 use crate::fleet::Fleet;
 use crate::storage::hawkbit::actions;
@@ -59,8 +59,10 @@ pub(in crate::fleet) fn before(
     member: &MemberRecord,
 ) -> Result<Option<Told>> {
     let ran = member.before.clone().unwrap_or_default();
-    if let Some(set) = ran.set {
-        return Ok(Some(Told::Set(set)));
+    if let Some(told) = ran.set.map(Told::Set)
+        && fit::is_valid(reader, &told)?
+    {
+        return Ok(Some(told));
     }
     let told = member.assignment.as_ref().map(|one| one.targets.as_slice()).unwrap_or_default();
     let is_whole =

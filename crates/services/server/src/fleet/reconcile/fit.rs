@@ -8,7 +8,7 @@ use updraft_api::{Release, RolloutAction, TargetFormat};
 use crate::error::Result;
 use crate::storage::devices::{self, ComponentRecord};
 use crate::storage::hawkbit::devices::{self as action_devices, ActionDevice, Protocol};
-use crate::storage::hawkbit::{artifacts, modules, notes};
+use crate::storage::hawkbit::{artifacts, modules, notes, sets};
 use crate::storage::releases;
 use crate::storage::rollouts::{AssignedTarget, Before, of_device};
 
@@ -202,6 +202,14 @@ impl Subject {
 
     pub(in crate::fleet) fn installed_set(&self) -> Option<i64> {
         self.actions.as_ref()?.installed
+    }
+}
+
+/// Whether devices may still be told this: a distribution set can be invalidated.
+pub(in crate::fleet) fn is_valid(reader: &Connection, told: &Told) -> Result<bool> {
+    match told {
+        Told::Targets(_) => Ok(true),
+        Told::Set(set) => Ok(sets::get(reader, *set)?.is_some_and(|set| set.valid && set.complete)),
     }
 }
 

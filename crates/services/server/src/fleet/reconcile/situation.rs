@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use updraft_api::{Freeze, Release, RolloutDeviceState, RolloutState};
 use updraft_rollout::{Availability, Health, Member, Progress, Rollout, State, parse_time_zone};
 
-use super::fit::Subject;
+use super::fit::{self, Subject};
 use crate::error::Result;
 use crate::fleet::Fleet;
 use crate::fleet::rollouts::rules;
@@ -136,14 +136,13 @@ impl<'a> Outlook<'a> {
         member: &mut Member,
     ) -> Result<()> {
         member.time_zone = subject.time_zone().and_then(|zone| parse_time_zone(zone).ok());
-        member.frozen = match self.freezes.iter().any(|freeze| freeze.groups.is_empty()) {
-            true => true,
-            false if self.freezes.is_empty() => false,
-            false => {
-                let groups = groups::of_device(reader, &member.device)?;
-                let named = |freeze: &Freeze| groups.iter().any(|one| freeze.groups.contains(one));
-                self.freezes.iter().any(named)
-            }
+        member.frozen = if self.freezes.is_empty() {
+            false
+        } else {
+            let groups = groups::of_device(reader, &member.device)?;
+            self.freezes.iter().any(|freeze| {
+                freeze.groups.is_empty() || groups.iter().any(|one| freeze.groups.contains(one))
+            })
         };
         Ok(())
     }
@@ -158,6 +157,9 @@ impl<'a> Outlook<'a> {
             return Ok(Availability::Pinned);
         }
         let Some(told) = subject.fitting(&self.release) else { return Ok(Availability::Unfit) };
+        if !fit::is_valid(reader, &told)? {
+            return Ok(Availability::Unfit);
+        }
         if !subject.can_be_told(reader, self.record.request.action)? {
             return Ok(Availability::Unable);
         }

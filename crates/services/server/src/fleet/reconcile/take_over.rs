@@ -31,9 +31,7 @@ pub(in crate::fleet) fn take_over(
         let reason = format!("taken over by rollout {rollout}");
         let state = RolloutDeviceState::Skipped;
         rollouts::set_member_state(tx, &member.rollout, device, state, Some(&reason), now)?;
-        if let Some(action) = member.action {
-            orders::take_back(tx, device, action, &reason, By { actor, at: now })?;
-        }
+        orders::take_back(tx, &member, &reason, By { actor, at: now })?;
         if member.state == RolloutDeviceState::Assigned {
             let message = format!("the assignment of device {device} is void: {reason}");
             let event = NewEvent::new(EventKind::AssignmentCancelled, actor, message)

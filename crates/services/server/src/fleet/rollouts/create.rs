@@ -78,10 +78,7 @@ pub(in crate::fleet) fn insert(
     now: Timestamp,
 ) -> Result<()> {
     let (_, phases) = divide(tx, new)?;
-    let state = match new.needs_approval {
-        true => RolloutState::WaitingForApproval,
-        false => ready(new, now),
-    };
+    let state = if new.needs_approval { RolloutState::WaitingForApproval } else { ready(new, now) };
     rollouts::insert(tx, new, state, actor, now)?;
     for (phase, devices) in (0_u32..).zip(&phases) {
         for device in devices {

@@ -21,7 +21,7 @@ pub(crate) async fn list(
     State(fleet): State<Shared>,
     _: Token,
 ) -> Result<Json<Page<Freeze>>, Problem> {
-    let items = run(&fleet, move |fleet| fleet.freezes()).await?;
+    let items = run(&fleet, crate::fleet::Fleet::freezes).await?;
     Ok(Json(Page { items, next: None }))
 }
 

@@ -292,6 +292,10 @@ pub fn note_assignment(
     via: Option<&str>,
     action: Option<i64>,
 ) -> Result<()> {
+    // An action is that of the rollout that wants it last.
+    tx.prepare_cached("UPDATE rollout_devices SET action = NULL WHERE action = ?1")
+        .and_then(|mut statement| statement.execute([action]))
+        .map_err(Error::database("assign a device"))?;
     let before = values::json("store what a device runs", before)?;
     tx.prepare_cached(
         "UPDATE rollout_devices SET ran_before = coalesce(ran_before, ?3), via = ?4, action = ?5
@@ -312,6 +316,8 @@ pub fn unhealthy(connection: &Connection, rollout: &str) -> Result<BTreeMap<Stri
              WHERE m.rollout = ?1 AND m.state = 'succeeded'
                AND (json_extract(d.last_report, '$.success') = 0
                     AND json_extract(d.last_report, '$.correlation_id') = m.correlation
+                    AND unixepoch(json_extract(d.last_report, '$.received_at'))
+                        > m.changed_at / 1000
                  OR EXISTS (SELECT 1 FROM json_each(m.targets) t
                     JOIN components c ON c.serial = json_extract(t.value, '$.serial')
                     WHERE c.device = m.device

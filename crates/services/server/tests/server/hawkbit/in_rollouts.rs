@@ -194,3 +194,46 @@ fn what_else_happens_to_an_action_is_seen_in_its_rollout() {
     post(&hawkbit, &paths::rollout_verb("r", "retry")).expect(200);
     assert_eq!(rollout(&hawkbit.world, "r").state, RolloutState::Running);
 }
+
+#[test]
+fn a_set_that_may_not_be_told_any_more_holds_up_nobody_else() {
+    let hawkbit = Hawkbit::new();
+    let (bad, _) = hawkbit.make_set("1", b"1");
+    let (good, _) = hawkbit.make_set("2", b"2");
+    for (name, set) in [("bad", bad), ("good", good)] {
+        release(&hawkbit, &json!({ "name": name, "distribution_sets": [{ "id": set }] }));
+    }
+    hawkbit.poll("d1");
+    let body = json!({ "actionCancelationType": "none", "cancelRollouts": false });
+    let path = format!("distributionsets/{bad}/invalidate");
+    let answer = hawkbit.rest("POST", &path, Some(&body));
+    assert!(answer.status < 300, "{}", answer.status);
+    create_rollout(&hawkbit.world, &json!({ "name": "a", "release": "bad" })).expect(201);
+    create_rollout(&hawkbit.world, &json!({ "name": "b", "release": "good" })).expect(201);
+    assert_eq!(rollout(&hawkbit.world, "a").counts.skipped, 1);
+    assert_eq!(rollout(&hawkbit.world, "b").counts.assigned, 1);
+    // A stopped rollout's order is taken for the one that wants the same.
+    let told = fetch(&hawkbit, "d1");
+    post(&hawkbit, &paths::rollout_stop("b")).expect(200);
+    create_rollout(&hawkbit.world, &json!({ "name": "c", "release": "good" })).expect(201);
+    assert_eq!(rollout(&hawkbit.world, "c").counts.assigned, 1);
+    assert_eq!(action(&hawkbit, "d1", "deploymentBase"), told);
+    hawkbit.feedback("d1", told, "closed", "success").expect(200);
+    assert_eq!(rollout(&hawkbit.world, "c").state, RolloutState::Finished);
+}
+
+#[test]
+fn a_device_that_works_on_an_order_is_told_to_stop() {
+    let hawkbit = Hawkbit::new();
+    let (set, _) = hawkbit.make_set("1", b"1");
+    release(&hawkbit, &json!({ "name": "v1", "distribution_sets": [{ "id": set }] }));
+    hawkbit.poll("d1");
+    let body = json!({ "name": "r", "release": "v1", "device_timeout_seconds": 60 });
+    create_rollout(&hawkbit.world, &body).expect(201);
+    rollout(&hawkbit.world, "r");
+    let told = fetch(&hawkbit, "d1");
+    hawkbit.feedback("d1", told, "proceeding", "none").expect(200);
+    hawkbit.world.clock.pass(61);
+    assert_eq!(rollout(&hawkbit.world, "r").state, RolloutState::Stopped);
+    assert_eq!(action(&hawkbit, "d1", "cancelAction"), told);
+}

@@ -89,7 +89,7 @@ async fn change(script: Script, Path(id): Path<String>, body: Body) -> Answer {
     let Change { name, description } = read_json(&script.fleet, body, "the change").await?;
     let changed = script
         .run(Scope::Operate, move |fleet, operator| {
-            fleet.change_script_rollout(operator, id, name, description)
+            fleet.change_script_rollout(operator, id, name.as_deref(), description)
         })
         .await?;
     ok(&shown(&script, changed))
