@@ -46,6 +46,18 @@ pub enum Error {
         /// The device.
         device: String,
     },
+    /// A maintenance window that is too short or too long.
+    #[error("use a window of {seconds} seconds: it must be a minute to a week")]
+    WindowLength {
+        /// Its length.
+        seconds: u64,
+    },
+    /// A time zone that there is not.
+    #[error("use the time zone {text:?}: it must be like Europe/Berlin or +02:00")]
+    TimeZone {
+        /// As it was written.
+        text: String,
+    },
     /// A threshold's percentage above 100.
     #[error("use a threshold of {percent} per cent: it must be 0 to 100")]
     ThresholdOutOfRange {

@@ -1,45 +1,53 @@
-//! What the planner is told and what it answers.
+//! What the planner is told.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use crate::error::{Error, Result};
+use crate::rate::Limits;
+use crate::threshold::Threshold;
+use crate::window::Windows;
 
-/// A share of a phase with a least number of devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Threshold {
-    percent: u8,
-    minimum: u32,
-}
-
-impl Threshold {
-    /// `percent` per cent (0 to 100) of a phase's devices, and at least `minimum` of them. A
-    /// phase with fewer than `minimum` devices needs all of them.
-    pub fn new(percent: u8, minimum: u32) -> Result<Self> {
-        if percent > 100 {
-            return Err(Error::ThresholdOutOfRange { percent });
-        }
-        Ok(Self { percent, minimum })
-    }
-
-    /// Whether `count` of `size` devices reach the threshold. None ever does not.
-    pub fn is_reached(self, count: u32, size: u32) -> bool {
-        let share = u64::from(count) * 100 >= u64::from(self.percent) * u64::from(size);
-        count > 0 && count >= self.minimum.min(size) && share
-    }
-}
-
-/// What a rollout may do at the moment. A rollout that ended is not planned.
+/// What a rollout may do at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
+    /// Nothing until a person says so: it waits for an approval, or to be started.
+    Held,
+    /// Nothing until its time has come.
+    Scheduled,
     /// Everything.
     Running,
-    /// Nothing new; it can still be stopped by its failure threshold.
+    /// Nothing new; its failure threshold still counts.
     Paused,
+    /// Devices that have the release get back what they had before.
+    RollingBack,
     /// Nothing at all.
     Ended,
+}
+
+/// What happens when too many devices fail, or too few succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The rollout ends; what devices have stays.
+    Stop,
+    /// It waits for a person.
+    Pause,
+    /// It ends, and devices that have the release get back what they had before.
+    RollBack,
+}
+
+/// One phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// When it is good enough for the next one to begin.
+    pub success: Threshold,
+    /// When the rollout fails because of it.
+    pub failure: Threshold,
+    /// How long it must stay good enough before the rollout goes on.
+    pub soak: Duration,
+    /// So many failures a person has seen and let go: only more than these count.
+    pub accepted_failures: u32,
 }
 
 /// Where a rollout stands.
@@ -47,14 +55,22 @@ pub enum State {
 pub struct Rollout {
     /// What it may do.
     pub state: State,
-    /// How many phases it has; at least 1.
-    pub phases: u32,
+    /// When a scheduled one begins.
+    pub starts_at: Option<Timestamp>,
+    /// When it began.
+    pub begun_at: Option<Timestamp>,
+    /// Its phases in order; at least one.
+    pub phases: Vec<Phase>,
     /// The phase that runs, counted from 0.
     pub current_phase: u32,
-    /// When a phase is good enough for the next one to begin.
-    pub success: Threshold,
-    /// When the rollout stops.
-    pub failure: Threshold,
+    /// Since when that phase has been good enough, where it has to stay so for a while.
+    pub soaking_since: Option<Timestamp>,
+    /// What happens when it fails.
+    pub on_failure: OnFailure,
+    /// How many devices are told at a time, and how often one is.
+    pub limits: Limits,
+    /// When devices may be told.
+    pub windows: Windows,
     /// How long after its assignment a device may give no news.
     pub device_timeout: Option<Duration>,
     /// Its devices; none occurs twice.
@@ -70,25 +86,49 @@ pub struct Member {
     pub phase: u32,
     /// How far it is.
     pub progress: Progress,
+    /// When it was last told something, if ever.
+    pub assigned_at: Option<Timestamp>,
+    /// How often it was told to run the release.
+    pub attempts: u32,
     /// Whether it could be assigned now.
     pub availability: Availability,
+    /// How it does with what it was told to run.
+    pub health: Health,
+    /// Its own time zone, where it is known.
+    pub time_zone: Option<TimeZone>,
+    /// Nobody may be told anything where it is now.
+    pub frozen: bool,
+    /// What it takes to bring it back; looked at only while the rollout is rolled back.
+    pub way_back: WayBack,
+}
+
+impl Member {
+    /// A device that has been told nothing, and could be at once.
+    pub fn new(device: impl Into<String>, phase: u32) -> Self {
+        Self {
+            device: device.into(),
+            phase,
+            progress: Progress::Waiting,
+            assigned_at: None,
+            attempts: 0,
+            availability: Availability::Free,
+            health: Health::Unknown,
+            time_zone: None,
+            frozen: false,
+            way_back: WayBack::Needless,
+        }
+    }
 }
 
 /// How far a device is in a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Not yet assigned.
+    /// Not yet assigned, or to be assigned again.
     Waiting,
     /// Assigned; the device has not fetched it.
-    Assigned {
-        /// When.
-        at: Timestamp,
-    },
+    Assigned,
     /// The device has fetched its assignment.
-    Started {
-        /// When it was assigned.
-        assigned_at: Timestamp,
-    },
+    Started,
     /// The device reported that it runs the release.
     Succeeded,
     /// The device reported a failure, or gave no news in time.
@@ -97,12 +137,23 @@ pub enum Progress {
     Cancelled,
     /// Left out.
     Skipped,
+    /// Told to run again what it ran before.
+    RollingBack,
+    /// It reported that it does.
+    RolledBack,
+    /// It could not, or gave no news in time, or nobody knows what it ran before.
+    RollbackFailed,
 }
 
 impl Progress {
-    /// Whether nothing will change any more.
+    /// Whether nothing will change any more while the rollout goes its way.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Skipped)
+        !matches!(self, Self::Waiting | Self::Assigned | Self::Started | Self::RollingBack)
+    }
+
+    /// Whether the device is told to run something by this rollout.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Assigned | Self::Started | Self::RollingBack)
     }
 }
 
@@ -117,141 +168,34 @@ pub enum Availability {
     Current,
     /// Nothing in the release fits it.
     Unfit,
+    /// Its protocol has no words for how the release is to be installed.
+    Unable,
+    /// A person has pinned it to what it runs.
+    Pinned,
     /// It was deleted or its certificate revoked.
     Gone,
 }
 
-/// What to do next. All actions of one plan are applied together, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Leave this device out.
-    Skip {
-        /// The device.
-        device: String,
-        /// Why.
-        reason: SkipReason,
-    },
-    /// This device needs no assignment: it runs the release already.
-    Complete {
-        /// The device.
-        device: String,
-    },
-    /// This device gave no news in time and counts as failed.
-    TimeOut {
-        /// The device.
-        device: String,
-    },
-    /// Tell this device to run the release.
-    Assign {
-        /// The device.
-        device: String,
-    },
-    /// Take back what this device has not started, or keep it from being assigned.
-    Cancel {
-        /// The device.
-        device: String,
-    },
-    /// Begin this phase, counted from 0.
-    Advance {
-        /// The phase.
-        phase: u32,
-    },
-    /// End the rollout early.
-    Stop {
-        /// Why.
-        reason: StopReason,
-    },
-    /// End the rollout: every phase was good enough and every device has ended.
-    Finish,
-}
-
-/// Why a device is left out.
+/// How a device does with what it was told to run, as it reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SkipReason {
-    /// Nothing in the release fits it.
-    Unfit,
-    /// It was deleted or its certificate revoked.
-    Gone,
+pub enum Health {
+    /// It reports nothing about that, which counts as good.
+    Unknown,
+    /// It will report, and has not yet: its phase cannot be good enough because of it.
+    Pending,
+    /// Good.
+    Good,
+    /// Bad: it counts as failed although it runs the release.
+    Failing,
 }
 
-impl fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unfit => "no target of the release fits the device's hardware",
-            Self::Gone => "the device was deleted or revoked",
-        })
-    }
-}
-
-/// Why a rollout ends early.
+/// What it takes to give a device back what it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopReason {
-    /// Too many devices of a phase failed.
-    TooManyFailures {
-        /// The phase, counted from 0.
-        phase: u32,
-        /// How many failed.
-        failed: u32,
-        /// Of how many.
-        size: u32,
-    },
-    /// Every device of a phase has ended, and too few of them well.
-    TooFewSuccesses {
-        /// The phase, counted from 0.
-        phase: u32,
-        /// How many ended well.
-        succeeded: u32,
-        /// Of how many.
-        size: u32,
-    },
-    /// A person said so.
-    Requested,
-}
-
-impl fmt::Display for StopReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooManyFailures { phase, failed, size } => write!(
-                f,
-                "{failed} of {size} devices of phase {} failed, which reaches the failure threshold",
-                phase.saturating_add(1)
-            ),
-            Self::TooFewSuccesses { phase, succeeded, size } => write!(
-                f,
-                "only {succeeded} of {size} devices of phase {} succeeded, below the success \
-                 threshold",
-                phase.saturating_add(1)
-            ),
-            Self::Requested => f.write_str("stopped on request"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Threshold;
-
-    #[test]
-    fn thresholds_count_share_and_least_number() {
-        let check = |percent, minimum, count, size, expect| {
-            let threshold = Threshold::new(percent, minimum).expect("valid");
-            assert_eq!(
-                threshold.is_reached(count, size),
-                expect,
-                "{percent}%/{minimum}: {count} of {size}"
-            );
-        };
-        check(50, 1, 1, 2, true);
-        check(51, 1, 1, 2, false);
-        check(10, 1, 1, 11, false);
-        check(10, 1, 2, 11, true);
-        check(10, 3, 2, 11, false);
-        check(10, 3, 3, 11, true);
-        check(10, 3, 2, 2, true);
-        check(0, 1, 0, 5, false);
-        check(0, 0, 0, 5, false);
-        check(0, 0, 1, 5, true);
-        check(100, 1, u32::MAX, u32::MAX, true);
-        assert!(Threshold::new(101, 1).is_err());
-    }
+pub enum WayBack {
+    /// Nothing: it does not have the release, or a newer decision has it.
+    Needless,
+    /// It has to be told.
+    Needed,
+    /// It would have to be told, but nobody knows what, or it is not published any more.
+    Impossible,
 }

@@ -2,9 +2,13 @@
 //! members. Times are milliseconds since 1970 (UTC). Links are added by whoever knows the address.
 
 mod assignments;
+mod rollouts;
 mod selections;
 
 pub use assignments::{ActionId, AssignmentBody, AssignmentResult};
+pub use rollouts::{
+    Condition, GroupBody, Reaction, Rollout, RolloutBody, RolloutGroup, Rules, TargetsPerStatus,
+};
 pub use selections::{Tag, TargetFilter};
 
 use serde::{Deserialize, Serialize};

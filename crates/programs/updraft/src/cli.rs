@@ -5,8 +5,8 @@ use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
-    account, alert, device, encrypted_image, events, garage, group, image, keys, lockbox, ostree,
-    payload, release, rollout, status, subscription, tuf,
+    account, alert, device, encrypted_image, events, freeze, garage, group, image, keys, lockbox,
+    ostree, payload, release, rollout, status, subscription, tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -39,12 +39,14 @@ enum Command {
     Login(account::Login),
     /// Show what the server is and how it is doing.
     Status(status::Arguments),
-    /// Show and remove devices.
+    /// Show, pin and remove devices.
     Device(device::Arguments),
     /// Work with groups of devices.
     Group(group::Arguments),
-    /// Create, watch and stop rollouts.
+    /// Create, watch, steer and roll back rollouts.
     Rollout(rollout::Arguments),
+    /// Set times in which rollouts tell devices nothing.
+    Freeze(freeze::Arguments),
     /// Make media with updates for devices without a network.
     Lockbox(lockbox::Arguments),
     /// See alarms about devices, and say what raises them.
@@ -76,6 +78,7 @@ impl Updraft {
             Command::Device(arguments) => arguments.run(&terminal),
             Command::Group(arguments) => arguments.run(&terminal),
             Command::Rollout(arguments) => arguments.run(&terminal),
+            Command::Freeze(arguments) => arguments.run(&terminal),
             Command::Lockbox(arguments) => arguments.run(&terminal),
             Command::Alert(arguments) => arguments.run(&terminal),
             Command::Subscription(arguments) => arguments.run(&terminal),

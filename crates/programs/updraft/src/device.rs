@@ -1,7 +1,7 @@
 //! `updraft device …`: what the fleet is and runs.
 
 use clap::{Args, Subcommand};
-use updraft_api::{Component, Device, DeviceSummary, InstalledImage, paths};
+use updraft_api::{Component, Device, DeviceSummary, InstalledImage, NewPin, paths};
 use updraft_http::Method;
 use updraft_terminal::{Result, Table, Terminal};
 
@@ -11,7 +11,7 @@ use crate::text;
 mod metrics;
 use metrics::Metrics;
 
-/// Show and remove devices.
+/// Show, pin and remove devices.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -35,6 +35,19 @@ enum Command {
     Metrics(Metrics),
     /// Refuse a device's certificate from now on; what is known of it stays.
     Revoke {
+        /// The device's id.
+        device: String,
+    },
+    /// Have no rollout take a device until it is unpinned; what it was told already goes on.
+    Pin {
+        /// The device's id.
+        device: String,
+        /// Why, for people.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Let rollouts take a device again.
+    Unpin {
         /// The device's id.
         device: String,
     },
@@ -65,6 +78,12 @@ impl Arguments {
             Command::Revoke { device } => {
                 server.change(Method::Post, &paths::device_revoke(device))
             }
+            Command::Pin { device, reason } => {
+                let pin = NewPin { reason: reason.clone() };
+                let device: Device = server.send(Method::Put, &paths::device_pin(device), &pin)?;
+                terminal.show(&device, |device| terminal.line(format!("pinned {}", device.id)))
+            }
+            Command::Unpin { device } => server.change(Method::Delete, &paths::device_pin(device)),
             Command::Rm { devices } => {
                 for device in devices {
                     server.change(Method::Delete, &paths::device(device))?;
@@ -105,6 +124,10 @@ fn show(terminal: &Terminal, device: &Device) -> Result {
     }
     if !device.groups.is_empty() {
         terminal.line(format!("groups      {}", device.groups.join(", ")))?;
+    }
+    if let Some(pin) = &device.pinned {
+        let time = text::time(pin.at);
+        terminal.line(format!("pinned      by {} at {time}: {}", pin.by, pin.reason))?;
     }
     for component in &device.components {
         show_component(terminal, component)?;

@@ -25,6 +25,7 @@ mod alert;
 mod device;
 mod encrypted_image;
 mod events;
+mod freeze;
 mod group;
 mod lockbox;
 mod rollout;

@@ -3,6 +3,7 @@
 mod create;
 mod encrypt;
 mod import;
+mod register;
 mod target;
 
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Create(create::Create),
+    Register(register::Register),
     Encrypt(encrypt::Encrypt),
     /// Sign a request; the same as `updraft keys sign`.
     Sign(SignRequest),
@@ -68,6 +70,7 @@ impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         match &self.command {
             Command::Create(create) => create.run(&self.keys.open()?, terminal),
+            Command::Register(register) => register.run(terminal),
             Command::Encrypt(encrypt) => encrypt.run(terminal),
             Command::Sign(sign) => sign.run(&self.keys.open()?, terminal),
             Command::Import { requests } => import::run(requests, terminal),
@@ -149,6 +152,15 @@ fn show(terminal: &Terminal, release: &Release) -> Result {
         terminal.line(format!("  for      {}", target.hardware_ids.join(", ")))?;
         terminal.line(format!("  version  {}", target.version))?;
         terminal.line(format!("  sha256   {}", target.sha256))?;
+    }
+    for set in &release.distribution_sets {
+        terminal.line(format!("set      {}", set.id))?;
+        for (key, value) in &set.attributes {
+            terminal.line(format!("  for      {key} {value}"))?;
+        }
+    }
+    if let Some(required) = &release.requires {
+        terminal.line(format!("after    {required}"))?;
     }
     Ok(())
 }

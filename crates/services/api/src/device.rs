@@ -49,6 +49,9 @@ pub struct DeviceSummary {
     /// What it is told to run and has not yet confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignment: Option<Assignment>,
+    /// Why no rollout takes it, when somebody has pinned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pin>,
 }
 
 /// Everything known about one device.
@@ -75,6 +78,9 @@ pub struct Device {
     /// What it is told to run and has not yet confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignment: Option<Assignment>,
+    /// Why no rollout takes it, when somebody has pinned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pin>,
     /// What it said at the end of its last installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_report: Option<InstallReport>,
@@ -177,4 +183,26 @@ pub struct InstallReport {
     pub code: String,
     /// What the device says in words.
     pub description: String,
+}
+
+/// Why a device is pinned to what it runs: no rollout takes it until the pin is removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pin {
+    /// For people.
+    pub reason: String,
+    /// Who pinned it, as in events.
+    pub by: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}
+
+/// A device to pin.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPin {
+    /// For people.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    pub reason: String,
 }

@@ -46,14 +46,26 @@ pub enum EventKind {
     ConfigurationChanged,
     /// A rollout was created.
     RolloutCreated,
+    /// Somebody approved of a rollout.
+    RolloutApproved,
+    /// Somebody did not approve of a rollout.
+    RolloutDenied,
+    /// A rollout began, at its time or because somebody started it.
+    RolloutBegun,
     /// A rollout was paused.
     RolloutPaused,
+    /// Devices of a rollout that had failed were given another attempt.
+    RolloutRetried,
     /// A rollout was resumed.
     RolloutResumed,
     /// A rollout went on to its next phase.
     RolloutPhaseStarted,
     /// A rollout was stopped, by a person or by a threshold.
     RolloutStopped,
+    /// A rollout is being rolled back, because of a person or of a threshold.
+    RolloutRollingBack,
+    /// A rollout was rolled back.
+    RolloutRolledBack,
     /// All devices of a rollout have ended.
     RolloutFinished,
     /// A device was told to run a release.
@@ -66,6 +78,20 @@ pub enum EventKind {
     AssignmentFailed,
     /// An assignment was taken back before the device started.
     AssignmentCancelled,
+    /// An assignment that the device had not fetched was taken back until its next window.
+    AssignmentWithdrawn,
+    /// A device that failed is told again.
+    AssignmentRetried,
+    /// A device runs again what it ran before.
+    AssignmentRolledBack,
+    /// A device could not be brought back to what it ran before.
+    RollbackFailed,
+    /// A device was pinned to what it runs.
+    DevicePinned,
+    /// A device is pinned no more.
+    DeviceUnpinned,
+    /// A time in which devices are told nothing was set or removed.
+    FreezeChanged,
     /// A campaign was made, changed, launched or cancelled.
     CampaignChanged,
     /// The Image repository was given new signed metadata.

@@ -23,7 +23,7 @@ pub mod token;
 pub use alert::{Alert, AlertCondition, AlertQuery, AlertRule, AlertSeverity};
 pub use device::{
     Assignment, AssignmentState, Component, Device, DeviceState, DeviceSummary, InstallReport,
-    InstalledImage,
+    InstalledImage, NewPin, Pin,
 };
 pub use encrypted_image::{EncryptedImage, EncryptedKey, EncryptedTarget, NewEncryptedImage};
 pub use event::{Event, EventKind};
@@ -34,10 +34,12 @@ pub use image_repository::{
 pub use metric::{Metric, MetricPoint, MetricQuery, MetricResolution, MetricSeries};
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
-pub use release::{NewRelease, Release, ReleaseTarget, TargetFormat};
+pub use release::{NewRelease, Release, ReleaseSet, ReleaseTarget, TargetFormat};
 pub use rollout::{
-    NewRollout, Phase, PhaseSelector, PhaseState, Rollout, RolloutCounts, RolloutDevice,
-    RolloutDeviceState, RolloutScope, RolloutState, Threshold,
+    Decision, ExponentialRate, Freeze, MaintenanceWindow, NewFreeze, NewPhase, NewRollout,
+    OnFailure, Phase, PhaseSelector, PhaseState, Rate, Remark, Rollout, RolloutAction,
+    RolloutCounts, RolloutDevice, RolloutDeviceState, RolloutPreview, RolloutScope, RolloutState,
+    Threshold, Weekday,
 };
 pub use status::{RepositoryStatus, Status};
 pub use subscription::{CreatedSubscription, NewSubscription, Subscription, SubscriptionTarget};

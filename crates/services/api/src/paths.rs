@@ -17,6 +17,8 @@ pub const DEVICES: &str = "/api/v1/devices";
 pub const DEVICE: &str = "/api/v1/devices/{id}";
 /// Refuses one device's certificate from now on.
 pub const DEVICE_REVOKE: &str = "/api/v1/devices/{id}/revoke";
+/// Pins one device to what it runs.
+pub const DEVICE_PIN: &str = "/api/v1/devices/{id}/pin";
 /// What happened to one device.
 pub const DEVICE_EVENTS: &str = "/api/v1/devices/{id}/events";
 /// What one device measures, with the newest values.
@@ -68,6 +70,20 @@ pub const ROLLOUT_PAUSE: &str = "/api/v1/rollouts/{name}/pause";
 pub const ROLLOUT_RESUME: &str = "/api/v1/rollouts/{name}/resume";
 /// Ends a rollout and takes back what no device has started.
 pub const ROLLOUT_STOP: &str = "/api/v1/rollouts/{name}/stop";
+/// Begins a rollout that waits to be started.
+pub const ROLLOUT_START: &str = "/api/v1/rollouts/{name}/start";
+/// Approves of a rollout that waits for it.
+pub const ROLLOUT_APPROVE: &str = "/api/v1/rollouts/{name}/approve";
+/// Denies a rollout that waits for an approval.
+pub const ROLLOUT_DENY: &str = "/api/v1/rollouts/{name}/deny";
+/// Gives the devices of a rollout that failed another attempt.
+pub const ROLLOUT_RETRY: &str = "/api/v1/rollouts/{name}/retry";
+/// Gives the devices that have a rollout's release back what they had before.
+pub const ROLLOUT_ROLLBACK: &str = "/api/v1/rollouts/{name}/rollback";
+/// Times in which rollouts tell devices nothing.
+pub const FREEZES: &str = "/api/v1/freezes";
+/// One of them.
+pub const FREEZE: &str = "/api/v1/freezes/{name}";
 /// What happened, in order.
 pub const EVENTS: &str = "/api/v1/events";
 /// The keys with which the server signs snapshot and timestamp of the Image repository.
@@ -188,6 +204,21 @@ pub fn rollout_resume(name: &str) -> String {
 /// The path that stops one rollout.
 pub fn rollout_stop(name: &str) -> String {
     format!("{ROLLOUTS}/{}/stop", encode(name))
+}
+
+/// The path that does something with one rollout: `start`, `approve`, `deny`, `retry`, `rollback`.
+pub fn rollout_verb(name: &str, verb: &str) -> String {
+    format!("{ROLLOUTS}/{}/{verb}", encode(name))
+}
+
+/// The path of one freeze.
+pub fn freeze(name: &str) -> String {
+    format!("{FREEZES}/{}", encode(name))
+}
+
+/// The path of one device's pin.
+pub fn device_pin(id: &str) -> String {
+    format!("{DEVICES}/{}/pin", encode(id))
 }
 
 /// The path of one version of the Image repository's root.

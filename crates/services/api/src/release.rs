@@ -1,5 +1,7 @@
 //! Releases: named sets of signed targets.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -45,10 +47,28 @@ pub struct Release {
     pub created_at: Timestamp,
     /// Its targets; no hardware id occurs twice.
     pub targets: Vec<ReleaseTarget>,
+    /// What devices of hawkBit and Mender install.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distribution_sets: Vec<ReleaseSet>,
+    /// The release that a device must have run before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
+}
+
+/// A distribution set of hawkBit's Management API that some devices install for a release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseSet {
+    /// The distribution set's number.
+    pub id: i64,
+    /// The attributes that a device must report to get it; empty: every device of hawkBit and Mender
+    /// that no set before this one is for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// A release to make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRelease {
     /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
@@ -58,5 +78,12 @@ pub struct NewRelease {
     #[serde(default)]
     pub notes: String,
     /// Its targets, each as in the Image repository.
+    #[serde(default)]
     pub targets: Vec<ReleaseTarget>,
+    /// What devices of hawkBit and Mender install; the first one whose attributes a device has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distribution_sets: Vec<ReleaseSet>,
+    /// The release that a device must have run before this one: rollouts bring it there first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
 }

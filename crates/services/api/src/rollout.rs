@@ -1,97 +1,30 @@
 //! Rollouts: which devices get a release, in which order, and when to stop.
 
+pub mod freeze;
+pub mod new;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Which devices a rollout is about. Fixed when the rollout is created.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RolloutScope {
-    /// Every device that is not revoked: `"all"`.
-    #[default]
-    All,
-    /// The members of these groups: `{"groups": ["canary"]}`.
-    Groups(Vec<String>),
-    /// These devices: `{"devices": ["device-1"]}`.
-    Devices(Vec<String>),
-}
-
-/// Which devices of the scope a phase adds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PhaseSelector {
-    /// As many as bring the rollout to this share of its devices, counting earlier phases and
-    /// rounding up: `{"percent": 20}`. 1 to 100. Which devices come first is a stable,
-    /// random-looking order of the rollout.
-    Percent(u8),
-    /// Those of this group that no earlier phase has: `{"group": "canary"}`.
-    Group(String),
-    /// These, unless an earlier phase has them: `{"devices": ["device-1"]}`.
-    Devices(Vec<String>),
-}
-
-/// A share of a phase's devices, with a least number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Threshold {
-    /// Per cent of the phase's devices, 0 to 100.
-    #[schema(maximum = 100)]
-    pub percent: u8,
-    /// And at least this many devices (a phase with fewer devices needs all of them).
-    #[serde(default = "one")]
-    #[schema(default = 1, minimum = 1)]
-    pub minimum: u32,
-}
-
-fn one() -> u32 {
-    1
-}
-
-impl Threshold {
-    /// When a phase is good enough: 90 per cent of its devices, at least one.
-    pub fn default_success() -> Self {
-        Self { percent: 90, minimum: 1 }
-    }
-
-    /// When a rollout stops: 10 per cent of a phase's devices failed, at least one.
-    pub fn default_failure() -> Self {
-        Self { percent: 10, minimum: 1 }
-    }
-}
-
-/// A rollout to create.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewRollout {
-    /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
-    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
-    pub name: String,
-    /// The release to bring out.
-    pub release: String,
-    /// Which devices it is about.
-    #[serde(default)]
-    pub scope: RolloutScope,
-    /// The phases in order; absent or empty means one phase with everything.
-    #[serde(default)]
-    pub phases: Vec<PhaseSelector>,
-    /// A phase is good enough, and the next one begins, when this share of it has succeeded.
-    #[serde(default = "Threshold::default_success")]
-    pub success_threshold: Threshold,
-    /// The rollout stops when this share of any phase has failed.
-    #[serde(default = "Threshold::default_failure")]
-    pub failure_threshold: Threshold,
-    /// A device that gives no news this long after its assignment counts as failed. Absent:
-    /// devices have for ever.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1)]
-    pub device_timeout_seconds: Option<u64>,
-}
+pub use freeze::{Freeze, NewFreeze};
+pub use new::{
+    ExponentialRate, MaintenanceWindow, NewPhase, NewRollout, OnFailure, PhaseSelector, Rate,
+    RolloutAction, RolloutScope, Threshold, Weekday,
+};
 
 /// Where a rollout stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutState {
+    /// Does nothing until somebody else than its maker approves of it.
+    WaitingForApproval,
+    /// Somebody did not approve of it; it never begins.
+    Denied,
+    /// Does nothing until somebody starts it.
+    Ready,
+    /// Does nothing until its time has come.
+    Scheduled,
     /// Hands out assignments, phase by phase.
     Running,
     /// Hands out nothing until resumed; what devices have started goes on.
@@ -100,12 +33,16 @@ pub enum RolloutState {
     Finished,
     /// Ended early, by a person or by a threshold; `reason` says.
     Stopped,
+    /// Devices that have the release get back what they had before; `reason` says why.
+    RollingBack,
+    /// Every device that had the release has got back what it had before, or could not.
+    RolledBack,
 }
 
 impl RolloutState {
     /// Whether nothing will change any more.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Finished | Self::Stopped)
+        matches!(self, Self::Denied | Self::Finished | Self::Stopped | Self::RolledBack)
     }
 }
 
@@ -140,8 +77,21 @@ pub struct RolloutCounts {
     pub failed: u32,
     /// Taken back before they started.
     pub cancelled: u32,
-    /// Left out, because nothing in the release fits them or they are gone.
+    /// Left out, because nothing in the release fits them, they are pinned, or they are gone.
     pub skipped: u32,
+    /// Told to run again what they ran before.
+    #[serde(default)]
+    pub rolling_back: u32,
+    /// Reported to run it again.
+    #[serde(default)]
+    pub rolled_back: u32,
+    /// Could not, gave no news in time, or nobody knows what they ran before.
+    #[serde(default)]
+    pub rollback_failed: u32,
+    /// Of the succeeded ones, those that report since then that they are not well: these count as
+    /// failed.
+    #[serde(default)]
+    pub unhealthy: u32,
 }
 
 /// One phase of a rollout.
@@ -153,6 +103,19 @@ pub struct Phase {
     pub state: PhaseState,
     /// How its devices are doing.
     pub counts: RolloutCounts,
+    /// When it is good enough.
+    pub success_threshold: Threshold,
+    /// When the rollout fails because of it.
+    pub failure_threshold: Threshold,
+    /// How long it must stay good enough before the rollout goes on.
+    pub soak_seconds: u64,
+    /// Since when it has been good enough, while that time passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub soaking_since: Option<Timestamp>,
+    /// So many failures somebody has let go by resuming; only more than these count.
+    #[serde(default)]
+    pub accepted_failures: u32,
 }
 
 /// A release on its way to devices.
@@ -180,6 +143,50 @@ pub struct Rollout {
     /// How long a device may give no news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_timeout_seconds: Option<u64>,
+    /// What happens when it fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// What devices get in a rollback whose release before is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_release: Option<String>,
+    /// When it is to begin by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub starts_at: Option<Timestamp>,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub begun_at: Option<Timestamp>,
+    /// Whether somebody must approve of it.
+    #[serde(default)]
+    pub needs_approval: bool,
+    /// Who approved or did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// How fast devices are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// The most devices that are told and have not ended, at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_active: Option<u32>,
+    /// How often a device is told before its failure counts.
+    #[serde(default = "new::one")]
+    pub max_attempts: u32,
+    /// When devices may be told; empty: always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<MaintenanceWindow>,
+    /// The time zone of devices that do not report theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// How devices are to install it.
+    #[serde(default)]
+    pub action: RolloutAction,
+    /// Whether it took devices over from older rollouts when it began.
+    #[serde(default)]
+    pub takes_over: bool,
+    /// Who created it, as in events.
+    #[serde(default)]
+    pub created_by: String,
     /// How its devices are doing, over all phases.
     pub counts: RolloutCounts,
     /// When it was created.
@@ -189,6 +196,28 @@ pub struct Rollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+}
+
+/// Whether somebody approved of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Decision {
+    /// Whether.
+    pub approved: bool,
+    /// Who, as in events.
+    pub by: String,
+    /// What that person remarked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+}
+
+/// What is said with an approval or a denial.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Remark {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1000)]
+    pub remark: Option<String>,
 }
 
 /// Where one device of a rollout stands.
@@ -207,14 +236,20 @@ pub enum RolloutDeviceState {
     Failed,
     /// Taken back before the device started.
     Cancelled,
-    /// Left out, because nothing in the release fits the device or it is gone.
+    /// Left out, because nothing in the release fits the device, it is pinned, or it is gone.
     Skipped,
+    /// Told to run again what it ran before.
+    RollingBack,
+    /// Reported to run it again.
+    RolledBack,
+    /// Could not, gave no news in time, or nobody knows what it ran before.
+    RollbackFailed,
 }
 
 impl RolloutDeviceState {
     /// Whether nothing will change any more.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Skipped)
+        !matches!(self, Self::Waiting | Self::Assigned | Self::Started | Self::RollingBack)
     }
 }
 
@@ -234,32 +269,37 @@ pub struct RolloutDevice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub changed_at: Option<Timestamp>,
+    /// How often it was told.
+    #[serde(default)]
+    pub attempts: u32,
+    /// The release that it must run first, while it is told that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
+    /// How many bytes it has to fetch at most, where a preview knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{NewRollout, PhaseSelector, RolloutScope, Threshold};
-
-    #[test]
-    fn a_rollout_is_written_by_hand_with_few_words() {
-        let json = r#"{"name": "v2", "release": "2026.11", "scope": {"groups": ["lab"]},
-            "phases": [{"percent": 20}, {"group": "canary"}, {"devices": ["a"]}],
-            "failure_threshold": {"percent": 50}}"#;
-        let rollout: NewRollout = serde_json::from_str(json).expect("valid");
-        assert_eq!(rollout.scope, RolloutScope::Groups(vec!["lab".into()]));
-        assert_eq!(rollout.phases[0], PhaseSelector::Percent(20));
-        assert_eq!(rollout.failure_threshold, Threshold { percent: 50, minimum: 1 });
-        assert_eq!(rollout.success_threshold, Threshold::default_success());
-        let back = serde_json::to_string(&rollout).expect("valid");
-        assert_eq!(serde_json::from_str::<NewRollout>(&back).expect("valid"), rollout);
-        let all: RolloutScope = serde_json::from_str(r#""all""#).expect("valid");
-        assert_eq!(all, RolloutScope::All);
-    }
-
-    #[test]
-    fn a_misspelt_field_is_refused() {
-        let json = r#"{"name": "v2", "release": "r", "succes_threshold": {"percent": 50}}"#;
-        let error = serde_json::from_str::<NewRollout>(json).expect_err("unknown field");
-        assert!(error.to_string().contains("succes_threshold"));
-    }
+/// What a rollout would do if it were created now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RolloutPreview {
+    /// All devices of its scope that a phase names. `waiting`: it would be told, perhaps later, and
+    /// `reason` says why not at once; `succeeded`: it runs the release already; `skipped`: it would be
+    /// left out, and `reason` says why.
+    pub items: Vec<RolloutDevice>,
+    /// Always absent: a preview is one page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// How many would be told.
+    pub devices: u32,
+    /// How many run it already.
+    pub current: u32,
+    /// How many would be left out.
+    pub skipped: u32,
+    /// How many of the scope no phase names.
+    pub unselected: u32,
+    /// How many bytes all devices would fetch at most, as far as is known.
+    pub bytes: u64,
+    /// For how many devices it is not known: the size of a commit depends on what the device has.
+    pub bytes_unknown: u32,
 }

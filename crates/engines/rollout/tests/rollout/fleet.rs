@@ -1,7 +1,9 @@
 //! A simulated fleet: applies plans as the server does, and lets devices report.
 
 use jiff::{SignedDuration, Timestamp};
-use updraft_rollout::{Action, Availability, Member, Progress, Rollout, State, Threshold, plan};
+use updraft_rollout::{
+    Action, Limits, Member, OnFailure, Phase, Progress, Rollout, State, Threshold, Windows, plan,
+};
 
 pub(crate) struct Fleet {
     pub(crate) rollout: Rollout,
@@ -9,110 +11,138 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    pub(crate) fn new(phases: &[&[&str]]) -> Self {
-        let members = phases
-            .iter()
-            .enumerate()
-            .flat_map(|(phase, devices)| {
-                devices.iter().map(move |device| Member {
-                    device: (*device).to_owned(),
-                    phase: u32::try_from(phase).expect("few phases"),
-                    progress: Progress::Waiting,
-                    availability: Availability::Free,
-                })
-            })
+    pub(crate) fn new(phases: &[Vec<String>]) -> Self {
+        let members = (0_u32..)
+            .zip(phases)
+            .flat_map(|(phase, devices)| devices.iter().map(move |one| Member::new(one, phase)))
             .collect();
+        let phase = Phase {
+            success: Threshold::new(90, 1).expect("valid"),
+            failure: Threshold::new(10, 1).expect("valid"),
+            soak: std::time::Duration::ZERO,
+            accepted_failures: 0,
+        };
+        // A Thursday, at midnight.
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         Self {
             rollout: Rollout {
                 state: State::Running,
-                phases: u32::try_from(phases.len()).expect("few phases"),
+                starts_at: None,
+                begun_at: Some(now),
+                phases: vec![phase; phases.len()],
                 current_phase: 0,
-                success: Threshold::new(90, 1).expect("valid"),
-                failure: Threshold::new(10, 1).expect("valid"),
+                soaking_since: None,
+                on_failure: OnFailure::Stop,
+                limits: Limits::default(),
+                windows: Windows::default(),
                 device_timeout: None,
                 members,
             },
-            now: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24),
+            now,
         }
     }
 
     /// Plans, applies, and gives the plan.
     pub(crate) fn apply(&mut self) -> Vec<Action> {
         let actions = plan(&self.rollout, self.now);
-        for action in &actions {
+        self.apply_all(&actions);
+        actions
+    }
+
+    pub(crate) fn apply_all(&mut self, actions: &[Action]) {
+        for action in actions {
             self.apply_one(action);
         }
-        actions
     }
 
     fn apply_one(&mut self, action: &Action) {
         let now = self.now;
         match action {
-            Action::Skip { device, .. } => self.set(device, Progress::Skipped),
-            Action::Complete { device } => self.set(device, Progress::Succeeded),
-            Action::TimeOut { device } => self.set(device, Progress::Failed),
-            Action::Assign { device } => self.set(device, Progress::Assigned { at: now }),
-            Action::Cancel { device } => self.set(device, Progress::Cancelled),
-            Action::Advance { phase } => self.rollout.current_phase = *phase,
-            Action::Stop { .. } | Action::Finish => self.rollout.state = State::Ended,
+            Action::Begin => {
+                self.rollout.state = State::Running;
+                self.rollout.begun_at = Some(now);
+            }
+            Action::Skip { device, .. } => self.member(device).progress = Progress::Skipped,
+            Action::Complete { device } => self.member(device).progress = Progress::Succeeded,
+            Action::TimeOut { device } => self.member(device).progress = Progress::Failed,
+            Action::Retry { device } => self.member(device).progress = Progress::Waiting,
+            Action::Withdraw { device } => {
+                let member = self.member(device);
+                member.progress = Progress::Waiting;
+                member.attempts -= 1;
+            }
+            Action::Assign { device } => {
+                let member = self.member(device);
+                member.progress = Progress::Assigned;
+                member.assigned_at = Some(now);
+                member.attempts += 1;
+            }
+            Action::TakeBack { device } => {
+                let member = self.member(device);
+                member.progress = Progress::RollingBack;
+                member.assigned_at = Some(now);
+            }
+            Action::Strand { device, .. } => {
+                self.member(device).progress = Progress::RollbackFailed;
+            }
+            Action::Cancel { device } => self.member(device).progress = Progress::Cancelled,
+            Action::Soak { .. } => self.rollout.soaking_since = Some(now),
+            Action::EndSoak { .. } => self.rollout.soaking_since = None,
+            Action::Advance { phase } => {
+                self.rollout.current_phase = *phase;
+                self.rollout.soaking_since = None;
+            }
+            Action::Pause { .. } => self.rollout.state = State::Paused,
+            Action::RollBack { .. } => self.rollout.state = State::RollingBack,
+            Action::Stop { .. } | Action::Finish | Action::FinishRollback => {
+                self.rollout.state = State::Ended;
+            }
         }
     }
 
-    pub(crate) fn expect(&mut self, expected: &[&str]) {
-        let actions: Vec<String> = self.apply().iter().map(describe).collect();
-        assert_eq!(actions, expected);
+    /// What a person does who lets a rollout go on: the failures that there are count no more.
+    pub(crate) fn resume(&mut self) {
+        self.rollout.state = State::Running;
+        for (index, phase) in (0_u32..).zip(&mut self.rollout.phases) {
+            let failed = self
+                .rollout
+                .members
+                .iter()
+                .filter(|member| member.phase == index && member.progress == Progress::Failed)
+                .count();
+            phase.accepted_failures = u32::try_from(failed).expect("few devices");
+        }
     }
 
-    pub(crate) fn progress(&self, device: &str) -> Progress {
-        self.rollout.members.iter().find(|member| member.device == device).expect("known").progress
-    }
-
-    pub(crate) fn start(&mut self, device: &str) -> &mut Self {
-        let Progress::Assigned { at } = self.progress(device) else {
-            panic!("{device} has nothing to start");
-        };
-        self.set(device, Progress::Started { assigned_at: at });
-        self
-    }
-
-    pub(crate) fn succeed(&mut self, device: &str) -> &mut Self {
-        self.set(device, Progress::Succeeded);
-        self
-    }
-
-    pub(crate) fn fail(&mut self, device: &str) -> &mut Self {
-        self.set(device, Progress::Failed);
-        self
-    }
-
-    pub(crate) fn available(&mut self, device: &str, availability: Availability) -> &mut Self {
-        self.member(device).availability = availability;
-        self
-    }
-
-    pub(crate) fn pass_seconds(&mut self, seconds: i64) -> &mut Self {
+    pub(crate) fn pass(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
-        self
     }
 
-    pub(crate) fn set(&mut self, device: &str, progress: Progress) {
-        self.member(device).progress = progress;
-    }
-
-    fn member(&mut self, device: &str) -> &mut Member {
-        self.rollout.members.iter_mut().find(|member| member.device == device).expect("known")
+    pub(crate) fn member(&mut self, device: &str) -> &mut Member {
+        let found = self.rollout.members.iter_mut().find(|member| member.device == device);
+        found.unwrap_or_else(|| panic!("there is no device {device}"))
     }
 }
 
-fn describe(action: &Action) -> String {
+pub(crate) fn describe(action: &Action) -> String {
     match action {
+        Action::Begin => "begin".to_owned(),
         Action::Skip { device, reason } => format!("skip {device}: {reason}"),
         Action::Complete { device } => format!("complete {device}"),
         Action::TimeOut { device } => format!("time out {device}"),
+        Action::Retry { device } => format!("retry {device}"),
+        Action::Withdraw { device } => format!("withdraw {device}"),
         Action::Assign { device } => format!("assign {device}"),
         Action::Cancel { device } => format!("cancel {device}"),
-        Action::Advance { phase } => format!("advance {phase}"),
+        Action::Soak { phase } => format!("soak phase {}", phase + 1),
+        Action::EndSoak { phase } => format!("end the soak of phase {}", phase + 1),
+        Action::Advance { phase } => format!("advance to phase {}", phase + 1),
+        Action::Pause { reason } => format!("pause: {reason}"),
         Action::Stop { reason } => format!("stop: {reason}"),
+        Action::RollBack { reason } => format!("roll back: {reason}"),
+        Action::TakeBack { device } => format!("take back {device}"),
+        Action::Strand { device, reason } => format!("strand {device}: {reason}"),
+        Action::FinishRollback => "finish the rollback".to_owned(),
         Action::Finish => "finish".to_owned(),
     }
 }

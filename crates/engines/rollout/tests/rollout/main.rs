@@ -1,5 +1,5 @@
-//! The planner against whole rollouts: played through by hand and at random.
+//! The planner against whole rollouts: played through from scripts and at random.
 
 mod fleet;
 mod properties;
-mod scenarios;
+mod script;

@@ -35,6 +35,9 @@ pub(crate) struct Create {
     /// What changed, for people.
     #[arg(long, default_value = "")]
     notes: String,
+    /// The release that devices must have run before this one; rollouts bring them there first.
+    #[arg(long, value_name = "RELEASE", conflicts_with = "sign_request")]
+    requires: Option<String>,
     /// List the targets in this delegated role, which `updraft keys delegate` made.
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
@@ -91,7 +94,13 @@ impl Create {
                 version: version.clone(),
             });
         }
-        Ok(NewRelease { name: self.name.clone(), notes: self.notes.clone(), targets })
+        Ok(NewRelease {
+            name: self.name.clone(),
+            notes: self.notes.clone(),
+            targets,
+            requires: self.requires.clone(),
+            ..NewRelease::default()
+        })
     }
 
     fn push(

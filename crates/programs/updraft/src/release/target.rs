@@ -37,7 +37,12 @@ pub(super) fn releases(targets: &Targets) -> Vec<NewRelease> {
         let Some(target) = from_signed(path, target) else { continue };
         match releases.iter_mut().find(|release| release.name == name) {
             Some(release) => release.targets.push(target),
-            None => releases.push(NewRelease { name, notes, targets: vec![target] }),
+            None => releases.push(NewRelease {
+                name,
+                notes,
+                targets: vec![target],
+                ..NewRelease::default()
+            }),
         }
     }
     releases.sort_by(|a, b| a.name.cmp(&b.name));
@@ -79,8 +84,12 @@ mod tests {
             length: 0,
             version: "1".into(),
         };
-        let release =
-            NewRelease { name: "v1".into(), notes: "first".into(), targets: vec![target] };
+        let release = NewRelease {
+            name: "v1".into(),
+            notes: "first".into(),
+            targets: vec![target],
+            ..NewRelease::default()
+        };
         let now = jiff::Timestamp::UNIX_EPOCH;
         let mut targets = Targets::empty(Header::new(crate::signing::DIALECT, 1, now));
         let signed = to_signed(&release, &release.targets[0], now);

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use updraft_api::{
-    Page, Phase, PhaseSelector, Rollout, RolloutCounts, RolloutDevice, RolloutScope,
+    Phase, PhaseSelector, Rollout, RolloutCounts, RolloutDevice, RolloutDeviceState,
+    RolloutPreview, RolloutScope,
 };
 use updraft_terminal::{Result, Table, Terminal};
 
@@ -33,6 +34,9 @@ pub(super) fn print(terminal: &Terminal, rollout: &Rollout, devices: &[RolloutDe
     terminal.line(format!("release  {}", rollout.release))?;
     terminal.line(format!("scope    {}", scope(&rollout.scope)))?;
     terminal.line(state(rollout))?;
+    for line in details(rollout) {
+        terminal.line(line)?;
+    }
     terminal.line("")?;
     terminal.table(&phases(rollout))?;
     terminal.line("")?;
@@ -47,6 +51,28 @@ pub(super) fn print(terminal: &Terminal, rollout: &Rollout, devices: &[RolloutDe
         ]);
     }
     terminal.table(&table)
+}
+
+/// What is not as it mostly is.
+fn details(rollout: &Rollout) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(start) = rollout.starts_at.filter(|_| rollout.begun_at.is_none()) {
+        lines.push(format!("starts   {}", text::time(start)));
+    }
+    if let Some(decision) = &rollout.decision {
+        let verb = if decision.approved { "approved" } else { "denied" };
+        let remark = decision.remark.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+        lines.push(format!("{verb:<8} by {}{remark}", decision.by));
+    }
+    let soaking = rollout.phases.iter().find_map(|phase| Some((phase.soaking_since?, phase)));
+    if let Some((since, phase)) = soaking {
+        let since = text::time(since);
+        lines.push(format!("soaking  since {since}, for {} s", phase.soak_seconds));
+    }
+    if rollout.counts.unhealthy > 0 {
+        lines.push(format!("health   {} device(s) are not well", rollout.counts.unhealthy));
+    }
+    lines
 }
 
 /// One line that says where a rollout stands.
@@ -107,13 +133,34 @@ fn selector(selector: &PhaseSelector) -> String {
     }
 }
 
-/// What a rollout would reach.
-pub(super) fn preview(terminal: &Terminal, preview: &Page<RolloutDevice>) -> Result {
+/// What a rollout would do.
+pub(super) fn preview(terminal: &Terminal, preview: &RolloutPreview) -> Result {
     terminal.show(preview, |preview| {
-        let mut table = Table::new(["device", "phase"]);
+        let mut table = Table::new(["device", "phase", "would be", "bytes", "reason"]);
         for device in &preview.items {
-            table.row([device.device.clone(), (device.phase + 1).to_string()]);
+            let would_be = match device.state {
+                RolloutDeviceState::Waiting => "told",
+                RolloutDeviceState::Succeeded => "left alone",
+                _ => "left out",
+            };
+            table.row([
+                device.device.clone(),
+                (device.phase + 1).to_string(),
+                would_be.to_owned(),
+                device.bytes.map(|bytes| bytes.to_string()).unwrap_or_default(),
+                device.reason.clone().unwrap_or_default(),
+            ]);
         }
-        terminal.table(&table)
+        terminal.table(&table)?;
+        terminal.line("")?;
+        terminal.line(format!(
+            "{} device(s) would be told, {} run it already, {} would be left out, {} are in no phase",
+            preview.devices, preview.current, preview.skipped, preview.unselected
+        ))?;
+        let unknown = match preview.bytes_unknown {
+            0 => String::new(),
+            count => format!(", and what {count} device(s) lack of a commit"),
+        };
+        terminal.line(format!("to fetch: at most {} bytes{unknown}", preview.bytes))
     })
 }

@@ -9,11 +9,13 @@ use updraft_terminal::{Failure, Result, Terminal};
 
 use super::show;
 use crate::server::Server;
+use crate::text;
 
 /// How often the server is asked.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Follow a rollout to its end: exit code 0 when it finished, 5 when it was stopped.
+/// Follow a rollout to its end: exit code 0 when it finished, 5 when it was denied, stopped or rolled
+/// back.
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
     /// The rollout.
@@ -35,18 +37,22 @@ impl Watch {
             }
             match rollout.state {
                 RolloutState::Finished => return Ok(()),
-                RolloutState::Stopped => {
+                state if state.is_final() => {
                     let reason = rollout.reason.unwrap_or_else(|| "no reason given".into());
                     return Err(Failure::new(
                         Kind::Conflict,
-                        format!("rollout `{}` was stopped: {reason}", self.rollout),
+                        format!(
+                            "rollout `{}` was {}: {reason}",
+                            self.rollout,
+                            text::name_of(&state)
+                        ),
                     )
                     .hint(format!(
                         "see which devices with `updraft rollout show {}`",
                         self.rollout
                     )));
                 }
-                RolloutState::Running | RolloutState::Paused => {}
+                _ => {}
             }
             last = Some(rollout);
             std::thread::sleep(INTERVAL);

@@ -51,6 +51,10 @@ pub enum Trouble {
     ConfigurationValue,
     /// A maintenance window is none, or is over.
     Window,
+    /// A rollout is not in the state for this.
+    RolloutState,
+    /// A rollout's groups, or their conditions, are not what they may be.
+    RolloutDefinition,
     /// A device agrees to everything already.
     AutoConfirmActive,
     /// Devices are not asked, or not about this.
@@ -117,6 +121,10 @@ impl Trouble {
             }
             Self::Window => {
                 (400, "maintenanceScheduleInvalid", "InvalidMaintenanceScheduleException")
+            }
+            Self::RolloutState => (400, "rollout.illegalstate", "RolloutIllegalStateException"),
+            Self::RolloutDefinition => {
+                (400, "rollout.verificationFailed", "RolloutVerificationException")
             }
             Self::AutoConfirmActive => (
                 409,

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::events::{self, Filter, NewEvent};
 use crate::storage::rollouts::{self, MemberRecord};
-use crate::storage::{groups, mender, metadata, values};
+use crate::storage::{groups, mender, metadata, pins, values};
 
 impl Fleet {
     /// One page of the devices, only those of `group` when one is given.
@@ -61,6 +61,7 @@ impl Fleet {
                 primary_serial: record.primary_serial,
                 components,
                 assignment: summary.assignment,
+                pinned: summary.pinned,
                 last_report: record.last_report,
                 system_info: document("system_info")?,
                 network: document("network")?,
@@ -96,6 +97,7 @@ impl Fleet {
             hardware_id: primary.map(|primary| primary.hardware_id.clone()),
             installed,
             assignment,
+            pinned: pins::get(reader, &record.id)?,
         })
     }
 
@@ -221,14 +223,16 @@ fn state(
         return Ok(DeviceState::Revoked);
     }
     if let Some(active) = active {
-        let started = active.state == RolloutDeviceState::Started;
+        let started = active.state == RolloutDeviceState::Started
+            || active.assignment.as_ref().is_some_and(|one| one.started_at.is_some());
         return Ok(if started { DeviceState::Updating } else { DeviceState::Assigned });
     }
     if !has_reported {
         return Ok(DeviceState::Registered);
     }
     let last = rollouts::last_ended(reader, &record.id)?;
-    let failed = last == Some(RolloutDeviceState::Failed);
+    let failed =
+        matches!(last, Some(RolloutDeviceState::Failed | RolloutDeviceState::RollbackFailed));
     Ok(if failed { DeviceState::Failed } else { DeviceState::Idle })
 }
 
@@ -240,10 +244,19 @@ fn shown(reader: &Connection, member: &MemberRecord) -> Result<Option<Assignment
         release: rollout.request.release,
         rollout: member.rollout.clone(),
         state: match member.state {
-            RolloutDeviceState::Waiting | RolloutDeviceState::Assigned => AssignmentState::Assigned,
+            RolloutDeviceState::RollingBack if assignment.started_at.is_some() => {
+                AssignmentState::Started
+            }
+            RolloutDeviceState::Waiting
+            | RolloutDeviceState::Assigned
+            | RolloutDeviceState::RollingBack => AssignmentState::Assigned,
             RolloutDeviceState::Started => AssignmentState::Started,
-            RolloutDeviceState::Succeeded => AssignmentState::Succeeded,
-            RolloutDeviceState::Failed => AssignmentState::Failed,
+            RolloutDeviceState::Succeeded | RolloutDeviceState::RolledBack => {
+                AssignmentState::Succeeded
+            }
+            RolloutDeviceState::Failed | RolloutDeviceState::RollbackFailed => {
+                AssignmentState::Failed
+            }
             RolloutDeviceState::Cancelled | RolloutDeviceState::Skipped => {
                 AssignmentState::Cancelled
             }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::storage::encrypted_images::{self, EncryptedRecord};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::metadata::{self, DirectorFiles, RootFile};
-use crate::storage::rollouts::{self, AssignedTarget, MemberRecord};
+use crate::storage::rollouts::{self, AssignedTarget, MemberRecord, members};
 
 /// How long before its end the root is signed again.
 const ROOT_RENEWAL_DAYS: u16 = 90;
@@ -52,6 +52,11 @@ impl Fleet {
             let told = Told { device, version, active: active.as_ref(), ciphertexts: &ciphertexts };
             let files = self.vehicle_files(&root, &told, now)?;
             metadata::set_director(tx, device, &files)?;
+            if let Some(member) = &active
+                && member.state == RolloutDeviceState::RollingBack
+            {
+                members::set_fetched(tx, &member.rollout, device, now)?;
+            }
             if let Some(member) = active.filter(|m| m.state == RolloutDeviceState::Assigned) {
                 let started = RolloutDeviceState::Started;
                 rollouts::set_member_state(tx, &member.rollout, device, started, None, now)?;

@@ -6,10 +6,12 @@ use updraft_api::{EventKind, NewRelease, Page, Release, ReleaseTarget, TargetFor
 use updraft_tuf::Target;
 
 use super::Fleet;
+use super::hawkbit::assignment::check_set;
 use super::operators::Operator;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::events::{self, NewEvent};
+use crate::storage::hawkbit::sets;
 use crate::storage::releases;
 
 /// The most targets of one release.
@@ -23,8 +25,8 @@ impl Fleet {
     pub fn create_release(&self, operator: &Operator, new: &NewRelease) -> Result<Release> {
         names::name("release name", &new.name)?;
         check_shape(new)?;
-        let image = self.image_targets()?;
         for target in &new.targets {
+            let image = self.image_targets()?;
             let listed =
                 image.find_target(&target.filepath).map(|(_, listed)| listed).ok_or_else(|| {
                     let reason = format!("{} is not in the signed targets", target.filepath);
@@ -38,6 +40,12 @@ impl Fleet {
         }
         let now = self.now();
         self.database.write("make a release", |tx| {
+            if let Some(required) = &new.requires {
+                releases::require(tx, required)?;
+            }
+            for set in &new.distribution_sets {
+                check_set(&sets::require(tx, set.id)?)?;
+            }
             releases::insert(tx, new, now)?;
             let actor = operator.actor();
             let message = format!("release {} was made", new.name);
@@ -58,8 +66,10 @@ impl Fleet {
 }
 
 fn check_shape(new: &NewRelease) -> Result<()> {
-    if new.targets.is_empty() || new.targets.len() > MAX_TARGETS {
-        return Err(Error::invalid(WHAT, format!("it must have 1 to {MAX_TARGETS} targets")));
+    let count = new.targets.len().saturating_add(new.distribution_sets.len());
+    if count == 0 || count > MAX_TARGETS {
+        let reason = format!("it must have 1 to {MAX_TARGETS} targets or distribution sets");
+        return Err(Error::invalid(WHAT, reason));
     }
     let mut names_seen = BTreeSet::new();
     let mut hardware_seen = BTreeSet::new();

@@ -24,6 +24,7 @@ use updraft_tuf::manifest::{
 };
 
 use super::Fleet;
+use super::reconcile::outcome::{self, Outcome};
 use crate::error::{Error, Result};
 use crate::names::MAX_TARGET_NAME;
 use crate::storage::devices::{self, ComponentRecord, DeviceRecord};
@@ -319,7 +320,7 @@ fn end_unreadable(tx: &Transaction<'_>, device: &str, problem: &str, now: Timest
     events::append(tx, now, &event.device(device))?;
     let Some(member) = rollouts::active(tx, device)? else { return Ok(()) };
     let reason = format!("its installation report cannot be read: {problem}");
-    end(tx, &member, RolloutDeviceState::Failed, &cut(&reason, MAX_TEXT), now)
+    end(tx, &member, Outcome::Failed(&cut(&reason, MAX_TEXT)), now)
 }
 
 /// What the stored reports mean for the device's assignment.
@@ -335,19 +336,24 @@ fn judge_assignment(
     let about_this = report.filter(|report| {
         report.correlation_id.is_empty() || report.correlation_id == assignment.correlation
     });
+    // Of what it ran before, a device says nothing new until it has fetched that it is to go back.
+    let is_back = member.state == RolloutDeviceState::RollingBack;
+    if is_back && assignment.started_at.is_none() {
+        return Ok(());
+    }
     if let Some(report) = about_this
         && !report.result.success
         && !report.result.code.contains(NEED_COMPLETION)
     {
         let reason = format!("{}: {}", report.result.code, report.result.description);
-        return end(tx, &member, RolloutDeviceState::Failed, &cut(&reason, MAX_TEXT), now);
+        return end(tx, &member, Outcome::Failed(&cut(&reason, MAX_TEXT)), now);
     }
     if runs_assignment(tx, device, &member)? {
-        return end(tx, &member, RolloutDeviceState::Succeeded, "", now);
+        return end(tx, &member, Outcome::Runs, now);
     }
     if about_this.is_some_and(|report| report.result.success) {
         let reason = "the device reports success, but does not run what it was assigned";
-        return end(tx, &member, RolloutDeviceState::Failed, reason, now);
+        return end(tx, &member, Outcome::Failed(reason), now);
     }
     Ok(())
 }
@@ -368,18 +374,11 @@ fn runs_assignment(reader: &Connection, device: &str, member: &MemberRecord) -> 
 fn end(
     tx: &Transaction<'_>,
     member: &MemberRecord,
-    state: RolloutDeviceState,
-    reason: &str,
+    outcome: Outcome<'_>,
     now: Timestamp,
 ) -> Result<()> {
     let device = &member.device;
-    let (kind, message, reason) = if state == RolloutDeviceState::Succeeded {
-        let message = format!("device {device} runs what it was assigned");
-        (EventKind::AssignmentSucceeded, message, None)
-    } else {
-        (EventKind::AssignmentFailed, format!("device {device} failed: {reason}"), Some(reason))
-    };
-    rollouts::set_member_state(tx, &member.rollout, device, state, reason, now)?;
+    let (kind, message) = outcome::store(tx, member, outcome, now)?;
     let actor = format!("device:{device}");
     let event = NewEvent::new(kind, &actor, message).device(device).rollout(&member.rollout);
     events::append(tx, now, &event)

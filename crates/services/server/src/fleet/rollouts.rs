@@ -1,73 +1,26 @@
-//! Rollouts as operators create, watch and steer them. What happens on its own is in
-//! [`reconcile`](super::reconcile).
+//! Rollouts as operators see them. How they are created is in [`create`], how they are steered in
+//! [`steer`]; what happens on its own is in [`reconcile`](super::reconcile).
 
-use std::collections::BTreeSet;
+pub mod create;
+pub(in crate::fleet) mod rules;
+pub mod steer;
+
+use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 use updraft_api::{
-    EventKind, NewRollout, Page, Phase, PhaseSelector, PhaseState, Rollout, RolloutCounts,
-    RolloutDevice, RolloutDeviceState, RolloutScope, RolloutState,
+    NewRollout, Page, Phase, PhaseSelector, PhaseState, Rollout, RolloutCounts, RolloutDevice,
+    RolloutDeviceState,
 };
-use updraft_rollout::{Selector, Tally, Threshold, Verdict, allocate};
+use updraft_rollout::{Tally, Verdict};
 
 use super::Fleet;
-use super::operators::Operator;
-use super::reconcile;
-use crate::error::{Error, Result};
-use crate::names;
-use crate::storage::events::{self, NewEvent};
+use super::reconcile::situation::unhealthy_by_phase;
+use crate::error::Result;
 use crate::storage::rollouts::{self, MemberRecord, RolloutRecord};
-use crate::storage::{devices, groups, releases, values};
-
-/// The longest time-out of a device, in seconds: ten years.
-const MAX_TIMEOUT: u64 = 10 * 365 * 24 * 3600;
-
-/// `/api/v1/rollouts/preview` is not a rollout of that name.
-const RESERVED: &str = "preview";
+use crate::storage::values;
 
 impl Fleet {
-    /// Creates a rollout and begins it. Its devices are fixed now.
-    pub fn create_rollout(&self, operator: &Operator, new: &NewRollout) -> Result<Rollout> {
-        let now = self.now();
-        let rollout = self.database.write("create a rollout", |tx| {
-            let phases = divide(tx, new)?;
-            rollouts::insert(tx, new, now)?;
-            for (phase, devices) in (0_u32..).zip(&phases) {
-                for device in devices {
-                    rollouts::insert_member(tx, &new.name, device, phase)?;
-                }
-            }
-            let count: usize = phases.iter().map(Vec::len).sum();
-            let actor = operator.actor();
-            let message = format!(
-                "rollout {} of release {} to {count} device(s) was created",
-                new.name, new.release
-            );
-            let event =
-                NewEvent::new(EventKind::RolloutCreated, &actor, message).rollout(&new.name);
-            events::append(tx, now, &event)?;
-            shown(tx, &rollouts::require(tx, &new.name)?)
-        })?;
-        self.kick();
-        Ok(rollout)
-    }
-
-    /// Which devices a rollout would reach and in which phase; nothing is created.
-    pub fn preview_rollout(&self, new: &NewRollout) -> Result<Vec<RolloutDevice>> {
-        let phases = self.database.read("preview a rollout", |reader| divide(reader, new))?;
-        let mut preview = Vec::new();
-        for (phase, devices) in (0_u32..).zip(phases) {
-            preview.extend(devices.into_iter().map(|device| RolloutDevice {
-                device,
-                phase,
-                state: RolloutDeviceState::Waiting,
-                reason: None,
-                changed_at: None,
-            }));
-        }
-        Ok(preview)
-    }
-
     /// One rollout.
     pub fn rollout(&self, name: &str) -> Result<Rollout> {
         self.database
@@ -102,175 +55,15 @@ impl Fleet {
             Ok(values::page(items, limit, |member: &RolloutDevice| member.device.clone()))
         })
     }
-
-    /// Hands out no new assignments until resumed.
-    pub fn pause_rollout(&self, operator: &Operator, name: &str) -> Result<Rollout> {
-        self.set_rollout_state(operator, name, RolloutState::Paused)
-    }
-
-    /// Goes on after a pause.
-    pub fn resume_rollout(&self, operator: &Operator, name: &str) -> Result<Rollout> {
-        self.set_rollout_state(operator, name, RolloutState::Running)
-    }
-
-    fn set_rollout_state(
-        &self,
-        operator: &Operator,
-        name: &str,
-        state: RolloutState,
-    ) -> Result<Rollout> {
-        let now = self.now();
-        let rollout = self.database.write("change a rollout", |tx| {
-            let record = rollouts::require(tx, name)?;
-            if record.state.is_final() {
-                return Err(ended(name, &record));
-            }
-            if record.state != state {
-                rollouts::set_state(tx, name, state, None, now)?;
-                let (kind, word) = match state {
-                    RolloutState::Paused => (EventKind::RolloutPaused, "paused"),
-                    _ => (EventKind::RolloutResumed, "resumed"),
-                };
-                let actor = operator.actor();
-                let message = format!("rollout {name} was {word}");
-                let event = NewEvent::new(kind, &actor, message).rollout(name);
-                events::append(tx, now, &event)?;
-            }
-            shown(tx, &rollouts::require(tx, name)?)
-        })?;
-        self.kick();
-        Ok(rollout)
-    }
-
-    /// Ends a rollout and takes back what no device has started.
-    pub fn stop_rollout(&self, operator: &Operator, name: &str) -> Result<Rollout> {
-        let now = self.now();
-        let rollout = self.database.write("stop a rollout", |tx| {
-            let record = rollouts::require(tx, name)?;
-            match record.state {
-                // The same again is a retry.
-                RolloutState::Stopped => {}
-                RolloutState::Finished => return Err(ended(name, &record)),
-                RolloutState::Running | RolloutState::Paused => {
-                    let situation = reconcile::situation(tx, &record)?;
-                    let actions = updraft_rollout::stop(&situation);
-                    let apply = reconcile::Apply {
-                        fleet: self,
-                        tx,
-                        rollout: name,
-                        now,
-                        actor: &operator.actor(),
-                    };
-                    apply.all(&actions)?;
-                }
-            }
-            shown(tx, &rollouts::require(tx, name)?)
-        })?;
-        self.kick();
-        Ok(rollout)
-    }
 }
 
-fn ended(name: &str, record: &RolloutRecord) -> Error {
-    Error::Conflict {
-        code: "rollout_ended",
-        action: format!("change the rollout {name}"),
-        reason: format!("it is {}", values::word(record.state)),
-    }
-}
-
-/// The devices of each phase of a rollout, as it would be created now.
-fn divide(reader: &Connection, new: &NewRollout) -> Result<Vec<Vec<String>>> {
-    names::name("rollout name", &new.name)?;
-    if new.name == RESERVED {
-        let reason = format!("`{RESERVED}` has a meaning in addresses; choose another name");
-        return Err(Error::invalid("the rollout", reason));
-    }
-    releases::require(reader, &new.release)?;
-    thresholds(new)?;
-    if new.device_timeout_seconds.is_some_and(|seconds| seconds == 0 || seconds > MAX_TIMEOUT) {
-        return Err(Error::invalid(
-            "the rollout",
-            format!("device_timeout_seconds must be 1 to {MAX_TIMEOUT}"),
-        ));
-    }
-    let scope = scope(reader, &new.scope)?;
-    let everything = [PhaseSelector::Percent(100)];
-    let phases = if new.phases.is_empty() { &everything[..] } else { &new.phases };
-    let selectors =
-        phases.iter().map(|phase| selector(reader, phase)).collect::<Result<Vec<_>>>()?;
-    let phases = allocate(&new.name, &scope, &selectors).map_err(Error::Rollout)?;
-    if phases.iter().all(Vec::is_empty) {
-        return Err(Error::invalid("the rollout", "it is about no device"));
-    }
-    Ok(phases)
-}
-
-fn scope(reader: &Connection, scope: &RolloutScope) -> Result<BTreeSet<String>> {
-    let accepted: BTreeSet<String> = devices::accepted_ids(reader)?.into_iter().collect();
-    match scope {
-        RolloutScope::All => Ok(accepted),
-        RolloutScope::Groups(names) => {
-            let mut members = BTreeSet::new();
-            for name in names {
-                groups::require(reader, name)?;
-                members.extend(groups::devices(reader, name)?);
-            }
-            Ok(members.intersection(&accepted).cloned().collect())
-        }
-        RolloutScope::Devices(ids) => {
-            if let Some(id) = ids.iter().find(|id| !accepted.contains(*id)) {
-                return Err(Error::not_found("device", id.as_str()));
-            }
-            Ok(ids.iter().cloned().collect())
-        }
-    }
-}
-
-fn selector(reader: &Connection, phase: &PhaseSelector) -> Result<Selector> {
-    Ok(match phase {
-        PhaseSelector::Percent(percent) => Selector::Percent(*percent),
-        PhaseSelector::Group(name) => {
-            groups::require(reader, name)?;
-            Selector::Group(groups::devices(reader, name)?.into_iter().collect())
-        }
-        PhaseSelector::Devices(ids) => Selector::Devices(ids.iter().cloned().collect()),
-    })
-}
-
-/// The thresholds for success and failure.
-pub(super) fn thresholds(new: &NewRollout) -> Result<(Threshold, Threshold)> {
-    let threshold = |wire: updraft_api::Threshold| {
-        Threshold::new(wire.percent, wire.minimum).map_err(Error::Rollout)
-    };
-    Ok((threshold(new.success_threshold)?, threshold(new.failure_threshold)?))
-}
-
-/// How many phases a rollout has.
-pub(super) fn phase_count(new: &NewRollout) -> usize {
-    new.phases.len().max(1)
-}
-
-fn shown(reader: &Connection, record: &RolloutRecord) -> Result<Rollout> {
+pub(in crate::fleet) fn shown(reader: &Connection, record: &RolloutRecord) -> Result<Rollout> {
     let request = &record.request;
-    let everything = [PhaseSelector::Percent(100)];
-    let selectors = if request.phases.is_empty() { &everything[..] } else { &request.phases };
-    let by_phase = rollouts::counts(reader, &request.name, selectors.len())?;
-    let (success, failure) = thresholds(request)?;
+    let unhealthy = unhealthy_by_phase(reader, &request.name)?;
+    let phases = shown_phases(reader, record, &unhealthy)?;
     let mut total = RolloutCounts::default();
-    let mut phases = Vec::with_capacity(selectors.len());
-    for ((index, selector), counts) in (0_u32..).zip(selectors).zip(by_phase) {
-        let state = if index > record.current_phase {
-            PhaseState::Waiting
-        } else {
-            match tally(counts).verdict(success, failure) {
-                Verdict::Open => PhaseState::Running,
-                Verdict::Succeeded => PhaseState::Succeeded,
-                Verdict::Failed | Verdict::Exhausted => PhaseState::Failed,
-            }
-        };
-        add(&mut total, counts);
-        phases.push(Phase { selector: selector.clone(), state, counts });
+    for phase in &phases {
+        add(&mut total, phase.counts);
     }
     Ok(Rollout {
         name: request.name.clone(),
@@ -283,19 +76,86 @@ fn shown(reader: &Connection, record: &RolloutRecord) -> Result<Rollout> {
         success_threshold: request.success_threshold,
         failure_threshold: request.failure_threshold,
         device_timeout_seconds: request.device_timeout_seconds,
+        on_failure: request.on_failure,
+        rollback_release: request.rollback_release.clone(),
+        starts_at: request.starts_at,
+        begun_at: record.begun_at,
+        needs_approval: request.needs_approval,
+        decision: record.decision.clone(),
+        rate: request.rate,
+        max_active: request.max_active,
+        max_attempts: request.max_attempts,
+        windows: request.windows.clone(),
+        time_zone: request.time_zone.clone(),
+        action: request.action,
+        takes_over: request.takes_over,
+        created_by: record.created_by.clone(),
         counts: total,
         created_at: record.created_at,
         ended_at: record.ended_at,
     })
 }
 
+fn shown_phases(
+    reader: &Connection,
+    record: &RolloutRecord,
+    unhealthy: &BTreeMap<u32, u32>,
+) -> Result<Vec<Phase>> {
+    let request = &record.request;
+    let rules = rules::phases(request, &record.accepted_failures)?;
+    let by_phase = rollouts::counts(reader, &request.name, rules.len())?;
+    let mut phases = Vec::with_capacity(rules.len());
+    for (((index, new), rule), mut counts) in
+        (0_u32..).zip(request.all_phases()).zip(rules).zip(by_phase)
+    {
+        counts.unhealthy = unhealthy.get(&index).copied().unwrap_or(0);
+        let state = if index > record.current_phase || record.begun_at.is_none() {
+            PhaseState::Waiting
+        } else {
+            match tally(counts).verdict(&rule) {
+                Verdict::Open => PhaseState::Running,
+                Verdict::Succeeded => PhaseState::Succeeded,
+                Verdict::Failed | Verdict::Exhausted => PhaseState::Failed,
+            }
+        };
+        let is_current = index == record.current_phase;
+        phases.push(Phase {
+            // One without a selector was refused.
+            selector: new.selector().unwrap_or(PhaseSelector::Devices(Vec::new())),
+            state,
+            counts,
+            success_threshold: new.success_threshold.unwrap_or(request.success_threshold),
+            failure_threshold: new.failure_threshold.unwrap_or(request.failure_threshold),
+            soak_seconds: rule.soak.as_secs(),
+            soaking_since: record.soaking_since.filter(|_| is_current),
+            accepted_failures: rule.accepted_failures,
+        });
+    }
+    Ok(phases)
+}
+
+/// How many devices count how, as the planner counts them.
 fn tally(counts: RolloutCounts) -> Tally {
+    let sum = |numbers: &[u32]| numbers.iter().fold(0_u32, |sum, one| sum.saturating_add(*one));
     Tally {
         size: counts.total,
-        open: counts.waiting.saturating_add(counts.assigned).saturating_add(counts.started),
-        succeeded: counts.succeeded,
-        failed: counts.failed,
+        open: sum(&[counts.waiting, counts.assigned, counts.started, counts.rolling_back]),
+        succeeded: counts.succeeded.saturating_sub(counts.unhealthy),
+        failed: sum(&[counts.failed, counts.rolled_back, counts.rollback_failed, counts.unhealthy]),
     }
+}
+
+/// How many failures of each phase the planner counts now.
+pub(in crate::fleet) fn failures(reader: &Connection, request: &NewRollout) -> Result<Vec<u32>> {
+    let unhealthy = unhealthy_by_phase(reader, &request.name)?;
+    let counts = rollouts::counts(reader, &request.name, request.all_phases().len())?;
+    Ok((0_u32..)
+        .zip(counts)
+        .map(|(phase, mut counts)| {
+            counts.unhealthy = unhealthy.get(&phase).copied().unwrap_or(0);
+            tally(counts).failed
+        })
+        .collect())
 }
 
 fn add(total: &mut RolloutCounts, counts: RolloutCounts) {
@@ -307,9 +167,13 @@ fn add(total: &mut RolloutCounts, counts: RolloutCounts) {
         (RolloutDeviceState::Failed, counts.failed),
         (RolloutDeviceState::Cancelled, counts.cancelled),
         (RolloutDeviceState::Skipped, counts.skipped),
+        (RolloutDeviceState::RollingBack, counts.rolling_back),
+        (RolloutDeviceState::RolledBack, counts.rolled_back),
+        (RolloutDeviceState::RollbackFailed, counts.rollback_failed),
     ] {
         rollouts::add_count(total, state, number);
     }
+    total.unhealthy = total.unhealthy.saturating_add(counts.unhealthy);
 }
 
 fn shown_member(member: MemberRecord) -> RolloutDevice {
@@ -319,5 +183,8 @@ fn shown_member(member: MemberRecord) -> RolloutDevice {
         state: member.state,
         reason: member.reason,
         changed_at: member.changed_at,
+        attempts: member.attempts,
+        via: member.via,
+        bytes: None,
     }
 }

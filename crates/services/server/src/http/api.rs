@@ -4,10 +4,12 @@ pub(crate) mod alerts;
 pub(crate) mod devices;
 pub(crate) mod encrypted_images;
 pub(crate) mod events;
+pub(crate) mod freezes;
 pub(crate) mod groups;
 pub(crate) mod image_repository;
 pub(crate) mod metrics;
 pub(crate) mod releases;
+pub(crate) mod rollout_verbs;
 pub(crate) mod rollouts;
 pub(crate) mod status;
 pub(crate) mod subscriptions;
@@ -32,6 +34,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::DEVICES, get(devices::list))
         .route(paths::DEVICE, get(devices::show).delete(devices::delete))
         .route(paths::DEVICE_REVOKE, post(devices::revoke))
+        .route(paths::DEVICE_PIN, put(devices::pin).delete(devices::unpin))
         .route(paths::DEVICE_EVENTS, get(devices::events))
         .route(paths::DEVICE_METRICS, get(metrics::list))
         .route(paths::DEVICE_METRIC, get(metrics::show))
@@ -57,9 +60,16 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::ROLLOUT_PREVIEW, post(rollouts::preview))
         .route(paths::ROLLOUT, get(rollouts::show))
         .route(paths::ROLLOUT_DEVICES, get(rollouts::devices))
-        .route(paths::ROLLOUT_PAUSE, post(rollouts::pause))
-        .route(paths::ROLLOUT_RESUME, post(rollouts::resume))
-        .route(paths::ROLLOUT_STOP, post(rollouts::stop))
+        .route(paths::ROLLOUT_PAUSE, post(rollout_verbs::pause))
+        .route(paths::ROLLOUT_RESUME, post(rollout_verbs::resume))
+        .route(paths::ROLLOUT_STOP, post(rollout_verbs::stop))
+        .route(paths::ROLLOUT_START, post(rollout_verbs::start))
+        .route(paths::ROLLOUT_APPROVE, post(rollout_verbs::approve))
+        .route(paths::ROLLOUT_DENY, post(rollout_verbs::deny))
+        .route(paths::ROLLOUT_RETRY, post(rollout_verbs::retry))
+        .route(paths::ROLLOUT_ROLLBACK, post(rollout_verbs::rollback))
+        .route(paths::FREEZES, get(freezes::list))
+        .route(paths::FREEZE, put(freezes::put).delete(freezes::delete))
         .route(paths::EVENTS, get(events::list))
         .route(paths::ONLINE_KEYS, get(image_repository::online_keys))
         .route(paths::IMAGE_ROOT, get(image_repository::root).put(image_repository::put_root))

@@ -6,8 +6,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::api::{
-    alerts, devices, encrypted_images, events, groups, image_repository, metrics, releases,
-    rollouts, status, subscriptions,
+    alerts, devices, encrypted_images, events, freezes, groups, image_repository, metrics,
+    releases, rollout_verbs, rollouts, status, subscriptions,
 };
 
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use super::api::{
     paths(
         status::show,
         devices::list, devices::show, devices::delete, devices::revoke, devices::events,
+        devices::pin, devices::unpin,
         metrics::list, metrics::show,
         alerts::list, alerts::acknowledge, alerts::rules, alerts::rule, alerts::put_rule,
         alerts::delete_rule,
@@ -32,7 +33,10 @@ use super::api::{
         groups::devices, groups::add_device, groups::remove_device,
         releases::list, releases::create, releases::show,
         rollouts::list, rollouts::create, rollouts::preview, rollouts::show, rollouts::devices,
-        rollouts::pause, rollouts::resume, rollouts::stop,
+        rollout_verbs::pause, rollout_verbs::resume, rollout_verbs::stop,
+        rollout_verbs::start, rollout_verbs::approve, rollout_verbs::deny,
+        rollout_verbs::retry, rollout_verbs::rollback,
+        freezes::list, freezes::put, freezes::delete,
         events::list,
         image_repository::online_keys, image_repository::root, image_repository::put_root,
         image_repository::root_version,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
-use super::rollouts::{MemberRecord, read_member};
+use super::rollouts::members::{MemberRecord, read_member};
 use super::values;
 use crate::error::{Error, Result};
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
-use super::rollouts::{MemberRecord, read_member};
+use super::rollouts::members::{MemberRecord, read_member};
 use super::values;
 use crate::error::{Error, Result};
 
@@ -196,7 +196,7 @@ pub fn unfinished(connection: &Connection, correlation: &str) -> Result<Vec<Stri
     let mut statement = connection
         .prepare_cached(
             "SELECT device FROM rollout_devices
-             WHERE correlation = ?1 AND state IN ('assigned', 'started') ORDER BY device",
+             WHERE correlation = ?1 AND state IN ('assigned', 'started', 'rolling_back') ORDER BY device",
         )
         .map_err(failed)?;
     let rows = statement.query_map([correlation], |row| row.get(0)).map_err(failed)?;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
-use updraft_api::{NewRelease, Page, Release, ReleaseTarget};
+use updraft_api::{NewRelease, Page, Release, ReleaseSet, ReleaseTarget};
 
 use super::values::{self, page};
 use crate::error::{Error, Result};
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// Adds a release.
 pub fn insert(tx: &Transaction<'_>, release: &NewRelease, now: Timestamp) -> Result<()> {
     let inserted = tx.execute(
-        "INSERT INTO releases (name, notes, created_at) VALUES (?1, ?2, ?3)",
-        params![release.name, release.notes, values::millis(now)],
+        "INSERT INTO releases (name, notes, created_at, requires) VALUES (?1, ?2, ?3, ?4)",
+        params![release.name, release.notes, values::millis(now), release.requires],
     );
     match inserted {
         Ok(_) => {}
@@ -40,6 +40,18 @@ pub fn insert(tx: &Transaction<'_>, release: &NewRelease, now: Timestamp) -> Res
         )
         .map_err(Error::database("add a release's target"))?;
     }
+    for (position, set) in release.distribution_sets.iter().enumerate() {
+        tx.execute(
+            "INSERT INTO release_sets VALUES (?1, ?2, ?3, ?4)",
+            params![
+                release.name,
+                values::stored(position as u64),
+                set.id,
+                values::json("store attributes", &set.attributes)?,
+            ],
+        )
+        .map_err(Error::database("add a release's distribution set"))?;
+    }
     Ok(())
 }
 
@@ -51,6 +63,7 @@ pub fn get(connection: &Connection, name: &str) -> Result<Option<Release>> {
         .map_err(Error::database("read a release"))?;
     let Some(mut release) = head else { return Ok(None) };
     release.targets = targets(connection, name)?;
+    release.distribution_sets = sets(connection, name)?;
     Ok(Some(release))
 }
 
@@ -70,6 +83,7 @@ pub fn list(connection: &Connection, after: &str, limit: u32) -> Result<Page<Rel
     let mut items: Vec<Release> = rows.collect::<Result<_, _>>().map_err(failed)?;
     for release in &mut items {
         release.targets = targets(connection, &release.name)?;
+        release.distribution_sets = sets(connection, &release.name)?;
     }
     Ok(page(items, limit, |release: &Release| release.name.clone()))
 }
@@ -92,6 +106,19 @@ pub fn of_image(
         .map_err(Error::database("find an image's release"))
 }
 
+/// Whether a distribution set is one of a release that was made after this time.
+pub fn is_of_newer(connection: &Connection, set: i64, than: Timestamp) -> Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM release_sets s JOIN releases r ON r.name = s.release
+                 WHERE s.set_id = ?1 AND r.created_at > ?2)",
+        )
+        .and_then(|mut statement| {
+            statement.query_row(params![set, values::millis(than)], |row| row.get(0))
+        })
+        .map_err(Error::database("find a distribution set's releases"))
+}
+
 fn targets(connection: &Connection, release: &str) -> Result<Vec<ReleaseTarget>> {
     let failed = |error| Error::database("read a release's targets")(error);
     let mut statement = connection
@@ -105,12 +132,31 @@ fn targets(connection: &Connection, release: &str) -> Result<Vec<ReleaseTarget>>
     Ok(targets)
 }
 
+fn sets(connection: &Connection, release: &str) -> Result<Vec<ReleaseSet>> {
+    let failed = |error| Error::database("read a release's distribution sets")(error);
+    let mut statement = connection
+        .prepare_cached("SELECT * FROM release_sets WHERE release = ?1 ORDER BY position")
+        .map_err(failed)?;
+    let mut rows = statement.query([release]).map_err(failed)?;
+    let mut sets = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let attributes: String = row.get("attributes").map_err(failed)?;
+        sets.push(ReleaseSet {
+            id: row.get("set_id").map_err(failed)?,
+            attributes: values::from_json("attributes", &attributes)?,
+        });
+    }
+    Ok(sets)
+}
+
 fn read_head(row: &Row<'_>) -> rusqlite::Result<Release> {
     Ok(Release {
         name: row.get("name")?,
         notes: row.get("notes")?,
         created_at: values::required_time(row, "created_at")?,
         targets: Vec::new(),
+        distribution_sets: Vec::new(),
+        requires: row.get("requires")?,
     })
 }
 

@@ -6,7 +6,9 @@ mod actions;
 mod confirmation;
 mod devices;
 mod downloads;
+mod in_rollouts;
 mod management;
+mod rollouts;
 mod selections;
 mod swupdate;
 

@@ -86,6 +86,7 @@ pub(crate) fn new_release(name: &str, filepath: &str, commit: &str) -> NewReleas
             length: 0,
             version: name.to_owned(),
         }],
+        ..NewRelease::default()
     }
 }
 

@@ -1,5 +1,9 @@
 //! Rollouts from creation to their end, with real devices.
 
+mod back;
+mod rules;
+mod whom;
+
 use serde_json::json;
 use updraft_api::{
     Device as Shown, DeviceState, EventKind, Page, PhaseState, Rollout, RolloutDevice,

@@ -57,8 +57,13 @@ impl Fleet {
             if tenant.implicit_lock && !set.locked {
                 sets::lock(tx, set.id)?;
             }
-            let assigning =
-                Assigning { tx, tenant: &tenant, set: &set, by: By { actor: &actor, at: now } };
+            let assigning = Assigning {
+                tx,
+                tenant: &tenant,
+                set: &set,
+                ask: false,
+                by: By { actor: &actor, at: now },
+            };
             let mut result = Assigned::default();
             for one in wanted {
                 // As hawkBit does it: who is not known is passed over.
@@ -139,7 +144,7 @@ fn check(one: &AssignmentBody<String>, now: Timestamp) -> Result<()> {
 }
 
 /// Refuses a set that no device may be told.
-pub(super) fn check_set(set: &DistributionSet) -> Result<()> {
+pub(in crate::fleet) fn check_set(set: &DistributionSet) -> Result<()> {
     if !set.valid {
         let message = format!("the distribution set {} was invalidated", set.id);
         return Err(Error::hawkbit(Trouble::Invalidated, message));
@@ -151,16 +156,19 @@ pub(super) fn check_set(set: &DistributionSet) -> Result<()> {
     Ok(())
 }
 
-struct Assigning<'a> {
-    tx: &'a Transaction<'a>,
-    tenant: &'a Tenant,
-    set: &'a DistributionSet,
-    by: By<'a>,
+/// Telling devices one set.
+pub(super) struct Assigning<'a> {
+    pub(super) tx: &'a Transaction<'a>,
+    pub(super) tenant: &'a Tenant,
+    pub(super) set: &'a DistributionSet,
+    /// Whether somebody at the device is asked even where the tenant asks nobody.
+    pub(super) ask: bool,
+    pub(super) by: By<'a>,
 }
 
 impl Assigning<'_> {
     /// Gives the number of the action, or none when the device has the set already.
-    fn one(
+    pub(super) fn one(
         &self,
         mut device: ActionDevice,
         wanted: &AssignmentBody<String>,
@@ -184,7 +192,7 @@ impl Assigning<'_> {
         }
         let confirmed = device.auto_confirm.is_some()
             || wanted.confirmation_required == Some(false)
-            || !self.tenant.confirmation
+            || !(self.tenant.confirmation || self.ask)
             || offline;
         let status = match (offline, confirmed) {
             (true, _) => ActionStatus::Finished,
@@ -287,6 +295,7 @@ pub(in crate::fleet) fn end_canceled(
         device.assigned = device.installed;
         device.status = UpdateStatus::InSync;
     }
+    super::orders::cancelled(tx, action.id, by)?;
     let message = format!("action {} of device {} was cancelled", action.id, device.id);
     let event = NewEvent::new(EventKind::AssignmentCancelled, by.actor, message).device(&device.id);
     events::append(tx, by.at, &event)

@@ -92,7 +92,10 @@ impl Fleet {
                     actions::append(tx, action.id, &report, now)?;
                 }
                 action.status = ActionStatus::Retrieved;
-                actions::update(tx, &action, By { actor: &format!("device:{id}"), at: now })?;
+                let actor = format!("device:{id}");
+                let by = By { actor: &actor, at: now };
+                actions::update(tx, &action, by)?;
+                super::orders::fetched(tx, action.id, by)?;
             }
             let (deployment, history) = told(tx, &action, now, &at(root, id), history)?;
             Ok(DeploymentBase { id: action.id.to_string(), deployment, history })

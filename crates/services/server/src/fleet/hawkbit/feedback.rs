@@ -8,9 +8,11 @@ use updraft_hawkbit::management::{ActionKind, ActionStatus, UpdateStatus};
 use super::access::Presented;
 use super::assignment::end_canceled;
 use super::deployment::Orders;
+use super::orders;
 use crate::error::hawkbit::Trouble;
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
+use crate::fleet::reconcile::outcome::Outcome;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::By;
 use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
@@ -21,6 +23,8 @@ use crate::storage::values;
 pub const MAX_REPORTS: u64 = 1000;
 /// The most messages of one report.
 pub const MAX_MESSAGES: usize = 50;
+/// The most characters of the reason why a device failed.
+const MAX_REASON: usize = 2048;
 /// The most characters of a message that are kept.
 const MAX_MESSAGE: usize = 4096;
 
@@ -56,6 +60,8 @@ impl Fleet {
                     action.active = false;
                     device.status = UpdateStatus::InSync;
                     actions::update(tx, &action, by)?;
+                    // More was not asked for.
+                    orders::ended(tx, action.id, Outcome::Runs, by)?;
                 }
                 // Said of an action, these change nothing about it.
                 ActionStatus::Canceled | ActionStatus::Warning => {
@@ -67,10 +73,14 @@ impl Fleet {
                         action.status = status;
                     }
                     actions::update(tx, &action, by)?;
+                    // Some begin without having asked what it is.
+                    orders::fetched(tx, action.id, by)?;
                 }
             }
             devices::update(tx, &device, None)
-        })
+        })?;
+        self.kick();
+        Ok(())
     }
 
     /// A device reports whether it stopped.
@@ -228,6 +238,9 @@ pub(in crate::fleet) fn finish(
     }
     let in_sync = device.assigned == Some(action.set);
     device.status = if in_sync { UpdateStatus::InSync } else { UpdateStatus::Pending };
+    if orders::ended(tx, action.id, Outcome::Runs, by)? {
+        return Ok(());
+    }
     let message = format!("device {} finished action {}", device.id, action.id);
     let event = NewEvent::new(EventKind::AssignmentSucceeded, by.actor, message).device(&device.id);
     events::append(tx, by.at, &event)
@@ -248,6 +261,12 @@ pub(in crate::fleet) fn fail(
     }
     device.status = UpdateStatus::Error;
     let code = action.last_code.map(|code| format!(" with code {code}")).unwrap_or_default();
+    let said = actions::last_report(tx, action.id)?.map(|report| report.messages.join("; "));
+    let reason = said.unwrap_or_else(|| format!("it reports an error{code}"));
+    let reason: String = reason.chars().take(MAX_REASON).collect();
+    if orders::ended(tx, action.id, Outcome::Failed(&reason), by)? {
+        return Ok(());
+    }
     let message = format!("device {} failed action {}{code}", device.id, action.id);
     let event = NewEvent::new(EventKind::AssignmentFailed, by.actor, message)
         .device(&device.id)

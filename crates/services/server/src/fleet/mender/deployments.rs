@@ -15,6 +15,7 @@ use crate::fleet::Fleet;
 use crate::fleet::hawkbit::assignment::end_canceled;
 use crate::fleet::hawkbit::deployment::Orders;
 use crate::fleet::hawkbit::feedback::{fail, finish};
+use crate::fleet::hawkbit::orders;
 use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
 use crate::storage::hawkbit::devices;
 use crate::storage::hawkbit::{By, artifacts, modules, notes as attributes};
@@ -175,6 +176,7 @@ impl Fleet {
             let report = NewReport::of_server(ActionStatus::Retrieved, message);
             actions::append(tx, action.id, &report, by.at)?;
             actions::update(tx, &action, by)?;
+            orders::fetched(tx, action.id, by)?;
         }
         let until = self.now().checked_add(LINK_LIFE).unwrap_or(Timestamp::MAX);
         let code = updraft_crypto::hmac_sha256_hex(key, &signed(action.id, artifact.id, until));
@@ -214,7 +216,7 @@ impl Fleet {
         let now = self.now();
         let actor = format!("device:{id}");
         let by = By { actor: &actor, at: now };
-        self.database.write("store what a device reports", |tx| {
+        let goes_on = self.database.write("store what a device reports", |tx| {
             let mut device = devices::require(tx, id)?;
             let mut action = actions::require(tx, id, action)?;
             let becomes = match status {
@@ -249,7 +251,9 @@ impl Fleet {
             }
             devices::update(tx, &device, None)?;
             Ok(true)
-        })
+        })?;
+        self.kick();
+        Ok(goes_on)
     }
 
     /// A device sends the log of a deployment, usually of one that failed.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction};
-use updraft_api::{EventKind, NewRollout, RolloutDeviceState, RolloutScope, Threshold};
+use updraft_api::{
+    EventKind, NewRollout, RolloutDeviceState, RolloutScope, RolloutState, Threshold,
+};
 
 use super::updates::{MultiTargetUpdate, TargetChange};
 use crate::error::{Error, Result};
@@ -252,16 +254,13 @@ impl Apply<'_> {
     fn all(&self, update: &UpdateRecord, targets: &Targets) -> Result<()> {
         let actor = self.operator.actor();
         let request = NewRollout {
-            name: self.rollout.to_owned(),
-            release: update.release.clone(),
             scope: RolloutScope::Devices(targets.keys().cloned().collect()),
-            phases: Vec::new(),
             // Each device is for itself: the failure of some takes nothing from the others.
             success_threshold: Threshold { percent: 100, minimum: 1 },
             failure_threshold: Threshold { percent: 100, minimum: 1 },
-            device_timeout_seconds: None,
+            ..NewRollout::new(self.rollout, &update.release)
         };
-        rollouts::insert(self.tx, &request, self.now)?;
+        rollouts::insert(self.tx, &request, RolloutState::Running, &actor, self.now)?;
         let message = format!(
             "rollout {} of release {} to {} device(s) was created",
             self.rollout,
@@ -303,7 +302,8 @@ impl Apply<'_> {
             assigned_at: self.now,
             started_at: None,
         };
-        rollouts::assign(self.tx, self.rollout, device, &assignment)?;
+        let assigned = RolloutDeviceState::Assigned;
+        rollouts::assign(self.tx, self.rollout, device, assigned, &assignment)?;
         let message = format!("device {device} is to run release {}", update.release);
         let event = NewEvent::new(EventKind::DeviceAssigned, actor, message)
             .device(device)

@@ -61,9 +61,11 @@ fn asked(device: String, status: &'static str) -> (String, Delivery) {
 fn of(member: MemberRecord) -> Delivery {
     let status = match member.state {
         RolloutDeviceState::Waiting | RolloutDeviceState::Assigned => "scheduled",
-        RolloutDeviceState::Started => "accepted",
+        RolloutDeviceState::Started | RolloutDeviceState::RollingBack => "accepted",
         RolloutDeviceState::Succeeded => "successful",
-        RolloutDeviceState::Failed => "failed",
+        RolloutDeviceState::Failed
+        | RolloutDeviceState::RolledBack
+        | RolloutDeviceState::RollbackFailed => "failed",
         RolloutDeviceState::Cancelled | RolloutDeviceState::Skipped => "cancelled",
     };
     Delivery {

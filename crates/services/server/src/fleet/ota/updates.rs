@@ -113,6 +113,7 @@ impl Fleet {
                 .iter()
                 .map(|(id, change)| self.listed(id, &change.to))
                 .collect(),
+            ..NewRelease::default()
         };
         let now = self.now();
         let record = UpdateRecord {

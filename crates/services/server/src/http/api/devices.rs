@@ -1,11 +1,12 @@
 //! `/api/v1/devices`.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use updraft_api::{
-    Device, DeviceSummary, Event, Page, PageQuery, Problem as ProblemBody, Scope, paths,
+    Device, DeviceSummary, Event, NewPin, Page, PageQuery, Problem as ProblemBody, Scope, paths,
 };
 use utoipa::IntoParams;
 
@@ -13,7 +14,7 @@ use super::{Asked, by_number, limit};
 use crate::http::answer::Problem;
 use crate::http::callers::Token;
 use crate::http::names::Names;
-use crate::http::{Shared, run};
+use crate::http::{Shared, body, run};
 
 /// Which devices are wanted.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
@@ -96,6 +97,40 @@ pub(crate) async fn revoke(
 ) -> Result<Json<Device>, Problem> {
     operator.require(Scope::Admin)?;
     Ok(Json(run(&fleet, move |fleet| fleet.revoke_device(&operator, &id)).await?))
+}
+
+/// Pins a device to what it runs: no rollout takes it until the pin is removed. What it was told already
+/// goes on. Needs the scope `operate`.
+#[utoipa::path(put, path = paths::DEVICE_PIN, tag = "devices", operation_id = "pin_device",
+    params(("id" = String, Path, description = "The device's id")),
+    request_body = NewPin, responses(
+    (status = 200, body = Device),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn pin(
+    State(fleet): State<Shared>,
+    Token(operator): Token,
+    Names(id): Names<String>,
+    content: Body,
+) -> Result<Json<Device>, Problem> {
+    operator.require(Scope::Operate)?;
+    let NewPin { reason } = body::json(&fleet, content, "the pin").await?;
+    Ok(Json(run(&fleet, move |fleet| fleet.pin_device(&operator, &id, &reason)).await?))
+}
+
+/// Lets rollouts take a device again. Needs the scope `operate`.
+#[utoipa::path(delete, path = paths::DEVICE_PIN, tag = "devices", operation_id = "unpin_device",
+    params(("id" = String, Path, description = "The device's id")), responses(
+    (status = 200, body = Device),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn unpin(
+    State(fleet): State<Shared>,
+    Token(operator): Token,
+    Names(id): Names<String>,
+) -> Result<Json<Device>, Problem> {
+    operator.require(Scope::Operate)?;
+    Ok(Json(run(&fleet, move |fleet| fleet.unpin_device(&operator, &id)).await?))
 }
 
 /// Lists what happened to a device, oldest first. Works for deleted devices too.

@@ -5,7 +5,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use updraft_api::{
-    NewRollout, Page, PageQuery, Problem as ProblemBody, Rollout, RolloutDevice, Scope, paths,
+    NewRollout, Page, PageQuery, Problem as ProblemBody, Rollout, RolloutDevice, RolloutPreview,
+    Scope, paths,
 };
 
 use super::{Asked, by_name};
@@ -29,7 +30,7 @@ pub(crate) async fn list(
     Ok(Json(run(&fleet, move |fleet| fleet.rollouts(&after, limit)).await?))
 }
 
-/// Creates a rollout and begins it; its devices are fixed now. Needs the scope `operate`.
+/// Creates a rollout, and begins it unless it is to wait; its devices are fixed now. Needs the scope `operate`.
 #[utoipa::path(post, path = paths::ROLLOUTS, tag = "rollouts", operation_id = "create_rollout",
     request_body = NewRollout, responses(
     (status = 201, body = Rollout),
@@ -46,20 +47,20 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(rollout)))
 }
 
-/// Shows which devices a rollout would reach and in which phase. Nothing is created.
+/// Says what a rollout would do: which devices would get it in which phase, which not and why, and how
+/// many bytes they would fetch. Nothing is created.
 #[utoipa::path(post, path = paths::ROLLOUT_PREVIEW, tag = "rollouts",
     operation_id = "preview_rollout", request_body = NewRollout, responses(
-    (status = 200, body = Page<RolloutDevice>, description = "All devices, on one page"),
+    (status = 200, body = RolloutPreview, description = "All devices, on one page"),
     (status = "default", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn preview(
     State(fleet): State<Shared>,
     _: Token,
     content: Body,
-) -> Result<Json<Page<RolloutDevice>>, Problem> {
+) -> Result<Json<RolloutPreview>, Problem> {
     let new: NewRollout = body::json(&fleet, content, "the rollout").await?;
-    let items = run(&fleet, move |fleet| fleet.preview_rollout(&new)).await?;
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(run(&fleet, move |fleet| fleet.preview_rollout(&new)).await?))
 }
 
 /// Shows one rollout.
@@ -91,50 +92,4 @@ pub(crate) async fn devices(
 ) -> Result<Json<Page<RolloutDevice>>, Problem> {
     let (after, limit) = by_name(&query)?;
     Ok(Json(run(&fleet, move |fleet| fleet.rollout_devices(&name, &after, limit)).await?))
-}
-
-/// Hands out no new assignments until resumed. Needs the scope `operate`.
-#[utoipa::path(post, path = paths::ROLLOUT_PAUSE, tag = "rollouts", operation_id = "pause_rollout",
-    params(("name" = String, Path, description = "The rollout's name")), responses(
-    (status = 200, body = Rollout),
-    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
-))]
-pub(crate) async fn pause(
-    State(fleet): State<Shared>,
-    Token(operator): Token,
-    Names(name): Names<String>,
-) -> Result<Json<Rollout>, Problem> {
-    operator.require(Scope::Operate)?;
-    Ok(Json(run(&fleet, move |fleet| fleet.pause_rollout(&operator, &name)).await?))
-}
-
-/// Goes on after a pause. Needs the scope `operate`.
-#[utoipa::path(post, path = paths::ROLLOUT_RESUME, tag = "rollouts",
-    operation_id = "resume_rollout",
-    params(("name" = String, Path, description = "The rollout's name")), responses(
-    (status = 200, body = Rollout),
-    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
-))]
-pub(crate) async fn resume(
-    State(fleet): State<Shared>,
-    Token(operator): Token,
-    Names(name): Names<String>,
-) -> Result<Json<Rollout>, Problem> {
-    operator.require(Scope::Operate)?;
-    Ok(Json(run(&fleet, move |fleet| fleet.resume_rollout(&operator, &name)).await?))
-}
-
-/// Ends a rollout and takes back what no device has started. Needs the scope `operate`.
-#[utoipa::path(post, path = paths::ROLLOUT_STOP, tag = "rollouts", operation_id = "stop_rollout",
-    params(("name" = String, Path, description = "The rollout's name")), responses(
-    (status = 200, body = Rollout),
-    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
-))]
-pub(crate) async fn stop(
-    State(fleet): State<Shared>,
-    Token(operator): Token,
-    Names(name): Names<String>,
-) -> Result<Json<Rollout>, Problem> {
-    operator.require(Scope::Operate)?;
-    Ok(Json(run(&fleet, move |fleet| fleet.stop_rollout(&operator, &name)).await?))
 }

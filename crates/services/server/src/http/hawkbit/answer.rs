@@ -64,6 +64,11 @@ fn words(error: &Error) -> (u16, &'static str, &'static str) {
         Error::Hawkbit { trouble, .. } => of(*trouble),
         Error::NotFound { .. } => of(Trouble::NotFound),
         Error::Conflict { code: "type_in_use", .. } => of(Trouble::InUse),
+        Error::Conflict { code: "rollout_state" | "rollout_ended", .. } => {
+            of(Trouble::RolloutState)
+        }
+        Error::Conflict { code: "nothing_to_retry", .. } => of(Trouble::RolloutState),
+        Error::Rollout(_) => of(Trouble::RolloutDefinition),
         Error::Conflict { .. } => of(Trouble::Exists),
         Error::Name { .. } | Error::Invalid { .. } => of(Trouble::Value),
         Error::Receive { .. } => of(Trouble::Body),

@@ -4,6 +4,7 @@ mod actions;
 mod configuration;
 mod filters;
 mod modules;
+mod rollouts;
 mod sets;
 mod tags;
 mod targets;
@@ -43,6 +44,7 @@ pub(super) fn routes() -> Router<Shared> {
         .merge(configuration::routes())
         .merge(tags::routes())
         .merge(filters::routes())
+        .merge(rollouts::routes())
 }
 
 /// A path below the root.

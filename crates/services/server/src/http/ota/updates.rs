@@ -187,8 +187,11 @@ fn status(state: RolloutDeviceState) -> &'static str {
     match state {
         RolloutDeviceState::Waiting => "Scheduled",
         RolloutDeviceState::Assigned => "Assigned",
-        RolloutDeviceState::Started => "Seen",
-        RolloutDeviceState::Succeeded | RolloutDeviceState::Failed => "Completed",
+        RolloutDeviceState::Started | RolloutDeviceState::RollingBack => "Seen",
+        RolloutDeviceState::Succeeded
+        | RolloutDeviceState::Failed
+        | RolloutDeviceState::RolledBack
+        | RolloutDeviceState::RollbackFailed => "Completed",
         RolloutDeviceState::Cancelled | RolloutDeviceState::Skipped => "Cancelled",
     }
 }

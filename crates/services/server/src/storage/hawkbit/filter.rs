@@ -29,6 +29,8 @@ pub enum Entity {
     Tag,
     /// Queries with a name.
     Filter,
+    /// Rollouts.
+    Rollout,
 }
 
 /// What placeholders in queries stand for, in milliseconds since 1970 (UTC).

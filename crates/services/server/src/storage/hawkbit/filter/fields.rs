@@ -22,6 +22,7 @@ impl Entity {
             Self::Report => "r.id",
             Self::Tag => "g.id",
             Self::Filter => "f.id",
+            Self::Rollout => "o.id",
         }
     }
 
@@ -94,6 +95,12 @@ impl Entity {
                 (Self::Tag, "name") => ("g.name", Text),
                 (Self::Tag, "description") => ("g.description", Text),
                 (Self::Tag, "colour") => ("g.colour", Text),
+                (Self::Rollout, "name") => ("o.name", Text),
+                (Self::Rollout, "description") => ("o.description", Text),
+                (Self::Rollout, "createdat") => ("o.created_at", Number),
+                (Self::Rollout, "createdby") => ("o.created_by", Text),
+                (Self::Rollout, "lastmodifiedat") => ("o.modified_at", Number),
+                (Self::Rollout, "status") => ("r.state", Text),
                 (Self::Filter, "name") => ("f.name", Text),
                 (Self::Filter, "query") => ("f.query", Text),
                 (Self::Filter, "createdat") => ("f.created_at", Number),

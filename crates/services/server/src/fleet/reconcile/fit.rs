@@ -1,0 +1,258 @@
+//! What a device would be told for a release.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+use updraft_api::{Release, RolloutAction, TargetFormat};
+
+use crate::error::Result;
+use crate::storage::devices::{self, ComponentRecord};
+use crate::storage::hawkbit::devices::{self as action_devices, ActionDevice, Protocol};
+use crate::storage::hawkbit::{artifacts, modules, notes, sets};
+use crate::storage::releases;
+use crate::storage::rollouts::{AssignedTarget, Before, of_device};
+
+/// The most releases that have to be run one after the other.
+const MAX_CHAIN: usize = 20;
+
+/// A device, as far as it matters for what it can be told.
+#[derive(Debug)]
+pub(in crate::fleet) struct Subject {
+    id: String,
+    components: Vec<ComponentRecord>,
+    /// What is known of a device that is told actions.
+    actions: Option<ActionDevice>,
+    attributes: BTreeMap<String, String>,
+}
+
+/// What a device is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::fleet) enum Told {
+    /// What its components are to run.
+    Targets(Vec<AssignedTarget>),
+    /// The distribution set that it is to install.
+    Set(i64),
+}
+
+impl Subject {
+    pub(in crate::fleet) fn read(reader: &Connection, id: &str) -> Result<Self> {
+        let actions = action_devices::get(reader, id)?;
+        let attributes = match actions {
+            Some(_) => notes::attributes(reader, id)?,
+            None => BTreeMap::new(),
+        };
+        let components = devices::components(reader, id)?;
+        Ok(Self { id: id.to_owned(), components, actions, attributes })
+    }
+
+    /// What the device is told for a release; nothing when the release has nothing for it.
+    pub(in crate::fleet) fn fitting(&self, release: &Release) -> Option<Told> {
+        if self.actions.is_some() {
+            let fits = |attributes: &BTreeMap<String, String>| {
+                attributes.iter().all(|(key, value)| self.attributes.get(key) == Some(value))
+            };
+            let set = release.distribution_sets.iter().find(|set| fits(&set.attributes))?;
+            return Some(Told::Set(set.id));
+        }
+        let targets = targets(&self.components, release);
+        (!targets.is_empty()).then_some(Told::Targets(targets))
+    }
+
+    /// Whether the device reports that it runs all of this.
+    pub(in crate::fleet) fn runs(&self, told: &Told) -> bool {
+        match told {
+            Told::Targets(targets) => targets.iter().all(|target| self.runs_target(target)),
+            Told::Set(set) => self.actions.as_ref().is_some_and(|one| one.installed == Some(*set)),
+        }
+    }
+
+    /// Whether one of the device's components runs this.
+    pub(in crate::fleet) fn runs_target(&self, target: &AssignedTarget) -> bool {
+        self.components.iter().any(|component| {
+            component.serial == target.serial
+                && component.image.as_ref().is_some_and(|(filepath, sha256, _)| {
+                    *filepath == target.filepath && *sha256 == target.sha256
+                })
+        })
+    }
+
+    /// What the device reports to run where this would change it.
+    pub(in crate::fleet) fn before(&self, told: &Told) -> Before {
+        let Told::Targets(targets) = told else {
+            let set = self.actions.as_ref().and_then(|device| device.installed);
+            return Before { targets: Vec::new(), set };
+        };
+        let touched = |serial: &str| targets.iter().any(|target| target.serial == serial);
+        let targets = self
+            .components
+            .iter()
+            .filter(|component| touched(&component.serial))
+            .filter_map(|component| {
+                let (filepath, sha256, length) = component.image.clone()?;
+                Some(AssignedTarget {
+                    serial: component.serial.clone(),
+                    hardware_id: component.hardware_id.clone(),
+                    filepath,
+                    sha256,
+                    length,
+                    uri: None,
+                    custom: None,
+                })
+            })
+            .collect();
+        Before { targets, set: None }
+    }
+
+    /// Whether the device can be told to install in this way. Devices of Uptane are told what to run
+    /// and nothing else; whether somebody there is asked first is theirs to say, and they report it.
+    pub(in crate::fleet) fn can_be_told(
+        &self,
+        reader: &Connection,
+        action: RolloutAction,
+    ) -> Result<bool> {
+        let protocol = self.actions.as_ref().map(|device| device.protocol);
+        Ok(match (action, protocol) {
+            (RolloutAction::Forced | RolloutAction::Soft, _) | (_, Some(Protocol::Ddi)) => true,
+            (RolloutAction::DownloadOnly, None) | (_, Some(Protocol::Mender)) => false,
+            (RolloutAction::Consent, None) => {
+                let config = devices::document(reader, &self.id, "config")?.unwrap_or_default();
+                asks_first(&String::from_utf8_lossy(&config))
+            }
+        })
+    }
+
+    /// The release that the device is told next to come to `release`: that one, or the first of those
+    /// that must run before it and have not.
+    pub(in crate::fleet) fn next_release(
+        &self,
+        reader: &Connection,
+        release: &Release,
+    ) -> Result<Release> {
+        let mut next = release.clone();
+        for _ in 0..MAX_CHAIN {
+            let Some(name) = &next.requires else { break };
+            let required = releases::require(reader, name)?;
+            if self.is_past(reader, &required)? {
+                break;
+            }
+            next = required;
+        }
+        Ok(next)
+    }
+
+    /// Whether the device has run a release, runs a newer one, or has no use for it.
+    fn is_past(&self, reader: &Connection, release: &Release) -> Result<bool> {
+        let Some(told) = self.fitting(release) else { return Ok(true) };
+        if self.runs(&told) || of_device::has_run(reader, &self.id, &release.name)? {
+            return Ok(true);
+        }
+        if let Some(set) = self.actions.as_ref().and_then(|device| device.installed) {
+            return releases::is_of_newer(reader, set, release.created_at);
+        }
+        for component in &self.components {
+            let Some((filepath, sha256, _)) = &component.image else { continue };
+            let Some((name, _)) = releases::of_image(reader, filepath, sha256)? else { continue };
+            let runs = releases::get(reader, &name)?;
+            if runs.is_some_and(|runs| runs.created_at > release.created_at) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many bytes the device fetches at most; none when that is not known.
+    pub(in crate::fleet) fn bytes(
+        &self,
+        reader: &Connection,
+        release: &Release,
+        told: &Told,
+    ) -> Result<Option<u64>> {
+        let mut sum = 0_u64;
+        match told {
+            Told::Targets(targets) => {
+                for target in targets.iter().filter(|target| !self.runs_target(target)) {
+                    let is_commit = release.targets.iter().any(|one| {
+                        one.filepath == target.filepath && one.format == TargetFormat::Ostree
+                    });
+                    // How much of a commit is missing only the device knows.
+                    if is_commit {
+                        return Ok(None);
+                    }
+                    sum = sum.saturating_add(target.length);
+                }
+            }
+            Told::Set(set) => {
+                for module in modules::of_set(reader, *set)? {
+                    for file in artifacts::of_module(reader, module.id)? {
+                        sum = sum.saturating_add(file.size);
+                    }
+                }
+            }
+        }
+        Ok(Some(sum))
+    }
+
+    /// The time zone that the device reports, under the names that are used for it.
+    pub(in crate::fleet) fn time_zone(&self) -> Option<&str> {
+        ["timezone", "time_zone", "geo-timezone"]
+            .iter()
+            .find_map(|name| self.attributes.get(*name))
+            .map(String::as_str)
+    }
+
+    pub(in crate::fleet) fn installed_set(&self) -> Option<i64> {
+        self.actions.as_ref()?.installed
+    }
+}
+
+/// Whether devices may still be told this: a distribution set can be invalidated.
+pub(in crate::fleet) fn is_valid(reader: &Connection, told: &Told) -> Result<bool> {
+    match told {
+        Told::Targets(_) => Ok(true),
+        Told::Set(set) => Ok(sets::get(reader, *set)?.is_some_and(|set| set.valid && set.complete)),
+    }
+}
+
+/// What each component would run.
+fn targets(components: &[ComponentRecord], release: &Release) -> Vec<AssignedTarget> {
+    let by_hardware: BTreeMap<&str, _> = release
+        .targets
+        .iter()
+        .flat_map(|target| target.hardware_ids.iter().map(move |id| (id.as_str(), target)))
+        .collect();
+    components
+        .iter()
+        .filter_map(|component| {
+            let target = by_hardware.get(component.hardware_id.as_str())?;
+            Some(AssignedTarget {
+                serial: component.serial.clone(),
+                hardware_id: component.hardware_id.clone(),
+                filepath: target.filepath.clone(),
+                sha256: target.sha256.clone(),
+                length: target.length,
+                uri: None,
+                custom: None,
+            })
+        })
+        .collect()
+}
+
+/// Whether an agent's settings, as it reports them, say that somebody is asked before each update.
+fn asks_first(config: &str) -> bool {
+    config.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| {
+        key.trim() == "require_consent" && matches!(value.trim().trim_matches('"'), "true" | "1")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_first;
+
+    #[test]
+    fn only_settings_that_say_so_count_as_asking() {
+        assert!(asks_first("[uptane]\nrequire_consent = true\n"));
+        for no in ["", "require_consent = false", "# require_consent", "xrequire_consent=true"] {
+            assert!(!asks_first(no), "{no}");
+        }
+    }
+}
