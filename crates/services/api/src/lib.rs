@@ -9,6 +9,7 @@ pub mod encrypted_image;
 pub mod event;
 pub mod group;
 pub mod image_repository;
+pub mod overview;
 pub mod page;
 pub mod paths;
 pub mod problem;
@@ -18,14 +19,17 @@ pub mod status;
 pub mod token;
 
 pub use device::{
-    Assignment, AssignmentState, Component, Device, DeviceState, DeviceSummary, InstallReport,
-    InstalledImage,
+    Assignment, AssignmentState, Component, Device, DevicePage, DeviceState, DeviceSummary,
+    InstallReport, InstalledImage,
 };
 pub use encrypted_image::{EncryptedImage, EncryptedKey, EncryptedTarget, NewEncryptedImage};
 pub use event::{Event, EventKind};
-pub use group::{Group, GroupUpdate, NewGroup};
+pub use group::{Group, GroupMembers, GroupUpdate, NewGroup};
 pub use image_repository::{
     ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys, TufForm,
+};
+pub use overview::{
+    Attention, AttentionReason, FailureCluster, Overview, StateCount, VersionCount,
 };
 pub use page::{Page, PageQuery};
 pub use problem::Problem;

@@ -7,6 +7,7 @@
 pub mod alarms;
 pub mod components;
 pub mod delegates;
+pub mod device_list;
 pub mod devices;
 pub mod director;
 pub mod encrypted_images;
@@ -14,9 +15,11 @@ pub mod groups;
 pub mod hawkbit;
 pub mod image;
 pub mod mender;
+pub mod news;
 pub mod online_keys;
 pub mod operators;
 pub mod ota;
+pub mod overview;
 pub mod provision;
 pub mod receipts;
 pub mod reconcile;
@@ -72,6 +75,8 @@ pub struct Fleet {
     seen: Seen,
     hawkbit: hawkbit::Hawkbit,
     changed: Notify,
+    /// The streams of events.
+    pub(crate) news: news::News,
 }
 
 impl Fleet {
@@ -104,6 +109,7 @@ impl Fleet {
             seen: Seen::default(),
             hawkbit: hawkbit::Hawkbit::default(),
             changed: Notify::new(),
+            news: news::News::default(),
         })
     }
 

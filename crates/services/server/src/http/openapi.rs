@@ -6,7 +6,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::api::{
-    devices, encrypted_images, events, groups, image_repository, releases, rollouts, status,
+    devices, encrypted_images, event_stream, events, groups, image_repository, overview, releases,
+    rollouts, status,
 };
 
 #[derive(OpenApi)]
@@ -19,16 +20,17 @@ use super::api::{
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
-        status::show,
+        status::show, overview::show,
         devices::list, devices::show, devices::delete, devices::revoke, devices::events,
         encrypted_images::list, encrypted_images::put, encrypted_images::delete,
         encrypted_images::put_ciphertext,
         groups::list, groups::create, groups::show, groups::update, groups::delete,
-        groups::devices, groups::add_device, groups::remove_device,
+        groups::devices, groups::change_members, groups::add_device, groups::remove_device,
         releases::list, releases::create, releases::show,
         rollouts::list, rollouts::create, rollouts::preview, rollouts::show, rollouts::devices,
+        overview::failures,
         rollouts::pause, rollouts::resume, rollouts::stop,
-        events::list,
+        events::list, event_stream::follow,
         image_repository::online_keys, image_repository::root, image_repository::put_root,
         image_repository::root_version,
         image_repository::targets, image_repository::put_targets,
