@@ -9,7 +9,6 @@ import { ApiError } from "./api/problem";
 import { App } from "./app/App";
 
 const theme = createTheme({
-  primaryColor: "indigo",
   defaultRadius: "md",
   cursorType: "pointer",
   components: { Anchor: { defaultProps: { underline: "always" } } },

@@ -71,7 +71,7 @@ export function Shell({ children }: { children: ReactNode }) {
           {live === "open" ? "live" : "connecting…"}
         </span>
       </header>
-      <div className={menu} id="places">
+      <aside className={menu} id="places" aria-label="Menu">
         <nav aria-label="Places">
           <ul>
             {places.map(({ to, label, icon: Icon }) => (
@@ -101,7 +101,7 @@ export function Shell({ children }: { children: ReactNode }) {
             </Button>
           </div>
         </div>
-      </div>
+      </aside>
       <main id="content" className={css.main} tabIndex={-1}>
         {children}
       </main>

@@ -50,13 +50,17 @@ export function Overview() {
         )
       }
     >
-      <div className={css.grid}>
-        <Fleet overview={data} />
-        <NeedsAttention overview={data} />
-        <Versions overview={data} />
-        <ActiveRollouts overview={data} />
-        <Metadata />
-        <Recent />
+      <div className={own.columns}>
+        <div className={css.page}>
+          <Fleet overview={data} />
+          <ActiveRollouts overview={data} />
+          <Versions overview={data} />
+        </div>
+        <div className={css.page}>
+          <NeedsAttention overview={data} />
+          <Metadata />
+          <Recent />
+        </div>
       </div>
     </Page>
   );
@@ -74,7 +78,7 @@ function Fleet({ overview }: { overview: Schemas["Overview"] }) {
         </Empty>
       ) : (
         <>
-          <p className={own.total}>
+          <p>
             <span className={css.number}>{overview.devices.toLocaleString("en")}</span>{" "}
             {overview.devices === 1 ? "device" : "devices"}
           </p>
@@ -131,7 +135,7 @@ function Versions({ overview }: { overview: Schemas["Overview"] }) {
                   <Link to={releaseAt(release)}>{release}</Link>
                 ) : (
                   <span className={css.quiet}>
-                    {image ? `${image} (no release)` : "nothing reported"}
+                    {!image ? "nothing reported" : image === "unknown" ? "no release" : image}
                   </span>
                 )}
                 {version && version !== release && <span className={css.quiet}> {version}</span>}

@@ -1,4 +1,4 @@
-import { Fragment, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { State } from "./State";
 import { stateShown } from "./states";
 import css from "./ui.module.css";
@@ -28,9 +28,9 @@ export function Bar({ parts, legend = true }: { parts: Part[]; legend?: boolean 
         <ul className={css.legend}>
           {there.map((part) => {
             const content = (
-              <Fragment>
+              <span className={css.part}>
                 <State of={part.state} /> <b>{part.count.toLocaleString("en")}</b>
-              </Fragment>
+              </span>
             );
             return <li key={part.state}>{part.link ? part.link(content) : content}</li>;
           })}

@@ -13,7 +13,7 @@ import { When } from "./When";
 
 const bad = /failed|refused|unexpected|unreadable|expiring|stopped|revoked|deleted/;
 const good = /succeeded|finished|accepted/;
-const busy = /assigned|started|running|created|registered/;
+const busy = /assigned|started|resumed/;
 
 function Mark({ kind }: { kind: string }) {
   const props = { size: 15, "aria-hidden": true } as const;

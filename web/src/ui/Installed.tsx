@@ -9,10 +9,10 @@ type Image = Pick<Schemas["InstalledImage"], "filepath" | "sha256" | "release" |
 export function Installed({ image, bare }: { image?: Image | null; bare?: boolean }) {
   if (!image) return <span className={css.quiet}>nothing reported</span>;
   if (!image.release) {
-    const name = image.filepath === "unknown" ? "an image of no release" : image.filepath;
+    const name = image.filepath === "unknown" ? "no release" : image.filepath;
     return (
-      <span title={image.sha256}>
-        {name} <code className={css.quiet}>{image.sha256.slice(0, 10)}</code>
+      <span className={css.quiet} title={image.sha256}>
+        {name}
       </span>
     );
   }

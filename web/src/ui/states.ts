@@ -23,7 +23,7 @@ interface Shown {
 const shown: Record<string, Shown> = {
   // Devices.
   registered: { label: "registered", tone: "wait", icon: IconCircleDashed },
-  idle: { label: "up to date", tone: "good", icon: IconCircleCheck },
+  idle: { label: "idle", tone: "good", icon: IconCircleCheck },
   assigned: { label: "assigned", tone: "busy", icon: IconClock },
   updating: { label: "updating", tone: "busy", icon: IconCloudDownload },
   failed: { label: "failed", tone: "bad", icon: IconAlertTriangle },
@@ -34,10 +34,10 @@ const shown: Record<string, Shown> = {
   finished: { label: "finished", tone: "good", icon: IconCircleCheck },
   stopped: { label: "stopped", tone: "bad", icon: IconPlayerStop },
   waiting: { label: "waiting", tone: "wait", icon: IconCircleDashed },
-  started: { label: "updating", tone: "busy", icon: IconCloudDownload },
+  started: { label: "started", tone: "busy", icon: IconCloudDownload },
   succeeded: { label: "succeeded", tone: "good", icon: IconCircleCheck },
   cancelled: { label: "cancelled", tone: "wait", icon: IconBan },
-  skipped: { label: "left out", tone: "wait", icon: IconBan },
+  skipped: { label: "skipped", tone: "wait", icon: IconBan },
 };
 
 /** How a state is shown; one that a newer server has is shown by its own name. */

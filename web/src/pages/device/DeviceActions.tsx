@@ -81,15 +81,13 @@ function Groups({ device, done }: { device: Schemas["Device"]; done: () => void 
         <Menu.Dropdown>
           {groups.length === 0 && <Menu.Label>There is no group yet</Menu.Label>}
           {groups.map(({ name }) => (
-            <Menu.Item
+            <Menu.CheckboxItem
               key={name}
-              role="menuitemcheckbox"
-              aria-checked={device.groups.includes(name)}
-              onClick={() => change.mutate(name)}
+              checked={device.groups.includes(name)}
+              onChange={() => change.mutate(name)}
             >
-              {device.groups.includes(name) ? "✓ " : "   "}
               {name}
-            </Menu.Item>
+            </Menu.CheckboxItem>
           ))}
         </Menu.Dropdown>
       </Menu>

@@ -1,4 +1,3 @@
-import { Checkbox } from "@mantine/core";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef, useState } from "react";
@@ -86,8 +85,9 @@ export function DeviceList({ filter, order, onOrder }: Props) {
             <div role="row" aria-rowindex={1} className={`${own.row} ${own.headRow}`}>
               <span role="columnheader" className={own.check}>
                 {mayChoose ? (
-                  <Checkbox
-                    size="xs"
+                  <input
+                    type="checkbox"
+                    className={own.box}
                     aria-label="Choose all that can be seen"
                     checked={allVisible}
                     onChange={chooseVisible}

@@ -1,4 +1,3 @@
-import { Checkbox } from "@mantine/core";
 import type { CSSProperties } from "react";
 import { Link } from "react-router";
 import type { Schemas } from "../../api/client";
@@ -22,8 +21,9 @@ export function DeviceRow({ index, style, device, chosen, onChoose }: Props) {
     <div role="row" aria-rowindex={index + 2} className={own.row} style={style} data-row={index}>
       <span role="cell" className={own.check}>
         {device && onChoose ? (
-          <Checkbox
-            size="xs"
+          <input
+            type="checkbox"
+            className={own.box}
             aria-label={`Choose ${device.id}`}
             checked={chosen}
             onChange={(event) => onChoose(device.id, event.currentTarget.checked)}

@@ -1,4 +1,5 @@
-import { keepPreviousData, useQueries } from "@tanstack/react-query";
+import { useQueries } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
 import type { Schemas } from "../../api/client";
 import { asProblem } from "../../api/problem";
 import * as queries from "../../api/queries";
@@ -25,18 +26,19 @@ export function useWindow(
   const to = Math.max(from, Math.floor(last / PART));
   const parts = Array.from({ length: to - from + 1 }, (_, index) => from + index);
   const results = useQueries({
-    queries: parts.map((part) => ({
-      ...queries.devices({ ...query, skip: part * PART, limit: PART }),
-      // While the same part is asked for anew, what was there stays.
-      placeholderData: keepPreviousData,
-    })),
+    queries: parts.map((part) => queries.devices({ ...query, skip: part * PART, limit: PART })),
   });
   const totals = results.flatMap(({ data }) => (data ? [data.total] : []));
+  // Whoever scrolls to a part that is not here yet still has as long a list.
+  const known = useRef<number>(undefined);
+  useEffect(() => {
+    known.current = totals.at(-1) ?? known.current;
+  });
   return {
-    total: totals.at(-1),
+    total: totals.at(-1) ?? known.current,
     at: (index) => {
       const result = results[Math.floor(index / PART) - from];
-      return result?.isPlaceholderData ? undefined : result?.data?.items[index % PART];
+      return result?.data?.items[index % PART];
     },
     error: results.map(({ error }) => error).find((error) => error && asProblem(error)),
     retry: () => {

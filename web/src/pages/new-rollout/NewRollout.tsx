@@ -1,6 +1,6 @@
 import { Button, NumberInput, Select, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import type { FormEvent } from "react";
+import { type FormEvent, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { api, body } from "../../api/client";
 import * as queries from "../../api/queries";
@@ -18,14 +18,18 @@ import { Scope } from "./Scope";
 
 export default function NewRollout() {
   const [search, setSearch] = useSearchParams();
-  const draft = readDraft(search);
+  // The address follows what is written; a field that waited for it would lose letters.
+  const [draft, setDraft] = useState(() => readDraft(search));
   const releases = useQuery(queries.releases);
   const groups = useQuery(queries.groups);
   const client = useQueryClient();
   const navigate = useNavigate();
   const may = useMay();
-  const set = (change: Partial<Draft>) =>
-    setSearch(writeDraft({ ...draft, ...change }), { replace: true, state: { keepFocus: true } });
+  const set = (change: Partial<Draft>) => {
+    const next = { ...draft, ...change };
+    setDraft(next);
+    setSearch(writeDraft(next), { replace: true, state: { keepFocus: true } });
+  };
   const create = useMutation({
     mutationFn: () => body(api.POST("/api/v1/rollouts", { body: request(draft) })),
     onSuccess: (made) => {

@@ -126,7 +126,7 @@ export function missing(draft: Draft): string | null {
 export function request(draft: Draft): Schemas["NewRollout"] {
   return {
     // A preview needs a name that is one; which, makes no difference to it.
-    name: draft.name || "preview",
+    name: draft.name || "draft",
     release: draft.release,
     scope:
       draft.scope === "all"
