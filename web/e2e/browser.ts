@@ -63,13 +63,20 @@ afterAll(async () => {
 export async function visit(page: Page, path: string, token = world.token): Promise<void> {
   await page.goto(`${world.url}/ui${path}`);
   const nav = page.locator("nav[aria-label=Places]");
-  const field = page.getByLabel(/^API token/);
-  await nav.or(field).first().waitFor({ state: "attached" });
-  if (await field.isVisible()) {
-    await field.fill(token);
+  const heading = page.getByRole("heading", { name: "Log in" });
+  await nav.or(heading).first().waitFor({ state: "attached" });
+  if (await heading.isVisible()) {
+    await fillToken(page, token);
     await page.getByRole("button", { name: "Log in" }).click();
     await nav.waitFor({ state: "attached" });
   }
+}
+
+/** Writes a token into the page of login, which asks for a password where there are users. */
+export async function fillToken(page: Page, token: string): Promise<void> {
+  const way = page.getByText("With a token");
+  if (await way.isVisible()) await way.click();
+  await page.getByLabel(/^API token/).fill(token);
 }
 
 /** Goes to another page of the dashboard, as its links do. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { open, visit, world } from "./browser";
+import { fillToken, open, visit, world } from "./browser";
 
 /** Agents ask once a second, and a device boots in between. */
 const ROLLOUT_MS = 90_000;
@@ -9,7 +9,7 @@ it("leads from the first visit to a finished rollout", async () => {
   await page.goto(world.url);
   expect(new URL(page.url()).pathname).toBe("/ui/");
   await page.getByRole("heading", { name: "Log in" }).waitFor();
-  await page.getByLabel(/^API token/).fill("updraft_0000");
+  await fillToken(page, "updraft_0000");
   await page.getByRole("button", { name: "Log in" }).click();
   await page.getByRole("alert").getByText("Unauthorized").waitFor();
   await visit(page, "/");

@@ -1,11 +1,14 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, body, type Schemas } from "./client";
 
+/** When devices were seen changes without an event; what shows it is asked for anew this often. */
+const SEEN_MS = 30_000;
 /** The most items of a list that the dashboard reads in one go. */
 const WHOLE = 1000;
 
 export const overview = queryOptions({
   queryKey: ["overview"],
+  refetchInterval: SEEN_MS,
   queryFn: ({ signal }) => body(api.GET("/api/v1/overview", { signal })),
 });
 
@@ -25,12 +28,14 @@ export interface DeviceQuery {
 export const devices = (query: DeviceQuery) =>
   queryOptions({
     queryKey: ["devices", query],
+    refetchInterval: SEEN_MS,
     queryFn: ({ signal }) => body(api.GET("/api/v1/devices", { params: { query }, signal })),
   });
 
 export const device = (id: string) =>
   queryOptions({
     queryKey: ["device", id],
+    refetchInterval: SEEN_MS,
     queryFn: ({ signal }) =>
       body(api.GET("/api/v1/devices/{id}", { params: { path: { id } }, signal })),
   });

@@ -9,7 +9,8 @@ import { useSessionState } from "./SessionContext";
 
 export function Login() {
   const { state, enter } = useSessionState();
-  const [way, setWay] = useState("token");
+  const hasUsers = state.is === "out" && state.hasUsers;
+  const [way, setWay] = useState(hasUsers ? "user" : "token");
   const [token, setToken] = useState("");
   const [user, setUser] = useState("");
   const [password, setPassword] = useState("");
@@ -44,19 +45,21 @@ export function Login() {
         <h1>Log in</h1>
         {expired && <p role="status">The server asks again who you are: your session has ended.</p>}
         {state.is === "out" && state.error !== undefined && <Problem error={state.error} />}
-        <SegmentedControl
-          fullWidth
-          value={way}
-          onChange={(next) => {
-            setWay(next);
-            login.reset();
-          }}
-          data={[
-            { value: "token", label: "With a token" },
-            { value: "user", label: "With a password" },
-          ]}
-          aria-label="How to log in"
-        />
+        {hasUsers && (
+          <SegmentedControl
+            fullWidth
+            value={way}
+            onChange={(next) => {
+              setWay(next);
+              login.reset();
+            }}
+            data={[
+              { value: "user", label: "With a password" },
+              { value: "token", label: "With a token" },
+            ]}
+            aria-label="How to log in"
+          />
+        )}
         {way === "token" ? (
           <PasswordInput
             label="API token"

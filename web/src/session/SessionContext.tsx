@@ -6,6 +6,7 @@ import {
   useContext,
   useEffect,
   useMemo,
+  useRef,
   useState,
 } from "react";
 import { credentials, onLost, setCredentials } from "./credentials";
@@ -13,7 +14,7 @@ import { allows, type Login, logIn, logOut, resume, type Scope, type Session } f
 
 export type State =
   | { is: "unknown" }
-  | { is: "out"; expired: boolean; error?: unknown }
+  | { is: "out"; hasUsers: boolean; expired: boolean; error?: unknown }
   | { is: "in"; session: Session };
 
 interface Value {
@@ -26,16 +27,20 @@ const SessionContext = createContext<Value | null>(null);
 
 export function SessionProvider({ children }: { children: ReactNode }) {
   const [state, setState] = useState<State>({ is: "unknown" });
+  const users = useRef(true);
   const queries = useQueryClient();
 
   useEffect(() => {
     resume().then(
-      (session) => setState(session ? { is: "in", session } : { is: "out", expired: false }),
-      (error) => setState({ is: "out", expired: false, error }),
+      ({ session, hasUsers }) => {
+        users.current = hasUsers;
+        setState(session ? { is: "in", session } : { is: "out", hasUsers, expired: false });
+      },
+      (error) => setState({ is: "out", hasUsers: true, expired: false, error }),
     );
     onLost(() => {
       setCredentials({});
-      setState({ is: "out", expired: true });
+      setState({ is: "out", hasUsers: users.current, expired: true });
     });
   }, []);
 
@@ -51,7 +56,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const leave = useCallback(async () => {
     await logOut(credentials().csrfToken).catch(() => {});
     queries.clear();
-    setState({ is: "out", expired: false });
+    setState({ is: "out", hasUsers: users.current, expired: false });
   }, [queries]);
 
   const value = useMemo(() => ({ state, enter, leave }), [state, enter, leave]);

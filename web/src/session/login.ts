@@ -28,12 +28,13 @@ export function allows(scopes: readonly Scope[], needed: Scope): boolean {
   return needed === "read" || scopes.includes("admin") || scopes.includes(needed);
 }
 
-/** Who is logged in already; nobody when none is. */
-export async function resume(): Promise<Session | null> {
+/** Who is logged in already, if anybody is; and whether the server knows users at all. */
+export async function resume(): Promise<{ session: Session | null; hasUsers: boolean }> {
   const response = await fetch(SESSION, { headers: { accept: "application/json" } });
-  if (response.status === 401 || !hasSessions(response)) return null;
+  const hasUsers = hasSessions(response);
+  if (response.status === 401 || !hasUsers) return { session: null, hasUsers };
   if (!response.ok) throw new ApiError(await problemOf(response));
-  return taken((await response.json()) as SessionBody);
+  return { session: taken((await response.json()) as SessionBody), hasUsers };
 }
 
 export async function logIn(login: Login): Promise<Session> {

@@ -6,6 +6,8 @@ import css from "./ui.module.css";
 /** What went wrong, why, and what may help. */
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
   const problem = asProblem(error);
+  // What is refused once is refused again.
+  const mayPass = problem.status === 0 || problem.status === 429 || problem.status >= 500;
   return (
     <div className={css.problem} role="alert">
       <h2>
@@ -13,7 +15,7 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
       </h2>
       <p>{sentence(problem.detail)}</p>
       {problem.hint && <p className={css.quiet}>{sentence(problem.hint)}</p>}
-      {retry && (
+      {retry && mayPass && (
         <Button mt="sm" size="xs" variant="default" onClick={retry}>
           Try again
         </Button>

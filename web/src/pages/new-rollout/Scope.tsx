@@ -19,7 +19,7 @@ export function Scope({ draft, groups, set }: Props) {
           set({ scope: scope as Draft["scope"], ...(scope === "devices" ? {} : { devices: [] }) })
         }
         data={[
-          { value: "all", label: "Every device" },
+          { value: "all", label: "All" },
           { value: "groups", label: "Groups" },
           { value: "devices", label: "Devices" },
         ]}
