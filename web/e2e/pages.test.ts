@@ -103,7 +103,7 @@ it("the page of login, dialogs and menus can be used by everybody", async () => 
     await visit(page, "/devices");
     await page.getByRole("button", { name: "Views" }).click();
     await page.getByRole("menuitem", { name: "Failed" }).waitFor();
-    await check(page, `menu-${name}`);
+    await check(page, `menu-${name}`, "[role=menu]");
     expect(complaints).toEqual([]);
   }
 });

@@ -72,7 +72,7 @@ function Groups({ device, done }: { device: Schemas["Device"]; done: () => void 
   return (
     <>
       {change.error && <Problem error={change.error} />}
-      <Menu position="bottom-end" closeOnItemClick={false}>
+      <Menu position="bottom-end" closeOnItemClick={false} withInitialFocusPlaceholder={false}>
         <Menu.Target>
           <Button variant="default" leftSection={<IconUsersGroup size={16} aria-hidden />}>
             Groups

@@ -48,7 +48,7 @@ export function FilterBar({ filter, onChange }: Props) {
             Clear
           </Button>
         )}
-        <Menu position="bottom-end" width={280}>
+        <Menu position="bottom-end" width={280} withInitialFocusPlaceholder={false}>
           <Menu.Target>
             <Button variant="default" rightSection={<IconChevronDown size={16} aria-hidden />}>
               Views

@@ -50,13 +50,11 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 async fn show_page(headers: HeaderMap) -> Response {
-    match page() {
-        Some(page) => serve(page, &headers),
-        None => {
-            let head = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "no-store")];
-            protected((head, WITHOUT).into_response())
-        }
-    }
+    let Some(page) = page() else {
+        let head = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+        return protected((head, WITHOUT).into_response());
+    };
+    serve(page, &headers)
 }
 
 async fn show(Path(path): Path<String>, headers: HeaderMap) -> Response {
