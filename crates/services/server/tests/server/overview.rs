@@ -120,15 +120,16 @@ fn the_overview_counts_what_the_list_lists() {
     let attention = |overview: &Overview| -> Vec<(AttentionReason, u64)> {
         overview.attention.iter().map(|one| (one.reason, one.devices)).collect()
     };
-    use AttentionReason::{Attacked, Failed, Silent};
-    assert_eq!(attention(&overview), [(Failed, 1), (Attacked, 0), (Silent, 0)]);
+    let [failed, attacked, silent] =
+        [AttentionReason::Failed, AttentionReason::Attacked, AttentionReason::Silent];
+    assert_eq!(attention(&overview), [(failed, 1), (attacked, 0), (silent, 0)]);
     for one in &overview.attention {
         let filter = paths::encode(&one.filter);
         assert_eq!(listed(&world, &format!("filter={filter}")).len() as u64, one.devices);
     }
     world.clock.pass(8 * 24 * 3600);
     let later: Overview = world.get(&world.operator(), paths::OVERVIEW).read();
-    assert_eq!(attention(&later), [(Failed, 1), (Attacked, 0), (Silent, 5)]);
+    assert_eq!(attention(&later), [(failed, 1), (attacked, 0), (silent, 5)]);
 }
 
 #[test]
