@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use harness::{Installation, Programs, Scenario};
 
-use crate::{packages, shell};
+use crate::{packages, shell, web};
 
 /// How long one stage may take: a whole Debian system travels to every device.
 const PATIENCE: Duration = Duration::from_mins(20);
@@ -44,6 +44,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     clear(&folder.join("run"))?;
     let step = |text: &str| println!("[{:>4} s] {text}", begun.elapsed().as_secs());
 
+    // The demo shows the dashboard, and does without it where there is no npm.
+    step("building the dashboard");
+    if let Err(error) = web::build() {
+        println!("the server will have no dashboard: {error:#}");
+    }
     step("building the programs");
     let build = ["build", "--release", "-p", "updraft", "-p", "updraftd", "-p", "updraft-server"];
     shell::run(shell::cargo().args(build))?;
@@ -76,6 +81,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.keep {
         let process = installation.server.leave_running();
         println!("\nThe server is still running; stop it with `kill {}`.", process.unwrap_or(0));
+        println!(
+            "Its dashboard is {}/ui/ (a browser has to be told to trust its",
+            installation.server.url()
+        );
+        println!("certificate); log in with the token {}", installation.operator.token());
     }
     println!("\nDone in {} s.", begun.elapsed().as_secs());
     Ok(())

@@ -17,6 +17,7 @@ mod pages;
 mod shell;
 mod test;
 mod vm;
+mod web;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,8 @@ enum Command {
     Device(device::Options),
     /// Make a whole initramfs of `updraft-init` and kernel modules
     Initramfs(initramfs::Options),
+    /// Build the dashboard, so that the next build of the server has it
+    Web(web::Options),
     /// Write man pages and shell completions of all programs
     Pages(pages::Options),
     /// Play with a virtual machine: update it, cut its power
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Device(options) => device::run(&options),
         Command::Initramfs(options) => initramfs::run(&options),
+        Command::Web(options) => web::run(&options),
         Command::Pages(options) => pages::run(&options),
         Command::Vm(options) => vm::run(&options),
     };

@@ -33,6 +33,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "attr", reason: "sets and reads xattrs in the suite of the real tool" },
     Package { name: "busybox-static", reason: "the whole of the systems that are booted" },
     Package { name: "bzip2", reason: "packs tar streams" },
+    Package { name: "chromium", reason: "a browser for the tests of the dashboard" },
     Package { name: "cpio", reason: "makes cpio streams" },
     Package { name: "cryptsetup-bin", reason: "veritysetup, an independent maker of hash trees" },
     Package { name: "curl", reason: "an independent HTTP client" },

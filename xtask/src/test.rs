@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::{fuzz, packages, shell};
+use crate::{fuzz, packages, shell, web};
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]
@@ -57,10 +57,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("file owners and set-id modes are tested, so the tests run as root: try sudo -E");
     }
     let mut problems = Vec::new();
+    // Before the server, which takes what this makes.
+    if let Err(error) = web::build() {
+        problems.push(format!("dashboard: {error:#}"));
+    }
     if !options.quick {
         check(&mut problems, "formatting", shell::cargo().args(["fmt", "--all", "--check"]));
         let clippy = ["clippy", "--workspace", "--all-targets", "--keep-going", "--"];
         check(&mut problems, "lints", shell::cargo().args(clippy).args(["-D", "warnings"]));
+        if let Err(error) = web::check() {
+            problems.push(format!("dashboard: {error:#}"));
+        }
         if shell::exists("cargo-deny") {
             check(&mut problems, "dependencies", shell::cargo().args(["deny", "check"]));
         }

@@ -116,8 +116,16 @@ impl Server {
     /// # Errors
     /// When the program does not succeed.
     pub fn token(&self, name: &str) -> Result<String> {
+        self.token_with_scope(name, "admin")
+    }
+
+    /// The same with this scope.
+    ///
+    /// # Errors
+    /// When the program does not succeed.
+    pub fn token_with_scope(&self, name: &str, scope: &str) -> Result<String> {
         let mut command = self.programs.command("updraft-server");
-        command.args(["token", "create", name]).arg("--data").arg(&self.data);
+        command.args(["token", "create", name, "--scope", scope]).arg("--data").arg(&self.data);
         let answer = Answer::good(&mut command)?;
         let token = answer.out.split_whitespace().last().context("find the token")?;
         Ok(token.to_owned())

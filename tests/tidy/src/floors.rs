@@ -26,6 +26,7 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("updraft-image", "updraft-repo", "an image holds a commit of a repository"),
     ("updraft-image", "updraft-sysroot", "an image holds a deployment"),
     ("updraft-server-service", "updraft-api", "the server answers with the wire types"),
+    ("updraft-server-service", "updraft-dashboard", "the server shows the dashboard"),
     ("vm", "harness", "the machines have a server, as other installations"),
     ("vm", "machine", "they are virtual machines"),
     ("xtask", "harness", "the demo plays the same installation as the end-to-end test"),

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{Metadata, MetadataCommand};
 
 /// Folders that hold nothing of ours.
-const SKIPPED: [&str; 5] = [".git", "target", "node_modules", "book", "corpus"];
+const SKIPPED: [&str; 6] = [".git", "target", "node_modules", "dist", "book", "corpus"];
+
+/// The dashboard's types of the interface, which a program writes.
+const GENERATED: &str = "web/src/api/schema.ts";
 
 /// A broken rule: where, what, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,17 @@ impl Workspace {
         collect(&root, &root, &mut files)?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Self { metadata, files })
+    }
+
+    /// The files of the dashboard that people write.
+    pub fn web_files(&self) -> impl Iterator<Item = &SourceFile> {
+        let is_code = |path: &str| {
+            let end = Path::new(path).extension().unwrap_or_default();
+            ["ts", "tsx", "css", "mjs"].iter().any(|known| end == *known)
+        };
+        self.files.iter().filter(move |file| {
+            file.path.starts_with("web/") && file.path != GENERATED && is_code(&file.path)
+        })
     }
 
     /// The Rust files.

@@ -54,6 +54,19 @@ pub struct DeviceSummary {
     pub pinned: Option<Pin>,
 }
 
+/// One page of the devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DevicePage {
+    /// The devices.
+    pub items: Vec<DeviceSummary>,
+    /// Pass this as `after` to get the next page; absent on the last one, and in other orders than
+    /// that by id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// How many devices there are on all pages.
+    pub total: u64,
+}
+
 /// Everything known about one device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Device {

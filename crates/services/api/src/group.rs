@@ -40,3 +40,15 @@ pub struct GroupUpdate {
     /// The new description.
     pub description: String,
 }
+
+/// Devices to put into a group and to take out of it, all or none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupMembers {
+    /// To put in; they may be in it already. At most 100,000.
+    #[serde(default)]
+    pub add: Vec<String>,
+    /// To take out; they may be out already. At most 100,000.
+    #[serde(default)]
+    pub remove: Vec<String>,
+}

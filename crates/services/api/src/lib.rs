@@ -11,6 +11,7 @@ pub mod event;
 pub mod group;
 pub mod image_repository;
 pub mod metric;
+pub mod overview;
 pub mod page;
 pub mod paths;
 pub mod problem;
@@ -22,16 +23,19 @@ pub mod token;
 
 pub use alert::{Alert, AlertCondition, AlertQuery, AlertRule, AlertSeverity};
 pub use device::{
-    Assignment, AssignmentState, Component, Device, DeviceState, DeviceSummary, InstallReport,
-    InstalledImage, NewPin, Pin,
+    Assignment, AssignmentState, Component, Device, DevicePage, DeviceState, DeviceSummary,
+    InstallReport, InstalledImage, NewPin, Pin,
 };
 pub use encrypted_image::{EncryptedImage, EncryptedKey, EncryptedTarget, NewEncryptedImage};
 pub use event::{Event, EventKind};
-pub use group::{Group, GroupUpdate, NewGroup};
+pub use group::{Group, GroupMembers, GroupUpdate, NewGroup};
 pub use image_repository::{
     ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys, TufForm,
 };
 pub use metric::{Metric, MetricPoint, MetricQuery, MetricResolution, MetricSeries};
+pub use overview::{
+    Attention, AttentionReason, FailureCluster, Overview, StateCount, VersionCount,
+};
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
 pub use release::{NewRelease, Release, ReleaseSet, ReleaseTarget, TargetFormat};

@@ -11,6 +11,8 @@ pub const OPENAPI: &str = "/api/v1/openapi.json";
 pub const HEALTH: &str = "/healthz";
 /// What the server is and how it is doing.
 pub const STATUS: &str = "/api/v1/status";
+/// The fleet at a glance.
+pub const OVERVIEW: &str = "/api/v1/overview";
 /// All devices.
 pub const DEVICES: &str = "/api/v1/devices";
 /// One device.
@@ -64,6 +66,8 @@ pub const ROLLOUT_PREVIEW: &str = "/api/v1/rollouts/preview";
 pub const ROLLOUT: &str = "/api/v1/rollouts/{name}";
 /// The devices of one rollout with their states.
 pub const ROLLOUT_DEVICES: &str = "/api/v1/rollouts/{name}/devices";
+/// Why devices of one rollout failed.
+pub const ROLLOUT_FAILURES: &str = "/api/v1/rollouts/{name}/failures";
 /// Hands out no new assignments until resumed.
 pub const ROLLOUT_PAUSE: &str = "/api/v1/rollouts/{name}/pause";
 /// Goes on after a pause.
@@ -86,6 +90,8 @@ pub const FREEZES: &str = "/api/v1/freezes";
 pub const FREEZE: &str = "/api/v1/freezes/{name}";
 /// What happened, in order.
 pub const EVENTS: &str = "/api/v1/events";
+/// What happens, as it happens: server-sent events.
+pub const EVENT_STREAM: &str = "/api/v1/events/stream";
 /// The keys with which the server signs snapshot and timestamp of the Image repository.
 pub const ONLINE_KEYS: &str = "/api/v1/image-repository/online-keys";
 /// The current root of the Image repository.
@@ -189,6 +195,11 @@ pub fn rollout(name: &str) -> String {
 /// The path of one rollout's devices.
 pub fn rollout_devices(name: &str) -> String {
     format!("{ROLLOUTS}/{}/devices", encode(name))
+}
+
+/// The path of why devices of one rollout failed.
+pub fn rollout_failures(name: &str) -> String {
+    format!("{ROLLOUTS}/{}/failures", encode(name))
 }
 
 /// The path that pauses one rollout.

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Scope;
+
 /// What a server is and how it is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -26,6 +28,9 @@ pub struct Status {
     pub director_repository: RepositoryStatus,
     /// The name of the token that asked.
     pub token: String,
+    /// What it allows.
+    #[serde(default)]
+    pub scopes: Vec<Scope>,
 }
 
 /// The state of a repository's metadata.

@@ -85,6 +85,14 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// There are as many of something at a time as there may be.
+    #[error("open one more of the {what}: {limit} are open")]
+    TooMany {
+        /// What.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
     /// A body did not arrive whole.
     #[error("receive {what}: {reason}")]
     Receive {
@@ -350,7 +358,7 @@ impl Classify for Error {
             Self::Io { source, .. } => source.kind_of(),
             Self::Fs { source, .. } => source.kind(),
             Self::Repo { source, .. } | Self::Crypto { source, .. } => source.kind(),
-            Self::Remote { .. } => Kind::Unavailable,
+            Self::Remote { .. } | Self::TooMany { .. } => Kind::Unavailable,
             Self::Internal { .. } => Kind::Bug,
         }
     }

@@ -8,6 +8,7 @@ pub mod alarms;
 pub mod alerts;
 pub mod components;
 pub mod delegates;
+pub mod device_list;
 pub mod devices;
 pub mod director;
 pub mod encrypted_images;
@@ -17,9 +18,11 @@ pub mod hawkbit;
 pub mod image;
 pub mod mender;
 pub mod metrics;
+pub mod news;
 pub mod online_keys;
 pub mod operators;
 pub mod ota;
+pub mod overview;
 pub mod pins;
 pub mod provision;
 pub mod receipts;
@@ -77,6 +80,8 @@ pub struct Fleet {
     seen: Seen,
     hawkbit: hawkbit::Hawkbit,
     changed: Notify,
+    /// The streams of events.
+    pub(crate) news: news::News,
 }
 
 impl Fleet {
@@ -109,6 +114,7 @@ impl Fleet {
             seen: Seen::default(),
             hawkbit: hawkbit::Hawkbit::default(),
             changed: Notify::new(),
+            news: news::News::default(),
         })
     }
 

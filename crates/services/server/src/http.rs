@@ -5,6 +5,7 @@ mod api;
 mod body;
 mod callers;
 mod content;
+mod dashboard;
 mod gateway;
 mod hawkbit;
 mod mender;
@@ -44,6 +45,7 @@ pub fn router(fleet: Shared) -> Router {
         .route(updraft_api::paths::HEALTH, get(async || "ok\n"))
         .merge(gateway::routes())
         .merge(api::routes())
+        .merge(dashboard::routes())
         .merge(ota::routes())
         .merge(hawkbit::routes())
         .merge(mender::routes())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Transaction};
-use updraft_api::{EventKind, Group, NewGroup, Page};
+use updraft_api::{EventKind, Group, GroupMembers, NewGroup, Page};
 
 use super::Fleet;
 use super::operators::Operator;
@@ -117,6 +117,32 @@ impl Fleet {
     pub fn remove_from_group(&self, operator: &Operator, name: &str, device: &str) -> Result<()> {
         let what = format!("device {device} was taken out");
         self.change_group(operator, name, &what, true, |tx| groups::remove_device(tx, name, device))
+    }
+
+    /// Puts devices into a group and takes others out, all or none.
+    pub fn change_members(
+        &self,
+        operator: &Operator,
+        name: &str,
+        members: &GroupMembers,
+    ) -> Result<Group> {
+        if members.add.len().max(members.remove.len()) > MAX_DEVICES_PER_REQUEST {
+            return Err(Error::invalid("the list of devices", "it names too many at once"));
+        }
+        let (put_in, taken_out) = (members.add.len(), members.remove.len());
+        let what = format!("{put_in} devices were put in, {taken_out} taken out");
+        self.change_group(operator, name, &what, true, |tx| {
+            let mut changed = false;
+            for device in &members.add {
+                devices::require(tx, device)?;
+                changed |= groups::add_device(tx, name, device)?;
+            }
+            for device in &members.remove {
+                changed |= groups::remove_device(tx, name, device)?;
+            }
+            Ok(changed)
+        })?;
+        self.group(name)
     }
 
     fn change_group(

@@ -88,7 +88,7 @@ impl Fleet {
         })
     }
 
-    fn times(&self) -> Result<Times> {
+    pub(super) fn times(&self) -> Result<Times> {
         let tenant = self.tenant()?;
         let now = self.now().as_millisecond();
         let late = tenant.polling.default.exact().saturating_add(tenant.overdue);
@@ -97,7 +97,7 @@ impl Fleet {
     }
 }
 
-fn parse(text: &str) -> Result<Query> {
+pub(super) fn parse(text: &str) -> Result<Query> {
     Query::parse(text).map_err(|error| Error::hawkbit(Trouble::QuerySyntax, error.to_string()))
 }
 

@@ -3,11 +3,13 @@
 pub(crate) mod alerts;
 pub(crate) mod devices;
 pub(crate) mod encrypted_images;
+pub(crate) mod event_stream;
 pub(crate) mod events;
 pub(crate) mod freezes;
 pub(crate) mod groups;
 pub(crate) mod image_repository;
 pub(crate) mod metrics;
+pub(crate) mod overview;
 pub(crate) mod releases;
 pub(crate) mod rollout_verbs;
 pub(crate) mod rollouts;
@@ -31,6 +33,7 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route(paths::OPENAPI, get(super::openapi::serve))
         .route(paths::STATUS, get(status::show))
+        .route(paths::OVERVIEW, get(overview::show))
         .route(paths::DEVICES, get(devices::list))
         .route(paths::DEVICE, get(devices::show).delete(devices::delete))
         .route(paths::DEVICE_REVOKE, post(devices::revoke))
@@ -52,7 +55,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::SUBSCRIPTION, get(subscriptions::show).delete(subscriptions::delete))
         .route(paths::GROUPS, get(groups::list).post(groups::create))
         .route(paths::GROUP, get(groups::show).put(groups::update).delete(groups::delete))
-        .route(paths::GROUP_DEVICES, get(groups::devices))
+        .route(paths::GROUP_DEVICES, get(groups::devices).post(groups::change_members))
         .route(paths::GROUP_DEVICE, put(groups::add_device).delete(groups::remove_device))
         .route(paths::RELEASES, get(releases::list).post(releases::create))
         .route(paths::RELEASE, get(releases::show))
@@ -60,6 +63,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::ROLLOUT_PREVIEW, post(rollouts::preview))
         .route(paths::ROLLOUT, get(rollouts::show))
         .route(paths::ROLLOUT_DEVICES, get(rollouts::devices))
+        .route(paths::ROLLOUT_FAILURES, get(overview::failures))
         .route(paths::ROLLOUT_PAUSE, post(rollout_verbs::pause))
         .route(paths::ROLLOUT_RESUME, post(rollout_verbs::resume))
         .route(paths::ROLLOUT_STOP, post(rollout_verbs::stop))
@@ -71,6 +75,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::FREEZES, get(freezes::list))
         .route(paths::FREEZE, put(freezes::put).delete(freezes::delete))
         .route(paths::EVENTS, get(events::list))
+        .route(paths::EVENT_STREAM, get(event_stream::follow))
         .route(paths::ONLINE_KEYS, get(image_repository::online_keys))
         .route(paths::IMAGE_ROOT, get(image_repository::root).put(image_repository::put_root))
         .route(paths::IMAGE_ROOT_VERSION, get(image_repository::root_version))

@@ -6,8 +6,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::api::{
-    alerts, devices, encrypted_images, events, freezes, groups, image_repository, metrics,
-    releases, rollout_verbs, rollouts, status, subscriptions,
+    alerts, devices, encrypted_images, event_stream, events, freezes, groups, image_repository,
+    metrics, overview, releases, rollout_verbs, rollouts, status, subscriptions,
 };
 
 #[derive(OpenApi)]
@@ -20,7 +20,7 @@ use super::api::{
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
-        status::show,
+        status::show, overview::show,
         devices::list, devices::show, devices::delete, devices::revoke, devices::events,
         devices::pin, devices::unpin,
         metrics::list, metrics::show,
@@ -30,14 +30,15 @@ use super::api::{
         encrypted_images::list, encrypted_images::put, encrypted_images::delete,
         encrypted_images::put_ciphertext,
         groups::list, groups::create, groups::show, groups::update, groups::delete,
-        groups::devices, groups::add_device, groups::remove_device,
+        groups::devices, groups::change_members, groups::add_device, groups::remove_device,
         releases::list, releases::create, releases::show,
         rollouts::list, rollouts::create, rollouts::preview, rollouts::show, rollouts::devices,
+        overview::failures,
         rollout_verbs::pause, rollout_verbs::resume, rollout_verbs::stop,
         rollout_verbs::start, rollout_verbs::approve, rollout_verbs::deny,
         rollout_verbs::retry, rollout_verbs::rollback,
         freezes::list, freezes::put, freezes::delete,
-        events::list,
+        events::list, event_stream::follow,
         image_repository::online_keys, image_repository::root, image_repository::put_root,
         image_repository::root_version,
         image_repository::targets, image_repository::put_targets,

@@ -69,14 +69,15 @@ pub async fn serve(
     let (stop, stopping) = watch::channel(false);
     let background = tokio::spawn(background(Arc::clone(&fleet), stopping.clone()));
     let telling = tokio::spawn(super::telling::tell(Arc::clone(&fleet), stopping.clone()));
+    let news = tokio::spawn(super::api::event_stream::tell(Arc::clone(&fleet), stopping.clone()));
     let sockets = Sockets { tls: listener, acceptor, plain };
     let connections = accept_until(&fleet, &sockets, &stopping, shutdown).await;
     drop(sockets);
     // Nobody listening is fine: then nothing has to be told.
     let _ = stop.send(true);
+    fleet.news.end();
     drain(connections, Duration::from_secs(fleet.config.server.shutdown_sec)).await;
-    drop(background.await);
-    drop(telling.await);
+    drop((background.await, telling.await, news.await));
     super::run(&fleet, crate::fleet::Fleet::flush).await
 }
 

@@ -336,7 +336,7 @@ pub fn installed(
     }))
 }
 
-fn read_device(row: &Row<'_>) -> rusqlite::Result<DeviceRecord> {
+pub(super) fn read_device(row: &Row<'_>) -> rusqlite::Result<DeviceRecord> {
     let report: Option<String> = row.get("last_report")?;
     Ok(DeviceRecord {
         id: row.get("id")?,

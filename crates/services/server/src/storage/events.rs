@@ -120,7 +120,7 @@ pub fn list(
     Ok(page(items, limit, |event: &Event| event.id.to_string()))
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Event> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Event> {
     let kind: String = row.get("kind")?;
     let data: Option<String> = row.get("data")?;
     Ok(Event {

@@ -76,6 +76,9 @@ fn the_description_is_served_and_has_every_route() {
     let described: Vec<&String> = description["paths"].as_object().expect("paths").keys().collect();
     for path in [
         paths::STATUS,
+        paths::OVERVIEW,
+        paths::EVENT_STREAM,
+        paths::ROLLOUT_FAILURES,
         paths::DEVICES,
         paths::DEVICE,
         paths::DEVICE_REVOKE,

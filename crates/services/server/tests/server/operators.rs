@@ -18,6 +18,9 @@ fn every_route_demands_a_token() {
     let wrong = world.client(None, Some("updraft_0000"));
     for path in [
         paths::STATUS,
+        paths::OVERVIEW,
+        paths::EVENT_STREAM,
+        &paths::rollout_failures("none"),
         paths::DEVICES,
         paths::GROUPS,
         paths::RELEASES,
@@ -96,6 +99,7 @@ fn the_whole_matrix_of_scopes() {
         (Method::Post, paths::GROUPS.to_owned()),
         (Method::Put, paths::group("none")),
         (Method::Delete, paths::group("none")),
+        (Method::Post, paths::group_devices("none")),
         (Method::Put, paths::group_device("none", "none")),
         (Method::Delete, paths::group_device("none", "none")),
         (Method::Post, paths::RELEASES.to_owned()),
@@ -140,6 +144,7 @@ fn the_whole_matrix_of_scopes() {
     Post /api/v1/groups: operate admin
     Put /api/v1/groups/none: operate admin
     Delete /api/v1/groups/none: operate admin
+    Post /api/v1/groups/none/devices: operate admin
     Put /api/v1/groups/none/devices/none: operate admin
     Delete /api/v1/groups/none/devices/none: operate admin
     Post /api/v1/releases: publish admin

@@ -6,11 +6,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use updraft_api::{
-    Device, DeviceSummary, Event, NewPin, Page, PageQuery, Problem as ProblemBody, Scope, paths,
+    Device, DevicePage, Event, NewPin, Page, PageQuery, Problem as ProblemBody, Scope, paths,
 };
 use utoipa::IntoParams;
 
 use super::{Asked, by_number, limit};
+use crate::fleet::device_list::Wanted;
 use crate::http::answer::Problem;
 use crate::http::callers::Token;
 use crate::http::names::Names;
@@ -24,6 +25,18 @@ pub(crate) struct DeviceQuery {
     /// Only the devices of this group.
     #[serde(default)]
     group: Option<String>,
+    /// Only those that this query chooses, such as `state==failed;group==lab`: RSQL over `id`,
+    /// `state`, `hardware_id`, `image`, `release`, `version`, `rollout`, `group`, `attacked`,
+    /// `last_seen`, `registered_at`, `tag.NAME` and `attribute.NAME`.
+    #[serde(default)]
+    filter: Option<String>,
+    /// In this order, such as `last_seen:DESC,id:ASC`; by id when absent.
+    #[serde(default)]
+    sort: Option<String>,
+    /// Leaves out so many at the beginning, for lists that people scroll; scripts go on by `after`.
+    #[serde(default)]
+    #[param(maximum = 100_000_000)]
+    skip: Option<u32>,
     /// The `next` of the page before; absent for the first page.
     #[serde(default)]
     after: Option<String>,
@@ -33,23 +46,27 @@ pub(crate) struct DeviceQuery {
     limit: Option<u32>,
 }
 
-/// Lists the devices, by id.
+/// Lists the devices, by id unless another order is asked for.
 #[utoipa::path(get, path = paths::DEVICES, tag = "devices", operation_id = "list_devices",
     params(DeviceQuery), responses(
-    (status = 200, body = Page<DeviceSummary>),
+    (status = 200, body = DevicePage),
     (status = "default", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     State(fleet): State<Shared>,
     _: Token,
     Asked(query): Asked<DeviceQuery>,
-) -> Result<Json<Page<DeviceSummary>>, Problem> {
+) -> Result<Json<DevicePage>, Problem> {
     let limit = limit(query.limit)?;
-    let page = run(&fleet, move |fleet| {
-        fleet.devices(query.group.as_deref(), query.after.as_deref().unwrap_or_default(), limit)
-    })
-    .await?;
-    Ok(Json(page))
+    let wanted = Wanted {
+        group: query.group,
+        filter: query.filter,
+        sort: query.sort,
+        after: query.after,
+        skip: u64::from(query.skip.unwrap_or(0)),
+        limit,
+    };
+    Ok(Json(run(&fleet, move |fleet| fleet.device_list(&wanted)).await?))
 }
 
 /// Shows one device.

@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use updraft_api::{
-    DeviceSummary, Group, GroupUpdate, NewGroup, Page, PageQuery, Problem as ProblemBody, Scope,
-    paths,
+    DeviceSummary, Group, GroupMembers, GroupUpdate, NewGroup, Page, PageQuery,
+    Problem as ProblemBody, Scope, paths,
 };
 
 use super::{Asked, by_name};
@@ -112,6 +112,25 @@ pub(crate) async fn devices(
 ) -> Result<Json<Page<DeviceSummary>>, Problem> {
     let (after, limit) = by_name(&query)?;
     Ok(Json(run(&fleet, move |fleet| fleet.devices(Some(&name), &after, limit)).await?))
+}
+
+/// Puts devices into a group and takes others out, all or none. Needs the scope `operate`.
+#[utoipa::path(post, path = paths::GROUP_DEVICES, tag = "groups",
+    operation_id = "change_group_devices",
+    params(("name" = String, Path, description = "The group's name")),
+    request_body = GroupMembers, responses(
+    (status = 200, body = Group),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn change_members(
+    State(fleet): State<Shared>,
+    Token(operator): Token,
+    Names(name): Names<String>,
+    content: Body,
+) -> Result<Json<Group>, Problem> {
+    operator.require(Scope::Operate)?;
+    let members: GroupMembers = body::json(&fleet, content, "the list of devices").await?;
+    Ok(Json(run(&fleet, move |fleet| fleet.change_members(&operator, &name, &members)).await?))
 }
 
 /// Puts a device into a group. Needs the scope `operate`.

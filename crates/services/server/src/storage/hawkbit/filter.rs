@@ -31,6 +31,8 @@ pub enum Entity {
     Filter,
     /// Rollouts.
     Rollout,
+    /// Devices of every protocol, as `/api/v1/devices` lists them.
+    Device,
 }
 
 /// What placeholders in queries stand for, in milliseconds since 1970 (UTC).
@@ -100,9 +102,7 @@ impl Writer {
     }
 
     fn compare(&mut self, comparison: &Comparison) -> Result<String> {
-        if comparison.selector.eq_ignore_ascii_case("tag")
-            && let Some(tagged) = self.entity.tagged()
-        {
+        if let Some(tagged) = self.entity.named_many(&comparison.selector.to_ascii_lowercase()) {
             return self.compare_tags(tagged, comparison);
         }
         let (column, sort) = self.field(&comparison.selector)?;
@@ -150,7 +150,8 @@ impl Writer {
         })
     }
 
-    /// Of tags there may be several: it is asked whether one of them is like that, or none.
+    /// Of tags or groups there may be several: it is asked whether one of them is like that, or
+    /// none.
     fn compare_tags(&mut self, tagged: &str, comparison: &Comparison) -> Result<String> {
         let (not, operator) = match comparison.operator {
             Operator::NotEqual => ("NOT ", Operator::Equal),
@@ -188,19 +189,23 @@ impl Writer {
             let message = format!("{selector} is {what}, which \"{text}\" is not");
             Error::hawkbit(Trouble::QuerySyntax, message)
         };
-        let value = match (sort, text) {
-            (Sort::Text, text) => Value::Text(text.replace("\\*", "*").to_lowercase()),
-            (Sort::Number, "${NOW_TS}") => Value::Integer(self.times.now),
-            (Sort::Number, "${OVERDUE_TS}") => Value::Integer(self.times.overdue),
-            (Sort::Number, text) => {
-                Value::Integer(text.parse().map_err(|_| wrong("a whole number"))?)
-            }
-            (Sort::Boolean, text) => match text.to_ascii_lowercase().as_str() {
-                "true" => Value::Integer(1),
-                "false" => Value::Integer(0),
-                _ => return Err(wrong("true or false")),
-            },
-        };
+        let value =
+            match (sort, text) {
+                (Sort::Text, text) => Value::Text(text.replace("\\*", "*").to_lowercase()),
+                (Sort::Number, "${NOW_TS}") => Value::Integer(self.times.now),
+                (Sort::Number, "${OVERDUE_TS}") => Value::Integer(self.times.overdue),
+                (Sort::Number, text) => {
+                    Value::Integer(text.parse().map_err(|_| wrong("a whole number"))?)
+                }
+                (Sort::Time, text) => Value::Integer(time(text, self.times).ok_or_else(|| {
+                    wrong("a time, such as -7d, 2026-01-31T12:00:00Z or ${NOW_TS}")
+                })?),
+                (Sort::Boolean, text) => match text.to_ascii_lowercase().as_str() {
+                    "true" => Value::Integer(1),
+                    "false" => Value::Integer(0),
+                    _ => return Err(wrong("true or false")),
+                },
+            };
         Ok(self.parameter(value))
     }
 
@@ -213,6 +218,28 @@ impl Writer {
 /// Text is compared without regard to case.
 fn folded(column: &str, sort: Sort) -> String {
     if sort == Sort::Text { format!("lower({column})") } else { column.to_owned() }
+}
+
+/// A moment: a placeholder, a time before now (`-7d`, `-12h`, `-30m`), RFC 3339, or milliseconds.
+fn time(text: &str, times: Times) -> Option<i64> {
+    match text {
+        "${NOW_TS}" => return Some(times.now),
+        "${OVERDUE_TS}" => return Some(times.overdue),
+        _ => {}
+    }
+    if let Some(age) = text.strip_prefix('-') {
+        let (count, unit) = age.split_at_checked(age.len().checked_sub(1)?)?;
+        let minutes = match unit {
+            "d" => 24 * 60,
+            "h" => 60,
+            "m" => 1,
+            _ => return None,
+        };
+        let age = count.parse::<u32>().ok().map(|count| i64::from(count) * minutes * 60_000)?;
+        return Some(times.now.saturating_sub(age));
+    }
+    let moment: Option<jiff::Timestamp> = text.parse().ok();
+    moment.map(jiff::Timestamp::as_millisecond).or_else(|| text.parse().ok())
 }
 
 /// A pattern of `LIKE`, which in SQLite regards no case: `*` is any characters, `\*` is itself.
@@ -267,6 +294,40 @@ mod tests {
             "lower((SELECT n.value FROM device_attributes n WHERE n.device = t.device \
              AND n.key = ?1)) >= ?2 [Text(\"Rev\"), Text(\"b\")]"
         );
+    }
+
+    fn of_devices(text: &str) -> String {
+        let query = Query::parse(text).expect("a query");
+        match condition(Entity::Device, &query, TIMES) {
+            Ok((condition, parameters)) => format!("{condition} {parameters:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn times_are_said_in_several_ways() {
+        for (said, is) in
+            [("-1m", -59_000), ("1970-01-01T00:00:02Z", 2000), ("${OVERDUE_TS}", 500), ("77", 77)]
+        {
+            let written = of_devices(&format!("last_seen=lt=\"{said}\""));
+            assert_eq!(written, format!("d.last_seen < ?1 [Integer({is})]"));
+        }
+        for wrong in ["yesterday", "-", "-d", "-99999999999d", "-5é"] {
+            let written = of_devices(&format!("last_seen=lt=\"{wrong}\""));
+            assert!(written.contains("a time, such as -7d"), "{wrong}: {written}");
+        }
+    }
+
+    #[test]
+    fn devices_are_asked_for_by_group_and_tag() {
+        assert_eq!(
+            of_devices("group!=lab;tag.site==oslo"),
+            "(NOT EXISTS (SELECT 1 FROM (SELECT group_name AS name, device FROM group_devices) g \
+             WHERE g.device = d.id AND g.name LIKE ?1 ESCAPE '\\') AND \
+             (SELECT n.value FROM device_tags n WHERE n.device = d.id AND n.tag = ?2) \
+             LIKE ?3 ESCAPE '\\') [Text(\"lab\"), Text(\"site\"), Text(\"oslo\")]"
+        );
+        assert!(of_devices("certificate==1").contains("there is no field"));
     }
 
     #[test]

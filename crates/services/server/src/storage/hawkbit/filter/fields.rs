@@ -1,12 +1,14 @@
 //! Which fields a query may name, and where they are.
 
 use super::Entity;
+use crate::storage::device_list as device;
 
 /// How a field is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sort {
     Text,
     Number,
+    Time,
     Boolean,
 }
 
@@ -23,14 +25,15 @@ impl Entity {
             Self::Tag => "g.id",
             Self::Filter => "f.id",
             Self::Rollout => "o.id",
+            Self::Device => "d.id",
         }
     }
 
     /// The column of a field, in lower case.
     pub(super) fn column(self, field: &str) -> Option<(&'static str, Sort)> {
-        use Sort::{Boolean, Number, Text};
+        use Sort::{Boolean, Number, Text, Time};
         let common = match (self, field) {
-            (Self::Target, _) => None,
+            (Self::Target | Self::Device, _) => None,
             (_, "id") => Some((self.number(), Number)),
             _ => None,
         };
@@ -104,21 +107,35 @@ impl Entity {
                 (Self::Filter, "name") => ("f.name", Text),
                 (Self::Filter, "query") => ("f.query", Text),
                 (Self::Filter, "createdat") => ("f.created_at", Number),
+                (Self::Device, "id") => ("d.id", Text),
+                (Self::Device, "state") => (device::STATE, Text),
+                (Self::Device, "hardware_id") => ("p.hardware_id", Text),
+                (Self::Device, "image") => ("p.filepath", Text),
+                (Self::Device, "release") => (device::RELEASE, Text),
+                (Self::Device, "version") => (device::VERSION, Text),
+                (Self::Device, "rollout") => (device::ROLLOUT, Text),
+                (Self::Device, "attacked") => (device::ATTACKED, Boolean),
+                (Self::Device, "last_seen") => ("d.last_seen", Time),
+                (Self::Device, "registered_at") => ("d.registered_at", Time),
                 _ => return None,
             })
         })
     }
 
-    /// The tags of an entry, where such entries have tags.
-    pub(super) fn tagged(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Target => {
+    /// Where the names are of what an entry has several of, such as its tags.
+    pub(super) fn named_many(self, field: &str) -> Option<&'static str> {
+        Some(match (self, field) {
+            (Self::Target, "tag") => {
                 "SELECT 1 FROM action_device_tags gt JOIN tags g ON g.id = gt.tag \
                  WHERE gt.device = t.device"
             }
-            Self::Set => {
+            (Self::Set, "tag") => {
                 "SELECT 1 FROM distribution_set_tags gt JOIN tags g ON g.id = gt.tag \
                  WHERE gt.set_id = s.id"
+            }
+            (Self::Device, "group") => {
+                "SELECT 1 FROM (SELECT group_name AS name, device FROM group_devices) g \
+                 WHERE g.device = d.id"
             }
             _ => return None,
         })
@@ -129,6 +146,12 @@ impl Entity {
         Some(match (self, kind) {
             (Self::Target, "attribute" | "controllerattributes") => {
                 "(SELECT n.value FROM device_attributes n WHERE n.device = t.device AND n.key = ?)"
+            }
+            (Self::Device, "attribute") => {
+                "(SELECT n.value FROM device_attributes n WHERE n.device = d.id AND n.key = ?)"
+            }
+            (Self::Device, "tag") => {
+                "(SELECT n.value FROM device_tags n WHERE n.device = d.id AND n.tag = ?)"
             }
             (Self::Target, "metadata") => {
                 "(SELECT n.value FROM device_metadata n WHERE n.device = t.device AND n.key = ?)"

@@ -1,0 +1,129 @@
+import { queryOptions } from "@tanstack/react-query";
+import { api, body, type Schemas } from "./client";
+
+/** When devices were seen changes without an event; what shows it is asked for anew this often. */
+const SEEN_MS = 30_000;
+/** The most items of a list that the dashboard reads in one go. */
+const WHOLE = 1000;
+
+export const overview = queryOptions({
+  queryKey: ["overview"],
+  refetchInterval: SEEN_MS,
+  queryFn: ({ signal }) => body(api.GET("/api/v1/overview", { signal })),
+});
+
+export const status = queryOptions({
+  queryKey: ["status"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/status", { signal })),
+});
+
+export interface DeviceQuery {
+  filter?: string;
+  group?: string;
+  sort?: string;
+  skip?: number;
+  limit?: number;
+}
+
+export const devices = (query: DeviceQuery) =>
+  queryOptions({
+    queryKey: ["devices", query],
+    refetchInterval: SEEN_MS,
+    queryFn: ({ signal }) => body(api.GET("/api/v1/devices", { params: { query }, signal })),
+  });
+
+export const device = (id: string) =>
+  queryOptions({
+    queryKey: ["device", id],
+    refetchInterval: SEEN_MS,
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/devices/{id}", { params: { path: { id } }, signal })),
+  });
+
+export interface EventQuery {
+  device?: string;
+  rollout?: string;
+  kind?: Schemas["EventKind"];
+}
+
+/** One page of what happened, the newest first, before an event. */
+export function eventsBefore(
+  query: EventQuery,
+  before: string,
+  limit: number,
+  signal?: AbortSignal,
+) {
+  return body(
+    api.GET("/api/v1/events", { params: { query: { ...query, before, limit } }, signal }),
+  );
+}
+
+export const newestEvents = (query: EventQuery, limit: number) =>
+  queryOptions({
+    queryKey: ["events", "newest", query, limit],
+    queryFn: ({ signal }) => eventsBefore(query, "", limit, signal),
+  });
+
+export const groups = queryOptions({
+  queryKey: ["groups"],
+  queryFn: ({ signal }) =>
+    body(api.GET("/api/v1/groups", { params: { query: { limit: WHOLE } }, signal })),
+});
+
+export const releases = queryOptions({
+  queryKey: ["releases"],
+  queryFn: async ({ signal }) => {
+    const page = await body(
+      api.GET("/api/v1/releases", { params: { query: { limit: WHOLE } }, signal }),
+    );
+    page.items.sort((a, b) => b.created_at.localeCompare(a.created_at));
+    return page;
+  },
+});
+
+export const release = (name: string) =>
+  queryOptions({
+    queryKey: ["releases", name],
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/releases/{name}", { params: { path: { name } }, signal })),
+  });
+
+export const rollouts = queryOptions({
+  queryKey: ["rollouts"],
+  queryFn: async ({ signal }) => {
+    const page = await body(
+      api.GET("/api/v1/rollouts", { params: { query: { limit: WHOLE } }, signal }),
+    );
+    page.items.sort((a, b) => b.created_at.localeCompare(a.created_at));
+    return page;
+  },
+});
+
+export const rollout = (name: string) =>
+  queryOptions({
+    queryKey: ["rollout", name],
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/rollouts/{name}", { params: { path: { name } }, signal })),
+  });
+
+export const rolloutFailures = (name: string) =>
+  queryOptions({
+    queryKey: ["rollout", name, "failures"],
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/rollouts/{name}/failures", { params: { path: { name } }, signal })),
+  });
+
+export const onlineKeys = queryOptions({
+  queryKey: ["keys", "online"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/image-repository/online-keys", { signal })),
+});
+
+export const imageRoot = queryOptions({
+  queryKey: ["keys", "root"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/image-repository/root", { signal })),
+});
+
+export const imageTargets = queryOptions({
+  queryKey: ["keys", "targets"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/image-repository/targets", { signal })),
+});
