@@ -5,6 +5,8 @@ export default defineConfig({
   base: "/ui/",
   plugins: [react()],
   build: {
+    // Its parent is kept by git, so that cargo has a folder to watch.
+    outDir: "dist/ui",
     // Nothing inline: the server's content security policy refuses it.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -5,6 +5,8 @@ import { open, visit } from "./browser";
 const FIRST_ROWS_MS = 5000;
 const ANSWER_MS = 5000;
 const FRAMES = 120;
+/** Alone on the machine it is 17 to 33; a list that draws all of its rows takes seconds. */
+const FRAME_MS = 150;
 
 it("lists ten thousand devices smoothly", async () => {
   const { page, complaints } = await open();
@@ -49,8 +51,8 @@ it("lists ten thousand devices smoothly", async () => {
   const typical = frames[Math.floor(frames.length / 2)] ?? 0;
   const slow = frames[Math.floor(frames.length * 0.95)] ?? 0;
   console.log(`frames: ${frames.length}, median ${typical.toFixed(1)} ms, 95 % ${slow.toFixed(1)}`);
-  expect(typical).toBeLessThan(50);
-  expect(slow).toBeLessThan(200);
+  expect(typical, "a frame").toBeLessThan(FRAME_MS);
+  expect(slow, "a slow frame").toBeLessThan(3 * FRAME_MS);
   await timed("from there to the end", ANSWER_MS, async () => {
     await list.focus();
     await page.keyboard.press("End");

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-const folder = new URL("../dist/", import.meta.url).pathname;
+const folder = new URL("../dist/ui/", import.meta.url).pathname;
 const compressible = /\.(html|js|css|svg|json|txt)$/;
 
 const entries = await readdir(folder, { recursive: true, withFileTypes: true });

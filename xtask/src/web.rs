@@ -1,4 +1,4 @@
-//! `cargo xtask web`: the dashboard, built into `web/dist`, from where the server takes it.
+//! `cargo xtask web`: the dashboard, built into `web/dist/ui`, from where the server takes it.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 
 fn main() {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).unwrap_or_default();
-    let built = variable("CARGO_MANIFEST_DIR").join("../../../web/dist");
+    // Always there: what cargo watches and does not find would make it build anew each time.
+    let watched = variable("CARGO_MANIFEST_DIR").join("../../../web/dist");
+    let built = watched.join("ui");
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={}", built.display());
+    println!("cargo::rerun-if-changed={}", watched.display());
     let folder = if built.join("index.html").is_file() {
         built
     } else {

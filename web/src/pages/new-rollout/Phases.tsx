@@ -22,38 +22,45 @@ export function Phases({ draft, groups, set }: Props) {
           // biome-ignore lint/suspicious/noArrayIndexKey: phases have no other name
           <li key={index} className={own.phase}>
             <span className={css.quiet}>{index + 1}.</span>
-            <Select
-              aria-label={`What phase ${index + 1} is chosen by`}
-              data={[
-                { value: "percent", label: "up to a share" },
-                { value: "group", label: "a group" },
-              ]}
-              value={phase.by}
-              allowDeselect={false}
-              onChange={(by) =>
-                change(index, by === "group" ? { by, value: "" } : { by: "percent", value: "100" })
-              }
-            />
-            {phase.by === "percent" ? (
-              <NumberInput
-                aria-label={`Share of phase ${index + 1}`}
-                value={Number(phase.value)}
-                onChange={(value) => change(index, { by: "percent", value: String(value) })}
-                min={1}
-                max={100}
-                suffix=" %"
-                allowDecimal={false}
-              />
-            ) : (
+            <div>
               <Select
-                aria-label={`Group of phase ${index + 1}`}
-                data={groups}
-                value={phase.value || null}
-                onChange={(value) => change(index, { by: "group", value: value ?? "" })}
-                placeholder="Choose a group"
-                searchable
+                aria-label={`What phase ${index + 1} is chosen by`}
+                data={[
+                  { value: "percent", label: "up to a share" },
+                  { value: "group", label: "a group" },
+                ]}
+                value={phase.by}
+                allowDeselect={false}
+                onChange={(by) =>
+                  change(
+                    index,
+                    by === "group" ? { by, value: "" } : { by: "percent", value: "100" },
+                  )
+                }
               />
-            )}
+            </div>
+            <div className={own.value}>
+              {phase.by === "percent" ? (
+                <NumberInput
+                  aria-label={`Share of phase ${index + 1}`}
+                  value={Number(phase.value)}
+                  onChange={(value) => change(index, { by: "percent", value: String(value) })}
+                  min={1}
+                  max={100}
+                  suffix=" %"
+                  allowDecimal={false}
+                />
+              ) : (
+                <Select
+                  aria-label={`Group of phase ${index + 1}`}
+                  data={groups}
+                  value={phase.value || null}
+                  onChange={(value) => change(index, { by: "group", value: value ?? "" })}
+                  placeholder="Choose a group"
+                  searchable
+                />
+              )}
+            </div>
             <ActionIcon
               variant="subtle"
               color="gray"
