@@ -84,6 +84,8 @@ pub enum EventKind {
     TokenCreated,
     /// An operator token was revoked.
     TokenRevoked,
+    /// An operator's account was made, changed or deleted.
+    UserChanged,
     /// A kind that this build does not know.
     #[serde(other)]
     Other,

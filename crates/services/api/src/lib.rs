@@ -4,6 +4,7 @@
 //! describes them as OpenAPI; the command line reads the same types back. Times are RFC 3339 in
 //! UTC. Request types refuse unknown fields; response types may gain fields within `v1`.
 
+pub mod audit;
 pub mod device;
 pub mod encrypted_image;
 pub mod event;
@@ -14,9 +15,12 @@ pub mod paths;
 pub mod problem;
 pub mod release;
 pub mod rollout;
+pub mod session;
 pub mod status;
 pub mod token;
+pub mod user;
 
+pub use audit::{AuditEntry, AuditOutcome, AuditQuery};
 pub use device::{
     Assignment, AssignmentState, Component, Device, DeviceState, DeviceSummary, InstallReport,
     InstalledImage,
@@ -34,5 +38,9 @@ pub use rollout::{
     NewRollout, Phase, PhaseSelector, PhaseState, Rollout, RolloutCounts, RolloutDevice,
     RolloutDeviceState, RolloutScope, RolloutState, Threshold,
 };
+pub use session::{CSRF_HEADER, Login, OperatorKind, Session};
 pub use status::{RepositoryStatus, Status};
-pub use token::Scope;
+pub use token::{ApiToken, NewApiToken, NewToken, Scope};
+pub use user::{
+    NewUser, OneTimeCode, OneTimeSecret, PasswordChange, RecoveryCodes, Role, User, UserUpdate,
+};

@@ -54,6 +54,22 @@ pub const ROLLOUT_RESUME: &str = "/api/v1/rollouts/{name}/resume";
 pub const ROLLOUT_STOP: &str = "/api/v1/rollouts/{name}/stop";
 /// What happened, in order.
 pub const EVENTS: &str = "/api/v1/events";
+/// What operators did, and what they were refused.
+pub const AUDIT: &str = "/api/v1/audit";
+/// The session of a browser: log in, look, log out.
+pub const SESSION: &str = "/api/v1/session";
+/// All operators' accounts.
+pub const USERS: &str = "/api/v1/users";
+/// One account.
+pub const USER: &str = "/api/v1/users/{name}";
+/// The password of one account.
+pub const USER_PASSWORD: &str = "/api/v1/users/{name}/password";
+/// The one-time codes of one account.
+pub const USER_ONE_TIME_CODES: &str = "/api/v1/users/{name}/one-time-codes";
+/// API tokens: one's own, or all of them for who manages users.
+pub const TOKENS: &str = "/api/v1/tokens";
+/// One API token.
+pub const TOKEN: &str = "/api/v1/tokens/{name}";
 /// The keys with which the server signs snapshot and timestamp of the Image repository.
 pub const ONLINE_KEYS: &str = "/api/v1/image-repository/online-keys";
 /// The current root of the Image repository.
@@ -147,6 +163,26 @@ pub fn rollout_resume(name: &str) -> String {
 /// The path that stops one rollout.
 pub fn rollout_stop(name: &str) -> String {
     format!("{ROLLOUTS}/{}/stop", encode(name))
+}
+
+/// The path of one account.
+pub fn user(name: &str) -> String {
+    format!("{USERS}/{}", encode(name))
+}
+
+/// The path of one account's password.
+pub fn user_password(name: &str) -> String {
+    format!("{USERS}/{}/password", encode(name))
+}
+
+/// The path of one account's one-time codes.
+pub fn user_one_time_codes(name: &str) -> String {
+    format!("{USERS}/{}/one-time-codes", encode(name))
+}
+
+/// The path of one API token.
+pub fn token(name: &str) -> String {
+    format!("{TOKENS}/{}", encode(name))
 }
 
 /// The path of one version of the Image repository's root.

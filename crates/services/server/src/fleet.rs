@@ -5,18 +5,22 @@
 //! in one database transaction, its events included.
 
 pub mod alarms;
+pub mod audit;
 pub mod components;
 pub mod delegates;
 pub mod devices;
 pub mod director;
 pub mod encrypted_images;
 pub mod groups;
+mod guessing;
 pub mod hawkbit;
 pub mod image;
 pub mod mender;
+mod one_time;
 pub mod online_keys;
 pub mod operators;
 pub mod ota;
+mod passwords;
 pub mod provision;
 pub mod receipts;
 pub mod reconcile;
@@ -25,17 +29,19 @@ pub mod renewal;
 pub mod reports;
 pub mod rollouts;
 pub mod seen;
+pub mod sessions;
 pub mod status;
 pub mod target_files;
 pub mod treehub;
 pub mod tuf;
+pub mod users;
 
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use updraft_crypto::tls::CertificateAuthority;
 use updraft_repo::Repo;
 
@@ -72,6 +78,9 @@ pub struct Fleet {
     seen: Seen,
     hawkbit: hawkbit::Hawkbit,
     changed: Notify,
+    guessing: guessing::Guessing,
+    hashing: Semaphore,
+    refusals: audit::Refusals,
 }
 
 impl Fleet {
@@ -104,6 +113,9 @@ impl Fleet {
             seen: Seen::default(),
             hawkbit: hawkbit::Hawkbit::default(),
             changed: Notify::new(),
+            guessing: guessing::Guessing::default(),
+            hashing: Semaphore::new(passwords::AT_A_TIME),
+            refusals: audit::Refusals::default(),
         })
     }
 
@@ -115,6 +127,15 @@ impl Fleet {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         self.environment.now()
+    }
+
+    /// Waits for leave to hash a password: each hash takes memory and a core for a while.
+    pub async fn hashing(&self) -> Result<SemaphorePermit<'_>> {
+        let busy = || Error::Internal { action: "check a password", reason: "ending".to_owned() };
+        match tokio::time::timeout(passwords::PATIENCE, self.hashing.acquire()).await {
+            Ok(permit) => permit.map_err(|_| busy()),
+            Err(_) => Err(Error::TooOften { seconds: passwords::PATIENCE.as_secs() }),
+        }
     }
 
     /// Says that the planner may have something to do.

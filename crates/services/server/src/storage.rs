@@ -8,6 +8,7 @@
 //! Times are milliseconds since 1970 (UTC), documents are JSON text or bytes as received.
 
 pub mod assignments;
+pub mod audit;
 pub mod campaigns;
 pub mod delegation_info;
 pub mod devices;
@@ -25,9 +26,11 @@ pub mod offline;
 pub mod releases;
 pub mod rollouts;
 mod schema;
+pub mod sessions;
 pub mod standing_orders;
 pub mod tags;
 pub mod tokens;
+pub mod users;
 pub mod values;
 
 use std::path::{Path, PathBuf};
@@ -114,7 +117,10 @@ impl Database {
         let transaction = writer
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(Error::database(action))?;
+        let mark = audit::mark(&transaction)?;
         let value = work(&transaction)?;
+        // No operator's change without its entry in the audit log.
+        audit::record(&transaction, action, mark)?;
         // Commit point.
         transaction.commit().map_err(Error::database(action))?;
         Ok(value)

@@ -1,5 +1,6 @@
 //! The operator interface `/api/v1`.
 
+pub(crate) mod audit;
 pub(crate) mod devices;
 pub(crate) mod encrypted_images;
 pub(crate) mod events;
@@ -7,7 +8,10 @@ pub(crate) mod groups;
 pub(crate) mod image_repository;
 pub(crate) mod releases;
 pub(crate) mod rollouts;
+pub(crate) mod session;
 pub(crate) mod status;
+pub(crate) mod tokens;
+pub(crate) mod users;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -46,6 +50,17 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::ROLLOUT_PAUSE, post(rollouts::pause))
         .route(paths::ROLLOUT_RESUME, post(rollouts::resume))
         .route(paths::ROLLOUT_STOP, post(rollouts::stop))
+        .route(paths::AUDIT, get(audit::list))
+        .route(paths::SESSION, get(session::show).post(session::log_in).delete(session::log_out))
+        .route(paths::USERS, get(users::list).post(users::create))
+        .route(paths::USER, get(users::show).patch(users::update).delete(users::delete))
+        .route(paths::USER_PASSWORD, put(users::set_password))
+        .route(
+            paths::USER_ONE_TIME_CODES,
+            post(users::begin_one_time).put(users::confirm_one_time).delete(users::remove_one_time),
+        )
+        .route(paths::TOKENS, get(tokens::list).post(tokens::create))
+        .route(paths::TOKEN, axum::routing::delete(tokens::revoke))
         .route(paths::EVENTS, get(events::list))
         .route(paths::ONLINE_KEYS, get(image_repository::online_keys))
         .route(paths::IMAGE_ROOT, get(image_repository::root).put(image_repository::put_root))

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/8.sql"),
     include_str!("schema/9.sql"),
     include_str!("schema/10.sql"),
+    include_str!("schema/12.sql"),
 ];
 
 pub(super) fn migrate(path: &Path, connection: &mut Connection) -> Result<()> {
