@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::storage::sessions::{self, Begun, SessionRecord};
 use crate::storage::users::{self, UserRecord};
 
-/// The most sessions that one account has; older ones end.
-const MAX_OF_USER: u32 = 50;
+/// The most sessions that one account or token has; older ones end.
+const MAX_SESSIONS: u32 = 50;
 /// How exactly it is kept when a session was last used, so that not each request writes.
 const TOUCH_SEC: i64 = 60;
 
@@ -97,8 +97,9 @@ impl Fleet {
             }
             take_code(tx, &current, code, now)?;
             let idle = self.idle_since(now);
-            sessions::insert(tx, &id.hash(), &Begun::User(name.to_owned()), now)?;
-            sessions::prune(tx, Some(name), MAX_OF_USER, idle)
+            let begun = Begun::User(name.to_owned());
+            sessions::insert(tx, &id.hash(), &begun, now)?;
+            sessions::prune(tx, &begun, MAX_SESSIONS, idle)
         });
         match begun {
             Ok(()) => self.guessing.succeeded(name, from, now),
@@ -127,7 +128,7 @@ impl Fleet {
         self.database.write("log in", |tx| {
             let begun = Begun::Token(operators::hash(token));
             sessions::insert(tx, &id.hash(), &begun, now)?;
-            sessions::prune(tx, None, MAX_OF_USER, self.idle_since(now))
+            sessions::prune(tx, &begun, MAX_SESSIONS, self.idle_since(now))
         })?;
         let session = self.session(&operator, &id, now, now);
         Ok((id, session))

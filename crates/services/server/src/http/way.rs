@@ -44,8 +44,8 @@ impl Way {
             .or_else(|| header(&parts.headers, HOST.as_str()).map(str::to_owned))
             .or_else(|| parts.uri.authority().map(ToString::to_string))
             .filter(|host| is_host(host));
-        let address = forwarded("x-forwarded-for")
-            .and_then(|address| address.parse().ok())
+        let address = proxied(&parts.headers, &fleet.config.hawkbit.trusted_proxies)
+            .filter(|_| is_trusted)
             .or(connection.map(|connection| connection.from));
         Self { is_trusted, is_https, host, address }
     }
@@ -65,6 +65,21 @@ impl Way {
     }
 }
 
+/// From where the caller of a proxy comes: what the last proxy that is trusted has added. What stands
+/// before it is the caller's own word.
+fn proxied(headers: &HeaderMap, trusted: &[IpAddr]) -> Option<IpAddr> {
+    let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let all: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let mut found = None;
+    for address in all.into_iter().rev() {
+        found = Some(address.parse::<IpAddr>().ok()?);
+        if found.is_some_and(|address| !trusted.contains(&address.to_canonical())) {
+            break;
+        }
+    }
+    found
+}
+
 /// The value of a header that is text.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
@@ -75,4 +90,29 @@ fn is_host(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 262
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_caller_says_of_itself_does_not_count() {
+        let trusted: Vec<IpAddr> = vec!["10.0.0.1".parse().expect("an address")];
+        let check = |values: &[&'static str], expected: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("x-forwarded-for", value.parse().expect("a value"));
+            }
+            let found = proxied(&headers, &trusted).map(|address| address.to_string());
+            assert_eq!(found.as_deref(), expected, "{values:?}");
+        };
+        check(&["192.0.2.7"], Some("192.0.2.7"));
+        check(&["198.51.100.1, 192.0.2.7"], Some("192.0.2.7"));
+        check(&["198.51.100.1, 192.0.2.7, 10.0.0.1"], Some("192.0.2.7"));
+        check(&["198.51.100.1", "192.0.2.7"], Some("192.0.2.7"));
+        check(&["10.0.0.1"], Some("10.0.0.1"));
+        check(&["192.0.2.7, unknown"], None);
+        check(&[], None);
+    }
 }

@@ -28,10 +28,7 @@ pub struct SessionRecord {
 
 /// Adds a session.
 pub fn insert(tx: &Transaction<'_>, hash: &[u8; 32], begun: &Begun, now: Timestamp) -> Result<()> {
-    let (user, token) = match begun {
-        Begun::User(user) => (Some(user), None),
-        Begun::Token(token) => (None, Some(token.as_slice())),
-    };
+    let (user, token) = begun.columns();
     tx.execute(
         "INSERT INTO sessions (hash, user, token, created_at, used_at) VALUES (?1, ?2, ?3, ?4, ?4)",
         params![hash.as_slice(), user, token, values::millis(now)],
@@ -90,16 +87,27 @@ pub fn delete_of_user(tx: &Transaction<'_>, user: &str, but: Option<&[u8; 32]>) 
     .map_err(Error::database("end sessions"))
 }
 
-/// Forgets sessions that were not used since `idle`, and of a user all but the newest.
-pub fn prune(tx: &Transaction<'_>, user: Option<&str>, keep: u32, idle: Timestamp) -> Result<()> {
+/// Forgets sessions that were not used since `idle`, and of those that were begun by the same all
+/// but the newest.
+pub fn prune(tx: &Transaction<'_>, begun: &Begun, keep: u32, idle: Timestamp) -> Result<()> {
     let failed = |error| Error::database("forget sessions")(error);
     tx.execute("DELETE FROM sessions WHERE used_at < ?1", [values::millis(idle)])
         .map_err(failed)?;
+    let (user, token) = begun.columns();
     tx.execute(
-        "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE user = ?1
-             ORDER BY created_at DESC LIMIT -1 OFFSET ?2)",
-        params![user, keep],
+        "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions
+             WHERE user IS ?1 AND token IS ?2 ORDER BY created_at DESC LIMIT -1 OFFSET ?3)",
+        params![user, token, keep],
     )
     .map(drop)
     .map_err(failed)
+}
+
+impl Begun {
+    fn columns(&self) -> (Option<&str>, Option<&[u8]>) {
+        match self {
+            Self::User(user) => (Some(user), None),
+            Self::Token(token) => (None, Some(token)),
+        }
+    }
 }
