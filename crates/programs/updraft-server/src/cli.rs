@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use updraft_server_service::storage::audit::acting;
 use updraft_server_service::{Error, Layout};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{Failure, OutputOptions, Result, Terminal};
 
-use crate::{certificate, check, config, credentials, init, key, run, token};
+use crate::{audit, certificate, check, config, credentials, init, key, run, system, token, user};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -50,6 +51,10 @@ enum Command {
     Init(init::Arguments),
     /// Run the server until it is interrupted.
     Run(run::Arguments),
+    /// Make, list and change operators' accounts.
+    User(user::Arguments),
+    /// Export the audit log, and look whether it is whole.
+    Audit(audit::Arguments),
     /// Make, list and revoke operator tokens.
     Token(token::Arguments),
     /// List metadata keys, and let roles sign with keys in tokens.
@@ -70,6 +75,26 @@ enum Command {
     Generate(Generate),
 }
 
+impl Command {
+    /// The command without its arguments, of which some are not for others to read.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "updraft-server init",
+            Self::Run(_) => "updraft-server run",
+            Self::User(_) => "updraft-server user",
+            Self::Audit(_) => "updraft-server audit",
+            Self::Token(_) => "updraft-server token",
+            Self::Key(_) => "updraft-server key",
+            Self::Credentials(_) => "updraft-server credentials",
+            Self::Certificate(_) => "updraft-server certificate",
+            Self::Check(_) => "updraft-server check",
+            Self::Config(_) => "updraft-server config",
+            Self::Openapi => "updraft-server openapi",
+            Self::Generate(_) => "updraft-server generate",
+        }
+    }
+}
+
 impl Server {
     pub(crate) fn run(&self, no_color: bool) -> Result {
         // A running server ends by itself on signals, so it must not be given a second handler.
@@ -77,18 +102,25 @@ impl Server {
             return arguments.run(self.output.json, no_color);
         }
         let terminal = Terminal::new(&self.output, no_color)?;
+        // What commands change stands in the audit log.
+        acting(Some(system::origin(self.command.name())), || self.run_command(&terminal))
+    }
+
+    fn run_command(&self, terminal: &Terminal) -> Result {
         match &self.command {
-            Command::Init(arguments) => arguments.run(&terminal),
-            Command::Token(arguments) => arguments.run(&terminal),
-            Command::Key(arguments) => arguments.run(&terminal),
-            Command::Credentials(arguments) => arguments.run(&terminal),
-            Command::Certificate(arguments) => arguments.run(&terminal),
-            Command::Check(arguments) => arguments.run(&terminal),
-            Command::Config(arguments) => arguments.run(&terminal),
+            Command::Init(arguments) => arguments.run(terminal),
+            Command::User(arguments) => arguments.run(terminal),
+            Command::Audit(arguments) => arguments.run(terminal),
+            Command::Token(arguments) => arguments.run(terminal),
+            Command::Key(arguments) => arguments.run(terminal),
+            Command::Credentials(arguments) => arguments.run(terminal),
+            Command::Certificate(arguments) => arguments.run(terminal),
+            Command::Check(arguments) => arguments.run(terminal),
+            Command::Config(arguments) => arguments.run(terminal),
             Command::Openapi => {
                 terminal.bytes(updraft_server_service::http::openapi::json().as_bytes())
             }
-            Command::Generate(generate) => generate.run(&terminal, Self::command()),
+            Command::Generate(generate) => generate.run(terminal, Self::command()),
             Command::Run(_) => Ok(()),
         }
     }

@@ -22,7 +22,8 @@ impl Arguments {
         let options = InitOptions { names: self.names.clone() };
         setup::init(&layout, &options, &system::environment()).map_err(failure)?;
         terminal.say(format!("made the data folder {}", layout.root().display()));
-        terminal.say("next: updraft-server token create NAME, then updraft-server run");
+        terminal.say("next: updraft-server user add NAME --role admin, then updraft-server run");
+        terminal.say("for programs and scripts: updraft-server token create NAME");
         Ok(())
     }
 }

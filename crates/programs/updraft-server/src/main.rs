@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod audit;
 mod certificate;
 mod check;
 mod cli;
@@ -18,6 +19,7 @@ mod notify;
 mod run;
 mod system;
 mod token;
+mod user;
 
 fn main() -> ExitCode {
     updraft_process::return_large_blocks();

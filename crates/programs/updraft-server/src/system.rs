@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use updraft_server_service::storage::audit::Origin;
 use updraft_server_service::{Clock, Environment, Random};
 
 struct System;
@@ -28,4 +29,17 @@ impl Random for System {
 /// What a server on this machine runs with.
 pub(crate) fn environment() -> Environment {
     Environment { clock: Arc::new(System), random: Arc::new(System) }
+}
+
+/// Whoever runs this command, for the audit log.
+pub(crate) fn origin(command: &str) -> Origin {
+    let environment = environment();
+    Origin {
+        at: environment.now(),
+        actor: format!("cli:uid-{}", rustix::process::getuid().as_raw()),
+        credential: "data folder".to_owned(),
+        address: None,
+        object: command.to_owned(),
+        request_id: environment.uuid().map_or_else(|_| String::new(), |id| id.to_string()),
+    }
 }

@@ -57,6 +57,12 @@ pub(crate) enum ScopeName {
     Publish,
     /// Change groups; create and steer rollouts.
     Operate,
+    /// Approve rollouts that wait for a second person.
+    Approve,
+    /// Read the audit log.
+    Audit,
+    /// Make, change and delete users.
+    Users,
     /// Everything.
     Admin,
 }
@@ -67,6 +73,9 @@ impl From<ScopeName> for Scope {
             ScopeName::Read => Self::Read,
             ScopeName::Publish => Self::Publish,
             ScopeName::Operate => Self::Operate,
+            ScopeName::Approve => Self::Approve,
+            ScopeName::Audit => Self::Audit,
+            ScopeName::Users => Self::Users,
             ScopeName::Admin => Self::Admin,
         }
     }
@@ -82,7 +91,8 @@ struct Created<'a> {
 #[derive(Serialize)]
 struct Listed {
     name: String,
-    scope: Scope,
+    user: Option<String>,
+    scopes: Vec<Scope>,
     role: Option<String>,
     created_at: String,
     expires_at: Option<String>,
@@ -123,7 +133,8 @@ fn list(terminal: &Terminal, database: &Database) -> Result {
         .into_iter()
         .map(|token| Listed {
             name: token.name,
-            scope: token.scope,
+            user: token.user,
+            scopes: token.scopes,
             role: token.role,
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|time| time.to_string()),
@@ -131,11 +142,13 @@ fn list(terminal: &Terminal, database: &Database) -> Result {
         })
         .collect();
     terminal.show(&tokens, |tokens| {
-        let mut table = Table::new(["name", "scope", "role", "created", "expires", "revoked"]);
+        let mut table =
+            Table::new(["name", "user", "scopes", "role", "created", "expires", "revoked"]);
         for token in tokens {
             table.row([
                 token.name.clone(),
-                token.scope.to_string(),
+                token.user.clone().unwrap_or_default(),
+                token.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" "),
                 token.role.clone().unwrap_or_default(),
                 token.created_at.clone(),
                 token.expires_at.clone().unwrap_or_default(),

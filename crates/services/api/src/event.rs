@@ -120,6 +120,8 @@ pub enum EventKind {
     AlertResolved,
     /// Somebody said that an alarm is known.
     AlertAcknowledged,
+    /// An operator's account was made, changed or deleted.
+    UserChanged,
     /// A kind that this build does not know.
     #[serde(other)]
     Other,

@@ -5,6 +5,7 @@
 //! UTC. Request types refuse unknown fields; response types may gain fields within `v1`.
 
 pub mod alert;
+pub mod audit;
 pub mod device;
 pub mod encrypted_image;
 pub mod event;
@@ -17,11 +18,14 @@ pub mod paths;
 pub mod problem;
 pub mod release;
 pub mod rollout;
+pub mod session;
 pub mod status;
 pub mod subscription;
 pub mod token;
+pub mod user;
 
 pub use alert::{Alert, AlertCondition, AlertQuery, AlertRule, AlertSeverity};
+pub use audit::{AuditEntry, AuditOutcome, AuditQuery};
 pub use device::{
     Assignment, AssignmentState, Component, Device, DevicePage, DeviceState, DeviceSummary,
     InstallReport, InstalledImage, NewPin, Pin,
@@ -45,6 +49,10 @@ pub use rollout::{
     RolloutCounts, RolloutDevice, RolloutDeviceState, RolloutPreview, RolloutScope, RolloutState,
     Threshold, Weekday,
 };
+pub use session::{CSRF_HEADER, Login, OperatorKind, Session};
 pub use status::{RepositoryStatus, Status};
 pub use subscription::{CreatedSubscription, NewSubscription, Subscription, SubscriptionTarget};
-pub use token::Scope;
+pub use token::{ApiToken, NewApiToken, NewToken, Scope};
+pub use user::{
+    NewUser, OneTimeCode, OneTimeSecret, PasswordChange, RecoveryCodes, Role, User, UserUpdate,
+};

@@ -92,6 +92,22 @@ pub const FREEZE: &str = "/api/v1/freezes/{name}";
 pub const EVENTS: &str = "/api/v1/events";
 /// What happens, as it happens: server-sent events.
 pub const EVENT_STREAM: &str = "/api/v1/events/stream";
+/// What operators did, and what they were refused.
+pub const AUDIT: &str = "/api/v1/audit";
+/// The session of a browser: log in, look, log out.
+pub const SESSION: &str = "/api/v1/session";
+/// All operators' accounts.
+pub const USERS: &str = "/api/v1/users";
+/// One account.
+pub const USER: &str = "/api/v1/users/{name}";
+/// The password of one account.
+pub const USER_PASSWORD: &str = "/api/v1/users/{name}/password";
+/// The one-time codes of one account.
+pub const USER_ONE_TIME_CODES: &str = "/api/v1/users/{name}/one-time-codes";
+/// API tokens: one's own, or all of them for who manages users.
+pub const TOKENS: &str = "/api/v1/tokens";
+/// One API token.
+pub const TOKEN: &str = "/api/v1/tokens/{name}";
 /// The keys with which the server signs snapshot and timestamp of the Image repository.
 pub const ONLINE_KEYS: &str = "/api/v1/image-repository/online-keys";
 /// The current root of the Image repository.
@@ -230,6 +246,26 @@ pub fn freeze(name: &str) -> String {
 /// The path of one device's pin.
 pub fn device_pin(id: &str) -> String {
     format!("{DEVICES}/{}/pin", encode(id))
+}
+
+/// The path of one account.
+pub fn user(name: &str) -> String {
+    format!("{USERS}/{}", encode(name))
+}
+
+/// The path of one account's password.
+pub fn user_password(name: &str) -> String {
+    format!("{USERS}/{}/password", encode(name))
+}
+
+/// The path of one account's one-time codes.
+pub fn user_one_time_codes(name: &str) -> String {
+    format!("{USERS}/{}/one-time-codes", encode(name))
+}
+
+/// The path of one API token.
+pub fn token(name: &str) -> String {
+    format!("{TOKENS}/{}", encode(name))
 }
 
 /// The path of one version of the Image repository's root.

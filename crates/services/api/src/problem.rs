@@ -22,6 +22,9 @@ pub struct Problem {
     /// The sort of failure: `rejected`, `invalid`, `not-found`, `conflict`, `unsupported`,
     /// `exhausted`, `unavailable`, `cancelled` or `bug`.
     pub kind: String,
+    /// A stable name of the failure, where a caller would act on it: `one_time_code_needed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// What may help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -45,6 +48,7 @@ impl Problem {
             status,
             detail: detail.into(),
             kind: kind.label().to_owned(),
+            code: None,
             hint: None,
         }
     }

@@ -36,6 +36,24 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// `[notifications]`.
     pub notifications: NotificationsConfig,
+    /// `[operators]`.
+    pub operators: OperatorsConfig,
+}
+
+/// How long operators stay logged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperatorsConfig {
+    /// Minutes without a request after which a session ends.
+    pub idle_minutes: u16,
+    /// Hours after which a session ends in any case.
+    pub session_hours: u16,
+}
+
+impl Default for OperatorsConfig {
+    fn default() -> Self {
+        Self { idle_minutes: 60, session_hours: 12 }
+    }
 }
 
 /// Where the server listens.
@@ -225,6 +243,8 @@ impl Config {
             ("metadata.offline_updates_days", self.metadata.offline_updates_days.into()),
             ("metadata.alarm_days", self.metadata.alarm_days.into()),
             ("devices.certificate_days", self.devices.certificate_days.into()),
+            ("operators.idle_minutes", self.operators.idle_minutes.into()),
+            ("operators.session_hours", self.operators.session_hours.into()),
             ("devices.flush_sec", self.devices.flush_sec),
             ("devices.reconcile_sec", self.devices.reconcile_sec),
             ("telemetry.raw_hours", self.telemetry.raw_hours.into()),

@@ -71,6 +71,20 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// Somebody could not log in, or needs one thing more.
+    #[error("log in: {reason}")]
+    Login {
+        /// A stable code, such as `one_time_code_needed`.
+        code: &'static str,
+        /// What is wrong or missing.
+        reason: &'static str,
+    },
+    /// Too many attempts, or too much at a time.
+    #[error("try this again so soon: wait {seconds} seconds")]
+    TooOften {
+        /// How long to wait.
+        seconds: u64,
+    },
     /// The path exists, the method does not go with it.
     #[error("{method} this path: it does not take that method")]
     Method {
@@ -294,11 +308,13 @@ impl Error {
         match self {
             Self::Conflict { code, .. }
             | Self::Rejected { code, .. }
+            | Self::Login { code, .. }
             | Self::Precondition { code, .. } => code,
             Self::Hawkbit { trouble, .. } => trouble.code(),
             Self::KeysOffline { .. } => "role_keys_not_found",
             Self::NotFound { .. } => "missing_entity",
             Self::Unauthenticated { .. } => "unauthenticated",
+            Self::TooOften { .. } => "too_many_attempts",
             Self::Method { .. } => "method_not_allowed",
             Self::TooLarge { .. } => "content_too_large",
             Self::Remote { .. } => "remote_fetch_failed",
@@ -312,7 +328,8 @@ impl Error {
     /// The HTTP status, where it is more exact than that of the kind.
     pub fn http_status(&self) -> u16 {
         match self {
-            Self::Unauthenticated { .. } => 401,
+            Self::Unauthenticated { .. } | Self::Login { .. } => 401,
+            Self::TooOften { .. } => 429,
             Self::Method { .. } => 405,
             Self::TooLarge { .. } => 413,
             Self::Hawkbit { trouble, .. } => trouble.status(),
@@ -350,8 +367,10 @@ impl Classify for Error {
             | Self::NotReady { .. }
             | Self::KeysOffline { .. }
             | Self::Precondition { .. } => Kind::Conflict,
-            Self::Rejected { .. } | Self::Unauthenticated { .. } => Kind::Rejected,
-            Self::TooLarge { .. } => Kind::Exhausted,
+            Self::Rejected { .. } | Self::Unauthenticated { .. } | Self::Login { .. } => {
+                Kind::Rejected
+            }
+            Self::TooLarge { .. } | Self::TooOften { .. } => Kind::Exhausted,
             Self::Hawkbit { trouble, .. } => trouble.kind(),
             Self::Database { source, .. } => database::kind(source),
             Self::DatabaseFile { trouble, .. } => trouble.kind(),

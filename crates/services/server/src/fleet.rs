@@ -6,6 +6,7 @@
 
 pub mod alarms;
 pub mod alerts;
+pub mod audit;
 pub mod components;
 pub mod delegates;
 pub mod device_list;
@@ -14,15 +15,18 @@ pub mod director;
 pub mod encrypted_images;
 pub mod freezes;
 pub mod groups;
+mod guessing;
 pub mod hawkbit;
 pub mod image;
 pub mod mender;
 pub mod metrics;
 pub mod news;
+mod one_time;
 pub mod online_keys;
 pub mod operators;
 pub mod ota;
 pub mod overview;
+mod passwords;
 pub mod pins;
 pub mod provision;
 pub mod receipts;
@@ -32,18 +36,20 @@ pub mod renewal;
 pub mod reports;
 pub mod rollouts;
 pub mod seen;
+pub mod sessions;
 pub mod status;
 pub mod subscriptions;
 pub mod target_files;
 pub mod treehub;
 pub mod tuf;
+pub mod users;
 
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use updraft_crypto::tls::CertificateAuthority;
 use updraft_repo::Repo;
 
@@ -82,6 +88,9 @@ pub struct Fleet {
     changed: Notify,
     /// The streams of events.
     pub(crate) news: news::News,
+    guessing: guessing::Guessing,
+    hashing: Semaphore,
+    refusals: audit::Refusals,
 }
 
 impl Fleet {
@@ -115,6 +124,9 @@ impl Fleet {
             hawkbit: hawkbit::Hawkbit::default(),
             changed: Notify::new(),
             news: news::News::default(),
+            guessing: guessing::Guessing::default(),
+            hashing: Semaphore::new(passwords::AT_A_TIME),
+            refusals: audit::Refusals::default(),
         })
     }
 
@@ -126,6 +138,15 @@ impl Fleet {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         self.environment.now()
+    }
+
+    /// Waits for leave to hash a password: each hash takes memory and a core for a while.
+    pub async fn hashing(&self) -> Result<SemaphorePermit<'_>> {
+        let busy = || Error::Internal { action: "check a password", reason: "ending".to_owned() };
+        match tokio::time::timeout(passwords::PATIENCE, self.hashing.acquire()).await {
+            Ok(permit) => permit.map_err(|_| busy()),
+            Err(_) => Err(Error::TooOften { seconds: passwords::PATIENCE.as_secs() }),
+        }
     }
 
     /// Says that the planner may have something to do.

@@ -1,10 +1,12 @@
 //! HTTP: connections, routes, and handlers that decode, call the fleet, and encode.
 
+mod acting;
 mod answer;
 mod api;
 mod body;
 mod callers;
 mod content;
+mod cookies;
 mod dashboard;
 mod gateway;
 mod hawkbit;
@@ -17,6 +19,7 @@ mod serve;
 mod telling;
 mod tls;
 mod unread;
+mod way;
 
 pub use serve::{Listeners, serve};
 
@@ -30,6 +33,7 @@ use axum::routing::get;
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::layout::Layout;
+use crate::storage::audit;
 
 /// What all handlers share.
 pub type Shared = Arc<Fleet>;
@@ -67,7 +71,9 @@ async fn run<T: Send + 'static>(
 ) -> Result<T> {
     let fleet = Arc::clone(fleet);
     let span = tracing::Span::current();
-    tokio::task::spawn_blocking(move || span.in_scope(|| work(&fleet)))
+    let origin = acting::origin();
+    let work = move || audit::acting(origin, || work(&fleet));
+    tokio::task::spawn_blocking(move || span.in_scope(work))
         .await
         .map_err(|error| Error::Internal { action: "run a request", reason: error.to_string() })?
 }

@@ -9,6 +9,7 @@
 
 pub mod alerts;
 pub mod assignments;
+pub mod audit;
 pub mod campaigns;
 pub mod delegation_info;
 pub mod device_list;
@@ -32,10 +33,12 @@ pub mod releases;
 pub mod rollout_failures;
 pub mod rollouts;
 mod schema;
+pub mod sessions;
 pub mod standing_orders;
 pub mod subscriptions;
 pub mod tags;
 pub mod tokens;
+pub mod users;
 pub mod values;
 
 use std::path::{Path, PathBuf};
@@ -122,7 +125,10 @@ impl Database {
         let transaction = writer
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(Error::database(action))?;
+        let mark = audit::mark(&transaction)?;
         let value = work(&transaction)?;
+        // No operator's change without its entry in the audit log.
+        audit::record(&transaction, action, mark)?;
         // Commit point.
         transaction.commit().map_err(Error::database(action))?;
         Ok(value)

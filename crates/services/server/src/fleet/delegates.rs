@@ -19,7 +19,7 @@ impl Operator {
     pub fn require_role(&self, role: &str, what: &str) -> Result<()> {
         match &self.role {
             None => self.require(Scope::Publish),
-            Some(own) if own == role && self.scope.allows(Scope::Publish) => Ok(()),
+            Some(own) if own == role && self.allows(Scope::Publish) => Ok(()),
             Some(_) => Err(self.limited(what)),
         }
     }

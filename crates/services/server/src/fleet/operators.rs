@@ -1,9 +1,10 @@
-//! Operators: tokens, and who a token belongs to.
+//! Operators: who is calling and what they may do; tokens.
 
 use base64::Engine as _;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::Transaction;
 use sha2::{Digest as _, Sha256};
-use updraft_api::{EventKind, Scope};
+use updraft_api::{ApiToken, EventKind, NewApiToken, NewToken, OperatorKind, Scope};
 
 use super::Fleet;
 use super::provision::PeerCertificate;
@@ -12,48 +13,91 @@ use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::Database;
 use crate::storage::events::{self, NewEvent};
-use crate::storage::tokens::{self, TokenRecord};
+use crate::storage::tokens::{self, Grant, TokenRecord};
+use crate::storage::users;
 
 /// What every token begins with, so that people and leak scanners recognise it.
 const PREFIX: &str = "updraft_";
+/// The most days that a user's token is good for.
+const MAX_DAYS: u16 = 3650;
 
-/// Somebody with a good token.
+/// Somebody who was recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
-    /// The token's name.
+    /// The name of the account, or of the token when it belongs to none.
     pub name: String,
-    /// What it allows.
-    pub scope: Scope,
-    /// The delegated role for which alone it may publish.
+    /// Which of both.
+    pub kind: OperatorKind,
+    /// What the operator may do.
+    pub scopes: Vec<Scope>,
+    /// The delegated role for which alone the operator may publish.
     pub role: Option<String>,
+    /// By what the operator was recognised, such as `token:ci` or `session`.
+    pub credential: String,
 }
 
 impl Operator {
     /// The server itself, when it does by itself what operators may ask for.
     pub(super) fn itself() -> Self {
-        Self { name: String::new(), scope: Scope::Admin, role: None }
+        Self {
+            name: String::new(),
+            kind: OperatorKind::Token,
+            scopes: vec![Scope::Admin],
+            role: None,
+            credential: "itself".to_owned(),
+        }
+    }
+
+    /// Whoever may use the data folder itself, on the command line.
+    pub fn local() -> Self {
+        Self::itself()
     }
 
     /// The name in events.
     pub fn actor(&self) -> String {
-        // No token is without a name.
-        if self.name.is_empty() { "server".to_owned() } else { format!("token:{}", self.name) }
+        // Neither account nor token is without a name.
+        match self.kind {
+            _ if self.name.is_empty() => "server".to_owned(),
+            OperatorKind::User => format!("user:{}", self.name),
+            OperatorKind::Token => format!("token:{}", self.name),
+        }
     }
 
-    /// Refuses what the token does not allow.
+    /// Whether one of the scopes allows what needs this one.
+    pub fn allows(&self, needed: Scope) -> bool {
+        self.scopes.iter().any(|scope| scope.allows(needed))
+    }
+
+    /// All that the operator may do; `admin` stands beside what it implies.
+    pub fn all_scopes(&self) -> Vec<Scope> {
+        Scope::ALL.into_iter().filter(|scope| self.allows(*scope)).collect()
+    }
+
+    /// Refuses to give what the operator does not have: nobody makes somebody who may do more.
+    pub fn require_all(&self, given: &[Scope]) -> Result<()> {
+        given.iter().try_for_each(|scope| self.require(*scope))
+    }
+
+    /// Refuses what the operator may not do.
     pub fn require(&self, needed: Scope) -> Result<()> {
         if self.role.is_some() && needed != Scope::Read {
             return Err(self.limited("do this"));
         }
-        if self.scope.allows(needed) {
+        if self.allows(needed) {
             return Ok(());
         }
+        let (what, kind) = match self.kind {
+            OperatorKind::User => ("the user", "user"),
+            OperatorKind::Token => ("the token", "token"),
+        };
+        let has: Vec<&str> = self.scopes.iter().map(|scope| scope.name()).collect();
         Err(Error::Rejected {
             code: "insufficient_scope",
-            what: "the token",
+            what,
             reason: format!(
-                "this needs the scope {needed}, and token {} has {}",
-                self.name, self.scope
+                "this needs the scope {needed}, and {kind} {} has {}",
+                self.name,
+                has.join(", ")
             ),
         })
     }
@@ -78,7 +122,8 @@ pub fn create_token(
     options: TokenOptions,
 ) -> Result<String> {
     let token = format!("{PREFIX}{}", environment.secret().map_err(Error::random)?);
-    add(database, environment, name, &hash(&token), options)?;
+    let owner = Owner { by: "server", user: None, scopes: &[options.scope] };
+    add(database, environment, name, &hash(&token), (&owner, options.role, options.days))?;
     Ok(token)
 }
 
@@ -90,13 +135,15 @@ pub fn list_tokens(database: &Database) -> Result<Vec<TokenRecord>> {
 /// Revokes a token; from then on it is refused.
 pub fn revoke_token(database: &Database, environment: &Environment, name: &str) -> Result<()> {
     let now = environment.now();
-    database.write("revoke a token", |tx| {
-        if !tokens::revoke(tx, name, now)? {
-            return Err(Error::not_found("token", name));
-        }
-        let message = format!("token {name} was revoked");
-        events::append(tx, now, &NewEvent::new(EventKind::TokenRevoked, "server", message))
-    })
+    database.write("revoke a token", |tx| revoke(tx, now, name, "server"))
+}
+
+fn revoke(tx: &Transaction<'_>, now: Timestamp, name: &str, by: &str) -> Result<()> {
+    if !tokens::revoke(tx, name, now)? {
+        return Err(Error::not_found("token", name));
+    }
+    let message = format!("token {name} was revoked");
+    events::append(tx, now, &NewEvent::new(EventKind::TokenRevoked, by, message))
 }
 
 impl Fleet {
@@ -121,9 +168,15 @@ impl Fleet {
         self.owner_of_hash(&certificate_token(&peer.hash))
     }
 
-    fn owner_of_hash(&self, hash: &[u8; 32]) -> Result<Operator> {
+    /// The owner of the token of this hash.
+    pub(super) fn owner_of_hash(&self, hash: &[u8; 32]) -> Result<Operator> {
         // The look-up is by hash, so its timing tells nothing about the token.
-        let found = self.database.read("find a token", |reader| tokens::find(reader, hash))?;
+        let (found, user) = self.database.read("find a token", |reader| {
+            let found = tokens::find(reader, hash)?;
+            let user = found.as_ref().and_then(|record| record.user.as_deref());
+            let user = user.map(|user| users::require(reader, user)).transpose()?;
+            Ok((found, user))
+        })?;
         match found {
             Some(record) if record.revoked_at.is_some() => {
                 Err(unauthenticated("the token was revoked"))
@@ -132,7 +185,19 @@ impl Fleet {
                 Err(unauthenticated("the token has expired"))
             }
             Some(record) => {
-                Ok(Operator { name: record.name, scope: record.scope, role: record.role })
+                let credential = format!("token:{}", record.name);
+                let TokenRecord { name, mut scopes, role, .. } = record;
+                let Some(user) = user else {
+                    let kind = OperatorKind::Token;
+                    return Ok(Operator { name, kind, scopes, role, credential });
+                };
+                // A token may do what its owner may do now, and no more.
+                let owner = Operator::of_user(&user, credential)?;
+                scopes.retain(|scope| owner.allows(*scope));
+                if scopes.is_empty() {
+                    scopes.push(Scope::Read);
+                }
+                Ok(Operator { scopes, role, ..owner })
             }
             None => Err(unauthenticated("the token is unknown")),
         }
@@ -141,6 +206,61 @@ impl Fleet {
 
 fn unauthenticated(reason: &str) -> Error {
     Error::Unauthenticated { reason: reason.to_owned() }
+}
+
+impl Fleet {
+    /// Makes a token for an operator who is a user.
+    pub fn create_own_token(&self, operator: &Operator, new: &NewApiToken) -> Result<NewToken> {
+        if operator.kind != OperatorKind::User {
+            let reason = "only users have tokens of their own; `updraft-server token create` makes \
+                          those of the server";
+            return Err(Error::invalid("the token", reason));
+        }
+        if new.scopes.is_empty() || !(1..=MAX_DAYS).contains(&new.days) {
+            let reason = format!("it needs a scope, and days from 1 to {MAX_DAYS}");
+            return Err(Error::invalid("the token", reason));
+        }
+        operator.require_all(&new.scopes)?;
+        let token = format!("{PREFIX}{}", self.environment.secret().map_err(Error::random)?);
+        let by = operator.actor();
+        let owner = Owner { by: &by, user: Some(&operator.name), scopes: &new.scopes };
+        let limits = (&owner, operator.role.clone(), Some(new.days));
+        add(&self.database, &self.environment, &new.name, &hash(&token), limits)?;
+        Ok(NewToken { name: new.name.clone(), token })
+    }
+
+    /// The operator's own tokens; all of them for one who manages users.
+    pub fn tokens_of(&self, operator: &Operator) -> Result<Vec<ApiToken>> {
+        let all = list_tokens(&self.database)?;
+        let shown = all.into_iter().filter(|token| may_manage(operator, token));
+        Ok(shown.map(TokenRecord::shown).collect())
+    }
+
+    /// Revokes a token of the operator's own, or any for one who manages users.
+    pub fn revoke_own_token(&self, operator: &Operator, name: &str) -> Result<()> {
+        let now = self.now();
+        self.database.write("revoke a token", |tx| {
+            // Others' tokens are not there for those who may not see them.
+            let found = tokens::named(tx, name)?.filter(|token| may_manage(operator, token));
+            let token = found.ok_or_else(|| Error::not_found("token", name))?;
+            if token.user.as_deref() != Some(operator.name.as_str()) {
+                operator.require_all(&token.scopes)?;
+            }
+            revoke(tx, now, name, &operator.actor())
+        })
+    }
+}
+
+fn may_manage(operator: &Operator, token: &TokenRecord) -> bool {
+    let own = operator.kind == OperatorKind::User && token.user.as_ref() == Some(&operator.name);
+    own || operator.allows(Scope::Users)
+}
+
+impl TokenRecord {
+    fn shown(self) -> ApiToken {
+        let Self { name, user, scopes, role, created_at, expires_at, revoked_at } = self;
+        ApiToken { name, user, scopes, role, created_at, expires_at, revoked_at }
+    }
 }
 
 /// The token in the value of `Authorization`.
@@ -178,7 +298,17 @@ pub fn admit_certificate(
     certificate: &[u8; 32],
     options: TokenOptions,
 ) -> Result<()> {
-    add(database, environment, name, &certificate_token(certificate), options)
+    let owner = Owner { by: "server", user: None, scopes: &[options.scope] };
+    let hash = certificate_token(certificate);
+    add(database, environment, name, &hash, (&owner, options.role, options.days))
+}
+
+/// Whose a new token is.
+struct Owner<'a> {
+    /// Who makes it, as events name them.
+    by: &'a str,
+    user: Option<&'a str>,
+    scopes: &'a [Scope],
 }
 
 fn add(
@@ -186,13 +316,12 @@ fn add(
     environment: &Environment,
     name: &str,
     hash: &[u8; 32],
-    options: TokenOptions,
+    (owner, role, days): (&Owner<'_>, Option<String>, Option<u16>),
 ) -> Result<()> {
-    let TokenOptions { scope, role, days } = options;
     names::name("token name", name)?;
     if let Some(role) = &role {
         super::image::check_role_name(role)?;
-        if scope != Scope::Publish {
+        if owner.scopes != [Scope::Publish] {
             let reason = "one that is limited to a role has the scope publish";
             return Err(Error::invalid("the token", reason));
         }
@@ -203,14 +332,18 @@ fn add(
         .transpose()
         .map_err(|error| Error::invalid("the token's days", error))?;
     database.write("make a token", |tx| {
-        tokens::insert(tx, name, hash, (scope, role.as_deref()), now, expires)?;
+        let grant = Grant { scopes: owner.scopes, role: role.as_deref(), user: owner.user };
+        tokens::insert(tx, name, hash, &grant, now, expires)?;
         let until = expires.map(|time| format!(" until {time:.0}")).unwrap_or_default();
         let limit = role.as_ref().map(|role| format!(" for role {role}")).unwrap_or_default();
-        let message = format!("token {name} was made with scope {scope}{limit}{until}");
-        events::append(tx, now, &NewEvent::new(EventKind::TokenCreated, "server", message))
+        let scopes: Vec<&str> = owner.scopes.iter().map(|scope| scope.name()).collect();
+        let scopes = scopes.join(", ");
+        let message = format!("token {name} was made with scope {scopes}{limit}{until}");
+        events::append(tx, now, &NewEvent::new(EventKind::TokenCreated, owner.by, message))
     })
 }
 
-fn hash(token: &str) -> [u8; 32] {
+/// Under which hash a token is kept.
+pub(super) fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }

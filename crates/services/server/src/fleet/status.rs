@@ -37,7 +37,7 @@ impl Fleet {
                 targets_expire: None,
             },
             token: operator.name.clone(),
-            scopes: vec![operator.scope],
+            scopes: operator.scopes.clone(),
         })
     }
 }

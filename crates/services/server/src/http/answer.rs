@@ -2,7 +2,7 @@
 //! devices.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -30,6 +30,10 @@ impl From<Error> for GatewayError {
     }
 }
 
+/// The stable code of an error, beside its answer: for the audit log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Code(pub(crate) &'static str);
+
 /// Answers, in the manner of the path's audience, what no handler was asked for.
 pub(crate) fn refusal(uri: &Uri, error: Error) -> Response {
     if uri.path().starts_with("/api/") {
@@ -45,12 +49,18 @@ impl IntoResponse for Problem {
         let status = status(&error);
         let detail = format!("failed to {}", detail(&error, status));
         let mut problem = updraft_api::Problem::with_status(error.kind(), status.as_u16(), detail);
+        problem.code = Some(error.code().to_owned());
         problem.hint = error.hint().map(str::to_owned);
         let mut response = (status, Json(problem)).into_response();
         let media_type = HeaderValue::from_static(updraft_api::problem::MEDIA_TYPE);
         response.headers_mut().insert(CONTENT_TYPE, media_type);
-        if status == StatusCode::UNAUTHORIZED {
+        response.extensions_mut().insert(Code(error.code()));
+        // Who logs in wrongly has nothing to send in `Authorization`.
+        if matches!(error, Error::Unauthenticated { .. }) {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Error::TooOften { seconds } = error {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -64,7 +74,9 @@ impl IntoResponse for GatewayError {
             "code": error.code(),
             "description": format!("failed to {}", detail(&error, status)),
         });
-        (status, Json(body)).into_response()
+        let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(Code(error.code()));
+        response
     }
 }
 

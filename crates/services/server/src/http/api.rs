@@ -1,6 +1,7 @@
 //! The operator interface `/api/v1`.
 
 pub(crate) mod alerts;
+pub(crate) mod audit;
 pub(crate) mod devices;
 pub(crate) mod encrypted_images;
 pub(crate) mod event_stream;
@@ -13,8 +14,11 @@ pub(crate) mod overview;
 pub(crate) mod releases;
 pub(crate) mod rollout_verbs;
 pub(crate) mod rollouts;
+pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod subscriptions;
+pub(crate) mod tokens;
+pub(crate) mod users;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -74,6 +78,17 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::ROLLOUT_ROLLBACK, post(rollout_verbs::rollback))
         .route(paths::FREEZES, get(freezes::list))
         .route(paths::FREEZE, put(freezes::put).delete(freezes::delete))
+        .route(paths::AUDIT, get(audit::list))
+        .route(paths::SESSION, get(session::show).post(session::log_in).delete(session::log_out))
+        .route(paths::USERS, get(users::list).post(users::create))
+        .route(paths::USER, get(users::show).patch(users::update).delete(users::delete))
+        .route(paths::USER_PASSWORD, put(users::set_password))
+        .route(
+            paths::USER_ONE_TIME_CODES,
+            post(users::begin_one_time).put(users::confirm_one_time).delete(users::remove_one_time),
+        )
+        .route(paths::TOKENS, get(tokens::list).post(tokens::create))
+        .route(paths::TOKEN, axum::routing::delete(tokens::revoke))
         .route(paths::EVENTS, get(events::list))
         .route(paths::EVENT_STREAM, get(event_stream::follow))
         .route(paths::ONLINE_KEYS, get(image_repository::online_keys))

@@ -1,14 +1,18 @@
 //! Who is calling: extractors that a handler names to demand somebody.
 
+use std::net::IpAddr;
+
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use super::answer::{GatewayError, Problem};
-use super::{Shared, run};
+use super::way::Way;
+use super::{Shared, acting, cookies, run};
 use crate::error::{Error, Result};
 use crate::fleet::operators::Operator;
 use crate::fleet::provision::PeerCertificate;
+use crate::fleet::sessions::SessionId;
 
 /// The client certificate of the connection, put into each request by the connection loop.
 #[derive(Debug, Clone)]
@@ -17,7 +21,7 @@ pub(crate) struct Peer(pub(crate) Option<PeerCertificate>);
 /// Where the connection comes from, put into each request by the connection loop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connection {
-    pub(crate) from: std::net::IpAddr,
+    pub(crate) from: IpAddr,
     pub(crate) is_tls: bool,
 }
 
@@ -29,9 +33,16 @@ pub(crate) struct Device(pub(crate) String);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bootstrap;
 
-/// An operator with a good token.
+/// An operator with a good token, or in a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Token(pub(crate) Operator);
+
+/// The same, where it matters in which session and from where.
+pub(crate) struct Browser {
+    pub(crate) operator: Operator,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) from: IpAddr,
+}
 
 /// The same on routes of the OTA world, whose errors are of its form, and the fleet it works on.
 #[derive(Clone)]
@@ -49,21 +60,41 @@ fn certificate(parts: &Parts) -> Option<PeerCertificate> {
 }
 
 pub(crate) async fn operator(parts: &Parts, fleet: &Shared) -> Result<Operator> {
-    let header = parts.headers.get(AUTHORIZATION).cloned();
+    Ok(recognise(parts, fleet, &Way::of(parts, fleet)).await?.0)
+}
+
+/// By `Authorization`, else by a session's cookie, else by a certificate.
+async fn recognise(
+    parts: &Parts,
+    fleet: &Shared,
+    way: &Way,
+) -> Result<(Operator, Option<SessionId>)> {
+    let from = way.address;
+    if let Some(value) = parts.headers.get(AUTHORIZATION) {
+        let value = value.to_str().map(str::to_owned).map_err(|_| Error::Unauthenticated {
+            reason: "`Authorization` is not text".to_owned(),
+        })?;
+        let found = run(fleet, move |fleet| fleet.recognise_operator(Some(&value))).await;
+        let operator = acting::recognised(fleet, found, ("authorization", from))?;
+        acting::is(fleet, operator.actor(), &operator.credential, from);
+        return Ok((operator, None));
+    }
+    if let Some(id) = cookies::session(&parts.headers, way.is_https) {
+        let wanted = id.clone();
+        let found = run(fleet, move |fleet| fleet.recognise_session(&wanted)).await;
+        let (operator, _) = acting::recognised(fleet, found, ("session", from))?;
+        acting::is(fleet, operator.actor(), &operator.credential, from);
+        cookies::check_session_request(parts, way, &id)?;
+        return Ok((operator, Some(id)));
+    }
     let certificate = certificate(parts);
-    run(fleet, move |fleet| {
-        if let (None, Some(certificate)) = (&header, &certificate) {
-            return fleet.recognise_operator_certificate(certificate);
-        }
-        let value = match &header {
-            Some(value) => Some(value.to_str().map_err(|_| Error::Unauthenticated {
-                reason: "`Authorization` is not text".to_owned(),
-            })?),
-            None => None,
-        };
-        fleet.recognise_operator(value)
+    let operator = run(fleet, move |fleet| match &certificate {
+        Some(certificate) => fleet.recognise_operator_certificate(certificate),
+        None => fleet.recognise_operator(None),
     })
-    .await
+    .await?;
+    acting::is(fleet, operator.actor(), &operator.credential, from);
+    Ok((operator, None))
 }
 
 async fn device(parts: &Parts, fleet: &Shared) -> Result<String> {
@@ -94,6 +125,17 @@ impl FromRequestParts<Shared> for Token {
 
     async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, Problem> {
         Ok(Self(operator(parts, fleet).await?))
+    }
+}
+
+impl FromRequestParts<Shared> for Browser {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, Problem> {
+        let way = Way::of(parts, fleet);
+        let (operator, session) = recognise(parts, fleet, &way).await?;
+        let from = way.address()?;
+        Ok(Self { operator, session, from })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::api::{
-    alerts, devices, encrypted_images, event_stream, events, freezes, groups, image_repository,
-    metrics, overview, releases, rollout_verbs, rollouts, status, subscriptions,
+    alerts, audit, devices, encrypted_images, event_stream, events, freezes, groups,
+    image_repository, metrics, overview, releases, rollout_verbs, rollouts, session, status,
+    subscriptions, tokens, users,
 };
 
 #[derive(OpenApi)]
@@ -15,7 +16,8 @@ use super::api::{
     info(
         title = "Updraft operator interface",
         description = "Devices, groups, releases and rollouts of an Updraft server. Every request \
-            carries `Authorization: Bearer TOKEN`; errors are RFC 9457 problems whose `kind` says \
+            carries `Authorization: Bearer TOKEN`, or the cookie of a session and, where something \
+            changes, the header `X-CSRF-Token`; errors are RFC 9457 problems whose `kind` says \
             what sort of failure it is.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
@@ -39,20 +41,26 @@ use super::api::{
         rollout_verbs::retry, rollout_verbs::rollback,
         freezes::list, freezes::put, freezes::delete,
         events::list, event_stream::follow,
+        audit::list,
+        session::show, session::log_in, session::log_out,
+        users::list, users::create, users::show, users::update, users::delete,
+        users::set_password, users::begin_one_time, users::confirm_one_time,
+        users::remove_one_time,
+        tokens::list, tokens::create, tokens::revoke,
         image_repository::online_keys, image_repository::root, image_repository::put_root,
         image_repository::root_version,
         image_repository::targets, image_repository::put_targets,
         image_repository::delegation, image_repository::put_delegation,
         image_repository::change, image_repository::put_file,
     ),
-    modifiers(&BearerToken),
-    security(("token" = [])),
+    modifiers(&Credentials),
+    security(("token" = []), ("session" = [])),
 )]
 struct Description;
 
-struct BearerToken;
+struct Credentials;
 
-impl Modify for BearerToken {
+impl Modify for Credentials {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
@@ -62,6 +70,14 @@ impl Modify for BearerToken {
             .components
             .get_or_insert_default()
             .add_security_scheme("token", SecurityScheme::Http(scheme));
+        let cookie = ApiKeyValue::with_description(
+            "__Host-updraft_session",
+            "`POST /api/v1/session` sets it; over plain HTTP its name is `updraft_session`.",
+        );
+        description
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
 }
 

@@ -17,7 +17,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
 use updraft_error::Classify as _;
 
 use super::callers::Connection;
@@ -189,13 +188,14 @@ async fn requests(
     mut stopping: watch::Receiver<bool>,
 ) {
     let timeout = fleet.config.handshake_timeout();
+    let keep_alive = fleet.config.body_idle_timeout();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(ReadOut::new(body)));
         request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
         request.extensions_mut().insert(connection);
         super::ota::tell_apart(&mut request);
         super::hawkbit::collapse_slashes(&mut request);
-        router.clone().oneshot(request)
+        super::acting::answer(Arc::clone(&fleet), router.clone(), request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(timeout).max_buf_size(MAX_HEAD);
@@ -203,7 +203,7 @@ async fn requests(
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .keep_alive_interval(fleet.config.body_idle_timeout())
+        .keep_alive_interval(keep_alive)
         .keep_alive_timeout(timeout);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut asked = false;

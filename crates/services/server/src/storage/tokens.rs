@@ -12,8 +12,10 @@ use crate::error::{Error, Result};
 pub struct TokenRecord {
     /// Its name.
     pub name: String,
+    /// The account to which it belongs.
+    pub user: Option<String>,
     /// What it allows.
-    pub scope: Scope,
+    pub scopes: Vec<Scope>,
     /// The delegated role to which it is limited.
     pub role: Option<String>,
     /// When it was made.
@@ -24,12 +26,23 @@ pub struct TokenRecord {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// What a token allows, and to whom it belongs.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant<'a> {
+    /// The scopes, at least one.
+    pub scopes: &'a [Scope],
+    /// The delegated role to which it is limited.
+    pub role: Option<&'a str>,
+    /// The account to which it belongs.
+    pub user: Option<&'a str>,
+}
+
 /// Adds a token. The name of one that was revoked or has expired may be used again.
 pub fn insert(
     tx: &Transaction<'_>,
     name: &str,
     hash: &[u8; 32],
-    (scope, role): (Scope, Option<&str>),
+    grant: &Grant<'_>,
     now: Timestamp,
     expires: Option<Timestamp>,
 ) -> Result<()> {
@@ -40,15 +53,17 @@ pub fn insert(
     )
     .map_err(Error::database(action))?;
     let inserted = tx.execute(
-        "INSERT INTO tokens (name, hash, scope, created_at, expires_at, role)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO tokens (name, hash, scope, created_at, expires_at, role, user, scopes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             name,
             hash.as_slice(),
-            scope.name(),
+            grant.scopes.first().copied().unwrap_or(Scope::Read).name(),
             values::millis(now),
             expires.map(values::millis),
-            role
+            grant.role,
+            grant.user,
+            values::json("the scopes", &grant.scopes)?
         ],
     );
     match inserted {
@@ -78,6 +93,14 @@ pub fn list(connection: &Connection) -> Result<Vec<TokenRecord>> {
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
+/// Finds a token by its name.
+pub fn named(connection: &Connection, name: &str) -> Result<Option<TokenRecord>> {
+    connection
+        .prepare_cached("SELECT * FROM tokens WHERE name = ?1")
+        .and_then(|mut statement| statement.query_row([name], read).optional())
+        .map_err(Error::database("find a token"))
+}
+
 /// Revokes a token; false when there is none of this name that is good.
 pub fn revoke(tx: &Transaction<'_>, name: &str, now: Timestamp) -> Result<bool> {
     let changed = tx
@@ -91,10 +114,16 @@ pub fn revoke(tx: &Transaction<'_>, name: &str, now: Timestamp) -> Result<bool> 
 
 fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
     let scope: String = row.get("scope")?;
+    let scopes: Option<String> = row.get("scopes")?;
+    // Scopes that this build does not know allow least.
+    let scopes = match scopes {
+        Some(scopes) => serde_json::from_str(&scopes).unwrap_or_else(|_| vec![Scope::Read]),
+        None => vec![scope.parse().unwrap_or(Scope::Read)],
+    };
     Ok(TokenRecord {
         name: row.get("name")?,
-        // A scope that this build does not know allows least.
-        scope: scope.parse().unwrap_or(Scope::Read),
+        user: row.get("user")?,
+        scopes,
         role: row.get("role")?,
         created_at: values::required_time(row, "created_at")?,
         expires_at: values::optional_time(row, "expires_at")?,

@@ -132,12 +132,12 @@ fn the_whole_matrix_of_scopes() {
         writeln!(matrix, "{method:?} {path}: {}", allowed.join(" ")).expect("a line");
     }
     insta::assert_snapshot!(matrix, @r"
-    Get /api/v1/status: read publish operate admin
-    Get /api/v1/devices: read publish operate admin
-    Get /api/v1/events: read publish operate admin
+    Get /api/v1/status: read publish operate approve audit users admin
+    Get /api/v1/devices: read publish operate approve audit users admin
+    Get /api/v1/events: read publish operate approve audit users admin
     Delete /api/v1/devices/none: admin
     Post /api/v1/devices/none/revoke: admin
-    Get /api/v1/devices/none/encrypted-images: read publish operate admin
+    Get /api/v1/devices/none/encrypted-images: read publish operate approve audit users admin
     Put /api/v1/devices/none/components/none/encrypted-images/none: publish admin
     Delete /api/v1/devices/none/components/none/encrypted-images/none: publish admin
     Put /api/v1/ciphertexts/none: publish admin
@@ -149,7 +149,7 @@ fn the_whole_matrix_of_scopes() {
     Delete /api/v1/groups/none/devices/none: operate admin
     Post /api/v1/releases: publish admin
     Post /api/v1/rollouts: operate admin
-    Post /api/v1/rollouts/preview: read publish operate admin
+    Post /api/v1/rollouts/preview: read publish operate approve audit users admin
     Post /api/v1/rollouts/none/pause: operate admin
     Post /api/v1/rollouts/none/resume: operate admin
     Post /api/v1/rollouts/none/stop: operate admin

@@ -2,14 +2,14 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use super::{Refusal, TENANT};
 use crate::error::{Error, Result};
 use crate::fleet::hawkbit::access::Presented;
 use crate::http::Shared;
-use crate::http::callers::Connection;
+use crate::http::way::{Way, header};
 
 /// What is known of a caller before it is known who it is.
 #[derive(Debug, Clone)]
@@ -26,32 +26,13 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, fleet: &Shared) -> Result<Self, Refusal> {
-        let connection = parts.extensions.get::<Connection>().copied();
-        let trusted = connection.is_some_and(|connection| {
-            fleet.config.hawkbit.trusted_proxies.contains(&connection.from.to_canonical())
-        });
-        let forwarded = |name: &str| {
-            let value = header(&parts.headers, name).filter(|_| trusted)?;
-            value.split(',').next().map(|first| first.trim().to_owned())
-        };
-        let is_tls = connection.is_none_or(|connection| connection.is_tls);
-        let scheme = match forwarded("x-forwarded-proto").as_deref() {
-            Some("https") => "https",
-            Some("http") => "http",
-            _ if is_tls => "https",
-            _ => "http",
-        };
-        let host = forwarded("x-forwarded-host")
-            .or_else(|| header(&parts.headers, HOST.as_str()).map(str::to_owned))
-            .or_else(|| parts.uri.authority().map(ToString::to_string))
-            .filter(|host| is_host(host))
+        let way = Way::of(parts, fleet);
+        let origin = way
+            .origin()
             .ok_or_else(|| Error::invalid("the request", "it does not say for which host it is"))?;
-        let origin = format!("{scheme}://{host}");
-        let address = forwarded("x-forwarded-for")
-            .and_then(|address| address.parse().ok())
-            .or(connection.map(|connection| connection.from));
+        let Way { address, is_trusted, .. } = way;
         let recognised = header(&parts.headers, "x-controller-id")
-            .filter(|_| trusted)
+            .filter(|_| is_trusted)
             .map(|id| (id.to_owned(), authorities(&parts.headers)));
         let authorization = header(&parts.headers, AUTHORIZATION.as_str()).map(str::to_owned);
         Ok(Self {
@@ -60,10 +41,6 @@ impl FromRequestParts<Shared> for Caller {
             origin,
         })
     }
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// The authorities that a proxy names: in one header, or in numbered ones.
@@ -81,13 +58,6 @@ fn authorities(headers: &HeaderMap) -> Vec<String> {
         .map(|one| one.trim().to_owned())
         .filter(|one| !one.is_empty())
         .collect()
-}
-
-/// Whether this can be a host and port, and nothing else.
-fn is_host(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 262
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
 }
 
 /// Refuses a tenant that there is not.

@@ -32,6 +32,6 @@ pub(crate) async fn token(
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": EXPIRES_IN,
-        "scope": owner.scope.name(),
+        "scope": owner.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" "),
     })))
 }

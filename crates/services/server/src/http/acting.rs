@@ -1,0 +1,109 @@
+//! On whose behalf a request is answered: known from when the caller is recognised until the answer
+//! is sent, so that what it writes, and that it was refused, stands in the audit log.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::response::Response;
+use tower::ServiceExt as _;
+
+use super::answer::Code;
+use super::{Shared, run};
+use crate::error::{Error, Result, chain};
+use crate::storage::audit::Origin;
+
+tokio::task_local! {
+    static CALL: Arc<Call>;
+}
+
+struct Call {
+    method: Method,
+    uri: Uri,
+    caller: OnceLock<Caller>,
+}
+
+/// Who is calling, and whether that is certain.
+struct Caller {
+    origin: Origin,
+    is_known: bool,
+}
+
+/// Answers a request.
+pub(crate) async fn answer(
+    fleet: Shared,
+    router: Router,
+    request: Request,
+) -> Result<Response, Infallible> {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let call = Arc::new(Call { method, uri, caller: OnceLock::new() });
+    let mut response = CALL.scope(Arc::clone(&call), router.oneshot(request)).await?;
+    let Some(Caller { origin, .. }) = call.caller.get() else { return Ok(response) };
+    if let Ok(id) = HeaderValue::try_from(&origin.request_id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    let status = response.status();
+    let refusals = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
+    if refusals.contains(&status) {
+        let origin = origin.clone();
+        let code = response.extensions().get::<Code>().map_or("", |code| code.0);
+        let reason = format!("{} {code}", status.as_u16()).trim_end().to_owned();
+        let noted = run(&fleet, move |fleet| fleet.note_refusal(&origin, reason)).await;
+        if let Err(error) = noted {
+            tracing::error!(reason = chain(&error), "a refusal is not in the audit log");
+        }
+    }
+    Ok(response)
+}
+
+/// Notes who is calling. What is certain comes once.
+pub(crate) fn is(fleet: &Shared, actor: String, credential: &str, from: Option<IpAddr>) {
+    note(fleet, (actor, credential), from, true);
+}
+
+/// Notes that somebody tries to be recognised by a credential of this sort.
+pub(crate) fn tries(fleet: &Shared, actor: &str, credential: &str, from: Option<IpAddr>) {
+    note(fleet, (actor.to_owned(), credential), from, false);
+}
+
+fn note(fleet: &Shared, (actor, credential): (String, &str), from: Option<IpAddr>, is_known: bool) {
+    // Outside of a request there is nobody to note.
+    let _ = CALL.try_with(|call| {
+        let request_id =
+            fleet.environment.uuid().map_or_else(|_| String::new(), |id| id.to_string());
+        let origin = Origin {
+            at: fleet.now(),
+            actor,
+            credential: credential.to_owned(),
+            address: from.map(|address| address.to_canonical().to_string()),
+            object: format!("{} {}", call.method, call.uri.path()),
+            request_id,
+        };
+        // The first to be noted stays.
+        drop(call.caller.set(Caller { origin, is_known }));
+    });
+}
+
+/// On whose behalf the current request writes.
+pub(crate) fn origin() -> Option<Origin> {
+    let known = |call: &Arc<Call>| {
+        let caller = call.caller.get().filter(|caller| caller.is_known)?;
+        Some(caller.origin.clone())
+    };
+    CALL.try_with(known).ok().flatten()
+}
+
+/// Passes a result on, and notes a caller who was not recognised.
+pub(crate) fn recognised<T>(
+    fleet: &Shared,
+    result: Result<T>,
+    (credential, from): (&str, Option<IpAddr>),
+) -> Result<T> {
+    if let Err(Error::Unauthenticated { .. }) = &result {
+        tries(fleet, "unknown", credential, from);
+    }
+    result
+}
