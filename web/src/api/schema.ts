@@ -4,6 +4,93 @@
  */
 
 export interface paths {
+    "/api/v1/alert-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the rules for alarms, by name. */
+        get: operations["list_alert_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one rule. */
+        get: operations["show_alert_rule"];
+        /** Makes a rule, or changes it; its name is that of the path. Needs the scope `operate`. */
+        put: operations["put_alert_rule"];
+        post?: never;
+        /** Deletes a rule with its alarms. Needs the scope `operate`. */
+        delete: operations["delete_alert_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists alarms, oldest first; those that are over only when asked for. */
+        get: operations["list_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Notes that somebody knows of an alarm. Needs the scope `operate`. */
+        post: operations["acknowledge_alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what operators did and were refused, oldest first. Needs the scope `audit`. */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ciphertexts/{sha256}": {
         parameters: {
             query?: never;
@@ -115,6 +202,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{id}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists a device's metrics with their newest values, by name. */
+        get: operations["list_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/metrics/{*name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a device's metric over time: the last day, unless the query says otherwise. */
+        get: operations["show_metric"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Pins a device to what it runs: no rollout takes it until the pin is removed. What it was told already
+         *     goes on. Needs the scope `operate`.
+         */
+        put: operations["pin_device"];
+        post?: never;
+        /** Lets rollouts take a device again. Needs the scope `operate`. */
+        delete: operations["unpin_device"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}/revoke": {
         parameters: {
             query?: never;
@@ -167,6 +309,44 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/freezes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the times in which rollouts tell devices nothing, by name. */
+        get: operations["list_freezes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/freezes/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Sets a time in which rollouts tell devices nothing new; it takes the place of one of the same name.
+         *     Needs the scope `operate`.
+         */
+        put: operations["put_freeze"];
+        post?: never;
+        /** Removes a freeze. Needs the scope `operate`. */
+        delete: operations["delete_freeze"];
         options?: never;
         head?: never;
         patch?: never;
@@ -446,7 +626,7 @@ export interface paths {
         /** Lists the rollouts, by name. */
         get: operations["list_rollouts"];
         put?: never;
-        /** Creates a rollout and begins it; its devices are fixed now. Needs the scope `operate`. */
+        /** Creates a rollout, and begins it unless it is to wait; its devices are fixed now. Needs the scope `operate`. */
         post: operations["create_rollout"];
         delete?: never;
         options?: never;
@@ -463,7 +643,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Shows which devices a rollout would reach and in which phase. Nothing is created. */
+        /**
+         * Says what a rollout would do: which devices would get it in which phase, which not and why, and how
+         *     many bytes they would fetch. Nothing is created.
+         */
         post: operations["preview_rollout"];
         delete?: never;
         options?: never;
@@ -482,6 +665,46 @@ export interface paths {
         get: operations["show_rollout"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approves of a rollout that waits for it; it begins, or waits for its time. Whoever created it cannot.
+         *     Needs the scope `operate`.
+         */
+        post: operations["approve_rollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}/deny": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Denies a rollout that waits for an approval; it never begins. Whoever created it cannot.
+         *     Needs the scope `operate`.
+         */
+        post: operations["deny_rollout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -548,8 +771,68 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Goes on after a pause. Needs the scope `operate`. */
+        /**
+         * Goes on after a pause. Where the rollout paused because of failures, those that there are count no
+         *     more. Needs the scope `operate`.
+         */
         post: operations["resume_rollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives the devices of a rollout that failed another attempt, and those from which it was taken back
+         *     when it was stopped; an ended rollout goes on with them. Needs the scope `operate`.
+         */
+        post: operations["retry_rollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives the devices that have a rollout's release back what they had before, be the rollout under way
+         *     or over. Needs the scope `operate`.
+         */
+        post: operations["rollback_rollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{name}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins a rollout that waits to be started, or for its time. Needs the scope `operate`. */
+        post: operations["start_rollout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -573,6 +856,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows who is logged in. */
+        get: operations["show_session"];
+        put?: never;
+        /**
+         * Logs in, by an account or by a token, and sets the session's cookie. Requests that change
+         *     something and carry the cookie must have the header `X-CSRF-Token`.
+         */
+        post: operations["log_in"];
+        /** Logs out. */
+        delete: operations["log_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status": {
         parameters: {
             query?: never;
@@ -590,10 +895,281 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists who is told of events, by name. Needs the scope `admin`. */
+        get: operations["list_subscriptions"];
+        put?: never;
+        /** Makes a webhook, or has a mailbox told, of what happens from now on. Needs the scope `admin`. */
+        post: operations["create_subscription"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/subscriptions/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one subscription. Needs the scope `admin`. */
+        get: operations["show_subscription"];
+        put?: never;
+        post?: never;
+        /** Deletes a subscription; nothing more is told. Needs the scope `admin`. */
+        delete: operations["delete_subscription"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own tokens; with the scope `users` those of everybody. */
+        get: operations["list_tokens"];
+        put?: never;
+        /** Makes a token of one's own, with scopes that one has. Users only. */
+        post: operations["create_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a token of one's own; with the scope `users` any that may do no more than oneself. */
+        delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the accounts, by name. Needs the scope `users`. */
+        get: operations["list_users"];
+        put?: never;
+        /** Makes an account. Needs the scope `users`, and all that the account may do. */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one account: one's own, or any with the scope `users`. */
+        get: operations["show_user"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes an account with its sessions and tokens. Needs the scope `users`, and all that the
+         *     account may do.
+         */
+        delete: operations["delete_user"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes an account's roles, or disables it. Needs the scope `users`, and all that the account
+         *     may do before and afterwards.
+         */
+        patch: operations["update_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{name}/one-time-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Confirms one's own one-time codes by one of them; gives the codes that replace one. */
+        put: operations["confirm_one_time_codes"];
+        /** Makes the secret of one's own one-time codes; they are asked for once one was confirmed. */
+        post: operations["begin_one_time_codes"];
+        /**
+         * Asks an account for one-time codes no more: one's own, or with the scope `users` and all that
+         *     the account may do another's.
+         */
+        delete: operations["remove_one_time_codes"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Changes a password, which ends the account's other sessions. One's own needs the one until
+         *     now; another's needs the scope `users`, and all that the account may do.
+         */
+        put: operations["set_password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description An alarm about one device. */
+        Alert: {
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description The rule's name. */
+            rule: string;
+            /** @description How much it matters. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description The device. */
+            device: string;
+            /** @description What is the matter, in words. */
+            message: string;
+            /**
+             * Format: date-time
+             * @description Since when the condition holds.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description When the alarm was raised.
+             */
+            fired_at: string;
+            /**
+             * Format: date-time
+             * @description When the condition held no more.
+             */
+            resolved_at?: string | null;
+            /** @description Who said that it is known. */
+            acknowledged_by?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            acknowledged_at?: string | null;
+        };
+        /** @description When a device is worth an alarm. */
+        AlertCondition: {
+            /**
+             * @description A metric is above a value, or below one:
+             *     `{"metric": {"name": "memory.available_bytes", "below": 5e7}}`.
+             */
+            metric: {
+                /** @description The metric's name. */
+                name: string;
+                /**
+                 * Format: double
+                 * @description It is larger than this.
+                 */
+                above?: number | null;
+                /**
+                 * Format: double
+                 * @description It is less than this.
+                 */
+                below?: number | null;
+            };
+        } | {
+            /** @description The device has asked for nothing for so long: `{"silent": {"seconds": 3600}}`. */
+            silent: {
+                /**
+                 * Format: int64
+                 * @description How long.
+                 */
+                seconds: number;
+            };
+        } | "failed";
+        /** @description A rule: which devices are worth an alarm. */
+        AlertRule: {
+            /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+            name: string;
+            /** @description When. */
+            condition: components["schemas"]["AlertCondition"];
+            /**
+             * Format: int64
+             * @description How long it has to hold before the alarm is raised.
+             */
+            for_seconds?: number;
+            /** @description Only devices of one of these groups; none stands for all devices. */
+            groups?: string[];
+            /** @description How much it matters. */
+            severity?: components["schemas"]["AlertSeverity"];
+        };
+        /**
+         * @description How much it matters.
+         * @enum {string}
+         */
+        AlertSeverity: "warning" | "critical";
+        /** @description An API token as it is listed; the token itself is shown once, when it is made. */
+        ApiToken: {
+            /** @description Its name. */
+            name: string;
+            /** @description The user to whom it belongs; absent for one of the server itself. */
+            user?: string | null;
+            /** @description What it allows; for a user's, only as long as the user may do it too. */
+            scopes: components["schemas"]["Scope"][];
+            /** @description The delegated role for which alone it may publish. */
+            role?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it stops being good by itself.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was revoked.
+             */
+            revoked_at?: string | null;
+        };
         /** @description One device told to run one release. */
         Assignment: {
             /** @description The correlation id that the device's reports carry: `urn:here-ota:campaign:UUID`. */
@@ -637,6 +1213,50 @@ export interface components {
          * @enum {string}
          */
         AttentionReason: "failed" | "attacked" | "silent";
+        /**
+         * @description One entry of the audit log.
+         *
+         *     `hash` is the SHA-256, in hexadecimal digits, of the entry without `hash`, as JSON whose members
+         *     are sorted, without white space, and in ASCII. `previous` is the hash of the entry before; that
+         *     of the first is 64 zeros.
+         */
+        AuditEntry: {
+            /**
+             * Format: int64
+             * @description Counts up from 1, without gaps.
+             */
+            number: number;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            at: string;
+            /** @description Who: `user:NAME`, `token:NAME`, `cli:uid-NUMBER`, or `unknown`. */
+            actor: string;
+            /** @description By what the actor was recognised, such as `session` or `token:NAME`. */
+            credential: string;
+            /** @description From where. */
+            address?: string | null;
+            /** @description What was to be done, in words. */
+            action: string;
+            /** @description To what: method and path of a request, or the command. */
+            object: string;
+            /** @description Whether it was. */
+            outcome: components["schemas"]["AuditOutcome"];
+            /** @description What it came to, with values before and after where they are small. */
+            details: string[];
+            /** @description The same in all entries of one request, and in its answer's `X-Request-Id`. */
+            request_id: string;
+            /** @description The hash of the entry before. */
+            previous: string;
+            /** @description The hash of this one. */
+            hash?: string;
+        };
+        /**
+         * @description Whether something was done.
+         * @enum {string}
+         */
+        AuditOutcome: "done" | "refused";
         /** @description One thing on a device that can be updated (an ECU in Uptane's words). */
         Component: {
             /** @description Its serial, unique within the device. */
@@ -652,6 +1272,25 @@ export interface components {
             installed?: components["schemas"]["InstalledImage"] | null;
             /** @description Attacks it says it has seen; empty when none. */
             attacks_detected?: string;
+        };
+        /** @description A subscription that was just made. */
+        CreatedSubscription: {
+            /** @description The subscription. */
+            subscription: components["schemas"]["Subscription"];
+            /**
+             * @description With what its webhooks are signed, in the form of Standard Webhooks (`whsec_…`). It is never
+             *     shown again.
+             */
+            secret?: string | null;
+        };
+        /** @description Whether somebody approved of a rollout. */
+        Decision: {
+            /** @description Whether. */
+            approved: boolean;
+            /** @description Who, as in events. */
+            by: string;
+            /** @description What that person remarked. */
+            remark?: string | null;
         };
         /** @description Everything known about one device. */
         Device: {
@@ -676,6 +1315,7 @@ export interface components {
             /** @description Its components, the primary one first. */
             components: components["schemas"]["Component"][];
             assignment?: components["schemas"]["Assignment"] | null;
+            pinned?: components["schemas"]["Pin"] | null;
             last_report?: components["schemas"]["InstallReport"] | null;
             /** @description What it sent as its hardware description, as sent. */
             system_info?: unknown;
@@ -724,6 +1364,7 @@ export interface components {
             hardware_id?: string | null;
             installed?: components["schemas"]["InstalledImage"] | null;
             assignment?: components["schemas"]["Assignment"] | null;
+            pinned?: components["schemas"]["Pin"] | null;
         };
         /**
          * @description An image that is encrypted for a component, which gets the ciphertext whenever it is told to run
@@ -807,7 +1448,28 @@ export interface components {
          * @description What sort of thing happened. Lists may gain kinds within `v1`; unknown ones read as `other`.
          * @enum {string}
          */
-        EventKind: "device_registered" | "components_registered" | "image_changed" | "image_unexpected" | "install_reported" | "report_unreadable" | "manifest_refused" | "attack_reported" | "device_report" | "device_revoked" | "device_deleted" | "group_created" | "group_changed" | "group_deleted" | "release_created" | "encrypted_image_changed" | "software_changed" | "configuration_changed" | "rollout_created" | "rollout_paused" | "rollout_resumed" | "rollout_phase_started" | "rollout_stopped" | "rollout_finished" | "device_assigned" | "assignment_started" | "assignment_succeeded" | "assignment_failed" | "assignment_cancelled" | "campaign_changed" | "image_metadata_accepted" | "image_metadata_refused" | "image_keys_changed" | "metadata_expiring" | "offline_updates_signed" | "ref_updated" | "token_created" | "token_revoked" | "other";
+        EventKind: "device_registered" | "components_registered" | "image_changed" | "image_unexpected" | "install_reported" | "report_unreadable" | "manifest_refused" | "attack_reported" | "device_report" | "device_revoked" | "device_deleted" | "group_created" | "group_changed" | "group_deleted" | "release_created" | "encrypted_image_changed" | "software_changed" | "configuration_changed" | "rollout_created" | "rollout_approved" | "rollout_denied" | "rollout_begun" | "rollout_paused" | "rollout_retried" | "rollout_resumed" | "rollout_phase_started" | "rollout_stopped" | "rollout_rolling_back" | "rollout_rolled_back" | "rollout_finished" | "device_assigned" | "assignment_started" | "assignment_succeeded" | "assignment_failed" | "assignment_cancelled" | "assignment_withdrawn" | "assignment_retried" | "assignment_rolled_back" | "rollback_failed" | "device_pinned" | "device_unpinned" | "freeze_changed" | "campaign_changed" | "image_metadata_accepted" | "image_metadata_refused" | "image_keys_changed" | "metadata_expiring" | "offline_updates_signed" | "ref_updated" | "token_created" | "token_revoked" | "subscription_changed" | "alert_rule_changed" | "alert_fired" | "alert_resolved" | "alert_acknowledged" | "user_changed" | "other";
+        /**
+         * @description At most `start` devices in the first interval of a rollout, and in each later one so many per cent
+         *     of what was allowed in the one before.
+         */
+        ExponentialRate: {
+            /**
+             * Format: int32
+             * @description How many in the first interval.
+             */
+            start: number;
+            /**
+             * Format: int32
+             * @description Per cent of the interval before: 200 doubles.
+             */
+            factor_percent: number;
+            /**
+             * Format: int64
+             * @description How long an interval is.
+             */
+            interval_seconds: number;
+        };
         /** @description Devices of a rollout that failed for the same reason. */
         FailureCluster: {
             /** @description The reason in words, as devices say it; may be empty. */
@@ -824,6 +1486,32 @@ export interface components {
              * @description When the last of them failed.
              */
             last_at?: string | null;
+        };
+        /** @description A time in which rollouts tell devices nothing new. What a device has fetched goes on. */
+        Freeze: {
+            /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+            name: string;
+            /** @description The groups whose devices are told nothing; empty: every device. */
+            groups: string[];
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            starts_at: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            ends_at: string;
+            /** @description For people. */
+            reason: string;
+            /** @description Who made it, as in events. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
         };
         /** @description A named set of devices. */
         Group: {
@@ -906,6 +1594,47 @@ export interface components {
             /** @description That release's version of the target. */
             version?: string | null;
         };
+        /**
+         * @description Who wants to log in: `user` and `password`, with `one_time_code` when the account asks for one;
+         *     or `token`.
+         */
+        Login: {
+            /**
+             * @description The account's name.
+             * @default null
+             */
+            user?: string | null;
+            /**
+             * @description Its password.
+             * @default null
+             */
+            password?: string | null;
+            /**
+             * @description Six digits of an authenticator app, or a recovery code.
+             * @default null
+             */
+            one_time_code?: string | null;
+            /**
+             * @description An API token.
+             * @default null
+             */
+            token?: string | null;
+        };
+        /**
+         * @description A stretch of time that comes again each week: `{"days": ["sat"], "start": "02:00",
+         *     "duration_seconds": 7200}`.
+         */
+        MaintenanceWindow: {
+            /** @description On which days it opens; absent or empty: on all. */
+            days?: components["schemas"]["Weekday"][];
+            /** @description When it opens, `HH:MM`, in the device's time. */
+            start: string;
+            /**
+             * Format: int64
+             * @description How long it is open: a minute to a week.
+             */
+            duration_seconds: number;
+        };
         /** @description Signed metadata was verified and is served now. */
         MetadataAccepted: {
             /** @description The role, such as `root`, `targets` or a delegated role's name. */
@@ -916,12 +1645,95 @@ export interface components {
              */
             version: number;
         };
+        /** @description The newest value of one of a device's metrics. */
+        Metric: {
+            /** @description Its name, with dots between its parts: `memory.available_bytes`. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When it was measured, by the device's clock.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description The value, in the unit that the name ends with.
+             */
+            value: number;
+        };
+        /** @description A value, or what an hour's values come to. */
+        MetricPoint: {
+            /**
+             * Format: date-time
+             * @description When it was measured, or the begin of the hour.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description The value, or the mean of the hour.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description The least of the hour.
+             */
+            minimum?: number | null;
+            /**
+             * Format: double
+             * @description The largest of the hour.
+             */
+            maximum?: number | null;
+        };
+        /**
+         * @description How finely values are given.
+         * @enum {string}
+         */
+        MetricResolution: "raw" | "hourly";
+        /** @description A metric of a device over time, oldest first. */
+        MetricSeries: {
+            /** @description The metric's name. */
+            name: string;
+            /** @description How finely. */
+            resolution: components["schemas"]["MetricResolution"];
+            /** @description The values. At most 5000; then `truncated` is true, and the oldest are left out. */
+            points: components["schemas"]["MetricPoint"][];
+            /** @description Whether there are more. */
+            truncated: boolean;
+        };
+        /** @description An API token to make for oneself. */
+        NewApiToken: {
+            /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+            name: string;
+            /** @description What it is to allow; no more than its maker may do. */
+            scopes: components["schemas"]["Scope"][];
+            /**
+             * Format: int32
+             * @description Days that it is good for.
+             */
+            days: number;
+        };
         /** @description An image that was encrypted for a component; what `updraft release encrypt` prints. */
         NewEncryptedImage: {
             /** @description The ciphertext. */
             encryptedTarget: components["schemas"]["EncryptedTarget"];
             /** @description How to open it. */
             encryptedSymmetricKey: components["schemas"]["EncryptedKey"];
+        };
+        /** @description A freeze to have from now on; one of the same name is replaced. */
+        NewFreeze: {
+            /** @description The groups whose devices are told nothing; absent or empty: every device. */
+            groups?: string[];
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            starts_at: string;
+            /**
+             * Format: date-time
+             * @description Until when; later than its start.
+             */
+            ends_at: string;
+            /** @description For people. */
+            reason?: string;
         };
         /** @description A group to make. */
         NewGroup: {
@@ -932,6 +1744,34 @@ export interface components {
             /** @description The devices to put in at once. */
             devices?: string[];
         };
+        /**
+         * @description A phase to have. Exactly one of `percent`, `group` and `devices` says who is in it; what else is absent
+         *     is as the rollout says.
+         */
+        NewPhase: {
+            /**
+             * Format: int32
+             * @description As many as bring the rollout to this share of its devices, counting earlier phases and
+             *     rounding up. 1 to 100.
+             */
+            percent?: number | null;
+            /** @description Those of this group that no earlier phase has. */
+            group?: string | null;
+            /** @description These, unless an earlier phase has them. */
+            devices?: string[] | null;
+            success_threshold?: components["schemas"]["Threshold"] | null;
+            failure_threshold?: components["schemas"]["Threshold"] | null;
+            /**
+             * Format: int64
+             * @description How long this phase must stay good enough before the rollout goes on.
+             */
+            soak_seconds?: number | null;
+        };
+        /** @description A device to pin. */
+        NewPin: {
+            /** @description For people. */
+            reason?: string;
+        };
         /** @description A release to make. */
         NewRelease: {
             /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
@@ -939,7 +1779,11 @@ export interface components {
             /** @description For people. */
             notes?: string;
             /** @description Its targets, each as in the Image repository. */
-            targets: components["schemas"]["ReleaseTarget"][];
+            targets?: components["schemas"]["ReleaseTarget"][];
+            /** @description What devices of hawkBit and Mender install; the first one whose attributes a device has. */
+            distribution_sets?: components["schemas"]["ReleaseSet"][];
+            /** @description The release that a device must have run before this one: rollouts bring it there first. */
+            requires?: string | null;
         };
         /** @description A rollout to create. */
         NewRollout: {
@@ -950,10 +1794,10 @@ export interface components {
             /** @description Which devices it is about. */
             scope?: components["schemas"]["RolloutScope"];
             /** @description The phases in order; absent or empty means one phase with everything. */
-            phases?: components["schemas"]["PhaseSelector"][];
+            phases?: components["schemas"]["NewPhase"][];
             /** @description A phase is good enough, and the next one begins, when this share of it has succeeded. */
             success_threshold?: components["schemas"]["Threshold"];
-            /** @description The rollout stops when this share of any phase has failed. */
+            /** @description The rollout fails when this share of any phase has failed; `on_failure` says what then. */
             failure_threshold?: components["schemas"]["Threshold"];
             /**
              * Format: int64
@@ -961,6 +1805,89 @@ export interface components {
              *     devices have for ever.
              */
             device_timeout_seconds?: number | null;
+            /**
+             * Format: int64
+             * @description How long a phase must stay good enough before the rollout goes on.
+             */
+            soak_seconds?: number | null;
+            /** @description What happens when it fails. */
+            on_failure?: components["schemas"]["OnFailure"];
+            /** @description What devices get in a rollback whose release before is not known or not published any more. */
+            rollback_release?: string | null;
+            /**
+             * Format: date-time
+             * @description When it begins by itself. Absent: at once.
+             */
+            starts_at?: string | null;
+            /** @description It begins only when somebody starts it. */
+            manual_start?: boolean;
+            /** @description Somebody else than its maker must approve of it before it begins. */
+            needs_approval?: boolean;
+            rate?: components["schemas"]["Rate"] | null;
+            /**
+             * Format: int32
+             * @description The most devices that are told and have not ended, at any time.
+             */
+            max_active?: number | null;
+            /**
+             * Format: int32
+             * @description How often a device is told before its failure counts.
+             * @default 1
+             */
+            max_attempts?: number;
+            /** @description When devices may be told, in their own time. Absent: always. */
+            windows?: components["schemas"]["MaintenanceWindow"][];
+            /** @description The time zone of devices that do not report theirs: `Europe/Berlin`, `+02:00`. Absent: UTC. */
+            time_zone?: string | null;
+            /** @description How devices are to install it. */
+            action?: components["schemas"]["RolloutAction"];
+            /**
+             * @description Devices that wait for an older rollout, or have not fetched what it told them, are left out of
+             *     that one when this one begins.
+             */
+            takes_over?: boolean;
+        };
+        /** @description A subscription to make. */
+        NewSubscription: {
+            /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+            name: string;
+            /** @description Where events are sent. */
+            target: components["schemas"]["SubscriptionTarget"];
+            /** @description The kinds of events; none stands for all. */
+            events?: components["schemas"]["EventKind"][];
+        };
+        /** @description A token that was made. It is not shown again. */
+        NewToken: {
+            /** @description Its name. */
+            name: string;
+            /** @description The token. */
+            token: string;
+        };
+        /** @description An account to make. */
+        NewUser: {
+            /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+            name: string;
+            /** @description 12 to 1024 bytes. */
+            password: string;
+            /** @description At least one. */
+            roles: components["schemas"]["Role"][];
+        };
+        /**
+         * @description What happens when too many devices fail, or too few succeed.
+         * @enum {string}
+         */
+        OnFailure: "stop" | "pause" | "rollback";
+        /** @description A code that shows that the app has the secret. */
+        OneTimeCode: {
+            /** @description Six digits. */
+            code: string;
+        };
+        /** @description What an authenticator app is given. */
+        OneTimeSecret: {
+            /** @description The secret in Base32. */
+            secret: string;
+            /** @description The same as an address, for a QR code. */
+            uri: string;
         };
         /** @description A public key that the server signs with, in the wire form of Uptane metadata. */
         OnlineKey: {
@@ -976,6 +1903,11 @@ export interface components {
             /** @description For the role timestamp. */
             timestamp: components["schemas"]["OnlineKey"][];
         };
+        /**
+         * @description What an operator shows to be recognised.
+         * @enum {string}
+         */
+        OperatorKind: "user" | "token";
         /** @description The fleet at a glance. */
         Overview: {
             /**
@@ -991,6 +1923,87 @@ export interface components {
             attention: components["schemas"]["Attention"][];
             /** @description The rollouts that have not ended, the newest first, at most 12. */
             rollouts: components["schemas"]["Rollout"][];
+        };
+        /** @description One page of a list. */
+        Page_Alert: {
+            /** @description The items, in the list's order. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Its number.
+                 */
+                id: number;
+                /** @description The rule's name. */
+                rule: string;
+                /** @description How much it matters. */
+                severity: components["schemas"]["AlertSeverity"];
+                /** @description The device. */
+                device: string;
+                /** @description What is the matter, in words. */
+                message: string;
+                /**
+                 * Format: date-time
+                 * @description Since when the condition holds.
+                 */
+                since: string;
+                /**
+                 * Format: date-time
+                 * @description When the alarm was raised.
+                 */
+                fired_at: string;
+                /**
+                 * Format: date-time
+                 * @description When the condition held no more.
+                 */
+                resolved_at?: string | null;
+                /** @description Who said that it is known. */
+                acknowledged_by?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                acknowledged_at?: string | null;
+            }[];
+            /** @description Pass this as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_AuditEntry: {
+            /** @description The items, in the list's order. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Counts up from 1, without gaps.
+                 */
+                number: number;
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                at: string;
+                /** @description Who: `user:NAME`, `token:NAME`, `cli:uid-NUMBER`, or `unknown`. */
+                actor: string;
+                /** @description By what the actor was recognised, such as `session` or `token:NAME`. */
+                credential: string;
+                /** @description From where. */
+                address?: string | null;
+                /** @description What was to be done, in words. */
+                action: string;
+                /** @description To what: method and path of a request, or the command. */
+                object: string;
+                /** @description Whether it was. */
+                outcome: components["schemas"]["AuditOutcome"];
+                /** @description What it came to, with values before and after where they are small. */
+                details: string[];
+                /** @description The same in all entries of one request, and in its answer's `X-Request-Id`. */
+                request_id: string;
+                /** @description The hash of the entry before. */
+                previous: string;
+                /** @description The hash of this one. */
+                hash?: string;
+            }[];
+            /** @description Pass this as `after` to get the next page; absent on the last one. */
+            next?: string | null;
         };
         /** @description One page of a list. */
         Page_DeviceSummary: {
@@ -1016,6 +2029,7 @@ export interface components {
                 hardware_id?: string | null;
                 installed?: components["schemas"]["InstalledImage"] | null;
                 assignment?: components["schemas"]["Assignment"] | null;
+                pinned?: components["schemas"]["Pin"] | null;
             }[];
             /** @description Pass this as `after` to get the next page; absent on the last one. */
             next?: string | null;
@@ -1098,6 +2112,37 @@ export interface components {
             next?: string | null;
         };
         /** @description One page of a list. */
+        Page_Freeze: {
+            /** @description The items, in the list's order. */
+            items: {
+                /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+                name: string;
+                /** @description The groups whose devices are told nothing; empty: every device. */
+                groups: string[];
+                /**
+                 * Format: date-time
+                 * @description From when on.
+                 */
+                starts_at: string;
+                /**
+                 * Format: date-time
+                 * @description Until when.
+                 */
+                ends_at: string;
+                /** @description For people. */
+                reason: string;
+                /** @description Who made it, as in events. */
+                created_by: string;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+            }[];
+            /** @description Pass this as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description One page of a list. */
         Page_Group: {
             /** @description The items, in the list's order. */
             items: {
@@ -1134,6 +2179,10 @@ export interface components {
                 created_at: string;
                 /** @description Its targets; no hardware id occurs twice. */
                 targets: components["schemas"]["ReleaseTarget"][];
+                /** @description What devices of hawkBit and Mender install. */
+                distribution_sets?: components["schemas"]["ReleaseSet"][];
+                /** @description The release that a device must have run before this one. */
+                requires?: string | null;
             }[];
             /** @description Pass this as `after` to get the next page; absent on the last one. */
             next?: string | null;
@@ -1168,6 +2217,44 @@ export interface components {
                  * @description How long a device may give no news.
                  */
                 device_timeout_seconds?: number | null;
+                /** @description What happens when it fails. */
+                on_failure?: components["schemas"]["OnFailure"];
+                /** @description What devices get in a rollback whose release before is not known. */
+                rollback_release?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it is to begin by itself.
+                 */
+                starts_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it began.
+                 */
+                begun_at?: string | null;
+                /** @description Whether somebody must approve of it. */
+                needs_approval?: boolean;
+                decision?: components["schemas"]["Decision"] | null;
+                rate?: components["schemas"]["Rate"] | null;
+                /**
+                 * Format: int32
+                 * @description The most devices that are told and have not ended, at any time.
+                 */
+                max_active?: number | null;
+                /**
+                 * Format: int32
+                 * @description How often a device is told before its failure counts.
+                 */
+                max_attempts?: number;
+                /** @description When devices may be told; empty: always. */
+                windows?: components["schemas"]["MaintenanceWindow"][];
+                /** @description The time zone of devices that do not report theirs. */
+                time_zone?: string | null;
+                /** @description How devices are to install it. */
+                action?: components["schemas"]["RolloutAction"];
+                /** @description Whether it took devices over from older rollouts when it began. */
+                takes_over?: boolean;
+                /** @description Who created it, as in events. */
+                created_by?: string;
                 /** @description How its devices are doing, over all phases. */
                 counts: components["schemas"]["RolloutCounts"];
                 /**
@@ -1204,9 +2291,98 @@ export interface components {
                  * @description When its state last changed.
                  */
                 changed_at?: string | null;
+                /**
+                 * Format: int32
+                 * @description How often it was told.
+                 */
+                attempts?: number;
+                /** @description The release that it must run first, while it is told that one. */
+                via?: string | null;
+                /**
+                 * Format: int64
+                 * @description How many bytes it has to fetch at most, where a preview knows.
+                 */
+                bytes?: number | null;
             }[];
             /** @description Pass this as `after` to get the next page; absent on the last one. */
             next?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Subscription: {
+            /** @description The items, in the list's order. */
+            items: {
+                /** @description Its name. */
+                name: string;
+                /** @description Where events are sent. */
+                target: components["schemas"]["SubscriptionTarget"];
+                /** @description The kinds of events; none stands for all. */
+                events: components["schemas"]["EventKind"][];
+                /**
+                 * Format: date-time
+                 * @description When it was made; it is told of what happened since.
+                 */
+                created_at: string;
+                /**
+                 * Format: int64
+                 * @description The last event that it was told of, or that was not for it.
+                 */
+                told_up_to: number;
+                /**
+                 * Format: date-time
+                 * @description When it was last told of something.
+                 */
+                told_at?: string | null;
+                /**
+                 * Format: int32
+                 * @description How often the next event was tried in vain.
+                 */
+                failures: number;
+                /** @description What was wrong the last time. */
+                last_error?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it is tried again.
+                 */
+                next_attempt_at?: string | null;
+            }[];
+            /** @description Pass this as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_User: {
+            /** @description The items, in the list's order. */
+            items: {
+                /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+                name: string;
+                /** @description What the person may do, as roles. */
+                roles: components["schemas"]["Role"][];
+                /** @description Whether a one-time code is asked for beside the password. */
+                one_time_codes: boolean;
+                /**
+                 * Format: int64
+                 * @description How many recovery codes are left.
+                 */
+                recovery_codes: number;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it was disabled; absent while it is good.
+                 */
+                disabled_at?: string | null;
+            }[];
+            /** @description Pass this as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A new password. */
+        PasswordChange: {
+            /** @description The password until now; needed for one's own. */
+            current?: string | null;
+            /** @description 12 to 1024 bytes. */
+            new: string;
         };
         /** @description One phase of a rollout. */
         Phase: {
@@ -1216,6 +2392,25 @@ export interface components {
             state: components["schemas"]["PhaseState"];
             /** @description How its devices are doing. */
             counts: components["schemas"]["RolloutCounts"];
+            /** @description When it is good enough. */
+            success_threshold: components["schemas"]["Threshold"];
+            /** @description When the rollout fails because of it. */
+            failure_threshold: components["schemas"]["Threshold"];
+            /**
+             * Format: int64
+             * @description How long it must stay good enough before the rollout goes on.
+             */
+            soak_seconds: number;
+            /**
+             * Format: date-time
+             * @description Since when it has been good enough, while that time passes.
+             */
+            soaking_since?: string | null;
+            /**
+             * Format: int32
+             * @description So many failures somebody has let go by resuming; only more than these count.
+             */
+            accepted_failures?: number;
         };
         /** @description Which devices of the scope a phase adds. */
         PhaseSelector: {
@@ -1238,6 +2433,18 @@ export interface components {
          * @enum {string}
          */
         PhaseState: "waiting" | "running" | "succeeded" | "failed";
+        /** @description Why a device is pinned to what it runs: no rollout takes it until the pin is removed. */
+        Pin: {
+            /** @description For people. */
+            reason: string;
+            /** @description Who pinned it, as in events. */
+            by: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+        };
         /** @description Why a request was refused (RFC 9457). */
         Problem: {
             /** @description Always `about:blank`: `kind` tells the sort. */
@@ -1256,8 +2463,26 @@ export interface components {
              *     `exhausted`, `unavailable`, `cancelled` or `bug`.
              */
             kind: string;
+            /** @description A stable name of the failure, where a caller would act on it: `one_time_code_needed`. */
+            code?: string | null;
             /** @description What may help. */
             hint?: string | null;
+        };
+        /** @description How fast devices are told. */
+        Rate: {
+            /**
+             * Format: int32
+             * @description At most so many in any minute: `{"per_minute": 100}`.
+             */
+            per_minute: number;
+        } | {
+            /** @description More and more: `{"exponential": {"start": 5, "factor_percent": 200, "interval_seconds": 3600}}`. */
+            exponential: components["schemas"]["ExponentialRate"];
+        };
+        /** @description Codes that each replace a one-time code once. They are not shown again. */
+        RecoveryCodes: {
+            /** @description The codes. */
+            codes: string[];
         };
         /** @description A named set of targets that go out together. */
         Release: {
@@ -1272,6 +2497,25 @@ export interface components {
             created_at: string;
             /** @description Its targets; no hardware id occurs twice. */
             targets: components["schemas"]["ReleaseTarget"][];
+            /** @description What devices of hawkBit and Mender install. */
+            distribution_sets?: components["schemas"]["ReleaseSet"][];
+            /** @description The release that a device must have run before this one. */
+            requires?: string | null;
+        };
+        /** @description A distribution set of hawkBit's Management API that some devices install for a release. */
+        ReleaseSet: {
+            /**
+             * Format: int64
+             * @description The distribution set's number.
+             */
+            id: number;
+            /**
+             * @description The attributes that a device must report to get it; empty: every device of hawkBit and Mender
+             *     that no set before this one is for.
+             */
+            attributes?: {
+                [key: string]: string;
+            };
         };
         /** @description One target of a release; the Image repository's signed targets must list it alike. */
         ReleaseTarget: {
@@ -1290,6 +2534,11 @@ export interface components {
             length?: number;
             /** @description The version, for people. */
             version: string;
+        };
+        /** @description What is said with an approval or a denial. */
+        Remark: {
+            /** @description For people. */
+            remark?: string | null;
         };
         /** @description The state of a repository's metadata. */
         RepositoryStatus: {
@@ -1315,6 +2564,11 @@ export interface components {
              */
             targets_expire?: string | null;
         };
+        /**
+         * @description A named set of scopes.
+         * @enum {string}
+         */
+        Role: "viewer" | "publisher" | "operator" | "auditor" | "admin";
         /** @description A release on its way to devices. */
         Rollout: {
             /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
@@ -1343,6 +2597,44 @@ export interface components {
              * @description How long a device may give no news.
              */
             device_timeout_seconds?: number | null;
+            /** @description What happens when it fails. */
+            on_failure?: components["schemas"]["OnFailure"];
+            /** @description What devices get in a rollback whose release before is not known. */
+            rollback_release?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is to begin by itself.
+             */
+            starts_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            begun_at?: string | null;
+            /** @description Whether somebody must approve of it. */
+            needs_approval?: boolean;
+            decision?: components["schemas"]["Decision"] | null;
+            rate?: components["schemas"]["Rate"] | null;
+            /**
+             * Format: int32
+             * @description The most devices that are told and have not ended, at any time.
+             */
+            max_active?: number | null;
+            /**
+             * Format: int32
+             * @description How often a device is told before its failure counts.
+             */
+            max_attempts?: number;
+            /** @description When devices may be told; empty: always. */
+            windows?: components["schemas"]["MaintenanceWindow"][];
+            /** @description The time zone of devices that do not report theirs. */
+            time_zone?: string | null;
+            /** @description How devices are to install it. */
+            action?: components["schemas"]["RolloutAction"];
+            /** @description Whether it took devices over from older rollouts when it began. */
+            takes_over?: boolean;
+            /** @description Who created it, as in events. */
+            created_by?: string;
             /** @description How its devices are doing, over all phases. */
             counts: components["schemas"]["RolloutCounts"];
             /**
@@ -1356,6 +2648,11 @@ export interface components {
              */
             ended_at?: string | null;
         };
+        /**
+         * @description How devices are to install a release, as far as their protocol has words for it.
+         * @enum {string}
+         */
+        RolloutAction: "forced" | "soft" | "download_only" | "consent";
         /** @description How many devices are in which state. */
         RolloutCounts: {
             /**
@@ -1395,9 +2692,30 @@ export interface components {
             cancelled: number;
             /**
              * Format: int32
-             * @description Left out, because nothing in the release fits them or they are gone.
+             * @description Left out, because nothing in the release fits them, they are pinned, or they are gone.
              */
             skipped: number;
+            /**
+             * Format: int32
+             * @description Told to run again what they ran before.
+             */
+            rolling_back?: number;
+            /**
+             * Format: int32
+             * @description Reported to run it again.
+             */
+            rolled_back?: number;
+            /**
+             * Format: int32
+             * @description Could not, gave no news in time, or nobody knows what they ran before.
+             */
+            rollback_failed?: number;
+            /**
+             * Format: int32
+             * @description Of the succeeded ones, those that report since then that they are not well: these count as
+             *     failed.
+             */
+            unhealthy?: number;
         };
         /** @description One device of a rollout. */
         RolloutDevice: {
@@ -1417,12 +2735,65 @@ export interface components {
              * @description When its state last changed.
              */
             changed_at?: string | null;
+            /**
+             * Format: int32
+             * @description How often it was told.
+             */
+            attempts?: number;
+            /** @description The release that it must run first, while it is told that one. */
+            via?: string | null;
+            /**
+             * Format: int64
+             * @description How many bytes it has to fetch at most, where a preview knows.
+             */
+            bytes?: number | null;
         };
         /**
          * @description Where one device of a rollout stands.
          * @enum {string}
          */
-        RolloutDeviceState: "waiting" | "assigned" | "started" | "succeeded" | "failed" | "cancelled" | "skipped";
+        RolloutDeviceState: "waiting" | "assigned" | "started" | "succeeded" | "failed" | "cancelled" | "skipped" | "rolling_back" | "rolled_back" | "rollback_failed";
+        /** @description What a rollout would do if it were created now. */
+        RolloutPreview: {
+            /**
+             * @description All devices of its scope that a phase names. `waiting`: it would be told, perhaps later, and
+             *     `reason` says why not at once; `succeeded`: it runs the release already; `skipped`: it would be
+             *     left out, and `reason` says why.
+             */
+            items: components["schemas"]["RolloutDevice"][];
+            /** @description Always absent: a preview is one page. */
+            next?: string | null;
+            /**
+             * Format: int32
+             * @description How many would be told.
+             */
+            devices: number;
+            /**
+             * Format: int32
+             * @description How many run it already.
+             */
+            current: number;
+            /**
+             * Format: int32
+             * @description How many would be left out.
+             */
+            skipped: number;
+            /**
+             * Format: int32
+             * @description How many of the scope no phase names.
+             */
+            unselected: number;
+            /**
+             * Format: int64
+             * @description How many bytes all devices would fetch at most, as far as is known.
+             */
+            bytes: number;
+            /**
+             * Format: int32
+             * @description For how many devices it is not known: the size of a commit depends on what the device has.
+             */
+            bytes_unknown: number;
+        };
         /** @description Which devices a rollout is about. Fixed when the rollout is created. */
         RolloutScope: "all" | {
             /** @description The members of these groups: `{"groups": ["canary"]}`. */
@@ -1435,12 +2806,28 @@ export interface components {
          * @description Where a rollout stands.
          * @enum {string}
          */
-        RolloutState: "running" | "paused" | "finished" | "stopped";
+        RolloutState: "waiting_for_approval" | "denied" | "ready" | "scheduled" | "running" | "paused" | "finished" | "stopped" | "rolling_back" | "rolled_back";
         /**
-         * @description What a token allows. Each scope but `admin` stands alone; every token may read.
+         * @description What an operator may do. Each scope but `admin` stands alone; every operator may read.
          * @enum {string}
          */
-        Scope: "read" | "publish" | "operate" | "admin";
+        Scope: "read" | "publish" | "operate" | "approve" | "audit" | "users" | "admin";
+        /** @description A session that is good. */
+        Session: {
+            /** @description The account's or the token's name. */
+            name: string;
+            /** @description Which of both. */
+            kind: components["schemas"]["OperatorKind"];
+            /** @description All that the session allows; `admin` stands beside what it implies. */
+            scopes: components["schemas"]["Scope"][];
+            /** @description What the header `X-CSRF-Token` must have on requests that change something. */
+            csrf_token: string;
+            /**
+             * Format: date-time
+             * @description When it ends, unless it is used before.
+             */
+            expires_at: string;
+        };
         /** @description How many devices are in a state. */
         StateCount: {
             /** @description The state. */
@@ -1483,6 +2870,59 @@ export interface components {
             /** @description What it allows. */
             scopes?: components["schemas"]["Scope"][];
         };
+        /** @description Somebody who is told of events. */
+        Subscription: {
+            /** @description Its name. */
+            name: string;
+            /** @description Where events are sent. */
+            target: components["schemas"]["SubscriptionTarget"];
+            /** @description The kinds of events; none stands for all. */
+            events: components["schemas"]["EventKind"][];
+            /**
+             * Format: date-time
+             * @description When it was made; it is told of what happened since.
+             */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description The last event that it was told of, or that was not for it.
+             */
+            told_up_to: number;
+            /**
+             * Format: date-time
+             * @description When it was last told of something.
+             */
+            told_at?: string | null;
+            /**
+             * Format: int32
+             * @description How often the next event was tried in vain.
+             */
+            failures: number;
+            /** @description What was wrong the last time. */
+            last_error?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is tried again.
+             */
+            next_attempt_at?: string | null;
+        };
+        /** @description Where events are sent. */
+        SubscriptionTarget: {
+            /**
+             * @description An address that events are sent to, each by itself, as Standard Webhooks says:
+             *     `{"webhook": {"url": "https://…"}}`.
+             */
+            webhook: {
+                /** @description Below one of the server's `notifications.webhooks_to`. */
+                url: string;
+            };
+        } | {
+            /** @description A mailbox, which is told of what happened since the last mail: `{"email": {"address": "…"}}`. */
+            email: {
+                /** @description Such as `ops@example.com`. */
+                address: string;
+            };
+        };
         /**
          * @description How a target is delivered.
          * @enum {string}
@@ -1500,7 +2940,7 @@ export interface components {
              * @description And at least this many devices (a phase with fewer devices needs all of them).
              * @default 1
              */
-            minimum: number;
+            minimum?: number;
         };
         /** @description Signed files in the form of TUF 1.0. Each says just what its other form says. */
         TufForm: {
@@ -1512,6 +2952,43 @@ export interface components {
             delegations?: {
                 [key: string]: string;
             };
+        };
+        /** @description A person's account. */
+        User: {
+            /** @description 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+            name: string;
+            /** @description What the person may do, as roles. */
+            roles: components["schemas"]["Role"][];
+            /** @description Whether a one-time code is asked for beside the password. */
+            one_time_codes: boolean;
+            /**
+             * Format: int64
+             * @description How many recovery codes are left.
+             */
+            recovery_codes: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was disabled; absent while it is good.
+             */
+            disabled_at?: string | null;
+        };
+        /** @description What to change about an account; what is absent stays. */
+        UserUpdate: {
+            /**
+             * @description The new roles, at least one.
+             * @default null
+             */
+            roles?: components["schemas"]["Role"][] | null;
+            /**
+             * @description Whether the account is to be refused.
+             * @default null
+             */
+            disabled?: boolean | null;
         };
         /** @description How many devices run an image. */
         VersionCount: {
@@ -1527,6 +3004,11 @@ export interface components {
              */
             devices: number;
         };
+        /**
+         * @description A day of the week.
+         * @enum {string}
+         */
+        Weekday: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
     };
     responses: never;
     parameters: never;
@@ -1536,6 +3018,244 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_alert_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_alert_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_alert_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRule"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_alert_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_alerts: {
+        parameters: {
+            query?: {
+                /** @description Also those that are over. */
+                resolved?: boolean;
+                /** @description Only those about this device. */
+                device?: string;
+                /** @description The `next` of the page before; absent for the first page. */
+                after?: string;
+                /** @description At most this many items (1 to 1000, default 100). */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Alert"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    acknowledge_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alarm's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description The number after which to go on. */
+                after?: string;
+                /** @description The most entries to give. */
+                limit?: number;
+                /** @description Only what this actor did. */
+                actor?: string;
+                /** @description Only this action. */
+                action?: string;
+                /** @description Only where the object has this in it. */
+                object?: string;
+                /** @description Only since this time. */
+                since?: string;
+                /** @description Only before this time. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     put_ciphertext: {
         parameters: {
             query?: never;
@@ -1816,6 +3536,139 @@ export interface operations {
             };
         };
     };
+    list_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The device's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Metric"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_metric: {
+        parameters: {
+            query?: {
+                /** @description From this time on; a day before `to` when absent. */
+                from?: string;
+                /** @description Up to this time; now when absent. */
+                to?: string;
+                /** @description Chosen by the length of time when absent: raw for up to two days. */
+                resolution?: "raw" | "hourly";
+            };
+            header?: never;
+            path: {
+                /** @description The device's id */
+                id: string;
+                /** @description The metric's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricSeries"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pin_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The device's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPin"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Device"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unpin_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The device's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Device"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     revoke_device: {
         parameters: {
             query?: never;
@@ -1911,6 +3764,96 @@ export interface operations {
                 content: {
                     "text/event-stream": string;
                 };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_freezes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All freezes, on one page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Freeze"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_freeze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The freeze's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFreeze"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freeze"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_freeze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The freeze's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: {
                 headers: {
@@ -2719,7 +4662,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_RolloutDevice"];
+                    "application/json": components["schemas"]["RolloutPreview"];
                 };
             };
             default: {
@@ -2743,6 +4686,74 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rollout's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Remark"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deny_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rollout's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Remark"];
+            };
+        };
         responses: {
             200: {
                 headers: {
@@ -2887,6 +4898,96 @@ export interface operations {
             };
         };
     };
+    retry_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rollout's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rollback_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rollout's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rollout's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     stop_rollout: {
         parameters: {
             query?: never;
@@ -2917,6 +5018,99 @@ export interface operations {
             };
         };
     };
+    show_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    log_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description `code` is `wrong_credentials` or `one_time_code_needed` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    log_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Logged out */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     status: {
         parameters: {
             query?: never;
@@ -2933,6 +5127,497 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Status"];
                 };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_subscriptions: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before; absent for the first page. */
+                after?: string;
+                /** @description At most this many items (1 to 1000, default 100). */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Subscription"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSubscription"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedSubscription"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The subscription's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subscription"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The subscription's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiToken"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewApiToken"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewToken"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before; absent for the first page. */
+                after?: string;
+                /** @description At most this many items (1 to 1000, default 100). */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserUpdate"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_one_time_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description One's own account */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OneTimeCode"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_one_time_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description One's own account */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneTimeSecret"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_one_time_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: {
                 headers: {
