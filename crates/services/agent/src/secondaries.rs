@@ -16,6 +16,7 @@ mod installer;
 mod ip;
 mod local;
 mod report;
+mod roots;
 pub(crate) mod seam;
 
 use std::time::Duration;

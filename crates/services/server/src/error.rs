@@ -3,6 +3,7 @@
 mod database;
 pub mod hawkbit;
 mod hint;
+mod kind;
 
 pub use database::DatabaseTrouble;
 
@@ -348,49 +349,6 @@ impl Error {
             },
             _ => self.kind().http_status(),
         }
-    }
-}
-
-impl Classify for Error {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Name { .. }
-            | Self::Invalid { .. }
-            | Self::Method { .. }
-            | Self::Receive { .. }
-            | Self::Config { .. }
-            | Self::Stored { .. }
-            | Self::Rollout(_) => Kind::Invalid,
-            Self::NotFound { .. } => Kind::NotFound,
-            Self::Conflict { .. }
-            | Self::Locked { .. }
-            | Self::NotReady { .. }
-            | Self::KeysOffline { .. }
-            | Self::Precondition { .. } => Kind::Conflict,
-            Self::Rejected { .. } | Self::Unauthenticated { .. } | Self::Login { .. } => {
-                Kind::Rejected
-            }
-            Self::TooLarge { .. } | Self::TooOften { .. } => Kind::Exhausted,
-            Self::Hawkbit { trouble, .. } => trouble.kind(),
-            Self::Database { source, .. } => database::kind(source),
-            Self::DatabaseFile { trouble, .. } => trouble.kind(),
-            Self::Io { source, .. } => source.kind_of(),
-            Self::Fs { source, .. } => source.kind(),
-            Self::Repo { source, .. } | Self::Crypto { source, .. } => source.kind(),
-            Self::Remote { .. } | Self::TooMany { .. } => Kind::Unavailable,
-            Self::Internal { .. } => Kind::Bug,
-        }
-    }
-}
-
-/// `std::io::Error` has a method `kind` of its own.
-trait KindOf {
-    fn kind_of(&self) -> Kind;
-}
-
-impl KindOf for std::io::Error {
-    fn kind_of(&self) -> Kind {
-        Classify::kind(self)
     }
 }
 

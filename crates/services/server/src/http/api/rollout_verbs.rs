@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::State;
 use updraft_api::{Problem as ProblemBody, Remark, Rollout, Scope, paths};
 
+use crate::fleet::operators::Operator;
 use crate::http::answer::Problem;
 use crate::http::callers::Token;
 use crate::http::names::Names;
@@ -109,8 +110,13 @@ pub(crate) async fn rollback(
     Ok(Json(run(&fleet, move |fleet| fleet.roll_back_rollout(&operator, &name)).await?))
 }
 
+/// Whoever may steer rollouts may decide on them, and so may somebody who does nothing else.
+fn require_decider(operator: &Operator) -> crate::error::Result<()> {
+    if operator.allows(Scope::Approve) { Ok(()) } else { operator.require(Scope::Operate) }
+}
+
 /// Approves of a rollout that waits for it; it begins, or waits for its time. Whoever created it cannot.
-/// Needs the scope `operate`.
+/// Needs the scope `approve` or `operate`.
 #[utoipa::path(post, path = paths::ROLLOUT_APPROVE, tag = "rollouts",
     operation_id = "approve_rollout", request_body = Remark,
     params(("name" = String, Path, description = "The rollout's name")), responses(
@@ -123,7 +129,7 @@ pub(crate) async fn approve(
     Names(name): Names<String>,
     content: Body,
 ) -> Result<Json<Rollout>, Problem> {
-    operator.require(Scope::Operate)?;
+    require_decider(&operator)?;
     let Remark { remark } = body::json(&fleet, content, "the remark").await?;
     Ok(Json(
         run(&fleet, move |fleet| fleet.decide_rollout(&operator, &name, true, remark.as_deref()))
@@ -132,7 +138,7 @@ pub(crate) async fn approve(
 }
 
 /// Denies a rollout that waits for an approval; it never begins. Whoever created it cannot.
-/// Needs the scope `operate`.
+/// Needs the scope `approve` or `operate`.
 #[utoipa::path(post, path = paths::ROLLOUT_DENY, tag = "rollouts",
     operation_id = "deny_rollout", request_body = Remark,
     params(("name" = String, Path, description = "The rollout's name")), responses(
@@ -145,7 +151,7 @@ pub(crate) async fn deny(
     Names(name): Names<String>,
     content: Body,
 ) -> Result<Json<Rollout>, Problem> {
-    operator.require(Scope::Operate)?;
+    require_decider(&operator)?;
     let Remark { remark } = body::json(&fleet, content, "the remark").await?;
     Ok(Json(
         run(&fleet, move |fleet| fleet.decide_rollout(&operator, &name, false, remark.as_deref()))

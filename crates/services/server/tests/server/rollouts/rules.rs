@@ -58,7 +58,7 @@ fn a_second_person_has_to_approve() {
     decide(&reader, "approve", &json!({})).expect(403);
     lab.post(&paths::rollout_verb("second", "start")).expect(409);
     assert_eq!(rollout(&lab.world, "second").state, RolloutState::WaitingForApproval);
-    let other = lab.world.make_token("other", Scope::Operate);
+    let other = lab.world.make_token("other", Scope::Approve);
     let remark = json!({ "remark": "seen in the lab" });
     let approved: Rollout = decide(&other, "approve", &remark).expect(200).read();
     assert_eq!(approved.state, RolloutState::Running);
