@@ -682,7 +682,7 @@ export interface paths {
         put?: never;
         /**
          * Approves of a rollout that waits for it; it begins, or waits for its time. Whoever created it cannot.
-         *     Needs the scope `operate`.
+         *     Needs the scope `approve` or `operate`.
          */
         post: operations["approve_rollout"];
         delete?: never;
@@ -702,7 +702,7 @@ export interface paths {
         put?: never;
         /**
          * Denies a rollout that waits for an approval; it never begins. Whoever created it cannot.
-         *     Needs the scope `operate`.
+         *     Needs the scope `approve` or `operate`.
          */
         post: operations["deny_rollout"];
         delete?: never;
