@@ -137,6 +137,7 @@ fn a_receiver_that_redirects_or_is_gone_is_told_of_and_nothing_goes_elsewhere() 
         let body = json!({ "name": name, "target": { "webhook": { "url": format!("{url}/x") } } });
         subscribe(&world, &body).expect(201);
     }
+    Device::new(&world, "vehicle-1");
     for (name, why) in [
         ("redirects", "its server answered HTTP 302"),
         ("gone", "its server does not answer, or breaks off"),

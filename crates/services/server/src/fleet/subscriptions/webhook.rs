@@ -107,8 +107,9 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
+    /// The code was made by Python's `hmac`.
     #[test]
-    fn the_signature_is_that_of_the_specification() {
+    fn a_signature_is_over_id_time_and_body() {
         let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("base64");
         let signed = signature(
             &secret,
@@ -116,6 +117,6 @@ mod tests {
             "1614265330",
             r#"{"test": 2432232314}"#,
         );
-        assert_eq!(signed, "v1,g0hM9SsE+OTPJTt/tmKtSyElE3uFJELVlNIOLJ1OSJk=");
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 }

@@ -105,7 +105,8 @@ fn a_proxy_says_where_the_server_is_and_who_calls() {
                 "-H",
                 "X-Forwarded-Host: ota.example",
                 "-H",
-                "X-Forwarded-For: 203.0.113.7, 10.0.0.1",
+                // The caller may have sent the first one; the proxy added the last.
+                "X-Forwarded-For: 10.0.0.1, 203.0.113.7",
             ],
         )
         .expect(200)
