@@ -119,6 +119,7 @@ fn temperatures(class: &Path) -> Option<Value> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -209,8 +209,9 @@ mod tests {
     #[test]
     fn records_are_flattened_and_what_cannot_be_drawn_is_passed_over() {
         let at = now().as_second() - 60;
+        let half_past: Value = format!("{at}.5").parse().expect("a number");
         let records = json!([
-            { "date": at as f64 + 0.5, "cpu": { "p_cpu": 1.5, "cpu0": { "user": 2 } }, "alive": true },
+            { "date": half_past, "cpu": { "p_cpu": 1.5, "cpu0": { "user": 2 } }, "alive": true },
             { "Mem.free": 7, "name": "zone", "list": [1], "none": null },
         ]);
         let (first, now) = (at * 1000 + 500, now().as_millisecond());

@@ -135,7 +135,7 @@ pub fn require(connection: &Connection, id: u64) -> Result<Alert> {
         .prepare_cached(&format!("{SELECT} AND a.id = ?1"))
         .and_then(|mut statement| statement.query_row([values::stored(id)], read).optional())
         .map_err(Error::database("read an alarm"))?
-        .ok_or_else(|| Error::not_found("alert", &id.to_string()))
+        .ok_or_else(|| Error::not_found("alert", id.to_string()))
 }
 
 /// The alarms after `after`, oldest first.

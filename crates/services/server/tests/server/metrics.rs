@@ -36,9 +36,10 @@ fn what_fluent_bit_sends_is_kept_by_value_and_by_hour() {
     Device::new(&world, "vehicle-2");
     // A whole hour, so that all values are of one.
     let begin = now(&world) / HOUR * HOUR - 2 * HOUR;
+    let later: Value = format!("{}.5", begin + 300).parse().expect("a number");
     let records = json!([
         { "date": begin, "cpu": { "p_cpu": 10.0 }, "memory": { "free": 5 } },
-        { "date": begin as f64 + 300.5, "cpu": { "p_cpu": 30.0 } },
+        { "date": later, "cpu": { "p_cpu": 30.0 } },
         { "date": begin + 600, "cpu": { "p_cpu": 20 }, "docker": { "alive": true } },
     ]);
     send(&world, &device, &records).expect(200);

@@ -17,7 +17,7 @@ use crate::device::Device;
 use crate::world::{Answer, World};
 
 /// More than the server needs to look again, even where much is going on.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const STEP: Duration = Duration::from_millis(50);
 
 fn world_with(text: &str) -> World {
