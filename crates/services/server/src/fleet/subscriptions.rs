@@ -23,6 +23,9 @@ use crate::storage::subscriptions::{self, SubscriptionRecord};
 const MAX_SUBSCRIPTIONS: u64 = 100;
 /// How many events are looked at in one turn of a subscription.
 const AT_ONCE: u32 = 100;
+/// A turn begins no further event after this: a receiver that is slow with each must not keep the
+/// server from stopping.
+const TURN: SignedDuration = SignedDuration::from_secs(10);
 /// The pause after the first failure; it doubles with each one more.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// And is never longer.
@@ -134,8 +137,12 @@ impl Fleet {
                     Ok(sender) => sender,
                     Err(problem) => return self.note_failure(shown, &problem),
                 };
+                let begun = self.now();
                 for event in wanted {
                     let now = self.now();
+                    if now.duration_since(begun) > TURN {
+                        return Ok(());
+                    }
                     if let Err(problem) = sender.send(&event, now) {
                         return self.note_failure(shown, &problem);
                     }
