@@ -124,7 +124,7 @@ impl From<RoleName> for Role {
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         let environment = system::environment();
-        let database = Database::open(&self.data().layout().database()).map_err(failure)?;
+        let database = self.data().database()?;
         let operator = Operator::local();
         let users = Users { database: &database, environment: &environment, operator };
         match &self.action {

@@ -5,10 +5,12 @@
 //! The repository is in memory for serving and in the folder `image/` for keeping; the renaming
 //! of its timestamp file is the commit point of each change.
 
-use std::sync::{Arc, MutexGuard, PoisonError, RwLock};
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use updraft_api::{EventKind, ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys};
+use updraft_fs::LockFile;
 use updraft_publish::{Expiries, ImageRepository, PrivateKey, TufFiles};
 use updraft_tuf::{Envelope, Payload as _, RoleName, Root, Targets};
 
@@ -26,7 +28,36 @@ const MAX_ROLE_NAME: usize = 128;
 
 /// The Image repository; empty until an operator uploads a root.
 #[derive(Debug, Default)]
-pub(super) struct ImageState(RwLock<Option<Forms>>);
+pub(super) struct ImageState {
+    forms: RwLock<Option<Forms>>,
+    /// Which state of the folder that is.
+    stamp: Mutex<Option<Stamp>>,
+}
+
+/// What tells one state of the folder from the next: each writes its timestamp file anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    file: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(layout: &Layout) -> Option<Self> {
+        // A root is there before the first timestamp.
+        let folder = layout.image();
+        let about = std::fs::metadata(folder.join("timestamp.json"))
+            .or_else(|_| std::fs::metadata(&folder))
+            .ok()?;
+        Some(Self { file: about.ino(), changed: (about.mtime(), about.mtime_nsec()) })
+    }
+}
+
+/// Leave to change the Image repository.
+#[derive(Debug)]
+pub(super) struct ImageTurn<'f> {
+    _own: MutexGuard<'f, ()>,
+    _all: Option<LockFile>,
+}
 
 /// The forms in which it is published; they change together.
 #[derive(Debug)]
@@ -59,19 +90,32 @@ impl ImageState {
         Ok(state)
     }
 
+    /// Loads the folder again when another server has changed it.
+    fn follow(&self, layout: &Layout) -> Result<()> {
+        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Stamp::of(layout);
+        if *stamp != now {
+            let loaded = Self::load(layout)?.forms.into_inner();
+            *self.forms.write().unwrap_or_else(PoisonError::into_inner) =
+                loaded.unwrap_or_else(PoisonError::into_inner);
+            *stamp = now;
+        }
+        Ok(())
+    }
+
     fn get(&self) -> Option<Arc<ImageRepository>> {
-        let forms = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
         forms.as_ref().map(|forms| Arc::clone(&forms.uptane))
     }
 
     pub(super) fn tuf(&self) -> Option<Arc<ImageRepository>> {
-        let forms = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
         forms.as_ref().and_then(|forms| forms.tuf.clone())
     }
 
     pub(super) fn set(&self, uptane: ImageRepository, tuf: Option<ImageRepository>) {
         let forms = Forms { uptane: Arc::new(uptane), tuf: tuf.map(Arc::new) };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(forms);
+        *self.forms.write().unwrap_or_else(PoisonError::into_inner) = Some(forms);
     }
 }
 
@@ -99,6 +143,7 @@ impl Upload<'_> {
 impl Fleet {
     /// The Image repository, once it has a root.
     pub fn image_repository(&self) -> Option<Arc<ImageRepository>> {
+        self.follow_image();
         self.image.get()
     }
 
@@ -153,7 +198,7 @@ impl Fleet {
                 delegated: delegated.map(|(name, file)| (name.clone(), text(file))).collect(),
             }
         });
-        let turn = self.image_turn();
+        let turn = self.image_turn()?;
         self.accept_both_forms(operator, &files, tuf.as_ref())?;
         drop(turn);
         let accepted = files.into_iter().map(|(upload, bytes)| {
@@ -163,13 +208,32 @@ impl Fleet {
     }
 
     fn accept_image_files(&self, operator: &Operator, files: &[(Upload<'_>, &[u8])]) -> Result<()> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         self.accept_in_turn(operator, files)
     }
 
-    /// One change at a time: held from reading the old state to storing the new.
-    pub(super) fn image_turn(&self) -> MutexGuard<'_, ()> {
-        self.image_turn.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One change at a time, of all servers that share the folder: held from reading the old state
+    /// to storing the new.
+    pub(super) fn image_turn(&self) -> Result<ImageTurn<'_>> {
+        let own = self.image_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = ImageTurn { _own: own, _all: None };
+        if self.database.is_shared() {
+            turn._all = Some(self.layout.lock_image()?);
+            self.image.follow(&self.layout)?;
+        }
+        Ok(turn)
+    }
+
+    /// What another server has made of the repository since.
+    fn follow_image(&self) {
+        if !self.database.is_shared() {
+            return;
+        }
+        // What is served goes on to be whole, if old: it is tried again with the next request.
+        if let Err(error) = self.image.follow(&self.layout) {
+            let reason = chain(&error);
+            tracing::error!(reason, "the Image repository in image/ cannot be loaded");
+        }
     }
 
     /// Takes files for somebody who holds the turn.
@@ -255,7 +319,7 @@ impl Fleet {
 
     /// Signs snapshot and timestamp again when half of their time has passed.
     pub fn renew_image_metadata(&self) -> Result<()> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         let Some(current) = self.image.get().filter(|image| image.targets().is_some()) else {
             return Ok(());
         };
@@ -278,6 +342,7 @@ impl Fleet {
 
     /// The Image repository, once it has targets.
     pub fn image_targets(&self) -> Result<Arc<ImageRepository>> {
+        self.follow_image();
         self.image.get().filter(|image| image.targets().is_some()).ok_or_else(no_root)
     }
 }

@@ -1,12 +1,12 @@
 //! Devices, their components and documents.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use updraft_api::{Component, InstallReport, InstalledImage};
 
 use super::releases;
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// A device as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub fn insert(
     );
     match inserted {
         Ok(_) => Ok(()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "device_already_registered",
             action: format!("register device {id}"),
             reason: "there is a device of this id".to_owned(),
@@ -230,8 +230,8 @@ pub fn set_reported(tx: &Transaction<'_>, component: &ComponentRecord) -> Result
 /// Raises the counter of a component's reports; it never goes down.
 pub fn raise_counter(tx: &Transaction<'_>, serial: &str, counter: u64) -> Result<()> {
     tx.prepare_cached(
-        "UPDATE components SET report_counter = max(coalesce(report_counter, 0), ?2)
-         WHERE serial = ?1",
+        "UPDATE components SET report_counter = CASE
+             WHEN report_counter > ?2 THEN report_counter ELSE ?2 END WHERE serial = ?1",
     )
     .and_then(|mut statement| statement.execute(params![serial, values::stored(counter)]))
     .map_err(Error::database("store a report counter"))?;
@@ -336,7 +336,7 @@ pub fn installed(
     }))
 }
 
-pub(super) fn read_device(row: &Row<'_>) -> rusqlite::Result<DeviceRecord> {
+pub(super) fn read_device(row: &Row<'_>) -> sql::Result<DeviceRecord> {
     let report: Option<String> = row.get("last_report")?;
     Ok(DeviceRecord {
         id: row.get("id")?,
@@ -350,7 +350,7 @@ pub(super) fn read_device(row: &Row<'_>) -> rusqlite::Result<DeviceRecord> {
     })
 }
 
-fn read_component(row: &Row<'_>) -> rusqlite::Result<ComponentRecord> {
+fn read_component(row: &Row<'_>) -> sql::Result<ComponentRecord> {
     let filepath: Option<String> = row.get("filepath")?;
     let sha256: Option<String> = row.get("sha256")?;
     let length: Option<i64> = row.get("length")?;

@@ -1,11 +1,11 @@
 //! Events: appended in the transaction of what they tell about, never changed.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, params};
 use updraft_api::{Event, EventKind, Page};
 
 use super::values::{self, page};
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, Row, Transaction, params};
 
 /// An event to append.
 #[derive(Debug, Clone)]
@@ -77,11 +77,11 @@ pub fn append(tx: &Transaction<'_>, at: Timestamp, event: &NewEvent<'_>) -> Resu
 /// Whether a device's event of this id is here. The condition is that of the index.
 pub fn has_sent_id(connection: &Connection, device: &str, id: &str) -> Result<bool> {
     connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT EXISTS (SELECT 1 FROM events
-             WHERE kind = 'device_report' AND data IS NOT NULL
-               AND device = ?1 AND json_extract(data, '$.id') = ?2)",
-        )
+             WHERE kind = 'device_report' AND data IS NOT NULL AND device = ?1 AND {} = ?2)",
+            connection.either("json_extract(data, '$.id')", "(data::json ->> 'id')")
+        ))
         .and_then(|mut statement| statement.query_row(params![device, id], |row| row.get(0)))
         .map_err(Error::database("look for an event"))
 }
@@ -120,7 +120,7 @@ pub fn list(
     Ok(page(items, limit, |event: &Event| event.id.to_string()))
 }
 
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Event> {
+pub(super) fn read(row: &Row<'_>) -> sql::Result<Event> {
     let kind: String = row.get("kind")?;
     let data: Option<String> = row.get("data")?;
     Ok(Event {

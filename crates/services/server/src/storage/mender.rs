@@ -1,11 +1,11 @@
 //! Devices of Mender: who they say they are, and whether they are let in.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// Whether a device is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +134,7 @@ pub fn remove(tx: &Transaction<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<MenderDevice> {
+fn read(row: &Row<'_>) -> sql::Result<MenderDevice> {
     let status: String = row.get("status")?;
     Ok(MenderDevice {
         id: row.get("device")?,

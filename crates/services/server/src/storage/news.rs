@@ -1,11 +1,11 @@
 //! The newest events, for who looks at what happens now.
 
-use rusqlite::{Connection, params};
 use updraft_api::{Event, Page};
 
 use super::events::{self, Filter};
 use super::values::{self, page};
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, params};
 
 /// The id of the newest event; 0 when there is none.
 pub fn newest(connection: &Connection) -> Result<u64> {

@@ -1,10 +1,10 @@
 //! What the Director signed for vehicles without network.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// The name under which the snapshot is stored; no list of updates has it.
 pub const SNAPSHOT: &str = "";
@@ -68,7 +68,7 @@ pub fn insert(tx: &Transaction<'_>, file: &OfflineFile) -> Result<()> {
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<OfflineFile> {
+fn read(row: &Row<'_>) -> sql::Result<OfflineFile> {
     Ok(OfflineFile {
         name: row.get("name")?,
         version: values::count(row.get("version")?),

@@ -95,7 +95,7 @@ fn many_callers_at_once_are_served() {
 
 #[test]
 fn what_is_in_memory_is_written_at_the_end() {
-    let mut world = World::new();
+    let mut world = World::with_sqlite();
     let device = Device::new(&world, "vehicle-1");
     world.get(&device.client(&world), "/director/root.json").expect(200);
     world.stop();
