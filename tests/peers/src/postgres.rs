@@ -12,9 +12,10 @@ use tempfile::TempDir;
 
 /// Where Debian's programs are, by version.
 const PROGRAMS: &str = "/usr/lib/postgresql";
-/// What a test needs no safety for, and whose server is told to end at once.
-const SETTINGS: &str = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off \
-     -c full_page_writes=off -c max_connections=200 -c shared_buffers=32MB";
+/// What is committed is handed to the system, which goes on when the server crashes; that it
+/// reaches the disk, no test needs.
+const SETTINGS: &str = "-c listen_addresses='' -c fsync=off -c full_page_writes=off \
+     -c max_connections=200 -c shared_buffers=32MB";
 
 static RUNNING: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -50,6 +51,14 @@ impl PostgresDatabase {
         *running = Arc::downgrade(&server);
         drop(running);
         server.database()
+    }
+
+    /// The same in a server of its own, which may be ended.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed or does not start.
+    pub fn alone() -> Result<Self> {
+        Arc::new(Postgres::start(SETTINGS)?).database()
     }
 
     /// How a client finds it.

@@ -7,7 +7,6 @@ use updraft_api::{NewUser, Role, User, UserUpdate};
 use updraft_error::Kind;
 use updraft_server_service::fleet::operators::Operator;
 use updraft_server_service::fleet::users::Users;
-use updraft_server_service::storage::Database;
 use updraft_terminal::{Failure, Result, Table, Terminal};
 
 use crate::cli::{DataFolder, failure};

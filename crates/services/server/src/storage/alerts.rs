@@ -14,7 +14,7 @@ pub fn put_rule(tx: &Transaction<'_>, rule: &AlertRule, now: Timestamp) -> Resul
     let text = values::json("store a rule", rule)?;
     tx.execute(
         "INSERT INTO alert_rules (name, rule, created_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET rule = ?2",
+         ON CONFLICT (name) DO UPDATE SET rule = excluded.rule",
         params![rule.name, text, values::millis(now)],
     )
     .map_err(Error::database("store a rule"))?;
@@ -153,7 +153,7 @@ pub fn list(
     let failed = |error| Error::database("list alarms")(error);
     let mut statement = connection
         .prepare_cached(&format!(
-            "{} AND a.id > ?1 AND (?2 IS NULL OR a.device = ?2)
+            "{} AND a.id > ?1 AND (CAST(?2 AS TEXT) IS NULL OR a.device = ?2)
                  AND (?3 = 1 OR a.resolved_at IS NULL)
              ORDER BY a.id LIMIT ?4",
             select(connection)

@@ -209,9 +209,9 @@ pub fn list(
     let mut statement = connection
         .prepare_cached(&format!(
             "SELECT number, entry, hash FROM audit
-             WHERE number > ?1 AND (?2 IS NULL OR actor = ?2) AND (?3 IS NULL OR action = ?3)
-               AND (?4 IS NULL OR {}(object, ?4) > 0)
-               AND (?5 IS NULL OR at >= ?5) AND (?6 IS NULL OR at < ?6)
+             WHERE number > ?1 AND (CAST(?2 AS TEXT) IS NULL OR actor = ?2) AND (CAST(?3 AS TEXT) IS NULL OR action = ?3)
+               AND (CAST(?4 AS TEXT) IS NULL OR {}(object, ?4) > 0)
+               AND (CAST(?5 AS BIGINT) IS NULL OR at >= ?5) AND (CAST(?6 AS BIGINT) IS NULL OR at < ?6)
              ORDER BY number LIMIT ?7",
             connection.either("instr", "strpos")
         ))

@@ -95,7 +95,7 @@ pub fn list(
     let mut statement = connection
         .prepare_cached(
             "SELECT * FROM devices WHERE id > ?1
-               AND (?2 IS NULL OR id IN (SELECT device FROM group_devices WHERE group_name = ?2))
+               AND (CAST(?2 AS TEXT) IS NULL OR id IN (SELECT device FROM group_devices WHERE group_name = ?2))
              ORDER BY id LIMIT ?3",
         )
         .map_err(failed)?;
@@ -250,7 +250,7 @@ pub fn put_document(
         .execute(
             "INSERT INTO device_documents VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (device, kind) DO UPDATE SET body = excluded.body,
-                 received_at = excluded.received_at WHERE body <> excluded.body",
+                 received_at = excluded.received_at WHERE device_documents.body <> excluded.body",
             params![device, kind, body, values::millis(now)],
         )
         .map_err(Error::database("store a device's document"))?;

@@ -106,7 +106,7 @@ pub fn list(
     let mut statement = connection
         .prepare_cached(
             "SELECT * FROM events
-             WHERE id > ?1 AND (?2 IS NULL OR device = ?2) AND (?3 IS NULL OR rollout = ?3)
+             WHERE id > ?1 AND (CAST(?2 AS TEXT) IS NULL OR device = ?2) AND (CAST(?3 AS TEXT) IS NULL OR rollout = ?3)
              ORDER BY id LIMIT ?4",
         )
         .map_err(failed)?;

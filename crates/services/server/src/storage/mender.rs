@@ -51,7 +51,7 @@ pub fn list(
     let failed = |error| Error::database("list devices of Mender")(error);
     let mut statement = connection
         .prepare_cached(
-            "SELECT * FROM mender_devices WHERE ?1 IS NULL OR status = ?1
+            "SELECT * FROM mender_devices WHERE CAST(?1 AS TEXT) IS NULL OR status = ?1
              ORDER BY requested_at, device LIMIT ?2 OFFSET ?3",
         )
         .map_err(failed)?;

@@ -38,7 +38,7 @@ pub struct DirectorFiles {
 pub fn director_root(connection: &Connection, version: Option<u64>) -> Result<Option<RootFile>> {
     connection
         .prepare_cached(
-            "SELECT * FROM director_roots WHERE ?1 IS NULL OR version = ?1
+            "SELECT * FROM director_roots WHERE CAST(?1 AS BIGINT) IS NULL OR version = ?1
              ORDER BY version DESC LIMIT 1",
         )
         .and_then(|mut statement| {
@@ -71,7 +71,7 @@ pub fn director_version(connection: &Connection, device: &str) -> Result<u64> {
         .query_row(
             "SELECT max(version) FROM (
                 SELECT version FROM director_metadata WHERE device = ?1
-                UNION ALL SELECT version FROM director_versions WHERE device = ?1)",
+                UNION ALL SELECT version FROM director_versions WHERE device = ?1) versions",
             [device],
             |row| row.get::<_, Option<i64>>(0),
         )

@@ -30,7 +30,7 @@ pub fn get(
 ) -> Result<Option<OfflineFile>> {
     connection
         .prepare_cached(
-            "SELECT * FROM offline_metadata WHERE name = ?1 AND (?2 IS NULL OR version = ?2)
+            "SELECT * FROM offline_metadata WHERE name = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR version = ?2)
              ORDER BY version DESC LIMIT 1",
         )
         .and_then(|mut statement| {

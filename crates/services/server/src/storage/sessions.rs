@@ -80,7 +80,7 @@ pub fn delete(tx: &Transaction<'_>, hash: &[u8; 32]) -> Result<()> {
 /// Ends all sessions of a user but the one of this hash.
 pub fn delete_of_user(tx: &Transaction<'_>, user: &str, but: Option<&[u8; 32]>) -> Result<()> {
     tx.execute(
-        "DELETE FROM sessions WHERE \"user\" = ?1 AND (?2 IS NULL OR hash <> ?2)",
+        "DELETE FROM sessions WHERE \"user\" = ?1 AND hash IS DISTINCT FROM ?2",
         params![user, but.map(<[u8; 32]>::as_slice)],
     )
     .map(drop)

@@ -119,11 +119,11 @@ fn a_database_that_another_process_holds_is_named_as_locked() {
 #[test]
 fn only_one_server_runs_on_a_data_folder() {
     let world = World::stopped_with_sqlite();
-    let first = setup::lock(&world.layout, &Config::default()).expect("free");
-    let error = setup::lock(&world.layout, &Config::default()).expect_err("taken");
+    let first = setup::lock(&world.layout).expect("free");
+    let error = setup::lock(&world.layout).expect_err("taken");
     assert_eq!(error.kind(), Kind::Conflict);
     drop(first);
-    drop(setup::lock(&world.layout, &Config::default()).expect("free again"));
+    drop(setup::lock(&world.layout).expect("free again"));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_database_of_the_first_schema_is_brought_up_to_date() {
 
 #[test]
 fn a_folder_that_is_none_says_how_to_make_one() {
-    let error = setup::lock(&Layout::new("/nonexistent"), &Config::default()).expect_err("none");
+    let error = setup::lock(&Layout::new("/nonexistent")).expect_err("none");
     assert!(error.hint().is_some_and(|hint| hint.contains("init")), "{error}");
 }
 

@@ -55,8 +55,9 @@ pub(crate) struct World {
     pub(crate) layout: Layout,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) token: String,
-    postgres: Option<PostgresDatabase>,
+    pub(crate) postgres: Option<PostgresDatabase>,
     running: Option<Running>,
+    other: Option<Running>,
 }
 
 struct Running {
@@ -117,7 +118,12 @@ impl World {
 
     /// A new server that runs, with PostgreSQL in any case.
     pub(crate) fn with_postgres() -> Self {
-        let mut world = Self::stopped_with(Some(PostgresDatabase::new().expect("PostgreSQL")));
+        Self::with_database(PostgresDatabase::new().expect("PostgreSQL"))
+    }
+
+    /// The same with this database.
+    pub(crate) fn with_database(database: PostgresDatabase) -> Self {
+        let mut world = Self::stopped_with(Some(database));
         world.start();
         world
     }
@@ -157,7 +163,7 @@ impl World {
         let token =
             operators::create_token(&database, &environment, "admin", for_ever(Scope::Admin))
                 .expect("token");
-        Self { folder, layout, clock, token, postgres, running: None }
+        Self { folder, layout, clock, token, postgres, running: None, other: None }
     }
 
     /// The server's database, beside the server.
@@ -165,17 +171,13 @@ impl World {
         open_database(&self.layout)
     }
 
-    /// Runs statements in the database, which are in the SQL of both, beside the server.
-    pub(crate) fn execute(&self, statements: &str) {
-        match &self.postgres {
-            Some(database) => {
-                let statements = format!("SET search_path TO updraft; {statements}");
-                database.run(&statements).expect("the statements");
-            }
-            None => rusqlite::Connection::open(self.layout.database())
-                .and_then(|connection| connection.execute_batch(statements))
-                .expect("the statements"),
+    /// Writes the configuration, which says where the database is in any case.
+    pub(crate) fn configure(&self, text: impl AsRef<str>) {
+        let mut text = text.as_ref().to_owned();
+        if let Some(database) = &self.postgres {
+            text += &format!("\n[database]\nurl = {:?}\n", database.url());
         }
+        std::fs::write(self.layout.config(), text).expect("written");
     }
 
     pub(crate) fn environment(&self) -> Environment {
@@ -211,6 +213,18 @@ impl World {
             let _ = running.stop.send(());
             running.thread.join().expect("no panic").expect("an orderly end");
         }
+    }
+
+    /// Starts another server beside this one, on the same data.
+    pub(crate) fn start_another(&mut self) {
+        self.other = self.running.take();
+        self.start();
+    }
+
+    /// Talks to the other server from now on.
+    pub(crate) fn turn(&mut self) {
+        assert!(self.other.is_some(), "there is another server");
+        std::mem::swap(&mut self.running, &mut self.other);
     }
 
     /// Ends the server and begins another one on the same data.
@@ -329,7 +343,7 @@ pub(crate) fn ask(client: &Client, request: Request) -> Answer {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
+        for running in [self.running.take(), self.other.take()].into_iter().flatten() {
             let _ = running.stop.send(());
             let _ = running.thread.join();
         }

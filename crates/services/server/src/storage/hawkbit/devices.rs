@@ -99,7 +99,8 @@ pub fn meets(connection: &Connection, id: &str, listing: &Listing) -> Result<boo
     connection
         .query_row(
             &format!(
-                "SELECT count(*) FROM (SELECT t.device {FROM}{conditions}) WHERE device = ?{number}"
+                "SELECT count(*) FROM (SELECT t.device {FROM}{conditions}) chosen
+                 WHERE device = ?{number}"
             ),
             params_from_iter(parameters),
             |row| row.get::<_, i64>(0),

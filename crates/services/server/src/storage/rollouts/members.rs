@@ -265,7 +265,7 @@ pub fn assign(
     tx.prepare_cached(
         "UPDATE rollout_devices SET state = ?3, correlation = ?4, targets = ?5, assigned_at = ?6,
              changed_at = ?6, started_at = NULL, reason = NULL,
-             attempts = attempts + (?3 = 'assigned')
+             attempts = attempts + CASE WHEN ?3 = 'assigned' THEN 1 ELSE 0 END
          WHERE rollout = ?1 AND device = ?2",
     )
     .and_then(|mut statement| {

@@ -696,7 +696,7 @@ CREATE TRIGGER audit_emptied BEFORE TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
 CREATE FUNCTION audit_has_no_gaps() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF new.number IS DISTINCT FROM (SELECT coalesce(max(number), 0) + 1 FROM audit) THEN
+    IF new.number IS DISTINCT FROM (SELECT coalesce(max(number), 0) + 1 FROM updraft.audit) THEN
         RAISE EXCEPTION 'the audit log is append-only';
     END IF;
     RETURN new;
