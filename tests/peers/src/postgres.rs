@@ -1,5 +1,6 @@
 //! A PostgreSQL of Debian's, at a socket in a temporary folder.
 
+use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -203,16 +204,14 @@ fn other_user() -> Result<Option<(u32, u32)>> {
 
 fn succeed(command: &mut Command) -> Result<()> {
     // What stays running must not hold a pipe of ours.
-    let output = tempfile::tempfile()?;
+    let mut output = tempfile::tempfile()?;
     command.stdin(std::process::Stdio::null());
     command.stdout(output.try_clone()?).stderr(output.try_clone()?);
     let status = command.status().with_context(|| format!("run {command:?}"))?;
     if status.success() {
         return Ok(());
     }
-    use std::io::{Read as _, Seek as _};
     let mut said = String::new();
-    let mut output = output;
     output.rewind()?;
     output.read_to_string(&mut said)?;
     bail!("{command:?}: {}", said.trim())

@@ -352,6 +352,7 @@ impl Error {
             Self::NotReady { .. } | Self::KeysOffline { .. } | Self::Precondition { .. } => 412,
             // What is wrong inside is no fault of the caller's.
             Self::Config { .. } | Self::Stored { .. } | Self::Crypto { .. } => 500,
+            Self::Database { source: sql::Error::Nul, .. } => 400,
             Self::Database { .. }
             | Self::DatabaseFile { .. }
             | Self::DatabaseServer { .. }

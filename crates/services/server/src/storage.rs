@@ -70,7 +70,7 @@ pub struct Database {
 #[derive(Debug, Clone)]
 enum Place {
     File(PathBuf),
-    Server(PostgresOptions),
+    Server(Box<PostgresOptions>),
 }
 
 impl std::fmt::Display for Place {
@@ -166,7 +166,7 @@ impl Database {
     pub fn connect(options: PostgresOptions) -> Result<(Self, bool)> {
         let writer = postgres::open(&options)?;
         let is_new = schema::migrate_server(options.place(), &writer)?;
-        Ok((Self::with(Place::Server(options), writer), is_new))
+        Ok((Self::with(Place::Server(Box::new(options)), writer), is_new))
     }
 
     fn with(place: Place, writer: Connection) -> Self {

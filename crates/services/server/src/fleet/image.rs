@@ -5,12 +5,14 @@
 //! The repository is in memory for serving and in the folder `image/` for keeping; the renaming
 //! of its timestamp file is the commit point of each change.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+mod state;
+
+pub(super) use state::{ImageState, ImageTurn};
+
+use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use updraft_api::{EventKind, ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys};
-use updraft_fs::LockFile;
 use updraft_publish::{Expiries, ImageRepository, PrivateKey, TufFiles};
 use updraft_tuf::{Envelope, Payload as _, RoleName, Root, Targets};
 
@@ -20,104 +22,10 @@ use super::operators::Operator;
 use super::tuf::TufTrouble;
 use crate::config::MetadataConfig;
 use crate::error::{Error, Result, chain};
-use crate::layout::Layout;
 use crate::storage::events::{self, NewEvent};
 
 /// Role names of delegations are file names too.
 const MAX_ROLE_NAME: usize = 128;
-
-/// The Image repository; empty until an operator uploads a root.
-#[derive(Debug, Default)]
-pub(super) struct ImageState {
-    forms: RwLock<Option<Forms>>,
-    /// Which state of the folder that is.
-    stamp: Mutex<Option<Stamp>>,
-}
-
-/// What tells one state of the folder from the next: each writes its timestamp file anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    file: u64,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(layout: &Layout) -> Option<Self> {
-        // A root is there before the first timestamp.
-        let folder = layout.image();
-        let about = std::fs::metadata(folder.join("timestamp.json"))
-            .or_else(|_| std::fs::metadata(&folder))
-            .ok()?;
-        Some(Self { file: about.ino(), changed: (about.mtime(), about.mtime_nsec()) })
-    }
-}
-
-/// Leave to change the Image repository.
-#[derive(Debug)]
-pub(super) struct ImageTurn<'f> {
-    _own: MutexGuard<'f, ()>,
-    _all: Option<LockFile>,
-}
-
-/// The forms in which it is published; they change together.
-#[derive(Debug)]
-struct Forms {
-    uptane: Arc<ImageRepository>,
-    tuf: Option<Arc<ImageRepository>>,
-}
-
-impl ImageState {
-    /// Loads what was kept.
-    pub(super) fn load(layout: &Layout) -> Result<Self> {
-        let folder = layout.image();
-        let mut entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(source) => return Err(Error::Io { action: "open", path: folder, source }),
-        };
-        if entries.next().is_none() {
-            return Ok(Self::default());
-        }
-        let repository = ImageRepository::load(&folder, DIALECT)
-            .map_err(Error::crypto("load the Image repository in image/"))?;
-        let tuf = repository
-            .load_beside(&folder)
-            .map_err(Error::crypto("load the Image repository in image/tuf/"))?;
-        let state = Self::default();
-        state.set(repository, tuf);
-        Ok(state)
-    }
-
-    /// Loads the folder again when another server has changed it.
-    fn follow(&self, layout: &Layout) -> Result<()> {
-        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Stamp::of(layout);
-        if *stamp != now {
-            let loaded = Self::load(layout)?.forms.into_inner();
-            *self.forms.write().unwrap_or_else(PoisonError::into_inner) =
-                loaded.unwrap_or_else(PoisonError::into_inner);
-            *stamp = now;
-        }
-        Ok(())
-    }
-
-    fn get(&self) -> Option<Arc<ImageRepository>> {
-        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
-        forms.as_ref().map(|forms| Arc::clone(&forms.uptane))
-    }
-
-    pub(super) fn tuf(&self) -> Option<Arc<ImageRepository>> {
-        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
-        forms.as_ref().and_then(|forms| forms.tuf.clone())
-    }
-
-    pub(super) fn set(&self, uptane: ImageRepository, tuf: Option<ImageRepository>) {
-        let forms = Forms { uptane: Arc::new(uptane), tuf: tuf.map(Arc::new) };
-        *self.forms.write().unwrap_or_else(PoisonError::into_inner) = Some(forms);
-    }
-}
 
 /// What an operator uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,12 +124,12 @@ impl Fleet {
     /// to storing the new.
     pub(super) fn image_turn(&self) -> Result<ImageTurn<'_>> {
         let own = self.image_turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut turn = ImageTurn { _own: own, _all: None };
+        let mut all = None;
         if self.database.is_shared() {
-            turn._all = Some(self.layout.lock_image()?);
+            all = Some(self.layout.lock_image()?);
             self.image.follow(&self.layout)?;
         }
-        Ok(turn)
+        Ok(ImageTurn { _own: own, _all: all })
     }
 
     /// What another server has made of the repository since.

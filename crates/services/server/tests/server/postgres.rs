@@ -121,6 +121,15 @@ fn the_audit_log_is_append_only_here_too() {
     }
 }
 
+#[test]
+fn a_text_that_postgresql_cannot_store_is_the_senders_fault() {
+    let world = World::with_postgres();
+    let group = json!({ "name": "lab", "description": "a\0b" });
+    let answer = world.send_json(&world.operator(), Method::Post, paths::GROUPS, &group);
+    assert!(answer.text().contains("NUL"), "{}", answer.text());
+    answer.expect(400);
+}
+
 /// A column that one of the two does not have would be found only by whoever uses it.
 #[test]
 fn both_databases_have_the_same_tables_and_columns() {

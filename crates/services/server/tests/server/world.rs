@@ -175,7 +175,7 @@ impl World {
     pub(crate) fn configure(&self, text: impl AsRef<str>) {
         let mut text = text.as_ref().to_owned();
         if let Some(database) = &self.postgres {
-            text += &format!("\n[database]\nurl = {:?}\n", database.url());
+            text = format!("{text}\n[database]\nurl = {:?}\n", database.url());
         }
         std::fs::write(self.layout.config(), text).expect("written");
     }

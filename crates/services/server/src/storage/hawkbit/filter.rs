@@ -357,6 +357,6 @@ mod tests {
         assert!(order(Entity::Target, Some("name;DROP TABLE devices:ASC")).is_err());
         assert!(order(Entity::Target, Some("name:SIDEWAYS")).is_err());
         let order = order(Entity::Action, Some("id:DESC")).expect("an order");
-        assert_eq!(order, "a.id DESC, a.id");
+        assert_eq!(order, "a.id DESC NULLS LAST, a.id");
     }
 }

@@ -29,7 +29,7 @@ pub struct Connection(Inner);
 #[derive(Debug)]
 enum Inner {
     Sqlite(rusqlite::Connection),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 impl Connection {
@@ -40,7 +40,7 @@ impl Connection {
 
     /// Connects to PostgreSQL.
     pub(in crate::storage) fn postgres(options: &PostgresOptions) -> Result<Self> {
-        Ok(Self(Inner::Postgres(Postgres::connect(options)?)))
+        Ok(Self(Inner::Postgres(Box::new(Postgres::connect(options)?))))
     }
 
     /// Which database it is.

@@ -19,6 +19,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A text has a character that PostgreSQL cannot store.
+    #[error("a text with the character NUL cannot be stored")]
+    Nul,
     /// SQLite refused.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -44,6 +47,7 @@ impl Error {
         match self {
             Self::Sqlite(error) => of_sqlite(error),
             Self::Postgres(error) => of_postgres(error),
+            Self::Nul => Kind::Invalid,
             Self::NoRow | Self::Column { .. } => Kind::Bug,
         }
     }

@@ -82,7 +82,7 @@ impl Postgres {
 
     /// Runs a statement; gives how many rows it changed.
     pub(super) fn execute(&self, statement: &Statement, values: &[ValueRef<'_>]) -> Result<usize> {
-        let bound = bound(values);
+        let bound = bound(values)?;
         let changed = self.client.borrow_mut().execute(statement, &bound);
         let changed = self.noted(changed)?;
         self.changes.set(self.changes.get() + changed);
@@ -91,7 +91,7 @@ impl Postgres {
 
     /// Runs a statement; gives its answer.
     pub(super) fn query(&self, statement: &Statement, values: &[ValueRef<'_>]) -> Result<Vec<Row>> {
-        let bound = bound(values);
+        let bound = bound(values)?;
         let rows = self.client.borrow_mut().query(statement, &bound);
         self.noted(rows)
     }
@@ -108,8 +108,15 @@ impl Postgres {
     }
 }
 
-fn bound<'v>(values: &'v [ValueRef<'v>]) -> Vec<&'v (dyn ToSql + Sync)> {
-    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+/// Values as PostgreSQL takes them, whose texts have no NUL inside.
+fn bound<'v>(values: &'v [ValueRef<'v>]) -> Result<Vec<&'v (dyn ToSql + Sync)>> {
+    values
+        .iter()
+        .map(|value| match value {
+            ValueRef::Text(text) if text.contains('\0') => Err(Error::Nul),
+            _ => Ok(value as &(dyn ToSql + Sync)),
+        })
+        .collect()
 }
 
 impl ToSql for ValueRef<'_> {
@@ -129,10 +136,6 @@ impl ToSql for ValueRef<'_> {
             (ValueRef::Integer(number), &Type::FLOAT8) => (number as f64).to_sql(expected, out),
             (ValueRef::Real(number), &Type::FLOAT8) => number.to_sql(expected, out),
             (ValueRef::Text(text), &(Type::TEXT | Type::VARCHAR | Type::UNKNOWN)) => {
-                // PostgreSQL has no texts with NUL inside.
-                if text.contains('\0') {
-                    return Err("a text with a NUL byte cannot be stored".into());
-                }
                 text.to_sql(expected, out)
             }
             (ValueRef::Blob(bytes), &Type::BYTEA) => bytes.to_sql(expected, out),

@@ -43,6 +43,7 @@ impl std::fmt::Debug for RowsInner<'_> {
 
 impl Statement<'_> {
     /// Runs it; gives how many rows it changed.
+    #[allow(clippy::needless_pass_by_value, reason = "parameters are written where they are given")]
     pub fn execute(&mut self, parameters: impl Parameters) -> Result<usize> {
         match &mut self.0 {
             Inner::Sqlite(statement) => {
@@ -55,6 +56,7 @@ impl Statement<'_> {
     }
 
     /// Runs it; gives the rows of its answer.
+    #[allow(clippy::needless_pass_by_value, reason = "parameters are written where they are given")]
     pub fn query(&mut self, parameters: impl Parameters) -> Result<Rows<'_>> {
         Ok(Rows(match &mut self.0 {
             Inner::Sqlite(statement) => {
