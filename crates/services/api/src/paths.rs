@@ -9,6 +9,10 @@ pub const API: &str = "/api/v1";
 pub const OPENAPI: &str = "/api/v1/openapi.json";
 /// Whether the server lives; needs no token and says nothing else.
 pub const HEALTH: &str = "/healthz";
+/// Whether the server can answer requests now; without authentication.
+pub const READY: &str = "/readyz";
+/// Numbers for Prometheus.
+pub const METRICS: &str = "/metrics";
 /// What the server is and how it is doing.
 pub const STATUS: &str = "/api/v1/status";
 /// The fleet at a glance.

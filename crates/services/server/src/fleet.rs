@@ -19,6 +19,7 @@ mod guessing;
 pub mod hawkbit;
 pub mod image;
 pub mod mender;
+mod meter;
 pub mod metrics;
 pub mod news;
 mod one_time;
@@ -93,6 +94,8 @@ pub struct Fleet {
     guessing: guessing::Guessing,
     hashing: Semaphore,
     refusals: audit::Refusals,
+    /// Counts requests.
+    pub(crate) meter: meter::Meter,
 }
 
 impl Fleet {
@@ -131,6 +134,7 @@ impl Fleet {
             guessing: guessing::Guessing::default(),
             hashing: Semaphore::new(passwords::AT_A_TIME),
             refusals: audit::Refusals::default(),
+            meter: meter::Meter::default(),
         })
     }
 

@@ -11,6 +11,7 @@ mod dashboard;
 mod gateway;
 mod hawkbit;
 mod mender;
+mod metering;
 pub mod multipart;
 mod names;
 pub mod openapi;
@@ -47,6 +48,7 @@ pub fn check_tls(layout: &Layout) -> Result<()> {
 pub fn router(fleet: Shared) -> Router {
     Router::new()
         .route(updraft_api::paths::HEALTH, get(async || "ok\n"))
+        .merge(metering::routes())
         .merge(gateway::routes())
         .merge(api::routes())
         .merge(dashboard::routes())

@@ -40,7 +40,10 @@ pub(crate) async fn answer(
 ) -> Result<Response, Infallible> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let call = Arc::new(Call { method, uri, caller: OnceLock::new() });
+    let begun = std::time::Instant::now();
     let mut response = CALL.scope(Arc::clone(&call), router.oneshot(request)).await?;
+    let interface = super::metering::interface(call.uri.path());
+    fleet.meter.count(interface, response.status().as_u16(), begun.elapsed());
     let Some(Caller { origin, .. }) = call.caller.get() else { return Ok(response) };
     if let Ok(id) = HeaderValue::try_from(&origin.request_id) {
         response.headers_mut().insert("x-request-id", id);

@@ -188,3 +188,25 @@ fn events_are_told_newest_first() {
         assert!(status == 400 || wrong.ends_with("nothing"), "{wrong}: {status}");
     }
 }
+
+#[test]
+fn prometheus_is_told_of_requests_and_the_fleet() {
+    let world = World::new();
+    drop(Device::new(&world, "d1"));
+    world.get(&world.client(None, None), updraft_api::paths::METRICS).expect(401);
+    let scrape = || world.get(&world.operator(), updraft_api::paths::METRICS);
+    let answer = scrape();
+    let kind = answer.headers.get("content-type").unwrap_or_default().to_owned();
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    let text = scrape().expect(200).text();
+    for line in [
+        "updraft_devices{state=\"registered\"} 1",
+        "updraft_requests_total{interface=\"monitoring\",status=\"4xx\"} 1",
+        "updraft_requests_total{interface=\"monitoring\",status=\"2xx\"} 1",
+        "updraft_request_seconds_count{interface=\"uptane\"}",
+        "updraft_devices_need_attention{reason=\"failed\"} 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}

@@ -94,6 +94,8 @@ fn a_database_server_that_crashed_is_found_again() {
     let world = World::with_database(database.clone());
     let group = |name: &str| json!({ "name": name });
     world.send_json(&world.operator(), Method::Post, paths::GROUPS, &group("one")).expect(201);
+    let ready = || world.get(&world.client(None, None), paths::READY).status;
+    assert_eq!(ready(), 200);
     for name in ["two", "three"] {
         database.server.crash_and_restart().expect("it comes up again");
         // All connections were cut, and none of that is the operator's business.
