@@ -1,7 +1,7 @@
 //! What can go wrong with a payload that is applied.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use updraft_error::{Classify, Kind};
 use updraft_payload::OperationKind;
@@ -41,6 +41,24 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// What a boot loader keeps does not follow its format.
+    #[error("use {path}", path = path.display())]
+    BootEnvironment {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: updraft_bootenv::Error,
+    },
+    /// The boot loader's slots cannot be used.
+    #[error("use the slots in {path}: {problem}", path = path.display())]
+    BootControl {
+        /// Where they are.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// What sort of failure.
+        kind: Kind,
     },
     /// The payload is not what somebody who is trusted said.
     #[error("trust the payload: {0}")]
@@ -207,6 +225,10 @@ impl Error {
         Self::Partition { partition: name.to_owned(), problem: problem.into(), kind }
     }
 
+    pub(crate) fn boot_control(path: &Path, kind: Kind, problem: impl Into<String>) -> Self {
+        Self::BootControl { path: path.to_owned(), problem: problem.into(), kind }
+    }
+
     /// Whether what was done so far is of no use for another try. Data that was damaged on its way is
     /// no reason: what was done before it was verified.
     #[must_use]
@@ -246,7 +268,8 @@ impl Classify for Error {
             Self::Operation { .. } => Kind::Invalid,
             Self::Source { .. } | Self::NoWayBack { .. } => Kind::Conflict,
             Self::Unsupported(_) => Kind::Unsupported,
-            Self::Partition { kind, .. } => *kind,
+            Self::Partition { kind, .. } | Self::BootControl { kind, .. } => *kind,
+            Self::BootEnvironment { source, .. } => source.kind(),
         }
     }
 }

@@ -7,11 +7,14 @@
 //! * [`verify`], [`properties`]: read a payload to its end and write nothing.
 //! * [`apply`]: does what a payload says, and goes on after a power cut; [`apply_patch`]: one patch.
 //! * [`generate`], [`sign`]: make payloads.
+//! * [`boot_control`]: which slot the boot loader starts.
 //!
 //! Memory: metadata of at most 16 MiB as it is read, the data of one operation up to 8 MiB (more goes
 //! to a file), and what decompressors ask for: each kind has a bound.
 
 mod error;
+
+pub mod boot_control;
 
 mod source;
 mod stream;
