@@ -55,7 +55,7 @@ impl Scheme for Mender {
             SlotStatus {
                 // What is not named is started only when the trial of the other one fails.
                 is_bootable: if is_named { left != Some(0) } else { left.is_some() },
-                is_successful: is_named.then_some(left.is_none()),
+                is_successful: if is_named { Some(left.is_none()) } else { left.map(|_| true) },
                 tries_left: left.filter(|_| is_named),
             }
         });
