@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use updraft_error::{Classify, Kind};
 use updraft_payload::OperationKind;
 
+use crate::Obstacle;
+
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -56,6 +58,20 @@ pub enum Error {
         /// Where they are.
         path: PathBuf,
         /// What is wrong.
+        problem: String,
+        /// What sort of failure.
+        kind: Kind,
+    },
+    /// An update is not begun, for these reasons.
+    #[error("begin the update: {}", obstacles(.0))]
+    Refused(Vec<Obstacle>),
+    /// Somebody else applies an update, or changes the slots.
+    #[error("change the slots: another process does that now")]
+    Busy,
+    /// What is asked for does not fit how things are.
+    #[error("change the slots: {problem}")]
+    State {
+        /// What is in the way.
         problem: String,
         /// What sort of failure.
         kind: Kind,
@@ -120,6 +136,11 @@ pub enum Error {
         /// Where it is.
         at: u64,
     },
+}
+
+fn obstacles(all: &[Obstacle]) -> String {
+    let problems: Vec<&str> = all.iter().map(|one| one.problem.as_str()).collect();
+    problems.join("; ")
 }
 
 fn old_content(partition: &str, index: Option<usize>) -> String {
@@ -252,6 +273,15 @@ impl From<Unsupported> for Error {
     }
 }
 
+/// What a caller may do about the first of them.
+fn of_obstacles(obstacles: &[Obstacle]) -> Kind {
+    match obstacles.first().map(|first| first.code.0) {
+        Some(60) => Kind::Exhausted,
+        Some(18 | 51) => Kind::Rejected,
+        _ => Kind::Conflict,
+    }
+}
+
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
@@ -268,7 +298,11 @@ impl Classify for Error {
             Self::Operation { .. } => Kind::Invalid,
             Self::Source { .. } | Self::NoWayBack { .. } => Kind::Conflict,
             Self::Unsupported(_) => Kind::Unsupported,
-            Self::Partition { kind, .. } | Self::BootControl { kind, .. } => *kind,
+            Self::Refused(obstacles) => of_obstacles(obstacles),
+            Self::Busy => Kind::Conflict,
+            Self::Partition { kind, .. }
+            | Self::BootControl { kind, .. }
+            | Self::State { kind, .. } => *kind,
             Self::BootEnvironment { source, .. } => source.kind(),
         }
     }
