@@ -57,7 +57,7 @@ const MAX_KEY: u64 = 64 << 10;
 /// After so many tries that got no further, all is done anew.
 const MAX_ATTEMPTS: u32 = 10;
 /// What may be read twice, when the power is cut, beside one operation.
-const CHECKPOINT_DATA: u64 = 2 << 20;
+const CHECKPOINT_DATA: u64 = 1 << 20;
 
 /// What an update engine is doing, by Android's names and numbers. An engine of slots never is in
 /// those between that are for servers and their policies.
@@ -142,6 +142,15 @@ impl Engine {
         ask.write(&self.folder)
     }
 
+    /// A context for what waits while an update is applied, such as a connection: it also waits and
+    /// stops when another process [asks](Engine::ask) for that.
+    #[must_use]
+    pub fn attended(&self, context: &Context) -> Context {
+        let (folder, own) = (self.folder.clone(), context.clone());
+        let asked = control::Asked { folder, looked: Mutex::new(None), own };
+        context.clone().with_gate(Arc::new(asked))
+    }
+
     /// Everything that is in the way of this update, without beginning it.
     ///
     /// # Errors
@@ -201,14 +210,9 @@ impl Engine {
             return Err(Error::Refused(obstacles));
         };
         let target = running.other();
-        let asked = control::Asked {
-            folder: self.folder.clone(),
-            looked: Mutex::new(None),
-            own: context.clone(),
-        };
         let overall =
             Arc::new(progress::Overall::new(self.folder.clone(), context.progress.clone()));
-        let context = context.clone().with_gate(Arc::new(asked)).with_progress(overall.clone());
+        let context = self.attended(context).with_progress(overall.clone());
         let mut options = ApplyOptions::new(&self.config.state);
         options.state = Some(self.config.state.join(CHECKPOINT));
         options.checkpoint_data_bytes = CHECKPOINT_DATA;

@@ -67,7 +67,7 @@ impl Run<'_> {
             done += bytes_of(operation);
             unrecorded += bytes_of(operation);
             if unrecorded > self.options.checkpoint_bytes
-                || stream.at - recorded_at > self.options.checkpoint_data_bytes
+                || stream.at - recorded_at >= self.options.checkpoint_data_bytes
             {
                 self.record(number + 1, &stream.hashes)?;
                 (unrecorded, recorded_at) = (0, stream.at);

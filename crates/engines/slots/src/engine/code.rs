@@ -27,6 +27,12 @@ const TABLE: &[Row] = &[
         "check the boot-control section of slots.toml, then `updraft slots switch`",
     ),
     (
+        6,
+        "PayloadMismatchedType",
+        "the payload leaves out partitions of the slot",
+        "use a payload with all partitions",
+    ),
+    (
         7,
         "InstallDeviceOpenError",
         "a partition could not be opened",

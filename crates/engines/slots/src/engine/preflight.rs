@@ -1,7 +1,7 @@
 //! [`Obstacle`]: why an update is not begun. All are looked for, so that nobody finds them one by one.
 
 use std::fs::OpenOptions;
-use std::io::{Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -13,6 +13,8 @@ use updraft_task::Context;
 use super::{Engine, ErrorCode, Headers, Phase, State};
 use crate::boot_control::Slot;
 use crate::{Head, Trust};
+
+const BUFFER: usize = 1 << 20;
 
 /// A reason not to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +117,23 @@ impl Engine {
                 found.push(Obstacle::new(51, problem, "use a newer payload"));
             }
         }
-        for partition in &head.manifest.partitions {
+        let partitions = &head.manifest.partitions;
+        let left_out = self
+            .config
+            .partitions
+            .keys()
+            .filter(|name| !partitions.iter().any(|partition| partition.name == **name));
+        for name in left_out {
+            if !self.is_same_in_both(name) {
+                let problem = format!(
+                    "the payload leaves out partition {name}, and slot {target} does not have that \
+                     of what runs"
+                );
+                let way_out = "use a payload with all partitions, or copy this one from what runs";
+                found.push(Obstacle::new(6, problem, way_out));
+            }
+        }
+        for partition in partitions {
             let is_run = partition.about.run_postinstall == Some(true)
                 && partition.about.postinstall_optional != Some(true);
             if is_run && headers.run_postinstall {
@@ -139,6 +157,29 @@ impl Engine {
             }
         }
         found
+    }
+}
+
+impl Engine {
+    /// Whether a partition holds the same in both slots. One that cannot be read does not.
+    fn is_same_in_both(&self, name: &str) -> bool {
+        let open = |slot| {
+            let path = self.config.partition(name, slot)?;
+            std::fs::File::open(path).ok().map(|file| BufReader::with_capacity(BUFFER, file))
+        };
+        let (Some(mut one), Some(mut other)) = (open(Slot::A), open(Slot::B)) else { return false };
+        loop {
+            let (Ok(left), Ok(right)) = (one.fill_buf(), other.fill_buf()) else { return false };
+            let common = left.len().min(right.len());
+            if left.get(..common) != right.get(..common) || left.is_empty() != right.is_empty() {
+                return false;
+            }
+            if common == 0 {
+                return true;
+            }
+            one.consume(common);
+            other.consume(common);
+        }
     }
 }
 

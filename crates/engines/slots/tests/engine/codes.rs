@@ -117,3 +117,18 @@ fn what_nobody_signed_is_refused() {
     let error = device.apply(&maker.signed(&[&other]), &[]).unwrap_err();
     assert_eq!(ErrorCode::of(&error), ErrorCode(26), "{error}");
 }
+
+#[test]
+fn a_payload_that_leaves_out_a_partition_needs_the_same_in_both_slots() {
+    let key = signer(KeyAlgorithm::EcdsaP256);
+    let mut maker = delta();
+    let device = Device::new(&maker, &key);
+    let (system, boot) = (maker.manifest.partitions[0].clone(), "boot");
+    maker.manifest.partitions = vec![system];
+    let payload = maker.signed(&[&key]);
+    let error = device.apply(&payload, &[]).unwrap_err();
+    assert_eq!(ErrorCode::of(&error), ErrorCode(6), "{error}");
+    let path = |slot: &str| device.path(&format!("{boot}_{slot}"));
+    std::fs::copy(path("a"), path("b")).unwrap();
+    device.apply(&payload, &[]).unwrap();
+}

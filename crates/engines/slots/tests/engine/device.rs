@@ -36,6 +36,10 @@ impl Device {
         control[28..].swap_with_slice(&mut crc);
         misc[2048..2080].copy_from_slice(&control);
         std::fs::write(device.path("misc"), misc).unwrap();
+        // What the payload leaves out is the same in both.
+        for name in ["system_a", "system_b", "boot_a", "boot_b"] {
+            std::fs::write(device.path(name), [1; 16]).unwrap();
+        }
         for ((update, old), new) in
             maker.manifest.partitions.iter().zip(&maker.olds).zip(&maker.news)
         {

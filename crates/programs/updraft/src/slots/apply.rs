@@ -7,6 +7,7 @@ use serde::Serialize;
 use updraft_error::Kind;
 use updraft_http::{Client, ClientOptions};
 use updraft_slots::{ErrorCode, FileSource, Headers, HttpSource, Source, UpdateRequest};
+use updraft_task::Context;
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::device::{DeviceOptions, failure};
@@ -74,7 +75,7 @@ impl Apply {
     pub(super) fn run(&self, device: &DeviceOptions, terminal: &Terminal) -> Result {
         let engine = device.open()?;
         let headers = self.headers()?;
-        let mut source = self.source(&headers, terminal)?;
+        let mut source = self.source(&headers, engine.attended(&terminal.context))?;
         let request = UpdateRequest { origin: without_password(&self.payload), headers };
         if self.check {
             let obstacles = engine.preflight(&terminal.context, &mut *source, &request);
@@ -119,7 +120,7 @@ impl Apply {
         Ok(Headers::parse(text.lines().chain(given))?)
     }
 
-    fn source(&self, headers: &Headers, terminal: &Terminal) -> Result<Box<dyn Source>> {
+    fn source(&self, headers: &Headers, context: Context) -> Result<Box<dyn Source>> {
         let size = self.size.or(headers.file_size);
         if !self.payload.starts_with("http://") && !self.payload.starts_with("https://") {
             let path = self.payload.strip_prefix("file://").unwrap_or(&self.payload);
@@ -145,7 +146,6 @@ impl Apply {
             options.headers.push(("Authorization".to_owned(), authorization.clone()));
         }
         let client = Client::new(&options)?;
-        let context = terminal.context.clone();
         Ok(Box::new(HttpSource::new(context, client, &self.payload, self.offset, size)))
     }
 }
