@@ -101,7 +101,9 @@ impl Engine {
     ) -> Vec<Obstacle> {
         let mut found = Vec::new();
         let about = &head.manifest.about;
-        if let (Some(own), Some(new)) = (self.config.build.timestamp, about.max_timestamp)
+        // What does not say how old it is counts as older than everything.
+        let new = about.max_timestamp.unwrap_or(0);
+        if let Some(own) = self.config.build.timestamp
             && new < own
         {
             let problem = format!("the payload is of {new}, and what runs is newer: {own}");

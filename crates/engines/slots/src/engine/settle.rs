@@ -143,16 +143,24 @@ impl Engine {
     pub fn mark_successful(&self) -> Result<Slot> {
         let _lock = self.lock()?;
         let mut state = self.settled()?;
+        let before = state.clone();
         let running = self.running()?;
-        // Commit point: within.
-        self.control.mark_successful(running)?;
+        let status = self.control.status()?;
+        let is_known = running.of(&status.slots).is_successful == Some(true);
+        if !is_known || status.active != Some(running) {
+            // Commit point: within.
+            self.control.mark_successful(running)?;
+        }
         let update = state.update.as_ref();
         if state.phase == Phase::Idle && update.is_some_and(|it| it.target() == Some(running)) {
             state.update = None;
             let message = format!("slot {running} runs, and was found well");
             state.last = Some(Outcome { code: ErrorCode::SUCCESS.0, message });
         }
-        state.store(&self.folder)?;
+        // It is called at each start: what is so already is not written again.
+        if state != before {
+            state.store(&self.folder)?;
+        }
         Ok(running)
     }
 
