@@ -296,10 +296,9 @@ impl Classify for Error {
             Self::Read { source, .. } | Self::File { source, .. } => Classify::kind(source),
             Self::Untrusted(_) | Self::Data { .. } | Self::Result { .. } => Kind::Rejected,
             Self::Operation { .. } => Kind::Invalid,
-            Self::Source { .. } | Self::NoWayBack { .. } => Kind::Conflict,
+            Self::Source { .. } | Self::NoWayBack { .. } | Self::Busy => Kind::Conflict,
             Self::Unsupported(_) => Kind::Unsupported,
             Self::Refused(obstacles) => of_obstacles(obstacles),
-            Self::Busy => Kind::Conflict,
             Self::Partition { kind, .. }
             | Self::BootControl { kind, .. }
             | Self::State { kind, .. } => *kind,

@@ -8,6 +8,9 @@ use super::{BootControlConfig, ConfigError, SlotsConfig};
 pub(super) const NAMES: [(&str, &str); 2] =
     [("PARTLABEL=", "/dev/disk/by-partlabel"), ("PARTUUID=", "/dev/disk/by-partuuid")];
 
+/// Says of a key that its value cannot be right, and why.
+type Bad<'a> = dyn Fn(&str, &dyn std::fmt::Display, &'static str) -> Result<(), ConfigError> + 'a;
+
 impl SlotsConfig {
     pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let bad = |key: &str, value: &dyn std::fmt::Display, problem| {
@@ -49,10 +52,7 @@ impl SlotsConfig {
         self.check_boot_control(&bad)
     }
 
-    fn check_boot_control(
-        &self,
-        bad: &dyn Fn(&str, &dyn std::fmt::Display, &'static str) -> Result<(), ConfigError>,
-    ) -> Result<(), ConfigError> {
+    fn check_boot_control(&self, bad: &Bad<'_>) -> Result<(), ConfigError> {
         let (key, [a, b]) = match &self.boot_control {
             BootControlConfig::Misc { .. } => return Ok(()),
             BootControlConfig::UbootMender { partitions: [a, b], .. } => {

@@ -71,7 +71,8 @@ impl Headers {
         }
         if seen.iter().any(|(key, _)| *key != "FILE_SIZE" && PROPERTIES.contains(key)) {
             let told = seen.iter().filter(|(key, _)| PROPERTIES.contains(key));
-            let text: String = told.map(|(key, value)| format!("{key}={value}\n")).collect();
+            let lines: Vec<String> = told.map(|(key, value)| format!("{key}={value}")).collect();
+            let text = lines.join("\n");
             headers.properties = Some(Properties::parse(&text)?);
         }
         Ok(headers)

@@ -71,6 +71,11 @@ impl Engine {
         let is_running = LockFile::try_acquire(&self.folder, LOCK, LockMode::Shared)?.is_none();
         let state = self.settled()?;
         let progress = UpdateProgress::read(&self.folder).filter(|_| is_running);
+        let status = match &progress {
+            Some(progress) => progress.status,
+            None if is_running => EngineStatus::UpdateAvailable,
+            None => resting(&state),
+        };
         let slots = Slot::ALL.map(|slot| {
             let status = slot.of(&boot.slots);
             SlotOverview {
@@ -91,7 +96,7 @@ impl Engine {
             }
         });
         Ok(Overview {
-            status: self.status(&state, is_running, progress.as_ref()),
+            status,
             phase: state.phase,
             running: self.running.map(Slot::letter),
             active: boot.active.map(Slot::letter),
@@ -103,21 +108,14 @@ impl Engine {
             last,
         })
     }
+}
 
-    fn status(
-        &self,
-        state: &State,
-        is_running: bool,
-        progress: Option<&UpdateProgress>,
-    ) -> EngineStatus {
-        if is_running {
-            return progress.map_or(EngineStatus::UpdateAvailable, |progress| progress.status);
-        }
-        match state.phase {
-            Phase::NeedReboot => EngineStatus::UpdatedNeedReboot,
-            // The new system runs, and nobody has found it well yet.
-            Phase::Idle if state.update.is_some() => EngineStatus::CleanupPreviousUpdate,
-            Phase::Idle | Phase::Begun | Phase::Applied => EngineStatus::Idle,
-        }
+/// What is done while nothing is being applied.
+fn resting(state: &State) -> EngineStatus {
+    match state.phase {
+        Phase::NeedReboot => EngineStatus::UpdatedNeedReboot,
+        // The new system runs, and nobody has found it well yet.
+        Phase::Idle if state.update.is_some() => EngineStatus::CleanupPreviousUpdate,
+        Phase::Idle | Phase::Begun | Phase::Applied => EngineStatus::Idle,
     }
 }

@@ -30,10 +30,9 @@ impl World {
         let (a, b) = (control[12], control[14]);
         let slot = match (can(a), can(b)) {
             (false, false) => return None,
-            (true, false) => Slot::A,
             (false, true) => Slot::B,
             (true, true) if priority(b) > priority(a) => Slot::B,
-            (true, true) => Slot::A,
+            (true, _) => Slot::A,
         };
         let own = &mut control[if slot == Slot::A { 12 } else { 14 }];
         if *own & 0x80 == 0 {
@@ -154,6 +153,7 @@ fn rauc(environment: &mut UbootEnv) -> Option<Slot> {
 }
 
 /// U-Boot's own counting, and Mender's `altbootcmd`.
+#[allow(clippy::unnecessary_wraps, reason = "as all scripts are")]
 fn mender(environment: &mut UbootEnv) -> Option<Slot> {
     let number = |environment: &UbootEnv, name| {
         environment.get(name).map_or(0, |text| text.parse::<u32>().unwrap())
