@@ -33,7 +33,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Status(status::Status),
+    /// Show the slots, which is started next, and how far the update is.
+    Status,
     Apply(apply::Apply),
     /// Have the update that is being applied wait, until it is told to resume or cancel.
     ///
@@ -65,7 +66,7 @@ impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         let device = &self.device;
         match &self.command {
-            Command::Status(status) => status.run(device, terminal),
+            Command::Status => status::run(device, terminal),
             Command::Apply(apply) => apply.run(device, terminal),
             Command::Suspend => change::ask(device, updraft_slots::Ask::Suspend, terminal),
             Command::Resume => change::ask(device, updraft_slots::Ask::Resume, terminal),

@@ -99,6 +99,11 @@ impl GptAttributes {
     fn change(&self, change: impl FnOnce(&mut [SlotAttributes; 2])) -> Result<()> {
         let tables = self.read()?;
         let mut table = self.counting_copy(&tables)?.clone();
+        let last = self.disk.size()? / tables.sector;
+        if tables.first.is_some() && table.other_sector() >= last {
+            let problem = "its partition table is for a larger disk: there is no room for its copy";
+            return Err(Error::boot_control(self.disk.path(), Kind::Invalid, problem));
+        }
         let partitions = self.find(&table)?;
         let mut slots = partitions.each_ref().map(|(_, it)| SlotAttributes::of(it.attributes));
         change(&mut slots);

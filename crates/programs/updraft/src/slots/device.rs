@@ -8,7 +8,6 @@ use updraft_error::Classify as _;
 use updraft_slots::{Engine, Error, ErrorCode, SlotsConfig};
 use updraft_terminal::{Failure, Result, ResultExt as _};
 
-/// Longest text of the kernel that is read.
 const COMMAND_LINE: &str = "/proc/cmdline";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -40,7 +39,7 @@ impl DeviceOptions {
 
 fn read(path: &Path) -> Result<String> {
     let text = std::fs::read_to_string(path);
-    Ok(text.with_context(|| format!("failed to read {}", path.display()))?)
+    text.with_context(|| format!("failed to read {}", path.display()))
 }
 
 /// An error of slots, with its code and the way out.

@@ -1,20 +1,13 @@
 //! `updraft slots status`.
 
-use clap::Args;
 use updraft_slots::{EngineStatus, Overview, Phase};
 use updraft_terminal::{Result, Table, Terminal};
 
 use super::device::{DeviceOptions, failure};
 
-/// Show the slots, which is started next, and how far the update is.
-#[derive(Debug, Args)]
-pub(super) struct Status {}
-
-impl Status {
-    pub(super) fn run(&self, device: &DeviceOptions, terminal: &Terminal) -> Result {
-        let overview = device.open()?.overview().map_err(failure)?;
-        terminal.show(&overview, |overview| tell(overview, terminal))
-    }
+pub(super) fn run(device: &DeviceOptions, terminal: &Terminal) -> Result {
+    let overview = device.open()?.overview().map_err(failure)?;
+    terminal.show(&overview, |overview| tell(overview, terminal))
 }
 
 fn tell(overview: &Overview, terminal: &Terminal) -> Result {
