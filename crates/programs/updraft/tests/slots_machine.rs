@@ -19,7 +19,7 @@ const MODULES: [&str; 7] =
     ["virtio_pci", "virtio_blk", "ext4", "vfat", "nls_cp437", "nls_ascii", "efivarfs"];
 const INIT: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin
+export PATH=/bin:/usr/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
