@@ -46,6 +46,7 @@ pub use state::{Outcome, Phase, State, Update, Written};
 use crate::apply::apply_where;
 use crate::boot_control::{BootControl, Slot};
 use crate::checkpoint::Checkpoint;
+use crate::plan::check_supported;
 use crate::{ApplyOptions, Error, Head, Result, SlotsConfig, Source, Trust};
 
 const LOCK: &str = "lock";
@@ -166,6 +167,7 @@ impl Engine {
         let mut found = self.device_obstacles(context, &state, &trust, &request.headers);
         if let Some(running) = self.running {
             let head = Head::read(source, &trust)?;
+            check_supported(&head.manifest, head.manifest.partitions.iter())?;
             found.extend(self.payload_obstacles(&head, &request.headers, running.other()));
         }
         Ok(found)
@@ -222,6 +224,7 @@ impl Engine {
             if !obstacles.is_empty() {
                 return Err(Error::Refused(obstacles));
             }
+            check_supported(&head.manifest, head.manifest.partitions.iter())?;
             self.begin(state, head, request, target)?;
             let names = head.manifest.partitions.iter().map(|one| one.name.as_str());
             let places = self.config.places(&names.collect::<Vec<_>>(), target);
@@ -237,9 +240,6 @@ impl Engine {
             }
             Err(error) => Err(error),
         };
-        if finished.as_ref().err().is_some_and(Error::is_final) {
-            (state.phase, state.update) = (Phase::Idle, None);
-        }
         overall.end();
         finished
     }
@@ -263,6 +263,7 @@ impl Engine {
             attempts = 1;
         }
         state.phase = Phase::Begun;
+        state.incomplete = Some(target.letter());
         state.update = Some(Update {
             origin: request.origin.clone(),
             metadata_sha256,
@@ -292,7 +293,7 @@ impl Engine {
         if let Some(update) = &mut state.update {
             update.partitions = written.collect();
         }
-        state.phase = Phase::Applied;
+        (state.phase, state.incomplete) = (Phase::Applied, None);
         state.store(&self.folder)?;
         if !switch {
             return Ok(ErrorCode::UPDATED_BUT_NOT_ACTIVE);

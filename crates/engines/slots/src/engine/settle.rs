@@ -133,7 +133,7 @@ impl Engine {
         let is_on_trial = state.phase == Phase::Idle && state.update.is_some();
         // An update that runs already is not undone by forgetting it.
         let update = state.update.filter(|_| is_on_trial);
-        State::on_trial(update).store(&self.folder)
+        State::at_rest(update, state.incomplete).store(&self.folder)
     }
 
     /// What runs works: it is started from now on, and updates may follow.
@@ -171,9 +171,7 @@ impl Engine {
     pub fn set_active(&self, slot: Slot) -> Result<()> {
         let _lock = self.lock()?;
         let mut state = self.settled()?;
-        let is_half_written = state.phase == Phase::Begun
-            && state.update.as_ref().is_some_and(|update| update.target() == Some(slot));
-        if is_half_written {
+        if state.incomplete == Some(slot.letter()) {
             return Err(nothing("an update was begun in it and is not complete"));
         }
         let is_running = self.running == Some(slot);

@@ -77,6 +77,8 @@ pub struct State {
     pub phase: Phase,
     /// The update that this is about.
     pub update: Option<Update>,
+    /// `a` or `b`: the slot that holds half an update, also when that is forgotten.
+    pub incomplete: Option<char>,
     /// How the last one ended.
     pub last: Option<Outcome>,
 }
@@ -88,6 +90,7 @@ impl Default for State {
             version: VERSION,
             phase: Phase::Idle,
             update: None,
+            incomplete: None,
             last: None,
         }
     }
@@ -102,9 +105,10 @@ impl Update {
 }
 
 impl State {
-    /// Nothing is in work; of an update that runs already, its trial is left.
-    pub(super) fn on_trial(update: Option<Update>) -> Self {
-        Self { update, ..Self::default() }
+    /// Nothing is in work; what is left is the trial of an update that runs already, and what the
+    /// slots hold.
+    pub(super) fn at_rest(update: Option<Update>, incomplete: Option<char>) -> Self {
+        Self { update, incomplete, ..Self::default() }
     }
 
     /// Reads a record. `None`: it is none, or one of another version.

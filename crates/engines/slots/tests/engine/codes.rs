@@ -37,7 +37,7 @@ fn bit_flips_have_the_codes_of_update_engine() {
         assert!(!device.status().slots[1].is_bootable);
         let begun = std::fs::read(device.path("state/state.json")).unwrap();
         let begun = String::from_utf8(begun).unwrap().contains("\"update\": {");
-        assert_eq!(begun, is_written && code == 29, "byte {at}");
+        assert_eq!(begun, is_written, "byte {at}");
     }
 }
 

@@ -102,9 +102,29 @@ fn slots_are_chosen_by_hand_but_not_half_written_ones() {
     assert_eq!(device.overview().phase, Phase::Begun);
     let refused = device.engine().set_active(Slot::B).unwrap_err();
     assert!(refused.to_string().contains("not complete"), "{refused}");
+    // That is not forgotten with the update.
+    device.engine().reset().unwrap();
+    device.engine().set_active(Slot::B).unwrap_err();
+    device.apply(&maker.signed(&[&key]), &[]).unwrap();
     device.engine().reset().unwrap();
     device.engine().set_active(Slot::B).unwrap();
     assert_eq!(device.status().active, Some(Slot::B));
     device.engine().mark_unbootable(Slot::B).unwrap();
     assert_eq!(device.status().active, Some(Slot::A));
+}
+
+#[test]
+fn what_nobody_can_do_is_refused_before_the_slot_is_given_up() {
+    let key = signer(KeyAlgorithm::EcdsaP256);
+    let mut maker = delta();
+    let device = Device::new(&maker, &key);
+    device.control().set_active(Slot::B, None).unwrap();
+    device.control().set_active(Slot::A, None).unwrap();
+    let zucchini = updraft_payload::OperationKind::Zucchini.number();
+    maker.manifest.partitions[0].operations[2].kind = Some(zucchini);
+    let error = device.apply(&maker.signed(&[&key]), &[]).unwrap_err();
+    assert!(matches!(error, Error::Unsupported(_)), "{error}");
+    assert_eq!(ErrorCode::of(&error), ErrorCode(45));
+    assert!(device.status().slots[1].is_bootable);
+    assert_eq!(device.overview().phase, Phase::Idle);
 }
