@@ -4,10 +4,11 @@
 //! which the firmware removes before it starts it. So what fails once falls back to the first of the
 //! order, and a slot becomes that only when it is marked successful.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use updraft_bootenv::{EfiBootEntry, EfiBootOrder, efi_entry_number, efi_variable};
 use updraft_error::Kind;
 use updraft_fs::Dir;
@@ -103,7 +104,7 @@ impl EfiEntries {
         updraft_fs::fault::check()
             .map_err(std::io::Error::from)
             .and_then(|()| options.open(&path))
-            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+            .and_then(|mut file| file.write_all(&bytes).and_then(|()| make_durable(&file)))
             .map_err(Error::file("write", &path))
     }
 
@@ -112,6 +113,14 @@ impl EfiEntries {
         let folder = Dir::open(&self.folder)?;
         folder.try_unlink(Path::new(&efi_variable(NEXT)))?;
         Ok(())
+    }
+}
+
+/// A variable is in the firmware's hands when its write is done, and its file system knows no `fsync`.
+fn make_durable(file: &File) -> std::io::Result<()> {
+    match file.sync_all() {
+        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
+        done => done,
     }
 }
 
