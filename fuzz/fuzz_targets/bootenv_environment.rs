@@ -1,6 +1,9 @@
-//! Environments of boot loaders, and the counters in names of entries.
+//! Environments and variables of boot loaders, and the counters in names of entries.
 #![no_main]
-use updraft_bootenv::{CountedName, GrubEnv, UbootEnv, UbootLayout};
+use updraft_bootenv::{
+    CountedName, EfiBootEntry, EfiBootOrder, GrubEnv, SlotControl, UbootEnv, UbootLayout,
+    UbootPlace,
+};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(block) = GrubEnv::parse(data)
@@ -21,6 +24,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         {
             assert_eq!(UbootEnv::parse(layout, &again), Ok(environment));
         }
+    }
+    if let Ok(control) = SlotControl::parse(data) {
+        assert_eq!(SlotControl::parse(&control.encode()), Ok(control));
+    }
+    if let Ok(order) = EfiBootOrder::parse(data) {
+        assert_eq!(EfiBootOrder::parse(&order.encode()), Ok(order));
+    }
+    let _ = EfiBootEntry::parse(data);
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = UbootPlace::parse_config(text);
     }
     if let Ok(text) = std::str::from_utf8(data)
         && let Ok(name) = text.parse::<CountedName>()

@@ -12,17 +12,21 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use updraft_payload::Content;
-use updraft_task::Context;
+use updraft_task::{Context, Event, Unit};
 
 use crate::checkpoint::Checkpoint;
 use crate::finish::check_end;
-use crate::partition::{Mode, OpenPartition, Places, holds, open_all};
+use crate::partition::{Mode, OpenPartition, Places, holds, holds_with, open_all};
 use crate::plan::check_supported;
 use crate::stream::{Hashes, Stream};
 use crate::{Error, Head, Result, Source, Trust};
 
 /// How often an apply makes durable what it has done, in bytes of new content.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
+
+/// The phases of an apply, as progress names them.
+pub(crate) const WRITING: &str = "writing partitions";
+pub(crate) const VERIFYING: &str = "verifying partitions";
 
 /// How a payload is applied.
 #[derive(Debug, Clone)]
@@ -33,6 +37,9 @@ pub struct ApplyOptions {
     pub state: Option<PathBuf>,
     /// After how many bytes of new content that is recorded. Each time waits for the disk.
     pub checkpoint_bytes: u64,
+    /// After how many bytes of data that were read it is recorded as well: what comes over a network
+    /// is not to be read twice.
+    pub checkpoint_data_bytes: u64,
     /// Where the data of an operation is kept that is too large for memory.
     pub scratch: PathBuf,
 }
@@ -45,6 +52,7 @@ impl ApplyOptions {
             mode: Mode::default(),
             state: None,
             checkpoint_bytes: CHECKPOINT_BYTES,
+            checkpoint_data_bytes: u64::MAX,
             scratch: scratch.into(),
         }
     }
@@ -74,10 +82,22 @@ pub fn apply(
     places: &BTreeMap<String, Places>,
     options: &ApplyOptions,
 ) -> Result<Applied> {
+    apply_where(context, source, trust, options, |_| Ok(places.clone()))
+}
+
+/// The same; the partitions are decided on when the metadata is known, and nothing was written yet.
+pub(crate) fn apply_where(
+    context: &Context,
+    source: &mut dyn Source,
+    trust: &Trust,
+    options: &ApplyOptions,
+    decide: impl FnOnce(&Head) -> Result<BTreeMap<String, Places>>,
+) -> Result<Applied> {
     let size = source.size();
     let mut stream = Stream::new(source.open(0)?, 0, Hashes::default());
     let head = Head::of(&mut stream, trust)?;
     head.check_source(size)?;
+    let places = &decide(&head)?;
     let taken = head.manifest.partitions.iter().filter(|it| places.contains_key(&it.name));
     check_supported(&head.manifest, taken)?;
     let places_sha256 = hash_of(places);
@@ -161,12 +181,23 @@ fn check_new_contents(
     head: &Head,
     opened: &[Option<OpenPartition>],
 ) -> Result<()> {
-    for (partition, opened) in head.manifest.partitions.iter().zip(opened) {
-        context.check()?;
+    let each = || head.manifest.partitions.iter().zip(opened);
+    let taken = each().filter(|(_, opened)| opened.is_some());
+    let total = Some(taken.map(|(partition, _)| partition.new.size).sum());
+    context.report(&Event::Started { phase: VERIFYING, total, unit: Unit::Bytes });
+    let mut before = 0;
+    for (partition, opened) in each() {
         let Some(opened) = opened else { continue };
-        if !holds(&opened.target, &opened.target_path, &partition.new)? {
+        let mut advance = |at| {
+            context.check()?;
+            context.report(&Event::Advanced { phase: VERIFYING, done: before + at, total });
+            Ok(())
+        };
+        if !holds_with(&opened.target, &opened.target_path, &partition.new, &mut advance)? {
             return Err(Error::Result { partition: partition.name.clone() });
         }
+        before += partition.new.size;
     }
+    context.report(&Event::Finished { phase: VERIFYING });
     Ok(())
 }

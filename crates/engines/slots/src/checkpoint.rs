@@ -97,6 +97,11 @@ impl Checkpoint {
         }
     }
 
+    /// The first operation that is still to be done.
+    pub(crate) fn next_operation(&self) -> u64 {
+        self.next_operation
+    }
+
     /// The next operation and the hashes until then, if it is of this payload and these places.
     pub(crate) fn matching(
         &self,

@@ -1,10 +1,12 @@
 //! What can go wrong with a payload that is applied.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use updraft_error::{Classify, Kind};
 use updraft_payload::OperationKind;
+
+use crate::Obstacle;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -41,6 +43,38 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// What a boot loader keeps does not follow its format.
+    #[error("use {path}", path = path.display())]
+    BootEnvironment {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: updraft_bootenv::Error,
+    },
+    /// The boot loader's slots cannot be used.
+    #[error("use the slots in {path}: {problem}", path = path.display())]
+    BootControl {
+        /// Where they are.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// What sort of failure.
+        kind: Kind,
+    },
+    /// An update is not begun, for these reasons.
+    #[error("begin the update: {}", obstacles(.0))]
+    Refused(Vec<Obstacle>),
+    /// Somebody else applies an update, or changes the slots.
+    #[error("change the slots: another process does that now")]
+    Busy,
+    /// What is asked for does not fit how things are.
+    #[error("change the slots: {problem}")]
+    State {
+        /// What is in the way.
+        problem: String,
+        /// What sort of failure.
+        kind: Kind,
     },
     /// The payload is not what somebody who is trusted said.
     #[error("trust the payload: {0}")]
@@ -102,6 +136,11 @@ pub enum Error {
         /// Where it is.
         at: u64,
     },
+}
+
+fn obstacles(all: &[Obstacle]) -> String {
+    let problems: Vec<&str> = all.iter().map(|one| one.problem.as_str()).collect();
+    problems.join("; ")
 }
 
 fn old_content(partition: &str, index: Option<usize>) -> String {
@@ -207,6 +246,10 @@ impl Error {
         Self::Partition { partition: name.to_owned(), problem: problem.into(), kind }
     }
 
+    pub(crate) fn boot_control(path: &Path, kind: Kind, problem: impl Into<String>) -> Self {
+        Self::BootControl { path: path.to_owned(), problem: problem.into(), kind }
+    }
+
     /// Whether what was done so far is of no use for another try. Data that was damaged on its way is
     /// no reason: what was done before it was verified.
     #[must_use]
@@ -230,6 +273,15 @@ impl From<Unsupported> for Error {
     }
 }
 
+/// What a caller may do about the first of them.
+fn of_obstacles(obstacles: &[Obstacle]) -> Kind {
+    match obstacles.first().map(|first| first.code.0) {
+        Some(60) => Kind::Exhausted,
+        Some(18 | 51) => Kind::Rejected,
+        _ => Kind::Conflict,
+    }
+}
+
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
@@ -244,9 +296,13 @@ impl Classify for Error {
             Self::Read { source, .. } | Self::File { source, .. } => Classify::kind(source),
             Self::Untrusted(_) | Self::Data { .. } | Self::Result { .. } => Kind::Rejected,
             Self::Operation { .. } => Kind::Invalid,
-            Self::Source { .. } | Self::NoWayBack { .. } => Kind::Conflict,
+            Self::Source { .. } | Self::NoWayBack { .. } | Self::Busy => Kind::Conflict,
             Self::Unsupported(_) => Kind::Unsupported,
-            Self::Partition { kind, .. } => *kind,
+            Self::Refused(obstacles) => of_obstacles(obstacles),
+            Self::Partition { kind, .. }
+            | Self::BootControl { kind, .. }
+            | Self::State { kind, .. } => *kind,
+            Self::BootEnvironment { source, .. } => source.kind(),
         }
     }
 }

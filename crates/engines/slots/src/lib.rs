@@ -7,11 +7,17 @@
 //! * [`verify`], [`properties`]: read a payload to its end and write nothing.
 //! * [`apply`]: does what a payload says, and goes on after a power cut; [`apply_patch`]: one patch.
 //! * [`generate`], [`sign`]: make payloads.
+//! * [`boot_control`]: which slot the boot loader starts.
+//! * [`SlotsConfig`]: what a device's slots are.
+//! * [`Engine`]: the life of an update, from what is in its way to the day it is found well.
 //!
 //! Memory: metadata of at most 16 MiB as it is read, the data of one operation up to 8 MiB (more goes
 //! to a file), and what decompressors ask for: each kind has a bound.
 
 mod error;
+
+pub mod boot_control;
+mod config;
 
 mod source;
 mod stream;
@@ -38,6 +44,8 @@ mod plan;
 mod apply;
 mod verify;
 
+mod engine;
+
 mod generate;
 mod write;
 
@@ -45,6 +53,11 @@ pub use apply::{Applied, ApplyOptions, apply};
 pub use blob::MAX_OPERATION_DATA;
 pub use bspatch::apply_patch;
 pub use checkpoint::Checkpoint;
+pub use config::{BootControlConfig, BuildConfig, ConfigError, SlotName, SlotsConfig};
+pub use engine::{
+    Ask, Engine, EngineStatus, ErrorCode, Headers, HttpSource, Obstacle, Outcome, Overview, Phase,
+    SlotOverview, State, Update, UpdateProgress, UpdateRequest, Written,
+};
 pub use error::{Error, Result, Unsupported, Untrusted};
 pub use generate::{GenerateOptions, Image, generate};
 pub use head::Head;

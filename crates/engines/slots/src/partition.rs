@@ -157,6 +157,16 @@ fn open_target(partition: &Partition, path: &Path, mode: Mode, used: &mut Used) 
 
 /// Whether a file begins with this content. It is read from the medium where that can be had.
 pub(crate) fn holds(file: &File, path: &Path, content: &Content) -> Result<bool> {
+    holds_with(file, path, content, &mut |_| Ok(()))
+}
+
+/// The same; `advance` is told how many bytes were read, and may stop it.
+pub(crate) fn holds_with(
+    file: &File,
+    path: &Path,
+    content: &Content,
+    advance: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<bool> {
     use std::os::unix::fs::FileExt as _;
 
     // What was written is durable by now, so that it is dropped from memory; only advice.
@@ -170,6 +180,7 @@ pub(crate) fn holds(file: &File, path: &Path, content: &Content) -> Result<bool>
         file.read_exact_at(piece, at).map_err(Error::file("read", path))?;
         hash.update(&*piece);
         at += most as u64;
+        advance(at)?;
     }
     Ok(hash.finalize()[..] == content.sha256)
 }

@@ -122,7 +122,7 @@ impl Assembly {
         }
         make_durable(folder, &temporary, &file)?;
         drop(file);
-        rename_to_new(folder, &temporary, name)
+        Ok(rename_to_new(folder, &temporary, name)?)
     }
 }
 

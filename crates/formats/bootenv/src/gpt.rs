@@ -277,7 +277,7 @@ fn write_entry(entry: &mut [u8], partition: &GptPartition) -> Result<(), Error> 
     Ok(())
 }
 
-fn read_entry(entry: &[u8]) -> Result<GptPartition, Error> {
+pub(crate) fn read_entry(entry: &[u8]) -> Result<GptPartition, Error> {
     let units = entry.get(56..ENTRY).unwrap_or_default().chunks_exact(2);
     let units: Vec<u16> = units
         .map(|unit| unit.try_into().map_or(0, u16::from_le_bytes))

@@ -5,6 +5,7 @@
 //! * [`TempFile`] and [`atomic_write`]: new content appears under its name whole and durable, or
 //!   not at all.
 //! * [`xattr`], [`copy`], [`space`], [`remove_tree`]: what tree builders need.
+//! * [`fat`]: names on a file system without journal.
 //! * [`loops`]: a file as a block device.
 //! * [`verity`]: content that the kernel vouches for.
 //! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
@@ -27,6 +28,7 @@ mod atomic;
 mod temp_file;
 
 pub mod copy;
+pub mod fat;
 pub mod fault;
 pub mod flock;
 pub mod flush;

@@ -20,6 +20,7 @@ mod keys;
 mod payload;
 mod release;
 mod signing;
+mod slots;
 
 mod alert;
 mod device;

@@ -50,6 +50,22 @@ fn systemd_understands_the_unit_of_the_initramfs() {
 }
 
 #[test]
+fn systemd_understands_the_unit_of_slots() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "updraft-slots-good.service";
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../packaging");
+    let text = fs::read_to_string(packaging.join(name)).unwrap();
+    let command = "/usr/bin/updraft slots mark-successful";
+    assert!(text.contains(&format!("ExecStart={command}\n")), "{text}");
+    fs::write(folder.path().join(name), text.replace(command, "/bin/true")).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    let output = verify.args(["verify", "--man=no"]).arg(folder.path().join(name)).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !said.contains(name), "{said}");
+}
+
+#[test]
 fn all_commands_of_units_exist() {
     for unit in units() {
         let text = fs::read_to_string(&unit).unwrap();

@@ -3,16 +3,14 @@
 use updraft_payload::{Manifest, Operation, Partition};
 use updraft_task::{Context, Event, Unit};
 
-use super::ApplyOptions;
+use super::{ApplyOptions, WRITING as PHASE};
 use crate::checkpoint::Checkpoint;
 use crate::computed::Computed;
 use crate::data::{read_data, skip_to};
 use crate::operation::{self, Failed, Ground};
 use crate::partition::OpenPartition;
-use crate::stream::Stream;
+use crate::stream::{Hashes, Stream};
 use crate::{Error, Head, Result, Trust};
-
-const PHASE: &str = "writing partitions";
 
 /// Where the data of the operations before the one with this number ends.
 pub(super) fn data_end(manifest: &Manifest, next: usize) -> u64 {
@@ -50,19 +48,29 @@ impl Run<'_> {
         let mut done: u64 = each().take(start).map(|(.., operation)| bytes_of(operation)).sum();
         let total = Some(total);
         self.context.report(&Event::Started { phase: PHASE, total, unit: Unit::Bytes });
-        let mut unrecorded = 0;
+        let (mut unrecorded, mut recorded_at) = (0, stream.at);
         for (number, (at, partition, index, operation)) in each().enumerate().skip(start) {
             self.context.report(&Event::Advanced { phase: PHASE, done, total });
             if let Err(cancelled) = self.context.check() {
-                self.record(number, stream)?;
+                self.record(number, &stream.hashes)?;
                 return Err(cancelled.into());
             }
-            self.one(stream, trust, at, (partition, index, operation))?;
+            let before = stream.hashes.clone();
+            if let Err(error) = self.one(stream, trust, at, (partition, index, operation)) {
+                if !error.is_final() {
+                    // The next try goes on here; when not even that can be recorded, the cause is
+                    // what counts.
+                    let _ = self.record(number, &before);
+                }
+                return Err(error);
+            }
             done += bytes_of(operation);
             unrecorded += bytes_of(operation);
-            if unrecorded > self.options.checkpoint_bytes {
-                self.record(number + 1, stream)?;
-                unrecorded = 0;
+            if unrecorded > self.options.checkpoint_bytes
+                || stream.at - recorded_at >= self.options.checkpoint_data_bytes
+            {
+                self.record(number + 1, &stream.hashes)?;
+                (unrecorded, recorded_at) = (0, stream.at);
             }
         }
         self.context.report(&Event::Finished { phase: PHASE });
@@ -104,11 +112,11 @@ impl Run<'_> {
     }
 
     /// Records that all operations before `next` are done: first they are durable, then the record is.
-    fn record(&mut self, next: usize, stream: &Stream<'_>) -> Result<()> {
+    fn record(&mut self, next: usize, hashes: &Hashes) -> Result<()> {
         let Some(path) = &self.options.state else { return Ok(()) };
         self.make_durable()?;
         let metadata = &self.head.metadata_sha256;
-        Checkpoint::new(metadata, &self.places_sha256, next, &stream.hashes).store(path)
+        Checkpoint::new(metadata, &self.places_sha256, next, hashes).store(path)
     }
 
     /// Makes what the payload leaves to the device, of what the operations wrote.

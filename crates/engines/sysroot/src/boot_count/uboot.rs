@@ -14,7 +14,7 @@
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
 
-use updraft_bootenv::{BootCount, BootVerdict, UbootCopy, UbootEnv, UbootLayout};
+use updraft_bootenv::{BootCount, BootVerdict, UbootCopy, UbootEnv, UbootLayout, UbootPlace};
 use updraft_error::Kind;
 use updraft_fs::Dir;
 
@@ -25,19 +25,11 @@ const CONFIG: &str = "/etc/fw_env.config";
 const MAX_CONFIG: u64 = 64 * 1024;
 const ALTERNATIVE: &str = "setenv rollback 1; setenv upgrade_available 0; saveenv; run bootcmd";
 
-/// One copy of the environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    file: PathBuf,
-    offset: u64,
-    size: usize,
-}
-
 /// The environment that a configuration names.
 pub(super) struct UbootCounter {
     config: PathBuf,
-    first: Place,
-    second: Option<Place>,
+    first: UbootPlace,
+    second: Option<UbootPlace>,
 }
 
 impl UbootCounter {
@@ -55,16 +47,9 @@ impl UbootCounter {
             Err(error) => return Err(error.into()),
         };
         let Some(bytes) = bytes else { return Ok(None) };
-        let places = parse(&String::from_utf8_lossy(&bytes));
-        let bad = || {
-            let message = format!("{} names no environment of U-Boot", config.display());
-            Error::other(Kind::Invalid, message)
-        };
-        let mut places = places.ok_or_else(bad)?.into_iter();
-        let (first, second) = (places.next().ok_or_else(bad)?, places.next());
-        if places.next().is_some() || second.as_ref().is_some_and(|two| two.size != first.size) {
-            return Err(bad());
-        }
+        let parsed = UbootPlace::parse_config(&String::from_utf8_lossy(&bytes));
+        let (first, second) =
+            parsed.map_err(|source| Error::Entry { path: config.clone(), source })?;
         Ok(Some(Self { config, first, second }))
     }
 
@@ -117,7 +102,7 @@ impl UbootCounter {
 struct Found<'a> {
     environment: UbootEnv,
     layout: UbootLayout,
-    place: &'a Place,
+    place: &'a UbootPlace,
     flag: u8,
 }
 
@@ -156,31 +141,7 @@ impl DefaultCounter for UbootCounter {
     }
 }
 
-/// The lines of a configuration. `None` when one is not to be understood.
-fn parse(text: &str) -> Option<Vec<Place>> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-    let mut places = Vec::new();
-    for line in lines.filter(|line| !line.trim().is_empty()) {
-        let mut words = line.split_whitespace();
-        let file = PathBuf::from(words.next()?);
-        let offset = number(words.next()?)?;
-        let size = usize::try_from(number(words.next()?)?).ok()?;
-        if !file.is_absolute() {
-            return None;
-        }
-        places.push(Place { file, offset, size });
-    }
-    Some(places)
-}
-
-fn number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    }
-}
-
-fn read(place: &Place) -> Result<Vec<u8>> {
+fn read(place: &UbootPlace) -> Result<Vec<u8>> {
     let failed = |source| Error::Fs(updraft_fs::Error::new("read", place.file.clone(), source));
     let file = std::fs::File::open(&place.file).map_err(failed)?;
     let kind = file.metadata().map_err(failed)?.file_type();
@@ -196,21 +157,4 @@ fn read(place: &Place) -> Result<Vec<u8>> {
     let mut bytes = vec![0; place.size.min(1 << 24)];
     file.read_exact_at(&mut bytes, place.offset).map_err(failed)?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Place, parse};
-
-    #[test]
-    fn configurations_are_read_as_the_tools_read_them() {
-        let text =
-            "# copies\n/dev/mmcblk0 0x3f8000 0x4000 # one\n\n/dev/mmcblk0\t4194304 16384 0x200 1\n";
-        let place = |offset| Place { file: "/dev/mmcblk0".into(), offset, size: 0x4000 };
-        assert_eq!(parse(text), Some(vec![place(0x3f_8000), place(0x40_0000)]));
-        assert_eq!(parse(""), Some(vec![]));
-        for bad in ["/dev/x", "/dev/x 0", "/dev/x 0 y", "env 0 16"] {
-            assert_eq!(parse(bad), None, "{bad}");
-        }
-    }
 }

@@ -63,5 +63,5 @@ fn copy_content(esp: &Dir, (source, name): At<'_>, (target, new): At<'_>) -> Res
     let to = target.create_file(new, 0o644)?;
     updraft_fs::copy::contents(&from, &to)
         .map_err(|source| Error::Copy { path: target.path().join(new), source })?;
-    make_durable(target, new, &to)
+    Ok(make_durable(target, new, &to)?)
 }

@@ -1,0 +1,86 @@
+//! How one process tells another, which applies an update, to pause, go on or stop: by a file in the
+//! state folder, which the other one looks at between pieces of work.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use updraft_fs::{Dir, atomic_write_unsynced};
+use updraft_task::{CancelToken, Cancelled, Gate};
+
+use crate::Result;
+
+const FILE: &str = "request";
+const MAX_FILE: u64 = 64;
+/// How often the file is looked at.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a running update is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Wait, until it is asked for something else.
+    Suspend,
+    /// Go on.
+    Resume,
+    /// Stop, so that a later one goes on there.
+    Cancel,
+}
+
+impl Ask {
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Suspend, "suspend"), (Self::Resume, "resume"), (Self::Cancel, "cancel")];
+
+    pub(super) fn write(self, folder: &Dir) -> Result<()> {
+        let word = Self::ALL.iter().find(|(ask, _)| *ask == self).map_or("", |(_, word)| *word);
+        // It is of no consequence after a power cut.
+        Ok(atomic_write_unsynced(folder, FILE, word.as_bytes(), 0o600)?)
+    }
+
+    pub(super) fn read(folder: &Dir) -> Option<Self> {
+        let bytes = folder.try_read(FILE, MAX_FILE).ok().flatten()?;
+        Self::ALL.iter().find(|(_, word)| word.as_bytes() == bytes).map(|(ask, _)| *ask)
+    }
+
+    pub(super) fn clear(folder: &Dir) -> Result<()> {
+        folder.try_unlink(FILE)?;
+        Ok(())
+    }
+}
+
+/// Holds work up as long as somebody asked for that.
+pub(super) struct Asked {
+    pub(super) folder: Dir,
+    pub(super) looked: Mutex<Option<Instant>>,
+    /// The gate that the caller's own work has to pass.
+    pub(super) own: updraft_task::Context,
+}
+
+impl Asked {
+    fn is_due(&self) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = looked.is_none_or(|at| at.elapsed() >= PAUSE);
+        if is_due {
+            *looked = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
+impl Gate for Asked {
+    fn pass(&self, cancel: &CancelToken) -> Result<(), Cancelled> {
+        self.own.check()?;
+        if !self.is_due() {
+            return Ok(());
+        }
+        loop {
+            match Ask::read(&self.folder) {
+                None | Some(Ask::Resume) => return Ok(()),
+                Some(Ask::Cancel) => {
+                    cancel.cancel();
+                    return Err(Cancelled);
+                }
+                Some(Ask::Suspend) => std::thread::sleep(PAUSE),
+            }
+            self.own.check()?;
+        }
+    }
+}
