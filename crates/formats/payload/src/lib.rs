@@ -9,7 +9,10 @@
 //!   extents lie within their partitions, no block is written twice.
 //! * [`Signatures`]: those of the metadata, and those of the whole.
 //! * [`Properties`]: what `payload_properties.txt` says.
-//! * [`StoredEntry`], [`find_directory`]: where `payload.bin` is in an OTA package.
+//! * [`StoredEntry`], [`find_directory`]: where `payload.bin` is in an OTA package; [`entries`]: what
+//!   else is in it.
+//! * [`WholeFileSignature`]: the signature in a package's last bytes; [`RecoveryKey`]: keys for it as
+//!   `/res/keys` has them.
 //! * [`messages`]: all fields, for whoever writes them; [`Lossless`] keeps those that are not known.
 //!
 //! (AOSP, `system/update_engine`.)
@@ -26,18 +29,27 @@ mod manifest;
 mod operation;
 mod signatures;
 
+mod entries;
 mod package;
 mod properties;
 
+mod recovery_keys;
+mod whole_file;
+
+pub use entries::{Entry, Packing, entries};
 pub use error::{Error, OperationProblem};
 pub use header::{Header, MAX_MANIFEST, MAX_SIGNATURES};
 pub use lossless::{Known, Lossless};
 pub use manifest::{Content, Manifest, Partition};
 pub use operation::{Data, Extent, Operation, OperationKind};
-pub use package::{LOCAL_HEADER, MAX_DIRECTORY, PACKAGE_TAIL, StoredEntry, find_directory};
+pub use package::{
+    LOCAL_HEADER, MAX_DIRECTORY, PACKAGE_TAIL, StoredEntry, comment_length, find_directory,
+};
 pub use properties::Properties;
+pub use recovery_keys::{RecoveryKey, SigningHash};
 pub use signatures::Signatures;
 pub use weight::{MAX_EXTENTS, MAX_OPERATIONS, MAX_PARTITIONS};
+pub use whole_file::{PACKAGE_END, WholeFileSignature, package_comment};
 
 /// The protobuf library whose trait writes and reads the [`messages`].
 pub use prost;

@@ -6,7 +6,7 @@ use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
     account, alert, device, encrypted_image, events, freeze, garage, group, image, keys, lockbox,
-    ostree, payload, release, rollout, status, subscription, tuf,
+    ostree, ota, payload, release, rollout, status, subscription, tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -27,6 +27,8 @@ enum Command {
     Image(image::Arguments),
     /// Look into Android's A/B payloads, verify, apply and make them.
     Payload(payload::Arguments),
+    /// Make, sign, verify and look into OTA packages, and have recovery install one.
+    Ota(ota::Arguments),
     /// Make, list and rotate signing keys; sign requests.
     Keys(keys::Arguments),
     /// Build, sign and publish releases.
@@ -69,6 +71,7 @@ impl Updraft {
             Command::Ostree(arguments) => ostree::run(arguments, &terminal),
             Command::Image(arguments) => arguments.run(&terminal),
             Command::Payload(arguments) => arguments.run(&terminal),
+            Command::Ota(arguments) => arguments.run(&terminal),
             Command::Keys(arguments) => arguments.run(&terminal),
             Command::Release(arguments) => arguments.run(&terminal),
             Command::EncryptedImage(arguments) => arguments.run(&terminal),

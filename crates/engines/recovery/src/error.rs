@@ -1,0 +1,86 @@
+//! What can go wrong with packages and their installation.
+
+use std::io;
+use std::path::PathBuf;
+
+use updraft_error::{Classify, Kind};
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A package was not made, not verified, or not installed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something of the package is malformed.
+    #[error(transparent)]
+    Format(#[from] updraft_payload::Error),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Crypto(#[from] updraft_crypto::Error),
+    /// A file of recovery could not be written.
+    #[error(transparent)]
+    Fs(#[from] updraft_fs::Error),
+    /// Somebody asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] updraft_task::Cancelled),
+    /// A file or a device said no.
+    #[error("{action} {path}")]
+    File {
+        /// What was done.
+        action: &'static str,
+        /// To which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The package is not what somebody who is trusted signed.
+    #[error("verify the package: {0}")]
+    Untrusted(&'static str),
+    /// Keys that nobody may trust, or none.
+    #[error("read trusted keys in {path}: {problem}")]
+    Keys {
+        /// Where they are.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Something that the package needs is not in it, or is not what it should be.
+    #[error("read {entry} of the package: {problem}")]
+    Entry {
+        /// Its name.
+        entry: String,
+        /// What is wrong.
+        problem: &'static str,
+        /// What sort of failure.
+        kind: Kind,
+    },
+}
+
+impl Error {
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+
+    pub(crate) fn entry(entry: &str, kind: Kind, problem: &'static str) -> Self {
+        Self::Entry { entry: entry.to_owned(), problem, kind }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Format(error) => error.kind(),
+            Self::Crypto(error) => error.kind(),
+            Self::Fs(error) => error.kind(),
+            Self::Cancelled(error) => error.kind(),
+            Self::File { source, .. } => Classify::kind(source),
+            Self::Untrusted(_) => Kind::Rejected,
+            Self::Keys { .. } => Kind::Invalid,
+            Self::Entry { kind, .. } => *kind,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `updraft ota …`: OTA packages.
+
+mod input;
+mod sign;
+mod verify;
+
+use clap::{Args, Subcommand};
+use updraft_terminal::{Result, Terminal};
+
+/// Make, sign, verify and look into OTA packages, and have recovery install one.
+///
+/// A package is a zip file. One for devices with two slots holds a payload (see `updraft payload`); one
+/// for devices with a single copy of their system holds what recovery does to it. Both are signed as a
+/// whole, in the comment of the zip file, as Android's recovery and its `signapk` do.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  updraft ota sign unsigned.zip ota.zip --key release.pk8 --certificate release.x509.pem
+  updraft ota verify ota.zip --key release.x509.pem
+  updraft ota verify ota.zip --key otacerts.zip")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Sign(sign::Sign),
+    Verify(verify::Verify),
+}
+
+impl Arguments {
+    pub(crate) fn run(&self, terminal: &Terminal) -> Result {
+        match &self.command {
+            Command::Sign(sign) => sign.run(terminal),
+            Command::Verify(verify) => verify.run(terminal),
+        }
+    }
+}
