@@ -84,6 +84,22 @@ pub enum Error {
     /// The text is not what recovery has its keys in.
     #[error("read keys of recovery: {0}")]
     RecoveryKeys(String),
+    /// A transfer list cannot be read.
+    #[error("read a transfer list: line {line}: {problem}")]
+    TransferList {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A script cannot be read.
+    #[error("read updater-script: line {line}: {problem}")]
+    Script {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
 }
 
 impl Error {
