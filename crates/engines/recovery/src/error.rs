@@ -17,6 +17,9 @@ pub enum Error {
     /// A key cannot be used.
     #[error(transparent)]
     Crypto(#[from] updraft_crypto::Error),
+    /// A payload, a patch or a hash tree.
+    #[error(transparent)]
+    Payload(#[from] updraft_slots::Error),
     /// A file of recovery could not be written.
     #[error(transparent)]
     Fs(#[from] updraft_fs::Error),
@@ -54,6 +57,29 @@ pub enum Error {
         /// What sort of failure.
         kind: Kind,
     },
+    /// Blocks of a partition cannot become what they should be. What was done so far stays, and is gone
+    /// on with the next time.
+    #[error("update {device}: command {command} of its list: {problem}")]
+    Blocks {
+        /// The device.
+        device: String,
+        /// The command, from 0.
+        command: usize,
+        /// What is wrong.
+        problem: &'static str,
+        /// What sort of failure.
+        kind: Kind,
+    },
+    /// There is too little room for what has to be set aside. Nothing was written.
+    #[error("set blocks aside in {path}: {needed} bytes are needed, and {available} are left")]
+    Space {
+        /// Where.
+        path: PathBuf,
+        /// How many bytes are needed.
+        needed: u64,
+        /// How many there are.
+        available: u64,
+    },
 }
 
 impl Error {
@@ -75,12 +101,14 @@ impl Classify for Error {
         match self {
             Self::Format(error) => error.kind(),
             Self::Crypto(error) => error.kind(),
+            Self::Payload(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Cancelled(error) => error.kind(),
             Self::File { source, .. } => Classify::kind(source),
             Self::Untrusted(_) => Kind::Rejected,
             Self::Keys { .. } => Kind::Invalid,
-            Self::Entry { kind, .. } => *kind,
+            Self::Entry { kind, .. } | Self::Blocks { kind, .. } => *kind,
+            Self::Space { .. } => Kind::Exhausted,
         }
     }
 }

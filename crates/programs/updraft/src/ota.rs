@@ -1,8 +1,10 @@
 //! `updraft ota …`: OTA packages.
 
 mod input;
+mod show;
 mod sign;
 mod verify;
+mod zip;
 
 use clap::{Args, Subcommand};
 use updraft_terminal::{Result, Terminal};
@@ -15,6 +17,8 @@ use updraft_terminal::{Result, Terminal};
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
+  updraft ota zip payload.bin ota.zip --device board --key release.pk8 --certificate release.x509.pem
+  updraft ota show ota.zip
   updraft ota sign unsigned.zip ota.zip --key release.pk8 --certificate release.x509.pem
   updraft ota verify ota.zip --key release.x509.pem
   updraft ota verify ota.zip --key otacerts.zip")]
@@ -25,6 +29,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Zip(zip::Zip),
+    Show(show::Show),
     Sign(sign::Sign),
     Verify(verify::Verify),
 }
@@ -32,6 +38,8 @@ enum Command {
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         match &self.command {
+            Command::Zip(zip) => zip.run(terminal),
+            Command::Show(show) => show.run(terminal),
             Command::Sign(sign) => sign.run(terminal),
             Command::Verify(verify) => verify.run(terminal),
         }

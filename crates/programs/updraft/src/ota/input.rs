@@ -50,14 +50,20 @@ pub(super) struct SigningOptions {
 
 impl SigningOptions {
     pub(super) fn read(&self) -> Result<Option<PackageSigner>> {
+        Ok(self.read_with_certificate()?.map(|(signer, _)| signer))
+    }
+
+    /// With the certificate (PEM), as packages hold it.
+    pub(super) fn read_with_certificate(&self) -> Result<Option<(PackageSigner, String)>> {
         let (Some(key), Some(certificate)) = (&self.key, &self.certificate) else {
             return Ok(None);
         };
         let pem = String::from_utf8_lossy(&bytes(certificate)?).into_owned();
         let signer = PackageSigner::new(&bytes(key)?, &pem);
-        Ok(Some(signer.with_context(|| {
+        let signer = signer.with_context(|| {
             format!("failed to sign by {} and {}", key.display(), certificate.display())
-        })?))
+        })?;
+        Ok(Some((signer, pem)))
     }
 }
 
