@@ -41,6 +41,13 @@ const PHASE: &str = "updating blocks";
 /// The largest patch, in bytes.
 const MAX_PATCH: u64 = 256 << 20;
 
+/// Nothing is known any more of how far updates came. What was set aside stays.
+pub(crate) fn forget_progress(state: &Dir) -> Result<()> {
+    Marker::remove_all(state)?;
+    LastCommand::remove(state)?;
+    Ok(state.sync()?)
+}
+
 /// Whether this package was begun before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
@@ -102,7 +109,7 @@ impl BlockUpdate<'_> {
     pub fn update(&self, context: &Context, attempt: Attempt) -> Result<()> {
         let marker = Marker::of(self);
         match attempt {
-            Attempt::Again if marker.is_set()? => return Ok(()),
+            Attempt::Again if marker.is_set()? => return self.tidy(),
             Attempt::Again => {}
             Attempt::First => {
                 // Nobody knows what happened to the partition since.
@@ -141,8 +148,13 @@ impl BlockUpdate<'_> {
         context.report(&Event::Finished { phase: PHASE });
         // Commit point: the marker. All of the partition is durable before it.
         marker.set()?;
+        self.tidy()
+    }
+
+    /// What an update needed until it was done.
+    fn tidy(&self) -> Result<()> {
         LastCommand::remove(self.state)?;
-        stash.remove()
+        Stash::remove(self.state, self.name)
     }
 
     /// Everything is within the device, and every patch within the data, before anything is written.

@@ -80,6 +80,60 @@ pub enum Error {
         /// How many there are.
         available: u64,
     },
+    /// A partition is not what a patch needs, or cannot become what it should.
+    #[error("make partition {spec}: {problem}")]
+    Partition {
+        /// Its device, size and hash.
+        spec: String,
+        /// What is wrong.
+        problem: &'static str,
+        /// What sort of failure.
+        kind: Kind,
+    },
+    /// The control block cannot say what it should.
+    #[error("write the control block: {problem}")]
+    Control {
+        /// What is wrong.
+        problem: String,
+        /// What sort of failure.
+        kind: Kind,
+    },
+    /// A script calls a function that is not here. Nothing was written.
+    #[error("run updater-script: function {name} on line {line}: {problem}")]
+    Function {
+        /// Its name.
+        name: String,
+        /// The line.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A script gave up.
+    #[error("run updater-script: {message}")]
+    Script {
+        /// What it said.
+        message: String,
+        /// The number in that, as release tools have them.
+        code: Option<u32>,
+        /// The function that failed before.
+        #[source]
+        source: Option<Box<Error>>,
+    },
+    /// The device says that this is no time to update. Nothing was done.
+    #[error("begin an update: {reason}")]
+    Gate {
+        /// Why.
+        reason: String,
+    },
+    /// Partitions are half written, and there is no package to go on with.
+    #[error(
+        "start the system: an update was not finished; install its package again, or another one that is \
+         whole"
+    )]
+    HalfWritten,
+    /// A script wants recovery to start again. No failure; [`Updater`](crate::Updater) takes it.
+    #[error("start recovery again")]
+    RebootNow,
 }
 
 impl Error {
@@ -107,6 +161,13 @@ impl Classify for Error {
             Self::File { source, .. } => Classify::kind(source),
             Self::Untrusted(_) => Kind::Rejected,
             Self::Keys { .. } => Kind::Invalid,
+            Self::Function { .. } => Kind::Unsupported,
+            Self::Script { source: Some(error), .. } => error.kind(),
+            // The device is another one, or its partitions are.
+            Self::Script { source: None, .. } => Kind::Conflict,
+            Self::RebootNow => Kind::Bug,
+            Self::Gate { .. } | Self::HalfWritten => Kind::Conflict,
+            Self::Partition { kind, .. } | Self::Control { kind, .. } => *kind,
             Self::Entry { kind, .. } | Self::Blocks { kind, .. } => *kind,
             Self::Space { .. } => Kind::Exhausted,
         }

@@ -1,6 +1,9 @@
 //! [`make_payload_package`]: an OTA package of a payload, for devices with two slots.
 
+mod bundle;
 mod layout;
+
+pub use bundle::{BundleImage, make_bundle};
 
 use std::fs::File;
 use std::io::Write as _;
@@ -87,10 +90,20 @@ pub fn make_payload_package(
     metadata.set_type(OtaType::Ab);
     let first = head.header.metadata_size() + u64::from(head.header.metadata_signature_size());
     let layout = settle(&mut metadata, entries, first)?;
+    write_package(context, &layout, signer.map(|(signer, _)| signer), output)
+}
+
+/// Writes a package, and its signature.
+fn write_package(
+    context: &Context,
+    layout: &Layout,
+    signer: Option<&PackageSigner>,
+    output: &Path,
+) -> Result<()> {
     replace(output, |out| {
         layout.write(context, out).map_err(Error::file("write", output))?;
         let end = out.metadata().map_err(Error::file("look at", output))?.len();
-        if let Some((signer, _)) = signer {
+        if let Some(signer) = signer {
             let digests = hash(context, out, end - 2, false, output)?;
             let comment = comment(signer, &digests.sha256)?;
             let length = u16::try_from(comment.len()).unwrap_or(u16::MAX).to_le_bytes();

@@ -9,6 +9,7 @@
 
 mod android;
 mod android_slots;
+mod bootloader_message;
 mod counting;
 mod entry;
 mod error;
@@ -25,6 +26,7 @@ mod unified;
 
 pub use android::AndroidHeader;
 pub use android_slots::{AndroidSlot, SlotControl};
+pub use bootloader_message::BootloaderMessage;
 pub use counting::{BootCount, BootVerdict, CountedName};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
 pub use error::Error;

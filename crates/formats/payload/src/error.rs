@@ -84,6 +84,9 @@ pub enum Error {
     /// The text is not what recovery has its keys in.
     #[error("read keys of recovery: {0}")]
     RecoveryKeys(String),
+    /// A bundle cannot be read.
+    #[error("read bundle.json: {0}")]
+    Bundle(String),
     /// A transfer list cannot be read.
     #[error("read a transfer list: line {line}: {problem}")]
     TransferList {

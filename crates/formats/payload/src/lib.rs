@@ -14,7 +14,8 @@
 //! * [`WholeFileSignature`]: the signature in a package's last bytes; [`RecoveryKey`]: keys for it as
 //!   `/res/keys` has them.
 //! * [`OtaMetadata`], [`PropertyFile`]: what a package says of itself.
-//! * [`script`], [`transfer_list`], [`RangeSet`]: what recovery does with a package that has no payload.
+//! * [`script`], [`transfer_list`], [`RangeSet`]: what recovery does with a package that has no payload;
+//!   [`bundle`]: the same without a script.
 //! * [`messages`]: all fields, for whoever writes them; [`Lossless`] keeps those that are not known.
 //!
 //! (AOSP, `system/update_engine`.)
@@ -39,6 +40,7 @@ mod ota_metadata;
 mod recovery_keys;
 mod whole_file;
 
+pub mod bundle;
 mod range_set;
 pub mod script;
 pub mod transfer_list;

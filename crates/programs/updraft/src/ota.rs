@@ -1,6 +1,9 @@
 //! `updraft ota …`: OTA packages.
 
+mod bundle;
 mod input;
+mod install;
+mod reflash;
 mod show;
 mod sign;
 mod verify;
@@ -21,7 +24,9 @@ Examples:
   updraft ota show ota.zip
   updraft ota sign unsigned.zip ota.zip --key release.pk8 --certificate release.x509.pem
   updraft ota verify ota.zip --key release.x509.pem
-  updraft ota verify ota.zip --key otacerts.zip")]
+  updraft ota verify ota.zip --key otacerts.zip
+  updraft ota bundle root.zip --compatible board --release 2.1 --image /dev/disk/by-partlabel/root=root.img
+  updraft ota install /cache/ota.zip --key otacerts.zip --misc /dev/disk/by-partlabel/misc")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -33,6 +38,9 @@ enum Command {
     Show(show::Show),
     Sign(sign::Sign),
     Verify(verify::Verify),
+    Bundle(bundle::MakeBundle),
+    Install(install::Install),
+    Reflash(reflash::Reflash),
 }
 
 impl Arguments {
@@ -42,6 +50,9 @@ impl Arguments {
             Command::Show(show) => show.run(terminal),
             Command::Sign(sign) => sign.run(terminal),
             Command::Verify(verify) => verify.run(terminal),
+            Command::Bundle(bundle) => bundle.run(terminal),
+            Command::Install(install) => install.run(terminal),
+            Command::Reflash(reflash) => reflash.run(terminal),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::stash::folder_name;
 use crate::Result;
 
 const LIST: &str = "list";
+const SUFFIX: &str = ".UPDATED";
 
 pub(super) struct Marker<'a> {
     state: &'a Dir,
@@ -24,7 +25,7 @@ impl<'a> Marker<'a> {
             list.update(line);
             list.update(b"\n");
         }
-        let name = format!("{}.UPDATED", folder_name(update.name));
+        let name = format!("{}{SUFFIX}", folder_name(update.name));
         Self { state: update.state, name, list: hex::encode(list.finalize()) }
     }
 
@@ -38,6 +39,16 @@ impl<'a> Marker<'a> {
         let folder = self.state.ensure_dir(&self.name, 0o700)?;
         self.state.sync()?;
         Ok(atomic_write(&folder, LIST, self.list.as_bytes(), 0o600)?)
+    }
+
+    /// Removes those of all partitions.
+    pub(super) fn remove_all(state: &Dir) -> Result<()> {
+        for entry in state.entries()? {
+            if entry.name.to_string_lossy().ends_with(SUFFIX) {
+                remove_tree(state, &entry.name)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn remove(&self) -> Result<()> {

@@ -15,9 +15,7 @@ const MAX: u64 = 256 << 20;
 
 #[derive(Debug)]
 pub(super) struct Stash {
-    state: Dir,
     folder: Dir,
-    name: String,
 }
 
 /// The folder of a device.
@@ -28,23 +26,22 @@ pub(super) fn folder_name(device: &str) -> String {
 impl Stash {
     /// Opens it as it is. `None`: nothing is set aside.
     pub(super) fn look(state: &Dir, device: &str) -> Result<Option<Self>> {
-        let name = folder_name(device);
-        let folder = state.try_open_dir(&name)?;
-        Ok(folder.map(|folder| Self { state: state.clone(), folder, name }))
+        let folder = state.try_open_dir(folder_name(device))?;
+        Ok(folder.map(|folder| Self { folder }))
     }
 
     /// Opens or makes it, and removes what is not whole.
     pub(super) fn open(state: &Dir, device: &str) -> Result<Self> {
-        let name = folder_name(device);
-        let folder = state.ensure_dir(&name, 0o700)?;
+        let folder = state.ensure_dir(folder_name(device), 0o700)?;
         state.sync()?;
-        let is_cut = |name: &str| name.ends_with(PARTIAL) || name.starts_with(TempFile::NAME_PREFIX);
+        let is_cut =
+            |name: &str| name.ends_with(PARTIAL) || name.starts_with(TempFile::NAME_PREFIX);
         for dir in [&folder, state] {
             for entry in dir.entries()?.iter().filter(|it| is_cut(&it.name.to_string_lossy())) {
                 dir.try_unlink(&entry.name)?;
             }
         }
-        Ok(Self { state: state.clone(), folder, name })
+        Ok(Self { folder })
     }
 
     /// Whether there is room for what will be set aside at a time, beside what is there.
@@ -91,7 +88,7 @@ impl Stash {
         Ok(())
     }
 
-    pub(super) fn remove(self) -> Result<()> {
-        Ok(remove_tree(&self.state, &self.name)?)
+    pub(super) fn remove(state: &Dir, device: &str) -> Result<()> {
+        Ok(remove_tree(state, folder_name(device))?)
     }
 }

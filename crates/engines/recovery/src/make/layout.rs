@@ -27,13 +27,13 @@ pub(super) enum Content {
 /// An entry that is to be written.
 #[derive(Debug)]
 pub(super) struct NewEntry {
-    name: &'static str,
+    name: String,
     content: Content,
 }
 
 impl NewEntry {
-    pub(super) fn new(name: &'static str, content: Content) -> Self {
-        Self { name, content }
+    pub(super) fn new(name: &str, content: Content) -> Self {
+        Self { name: name.to_owned(), content }
     }
 
     fn size(&self) -> u64 {

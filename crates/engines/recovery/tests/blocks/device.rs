@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Mutex;
 
-use updraft_recovery::BlockDevice;
+use updraft_recovery_engine::BlockDevice;
 
 const SECTOR: usize = 512;
 
@@ -13,11 +13,13 @@ struct State {
     durable: Vec<u8>,
     seen: Vec<u8>,
     writes: Vec<(usize, usize)>,
+    count: usize,
 }
 
 impl CutDevice {
     pub(crate) fn new(image: &[u8]) -> Self {
-        let state = State { durable: image.to_vec(), seen: image.to_vec(), writes: Vec::new() };
+        let state =
+            State { durable: image.to_vec(), seen: image.to_vec(), writes: Vec::new(), count: 0 };
         Self(Mutex::new(state))
     }
 
@@ -25,9 +27,14 @@ impl CutDevice {
         self.0.lock().unwrap().seen.clone()
     }
 
+    /// How many blocks were written.
+    pub(crate) fn writes(&self) -> usize {
+        self.0.lock().unwrap().count
+    }
+
     /// Of what was not synced any sectors are there, and the others are not.
     pub(crate) fn cut_power(&self, chance: &mut fastrand::Rng) {
-        let State { durable, seen, writes } = &mut *self.0.lock().unwrap();
+        let State { durable, seen, writes, .. } = &mut *self.0.lock().unwrap();
         for (start, end) in writes.drain(..) {
             for at in (start..end).step_by(SECTOR).filter(|_| chance.bool()) {
                 durable[at..at + SECTOR].copy_from_slice(&seen[at..at + SECTOR]);
@@ -56,6 +63,7 @@ impl BlockDevice for CutDevice {
             updraft_fs::fault::check()?;
             let start = at + index * 4096;
             state.seen[start..start + block.len()].copy_from_slice(block);
+            state.count += 1;
             state.writes.push((start, start + block.len()));
         }
         Ok(())
@@ -67,7 +75,7 @@ impl BlockDevice for CutDevice {
 
     fn sync(&self) -> io::Result<()> {
         updraft_fs::fault::check()?;
-        let State { durable, seen, writes } = &mut *self.0.lock().unwrap();
+        let State { durable, seen, writes, .. } = &mut *self.0.lock().unwrap();
         durable.clone_from(seen);
         writes.clear();
         Ok(())

@@ -7,7 +7,7 @@ use std::process::Command;
 use sha1::Digest as _;
 use updraft_fs::Dir;
 use updraft_payload::transfer_list::TransferList;
-use updraft_recovery::{Attempt, BlockDevice, BlockUpdate, Result};
+use updraft_recovery_engine::{Attempt, BlockDevice, BlockUpdate, Result};
 use updraft_task::Context;
 
 pub(crate) const NAME: &str = "/dev/block/by-name/system";

@@ -2,7 +2,7 @@
 
 use updraft_error::{Classify as _, Kind};
 use updraft_fs::Dir;
-use updraft_recovery::Attempt;
+use updraft_recovery_engine::Attempt;
 
 use super::device::CutDevice;
 use super::make::{Maker, noise};

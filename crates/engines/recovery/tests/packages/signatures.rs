@@ -4,7 +4,7 @@ use std::fs;
 
 use updraft_crypto::package::PackageSigner;
 use updraft_error::{Classify as _, Kind};
-use updraft_recovery::{Package, sign};
+use updraft_recovery_engine::{Package, sign};
 use updraft_task::Context;
 
 use super::world::{SORTS, World, open};

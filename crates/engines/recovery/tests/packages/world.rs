@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use updraft_recovery::{Package, Result, TrustedKeys};
+use updraft_recovery_engine::{Package, Result, TrustedKeys};
 use updraft_task::Context;
 
 /// Where Debian's package `signapk` has it.

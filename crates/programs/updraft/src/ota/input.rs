@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use updraft_crypto::package::PackageSigner;
-use updraft_recovery::TrustedKeys;
+use updraft_recovery_engine::TrustedKeys;
 use updraft_terminal::{Result, ResultExt as _};
 
 /// Longest file with a key or certificate that is read, in bytes.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use updraft_payload::{MAX_METADATA, METADATA_NAME, OtaMetadata, Packing, PropertyFile};
-use updraft_recovery::Package;
+use updraft_recovery_engine::Package;
 use updraft_terminal::{Result, ResultExt as _, Table, Terminal};
 
 /// Show what is in a package, what it says of itself, and whether the ranges that it tells are right.

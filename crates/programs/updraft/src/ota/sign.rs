@@ -29,7 +29,7 @@ impl Sign {
             failure.hint("give --key and --certificate")
         };
         let signer = self.signing.read()?.ok_or_else(missing)?;
-        updraft_recovery::sign(&terminal.context, &self.package, &signer, &self.output)
+        updraft_recovery_engine::sign(&terminal.context, &self.package, &signer, &self.output)
             .with_context(|| format!("failed to sign {}", self.package.display()))
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use updraft_recovery::Package;
+use updraft_recovery_engine::Package;
 use updraft_terminal::{Result, ResultExt as _, Terminal};
 
 use super::input::TrustOptions;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use updraft_error::Kind;
 use updraft_payload::{DeviceState, OtaMetadata};
-use updraft_recovery::{PackageOptions, make_payload_package};
+use updraft_recovery_engine::{PackageOptions, make_payload_package};
 use updraft_slots::{FileSource, Head, Trust};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
