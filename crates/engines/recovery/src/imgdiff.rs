@@ -8,13 +8,12 @@
 //!   3 RAW       length (4), and so many bytes
 //! ```
 //! Numbers have their low byte first; patches are those of bsdiff. What was deflated has to come out as
-//! zlib packed it, to the bit. zlib-rs, by which we pack, does that for some content and not for other:
-//! whoever calls this compares the result with its hash before a byte of it is written. (AOSP,
+//! zlib packed it, to the bit: see [`zlib`]. (AOSP,
 //! `bootable/recovery/applypatch/imgpatch.cpp`.)
 
 use std::io::Read as _;
 
-use flate2::{Compress, Compression, FlushCompress, Status};
+use crate::zlib;
 
 const MAGIC: &[u8] = b"IMGDIFF2";
 const NORMAL: u32 = 0;
@@ -87,7 +86,7 @@ fn deflate(
         *setting = number(rest, 4)?.cast_signed() << 32 >> 32;
     }
     let [level, method, window_bits, memory_level, strategy] = settings;
-    let level = u32::try_from(level).ok().filter(|level| (1..=9).contains(level));
+    let level = usize::try_from(level).ok().filter(|level| (1..=9).contains(level));
     let (Some(level), [8, -15, 8, 0]) = (level, [method, window_bits, memory_level, strategy])
     else {
         return Err("its patch packs in another way than zlib does by default");
@@ -106,17 +105,11 @@ fn deflate(
     if made.len() as u64 != target_size {
         return Err("its patch makes another size than it says");
     }
-    pack(&made, level, left)
-}
-
-fn pack(bytes: &[u8], level: u32, most: u64) -> Result<Vec<u8>, &'static str> {
-    let mut packer = Compress::new(Compression::new(level), false);
-    let room = usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len() + bytes.len() / 8 + 64);
-    let mut packed = Vec::with_capacity(room);
-    match packer.compress_vec(bytes, &mut packed, FlushCompress::Finish) {
-        Ok(Status::StreamEnd) => Ok(packed),
-        _ => Err("its patch makes more than its blocks hold"),
+    let packed = zlib::deflate(&made, level);
+    if packed.len() as u64 > left {
+        return Err("its patch makes more than its blocks hold");
     }
+    Ok(packed)
 }
 
 /// The part of the source that a chunk is about, and its patch.

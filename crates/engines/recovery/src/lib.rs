@@ -21,6 +21,7 @@ mod make;
 mod block;
 mod device;
 mod imgdiff;
+mod zlib;
 
 mod bundle;
 mod control;

@@ -10,7 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// `Err`: what the program says why not, its first line. No program: it is.
 pub(crate) fn ask(context: &Context, words: &[String]) -> Result<(), String> {
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
-    let finished = Command::new(program).args(arguments).timeout(TIMEOUT).run(context);
+    let finished = Command::new(program).args(arguments).timeout(TIMEOUT).output(context);
     let finished = finished.map_err(|error| format!("{program} could not be asked: {error}"))?;
     if finished.status.success() {
         return Ok(());
