@@ -164,11 +164,14 @@ impl Classify for Error {
             Self::Function { .. } => Kind::Unsupported,
             Self::Script { source: Some(error), .. } => error.kind(),
             // The device is another one, or its partitions are.
-            Self::Script { source: None, .. } => Kind::Conflict,
+            Self::Script { source: None, .. } | Self::Gate { .. } | Self::HalfWritten => {
+                Kind::Conflict
+            }
             Self::RebootNow => Kind::Bug,
-            Self::Gate { .. } | Self::HalfWritten => Kind::Conflict,
-            Self::Partition { kind, .. } | Self::Control { kind, .. } => *kind,
-            Self::Entry { kind, .. } | Self::Blocks { kind, .. } => *kind,
+            Self::Partition { kind, .. }
+            | Self::Control { kind, .. }
+            | Self::Entry { kind, .. }
+            | Self::Blocks { kind, .. } => *kind,
             Self::Space { .. } => Kind::Exhausted,
         }
     }

@@ -88,7 +88,7 @@ pub fn make_payload_package(
 
     let mut metadata = options.metadata.clone();
     metadata.set_type(OtaType::Ab);
-    let first = head.header.metadata_size() + u64::from(head.header.metadata_signature_size());
+    let first = head.header.metadata_size() + head.header.metadata_signature_size();
     let layout = settle(&mut metadata, entries, first)?;
     write_package(context, &layout, signer.map(|(signer, _)| signer), output)
 }
@@ -132,8 +132,8 @@ fn settle(metadata: &mut OtaMetadata, entries: Vec<NewEntry>, first: u64) -> Res
         if is_settled {
             return Ok(layout);
         }
-        layout.set(METADATA_NAME, metadata.to_text().into_bytes());
-        layout.set(METADATA_PB_NAME, metadata.encode_to_vec());
+        layout.set(METADATA_NAME, metadata.to_text().as_bytes());
+        layout.set(METADATA_PB_NAME, &metadata.encode_to_vec());
     }
     Err(Error::entry(METADATA_NAME, Kind::Bug, "its ranges do not settle"))
 }

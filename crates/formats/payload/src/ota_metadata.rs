@@ -17,6 +17,7 @@ pub const MAX_METADATA: u64 = 256 << 10;
 const MAX_RANGES: usize = 64;
 
 /// The message, of which nobody has to know all fields.
+#[allow(clippy::struct_excessive_bools, reason = "the schema has them")]
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct OtaMetadata {
     /// How it is installed.

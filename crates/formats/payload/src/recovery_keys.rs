@@ -225,7 +225,7 @@ mod tests {
     fn what_is_not_written_as_keys_are_is_refused() {
         let one = rsa("v4 ", 64);
         for text in [
-            "".to_owned(),
+            String::new(),
             format!("{one},"),
             format!("{one} {one}"),
             format!(",{one}"),

@@ -90,22 +90,29 @@ impl Script {
 }
 
 fn collect<'a>(expression: &'a Expression, calls: &mut Vec<(&'a str, &'a [Expression], usize)>) {
-    match expression {
-        Expression::Text(_) => {}
-        Expression::Call { name, arguments, line } => {
-            calls.push((name, arguments, *line));
-            arguments.iter().for_each(|one| collect(one, calls));
-        }
-        Expression::Sequence(all) | Expression::Concat(all) => {
-            all.iter().for_each(|one| collect(one, calls));
-        }
-        Expression::Equal { sides, .. } | Expression::And(sides) | Expression::Or(sides) => {
-            sides.iter().for_each(|one| collect(one, calls));
-        }
-        Expression::Not(one) => collect(one, calls),
-        Expression::If { condition, otherwise } => {
-            condition.iter().for_each(|one| collect(one, calls));
-            otherwise.iter().for_each(|one| collect(one, calls));
+    if let Expression::Call { name, arguments, line } = expression {
+        calls.push((name, arguments, *line));
+    }
+    for inner in expression.inner() {
+        collect(inner, calls);
+    }
+}
+
+impl Expression {
+    /// The expressions within it, in their order.
+    fn inner(&self) -> Vec<&Self> {
+        match self {
+            Self::Text(_) => Vec::new(),
+            Self::Call { arguments: all, .. } | Self::Sequence(all) | Self::Concat(all) => {
+                all.iter().collect()
+            }
+            Self::Equal { sides, .. } | Self::And(sides) | Self::Or(sides) => {
+                sides.iter().collect()
+            }
+            Self::Not(one) => vec![one],
+            Self::If { condition, otherwise } => {
+                condition.iter().chain(otherwise.as_deref()).collect()
+            }
         }
     }
 }

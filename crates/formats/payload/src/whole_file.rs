@@ -119,7 +119,7 @@ fn is_explicit(value: AnyRef<'_>) -> bool {
     tag.is_context_specific() && tag.is_constructed() && tag.number().value() == 0
 }
 
-fn of<'a>(value: AnyRef<'a>, tag: Tag) -> Option<&'a [u8]> {
+fn of(value: AnyRef<'_>, tag: Tag) -> Option<&[u8]> {
     (value.tag() == tag).then(|| value.value())
 }
 
@@ -187,7 +187,7 @@ mod tests {
         second[..4].copy_from_slice(b"PK\x05\x06");
         assert_eq!(find(&package(&second)), None);
         assert!(package_comment(b"..PK\x05\x06..").is_err());
-        assert!(package_comment(&[0; 70_000]).is_err());
+        assert!(package_comment(&vec![0; 70_000]).is_err());
         // Every byte of the footer, and of the length before the comment.
         let places = (whole.len() - 6..whole.len()).chain([27, 28]);
         for at in places {

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use updraft_payload::RangeSet;
 use updraft_payload::transfer_list::TRANSFER_BLOCK;
 
+use super::data::sha1;
 use crate::BlockDevice;
 
 const BLOCK: usize = 4096;
@@ -43,8 +44,7 @@ pub(super) fn make(
         if algorithm == "sha256" {
             return Sha256::new().chain_update(salt).chain_update(block).finalize().to_vec();
         }
-        use sha1::Digest as _;
-        sha1::Sha1::new().chain_update(salt).chain_update(block).finalize().to_vec()
+        sha1(&[salt, block].concat()).to_vec()
     };
     // Each hash has a place whose size is a power of two.
     let padded = |mut hash: Vec<u8>| {

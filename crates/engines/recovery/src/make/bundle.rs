@@ -1,5 +1,6 @@
 //! [`make_bundle`]: a package of whole images, which recovery writes without a script.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -107,7 +108,7 @@ fn read_image(context: &Context, image: &BundleImage, output: &Path) -> Result<M
     let mut end_run = |run: Option<Run>, end: u64| {
         if let Some(Run { start, is_zero }) = run {
             let command = if is_zero { "zero" } else { "new" };
-            commands += &format!("{command} 2,{start},{end}\n");
+            let _ = writeln!(commands, "{command} 2,{start},{end}");
         }
     };
     for index in 0..size / TRANSFER_BLOCK {

@@ -81,9 +81,9 @@ impl Layout {
     }
 
     /// Gives an entry other content.
-    pub(super) fn set(&mut self, name: &str, bytes: Vec<u8>) {
+    pub(super) fn set(&mut self, name: &str, bytes: &[u8]) {
         for entry in self.0.iter_mut().filter(|entry| entry.name == name) {
-            entry.content = Content::Bytes(bytes.clone());
+            entry.content = Content::Bytes(bytes.to_vec());
         }
     }
 

@@ -2,6 +2,7 @@
 
 /// What recovery does. (AOSP, `bootable/recovery/recovery.cpp`.)
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Options {
     /// `--update_package=PATH`: installs it.
     pub update_package: Option<String>,

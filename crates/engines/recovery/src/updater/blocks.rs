@@ -1,6 +1,7 @@
 //! Functions about blocks of partitions.
 
 use std::io::{self, Read};
+use std::path::Path;
 
 use brotli_decompressor::{BrotliDecoderParameter, Decompressor};
 use updraft_error::Kind;
@@ -83,13 +84,18 @@ pub(crate) fn block_image(
 fn new_data(zip: &Zip, name: &str) -> Result<Box<dyn Read>> {
     let missing = || Error::entry(name, Kind::Invalid, "there is none");
     let raw = zip.reader(zip.entry(name).ok_or_else(missing)?)?;
-    if !name.ends_with(".br") {
+    if !is_brotli(name) {
         return Ok(Box::new(io::BufReader::with_capacity(BUFFER, raw)));
     }
     let mut decoder = Decompressor::new(raw, BUFFER);
     // Large windows, up to 1 GiB, are beyond the format (RFC 7932).
     decoder.set_parameter(BrotliDecoderParameter::BROTLI_DECODER_PARAM_LARGE_WINDOW, 0);
     Ok(Box::new(decoder))
+}
+
+/// Whether an entry is packed by brotli, by its name.
+fn is_brotli(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|end| end == "br")
 }
 
 /// All patches, read where they are in the package.

@@ -167,9 +167,8 @@ impl Builder {
         let mut last = own.iter().take(self.alphabet.size()).rposition(|count| *count > 0);
         while self.heap.len() < 3 {
             let symbol = match last {
-                None => 0,
                 Some(symbol) if symbol < 2 => symbol + 1,
-                Some(_) => 0,
+                _ => 0,
             };
             if last.is_none_or(|last| last < 2) {
                 last = Some(symbol);

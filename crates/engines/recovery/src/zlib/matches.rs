@@ -50,9 +50,9 @@ impl<'a> Packer<'a> {
 
     pub(super) fn pack(mut self) -> Vec<u8> {
         if self.effort.is_slow {
-            self.slow()
+            self.slow();
         } else {
-            self.fast()
+            self.fast();
         }
         self.end_block(true);
         self.writer.finish()

@@ -74,7 +74,9 @@ impl Writer {
         let distances = Tree::of(Alphabet::Distances, &distances);
         let runs: Vec<Run> = [&literals, &distances].into_iter().flat_map(runs).collect();
         let mut counts = [0; BIT_LENGTHS];
-        runs.iter().for_each(|(symbol, ..)| count(&mut counts, *symbol));
+        for (symbol, ..) in &runs {
+            count(&mut counts, *symbol);
+        }
         let lengths = Tree::of(Alphabet::BitLengths, &counts);
         let order = BIT_LENGTH_ORDER.iter().rposition(|symbol| lengths.length(*symbol) > 0);
         let told = order.unwrap_or(0).max(3) + 1;

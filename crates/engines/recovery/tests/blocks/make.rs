@@ -20,7 +20,7 @@ pub(crate) fn noise(seed: u64, blocks: usize) -> Vec<u8> {
 
 pub(crate) fn sha1(bytes: &[u8]) -> String {
     let digest: [u8; 20] = sha1::Sha1::digest(bytes).into();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest)
 }
 
 #[derive(Clone)]
@@ -66,33 +66,33 @@ impl Maker {
         assert!(bytes.is_empty());
     }
 
-    fn say(&mut self, line: String) {
-        self.list += &line;
+    fn say(&mut self, line: &str) {
+        self.list += line;
         self.list.push('\n');
     }
 
     pub(crate) fn new_blocks(&mut self, target: &str, bytes: &[u8]) {
         self.new.extend(bytes);
         self.put(target, bytes);
-        self.say(format!("new {target}"));
+        self.say(&format!("new {target}"));
     }
 
     pub(crate) fn fill(&mut self, command: &str, target: &str, byte: u8) {
         let bytes = vec![byte; self.get(target).len()];
         self.put(target, &bytes);
-        self.say(format!("{command} {target}"));
+        self.say(&format!("{command} {target}"));
     }
 
     pub(crate) fn stash(&mut self, ranges: &str) -> String {
         let bytes = self.get(ranges);
         let id = sha1(&bytes);
         self.stashed.insert(id.clone(), bytes);
-        self.say(format!("stash {id} {ranges}"));
+        self.say(&format!("stash {id} {ranges}"));
         id
     }
 
     pub(crate) fn free(&mut self, id: &str) {
-        self.say(format!("free {id}"));
+        self.say(&format!("free {id}"));
     }
 
     /// What `R`, `- ID:R …` or `R PLACES ID:R …` is.
@@ -127,7 +127,7 @@ impl Maker {
         let bytes = self.source(source);
         let (hash, count) = (sha1(&bytes), bytes.len() / 4096);
         self.put(target, &bytes);
-        self.say(format!("move {hash} {target} {count} {source}"));
+        self.say(&format!("move {hash} {target} {count} {source}"));
     }
 
     /// By Debian's bsdiff.
@@ -156,7 +156,7 @@ impl Maker {
         self.patches.extend(patch);
         let (from, to, count) = (sha1(bytes), sha1(made), bytes.len() / 4096);
         self.put(target, made);
-        self.say(format!("{kind} {offset} {length} {from} {to} {target} {count} {source}"));
+        self.say(&format!("{kind} {offset} {length} {from} {to} {target} {count} {source}"));
     }
 
     /// By veritysetup.
@@ -173,7 +173,7 @@ impl Maker {
         let root = text.lines().find_map(|line| line.strip_prefix("Root hash:")).unwrap();
         let (root, bytes) = (root.trim().to_owned(), std::fs::read(path("tree")).unwrap());
         self.put(tree, &bytes);
-        self.say(format!("compute_hash_tree {tree} {data} sha256 aabb {root}"));
+        self.say(&format!("compute_hash_tree {tree} {data} sha256 aabb {root}"));
     }
 
     pub(crate) fn text(&self) -> String {

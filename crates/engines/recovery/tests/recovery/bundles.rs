@@ -16,7 +16,7 @@ fn bundle(world: &World, compatible: &str, new: &[u8], promised: &[u8]) {
     let partition = BundlePartition {
         device: DEVICE.to_owned(),
         size: new.len() as u64,
-        sha256: Sha256::digest(promised).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hex::encode(Sha256::digest(promised)),
         transfer_list: "root.transfer.list".to_owned(),
         new_data: "root.new.dat".to_owned(),
         patches: "root.patch.dat".to_owned(),

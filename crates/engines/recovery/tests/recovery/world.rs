@@ -1,5 +1,6 @@
 //! A device in a folder, and packages for it.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -17,7 +18,7 @@ pub(crate) struct World(tempfile::TempDir);
 pub(crate) fn sha1(bytes: &[u8]) -> String {
     use sha1::Digest as _;
     let digest: [u8; 20] = sha1::Sha1::digest(bytes).into();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest)
 }
 
 /// Blocks of random bytes.
@@ -34,7 +35,7 @@ impl World {
         for folder in ["dev/block/by-name", "cache", "data/user", "keys", "package"] {
             std::fs::create_dir_all(world.path(folder)).unwrap();
         }
-        world.write("dev/block/by-name/misc", &[0; 64 << 10]);
+        world.write("dev/block/by-name/misc", &vec![0; 64 << 10]);
         world.write("data/user/photo", b"photo");
         let script = "openssl ecparam -name prime256v1 -genkey -noout -out keys/key.pem && openssl req \
                       -new -x509 -sha256 -key keys/key.pem -out keys/x509.pem -days 99 -subj /CN=t";
@@ -71,7 +72,7 @@ impl World {
             self.write(&format!("package/{index}"), bytes);
             // Patches have to be stored; the rest may be packed.
             let method = if name.ends_with("patch.dat") { 0 } else { 8 };
-            script += &format!("z.write('package/{index}', '{name}', {method})\n");
+            writeln!(script, "z.write('package/{index}', '{name}', {method})").unwrap();
         }
         script += "z.close()\n";
         let mut python = Command::new("python3");

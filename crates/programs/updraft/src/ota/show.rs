@@ -96,9 +96,7 @@ fn is_right(package: &Package, range: &PropertyFile) -> Result<bool> {
         let mut first = [0; updraft_payload::Header::LEN];
         package.range(place.start, &mut first)?;
         let header = updraft_payload::Header::parse(&first);
-        header.map_or(0, |header| {
-            header.metadata_size() + u64::from(header.metadata_signature_size())
-        })
+        header.map_or(0, |header| header.metadata_size() + header.metadata_signature_size())
     } else {
         place.end - place.start
     };
