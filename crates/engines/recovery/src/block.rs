@@ -124,7 +124,7 @@ impl BlockUpdate<'_> {
         let stash = Stash::open(self.state, self.name)?;
         let loader = Loader::new(self, Some(&stash));
         let done = self.last_command(&loader)?;
-        stash.check_space(self.list.max_stashed_blocks * TRANSFER_BLOCK)?;
+        stash.check_space(self.list.max_stashed_blocks.saturating_mul(TRANSFER_BLOCK))?;
         let mut new_data = (self.new_data)()?;
         let total = Some(self.list.total_blocks);
         context.report(&Event::Started { phase: PHASE, total, unit: Unit::Items });

@@ -8,7 +8,7 @@ use updraft_payload::transfer_list::MAX_TRANSFER_LIST;
 use updraft_task::Context;
 
 use crate::updater::{Parts, Work, block_image};
-use crate::{Attempt, BlockDevice, Error, Package, Result, System, Updater};
+use crate::{Attempt, BlockDevice, Error, Package, Result, System, Updater, VerifiedPackage};
 
 const BUFFER: usize = 1 << 20;
 
@@ -21,7 +21,7 @@ pub(crate) fn bundle_of(package: &Package) -> Result<Option<Bundle>> {
 /// Installs a bundle: all partitions are looked at before the first one is written.
 pub(crate) fn install(
     context: &Context,
-    package: &Package,
+    package: &VerifiedPackage,
     bundle: &Bundle,
     system: &System,
     (state, attempt): (&Dir, Attempt),

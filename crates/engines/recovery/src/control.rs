@@ -34,8 +34,8 @@ impl ControlBlock {
         BootloaderMessage::parse(&bytes).map_err(|error| Self::bad(&error))
     }
 
-    /// Changes it, durably when it returns. All of it is in one write of four sectors; a device that
-    /// tears that leaves either command, or options that recovery reads again from its command file.
+    /// Changes it, durably when it returns. It is one write of 2048 bytes at the beginning of a block:
+    /// storage that writes whole blocks has all of it, or what was there before.
     ///
     /// # Errors
     /// When it cannot be written, or does not fit.

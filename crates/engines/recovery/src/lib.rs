@@ -1,6 +1,7 @@
 //! OTA packages for devices with one copy of their system, and what recovery does with them.
 //!
-//! * [`Package`]: a zip file that was verified as a whole, and what is in it.
+//! * [`Package`]: a zip file, and what is in it; [`VerifiedPackage`]: one that somebody signed who is
+//!   trusted, and no other is installed.
 //! * [`TrustedKeys`]: whose signature counts; [`sign`] makes one.
 //! * [`make_payload_package`]: a package of a payload, for devices with two slots;
 //!   [`make_bundle`]: one of images, for devices with a single system.
@@ -37,7 +38,7 @@ pub use device::{BlockDevice, FileDevice};
 pub use error::{Error, Result};
 pub use keys::TrustedKeys;
 pub use make::{BundleImage, PackageOptions, make_bundle, make_payload_package};
-pub use package::{Package, Signed};
+pub use package::{Package, Signed, VerifiedPackage};
 pub use partition::{PartitionSpec, can_patch, flash_partition, partition_is, patch_partition};
 pub use recovery::{Gate, Next, Options, Outcome, Recovery, Settings, request};
 pub use sign::sign;

@@ -1,8 +1,9 @@
-//! [`Package`]: an OTA package that was verified as a whole, and what is in it.
+//! [`Package`] and [`VerifiedPackage`]: an OTA package, and what is in it.
 
 mod zip;
 
 use std::fs::File;
+use std::ops::Deref;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -19,10 +20,40 @@ use crate::{Error, Result, TrustedKeys};
 const BUFFER: usize = 256 << 10;
 const PHASE: &str = "verifying the package";
 
-/// A package. It was verified unless somebody asked for one that is not.
+/// A package, of which nobody knows whose it is.
 #[derive(Debug)]
 pub struct Package {
     pub(crate) zip: Zip,
+}
+
+/// A package that one of the keys has signed: the only one that is installed.
+#[derive(Debug)]
+pub struct VerifiedPackage(Package);
+
+impl VerifiedPackage {
+    /// Opens a package that one of the keys has signed.
+    ///
+    /// The same open file is verified and read from: nobody can put another one in its place. Whoever
+    /// can write to the file can change it afterwards, though.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`], and what is wrong with the file.
+    pub fn open(context: &Context, path: &Path, keys: &TrustedKeys) -> Result<Self> {
+        let file = File::open(path).map_err(Error::file("open", path))?;
+        let size = file.metadata().map_err(Error::file("look at", path))?.len();
+        let signature = find(&file, size, path)?;
+        let digests = hash(context, &file, signature.signed, keys.needs_sha1(), path)?;
+        keys.accept(&digests, &signature.signature)?;
+        Ok(Self(Package { zip: Zip::open(file, path)? }))
+    }
+}
+
+impl Deref for VerifiedPackage {
+    type Target = Package;
+
+    fn deref(&self) -> &Package {
+        &self.0
+    }
 }
 
 /// What the signature of a package is about.
@@ -37,27 +68,11 @@ pub struct Signed {
 }
 
 impl Package {
-    /// Opens a package that one of the keys has signed.
-    ///
-    /// The same open file is verified and read from: nobody can put another one in its place. Whoever
-    /// can write to the file can change it afterwards, though.
-    ///
-    /// # Errors
-    /// [`Error::Untrusted`], and what is wrong with the file.
-    pub fn open_verified(context: &Context, path: &Path, keys: &TrustedKeys) -> Result<Self> {
-        let file = File::open(path).map_err(Error::file("open", path))?;
-        let size = file.metadata().map_err(Error::file("look at", path))?.len();
-        let signature = find(&file, size, path)?;
-        let digests = hash(context, &file, signature.signed, keys.needs_sha1(), path)?;
-        keys.accept(&digests, &signature.signature)?;
-        Ok(Self { zip: Zip::open(file, path)? })
-    }
-
     /// Opens a package of which nobody knows whose it is, to look into it.
     ///
     /// # Errors
     /// When it is no package.
-    pub fn open_unverified(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::file("open", path))?;
         Ok(Self { zip: Zip::open(file, path)? })
     }

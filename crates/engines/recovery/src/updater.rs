@@ -17,7 +17,7 @@ use updraft_fs::{Dir, atomic_write};
 use updraft_payload::script::{MAX_SCRIPT, Script};
 use updraft_task::Context;
 
-use crate::{Attempt, Error, Package, Result, System};
+use crate::{Attempt, Error, Package, Result, System, VerifiedPackage};
 
 /// Where the script is in a package.
 const SCRIPT: &str = "META-INF/com/google/android/updater-script";
@@ -36,7 +36,7 @@ pub enum Ended {
 /// A script and what it works on.
 #[derive(Debug)]
 pub struct Updater<'a> {
-    package: &'a Package,
+    package: &'a VerifiedPackage,
     system: &'a System,
     /// `/cache/recovery`.
     state: &'a Dir,
@@ -52,7 +52,7 @@ impl<'a> Updater<'a> {
     #[must_use]
     pub fn new(
         context: &'a Context,
-        package: &'a Package,
+        package: &'a VerifiedPackage,
         system: &'a System,
         state: &'a Dir,
         attempt: Attempt,

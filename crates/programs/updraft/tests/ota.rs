@@ -143,3 +143,44 @@ fn a_package_is_signed_verified_and_its_payload_applied() {
     let (code, _) = world.fails("ota zip signed.zip x.zip --device a");
     assert!(code == 6 && !world.path("x.zip").exists(), "{code}");
 }
+
+#[test]
+fn recovery_is_told_of_a_bundle_only_when_it_is_signed() {
+    let world = World::new();
+    std::fs::write(world.path("misc"), vec![0; 4096]).unwrap();
+    world.prints("ota bundle b.zip --compatible board --release 2 --image /dev/root=system.img");
+    let install = "--key rsa.x509.pem --misc misc --cache cache --wipe-cache --reason it";
+    let (code, _) = world.fails(&format!("ota install b.zip {install}"));
+    assert!(code == 9 && std::fs::read(world.path("misc")).unwrap() == vec![0; 4096], "{code}");
+    world.prints(&format!("ota sign b.zip signed.zip {SIGNED}"));
+    world.prints(&format!("ota install signed.zip {install}"));
+    let path = world.path("signed.zip").canonicalize().unwrap();
+    let options = format!("--update_package={}\n--reason=it\n--wipe_cache\n", path.display());
+    let command = std::fs::read_to_string(world.path("cache/recovery/command")).unwrap();
+    assert_eq!(command, options);
+    let misc = std::fs::read(world.path("misc")).unwrap();
+    assert!(misc.starts_with(b"boot-recovery\0"));
+    assert!(misc[64..].starts_with(format!("recovery\n{options}\0").as_bytes()));
+    let (code, said) = world.fails("ota bundle x.zip --compatible b --release 2 --image rsa.pem");
+    assert!(code == 2 && said.contains("expected the device"), "{code}: {said}");
+}
+
+#[test]
+fn a_partition_is_written_when_it_is_another() {
+    let world = World::new();
+    std::fs::write(world.path("target"), vec![1; 4096]).unwrap();
+    std::fs::write(world.path("image"), vec![2; 3000]).unwrap();
+    let output = Command::new("sha1sum").arg(world.path("image")).output().unwrap();
+    let hash = String::from_utf8(output.stdout).unwrap();
+    let hash = hash.split(' ').next().unwrap();
+    let spec = format!("EMMC:{}:3000:{hash}", world.path("target").display());
+    let (code, said) = world.fails(&format!("ota reflash {spec} --image care_map.pb"));
+    assert!(code == 3 && said.contains("nothing was written"), "{code}: {said}");
+    world.prints(&format!("ota reflash {spec} --image image"));
+    assert_eq!(
+        std::fs::read(world.path("target")).unwrap(),
+        [vec![2; 3000], vec![1; 1096]].concat()
+    );
+    // The image is not even read when all is well.
+    world.prints(&format!("ota reflash {spec} --image missing"));
+}

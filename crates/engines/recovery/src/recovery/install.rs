@@ -1,12 +1,13 @@
 //! Installs a package: gate, verification, script or bundle, and the result for the system.
 
 use updraft_error::Kind;
+use updraft_payload::{MAX_METADATA, METADATA_NAME, OtaMetadata};
 
 use super::logs::write_last_install;
 use super::{Next, Options, Recovery};
 use crate::block::forget_progress;
 use crate::bundle::{bundle_of, install};
-use crate::{Attempt, Ended, Error, Package, Result, Updater};
+use crate::{Attempt, Ended, Error, Result, System, Updater, VerifiedPackage};
 
 impl Recovery<'_> {
     /// The package that is meant. `None`: none.
@@ -52,7 +53,8 @@ impl Recovery<'_> {
             self.control.change(|message| message.set_options(&began.lines()))?;
         }
         let own = self.system.path(path);
-        let package = Package::open_verified(&self.context, &own, &self.settings.keys)?;
+        let package = VerifiedPackage::open(&self.context, &own, &self.settings.keys)?;
+        check_metadata(&package, self.system)?;
         if let Some(bundle) = bundle_of(&package)? {
             let state = (&self.state, attempt);
             install(&self.context, &package, &bundle, self.system, state)?;
@@ -69,4 +71,33 @@ impl Recovery<'_> {
             Ended::RebootIntoRecovery => Next::Recovery,
         })
     }
+}
+
+/// What a package says of itself has to fit the device, where both say it: for whom it is, and that it
+/// brings no older security patch level unless it means to.
+fn check_metadata(package: &VerifiedPackage, system: &System) -> Result<()> {
+    let Some(text) = package.read(METADATA_NAME, MAX_METADATA)? else { return Ok(()) };
+    let said = OtaMetadata::parse_text(&String::from_utf8_lossy(&text))?;
+    let both = |name: &str, property: &str| {
+        let own = system.properties.get(property).filter(|own| !own.is_empty())?;
+        said.get(name).filter(|said| !said.is_empty()).map(|said| (said, own))
+    };
+    if let Some((devices, own)) = both("pre-device", "ro.product.device")
+        && !devices.split('|').any(|device| device == own)
+    {
+        return Err(Error::entry(METADATA_NAME, Kind::Conflict, "it is for another device"));
+    }
+    let means_older = ["ota-downgrade", "spl-downgrade"]
+        .iter()
+        .any(|name| said.get(*name).is_some_and(|value| value == "yes"));
+    // Dates of the form 2026-11-01 are in order as text.
+    if let Some((level, own)) = both("post-security-patch-level", "ro.build.version.security_patch")
+        && level < own
+        && !means_older
+    {
+        return Err(Error::Untrusted(
+            "it brings an older security patch level than the device has",
+        ));
+    }
+    Ok(())
 }

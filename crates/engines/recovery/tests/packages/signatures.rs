@@ -49,7 +49,7 @@ fn what_signapk_signs_is_accepted() {
         world.signapk_signs(sort.name, "signed.zip");
         let certificate = format!("{}.x509.pem", sort.name);
         assert!(world.accepts("signed.zip", &[&certificate]), "{}", sort.name);
-        let package = Package::open_unverified(&world.path("signed.zip")).unwrap();
+        let package = Package::open(&world.path("signed.zip")).unwrap();
         for name in ["stored", "deflated"] {
             assert_eq!(package.read(name, 100).unwrap().unwrap(), b"hello, recovery");
         }
@@ -77,8 +77,8 @@ fn what_is_signed_here_openssl_and_we_accept_and_nothing_moves() {
             assert!(world.accepts("ours.zip", &[&certificate]));
             let other = if name == "v4" { "v5.x509.pem" } else { "v4.x509.pem" };
             assert!(!world.accepts("ours.zip", &[other]));
-            let package = Package::open_unverified(&to).unwrap();
-            let before = Package::open_unverified(&from).unwrap();
+            let package = Package::open(&to).unwrap();
+            let before = Package::open(&from).unwrap();
             assert_eq!(package.entries(), before.entries());
         }
     }

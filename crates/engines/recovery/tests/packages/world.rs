@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use updraft_recovery_engine::{Package, Result, TrustedKeys};
+use updraft_recovery_engine::{Result, TrustedKeys, VerifiedPackage};
 use updraft_task::Context;
 
 /// Where Debian's package `signapk` has it.
@@ -163,6 +163,6 @@ impl World {
     }
 }
 
-pub(crate) fn open(path: &Path, keys: &TrustedKeys) -> Result<Package> {
-    Package::open_verified(&Context::silent(), path, keys)
+pub(crate) fn open(path: &Path, keys: &TrustedKeys) -> Result<VerifiedPackage> {
+    VerifiedPackage::open(&Context::silent(), path, keys)
 }

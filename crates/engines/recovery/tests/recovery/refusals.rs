@@ -94,3 +94,25 @@ fn an_option_without_a_meaning_here_is_told_and_no_more() {
     assert_eq!(world.run().unwrap().next, Next::PowerOff);
     assert!(!world.message().boots_recovery());
 }
+
+#[test]
+fn a_package_for_another_device_or_of_older_security_is_refused_by_what_it_says() {
+    let world = World::new();
+    update(&world);
+    let metadata = |text: &str| {
+        let metadata = ("META-INF/com/android/metadata", text.as_bytes());
+        world.script("ui_print(\"ran\");", &[metadata]);
+    };
+    metadata("pre-device=other|third\n");
+    assert_eq!(refused(&world, &|| Ok(())).kind(), Kind::Conflict);
+    metadata("post-security-patch-level=2026-04-01\npre-device=other|board\n");
+    assert_eq!(refused(&world, &|| Ok(())).kind(), Kind::Rejected);
+    for text in [
+        "post-security-patch-level=2026-05-01\n",
+        "post-security-patch-level=2025-01-01\nspl-downgrade=yes\n",
+    ] {
+        metadata(text);
+        world.request(&["--update_package=/cache/ota.zip"]);
+        world.run_until_the_system_starts();
+    }
+}

@@ -91,7 +91,11 @@ impl World {
 
     pub(crate) fn system(&self) -> System {
         let mut system = System { root: self.0.path().to_owned(), ..System::default() };
-        for (name, value) in [("ro.product.device", "board"), ("compatible", "board")] {
+        for (name, value) in [
+            ("ro.product.device", "board"),
+            ("ro.build.version.security_patch", "2026-05-01"),
+            ("compatible", "board"),
+        ] {
             system.properties.insert(name.to_owned(), value.to_owned());
         }
         system

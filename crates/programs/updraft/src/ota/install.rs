@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use updraft_recovery_engine::{ControlBlock, Options, Package, System, request};
+use updraft_recovery_engine::{ControlBlock, Options, System, VerifiedPackage, request};
 use updraft_terminal::{Result, ResultExt as _, Terminal};
 
 use super::input::TrustOptions;
@@ -51,7 +51,7 @@ impl Install {
         let failed = || format!("failed to install {}", self.package.display());
         let keys = self.trust.read()?;
         let package = self.package.canonicalize().with_context(failed)?;
-        Package::open_verified(&terminal.context, &package, &keys).with_context(failed)?;
+        VerifiedPackage::open(&terminal.context, &package, &keys).with_context(failed)?;
         let path = self.path_in_recovery.clone();
         let options = Options {
             update_package: Some(path.unwrap_or_else(|| package.display().to_string())),

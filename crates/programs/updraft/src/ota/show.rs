@@ -50,7 +50,7 @@ struct RangeReport {
 impl Show {
     pub(super) fn run(&self, terminal: &Terminal) -> Result {
         let failed = || format!("failed to read {}", self.package.display());
-        let package = Package::open_unverified(&self.package).with_context(failed)?;
+        let package = Package::open(&self.package).with_context(failed)?;
         let text = package.read(METADATA_NAME, MAX_METADATA).with_context(failed)?;
         let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
         let metadata = OtaMetadata::parse_text(&text).with_context(failed)?;

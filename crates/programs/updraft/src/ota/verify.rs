@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use updraft_recovery_engine::Package;
+use updraft_recovery_engine::VerifiedPackage;
 use updraft_terminal::{Result, ResultExt as _, Terminal};
 
 use super::input::TrustOptions;
@@ -30,7 +30,7 @@ struct Report {
 impl Verify {
     pub(super) fn run(&self, terminal: &Terminal) -> Result {
         let keys = self.trust.read()?;
-        let package = Package::open_verified(&terminal.context, &self.package, &keys)
+        let package = VerifiedPackage::open(&terminal.context, &self.package, &keys)
             .with_context(|| format!("failed to verify {}", self.package.display()))?;
         let report = Report { signed_by_trusted_key: true, entries: package.entries().len() };
         terminal.show(&report, |_| {
