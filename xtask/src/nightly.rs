@@ -46,6 +46,8 @@ enum Part {
     Agents,
     /// Agents that are killed when they come back from an ill system
     IllAgents,
+    /// The tests of the server, with PostgreSQL in the place of SQLite
+    OnPostgresql,
     /// Fuzz targets
     Fuzz,
 }
@@ -61,12 +63,17 @@ impl Part {
             Self::Live => ("vm", "machines", "live_cuts::"),
             Self::Agents => ("end-to-end", "end_to_end", "power_cuts::"),
             Self::IllAgents => ("end-to-end", "end_to_end", "health::a_kill"),
-            Self::Fuzz => return None,
+            Self::OnPostgresql | Self::Fuzz => return None,
         })
     }
 
     fn run(self, options: &Options) -> Result<()> {
         let share = options.share;
+        if self == Self::OnPostgresql {
+            let mut command = shell::cargo();
+            command.args(["test", "-p", "updraft-server-service", "--test", "server"]);
+            return shell::run(command.env("UPDRAFT_TEST_DATABASE", "postgresql"));
+        }
         let Some((package, file, tests)) = self.tests() else {
             let seconds = options.fuzz.div_ceil(share.count.into());
             return if seconds == 0 { Ok(()) } else { fuzz::run(&fuzz::Options::all_for(seconds)) };

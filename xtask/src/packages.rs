@@ -68,6 +68,7 @@ pub(crate) const TEST: &[Package] = &[
         name: "parallel",
         reason: "deploys many times at once in the suite of the real tool",
     },
+    Package { name: "postgresql", reason: "a database that servers share" },
     Package { name: "procps", reason: "kill, to stop agents in the middle of their work" },
     Package { name: "python3-aiosmtpd", reason: "a mail server" },
     Package { name: "python3-yaml", reason: "reads the version of ostree in its suite" },

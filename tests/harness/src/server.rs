@@ -23,6 +23,8 @@ const ASK: Duration = Duration::from_millis(50);
 pub struct Server {
     programs: Programs,
     data: PathBuf,
+    /// What tells it from others on the same data.
+    name: String,
     port: u16,
     process: Option<Child>,
 }
@@ -33,13 +35,39 @@ impl Server {
     /// # Errors
     /// When that does not work; the log is in `DATA/../server.log`.
     pub fn start(programs: &Programs, data: &Path) -> Result<Self> {
+        Self::init(programs, data, &[])?;
+        Self::run_on(programs, data, "")
+    }
+
+    /// The same with a database of PostgreSQL.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn start_with_database(programs: &Programs, data: &Path, url: &str) -> Result<Self> {
+        Self::init(programs, data, &["--database", url])?;
+        Self::run_on(programs, data, "")
+    }
+
+    /// One more server on the same data, which have to be in a database that may be shared.
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub fn another(&self, name: &str) -> Result<Self> {
+        Self::run_on(&self.programs, &self.data, name)
+    }
+
+    fn init(programs: &Programs, data: &Path, more: &[&str]) -> Result<()> {
         let names = ["--name", "localhost", "--name", "127.0.0.1", "--name", FROM_GUESTS];
         let mut init = programs.command("updraft-server");
-        Answer::good(init.arg("init").arg("--data").arg(data).args(names))?;
+        Answer::good(init.arg("init").arg("--data").arg(data).args(names).args(more))?;
+        Ok(())
+    }
+
+    fn run_on(programs: &Programs, data: &Path, name: &str) -> Result<Self> {
         // The port is free at this moment; the server takes it a moment later.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut server =
-            Self { programs: programs.clone(), data: data.to_path_buf(), port, process: None };
+        let (programs, data, name) = (programs.clone(), data.to_path_buf(), name.to_owned());
+        let mut server = Self { programs, data, name, port, process: None };
         server.run()?;
         Ok(server)
     }
@@ -108,7 +136,7 @@ impl Server {
     /// Its log.
     #[must_use]
     pub fn log(&self) -> PathBuf {
-        self.data.with_extension("log")
+        self.data.with_extension(format!("{}log", self.name))
     }
 
     /// Makes an operator's token.

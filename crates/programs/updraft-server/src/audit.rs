@@ -61,7 +61,7 @@ impl Arguments {
 }
 
 fn open(data: &DataFolder) -> Result<Database> {
-    Database::open(&data.layout().database()).map_err(failure)
+    data.database()
 }
 
 fn export(terminal: &Terminal, database: &Database, mut after: u64) -> Result {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use updraft_server_service::storage::Database;
 use updraft_server_service::storage::audit::acting;
-use updraft_server_service::{Error, Layout};
+use updraft_server_service::{Config, Error, Layout};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{Failure, OutputOptions, Result, Terminal};
 
@@ -142,6 +143,13 @@ pub(crate) struct DataFolder {
 impl DataFolder {
     pub(crate) fn layout(&self) -> Layout {
         Layout::new(&self.data)
+    }
+
+    /// The database that the data folder's configuration names.
+    pub(crate) fn database(&self) -> Result<Database> {
+        let layout = self.layout();
+        let config = Config::load(&layout.config()).map_err(failure)?;
+        Database::of(&layout, &config.database).map_err(failure)
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         let layout = self.data.layout();
-        let database = Database::open(&layout.database()).map_err(failure)?;
+        let database = self.data.database()?;
         if let Some(name) = &self.operator {
             return self.for_operator(name, &database, terminal);
         }

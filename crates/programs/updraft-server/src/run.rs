@@ -41,7 +41,7 @@ impl Arguments {
         let config = Config::load(&layout.config()).map_err(failure)?;
         let listen = self.listen.unwrap_or(config.server.listen);
         // Held until the end.
-        let _lock = setup::lock(&layout).map_err(failure)?;
+        let _lock = setup::lock_to_serve(&layout, &config).map_err(failure)?;
         let fleet = Fleet::open(layout, config, system::environment()).map_err(failure)?;
         // Before anybody is told that the server listens.
         http::check_tls(&fleet.layout).map_err(failure)?;

@@ -124,7 +124,7 @@ impl Arguments {
 }
 
 fn open(data: &DataFolder) -> Result<Database> {
-    Database::open(&data.layout().database()).map_err(failure)
+    data.database()
 }
 
 fn list(terminal: &Terminal, database: &Database) -> Result {

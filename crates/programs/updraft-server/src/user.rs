@@ -7,7 +7,6 @@ use updraft_api::{NewUser, Role, User, UserUpdate};
 use updraft_error::Kind;
 use updraft_server_service::fleet::operators::Operator;
 use updraft_server_service::fleet::users::Users;
-use updraft_server_service::storage::Database;
 use updraft_terminal::{Failure, Result, Table, Terminal};
 
 use crate::cli::{DataFolder, failure};
@@ -124,7 +123,7 @@ impl From<RoleName> for Role {
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         let environment = system::environment();
-        let database = Database::open(&self.data().layout().database()).map_err(failure)?;
+        let database = self.data().database()?;
         let operator = Operator::local();
         let users = Users { database: &database, environment: &environment, operator };
         match &self.action {

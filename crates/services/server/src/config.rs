@@ -1,5 +1,6 @@
 //! The server's configuration: `server.toml` in the data folder.
 
+pub(crate) mod database;
 mod notifications;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::fetch_from::FetchFrom;
+pub use database::DatabaseConfig;
 pub use notifications::{MailSecurity, NotificationsConfig, SmtpConfig};
 
 use crate::error::{Error, Result};
@@ -22,6 +24,8 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// `[server]`.
     pub server: ServerConfig,
+    /// `[database]`.
+    pub database: DatabaseConfig,
     /// `[limits]`.
     pub limits: LimitsConfig,
     /// `[metadata]`.
@@ -227,6 +231,7 @@ impl Config {
     }
 
     fn check(&self) -> std::result::Result<(), String> {
+        self.database.check()?;
         let positive = [
             ("limits.connections", self.limits.connections as u64),
             ("limits.handshake_sec", self.limits.handshake_sec),

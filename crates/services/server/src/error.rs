@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 use updraft_error::{Classify, Kind};
 
+use crate::storage::sql;
+
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -161,9 +163,9 @@ pub enum Error {
     Database {
         /// What was to be done.
         action: &'static str,
-        /// What SQLite said.
+        /// What it said.
         #[source]
-        source: rusqlite::Error,
+        source: sql::Error,
     },
     /// The database file itself is the trouble.
     #[error("open the database {}: {reason}", path.display())]
@@ -176,7 +178,18 @@ pub enum Error {
         reason: String,
         /// What SQLite said.
         #[source]
-        source: Option<rusqlite::Error>,
+        source: Option<sql::Error>,
+    },
+    /// The database server is the trouble.
+    #[error("open the database {place}{}", reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+    DatabaseServer {
+        /// Which database where.
+        place: String,
+        /// What is wrong with it.
+        reason: Option<String>,
+        /// What PostgreSQL said.
+        #[source]
+        source: Option<sql::Error>,
     },
     /// A value in the database, or a file of the data folder, is not what this server writes.
     #[error("read {what}: {reason}")]
@@ -295,7 +308,7 @@ impl Error {
     }
 
     /// A failed statement.
-    pub fn database(action: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+    pub fn database(action: &'static str) -> impl FnOnce(sql::Error) -> Self {
         move |source| Self::Database { action, source }
     }
 
@@ -339,8 +352,10 @@ impl Error {
             Self::NotReady { .. } | Self::KeysOffline { .. } | Self::Precondition { .. } => 412,
             // What is wrong inside is no fault of the caller's.
             Self::Config { .. } | Self::Stored { .. } | Self::Crypto { .. } => 500,
+            Self::Database { source: sql::Error::Nul, .. } => 400,
             Self::Database { .. }
             | Self::DatabaseFile { .. }
+            | Self::DatabaseServer { .. }
             | Self::Io { .. }
             | Self::Fs { .. } => match self.kind() {
                 Kind::Exhausted => 507,

@@ -77,6 +77,8 @@ pub struct Fleet {
     /// When it was started.
     pub started_at: Timestamp,
     database: Database,
+    /// What tells this process from other servers.
+    holder: String,
     authority: CertificateAuthority,
     director_keys: DirectorKeys,
     image_keys: ImageKeys,
@@ -96,7 +98,7 @@ pub struct Fleet {
 impl Fleet {
     /// Opens a data folder that `init` made.
     pub fn open(layout: Layout, config: Config, environment: Environment) -> Result<Self> {
-        let database = Database::open(&layout.database())?;
+        let database = Database::of(&layout, &config.database)?;
         let authority = CertificateAuthority::from_pem(
             &read_text(&layout.ca_certificate())?,
             &read_text(&layout.ca_key())?,
@@ -108,12 +110,14 @@ impl Fleet {
         let treehub = Repo::open(layout.treehub())
             .map_err(Error::repo("open the OSTree repository treehub/"))?;
         let started_at = environment.now();
+        let holder = environment.uuid().map_err(Error::random)?.to_string();
         Ok(Self {
             layout,
             config,
             environment,
             started_at,
             database,
+            holder,
             authority,
             director_keys,
             image_keys,

@@ -3,7 +3,8 @@
 //! ```text
 //! DATA/
 //!   server.toml            configuration
-//!   server.lock            held while a server runs
+//!   server.lock            held while a server runs; shared where the database is
+//!   image.lock             held while metadata in image/ changes, where servers share the folder
 //!   updraft.db             SQLite (with -wal and -shm beside it)
 //!   tls/ca.pem, ca.key     signs the server's and the devices' certificates
 //!   tls/server.pem, .key   the server's own certificate, chain included
@@ -17,6 +18,15 @@
 //! ```
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use updraft_fs::{Dir, LockFile, LockMode};
+use updraft_task::Context;
+
+use crate::error::{Error, OPEN_DATA_FOLDER, Result};
+
+/// How long one server waits for another that signs metadata.
+const IMAGE_LOCK: Duration = Duration::from_secs(30);
 
 /// The data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +46,15 @@ impl Layout {
     /// The file that a running server holds locked.
     pub fn lock_name(&self) -> &'static str {
         "server.lock"
+    }
+
+    /// Waits for its turn to change the signed metadata of the Image repository, where several
+    /// servers share the folder.
+    pub fn lock_image(&self) -> Result<LockFile> {
+        let failed = Error::fs("lock the Image repository");
+        let folder = Dir::open(self.root()).map_err(Error::fs(OPEN_DATA_FOLDER))?;
+        let (ctx, mode) = (Context::silent(), LockMode::Exclusive);
+        LockFile::acquire(&ctx, &folder, "image.lock", mode, IMAGE_LOCK).map_err(failed)
     }
 
     /// The configuration file.

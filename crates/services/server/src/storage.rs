@@ -1,9 +1,9 @@
-//! The database: SQLite in WAL mode, one writer, many readers.
+//! The database: SQLite in WAL mode in the data folder, or PostgreSQL; one writer, many readers.
 //!
-//! All writing goes through [`Database::write`], one transaction at a time; its commit is the
-//! commit point of every change the server makes to its own state. Reading takes one of a few
-//! pooled connections and sees the last commit. The functions of the submodules take a
-//! connection or transaction and know SQL; nothing outside this module does.
+//! All writing goes through [`Database::write`], one transaction at a time, of all servers that
+//! share a database; its commit is the commit point of every change the server makes to its own
+//! state. Reading takes one of a few pooled connections and sees the last commit. The functions of
+//! the submodules take a connection or transaction and know SQL; nothing outside this module does.
 //!
 //! Times are milliseconds since 1970 (UTC), documents are JSON text or bytes as received.
 
@@ -21,6 +21,7 @@ pub mod groups;
 pub mod hawkbit;
 pub mod installations;
 pub mod inventory;
+pub mod leases;
 pub mod mender;
 pub mod metadata;
 pub mod metrics;
@@ -29,11 +30,14 @@ pub mod next_certificates;
 pub mod notes;
 pub mod offline;
 pub mod pins;
+mod postgres;
 pub mod releases;
 pub mod rollout_failures;
 pub mod rollouts;
 mod schema;
 pub mod sessions;
+pub mod sql;
+mod sqlite;
 pub mod standing_orders;
 pub mod subscriptions;
 pub mod tags;
@@ -43,27 +47,92 @@ pub mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::OpenFlags;
 
+use crate::config::{DatabaseConfig, database};
 use crate::error::{DatabaseTrouble, Error, Result};
+use crate::layout::Layout;
+use sql::{Connection, Dialect, PostgresOptions, Transaction};
 
-/// How long a statement waits for another process (`token create`, a backup) to let go.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many idle reading connections are kept.
 const IDLE_READERS: usize = 8;
 
 /// An open database.
 #[derive(Debug)]
 pub struct Database {
-    path: PathBuf,
+    place: Place,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
 }
 
+/// Where a database is.
+#[derive(Debug, Clone)]
+enum Place {
+    File(PathBuf),
+    Server(Box<PostgresOptions>),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server(options) => f.write_str(options.place()),
+        }
+    }
+}
+
+impl Place {
+    /// One more connection, which reads.
+    fn reader(&self) -> Result<Connection> {
+        match self {
+            Self::File(path) => sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+            Self::Server(options) => postgres::open(options),
+        }
+    }
+
+    /// One more connection, which may write.
+    fn writer(&self) -> Result<Connection> {
+        match self {
+            Self::File(path) => sqlite::open_writer(path, OpenFlags::empty()),
+            Self::Server(options) => postgres::open(options),
+        }
+    }
+}
+
 impl Database {
-    /// Makes a new database; an existing file is a conflict.
+    /// Opens the database of a data folder: what its configuration names, or its own file.
+    pub fn of(layout: &Layout, config: &DatabaseConfig) -> Result<Self> {
+        let Some(options) = config.postgres(layout)? else {
+            return Self::open(&layout.database());
+        };
+        match Self::connect(options)? {
+            (database, false) => Ok(database),
+            (database, true) => Err(database::nothing_there(&database.place.to_string())),
+        }
+    }
+
+    /// Makes the database of a data folder; one that has something is a conflict.
+    pub fn make(layout: &Layout, config: &DatabaseConfig) -> Result<Self> {
+        let Some(options) = config.postgres(layout)? else {
+            return Self::create(&layout.database());
+        };
+        match Self::connect(options)? {
+            (database, true) => Ok(database),
+            (database, false) => Err(Error::Conflict {
+                code: "already_initialised",
+                action: format!("make the database {}", database.place),
+                reason: "it has a server's data".to_owned(),
+            }),
+        }
+    }
+
+    /// Whether other servers may use the same database.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.place, Place::Server(_))
+    }
+
+    /// Makes a new database of SQLite; an existing file is a conflict.
     pub fn create(path: &Path) -> Result<Self> {
         if path.exists() {
             return Err(Error::Conflict {
@@ -72,10 +141,12 @@ impl Database {
                 reason: "it exists".to_owned(),
             });
         }
-        Self::open_with(path, OpenFlags::SQLITE_OPEN_CREATE)
+        let writer = sqlite::open_writer(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+        schema::migrate_file(path, &writer)?;
+        Ok(Self::with(Place::File(path.to_owned()), writer))
     }
 
-    /// Opens an existing database and brings it to this server's schema.
+    /// Opens an existing database of SQLite and brings it to this server's schema.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.exists() {
             return Err(Error::DatabaseFile {
@@ -85,34 +156,21 @@ impl Database {
                 source: None,
             });
         }
-        Self::open_with(path, OpenFlags::empty())
+        let writer = sqlite::open_writer(path, OpenFlags::empty())?;
+        schema::migrate_file(path, &writer)?;
+        Ok(Self::with(Place::File(path.to_owned()), writer))
     }
 
-    fn open_with(path: &Path, extra: OpenFlags) -> Result<Self> {
-        let failed = |error| file_error(path, error);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | extra;
-        let mut writer = Connection::open_with_flags(path, flags).map_err(failed)?;
-        writer.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        if writer.is_readonly("main").map_err(failed)? {
-            return Err(Error::DatabaseFile {
-                path: path.to_owned(),
-                trouble: DatabaseTrouble::ReadOnly,
-                reason: "it cannot be written".to_owned(),
-                source: None,
-            });
-        }
-        // In WAL mode NORMAL may lose the last commits on power loss, never consistency; FULL
-        // keeps them: a device that was told "accepted" must not be asked again.
-        writer
-            .execute_batch(
-                "PRAGMA journal_mode = WAL;
-                 PRAGMA synchronous = FULL;
-                 PRAGMA foreign_keys = ON;
-                 PRAGMA trusted_schema = OFF;",
-            )
-            .map_err(failed)?;
-        schema::migrate(path, &mut writer)?;
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::default() })
+    /// Opens a database of PostgreSQL and brings it to this server's schema. An empty one is
+    /// filled. `true` beside it: it was empty.
+    pub fn connect(options: PostgresOptions) -> Result<(Self, bool)> {
+        let writer = postgres::open(&options)?;
+        let is_new = schema::migrate_server(options.place(), &writer)?;
+        Ok((Self::with(Place::Server(Box::new(options)), writer), is_new))
+    }
+
+    fn with(place: Place, writer: Connection) -> Self {
+        Self { place, writer: Mutex::new(writer), readers: Mutex::default() }
     }
 
     /// Runs one transaction that may write. What it returns as an error undoes everything.
@@ -122,9 +180,19 @@ impl Database {
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut writer = lock(&self.writer);
-        let transaction = writer
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(Error::database(action))?;
+        if writer.is_lost() {
+            *writer = self.place.writer()?;
+        }
+        let begun = writer.begin();
+        let transaction = if begun.is_err() && writer.is_lost() {
+            // It was cut while it was idle: nothing was done yet.
+            drop(begun);
+            *writer = self.place.writer()?;
+            writer.begin()
+        } else {
+            begun
+        };
+        let transaction = transaction.map_err(Error::database(action))?;
         let mark = audit::mark(&transaction)?;
         let value = work(&transaction)?;
         // No operator's change without its entry in the audit log.
@@ -142,39 +210,35 @@ impl Database {
     ) -> Result<T> {
         let pooled = lock(&self.readers).pop();
         let mut reader = match pooled {
-            Some(reader) => reader,
-            None => self.open_reader()?,
+            Some(reader) if !reader.is_lost() => reader,
+            _ => self.place.reader()?,
         };
         let result = {
-            let snapshot = reader.transaction().map_err(Error::database(action))?;
+            let begun = reader.snapshot();
+            let snapshot = if begun.is_err() && reader.is_lost() {
+                // It was cut while it was idle.
+                drop(begun);
+                reader = self.place.reader()?;
+                reader.snapshot()
+            } else {
+                begun
+            };
+            let snapshot = snapshot.map_err(Error::database(action))?;
             work(&snapshot)
         };
         let mut readers = lock(&self.readers);
-        if readers.len() < IDLE_READERS {
+        if readers.len() < IDLE_READERS && !reader.is_lost() {
             readers.push(reader);
         }
         result
     }
 
-    fn open_reader(&self) -> Result<Connection> {
-        let failed = |error| file_error(&self.path, error);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
-        reader.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        Ok(reader)
-    }
-
-    /// Looks for damage; gives what SQLite found, nothing when all is well.
+    /// Looks for damage; gives what SQLite found, nothing when all is well. PostgreSQL looks after
+    /// itself (its `pg_amcheck`).
     pub fn check(&self) -> Result<Vec<String>> {
-        self.read("check for damage", |reader| {
-            let action = "check for damage";
-            let mut statement =
-                reader.prepare("PRAGMA integrity_check(20)").map_err(Error::database(action))?;
-            let rows =
-                statement.query_map([], |row| row.get(0)).map_err(Error::database(action))?;
-            let found: Vec<String> =
-                rows.collect::<Result<_, _>>().map_err(Error::database(action))?;
-            Ok(found.into_iter().filter(|line| line != "ok").collect())
+        self.read("check for damage", |reader| match reader.dialect() {
+            Dialect::Sqlite => sqlite::check(reader),
+            Dialect::Postgres => Ok(Vec::new()),
         })
     }
 }
@@ -183,27 +247,4 @@ impl Database {
 /// is as good as before.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn file_error(path: &Path, error: rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode as Code;
-    let (trouble, reason) = match error.sqlite_error_code() {
-        Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
-            (DatabaseTrouble::Corrupt, "it is damaged or not a database")
-        }
-        Some(Code::ReadOnly | Code::PermissionDenied) => {
-            (DatabaseTrouble::ReadOnly, "it cannot be written")
-        }
-        Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
-            (DatabaseTrouble::Locked, "another process holds it")
-        }
-        Some(Code::DiskFull) => (DatabaseTrouble::Full, "the disk is full"),
-        _ => (DatabaseTrouble::Other, "SQLite refused"),
-    };
-    Error::DatabaseFile {
-        path: path.to_owned(),
-        trouble,
-        reason: reason.to_owned(),
-        source: Some(error),
-    }
 }

@@ -15,6 +15,7 @@ mod main_job;
 mod network;
 mod power_cuts;
 mod secondaries;
+mod servers;
 mod support;
 mod token;
 mod transfers;

@@ -34,18 +34,3 @@ impl DatabaseTrouble {
         }
     }
 }
-
-/// What sort of thing a failed statement is.
-pub(super) fn kind(error: &rusqlite::Error) -> Kind {
-    use rusqlite::ErrorCode as Code;
-    match error.sqlite_error_code() {
-        Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::SystemIoFailure) => {
-            Kind::Unavailable
-        }
-        Some(Code::DiskFull | Code::TooBig | Code::OutOfMemory) => Kind::Exhausted,
-        Some(Code::ReadOnly | Code::PermissionDenied) => Kind::Conflict,
-        Some(Code::DatabaseCorrupt | Code::NotADatabase) => Kind::Invalid,
-        Some(Code::CannotOpen) => Kind::Unavailable,
-        _ => Kind::Bug,
-    }
-}

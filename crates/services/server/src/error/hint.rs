@@ -28,6 +28,9 @@ impl Error {
                 DatabaseTrouble::TooNew => Some("run the newer updraft-server"),
                 DatabaseTrouble::Other => None,
             },
+            Self::DatabaseServer { source: Some(_), .. } => {
+                Some("see `[database]` in server.toml, and whether the database server runs")
+            }
             Self::Fs { action: OPEN_DATA_FOLDER, source } if source.kind() == Kind::NotFound => {
                 Some("`updraft-server init` makes a data folder")
             }

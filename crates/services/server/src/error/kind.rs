@@ -2,7 +2,8 @@
 
 use updraft_error::{Classify, Kind};
 
-use super::{Error, database};
+use super::Error;
+use crate::storage::sql;
 
 impl Classify for Error {
     fn kind(&self) -> Kind {
@@ -25,8 +26,11 @@ impl Classify for Error {
             }
             Self::TooLarge { .. } | Self::TooOften { .. } => Kind::Exhausted,
             Self::Hawkbit { trouble, .. } => trouble.kind(),
-            Self::Database { source, .. } => database::kind(source),
+            Self::Database { source, .. } => source.kind(),
             Self::DatabaseFile { trouble, .. } => trouble.kind(),
+            Self::DatabaseServer { source, .. } => {
+                source.as_ref().map_or(Kind::Conflict, sql::Error::kind)
+            }
             Self::Io { source, .. } => source.kind_of(),
             Self::Fs { source, .. } => source.kind(),
             Self::Repo { source, .. } | Self::Crypto { source, .. } => source.kind(),

@@ -44,7 +44,7 @@ impl Fleet {
     }
 
     fn renew_image_root(&self, now: Timestamp) -> Result<()> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         let Some(image) = self.image_repository() else { return Ok(()) };
         let keys = online_keys::load_if_any(&self.layout.image_keys(), "root")?;
         let expires = online_keys::expiry(now, self.config.metadata.image_root_days);

@@ -17,6 +17,7 @@ use super::operators::Operator;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::events::{self, NewEvent};
+use crate::storage::sql;
 use crate::storage::{alerts, groups};
 
 /// The most rules of a server.
@@ -124,7 +125,7 @@ impl Fleet {
 }
 
 fn apply(
-    tx: &rusqlite::Transaction<'_>,
+    tx: &sql::Transaction<'_>,
     rule: &AlertRule,
     change: &Change,
     now: Timestamp,
@@ -172,7 +173,7 @@ fn check(condition: &AlertCondition) -> Result<()> {
 }
 
 fn tell(
-    tx: &rusqlite::Transaction<'_>,
+    tx: &sql::Transaction<'_>,
     now: Timestamp,
     operator: &Operator,
     name: &str,

@@ -80,9 +80,9 @@ impl Fleet {
     pub(super) fn device_condition(
         &self,
         query: Option<&str>,
-    ) -> Result<(String, Vec<rusqlite::types::Value>)> {
+    ) -> Result<(String, Vec<crate::storage::sql::Value>)> {
         match query.map(str::trim).filter(|query| !query.is_empty()) {
-            None => Ok(("1".to_owned(), Vec::new())),
+            None => Ok(("true".to_owned(), Vec::new())),
             Some(query) => filter::condition(Entity::Device, &parse(query)?, self.times()?),
         }
     }

@@ -1,6 +1,5 @@
 //! Devices as operators see them, and what operators do with them.
 
-use rusqlite::Connection;
 use updraft_api::{
     Assignment, AssignmentState, Device, DeviceState, DeviceSummary, Event, EventKind, Page,
     RolloutDeviceState,
@@ -12,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::events::{self, Filter, NewEvent};
 use crate::storage::rollouts::{self, MemberRecord};
+use crate::storage::sql::Connection;
 use crate::storage::{groups, mender, metadata, pins, values};
 
 impl Fleet {

@@ -5,7 +5,6 @@
 //! key is encrypted to the component's, and what a device takes in the end is what the Image
 //! repository signed.
 
-use rusqlite::Transaction;
 use updraft_api::{EncryptedImage as Shown, EventKind, NewEncryptedImage};
 use updraft_crypto::image_cipher::sealed_length;
 use updraft_crypto::wrapped_image_key;
@@ -19,6 +18,7 @@ use crate::storage::devices::{self, ComponentRecord};
 use crate::storage::encrypted_images::{self, EncryptedRecord};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::metadata;
+use crate::storage::sql::Transaction;
 
 const WHAT: &str = "the encrypted image";
 /// Longest address of a ciphertext, in bytes.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Transaction};
 use updraft_api::{EventKind, Group, GroupMembers, NewGroup, Page};
 
 use super::Fleet;
@@ -11,6 +10,7 @@ use super::ota::expression::Expression;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::events::{self, NewEvent};
+use crate::storage::sql::{self, Connection, Transaction};
 use crate::storage::{devices, groups, tags};
 
 /// The most devices that one request may name.
@@ -151,7 +151,7 @@ impl Fleet {
         name: &str,
         what: &str,
         is_about_members: bool,
-        change: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<bool>,
+        change: impl FnOnce(&sql::Transaction<'_>) -> Result<bool>,
     ) -> Result<()> {
         let now = self.now();
         self.database.write("change a group", |tx| {

@@ -23,7 +23,6 @@ pub mod sets;
 pub mod tags;
 pub mod targets;
 
-use rusqlite::Transaction;
 use updraft_hawkbit::Query;
 
 use super::Fleet;
@@ -31,6 +30,7 @@ use crate::error::hawkbit::Trouble;
 use crate::error::{Error, Result};
 use crate::storage::hawkbit::Listing;
 use crate::storage::hawkbit::filter::{self, Entity, Times};
+use crate::storage::sql::Transaction;
 
 /// The most characters of a name or a version.
 const MAX_NAME: usize = 128;

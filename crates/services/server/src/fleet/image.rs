@@ -5,7 +5,11 @@
 //! The repository is in memory for serving and in the folder `image/` for keeping; the renaming
 //! of its timestamp file is the commit point of each change.
 
-use std::sync::{Arc, MutexGuard, PoisonError, RwLock};
+mod state;
+
+pub(super) use state::{ImageState, ImageTurn};
+
+use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use updraft_api::{EventKind, ImageChange, ImageChanged, MetadataAccepted, OnlineKey, OnlineKeys};
@@ -18,62 +22,10 @@ use super::operators::Operator;
 use super::tuf::TufTrouble;
 use crate::config::MetadataConfig;
 use crate::error::{Error, Result, chain};
-use crate::layout::Layout;
 use crate::storage::events::{self, NewEvent};
 
 /// Role names of delegations are file names too.
 const MAX_ROLE_NAME: usize = 128;
-
-/// The Image repository; empty until an operator uploads a root.
-#[derive(Debug, Default)]
-pub(super) struct ImageState(RwLock<Option<Forms>>);
-
-/// The forms in which it is published; they change together.
-#[derive(Debug)]
-struct Forms {
-    uptane: Arc<ImageRepository>,
-    tuf: Option<Arc<ImageRepository>>,
-}
-
-impl ImageState {
-    /// Loads what was kept.
-    pub(super) fn load(layout: &Layout) -> Result<Self> {
-        let folder = layout.image();
-        let mut entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(source) => return Err(Error::Io { action: "open", path: folder, source }),
-        };
-        if entries.next().is_none() {
-            return Ok(Self::default());
-        }
-        let repository = ImageRepository::load(&folder, DIALECT)
-            .map_err(Error::crypto("load the Image repository in image/"))?;
-        let tuf = repository
-            .load_beside(&folder)
-            .map_err(Error::crypto("load the Image repository in image/tuf/"))?;
-        let state = Self::default();
-        state.set(repository, tuf);
-        Ok(state)
-    }
-
-    fn get(&self) -> Option<Arc<ImageRepository>> {
-        let forms = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        forms.as_ref().map(|forms| Arc::clone(&forms.uptane))
-    }
-
-    pub(super) fn tuf(&self) -> Option<Arc<ImageRepository>> {
-        let forms = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        forms.as_ref().and_then(|forms| forms.tuf.clone())
-    }
-
-    pub(super) fn set(&self, uptane: ImageRepository, tuf: Option<ImageRepository>) {
-        let forms = Forms { uptane: Arc::new(uptane), tuf: tuf.map(Arc::new) };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(forms);
-    }
-}
 
 /// What an operator uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +51,7 @@ impl Upload<'_> {
 impl Fleet {
     /// The Image repository, once it has a root.
     pub fn image_repository(&self) -> Option<Arc<ImageRepository>> {
+        self.follow_image();
         self.image.get()
     }
 
@@ -153,7 +106,7 @@ impl Fleet {
                 delegated: delegated.map(|(name, file)| (name.clone(), text(file))).collect(),
             }
         });
-        let turn = self.image_turn();
+        let turn = self.image_turn()?;
         self.accept_both_forms(operator, &files, tuf.as_ref())?;
         drop(turn);
         let accepted = files.into_iter().map(|(upload, bytes)| {
@@ -163,13 +116,32 @@ impl Fleet {
     }
 
     fn accept_image_files(&self, operator: &Operator, files: &[(Upload<'_>, &[u8])]) -> Result<()> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         self.accept_in_turn(operator, files)
     }
 
-    /// One change at a time: held from reading the old state to storing the new.
-    pub(super) fn image_turn(&self) -> MutexGuard<'_, ()> {
-        self.image_turn.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One change at a time, of all servers that share the folder: held from reading the old state
+    /// to storing the new.
+    pub(super) fn image_turn(&self) -> Result<ImageTurn<'_>> {
+        let own = self.image_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = None;
+        if self.database.is_shared() {
+            all = Some(self.layout.lock_image()?);
+            self.image.follow(&self.layout)?;
+        }
+        Ok(ImageTurn { _own: own, _all: all })
+    }
+
+    /// What another server has made of the repository since.
+    fn follow_image(&self) {
+        if !self.database.is_shared() {
+            return;
+        }
+        // What is served goes on to be whole, if old: it is tried again with the next request.
+        if let Err(error) = self.image.follow(&self.layout) {
+            let reason = chain(&error);
+            tracing::error!(reason, "the Image repository in image/ cannot be loaded");
+        }
     }
 
     /// Takes files for somebody who holds the turn.
@@ -255,7 +227,7 @@ impl Fleet {
 
     /// Signs snapshot and timestamp again when half of their time has passed.
     pub fn renew_image_metadata(&self) -> Result<()> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         let Some(current) = self.image.get().filter(|image| image.targets().is_some()) else {
             return Ok(());
         };
@@ -278,6 +250,7 @@ impl Fleet {
 
     /// The Image repository, once it has targets.
     pub fn image_targets(&self) -> Result<Arc<ImageRepository>> {
+        self.follow_image();
         self.image.get().filter(|image| image.targets().is_some()).ok_or_else(no_root)
     }
 }

@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::Transaction;
 use sha2::{Digest as _, Sha256};
 use updraft_api::{ApiToken, EventKind, NewApiToken, NewToken, OperatorKind, Scope};
 
@@ -13,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::Database;
 use crate::storage::events::{self, NewEvent};
+use crate::storage::sql::Transaction;
 use crate::storage::tokens::{self, Grant, TokenRecord};
 use crate::storage::users;
 

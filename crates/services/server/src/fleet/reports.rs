@@ -13,7 +13,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction};
 use updraft_api::{EventKind, InstallReport, RolloutDeviceState};
 use updraft_crypto::Verifier;
 use updraft_error::Classify as _;
@@ -31,6 +30,7 @@ use crate::storage::devices::{self, ComponentRecord, DeviceRecord};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::installations;
 use crate::storage::rollouts::{self, AssignedTarget, MemberRecord};
+use crate::storage::sql::{Connection, Transaction};
 
 /// The most that is kept of a text that a device reports.
 pub(super) const MAX_TEXT: usize = 2048;

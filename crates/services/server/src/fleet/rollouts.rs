@@ -7,7 +7,6 @@ pub mod steer;
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
 use updraft_api::{
     NewRollout, Page, Phase, PhaseSelector, PhaseState, Rollout, RolloutCounts, RolloutDevice,
     RolloutDeviceState,
@@ -18,6 +17,7 @@ use super::Fleet;
 use super::reconcile::situation::unhealthy_by_phase;
 use crate::error::Result;
 use crate::storage::rollouts::{self, MemberRecord, RolloutRecord};
+use crate::storage::sql::Connection;
 use crate::storage::values;
 
 impl Fleet {

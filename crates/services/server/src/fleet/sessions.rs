@@ -13,6 +13,7 @@ use super::operators::{self, Operator};
 use super::{Fleet, one_time, passwords};
 use crate::error::{Error, Result};
 use crate::storage::sessions::{self, Begun, SessionRecord};
+use crate::storage::sql;
 use crate::storage::users::{self, UserRecord};
 
 /// The most sessions that one account or token has; older ones end.
@@ -229,7 +230,7 @@ impl Fleet {
 
 /// Takes the one-time or recovery code that an account asks for.
 fn take_code(
-    tx: &rusqlite::Transaction<'_>,
+    tx: &sql::Transaction<'_>,
     user: &UserRecord,
     code: Option<&str>,
     now: Timestamp,

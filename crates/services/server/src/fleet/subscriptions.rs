@@ -17,6 +17,7 @@ use super::operators::Operator;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::events::{self, Filter, NewEvent};
+use crate::storage::leases;
 use crate::storage::subscriptions::{self, SubscriptionRecord};
 
 /// The most subscriptions of a server: each is a connection of its own.
@@ -26,6 +27,8 @@ const AT_ONCE: u32 = 100;
 /// A turn begins no further event after this: a receiver that is slow with each must not keep the
 /// server from stopping.
 const TURN: SignedDuration = SignedDuration::from_secs(10);
+/// How long one server has a subscription to itself: a turn, and the last request of it.
+const LEASE: SignedDuration = SignedDuration::from_mins(2);
 /// The pause after the first failure; it doubles with each one more.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// And is never longer.
@@ -118,6 +121,27 @@ impl Fleet {
     /// Tells a subscription what comes next, and remembers how far that went. A failure of the other
     /// side is no error here: it is kept with the subscription.
     pub fn tell_subscription(&self, record: &SubscriptionRecord) -> Result<()> {
+        if !self.database.is_shared() {
+            return self.tell_in_turn(record);
+        }
+        let lease = format!("subscription {}", record.shown.name);
+        let record = self.database.write("take a subscription's turn", |tx| {
+            let now = self.now();
+            if !leases::take(tx, &lease, &self.holder, (now, now + LEASE))? {
+                return Ok(None);
+            }
+            // Another server may have told it of some events since.
+            subscriptions::get(tx, &record.shown.name)
+        })?;
+        let Some(record) = record else { return Ok(()) };
+        let told = self.tell_in_turn(&record);
+        self.database.write("give a subscription's turn back", |tx| {
+            leases::give(tx, &lease, &self.holder)
+        })?;
+        told
+    }
+
+    fn tell_in_turn(&self, record: &SubscriptionRecord) -> Result<()> {
         let shown = &record.shown;
         let next = self.database.read("list events", |reader| {
             events::list(reader, Filter::default(), shown.told_up_to, AT_ONCE)

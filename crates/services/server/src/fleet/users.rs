@@ -3,7 +3,6 @@
 //! Nobody makes or changes an account that may do more than themselves. The command line, which
 //! has the data folder, may do everything.
 
-use rusqlite::Transaction;
 use updraft_api::{
     EventKind, NewUser, OneTimeSecret, OperatorKind, Page, RecoveryCodes, Role, Scope, User,
     UserUpdate,
@@ -15,6 +14,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::events::{self, NewEvent};
+use crate::storage::sql::Transaction;
 use crate::storage::users::{self, UserRecord};
 use crate::storage::{Database, sessions, values};
 

@@ -6,7 +6,7 @@ use updraft_crypto::tls::{CertificateAuthority, Validity};
 use updraft_ostree::RepoMode;
 use updraft_repo::Repo;
 
-use crate::config::Config;
+use crate::config::{Config, DatabaseConfig};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fleet::online_keys::{DirectorKeys, ImageKeys};
@@ -23,6 +23,8 @@ pub(super) const SERVER_DAYS: u32 = 3650;
 pub struct InitOptions {
     /// The host names and addresses under which devices and operators reach it.
     pub names: Vec<String>,
+    /// A database of PostgreSQL; without, SQLite in the data folder.
+    pub database: DatabaseConfig,
 }
 
 /// Makes a data folder. One that is there and not empty is left alone.
@@ -42,13 +44,14 @@ pub fn init(layout: &Layout, options: &InitOptions, environment: &Environment) -
     ImageKeys::create(&layout.image_keys())?;
     Repo::init(layout.treehub(), RepoMode::Archive, &updraft_repo::InitOptions::default())
         .map_err(Error::repo("make the OSTree repository treehub/"))?;
-    write(&layout.config(), Config::default().to_toml().as_bytes(), 0o644)?;
+    let config = Config { database: options.database.clone(), ..Config::default() };
+    write(&layout.config(), config.to_toml().as_bytes(), 0o644)?;
 
     // Commit point: a folder without a database is not a server's, and init may run again after
     // what is there was removed.
     let now = environment.now();
-    let days = Config::default().metadata.director_root_days;
-    let database = Database::create(&layout.database())?;
+    let days = config.metadata.director_root_days;
+    let database = Database::make(layout, &config.database)?;
     database.write("store the Director's root", |tx| {
         metadata::insert_director_root(tx, &director.first_root(days, now)?)
     })?;

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use updraft_api::{Alert, AlertRule, AlertSeverity, Page};
 
 use super::values::{self, page};
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// Adds a rule, or changes it.
 pub fn put_rule(tx: &Transaction<'_>, rule: &AlertRule, now: Timestamp) -> Result<()> {
     let text = values::json("store a rule", rule)?;
     tx.execute(
         "INSERT INTO alert_rules (name, rule, created_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET rule = ?2",
+         ON CONFLICT (name) DO UPDATE SET rule = excluded.rule",
         params![rule.name, text, values::millis(now)],
     )
     .map_err(Error::database("store a rule"))?;
@@ -85,12 +85,11 @@ pub fn begin(
     message: &str,
     now: Timestamp,
 ) -> Result<i64> {
-    tx.prepare_cached("INSERT INTO alerts (rule, device, message, since) VALUES (?1, ?2, ?3, ?4)")
-        .and_then(|mut statement| {
-            statement.execute(params![rule, device, message, values::millis(now)])
-        })
-        .map_err(Error::database("note an alarm"))?;
-    Ok(tx.last_insert_rowid())
+    tx.insert(
+        "INSERT INTO alerts (rule, device, message, since) VALUES (?1, ?2, ?3, ?4)",
+        params![rule, device, message, values::millis(now)],
+    )
+    .map_err(Error::database("note an alarm"))
 }
 
 /// It held for long enough.
@@ -126,13 +125,19 @@ pub fn acknowledge(tx: &Transaction<'_>, id: u64, who: &str, now: Timestamp) -> 
     Ok(changed > 0)
 }
 
-const SELECT: &str = "SELECT a.*, json_extract(r.rule, '$.severity') AS severity
-     FROM alerts a JOIN alert_rules r ON r.name = a.rule WHERE a.fired_at IS NOT NULL";
+/// The alarms that were raised; more conditions may follow.
+fn select(connection: &Connection) -> String {
+    format!(
+        "SELECT a.*, {} AS severity
+         FROM alerts a JOIN alert_rules r ON r.name = a.rule WHERE a.fired_at IS NOT NULL",
+        connection.either("json_extract(r.rule, '$.severity')", "(r.rule::json ->> 'severity')")
+    )
+}
 
 /// One alarm that was raised.
 pub fn require(connection: &Connection, id: u64) -> Result<Alert> {
     connection
-        .prepare_cached(&format!("{SELECT} AND a.id = ?1"))
+        .prepare_cached(&format!("{} AND a.id = ?1", select(connection)))
         .and_then(|mut statement| statement.query_row([values::stored(id)], read).optional())
         .map_err(Error::database("read an alarm"))?
         .ok_or_else(|| Error::not_found("alert", id.to_string()))
@@ -148,9 +153,10 @@ pub fn list(
     let failed = |error| Error::database("list alarms")(error);
     let mut statement = connection
         .prepare_cached(&format!(
-            "{SELECT} AND a.id > ?1 AND (?2 IS NULL OR a.device = ?2)
-                 AND (?3 OR a.resolved_at IS NULL)
-             ORDER BY a.id LIMIT ?4"
+            "{} AND a.id > ?1 AND (CAST(?2 AS TEXT) IS NULL OR a.device = ?2)
+                 AND (?3 = 1 OR a.resolved_at IS NULL)
+             ORDER BY a.id LIMIT ?4",
+            select(connection)
         ))
         .map_err(failed)?;
     let rows = statement
@@ -163,7 +169,7 @@ pub fn list(
     Ok(page(items, limit, |alert: &Alert| alert.id.to_string()))
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Alert> {
+fn read(row: &Row<'_>) -> sql::Result<Alert> {
     let severity: String = row.get("severity")?;
     Ok(Alert {
         id: values::count(row.get("id")?),

@@ -1,11 +1,11 @@
 //! Multi-target updates, and assignments as those who made them ask for them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::rollouts::members::{MemberRecord, read_member};
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// A multi-target update as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub fn members(connection: &Connection, release: &str) -> Result<Vec<MemberRecor
     let mut rows = statement.query([release]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read_member(row)?);
+        found.push(read_member(&row)?);
     }
     Ok(found)
 }
@@ -95,12 +95,12 @@ pub fn of_device(connection: &Connection, device: &str) -> Result<Vec<(String, M
     let mut rows = statement.query([device]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push((row.get("release").map_err(failed)?, read_member(row)?));
+        found.push((row.get("release").map_err(failed)?, read_member(&row)?));
     }
     Ok(found)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<UpdateRecord> {
+fn read(row: &Row<'_>) -> sql::Result<UpdateRecord> {
     Ok(UpdateRecord {
         id: row.get("id")?,
         release: row.get("release")?,

@@ -9,13 +9,13 @@
 use std::cell::RefCell;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use sha2::{Digest as _, Sha256};
 use updraft_api::{AuditEntry, AuditOutcome, AuditQuery, Page};
 use updraft_tuf::{Dialect, canonical};
 
 use super::values::{self, page};
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// The most events of one transaction that its entry repeats.
 const MAX_DETAILS: usize = 20;
@@ -194,7 +194,7 @@ fn last(connection: &Connection) -> Result<Checkpoint> {
     Ok(last.unwrap_or_else(Checkpoint::start))
 }
 
-fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
+fn checkpoint(row: &Row<'_>) -> sql::Result<Checkpoint> {
     let hash: Vec<u8> = row.get("hash")?;
     Ok(Checkpoint { number: values::count(row.get("number")?), hash: hex::encode(hash) })
 }
@@ -207,13 +207,14 @@ pub fn list(
 ) -> Result<Page<AuditEntry>> {
     let failed = |error| Error::database("list the audit log")(error);
     let mut statement = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT number, entry, hash FROM audit
-             WHERE number > ?1 AND (?2 IS NULL OR actor = ?2) AND (?3 IS NULL OR action = ?3)
-               AND (?4 IS NULL OR instr(object, ?4) > 0)
-               AND (?5 IS NULL OR at >= ?5) AND (?6 IS NULL OR at < ?6)
+             WHERE number > ?1 AND (CAST(?2 AS TEXT) IS NULL OR actor = ?2) AND (CAST(?3 AS TEXT) IS NULL OR action = ?3)
+               AND (CAST(?4 AS TEXT) IS NULL OR {}(object, ?4) > 0)
+               AND (CAST(?5 AS BIGINT) IS NULL OR at >= ?5) AND (CAST(?6 AS BIGINT) IS NULL OR at < ?6)
              ORDER BY number LIMIT ?7",
-        )
+            connection.either("instr", "strpos")
+        ))
         .map_err(failed)?;
     let rows = statement
         .query_map(
@@ -254,7 +255,7 @@ pub fn verify(
     let mut rows = statement.query([]).map_err(failed)?;
     let mut last = Checkpoint::start();
     while let Some(row) = rows.next().map_err(failed)? {
-        let here = checkpoint(row).map_err(failed)?;
+        let here = checkpoint(&row).map_err(failed)?;
         let text: String = row.get("entry").map_err(failed)?;
         let at: i64 = row.get("at").map_err(failed)?;
         if let Err(trouble) = follows(&last, &here, (&text, at)) {

@@ -1,11 +1,11 @@
 //! Campaigns, the updates that they are about, and what devices answered.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::rollouts::members::{MemberRecord, read_member};
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// What campaigns are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,16 +122,18 @@ pub fn list(connection: &Connection) -> Result<Vec<CampaignRecord>> {
 /// The launched campaigns that a device is to be asked about.
 pub fn open_questions(connection: &Connection, device: &str) -> Result<Vec<CampaignRecord>> {
     let failed = |error| Error::database("list a device's campaigns")(error);
+    let groups =
+        connection.either("json_each(c.groups)", "json_array_elements_text(c.groups::json)");
     let mut statement = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT c.* FROM campaigns c
-             WHERE c.status = 'launched' AND c.approval_needed
+             WHERE c.status = 'launched' AND c.approval_needed = 1
                AND NOT EXISTS (SELECT 1 FROM campaign_answers a
                                WHERE a.campaign = c.id AND a.device = ?1)
-               AND EXISTS (SELECT 1 FROM json_each(c.groups) g
+               AND EXISTS (SELECT 1 FROM {groups} g
                            JOIN group_devices m ON m.group_name = g.value WHERE m.device = ?1)
-             ORDER BY c.created_at, c.id",
-        )
+             ORDER BY c.created_at, c.id"
+        ))
         .map_err(failed)?;
     let rows = statement.query_map([device], read).map_err(failed)?;
     rows.collect::<Result<_, _>>().map_err(failed)
@@ -140,7 +142,8 @@ pub fn open_questions(connection: &Connection, device: &str) -> Result<Vec<Campa
 /// Notes what was answered on a device.
 pub fn answer(tx: &Transaction<'_>, campaign: &str, device: &str, answer: &str) -> Result<()> {
     tx.execute(
-        "INSERT OR REPLACE INTO campaign_answers VALUES (?1, ?2, ?3)",
+        "INSERT INTO campaign_answers VALUES (?1, ?2, ?3)
+             ON CONFLICT (campaign, device) DO UPDATE SET answer = excluded.answer",
         [campaign, device, answer],
     )
     .map_err(Error::database("note an answer to a campaign"))?;
@@ -172,7 +175,7 @@ pub fn members(connection: &Connection, correlation: &str) -> Result<Vec<MemberR
     let mut rows = statement.query([correlation]).map_err(failed)?;
     let mut found: Vec<MemberRecord> = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let member = read_member(row)?;
+        let member = read_member(&row)?;
         found.pop_if(|last| last.device == member.device);
         found.push(member);
     }
@@ -203,7 +206,7 @@ pub fn unfinished(connection: &Connection, correlation: &str) -> Result<Vec<Stri
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
-fn read_update(row: &Row<'_>) -> rusqlite::Result<CampaignUpdate> {
+fn read_update(row: &Row<'_>) -> sql::Result<CampaignUpdate> {
     Ok(CampaignUpdate {
         id: row.get("id")?,
         source: row.get("source")?,
@@ -213,7 +216,7 @@ fn read_update(row: &Row<'_>) -> rusqlite::Result<CampaignUpdate> {
     })
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<CampaignRecord> {
+fn read(row: &Row<'_>) -> sql::Result<CampaignRecord> {
     Ok(CampaignRecord {
         id: row.get("id")?,
         name: row.get("name")?,

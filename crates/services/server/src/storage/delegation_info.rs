@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Transaction, params};
 
 /// What is known of a delegated role. It has no `Debug` form, for headers may hold a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub fn get(connection: &Connection, role: &str) -> Result<DelegationInfo> {
         )
         .and_then(|mut statement| {
             let read =
-                |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+                |row: &sql::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
             statement.query_row([role], read).optional()
         })
         .map_err(Error::database("read what is known of a delegation"))?;
@@ -56,7 +56,8 @@ pub fn get(connection: &Connection, role: &str) -> Result<DelegationInfo> {
 pub fn put(tx: &Transaction<'_>, role: &str, info: &DelegationInfo) -> Result<()> {
     let headers = info.remote.as_ref().map(|remote| &remote.headers);
     tx.execute(
-        "INSERT OR REPLACE INTO delegation_info VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO delegation_info VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (role) DO UPDATE SET friendly_name = excluded.friendly_name, uri = excluded.uri, headers = excluded.headers, fetched_at = excluded.fetched_at",
         params![
             role,
             info.friendly_name,

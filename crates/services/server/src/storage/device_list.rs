@@ -3,13 +3,12 @@
 //! The statements name a device `d` and its primary component `p`; so do the fields that a query
 //! may name.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
 use updraft_api::{DeviceState, StateCount, VersionCount};
 
 use super::devices::{self, DeviceRecord};
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, Value, params_from_iter};
 
 /// Where a device stands: what `fleet::devices` says of one device, for many.
 pub const STATE: &str = "(CASE WHEN d.revoked_at IS NOT NULL THEN 'revoked' ELSE coalesce( \
@@ -40,7 +39,7 @@ const FROM: &str = "FROM devices d LEFT JOIN components p ON p.serial = d.primar
 /// Which devices, in which order, and which part of them.
 #[derive(Debug, Clone)]
 pub struct Selection {
-    /// A condition whose parameters begin with `?1`; `1` for all devices.
+    /// A condition whose parameters begin with `?1`; `true` for all devices.
     pub condition: String,
     /// Its parameters.
     pub parameters: Vec<Value>,

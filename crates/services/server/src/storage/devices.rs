@@ -1,12 +1,12 @@
 //! Devices, their components and documents.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use updraft_api::{Component, InstallReport, InstalledImage};
 
 use super::releases;
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// A device as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub fn insert(
     );
     match inserted {
         Ok(_) => Ok(()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "device_already_registered",
             action: format!("register device {id}"),
             reason: "there is a device of this id".to_owned(),
@@ -95,7 +95,7 @@ pub fn list(
     let mut statement = connection
         .prepare_cached(
             "SELECT * FROM devices WHERE id > ?1
-               AND (?2 IS NULL OR id IN (SELECT device FROM group_devices WHERE group_name = ?2))
+               AND (CAST(?2 AS TEXT) IS NULL OR id IN (SELECT device FROM group_devices WHERE group_name = ?2))
              ORDER BY id LIMIT ?3",
         )
         .map_err(failed)?;
@@ -230,8 +230,8 @@ pub fn set_reported(tx: &Transaction<'_>, component: &ComponentRecord) -> Result
 /// Raises the counter of a component's reports; it never goes down.
 pub fn raise_counter(tx: &Transaction<'_>, serial: &str, counter: u64) -> Result<()> {
     tx.prepare_cached(
-        "UPDATE components SET report_counter = max(coalesce(report_counter, 0), ?2)
-         WHERE serial = ?1",
+        "UPDATE components SET report_counter = CASE
+             WHEN report_counter > ?2 THEN report_counter ELSE ?2 END WHERE serial = ?1",
     )
     .and_then(|mut statement| statement.execute(params![serial, values::stored(counter)]))
     .map_err(Error::database("store a report counter"))?;
@@ -250,7 +250,7 @@ pub fn put_document(
         .execute(
             "INSERT INTO device_documents VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (device, kind) DO UPDATE SET body = excluded.body,
-                 received_at = excluded.received_at WHERE body <> excluded.body",
+                 received_at = excluded.received_at WHERE device_documents.body <> excluded.body",
             params![device, kind, body, values::millis(now)],
         )
         .map_err(Error::database("store a device's document"))?;
@@ -336,7 +336,7 @@ pub fn installed(
     }))
 }
 
-pub(super) fn read_device(row: &Row<'_>) -> rusqlite::Result<DeviceRecord> {
+pub(super) fn read_device(row: &Row<'_>) -> sql::Result<DeviceRecord> {
     let report: Option<String> = row.get("last_report")?;
     Ok(DeviceRecord {
         id: row.get("id")?,
@@ -350,7 +350,7 @@ pub(super) fn read_device(row: &Row<'_>) -> rusqlite::Result<DeviceRecord> {
     })
 }
 
-fn read_component(row: &Row<'_>) -> rusqlite::Result<ComponentRecord> {
+fn read_component(row: &Row<'_>) -> sql::Result<ComponentRecord> {
     let filepath: Option<String> = row.get("filepath")?;
     let sha256: Option<String> = row.get("sha256")?;
     let length: Option<i64> = row.get("length")?;

@@ -1,12 +1,12 @@
 //! Images that are encrypted for one component each.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde_json::Value;
 use updraft_tuf::EncryptedImage;
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// An encrypted image as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub struct EncryptedRecord {
 pub fn put(tx: &Transaction<'_>, device: &str, one: &EncryptedRecord) -> Result<()> {
     let [(_, target), (_, key)] = one.told.to_members();
     tx.execute(
-        "INSERT OR REPLACE INTO encrypted_images VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO encrypted_images VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (serial, filepath) DO UPDATE SET device = excluded.device, sha256 = excluded.sha256, filename = excluded.filename, ciphertext = excluded.ciphertext, told = excluded.told, created_at = excluded.created_at",
         params![
             one.serial,
             one.filepath,
@@ -67,7 +68,7 @@ pub fn of_device(connection: &Connection, device: &str) -> Result<Vec<EncryptedR
     let mut rows = statement.query([device]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read(row)?);
+        found.push(read(&row)?);
     }
     Ok(found)
 }

@@ -1,11 +1,11 @@
 //! Events: appended in the transaction of what they tell about, never changed.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, params};
 use updraft_api::{Event, EventKind, Page};
 
 use super::values::{self, page};
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, Row, Transaction, params};
 
 /// An event to append.
 #[derive(Debug, Clone)]
@@ -77,11 +77,11 @@ pub fn append(tx: &Transaction<'_>, at: Timestamp, event: &NewEvent<'_>) -> Resu
 /// Whether a device's event of this id is here. The condition is that of the index.
 pub fn has_sent_id(connection: &Connection, device: &str, id: &str) -> Result<bool> {
     connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT EXISTS (SELECT 1 FROM events
-             WHERE kind = 'device_report' AND data IS NOT NULL
-               AND device = ?1 AND json_extract(data, '$.id') = ?2)",
-        )
+             WHERE kind = 'device_report' AND data IS NOT NULL AND device = ?1 AND {} = ?2)",
+            connection.either("json_extract(data, '$.id')", "(data::json ->> 'id')")
+        ))
         .and_then(|mut statement| statement.query_row(params![device, id], |row| row.get(0)))
         .map_err(Error::database("look for an event"))
 }
@@ -106,7 +106,7 @@ pub fn list(
     let mut statement = connection
         .prepare_cached(
             "SELECT * FROM events
-             WHERE id > ?1 AND (?2 IS NULL OR device = ?2) AND (?3 IS NULL OR rollout = ?3)
+             WHERE id > ?1 AND (CAST(?2 AS TEXT) IS NULL OR device = ?2) AND (CAST(?3 AS TEXT) IS NULL OR rollout = ?3)
              ORDER BY id LIMIT ?4",
         )
         .map_err(failed)?;
@@ -120,7 +120,7 @@ pub fn list(
     Ok(page(items, limit, |event: &Event| event.id.to_string()))
 }
 
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Event> {
+pub(super) fn read(row: &Row<'_>) -> sql::Result<Event> {
     let kind: String = row.get("kind")?;
     let data: Option<String> = row.get("data")?;
     Ok(Event {

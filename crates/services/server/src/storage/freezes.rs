@@ -1,11 +1,11 @@
 //! Times in which rollouts tell devices nothing.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, params};
 use updraft_api::Freeze;
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, Row, Transaction, params};
 
 /// All of them, by name.
 pub fn list(connection: &Connection) -> Result<Vec<Freeze>> {
@@ -24,14 +24,14 @@ pub fn current(connection: &Connection, now: Timestamp) -> Result<Vec<Freeze>> {
 fn read_all(
     connection: &Connection,
     query: &str,
-    parameters: &[&dyn rusqlite::ToSql],
+    parameters: &[&dyn sql::ToValue],
 ) -> Result<Vec<Freeze>> {
     let failed = |error| Error::database("list freezes")(error);
     let mut statement = connection.prepare_cached(query).map_err(failed)?;
     let mut rows = statement.query(parameters).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read(row)?);
+        found.push(read(&row)?);
     }
     Ok(found)
 }
@@ -39,7 +39,8 @@ fn read_all(
 /// Sets one; it takes the place of one of the same name.
 pub fn put(tx: &Transaction<'_>, freeze: &Freeze) -> Result<()> {
     tx.execute(
-        "INSERT OR REPLACE INTO freezes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO freezes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (name) DO UPDATE SET groups = excluded.groups, starts_at = excluded.starts_at, ends_at = excluded.ends_at, reason = excluded.reason, created_by = excluded.created_by, created_at = excluded.created_at",
         params![
             freeze.name,
             values::json("store a freeze", &freeze.groups)?,

@@ -1,11 +1,11 @@
 //! Groups and who is in them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use updraft_api::{Group, Page};
 
 use super::values::{self, page};
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 const SELECT: &str = "SELECT g.name, g.description, g.created_at,
         (SELECT count(*) FROM group_devices m WHERE m.group_name = g.name) AS members
@@ -19,7 +19,7 @@ pub fn insert(tx: &Transaction<'_>, name: &str, description: &str, now: Timestam
     );
     match inserted {
         Ok(_) => Ok(()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "group_exists",
             action: format!("make the group {name}"),
             reason: "there is one of this name".to_owned(),
@@ -70,7 +70,7 @@ pub fn delete(tx: &Transaction<'_>, name: &str) -> Result<bool> {
 /// Puts a device in; false when it was.
 pub fn add_device(tx: &Transaction<'_>, name: &str, device: &str) -> Result<bool> {
     let changed = tx
-        .execute("INSERT OR IGNORE INTO group_devices VALUES (?1, ?2)", [name, device])
+        .execute("INSERT INTO group_devices VALUES (?1, ?2) ON CONFLICT DO NOTHING", [name, device])
         .map_err(Error::database("add a device to a group"))?;
     Ok(changed > 0)
 }
@@ -142,7 +142,7 @@ pub fn everybody(connection: &Connection) -> Result<Vec<String>> {
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Group> {
+fn read(row: &Row<'_>) -> sql::Result<Group> {
     Ok(Group {
         name: row.get("name")?,
         description: row.get("description")?,

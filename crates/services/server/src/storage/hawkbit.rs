@@ -15,11 +15,10 @@ pub mod tags;
 pub mod types;
 
 use jiff::Timestamp;
-use rusqlite::Row;
-use rusqlite::types::Value;
 use updraft_hawkbit::management::Stamp;
 
 use super::values;
+use crate::storage::sql::{self, Row, Value};
 
 /// What a list is asked for.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +61,7 @@ impl Listing {
 }
 
 /// Who and when, of a row that has these columns.
-fn stamp(row: &Row<'_>) -> rusqlite::Result<Stamp> {
+fn stamp(row: &Row<'_>) -> sql::Result<Stamp> {
     Ok(Stamp {
         created_by: row.get("created_by")?,
         created_at: row.get("created_at")?,

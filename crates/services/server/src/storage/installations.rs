@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, params};
 use updraft_api::InstallReport;
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, Transaction, params};
 
 /// The most reports that are kept of one device; the oldest give way.
 const KEPT: i64 = 1000;

@@ -1,9 +1,8 @@
 //! What there is in the fleet, and devices entered by operators.
 
-use rusqlite::{Connection, Transaction, params};
-
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, Transaction, params};
 
 /// Gives a device another certificate; the one before is refused from then on.
 pub fn set_certificate(tx: &Transaction<'_>, id: &str, certificate: &[u8; 32]) -> Result<()> {

@@ -1,11 +1,11 @@
 //! Devices of Mender: who they say they are, and whether they are let in.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// Whether a device is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub fn list(
     let failed = |error| Error::database("list devices of Mender")(error);
     let mut statement = connection
         .prepare_cached(
-            "SELECT * FROM mender_devices WHERE ?1 IS NULL OR status = ?1
+            "SELECT * FROM mender_devices WHERE CAST(?1 AS TEXT) IS NULL OR status = ?1
              ORDER BY requested_at, device LIMIT ?2 OFFSET ?3",
         )
         .map_err(failed)?;
@@ -134,7 +134,7 @@ pub fn remove(tx: &Transaction<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<MenderDevice> {
+fn read(row: &Row<'_>) -> sql::Result<MenderDevice> {
     let status: String = row.get("status")?;
     Ok(MenderDevice {
         id: row.get("device")?,

@@ -1,10 +1,10 @@
 //! What the Director signed: its roots, and the files of each device.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// One version of the Director's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct DirectorFiles {
 pub fn director_root(connection: &Connection, version: Option<u64>) -> Result<Option<RootFile>> {
     connection
         .prepare_cached(
-            "SELECT * FROM director_roots WHERE ?1 IS NULL OR version = ?1
+            "SELECT * FROM director_roots WHERE CAST(?1 AS BIGINT) IS NULL OR version = ?1
              ORDER BY version DESC LIMIT 1",
         )
         .and_then(|mut statement| {
@@ -71,7 +71,7 @@ pub fn director_version(connection: &Connection, device: &str) -> Result<u64> {
         .query_row(
             "SELECT max(version) FROM (
                 SELECT version FROM director_metadata WHERE device = ?1
-                UNION ALL SELECT version FROM director_versions WHERE device = ?1)",
+                UNION ALL SELECT version FROM director_versions WHERE device = ?1) versions",
             [device],
             |row| row.get::<_, Option<i64>>(0),
         )
@@ -82,7 +82,8 @@ pub fn director_version(connection: &Connection, device: &str) -> Result<u64> {
 /// Stores what the Director signed for a device.
 pub fn set_director(tx: &Transaction<'_>, device: &str, files: &DirectorFiles) -> Result<()> {
     tx.execute(
-        "INSERT OR REPLACE INTO director_metadata VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO director_metadata VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (device) DO UPDATE SET version = excluded.version, correlation = excluded.correlation, targets = excluded.targets, snapshot = excluded.snapshot, timestamp = excluded.timestamp, refresh_at = excluded.refresh_at",
         params![
             device,
             values::stored(files.version),
@@ -100,7 +101,7 @@ pub fn set_director(tx: &Transaction<'_>, device: &str, files: &DirectorFiles) -
 /// Lets everything that was signed for devices be signed again when they ask.
 pub fn expire_director(tx: &Transaction<'_>, now: Timestamp) -> Result<()> {
     tx.execute(
-        "UPDATE director_metadata SET refresh_at = min(refresh_at, ?1)",
+        "UPDATE director_metadata SET refresh_at = CASE WHEN refresh_at < ?1 THEN refresh_at ELSE ?1 END",
         [values::millis(now)],
     )
     .map_err(Error::database("renew what was signed for devices"))?;
@@ -110,7 +111,7 @@ pub fn expire_director(tx: &Transaction<'_>, now: Timestamp) -> Result<()> {
 /// Lets what was signed for one device be signed again when it asks.
 pub fn expire_director_of(tx: &Transaction<'_>, device: &str, now: Timestamp) -> Result<()> {
     tx.execute(
-        "UPDATE director_metadata SET refresh_at = min(refresh_at, ?2) WHERE device = ?1",
+        "UPDATE director_metadata SET refresh_at = CASE WHEN refresh_at < ?2 THEN refresh_at ELSE ?2 END WHERE device = ?1",
         params![device, values::millis(now)],
     )
     .map_err(Error::database("renew what was signed for a device"))?;
@@ -121,14 +122,15 @@ pub fn expire_director_of(tx: &Transaction<'_>, device: &str, now: Timestamp) ->
 pub fn remember_director_version(tx: &Transaction<'_>, device: &str) -> Result<()> {
     let version = director_version(tx, device)?;
     tx.execute(
-        "INSERT OR REPLACE INTO director_versions VALUES (?1, ?2)",
+        "INSERT INTO director_versions VALUES (?1, ?2)
+             ON CONFLICT (device) DO UPDATE SET version = excluded.version",
         params![device, values::stored(version)],
     )
     .map_err(Error::database("remember a device's metadata version"))?;
     Ok(())
 }
 
-fn read_root(row: &Row<'_>) -> rusqlite::Result<RootFile> {
+fn read_root(row: &Row<'_>) -> sql::Result<RootFile> {
     Ok(RootFile {
         version: values::count(row.get("version")?),
         body: row.get("body")?,
@@ -136,7 +138,7 @@ fn read_root(row: &Row<'_>) -> rusqlite::Result<RootFile> {
     })
 }
 
-fn read_director(row: &Row<'_>) -> rusqlite::Result<DirectorFiles> {
+fn read_director(row: &Row<'_>) -> sql::Result<DirectorFiles> {
     Ok(DirectorFiles {
         version: values::count(row.get("version")?),
         assignment: row.get("correlation")?,

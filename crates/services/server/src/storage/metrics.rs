@@ -1,11 +1,11 @@
 //! What devices measure: each value for a while, the hours for longer, the newest for ever.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use updraft_api::{Metric, MetricPoint};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, OptionalExtension as _, Transaction, params};
 
 const MILLIS_OF_HOUR: i64 = 3_600_000;
 /// How many rows one call of [`prune`] removes of each kind, so that nobody waits long for it.
@@ -28,8 +28,8 @@ pub fn insert(tx: &Transaction<'_>, device: &str, sample: &Sample) -> Result<()>
     let at = values::millis(sample.at);
     let is_new = tx
         .prepare_cached(
-            "INSERT OR IGNORE INTO metric_points (device, metric, at, value)
-             VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO metric_points (device, metric, at, value)
+             VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )
         .and_then(|mut statement| statement.execute(params![device, metric, at, sample.value]))
         .map_err(Error::database("store a metric"))?;
@@ -37,18 +37,23 @@ pub fn insert(tx: &Transaction<'_>, device: &str, sample: &Sample) -> Result<()>
         return Ok(());
     }
     tx.prepare_cached(
-        "INSERT INTO metric_hours (device, metric, hour, count, minimum, maximum, total)
+        "INSERT INTO metric_hours AS h (device, metric, hour, count, minimum, maximum, total)
          VALUES (?1, ?2, ?3, 1, ?4, ?4, ?4)
-         ON CONFLICT DO UPDATE SET count = count + 1, minimum = min(minimum, ?4),
-             maximum = max(maximum, ?4), total = total + ?4",
+         ON CONFLICT (device, metric, hour) DO UPDATE SET count = h.count + 1,
+             minimum = CASE WHEN excluded.minimum < h.minimum THEN excluded.minimum
+                 ELSE h.minimum END,
+             maximum = CASE WHEN excluded.maximum > h.maximum THEN excluded.maximum
+                 ELSE h.maximum END,
+             total = h.total + excluded.total",
     )
     .and_then(|mut statement| {
         statement.execute(params![device, metric, at.div_euclid(MILLIS_OF_HOUR), sample.value])
     })
     .map_err(Error::database("store a metric's hour"))?;
     tx.prepare_cached(
-        "INSERT INTO metric_newest (device, metric, at, value) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO UPDATE SET at = ?3, value = ?4 WHERE at <= ?3",
+        "INSERT INTO metric_newest AS n (device, metric, at, value) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (device, metric) DO UPDATE SET at = excluded.at, value = excluded.value
+             WHERE n.at <= excluded.at",
     )
     .and_then(|mut statement| statement.execute(params![device, metric, at, sample.value]))
     .map_err(Error::database("store a metric's newest value"))?;
@@ -60,8 +65,7 @@ fn number_of(tx: &Transaction<'_>, name: &str) -> Result<i64> {
     if let Some(number) = find(tx, name)? {
         return Ok(number);
     }
-    tx.execute("INSERT INTO metrics (name) VALUES (?1)", [name]).map_err(failed)?;
-    Ok(tx.last_insert_rowid())
+    tx.insert("INSERT INTO metrics (name) VALUES (?1)", [name]).map_err(failed)
 }
 
 fn find(connection: &Connection, name: &str) -> Result<Option<i64>> {

@@ -1,11 +1,11 @@
 //! The newest events, for who looks at what happens now.
 
-use rusqlite::{Connection, params};
 use updraft_api::{Event, Page};
 
 use super::events::{self, Filter};
 use super::values::{self, page};
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, params};
 
 /// The id of the newest event; 0 when there is none.
 pub fn newest(connection: &Connection) -> Result<u64> {
@@ -28,8 +28,8 @@ pub fn before(
     let mut statement = connection
         .prepare_cached(
             "SELECT * FROM events
-             WHERE id < ?1 AND (?2 IS NULL OR device = ?2) AND (?3 IS NULL OR rollout = ?3)
-               AND (?4 IS NULL OR kind = ?4)
+             WHERE id < ?1 AND (CAST(?2 AS TEXT) IS NULL OR device = ?2) AND (CAST(?3 AS TEXT) IS NULL OR rollout = ?3)
+               AND (CAST(?4 AS TEXT) IS NULL OR kind = ?4)
              ORDER BY id DESC LIMIT ?5",
         )
         .map_err(failed)?;

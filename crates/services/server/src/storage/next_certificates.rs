@@ -1,14 +1,14 @@
 //! Certificates that devices were given and have not shown yet.
 
-use rusqlite::{OptionalExtension as _, Transaction, params};
-
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, OptionalExtension as _, Transaction, params};
 
 /// Remembers the certificate that is to follow a device's present one, in place of any before it.
 pub fn put(tx: &Transaction<'_>, device: &str, hash: &[u8; 32], pem: &str) -> Result<()> {
     tx.execute(
-        "INSERT OR REPLACE INTO next_certificates (device, certificate, issued_pem)
-         VALUES (?1, ?2, ?3)",
+        "INSERT INTO next_certificates (device, certificate, issued_pem) VALUES (?1, ?2, ?3)
+         ON CONFLICT (device) DO UPDATE SET certificate = excluded.certificate,
+             issued_pem = excluded.issued_pem",
         params![device, hash.as_slice(), pem],
     )
     .map_err(Error::database("store a renewed certificate"))?;
@@ -37,7 +37,7 @@ pub fn promote(tx: &Transaction<'_>, device: &str, hash: &[u8; 32]) -> Result<bo
 }
 
 /// Whether a device was given a certificate with this hash.
-pub fn is_next(connection: &rusqlite::Connection, device: &str, hash: &[u8; 32]) -> Result<bool> {
+pub fn is_next(connection: &sql::Connection, device: &str, hash: &[u8; 32]) -> Result<bool> {
     connection
         .query_row(
             "SELECT count(*) FROM next_certificates WHERE device = ?1 AND certificate = ?2",

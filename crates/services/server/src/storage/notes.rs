@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, OptionalExtension as _, Transaction, params};
 
 /// What operators call a device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,7 +41,8 @@ pub fn label(connection: &Connection, device: &str) -> Result<Option<DeviceLabel
 /// Labels a device.
 pub fn set_label(tx: &Transaction<'_>, device: &str, label: &DeviceLabel) -> Result<()> {
     tx.execute(
-        "INSERT OR REPLACE INTO device_labels VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO device_labels VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (device) DO UPDATE SET name = excluded.name, kind = excluded.kind, notes = excluded.notes",
         params![device, label.name, label.kind, label.notes],
     )
     .map_err(Error::database("label a device"))?;
@@ -69,8 +70,12 @@ pub fn comments(connection: &Connection) -> Result<BTreeMap<String, String>> {
 
 /// Comments on a target.
 pub fn set_comment(tx: &Transaction<'_>, target: &str, comment: &str) -> Result<()> {
-    tx.execute("INSERT OR REPLACE INTO target_comments VALUES (?1, ?2)", [target, comment])
-        .map_err(Error::database("store a comment"))?;
+    tx.execute(
+        "INSERT INTO target_comments VALUES (?1, ?2)
+             ON CONFLICT (target) DO UPDATE SET comment = excluded.comment",
+        [target, comment],
+    )
+    .map_err(Error::database("store a comment"))?;
     Ok(())
 }
 
@@ -84,8 +89,12 @@ pub fn setting(connection: &Connection, name: &str) -> Result<Option<String>> {
 
 /// Sets a value.
 pub fn set_setting(tx: &Transaction<'_>, name: &str, value: &str) -> Result<()> {
-    tx.execute("INSERT OR REPLACE INTO settings VALUES (?1, ?2)", [name, value])
-        .map_err(Error::database("store a setting"))?;
+    tx.execute(
+        "INSERT INTO settings VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [name, value],
+    )
+    .map_err(Error::database("store a setting"))?;
     Ok(())
 }
 
@@ -97,7 +106,8 @@ pub fn set_commit_manifest(
     now: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "INSERT OR REPLACE INTO commit_manifests VALUES (?1, ?2, ?3)",
+        "INSERT INTO commit_manifests VALUES (?1, ?2, ?3)
+             ON CONFLICT (commit_id) DO UPDATE SET body = excluded.body, received_at = excluded.received_at",
         params![commit, body, values::millis(now)],
     )
     .map_err(Error::database("store a commit's manifest"))?;
@@ -128,7 +138,7 @@ pub fn is_told(connection: &Connection, subject: &str) -> Result<bool> {
 pub fn tell(tx: &Transaction<'_>, subject: &str, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
-            "INSERT OR IGNORE INTO alarms VALUES (?1, ?2)",
+            "INSERT INTO alarms VALUES (?1, ?2) ON CONFLICT DO NOTHING",
             params![subject, values::millis(now)],
         )
         .map_err(Error::database("note an alarm"))?;

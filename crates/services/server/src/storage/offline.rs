@@ -1,10 +1,10 @@
 //! What the Director signed for vehicles without network.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// The name under which the snapshot is stored; no list of updates has it.
 pub const SNAPSHOT: &str = "";
@@ -30,7 +30,7 @@ pub fn get(
 ) -> Result<Option<OfflineFile>> {
     connection
         .prepare_cached(
-            "SELECT * FROM offline_metadata WHERE name = ?1 AND (?2 IS NULL OR version = ?2)
+            "SELECT * FROM offline_metadata WHERE name = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR version = ?2)
              ORDER BY version DESC LIMIT 1",
         )
         .and_then(|mut statement| {
@@ -68,7 +68,7 @@ pub fn insert(tx: &Transaction<'_>, file: &OfflineFile) -> Result<()> {
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<OfflineFile> {
+fn read(row: &Row<'_>) -> sql::Result<OfflineFile> {
     Ok(OfflineFile {
         name: row.get("name")?,
         version: values::count(row.get("version")?),

@@ -1,11 +1,11 @@
 //! Devices that are pinned to what they run.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use updraft_api::Pin;
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, OptionalExtension as _, Transaction, params};
 
 /// Why a device is pinned, if it is.
 pub fn get(connection: &Connection, device: &str) -> Result<Option<Pin>> {
@@ -34,7 +34,8 @@ pub fn put(
     now: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "INSERT OR REPLACE INTO pins VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO pins VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (device) DO UPDATE SET reason = excluded.reason, pinned_by = excluded.pinned_by, pinned_at = excluded.pinned_at",
         params![device, reason, by, values::millis(now)],
     )
     .map_err(Error::database("pin a device"))?;

@@ -1,11 +1,11 @@
 //! Releases and their targets.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use updraft_api::{NewRelease, Page, Release, ReleaseSet, ReleaseTarget};
 
 use super::values::{self, page};
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// Adds a release.
 pub fn insert(tx: &Transaction<'_>, release: &NewRelease, now: Timestamp) -> Result<()> {
@@ -15,7 +15,7 @@ pub fn insert(tx: &Transaction<'_>, release: &NewRelease, now: Timestamp) -> Res
     );
     match inserted {
         Ok(_) => {}
-        Err(error) if values::is_duplicate(&error) => {
+        Err(error) if error.is_duplicate() => {
             return Err(Error::Conflict {
                 code: "release_exists",
                 action: format!("make the release {}", release.name),
@@ -127,7 +127,7 @@ fn targets(connection: &Connection, release: &str) -> Result<Vec<ReleaseTarget>>
     let mut rows = statement.query([release]).map_err(failed)?;
     let mut targets = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        targets.push(read_target(row)?);
+        targets.push(read_target(&row)?);
     }
     Ok(targets)
 }
@@ -149,7 +149,7 @@ fn sets(connection: &Connection, release: &str) -> Result<Vec<ReleaseSet>> {
     Ok(sets)
 }
 
-fn read_head(row: &Row<'_>) -> rusqlite::Result<Release> {
+fn read_head(row: &Row<'_>) -> sql::Result<Release> {
     Ok(Release {
         name: row.get("name")?,
         notes: row.get("notes")?,

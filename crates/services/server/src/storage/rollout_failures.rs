@@ -1,10 +1,10 @@
 //! Why devices of a rollout failed, alike ones together.
 
-use rusqlite::Connection;
 use updraft_api::FailureCluster;
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, params};
 
 /// The most different reasons that are told.
 const MAX_CLUSTERS: u32 = 100;
@@ -20,7 +20,7 @@ pub fn clusters(connection: &Connection, rollout: &str) -> Result<Vec<FailureClu
         )
         .map_err(failed)?;
     let rows = statement
-        .query_map((rollout, MAX_CLUSTERS), |row| {
+        .query_map(params![rollout, MAX_CLUSTERS], |row| {
             Ok(FailureCluster {
                 reason: row.get(0)?,
                 devices: values::small(row.get(1)?),

@@ -4,7 +4,6 @@ pub mod members;
 pub mod of_device;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, params};
 use updraft_api::{Decision, NewRollout, RolloutState};
 
 pub use members::{
@@ -15,6 +14,7 @@ pub use of_device::{active, last_ended, open_of_device};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, Row, Transaction, params};
 
 /// A rollout as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub fn insert(
     );
     match inserted {
         Ok(_) => Ok(()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "rollout_exists",
             action: format!("create the rollout {}", request.name),
             reason: "there is one of this name".to_owned(),
@@ -83,7 +83,7 @@ pub fn get(connection: &Connection, name: &str) -> Result<Option<RolloutRecord>>
     let mut statement =
         connection.prepare_cached("SELECT * FROM rollouts WHERE name = ?1").map_err(failed)?;
     let mut rows = statement.query([name]).map_err(failed)?;
-    rows.next().map_err(failed)?.map(read_rollout).transpose()
+    rows.next().map_err(failed)?.map(|row| read_rollout(&row)).transpose()
 }
 
 /// One rollout, or that there is none.
@@ -100,7 +100,7 @@ pub fn list(connection: &Connection, after: &str, limit: u32) -> Result<Vec<Roll
     let mut rows = statement.query(params![after, i64::from(limit)]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read_rollout(row)?);
+        found.push(read_rollout(&row)?);
     }
     Ok(found)
 }

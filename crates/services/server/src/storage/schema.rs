@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
-
-use super::file_error;
+use super::sqlite::file_error;
+use super::values::stored;
 use crate::error::{DatabaseTrouble, Error, Result};
+use crate::storage::sql::Connection;
 
 /// `updr`: marks the file as ours.
 const APPLICATION_ID: i32 = 0x7570_6472;
@@ -29,13 +29,21 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/12.sql"),
     include_str!("schema/13.sql"),
     include_str!("schema/14.sql"),
+    include_str!("schema/15.sql"),
 ];
 
-pub(super) fn migrate(path: &Path, connection: &mut Connection) -> Result<()> {
+/// The same for PostgreSQL, where the first one makes everything that SQLite's came to until
+/// then: the version after it, and the statements.
+const POSTGRES: &[(usize, &str)] =
+    &[(14, include_str!("schema/postgres/14.sql")), (15, include_str!("schema/postgres/15.sql"))];
+
+/// Brings a file to this server's schema.
+pub(super) fn migrate_file(path: &Path, connection: &Connection) -> Result<()> {
     let failed = |error| file_error(path, error);
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let transaction = connection.begin().map_err(failed)?;
+    let pragma = |name: &str| {
+        transaction.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0))
+    };
     let version = pragma("user_version").map_err(failed)?;
     let application = pragma("application_id").map_err(failed)?;
     if version > 0 && application != APPLICATION_ID {
@@ -59,12 +67,58 @@ pub(super) fn migrate(path: &Path, connection: &mut Connection) -> Result<()> {
         return Ok(());
     }
     for migration in pending {
-        transaction.execute_batch(migration).map_err(failed)?;
+        transaction.batch(migration).map_err(failed)?;
     }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+    let newest = MIGRATIONS.len();
     transaction
-        .pragma_update(None, "user_version", i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX))
+        .batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {newest}"))
         .map_err(failed)?;
     // Commit point of the migration.
     transaction.commit().map_err(failed)
+}
+
+/// Brings a database of PostgreSQL to this server's schema; `true`: it was empty. Servers that
+/// start together wait for the one that was first.
+pub(super) fn migrate_server(place: &str, connection: &Connection) -> Result<bool> {
+    let failed = |source| Error::DatabaseServer {
+        place: place.to_owned(),
+        reason: None,
+        source: Some(source),
+    };
+    let transaction = connection.begin().map_err(failed)?;
+    let is_there = transaction
+        .query_row("SELECT to_regclass('updraft.schema_version') IS NOT NULL", [], |row| row.get(0))
+        .map_err(failed)?;
+    let version: i64 = if is_there {
+        transaction
+            .query_row("SELECT version FROM updraft.schema_version", [], |row| row.get(0))
+            .map_err(failed)?
+    } else {
+        transaction
+            .batch(
+                "CREATE SCHEMA IF NOT EXISTS updraft;
+                 CREATE TABLE updraft.schema_version (version bigint NOT NULL);
+                 INSERT INTO updraft.schema_version VALUES (0);",
+            )
+            .map_err(failed)?;
+        0
+    };
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    let newest = MIGRATIONS.len();
+    if version > newest {
+        return Err(Error::DatabaseServer {
+            place: place.to_owned(),
+            reason: Some(format!("it has schema {version}, this server knows {newest}")),
+            source: None,
+        });
+    }
+    for (_, migration) in POSTGRES.iter().filter(|(to, _)| *to > version) {
+        transaction.batch(migration).map_err(failed)?;
+    }
+    transaction
+        .execute("UPDATE updraft.schema_version SET version = ?1", [stored(newest as u64)])
+        .map_err(failed)?;
+    // Commit point of the migration.
+    transaction.commit().map_err(failed)?;
+    Ok(version == 0)
 }

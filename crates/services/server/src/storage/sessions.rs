@@ -1,10 +1,10 @@
 //! Sessions of browsers, of whose ids only hashes are kept.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, OptionalExtension as _, Transaction, params};
 
 /// By what a session was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct SessionRecord {
 pub fn insert(tx: &Transaction<'_>, hash: &[u8; 32], begun: &Begun, now: Timestamp) -> Result<()> {
     let (user, token) = begun.columns();
     tx.execute(
-        "INSERT INTO sessions (hash, user, token, created_at, used_at) VALUES (?1, ?2, ?3, ?4, ?4)",
+        "INSERT INTO sessions (hash, \"user\", token, created_at, used_at) VALUES (?1, ?2, ?3, ?4, ?4)",
         params![hash.as_slice(), user, token, values::millis(now)],
     )
     .map(drop)
@@ -80,7 +80,7 @@ pub fn delete(tx: &Transaction<'_>, hash: &[u8; 32]) -> Result<()> {
 /// Ends all sessions of a user but the one of this hash.
 pub fn delete_of_user(tx: &Transaction<'_>, user: &str, but: Option<&[u8; 32]>) -> Result<()> {
     tx.execute(
-        "DELETE FROM sessions WHERE user = ?1 AND (?2 IS NULL OR hash <> ?2)",
+        "DELETE FROM sessions WHERE \"user\" = ?1 AND hash IS DISTINCT FROM ?2",
         params![user, but.map(<[u8; 32]>::as_slice)],
     )
     .map(drop)
@@ -96,7 +96,8 @@ pub fn prune(tx: &Transaction<'_>, begun: &Begun, keep: u32, idle: Timestamp) ->
     let (user, token) = begun.columns();
     tx.execute(
         "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions
-             WHERE user IS ?1 AND token IS ?2 ORDER BY created_at DESC LIMIT -1 OFFSET ?3)",
+             WHERE \"user\" IS NOT DISTINCT FROM ?1 AND token IS NOT DISTINCT FROM ?2
+             ORDER BY created_at DESC LIMIT 1000000 OFFSET ?3)",
         params![user, token, keep],
     )
     .map(drop)

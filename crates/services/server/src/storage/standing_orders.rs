@@ -1,10 +1,10 @@
 //! What devices are to be told later: at a time, or when a package has a newer version.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, params};
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, Row, Transaction, params};
 
 /// A multi-target update that a device is told at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct Scheduled {
 /// Adds a scheduled update.
 pub fn schedule(tx: &Transaction<'_>, one: &Scheduled) -> Result<()> {
     tx.execute(
-        "INSERT OR REPLACE INTO scheduled_updates VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO scheduled_updates VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (device, update_id) DO UPDATE SET due_at = excluded.due_at, actor = excluded.actor",
         params![one.device, one.update, values::millis(one.due_at), one.actor],
     )
     .map_err(Error::database("schedule an update"))?;
@@ -53,7 +54,7 @@ pub fn of_device(connection: &Connection, device: &str) -> Result<Vec<Scheduled>
 fn scheduled(
     connection: &Connection,
     which: &str,
-    values: &[&dyn rusqlite::ToSql],
+    values: &[&dyn sql::ToValue],
 ) -> Result<Vec<Scheduled>> {
     let failed = |error| Error::database("list scheduled updates")(error);
     let query = format!("SELECT * FROM scheduled_updates WHERE {which} ORDER BY due_at, device");
@@ -62,7 +63,7 @@ fn scheduled(
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
-fn read_scheduled(row: &Row<'_>) -> rusqlite::Result<Scheduled> {
+fn read_scheduled(row: &Row<'_>) -> sql::Result<Scheduled> {
     Ok(Scheduled {
         device: row.get("device")?,
         update: row.get("update_id")?,
@@ -98,7 +99,7 @@ pub enum FollowedBy {
 /// Lets a component follow a package; it may do so already.
 pub fn follow(tx: &Transaction<'_>, device: &str, serial: &str, package: &str) -> Result<()> {
     tx.execute(
-        "INSERT OR IGNORE INTO auto_updates VALUES (?1, ?2, ?3, NULL)",
+        "INSERT INTO auto_updates VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO NOTHING",
         [device, serial, package],
     )
     .map_err(Error::database("follow a package"))?;
@@ -123,7 +124,8 @@ pub fn note_told(tx: &Transaction<'_>, one: &AutoUpdate, sha256: &str) -> Result
             [&one.device, &one.serial, &one.package, sha256],
         ),
         FollowedBy::Group => tx.execute(
-            "INSERT OR REPLACE INTO group_auto_updates_told VALUES (?1, ?2, ?3)",
+            "INSERT INTO group_auto_updates_told VALUES (?1, ?2, ?3)
+             ON CONFLICT (serial, package) DO UPDATE SET sha256 = excluded.sha256",
             [&one.serial, &one.package, sha256],
         ),
     };
@@ -133,8 +135,11 @@ pub fn note_told(tx: &Transaction<'_>, one: &AutoUpdate, sha256: &str) -> Result
 
 /// Lets a group follow a package; it may do so already.
 pub fn group_follows(tx: &Transaction<'_>, group: &str, package: &str) -> Result<()> {
-    tx.execute("INSERT OR IGNORE INTO group_auto_updates VALUES (?1, ?2)", [group, package])
-        .map_err(Error::database("let a group follow a package"))?;
+    tx.execute(
+        "INSERT INTO group_auto_updates VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        [group, package],
+    )
+    .map_err(Error::database("let a group follow a package"))?;
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! Who is told of events, and up to which.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use updraft_api::{Page, Subscription};
 
 use super::values::{self, page};
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// A subscription with its secret.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub fn insert(tx: &Transaction<'_>, record: &SubscriptionRecord) -> Result<()> {
     );
     match inserted {
         Ok(_) => Ok(()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "subscription_exists",
             action: format!("make the subscription {}", shown.name),
             reason: "there is one of this name".to_owned(),
@@ -55,12 +55,18 @@ pub fn delete(tx: &Transaction<'_>, name: &str) -> Result<bool> {
 
 /// One, or that there is none.
 pub fn require(connection: &Connection, name: &str) -> Result<Subscription> {
+    get(connection, name)?
+        .map(|record| record.shown)
+        .ok_or_else(|| Error::not_found("subscription", name))
+}
+
+/// One with its secret, if there is one.
+pub fn get(connection: &Connection, name: &str) -> Result<Option<SubscriptionRecord>> {
     connection
         .prepare_cached("SELECT * FROM subscriptions WHERE name = ?1")
         .and_then(|mut statement| statement.query_row([name], read).optional())
         .map_err(Error::database("read a subscription"))?
-        .ok_or_else(|| Error::not_found("subscription", name))?
-        .map(|record| record.shown)
+        .transpose()
 }
 
 /// Those after `after`, by name.
@@ -71,7 +77,7 @@ pub fn list(connection: &Connection, after: &str, limit: u32) -> Result<Page<Sub
         .map_err(failed)?;
     let rows = statement.query_map(params![after, i64::from(limit) + 1], read).map_err(failed)?;
     let records: Vec<Result<SubscriptionRecord>> =
-        rows.collect::<rusqlite::Result<_>>().map_err(failed)?;
+        rows.collect::<sql::Result<_>>().map_err(failed)?;
     let items: Vec<Subscription> =
         records.into_iter().map(|record| Ok(record?.shown)).collect::<Result<_>>()?;
     Ok(page(items, limit, |one: &Subscription| one.name.clone()))
@@ -90,14 +96,15 @@ pub fn due(connection: &Connection, now: Timestamp) -> Result<Vec<SubscriptionRe
         .map_err(failed)?;
     let rows = statement.query_map([values::millis(now)], read).map_err(failed)?;
     let records: Vec<Result<SubscriptionRecord>> =
-        rows.collect::<rusqlite::Result<_>>().map_err(failed)?;
+        rows.collect::<sql::Result<_>>().map_err(failed)?;
     records.into_iter().collect()
 }
 
 /// Everything up to this event was told, or was not for it. `at` is absent when nothing was for it.
 pub fn told(tx: &Transaction<'_>, name: &str, up_to: u64, at: Option<Timestamp>) -> Result<()> {
     tx.execute(
-        "UPDATE subscriptions SET told_up_to = max(told_up_to, ?2), failures = 0,
+        "UPDATE subscriptions SET failures = 0,
+             told_up_to = CASE WHEN told_up_to > ?2 THEN told_up_to ELSE ?2 END,
              next_attempt_at = NULL, last_error = NULL, told_at = coalesce(?3, told_at)
          WHERE name = ?1",
         params![name, values::stored(up_to), at.map(values::millis)],
@@ -117,7 +124,7 @@ pub fn failed(tx: &Transaction<'_>, name: &str, why: &str, again: Timestamp) -> 
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Result<SubscriptionRecord>> {
+fn read(row: &Row<'_>) -> sql::Result<Result<SubscriptionRecord>> {
     let (target, events): (String, String) = (row.get("target")?, row.get("events")?);
     let (name, secret) = (row.get("name")?, row.get("secret")?);
     let created_at = values::required_time(row, "created_at")?;

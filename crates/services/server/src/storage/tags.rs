@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Transaction};
-
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, Transaction};
 
 /// The tags that any device has, sorted.
 pub fn all(connection: &Connection) -> Result<Vec<String>> {

@@ -1,11 +1,11 @@
 //! Operator tokens, of which only hashes are kept.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use updraft_api::Scope;
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// A token as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn insert(
     )
     .map_err(Error::database(action))?;
     let inserted = tx.execute(
-        "INSERT INTO tokens (name, hash, scope, created_at, expires_at, role, user, scopes)
+        "INSERT INTO tokens (name, hash, scope, created_at, expires_at, role, \"user\", scopes)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             name,
@@ -68,7 +68,7 @@ pub fn insert(
     );
     match inserted {
         Ok(_) => Ok(()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "token_exists",
             action: format!("make the token {name}"),
             reason: "there is one of this name; revoke it or choose another name".to_owned(),
@@ -112,7 +112,7 @@ pub fn revoke(tx: &Transaction<'_>, name: &str, now: Timestamp) -> Result<bool> 
     Ok(changed > 0)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
+fn read(row: &Row<'_>) -> sql::Result<TokenRecord> {
     let scope: String = row.get("scope")?;
     let scopes: Option<String> = row.get("scopes")?;
     // Scopes that this build does not know allow least.

@@ -1,11 +1,13 @@
 //! Operators' accounts. What is secret in them is hashed, but for what one-time codes are made of.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use updraft_api::Role;
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{
+    self, Connection, OptionalExtension as _, Parameters, Row, Transaction, params,
+};
 
 /// An account.
 #[derive(Clone)]
@@ -30,7 +32,7 @@ pub struct UserRecord {
     pub disabled_at: Option<Timestamp>,
 }
 
-const SELECT: &str = "SELECT users.*, (SELECT count(*) FROM recovery_codes WHERE user = name)
+const SELECT: &str = "SELECT users.*, (SELECT count(*) FROM recovery_codes WHERE \"user\" = name)
     AS recovery_codes FROM users";
 
 /// Adds an account.
@@ -46,7 +48,7 @@ pub fn insert(
     );
     match inserted {
         Ok(_) => Ok(()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "user_exists",
             action: format!("make the user {name}"),
             reason: "there is one of this name".to_owned(),
@@ -119,10 +121,10 @@ pub fn set_totp(
         params![name, secret.map(|(secret, _)| secret), step],
     )?;
     let failed = |error| Error::database("set recovery codes")(error);
-    tx.execute("DELETE FROM recovery_codes WHERE user = ?1", [name]).map_err(failed)?;
+    tx.execute("DELETE FROM recovery_codes WHERE \"user\" = ?1", [name]).map_err(failed)?;
     for hash in recovery_hashes {
         tx.execute(
-            "INSERT INTO recovery_codes (user, hash) VALUES (?1, ?2)",
+            "INSERT INTO recovery_codes (\"user\", hash) VALUES (?1, ?2)",
             params![name, hash.as_slice()],
         )
         .map_err(failed)?;
@@ -145,18 +147,18 @@ pub fn take_totp_step(tx: &Transaction<'_>, name: &str, step: u64) -> Result<boo
 pub fn take_recovery_code(tx: &Transaction<'_>, name: &str, hash: &[u8; 32]) -> Result<bool> {
     let changed = tx
         .execute(
-            "DELETE FROM recovery_codes WHERE user = ?1 AND hash = ?2",
+            "DELETE FROM recovery_codes WHERE \"user\" = ?1 AND hash = ?2",
             params![name, hash.as_slice()],
         )
         .map_err(Error::database("take a recovery code"))?;
     Ok(changed > 0)
 }
 
-fn change(tx: &Transaction<'_>, sql: &str, values: impl rusqlite::Params) -> Result<()> {
+fn change(tx: &Transaction<'_>, sql: &str, values: impl Parameters) -> Result<()> {
     tx.execute(sql, values).map(drop).map_err(Error::database("change a user"))
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<UserRecord> {
+fn read(row: &Row<'_>) -> sql::Result<UserRecord> {
     let roles: String = row.get("roles")?;
     Ok(UserRecord {
         name: row.get("name")?,

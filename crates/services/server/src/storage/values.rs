@@ -1,11 +1,11 @@
 //! Between Rust's values and SQLite's.
 
 use jiff::Timestamp;
-use rusqlite::Row;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Row};
 
 /// A time as it is stored.
 pub fn millis(time: Timestamp) -> i64 {
@@ -59,36 +59,13 @@ pub fn from_word<T: DeserializeOwned>(what: &'static str, word: &str) -> Result<
 }
 
 /// An optional stored time in a column.
-pub fn optional_time(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+pub fn optional_time(row: &Row<'_>, column: &str) -> sql::Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(time))
 }
 
 /// A stored time in a column.
-pub fn required_time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+pub fn required_time(row: &Row<'_>, column: &str) -> sql::Result<Timestamp> {
     Ok(time(row.get(column)?))
-}
-
-/// Whether a write failed because the same key exists.
-pub fn is_duplicate(error: &rusqlite::Error) -> bool {
-    matches!(
-        error,
-        rusqlite::Error::SqliteFailure(failure, _)
-            if failure.code == rusqlite::ErrorCode::ConstraintViolation
-                && matches!(
-                    failure.extended_code,
-                    rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
-                        | rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
-                )
-    )
-}
-
-/// Whether a write failed because something refers to what it would remove, or to nothing.
-pub fn is_referenced(error: &rusqlite::Error) -> bool {
-    matches!(
-        error,
-        rusqlite::Error::SqliteFailure(failure, _)
-            if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY
-    )
 }
 
 /// One page out of `limit + 1` rows: the rows and the cursor of the next page.

@@ -4,7 +4,6 @@ use rusqlite::Connection;
 use serde_json::json;
 use updraft_api::{AuditEntry, AuditOutcome, Page, Role, Scope, paths};
 use updraft_http::{Method, Request};
-use updraft_server_service::storage::Database;
 use updraft_server_service::storage::audit::{self, Checkpoint};
 
 use crate::sessions::{PASSWORD, log_in, make_user, try_log_in};
@@ -31,8 +30,7 @@ fn told(entries: &[AuditEntry]) -> Vec<(&str, &str, &str, &str)> {
 }
 
 fn verified(world: &World, pinned: Option<&Checkpoint>) -> Result<Checkpoint, String> {
-    let database = Database::open(&world.layout.database()).expect("database");
-    database.read("verify", |reader| audit::verify(reader, pinned)).expect("read")
+    world.database().read("verify", |reader| audit::verify(reader, pinned)).expect("read")
 }
 
 #[test]
@@ -128,7 +126,7 @@ fn what_was_refused_is_in_it_and_a_flood_is_not() {
 
 #[test]
 fn a_change_that_fails_leaves_no_entry_and_an_entry_that_fails_no_change() {
-    let mut world = World::new();
+    let mut world = World::with_sqlite();
     let group = json!({ "name": "lab" });
     world.stop();
     let database = Connection::open(world.layout.database()).expect("database");
@@ -148,7 +146,7 @@ fn a_change_that_fails_leaves_no_entry_and_an_entry_that_fails_no_change() {
 
 /// A log of five entries in a server that is stopped.
 fn log_of_five() -> (World, Connection) {
-    let mut world = World::new();
+    let mut world = World::with_sqlite();
     for n in 0..5 {
         let group = json!({ "name": format!("lab-{n}") });
         world.send_json(&world.operator(), Method::Post, paths::GROUPS, &group).expect(201);

@@ -26,7 +26,11 @@ pub(crate) struct Hawkbit {
 
 impl Hawkbit {
     pub(crate) fn new() -> Self {
-        let this = Self { world: World::new() };
+        Self::of(World::new())
+    }
+
+    pub(crate) fn of(world: World) -> Self {
+        let this = Self { world };
         this.configure("authentication.targettoken.enabled", &json!(true));
         this.configure("authentication.gatewaytoken.enabled", &json!(true));
         this.configure("authentication.gatewaytoken.key", &json!("gateway-secret"));

@@ -31,6 +31,7 @@ mod ota_repository;
 mod ota_treehub;
 mod overview;
 mod permissions;
+mod postgres;
 mod protocol;
 mod provisioning;
 mod rollouts;

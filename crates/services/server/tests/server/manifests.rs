@@ -114,7 +114,7 @@ fn a_device_without_components_cannot_report() {
 
 #[test]
 fn an_unchanged_manifest_writes_nothing() {
-    let world = World::new();
+    let world = World::with_sqlite();
     let mut device = Device::new(&world, "vehicle-1");
     device.report(&world).expect(200);
     world.get(&device.client(&world), "/director/targets.json").expect(200);

@@ -39,7 +39,7 @@ impl Site {
             "[limits]\nmetadata_bytes = 100000\n[delegations]\nfetch_from = [\"{}/feed/\"]\n",
             feed.url()
         );
-        std::fs::write(world.layout.config(), text).expect("written");
+        world.configure(text);
         world.start();
         create(&world);
         let key = key();

@@ -4,7 +4,6 @@ use updraft_api::Scope;
 use updraft_ostree::{ObjectName, RepoMode};
 use updraft_repo::Repo;
 use updraft_server_service::setup::{self, OperatorCredentials, TargetsKey};
-use updraft_server_service::storage::Database;
 
 use crate::curl::{curl, curl_as};
 use crate::operator::{Build, ostree};
@@ -138,7 +137,7 @@ fn an_operators_credentials_let_the_tools_in() {
     let world = World::new();
     crate::ota_repository::create(&world);
     let path = world.folder.path().join("operator.zip");
-    let database = Database::open(&world.layout.database()).expect("database");
+    let database = world.database();
     let options = OperatorCredentials {
         url: world.url("/"),
         name: "builder".to_owned(),

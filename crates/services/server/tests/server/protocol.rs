@@ -41,7 +41,7 @@ fn http_1_and_2_are_spoken() {
 fn a_body_that_stops_coming_is_given_up() {
     let mut world = World::stopped();
     let config = "[limits]\nbody_idle_sec = 1\n";
-    std::fs::write(world.layout.config(), config).expect("configuration");
+    world.configure(config);
     world.start();
     let output = std::process::Command::new("curl")
         .args(["-s", "-w", "%{http_code}", "--cacert"])
@@ -95,7 +95,7 @@ fn many_callers_at_once_are_served() {
 
 #[test]
 fn what_is_in_memory_is_written_at_the_end() {
-    let mut world = World::new();
+    let mut world = World::with_sqlite();
     let device = Device::new(&world, "vehicle-1");
     world.get(&device.client(&world), "/director/root.json").expect(200);
     world.stop();

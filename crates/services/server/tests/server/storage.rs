@@ -31,7 +31,7 @@ fn a_missing_database_says_how_to_make_one() {
 
 #[test]
 fn a_damaged_database_is_refused() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     let path = world.layout.database();
     std::fs::write(&path, b"this is not a database, not at all".repeat(100)).expect("damage");
     assert_eq!(trouble(Database::open(&path)), DatabaseTrouble::Corrupt);
@@ -42,7 +42,7 @@ fn a_damaged_database_is_refused() {
 
 #[test]
 fn damage_in_the_middle_is_found_by_the_check() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     let path = world.layout.database();
     let mut bytes = std::fs::read(&path).expect("database");
     let page = 4096;
@@ -56,7 +56,7 @@ fn damage_in_the_middle_is_found_by_the_check() {
 
 #[test]
 fn a_database_that_cannot_be_written_is_refused() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     let path = world.layout.database();
     // Root may write everything but an immutable file.
     let immutable = |flag: &str| {
@@ -75,7 +75,7 @@ fn a_database_that_cannot_be_written_is_refused() {
 
 #[test]
 fn a_database_of_a_newer_server_is_refused() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     let path = world.layout.database();
     let connection = rusqlite::Connection::open(&path).expect("database");
     connection.pragma_update(None, "user_version", 999).expect("pragma");
@@ -95,7 +95,7 @@ fn a_database_of_another_program_is_refused() {
 
 #[test]
 fn a_database_that_another_process_holds_is_named_as_locked() {
-    let world = World::new();
+    let world = World::with_sqlite();
     let device = Device::new(&world, "vehicle-1");
     let other = rusqlite::Connection::open(world.layout.database()).expect("database");
     other.execute_batch("BEGIN EXCLUSIVE").expect("held");
@@ -118,7 +118,7 @@ fn a_database_that_another_process_holds_is_named_as_locked() {
 
 #[test]
 fn only_one_server_runs_on_a_data_folder() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     let first = setup::lock(&world.layout).expect("free");
     let error = setup::lock(&world.layout).expect_err("taken");
     assert_eq!(error.kind(), Kind::Conflict);
@@ -128,7 +128,7 @@ fn only_one_server_runs_on_a_data_folder() {
 
 #[test]
 fn init_leaves_an_existing_folder_alone() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     let before = std::fs::read(world.layout.ca_key()).expect("key");
     let again = setup::init(&world.layout, &InitOptions::default(), &world.environment());
     assert_eq!(again.expect_err("exists").kind(), Kind::Conflict);
@@ -137,7 +137,7 @@ fn init_leaves_an_existing_folder_alone() {
 
 #[test]
 fn secrets_are_readable_by_their_owner_only() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     let mode = |path: &std::path::Path| {
         std::fs::metadata(path).expect("file").permissions().mode() & 0o777
     };
@@ -158,7 +158,7 @@ fn secrets_are_readable_by_their_owner_only() {
 
 #[test]
 fn a_missing_key_is_named() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     std::fs::remove_dir_all(world.layout.director_keys().join("targets")).expect("removed");
     let config = Config::load(&world.layout.config()).expect("configuration");
     let error = Fleet::open(world.layout.clone(), config, world.environment());
@@ -168,7 +168,7 @@ fn a_missing_key_is_named() {
 
 #[test]
 fn a_tls_file_that_is_none_is_named() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     std::fs::write(world.layout.server_key(), "rubbish").expect("written");
     let error = http::check_tls(&world.layout).expect_err("no key");
     assert_eq!(error.kind(), Kind::Invalid);
@@ -177,7 +177,7 @@ fn a_tls_file_that_is_none_is_named() {
 
 #[test]
 fn a_database_of_the_first_schema_is_brought_up_to_date() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     let schema = |path: &std::path::Path| -> Vec<String> {
         let connection = rusqlite::Connection::open(path).expect("database");
         let mut statement = connection
@@ -215,7 +215,7 @@ fn a_folder_that_is_none_says_how_to_make_one() {
 
 #[test]
 fn a_wrong_configuration_is_refused_with_its_line() {
-    let world = World::stopped();
+    let world = World::stopped_with_sqlite();
     std::fs::write(world.layout.config(), "[server]\nlisen = \"x\"\n").expect("written");
     let error = Config::load(&world.layout.config()).expect_err("typo").to_string();
     assert!(error.contains("server.toml") && error.contains("line 2"), "{error}");

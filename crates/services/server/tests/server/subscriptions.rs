@@ -22,7 +22,7 @@ const STEP: Duration = Duration::from_millis(50);
 
 fn world_with(text: &str) -> World {
     let mut world = World::stopped();
-    std::fs::write(world.layout.config(), text).expect("written");
+    world.configure(text);
     world.start();
     world
 }
@@ -263,7 +263,7 @@ fn mails_go_over_tls_to_the_right_server_only() {
     let options = ["--tlscert", &text(&certificate), "--tlskey", &text(&key)];
     let server = MailServer::start(&options);
     let authority = format!("ca_file = \"{}\"\n", world.layout.ca_certificate().display());
-    std::fs::write(world.layout.config(), smtp(server.port, &authority)).expect("written");
+    world.configure(smtp(server.port, &authority));
     world.start();
     subscribe(&world, &mail_to("mail", "ops@example.com")).expect(201);
     let group = |name: &str| {
@@ -276,7 +276,7 @@ fn mails_go_over_tls_to_the_right_server_only() {
     // With the system's certificates it is not trusted, and without TLS it takes nothing.
     for more in ["", "security = \"none\"\n"] {
         world.stop();
-        std::fs::write(world.layout.config(), smtp(server.port, more)).expect("written");
+        world.configure(smtp(server.port, more));
         world.start();
         let name = if more.is_empty() { "untrusted" } else { "plain" };
         let failures = subscription(&world, "mail").failures;

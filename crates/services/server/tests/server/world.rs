@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use jiff::{SignedDuration, Timestamp};
+use peers::PostgresDatabase;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use updraft_api::Scope;
 use updraft_http::{Client, ClientOptions, Identity, Method, Request};
+use updraft_server_service::config::DatabaseConfig;
 use updraft_server_service::fleet::operators::{self, TokenOptions};
 use updraft_server_service::setup::{self, CredentialsOptions, InitOptions};
 use updraft_server_service::storage::Database;
@@ -53,7 +55,9 @@ pub(crate) struct World {
     pub(crate) layout: Layout,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) token: String,
+    pub(crate) postgres: Option<PostgresDatabase>,
     running: Option<Running>,
+    other: Option<Running>,
 }
 
 struct Running {
@@ -105,8 +109,36 @@ impl World {
         world
     }
 
+    /// A new server that runs, with SQLite in any case.
+    pub(crate) fn with_sqlite() -> Self {
+        let mut world = Self::stopped_with_sqlite();
+        world.start();
+        world
+    }
+
+    /// A new server that runs, with PostgreSQL in any case.
+    pub(crate) fn with_postgres() -> Self {
+        Self::with_database(PostgresDatabase::new().expect("PostgreSQL"))
+    }
+
+    /// The same with this database.
+    pub(crate) fn with_database(database: PostgresDatabase) -> Self {
+        let mut world = Self::stopped_with(Some(database));
+        world.start();
+        world
+    }
+
     /// A new data folder without a running server.
     pub(crate) fn stopped() -> Self {
+        Self::stopped_with(wants_postgres().then(|| PostgresDatabase::new().expect("PostgreSQL")))
+    }
+
+    /// The same with SQLite in any case.
+    pub(crate) fn stopped_with_sqlite() -> Self {
+        Self::stopped_with(None)
+    }
+
+    fn stopped_with(postgres: Option<PostgresDatabase>) -> Self {
         updraft_crypto::install_tls_provider();
         // What callers are not told of the server's own faults, for whoever reads a failed test.
         drop(
@@ -119,12 +151,33 @@ impl World {
         let layout = Layout::new(folder.path().join("data"));
         let clock = Arc::new(TestClock::default());
         let environment = environment(&clock);
-        setup::init(&layout, &InitOptions::default(), &environment).expect("init");
-        let database = Database::open(&layout.database()).expect("database");
+        let options = InitOptions {
+            database: DatabaseConfig {
+                url: postgres.as_ref().map(PostgresDatabase::url),
+                ..DatabaseConfig::default()
+            },
+            ..InitOptions::default()
+        };
+        setup::init(&layout, &options, &environment).expect("init");
+        let database = open_database(&layout);
         let token =
             operators::create_token(&database, &environment, "admin", for_ever(Scope::Admin))
                 .expect("token");
-        Self { folder, layout, clock, token, running: None }
+        Self { folder, layout, clock, token, postgres, running: None, other: None }
+    }
+
+    /// The server's database, beside the server.
+    pub(crate) fn database(&self) -> Database {
+        open_database(&self.layout)
+    }
+
+    /// Writes the configuration, which says where the database is in any case.
+    pub(crate) fn configure(&self, text: impl AsRef<str>) {
+        let mut text = text.as_ref().to_owned();
+        if let Some(database) = &self.postgres {
+            text = format!("{text}\n[database]\nurl = {:?}\n", database.url());
+        }
+        std::fs::write(self.layout.config(), text).expect("written");
     }
 
     pub(crate) fn environment(&self) -> Environment {
@@ -160,6 +213,18 @@ impl World {
             let _ = running.stop.send(());
             running.thread.join().expect("no panic").expect("an orderly end");
         }
+    }
+
+    /// Starts another server beside this one, on the same data.
+    pub(crate) fn start_another(&mut self) {
+        self.other = self.running.take();
+        self.start();
+    }
+
+    /// Talks to the other server from now on.
+    pub(crate) fn turn(&mut self) {
+        assert!(self.other.is_some(), "there is another server");
+        std::mem::swap(&mut self.running, &mut self.other);
     }
 
     /// Ends the server and begins another one on the same data.
@@ -261,7 +326,7 @@ impl World {
     pub(crate) fn write_credentials(&self) -> PathBuf {
         let path = self.folder.path().join("credentials.zip");
         let options = CredentialsOptions { url: self.url(""), days: 30 };
-        let database = Database::open(&self.layout.database()).expect("database");
+        let database = self.database();
         setup::write_credentials(&self.layout, &database, &self.environment(), &options, &path)
             .expect("credentials");
         path
@@ -278,7 +343,7 @@ pub(crate) fn ask(client: &Client, request: Request) -> Answer {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
+        for running in [self.running.take(), self.other.take()].into_iter().flatten() {
             let _ = running.stop.send(());
             let _ = running.thread.join();
         }
@@ -300,4 +365,14 @@ pub(crate) fn identity_of(bundle: &[u8]) -> Identity {
 
 fn environment(clock: &Arc<TestClock>) -> Environment {
     Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom) }
+}
+
+/// Whether the tests are to use PostgreSQL.
+pub(crate) fn wants_postgres() -> bool {
+    std::env::var_os("UPDRAFT_TEST_DATABASE").is_some_and(|database| database == "postgresql")
+}
+
+fn open_database(layout: &Layout) -> Database {
+    let config = Config::load(&layout.config()).expect("configuration");
+    Database::of(layout, &config.database).expect("database")
 }

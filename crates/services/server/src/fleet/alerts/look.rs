@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::Connection;
 use updraft_api::{AlertCondition, AlertRule};
 
 use crate::error::Result;
+use crate::storage::sql::Connection;
 use crate::storage::{alerts, groups};
 
 /// These devices, with what is the matter in words. Metrics count that were measured since then.

@@ -1,7 +1,6 @@
 //! Telling devices what to install, and taking that back.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use updraft_api::EventKind;
 use updraft_hawkbit::management::{
     ActionKind, ActionStatus, AssignmentBody, DistributionSet, UpdateStatus,
@@ -17,6 +16,7 @@ use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::actions::{self, ActionRecord, ActionValues, NewReport};
 use crate::storage::hawkbit::devices::{self, ActionDevice};
 use crate::storage::hawkbit::{By, sets};
+use crate::storage::sql::Transaction;
 
 /// The most devices of one request.
 const MAX_TARGETS: usize = 5000;

@@ -3,7 +3,6 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use updraft_api::EventKind;
 use updraft_hawkbit::{Interval, PollingTime};
@@ -15,6 +14,7 @@ use crate::fleet::operators::Operator;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::By;
 use crate::storage::hawkbit::configuration::{self as stored, SetValue};
+use crate::storage::sql::{self, Connection};
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +122,10 @@ impl Fleet {
             return Ok(tenant);
         }
         let tenant = Arc::new(self.database.read("read the configuration", read)?);
-        self.hawkbit.tenant.keep(&tenant, changes);
+        // Another server may change it without this one's knowledge.
+        if !self.database.is_shared() {
+            self.hawkbit.tenant.keep(&tenant, changes);
+        }
         Ok(tenant)
     }
 
@@ -170,7 +173,7 @@ impl Fleet {
     fn change_configuration(
         &self,
         operator: &Operator,
-        work: impl FnOnce(&rusqlite::Transaction<'_>, By<'_>) -> Result<String>,
+        work: impl FnOnce(&sql::Transaction<'_>, By<'_>) -> Result<String>,
     ) -> Result<()> {
         let now = self.now();
         let actor = operator.actor();

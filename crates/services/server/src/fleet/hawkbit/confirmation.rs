@@ -1,7 +1,6 @@
 //! Asking devices before they install.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use updraft_hawkbit::ddi::{
     ActivateAutoConfirm, AutoConfirm, Confirmation, ConfirmationBase, ConfirmationFeedback, Link,
     Links,
@@ -18,6 +17,7 @@ use crate::fleet::operators::Operator;
 use crate::storage::hawkbit::By;
 use crate::storage::hawkbit::actions::{self, NewReport};
 use crate::storage::hawkbit::devices::{self, ActionDevice};
+use crate::storage::sql::Transaction;
 
 const FALLBACK_REMARK: &str = "Activated by the device, which gave no remark.";
 

@@ -1,7 +1,6 @@
 //! What a device is told to install.
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 use updraft_hawkbit::MaintenanceWindow;
 use updraft_hawkbit::ddi::{
@@ -18,6 +17,7 @@ use crate::fleet::Fleet;
 use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
 use crate::storage::hawkbit::notes::{self, About};
 use crate::storage::hawkbit::{By, Listing, artifacts, modules};
+use crate::storage::sql::Connection;
 use crate::storage::values;
 
 /// What the server notes when a device has asked for what it is to do.

@@ -1,6 +1,5 @@
 //! Which files a device may have.
 
-use rusqlite::Connection;
 use updraft_hawkbit::management::{ActionStatus, Artifact};
 
 use super::access::Presented;
@@ -9,6 +8,7 @@ use crate::fleet::Fleet;
 use crate::storage::hawkbit::actions::{self, NewReport};
 use crate::storage::hawkbit::devices::{self, ActionDevice};
 use crate::storage::hawkbit::{artifacts, modules};
+use crate::storage::sql::Connection;
 
 impl Fleet {
     /// A file that a device asks for: one of what it is told to install, or has installed.

@@ -1,6 +1,5 @@
 //! What devices report of their actions.
 
-use rusqlite::Transaction;
 use updraft_api::EventKind;
 use updraft_hawkbit::ddi::{ActionFeedback, Execution, Finished, Handling};
 use updraft_hawkbit::management::{ActionKind, ActionStatus, UpdateStatus};
@@ -17,6 +16,7 @@ use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::By;
 use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
 use crate::storage::hawkbit::devices::{self, ActionDevice};
+use crate::storage::sql::Transaction;
 use crate::storage::values;
 
 /// The most reports of one action.

@@ -20,6 +20,7 @@ use crate::storage::hawkbit::modules::ModuleValues;
 use crate::storage::hawkbit::notes::{self, About};
 use crate::storage::hawkbit::types::{self, Of};
 use crate::storage::hawkbit::{By, artifacts, modules};
+use crate::storage::sql;
 
 /// The most files of a module.
 const MAX_ARTIFACTS: usize = 50;
@@ -280,7 +281,7 @@ impl Fleet {
     }
 }
 
-fn require_noted(reader: &rusqlite::Connection, about: &About<'_>) -> Result<()> {
+fn require_noted(reader: &sql::Connection, about: &About<'_>) -> Result<()> {
     match about {
         About::Module(id) => modules::require(reader, *id).map(drop),
         About::Set(id) => crate::storage::hawkbit::sets::require(reader, *id).map(drop),
@@ -288,7 +289,7 @@ fn require_noted(reader: &rusqlite::Connection, about: &About<'_>) -> Result<()>
     }
 }
 
-fn check_unlocked(reader: &rusqlite::Connection, module: i64) -> Result<()> {
+fn check_unlocked(reader: &sql::Connection, module: i64) -> Result<()> {
     if modules::require(reader, module)?.locked {
         let message = format!("software module {module} is in use and does not change any more");
         return Err(Error::hawkbit(Trouble::Locked, message));
@@ -296,7 +297,7 @@ fn check_unlocked(reader: &rusqlite::Connection, module: i64) -> Result<()> {
     Ok(())
 }
 
-fn check_upload(reader: &rusqlite::Connection, module: i64) -> Result<()> {
+fn check_upload(reader: &sql::Connection, module: i64) -> Result<()> {
     check_unlocked(reader, module)?;
     if artifacts::of_module(reader, module)?.len() >= MAX_ARTIFACTS {
         let message = format!("a module may have {MAX_ARTIFACTS} artifacts");

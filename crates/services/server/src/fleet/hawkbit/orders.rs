@@ -1,6 +1,5 @@
 //! What rollouts tell devices that are told actions, and what their reports mean for the rollouts.
 
-use rusqlite::Transaction;
 use updraft_api::{NewRollout, RolloutAction, RolloutDeviceState};
 use updraft_hawkbit::management::{ActionKind, ActionStatus, AssignmentBody};
 
@@ -12,6 +11,7 @@ use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
 use crate::storage::hawkbit::{By, devices, rollouts as scripts, sets};
 use crate::storage::rollouts::{self, MemberRecord, members, of_device};
+use crate::storage::sql::Transaction;
 
 /// Has a device install a set for a rollout; gives the number of the action. An order that it has for
 /// the same set already is taken for the rollout's.

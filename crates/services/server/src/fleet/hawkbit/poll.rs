@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction};
 use sha2::{Digest as _, Sha256};
 use updraft_api::EventKind;
 use updraft_hawkbit::Interval;
@@ -21,6 +20,7 @@ use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
 use crate::storage::hawkbit::devices::{self, ActionDevice, DeviceValues, Protocol};
 use crate::storage::hawkbit::filter::{self, Entity};
 use crate::storage::hawkbit::{By, Listing};
+use crate::storage::sql::{Connection, Transaction};
 
 /// The least time between two polls near a maintenance window.
 const LEAST_SLEEP: Duration = Duration::from_secs(30);
@@ -105,7 +105,10 @@ impl Fleet {
             body: body.clone(),
             until,
         };
-        self.hawkbit.polls.keep(look, id, told);
+        // Another server would not be told of what this one is.
+        if !self.database.is_shared() {
+            self.hawkbit.polls.keep(look, id, told);
+        }
         Ok(body)
     }
 

@@ -4,7 +4,6 @@
 mod groups;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction};
 use updraft_api::{
     NewRelease, NewRollout, OnFailure, ReleaseSet, RolloutAction, RolloutScope, RolloutState,
 };
@@ -20,6 +19,7 @@ use crate::fleet::rollouts::{create, shown as look};
 use crate::storage::hawkbit::filter::{self, Entity};
 use crate::storage::hawkbit::rollouts::{self as scripts, ScriptRollout};
 use crate::storage::hawkbit::{By, Listing, devices, sets};
+use crate::storage::sql::{Connection, Transaction};
 use crate::storage::{releases, rollouts};
 
 pub use groups::{Count, parts};

@@ -1,6 +1,5 @@
 //! Distribution sets, as operators make them.
 
-use rusqlite::Transaction;
 use updraft_api::EventKind;
 use updraft_hawkbit::management::{DistributionSet, Type};
 
@@ -16,6 +15,7 @@ use crate::storage::hawkbit::filter::Entity;
 use crate::storage::hawkbit::sets::SetValues;
 use crate::storage::hawkbit::types::{self, Of, TypeValues};
 use crate::storage::hawkbit::{By, Listing, devices, modules, sets};
+use crate::storage::sql::Transaction;
 
 /// The most modules of a set.
 const MAX_MODULES: usize = 100;
@@ -222,7 +222,7 @@ impl Fleet {
             }
             let listing = Listing {
                 condition: "a.active = 1 AND a.set_id = ?1".to_owned(),
-                parameters: vec![rusqlite::types::Value::Integer(id)],
+                parameters: vec![crate::storage::sql::Value::Integer(id)],
                 order: "a.id".to_owned(),
                 limit: u32::MAX,
                 offset: 0,

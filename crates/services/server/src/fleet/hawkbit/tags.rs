@@ -1,6 +1,5 @@
 //! Tags of devices and of distribution sets.
 
-use rusqlite::types::Value;
 use updraft_hawkbit::management::{DistributionSet, Tag, Target};
 
 use super::{MAX_DESCRIPTION, MAX_NAME, Wanted, check_optional, check_text};
@@ -10,6 +9,7 @@ use crate::fleet::operators::Operator;
 use crate::storage::hawkbit::filter::Entity;
 use crate::storage::hawkbit::tags::{self, Tagged};
 use crate::storage::hawkbit::{By, devices, sets};
+use crate::storage::sql::Value;
 
 /// A tag to make, or what of one is to change.
 #[derive(Debug, Clone, Default, serde::Deserialize)]

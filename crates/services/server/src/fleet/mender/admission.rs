@@ -18,6 +18,7 @@ use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::By;
 use crate::storage::hawkbit::devices::{self, DeviceValues, Protocol};
 use crate::storage::mender::{self, Admission, MenderDevice};
+use crate::storage::sql;
 
 /// How long a device may show one token.
 const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -208,7 +209,7 @@ fn is_same_key(known: &str, shown: &SpkiKey) -> bool {
 
 /// From now on it is a device like others.
 fn register(
-    tx: &rusqlite::Transaction<'_>,
+    tx: &sql::Transaction<'_>,
     device: &MenderDevice,
     secret: &str,
     by: By<'_>,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, Transaction};
 use serde::Deserialize;
 use updraft_hawkbit::ddi::Handling;
 use updraft_hawkbit::management::{ActionKind, ActionStatus, Artifact};
@@ -20,6 +19,7 @@ use crate::storage::hawkbit::actions::{self, ActionRecord, NewReport};
 use crate::storage::hawkbit::devices;
 use crate::storage::hawkbit::{By, artifacts, modules, notes as attributes};
 use crate::storage::notes;
+use crate::storage::sql::{Connection, Transaction};
 
 /// The setting that holds the key with which links are signed.
 const LINK_KEY: &str = "download_link_key";

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction};
 use updraft_api::{
     EventKind, NewRollout, RolloutDeviceState, RolloutScope, RolloutState, Threshold,
 };
@@ -17,6 +16,7 @@ use crate::storage::assignments::{self, UpdateRecord};
 use crate::storage::devices::{self, ComponentRecord};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::rollouts::{self, AssignedTarget, AssignmentRecord, MemberRecord};
+use crate::storage::sql::{Connection, Transaction};
 
 /// The most devices of one call.
 pub const MAX_DEVICES: usize = 10_000;

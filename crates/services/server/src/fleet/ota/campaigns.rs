@@ -13,6 +13,7 @@ use crate::fleet::Fleet;
 use crate::fleet::operators::Operator;
 use crate::storage::campaigns::{self, CampaignRecord, CampaignUpdate};
 use crate::storage::events::{self, NewEvent};
+use crate::storage::sql;
 use crate::storage::{assignments, groups, values};
 
 /// Longest name and longest text, in bytes; the most groups, and the most texts.
@@ -348,7 +349,7 @@ impl Fleet {
 }
 
 fn note(
-    tx: &rusqlite::Transaction<'_>,
+    tx: &sql::Transaction<'_>,
     operator: &Operator,
     now: jiff::Timestamp,
     campaign: &CampaignRecord,

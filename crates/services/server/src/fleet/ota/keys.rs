@@ -82,7 +82,7 @@ impl Fleet {
     /// New root and targets keys for the Image repository, in place of those that are here, signed
     /// by the old and the new ones. Keys that are elsewhere stay.
     pub fn rotate_image_root(&self, operator: &Operator) -> Result<()> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         let image = self.image_repository().ok_or_else(no_root)?;
         let folder = self.layout.image_keys();
         let old_root = online_keys::load_if_any(&folder, "root")?;
@@ -162,7 +162,7 @@ impl Fleet {
 
     /// Deletes a private key of the Image repository from this server. What it signed stays good.
     pub fn delete_image_key(&self, operator: &Operator, id: &KeyId) -> Result<()> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         let mut found = false;
         for role in ROLES {
             found |= online_keys::remove(&self.layout.image_keys(), role, id)?;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use serde_json::{Map, Value};
 use updraft_api::EventKind;
 use updraft_crypto::KeyAlgorithm;
@@ -26,6 +25,7 @@ use crate::names;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::metadata::{self, RootFile};
 use crate::storage::offline::{self, OfflineFile, SNAPSHOT};
+use crate::storage::sql::Transaction;
 
 /// The most lists.
 const MAX_LISTS: usize = 1000;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use updraft_api::{DeviceState, EventKind};
@@ -19,6 +18,7 @@ use crate::names;
 use crate::storage::devices::{self, ComponentRecord, DeviceRecord};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::notes::{self, DeviceLabel};
+use crate::storage::sql::Connection;
 use crate::storage::{groups, installations, inventory};
 
 /// Longest name and notes of a device, in bytes.

@@ -97,7 +97,7 @@ impl Fleet {
         operator: &Operator,
         algorithm: KeyAlgorithm,
     ) -> Result<()> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         if self.image_repository().is_some() {
             return Err(Error::Conflict {
                 code: "conflicting_entity",
@@ -146,7 +146,7 @@ impl Fleet {
         changes: Vec<String>,
         edit: impl FnOnce(&mut Targets) -> Result<()>,
     ) -> Result<Vec<u8>> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         let image = self.image_repository().ok_or_else(no_root)?;
         let keys = online_keys::load_if_any(&self.layout.image_keys(), "targets")?;
         if keys.is_empty() {
@@ -170,7 +170,7 @@ impl Fleet {
         known: Option<&str>,
         bytes: &[u8],
     ) -> Result<()> {
-        let _turn = self.image_turn();
+        let _turn = self.image_turn()?;
         let image = self.image_repository().ok_or_else(no_root)?;
         let current = image.targets().map(|file| updraft_tuf::sha256_hex(&file.bytes));
         let failed = |code, reason: &str| Error::Precondition {

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Transaction;
 use updraft_api::EventKind;
 
 use super::expression::{Expression, MAX_LENGTH, Tags};
@@ -15,6 +14,7 @@ use crate::fleet::groups::{follow_rules, members_of_rule};
 use crate::fleet::operators::Operator;
 use crate::names;
 use crate::storage::events::{self, NewEvent};
+use crate::storage::sql::Transaction;
 use crate::storage::{devices, groups, tags};
 
 /// The most tags of one device.

@@ -1,7 +1,6 @@
 //! Applying a plan within one transaction.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use updraft_api::{EventKind, NewRollout, RolloutDeviceState, RolloutState};
 use updraft_rollout::{Action, StopReason};
 
@@ -15,6 +14,7 @@ use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::By;
 use crate::storage::releases;
 use crate::storage::rollouts::{self, AssignmentRecord, MemberRecord, members};
+use crate::storage::sql::Transaction;
 
 /// What a time-out is called in reports.
 const NO_NEWS: &str = "the device gave no news in time";

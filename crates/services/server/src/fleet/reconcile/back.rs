@@ -1,6 +1,5 @@
 //! Giving devices back what they ran before a rollout.
 
-use rusqlite::Connection;
 use updraft_api::{NewRollout, RolloutDeviceState};
 use updraft_rollout::WayBack;
 
@@ -10,6 +9,7 @@ use crate::fleet::Fleet;
 use crate::storage::hawkbit::actions;
 use crate::storage::releases;
 use crate::storage::rollouts::{self, AssignedTarget, MemberRecord};
+use crate::storage::sql::Connection;
 
 /// What it takes to bring a device back.
 pub(in crate::fleet) fn way_back(

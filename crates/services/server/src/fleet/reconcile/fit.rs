@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
 use updraft_api::{Release, RolloutAction, TargetFormat};
 
 use crate::error::Result;
@@ -11,6 +10,7 @@ use crate::storage::hawkbit::devices::{self as action_devices, ActionDevice, Pro
 use crate::storage::hawkbit::{artifacts, modules, notes, sets};
 use crate::storage::releases;
 use crate::storage::rollouts::{AssignedTarget, Before, of_device};
+use crate::storage::sql::Connection;
 
 /// The most releases that have to be run one after the other.
 const MAX_CHAIN: usize = 20;

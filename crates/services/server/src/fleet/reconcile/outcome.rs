@@ -1,11 +1,11 @@
 //! How it went with what a device was told, whatever it speaks.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use updraft_api::{EventKind, RolloutDeviceState};
 
 use crate::error::Result;
 use crate::storage::rollouts::{self, MemberRecord};
+use crate::storage::sql::Transaction;
 
 /// How it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use updraft_api::{Freeze, Release, RolloutDeviceState, RolloutState};
 use updraft_rollout::{Availability, Health, Member, Progress, Rollout, State, parse_time_zone};
 
@@ -12,6 +11,7 @@ use crate::error::Result;
 use crate::fleet::Fleet;
 use crate::fleet::rollouts::rules;
 use crate::storage::rollouts::{self, MemberRecord, RolloutRecord};
+use crate::storage::sql::Connection;
 use crate::storage::{devices, freezes, groups, pins, releases};
 
 /// What the planner is told about a rollout. Devices of phases that have not begun count as busy:

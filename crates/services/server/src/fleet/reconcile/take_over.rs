@@ -1,7 +1,6 @@
 //! A newer rollout takes devices over from older ones.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use updraft_api::{EventKind, RolloutDeviceState};
 
 use crate::error::Result;
@@ -9,6 +8,7 @@ use crate::fleet::hawkbit::orders;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::By;
 use crate::storage::rollouts::{self, of_device};
+use crate::storage::sql::Transaction;
 
 /// Leaves the devices of a rollout out of older ones in which they have fetched nothing, when the
 /// rollout was made to.

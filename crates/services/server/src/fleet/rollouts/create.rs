@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction};
 use updraft_api::{
     EventKind, NewPhase, NewRollout, PhaseSelector, Rollout, RolloutDevice, RolloutDeviceState,
     RolloutPreview, RolloutScope, RolloutState,
@@ -20,6 +19,7 @@ use crate::fleet::reconcile::take_over::take_over;
 use crate::names;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::rollouts::{self, RolloutRecord};
+use crate::storage::sql::{Connection, Transaction};
 use crate::storage::{devices, groups, releases};
 
 /// `/api/v1/rollouts/preview` is not a rollout of that name.

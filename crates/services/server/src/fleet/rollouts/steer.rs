@@ -1,7 +1,6 @@
 //! What operators do with rollouts that there are.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use updraft_api::{Decision, EventKind, OnFailure, Rollout, RolloutDeviceState, RolloutState};
 use updraft_rollout::Action;
 
@@ -13,6 +12,7 @@ use crate::fleet::operators::Operator;
 use crate::fleet::reconcile::{Apply, situation, take_over};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::rollouts::{self, RolloutRecord, members};
+use crate::storage::sql::Transaction;
 use crate::storage::values;
 
 impl Fleet {

@@ -1,12 +1,14 @@
 //! Actions, and what was reported of them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use updraft_hawkbit::management::{ActionKind, ActionReport, ActionStatus, Stamp, WindowBody};
 
 use super::super::values;
 use super::{By, Listing};
 use crate::error::{Error, Result};
+use crate::storage::sql::{
+    self, Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter,
+};
 
 /// Weight of an action that was given none.
 pub const DEFAULT_WEIGHT: i64 = 1000;
@@ -73,13 +75,11 @@ pub fn insert(tx: &Transaction<'_>, device: &str, new: &ActionValues, by: By<'_>
         .as_ref()
         .map(|window| values::json("store a maintenance window", window))
         .transpose()?;
-    tx.prepare_cached(
-        "INSERT INTO actions (device, set_id, kind, forced_at, weight, status, active, window,
+    tx.insert(
+        "INSERT INTO actions (device, set_id, kind, forced_at, weight, status, active, \"window\",
              initiated_by, created_at, modified_by, modified_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9, ?10)",
-    )
-    .and_then(|mut statement| {
-        statement.execute(params![
+        params![
             device,
             new.set,
             values::word(new.kind),
@@ -90,10 +90,9 @@ pub fn insert(tx: &Transaction<'_>, device: &str, new: &ActionValues, by: By<'_>
             window,
             by.actor,
             by.millis()
-        ])
-    })
-    .map_err(Error::database("add an action"))?;
-    Ok(tx.last_insert_rowid())
+        ],
+    )
+    .map_err(Error::database("add an action"))
 }
 
 /// One action.
@@ -145,7 +144,7 @@ pub fn list(
     let mut listing = listing.clone();
     let mut always = String::new();
     if let Some(device) = device {
-        listing.parameters.push(rusqlite::types::Value::Text(device.to_owned()));
+        listing.parameters.push(crate::storage::sql::Value::Text(device.to_owned()));
         always = format!("a.device = ?{}", listing.parameters.len());
     }
     let conditions = listing.conditions(&always);
@@ -276,7 +275,7 @@ pub fn reports(
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, total))
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<ActionRecord> {
+fn read(row: &Row<'_>) -> sql::Result<ActionRecord> {
     let (kind, status): (String, String) = (row.get("kind")?, row.get("status")?);
     let window: Option<String> = row.get("window")?;
     Ok(ActionRecord {
@@ -301,7 +300,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ActionRecord> {
     })
 }
 
-fn read_report(row: &Row<'_>) -> rusqlite::Result<ActionReport> {
+fn read_report(row: &Row<'_>) -> sql::Result<ActionReport> {
     let (status, messages): (String, String) = (row.get("status")?, row.get("messages")?);
     let reported_at = row.get("reported_at")?;
     Ok(ActionReport {

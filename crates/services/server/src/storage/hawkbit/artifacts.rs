@@ -1,12 +1,12 @@
 //! The files of software modules.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use updraft_hawkbit::ddi::Hashes;
 use updraft_hawkbit::management::Artifact;
 
 use super::super::values;
 use super::{By, stamp};
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// What was uploaded.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub struct ArtifactValues {
 
 /// Adds a file; gives its number.
 pub fn insert(tx: &Transaction<'_>, module: i64, new: &ArtifactValues, by: By<'_>) -> Result<i64> {
-    let inserted = tx.execute(
+    let inserted = tx.insert(
         "INSERT INTO artifacts (module, filename, size, md5, sha1, sha256, created_by, created_at,
              modified_by, modified_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?8)",
         params![
@@ -36,8 +36,8 @@ pub fn insert(tx: &Transaction<'_>, module: i64, new: &ArtifactValues, by: By<'_
         ],
     );
     match inserted {
-        Ok(_) => Ok(tx.last_insert_rowid()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Ok(id) => Ok(id),
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "artifact_exists",
             action: format!("add the artifact {}", new.filename),
             reason: "the module has one of this name".to_owned(),
@@ -79,7 +79,7 @@ pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Artifact> {
+fn read(row: &Row<'_>) -> sql::Result<Artifact> {
     Ok(Artifact {
         stamp: stamp(row)?,
         id: row.get("id")?,

@@ -1,10 +1,9 @@
 //! The tenant's configuration: what differs from the defaults.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-
 use super::super::values;
 use super::By;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, OptionalExtension as _, Transaction, params};
 
 /// A value that was set.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,13 +1,15 @@
 //! Devices that are told actions, whatever they speak.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use updraft_hawkbit::ddi::AutoConfirm;
 use updraft_hawkbit::management::{Stamp, UpdateStatus};
 
 use super::super::values;
 use super::{By, Listing, stamp};
 use crate::error::{Error, Result};
+use crate::storage::sql::{
+    self, Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter,
+};
 
 /// The columns and tables that a condition of a list may use, too.
 const FROM: &str = "FROM action_devices t JOIN devices d ON d.id = t.device";
@@ -92,12 +94,13 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<ActionDev
 pub fn meets(connection: &Connection, id: &str, listing: &Listing) -> Result<bool> {
     let conditions = listing.conditions("");
     let mut parameters = listing.parameters.clone();
-    parameters.push(rusqlite::types::Value::Text(id.to_owned()));
+    parameters.push(crate::storage::sql::Value::Text(id.to_owned()));
     let number = parameters.len();
     connection
         .query_row(
             &format!(
-                "SELECT count(*) FROM (SELECT t.device {FROM}{conditions}) WHERE device = ?{number}"
+                "SELECT count(*) FROM (SELECT t.device {FROM}{conditions}) chosen
+                 WHERE device = ?{number}"
             ),
             params_from_iter(parameters),
             |row| row.get::<_, i64>(0),
@@ -129,8 +132,8 @@ pub struct DeviceValues {
 
 /// Adds a device.
 pub fn insert(tx: &Transaction<'_>, new: &DeviceValues, by: By<'_>) -> Result<()> {
-    let exists = |error: rusqlite::Error| {
-        if values::is_duplicate(&error) {
+    let exists = |error: sql::Error| {
+        if error.is_duplicate() {
             return Error::Conflict {
                 code: "device_already_registered",
                 action: format!("register device {}", new.id),
@@ -200,7 +203,7 @@ pub fn update(tx: &Transaction<'_>, device: &ActionDevice, by: Option<By<'_>>) -
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<ActionDevice> {
+fn read(row: &Row<'_>) -> sql::Result<ActionDevice> {
     let status: String = row.get("update_status")?;
     let auto_confirm: Option<String> = row.get("auto_confirm")?;
     Ok(ActionDevice {

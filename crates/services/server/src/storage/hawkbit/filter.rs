@@ -3,11 +3,11 @@
 
 mod fields;
 
-use rusqlite::types::Value;
 use updraft_hawkbit::{Comparison, Operator, Query};
 
 use crate::error::hawkbit::Trouble;
 use crate::error::{Error, Result};
+use crate::storage::sql::Value;
 use fields::Sort;
 
 /// What a query is about.
@@ -70,8 +70,8 @@ pub fn order(entity: Entity, sort: Option<&str>) -> Result<String> {
             .split_once(':')
             .ok_or_else(|| wrong(format!("sort must be like id:ASC, not \"{part}\"")))?;
         let direction = match direction.trim().to_ascii_uppercase().as_str() {
-            "ASC" => "ASC",
-            "DESC" => "DESC",
+            "ASC" => "ASC NULLS FIRST",
+            "DESC" => "DESC NULLS LAST",
             other => {
                 return Err(wrong(format!("a sort direction is ASC or DESC, not \"{other}\"")));
             }
@@ -139,7 +139,9 @@ impl Writer {
                 let column = folded(&column, sort);
                 let sign = match operator {
                     Operator::Equal => "=",
-                    Operator::NotEqual => return Ok(format!("({column} IS NOT {value})")),
+                    Operator::NotEqual => {
+                        return Ok(format!("({column} IS DISTINCT FROM {value})"));
+                    }
                     Operator::Less => "<",
                     Operator::LessOrEqual => "<=",
                     Operator::Greater => ">",
@@ -355,6 +357,6 @@ mod tests {
         assert!(order(Entity::Target, Some("name;DROP TABLE devices:ASC")).is_err());
         assert!(order(Entity::Target, Some("name:SIDEWAYS")).is_err());
         let order = order(Entity::Action, Some("id:DESC")).expect("an order");
-        assert_eq!(order, "a.id DESC, a.id");
+        assert_eq!(order, "a.id DESC NULLS LAST, a.id");
     }
 }

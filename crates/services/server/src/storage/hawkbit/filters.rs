@@ -1,11 +1,13 @@
 //! Queries with a name, and the sets that devices which meet them are told.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use updraft_hawkbit::management::{ActionKind, TargetFilter};
 
 use super::super::values;
 use super::{By, Listing, stamp};
 use crate::error::{Error, Result};
+use crate::storage::sql::{
+    self, Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter,
+};
 
 /// What devices are told by themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +47,12 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<TargetFil
 
 /// Adds a filter; gives its number.
 pub fn insert(tx: &Transaction<'_>, name: &str, query: &str, by: By<'_>) -> Result<i64> {
-    let inserted = tx.execute(
+    let inserted = tx.insert(
         "INSERT INTO target_filters (name, query, created_by, created_at, modified_by, modified_at)
          VALUES (?1, ?2, ?3, ?4, ?3, ?4)",
         params![name, query, by.actor, by.millis()],
     );
-    inserted.map_err(|error| exists(name, error))?;
-    Ok(tx.last_insert_rowid())
+    inserted.map_err(|error| exists(name, error))
 }
 
 /// Changes name and query, where given.
@@ -102,8 +103,8 @@ pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
     Ok(())
 }
 
-fn exists(name: &str, error: rusqlite::Error) -> Error {
-    if values::is_duplicate(&error) {
+fn exists(name: &str, error: sql::Error) -> Error {
+    if error.is_duplicate() {
         return Error::Conflict {
             code: "target_filter_exists",
             action: format!("name a filter {name}"),
@@ -113,7 +114,7 @@ fn exists(name: &str, error: rusqlite::Error) -> Error {
     Error::database("store a filter")(error)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<TargetFilter> {
+fn read(row: &Row<'_>) -> sql::Result<TargetFilter> {
     let kind: Option<String> = row.get("auto_kind")?;
     Ok(TargetFilter {
         stamp: stamp(row)?,

@@ -1,11 +1,13 @@
 //! Software modules.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use updraft_hawkbit::management::SoftwareModule;
 
 use super::super::values;
 use super::{By, Listing, stamp};
 use crate::error::{Error, Result};
+use crate::storage::sql::{
+    self, Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter,
+};
 
 const SELECT: &str = "SELECT m.*, t.key AS type_key, t.name AS type_name,
         EXISTS (SELECT 1 FROM distribution_set_modules sm
@@ -76,7 +78,7 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<SoftwareM
 
 /// Adds a module; gives its number.
 pub fn insert(tx: &Transaction<'_>, new: &ModuleValues, by: By<'_>) -> Result<i64> {
-    let inserted = tx.execute(
+    let inserted = tx.insert(
         "INSERT INTO software_modules (type, name, version, vendor, description, encrypted,
              created_by, created_at, modified_by, modified_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?8)",
@@ -92,8 +94,8 @@ pub fn insert(tx: &Transaction<'_>, new: &ModuleValues, by: By<'_>) -> Result<i6
         ],
     );
     match inserted {
-        Ok(_) => Ok(tx.last_insert_rowid()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Ok(id) => Ok(id),
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "software_module_exists",
             action: format!("make the software module {} {}", new.name, new.version),
             reason: "there is one of this type, name and version".to_owned(),
@@ -122,9 +124,9 @@ pub fn change(
 /// Removes a module; one that a set has is only listed no more.
 pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
     let failed = |error| Error::database("remove a software module")(error);
-    match tx.execute("DELETE FROM software_modules WHERE id = ?1", [id]) {
+    match tx.attempt("DELETE FROM software_modules WHERE id = ?1", [id]) {
         Ok(_) => Ok(()),
-        Err(error) if values::is_referenced(&error) => {
+        Err(error) if error.is_referenced() => {
             tx.execute("UPDATE software_modules SET deleted = 1 WHERE id = ?1", [id])
                 .map_err(failed)?;
             Ok(())
@@ -138,7 +140,7 @@ pub fn is_locked(connection: &Connection, id: i64) -> Result<bool> {
     Ok(get(connection, id)?.is_some_and(|module| module.locked))
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<SoftwareModule> {
+fn read(row: &Row<'_>) -> sql::Result<SoftwareModule> {
     Ok(SoftwareModule {
         stamp: stamp(row)?,
         id: row.get("id")?,

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::types::{ToSql, Value};
-use rusqlite::{Connection, Row, Transaction, params};
 use updraft_hawkbit::management::Metadata;
 
 use crate::error::{Error, Result};
+use crate::storage::sql::{self, Connection, Row, ToValue, Transaction, Value, params};
 
 /// What is noted about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +34,7 @@ impl About<'_> {
         }
     }
 
-    fn read(&self, row: &Row<'_>) -> rusqlite::Result<Metadata> {
+    fn read(&self, row: &Row<'_>) -> sql::Result<Metadata> {
         Ok(Metadata {
             key: row.get("key")?,
             value: row.get("value")?,
@@ -67,7 +66,7 @@ pub fn put(tx: &Transaction<'_>, about: &About<'_>, note: &Metadata) -> Result<(
         About::Module(_) => tx.execute(
             "INSERT INTO software_module_metadata VALUES (?1, ?2, ?3, coalesce(?4, 0))
              ON CONFLICT (module, key) DO UPDATE SET value = excluded.value,
-                 target_visible = coalesce(?4, target_visible)",
+                 target_visible = coalesce(?4, software_module_metadata.target_visible)",
             params![id, note.key, note.value, visible],
         ),
         About::Set(_) | About::Device(_) => tx.execute(
@@ -116,7 +115,7 @@ pub fn set_attributes(
     let mut statement =
         tx.prepare_cached("INSERT INTO device_attributes VALUES (?1, ?2, ?3)").map_err(failed)?;
     for (key, value) in attributes {
-        let values: [&dyn ToSql; 3] = [&device, key, value];
+        let values: [&dyn ToValue; 3] = [&device, key, value];
         statement.execute(values).map_err(failed)?;
     }
     Ok(())

@@ -1,11 +1,13 @@
 //! Rollouts as scripts of hawkBit know them: by number, with their request as it came.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use updraft_hawkbit::management::{AssignmentBody, RolloutBody, Stamp};
 
 use super::super::values;
 use super::{By, Listing, stamp};
 use crate::error::{Error, Result};
+use crate::storage::sql::{
+    self, Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter,
+};
 
 /// How the rollout behind a number begins its name.
 const PREFIX: &str = "hawkbit-";
@@ -58,7 +60,7 @@ pub fn get(connection: &Connection, id: i64) -> Result<Option<ScriptRollout>> {
         .prepare_cached("SELECT * FROM hawkbit_rollouts WHERE id = ?1")
         .map_err(failed)?;
     let mut rows = statement.query([id]).map_err(failed)?;
-    rows.next().map_err(failed)?.map(read).transpose()
+    rows.next().map_err(failed)?.map(|row| read(&row)).transpose()
 }
 
 /// One rollout that is listed, or that there is none.
@@ -84,7 +86,7 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<ScriptRol
     let mut rows = statement.query(parameters()).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read(row)?);
+        found.push(read(&row)?);
     }
     Ok((found, values::count(total)))
 }
@@ -92,13 +94,12 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<ScriptRol
 /// Adds a rollout; gives its number.
 pub fn insert(tx: &Transaction<'_>, request: &RolloutBody, by: By<'_>) -> Result<i64> {
     let text = values::json("store a rollout", request)?;
-    tx.execute(
+    tx.insert(
         "INSERT INTO hawkbit_rollouts (name, description, request, created_by, created_at,
              modified_by, modified_at) VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?5)",
         params![request.name, request.description, text, by.actor, by.millis()],
     )
-    .map_err(|error| exists(&request.name, error))?;
-    Ok(tx.last_insert_rowid())
+    .map_err(|error| exists(&request.name, error))
 }
 
 /// Changes name and description.
@@ -147,8 +148,8 @@ pub fn has_name(connection: &Connection, name: &str) -> Result<bool> {
         .map_err(Error::database("find a rollout"))
 }
 
-fn exists(name: &str, error: rusqlite::Error) -> Error {
-    if values::is_duplicate(&error) {
+fn exists(name: &str, error: sql::Error) -> Error {
+    if error.is_duplicate() {
         return Error::Conflict {
             code: "rollout_exists",
             action: format!("name a rollout {name}"),

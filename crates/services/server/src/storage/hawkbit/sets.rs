@@ -1,11 +1,13 @@
 //! Distribution sets: software modules that go together.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use updraft_hawkbit::management::DistributionSet;
 
 use super::super::values;
 use super::{By, Listing, modules, stamp};
 use crate::error::{Error, Result};
+use crate::storage::sql::{
+    self, Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter,
+};
 
 const SELECT: &str = "SELECT s.*, t.key AS type_key, t.name AS type_name,
         NOT EXISTS (SELECT 1 FROM distribution_set_type_modules tm
@@ -84,7 +86,7 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<Distribut
 
 /// Adds a set without modules; gives its number.
 pub fn insert(tx: &Transaction<'_>, new: &SetValues, by: By<'_>) -> Result<i64> {
-    let inserted = tx.execute(
+    let inserted = tx.insert(
         "INSERT INTO distribution_sets (type, name, version, description,
              required_migration_step, created_by, created_at, modified_by, modified_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?7)",
@@ -99,8 +101,8 @@ pub fn insert(tx: &Transaction<'_>, new: &SetValues, by: By<'_>) -> Result<i64> 
         ],
     );
     match inserted {
-        Ok(_) => Ok(tx.last_insert_rowid()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Ok(id) => Ok(id),
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "distribution_set_exists",
             action: format!("make the distribution set {} {}", new.name, new.version),
             reason: "there is one of this name and version".to_owned(),
@@ -126,7 +128,7 @@ pub fn change(
     );
     match changed {
         Ok(_) => Ok(()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "distribution_set_exists",
             action: format!("change the distribution set {id}"),
             reason: "there is one of this name and version".to_owned(),
@@ -168,9 +170,9 @@ pub fn invalidate(tx: &Transaction<'_>, id: i64) -> Result<()> {
 
 /// Removes a set; one that was assigned is only listed no more.
 pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
-    match tx.execute("DELETE FROM distribution_sets WHERE id = ?1", [id]) {
+    match tx.attempt("DELETE FROM distribution_sets WHERE id = ?1", [id]) {
         Ok(_) => Ok(()),
-        Err(error) if values::is_referenced(&error) => set_flag(tx, id, "deleted"),
+        Err(error) if error.is_referenced() => set_flag(tx, id, "deleted"),
         Err(error) => Err(Error::database("remove a distribution set")(error)),
     }
 }
@@ -188,7 +190,7 @@ fn set_flag(tx: &Transaction<'_>, id: i64, flag: &str) -> Result<()> {
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<DistributionSet> {
+fn read(row: &Row<'_>) -> sql::Result<DistributionSet> {
     let invalidated: bool = row.get("invalidated")?;
     Ok(DistributionSet {
         stamp: stamp(row)?,

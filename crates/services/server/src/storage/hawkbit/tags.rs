@@ -1,12 +1,13 @@
 //! Tags: what operators call several devices, or several distribution sets.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use updraft_hawkbit::management::Tag;
 
 use super::super::values;
 use super::{By, Listing, stamp};
 use crate::error::{Error, Result};
+use crate::storage::sql::{
+    self, Connection, OptionalExtension as _, Row, Transaction, Value, params, params_from_iter,
+};
 
 /// What is tagged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,13 +82,13 @@ pub fn insert(
     (name, description, colour): (&str, Option<&str>, Option<&str>),
     by: By<'_>,
 ) -> Result<i64> {
-    let inserted = tx.execute(
+    let inserted = tx.insert(
         "INSERT INTO tags (about, name, description, colour, created_by, created_at, modified_by,
              modified_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?5, ?6)",
         params![of.word(), name, description, colour, by.actor, by.millis()],
     );
     match inserted {
-        Ok(_) => Ok(tx.last_insert_rowid()),
+        Ok(id) => Ok(id),
         Err(error) => Err(exists(name, error)),
     }
 }
@@ -107,8 +108,8 @@ pub fn change(
     changed.map(drop).map_err(|error| exists(name.unwrap_or_default(), error))
 }
 
-fn exists(name: &str, error: rusqlite::Error) -> Error {
-    if values::is_duplicate(&error) {
+fn exists(name: &str, error: sql::Error) -> Error {
+    if error.is_duplicate() {
         return Error::Conflict {
             code: "tag_exists",
             action: format!("name a tag {name}"),
@@ -144,7 +145,7 @@ pub fn assign(
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Tag> {
+fn read(row: &Row<'_>) -> sql::Result<Tag> {
     Ok(Tag {
         stamp: stamp(row)?,
         id: row.get("id")?,

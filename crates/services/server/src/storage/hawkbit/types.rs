@@ -1,12 +1,13 @@
 //! The types of software modules and of distribution sets.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use updraft_hawkbit::management::Type;
 
 use super::super::values;
 use super::{By, Listing, stamp};
 use crate::error::{Error, Result};
+use crate::storage::sql::{
+    self, Connection, OptionalExtension as _, Row, Transaction, Value, params, params_from_iter,
+};
 
 /// Which types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl Of {
         }
     }
 
-    fn read(self, row: &Row<'_>) -> rusqlite::Result<Type> {
+    fn read(self, row: &Row<'_>) -> sql::Result<Type> {
         Ok(Type {
             stamp: stamp(row)?,
             id: row.get("id")?,
@@ -108,13 +109,13 @@ pub fn list(connection: &Connection, of: Of, listing: &Listing) -> Result<(Vec<T
 pub fn insert(tx: &Transaction<'_>, of: Of, new: &TypeValues, by: By<'_>) -> Result<i64> {
     let (actor, at) = (by.actor, by.millis());
     let inserted = match of {
-        Of::Modules => tx.execute(
+        Of::Modules => tx.insert(
             "INSERT INTO software_module_types (key, name, description, colour, max_assignments,
                  created_by, created_at, modified_by, modified_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?7)",
             params![new.key, new.name, new.description, new.colour, new.max_assignments, actor, at],
         ),
-        Of::Sets => tx.execute(
+        Of::Sets => tx.insert(
             "INSERT INTO distribution_set_types (key, name, description, colour, created_by,
                  created_at, modified_by, modified_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?5, ?6)",
@@ -122,8 +123,8 @@ pub fn insert(tx: &Transaction<'_>, of: Of, new: &TypeValues, by: By<'_>) -> Res
         ),
     };
     match inserted {
-        Ok(_) => Ok(tx.last_insert_rowid()),
-        Err(error) if values::is_duplicate(&error) => Err(Error::Conflict {
+        Ok(id) => Ok(id),
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
             code: "type_exists",
             action: format!("make the {} {}", of.what(), new.key),
             reason: "there is one of this key or name".to_owned(),
@@ -157,7 +158,7 @@ pub fn change(
 pub fn remove(tx: &Transaction<'_>, of: Of, id: i64) -> Result<()> {
     match tx.execute(&format!("DELETE FROM {} WHERE id = ?1", of.table()), [id]) {
         Ok(_) => Ok(()),
-        Err(error) if values::is_referenced(&error) => Err(Error::Conflict {
+        Err(error) if error.is_referenced() => Err(Error::Conflict {
             code: "type_in_use",
             action: format!("delete the {} {id}", of.what()),
             reason: "something is of this type".to_owned(),

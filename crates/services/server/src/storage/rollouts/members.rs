@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use updraft_api::{RolloutCounts, RolloutDeviceState};
 
 use super::super::values;
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, Row, Transaction, params};
 
 /// One device of a rollout as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub fn members(connection: &Connection, rollout: &str) -> Result<Vec<MemberRecor
     let mut rows = statement.query([rollout]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read_member(row)?);
+        found.push(read_member(&row)?);
     }
     Ok(found)
 }
@@ -122,7 +122,7 @@ pub fn get(connection: &Connection, rollout: &str, device: &str) -> Result<Optio
         .prepare_cached("SELECT * FROM rollout_devices WHERE rollout = ?1 AND device = ?2")
         .map_err(failed)?;
     let mut rows = statement.query([rollout, device]).map_err(failed)?;
-    rows.next().map_err(failed)?.map(read_member).transpose()
+    rows.next().map_err(failed)?.map(|row| read_member(&row)).transpose()
 }
 
 /// Up to `limit` devices of a rollout after `after`, by id.
@@ -142,7 +142,7 @@ pub fn members_page(
     let mut rows = statement.query(params![rollout, after, i64::from(limit)]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read_member(row)?);
+        found.push(read_member(&row)?);
     }
     Ok(found)
 }
@@ -265,7 +265,7 @@ pub fn assign(
     tx.prepare_cached(
         "UPDATE rollout_devices SET state = ?3, correlation = ?4, targets = ?5, assigned_at = ?6,
              changed_at = ?6, started_at = NULL, reason = NULL,
-             attempts = attempts + (?3 = 'assigned')
+             attempts = attempts + CASE WHEN ?3 = 'assigned' THEN 1 ELSE 0 END
          WHERE rollout = ?1 AND device = ?2",
     )
     .and_then(|mut statement| {
@@ -310,21 +310,31 @@ pub fn note_assignment(
 /// had reported as a success, or run something else without having been told to. With their phases.
 pub fn unhealthy(connection: &Connection, rollout: &str) -> Result<BTreeMap<String, u32>> {
     let failed = |error| Error::database("list a rollout's unhealthy devices")(error);
+    let failed_since = connection.either(
+        "json_extract(d.last_report, '$.success') = 0
+             AND json_extract(d.last_report, '$.correlation_id') = m.correlation
+             AND unixepoch(json_extract(d.last_report, '$.received_at')) > m.changed_at / 1000",
+        "d.last_report::json ->> 'success' = 'false'
+             AND d.last_report::json ->> 'correlation_id' = m.correlation
+             AND extract(epoch FROM (d.last_report::json ->> 'received_at')::timestamptz)
+                 >= m.changed_at / 1000 + 1",
+    );
+    let runs_another = connection.either(
+        "SELECT 1 FROM json_each(m.targets) t
+         JOIN components c ON c.serial = json_extract(t.value, '$.serial')
+         WHERE c.device = m.device AND c.sha256 <> json_extract(t.value, '$.sha256')",
+        "SELECT 1 FROM json_array_elements(m.targets::json) t
+         JOIN components c ON c.serial = t.value ->> 'serial'
+         WHERE c.device = m.device AND c.sha256 <> t.value ->> 'sha256'",
+    );
     let mut statement = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT m.device, m.phase FROM rollout_devices m JOIN devices d ON d.id = m.device
              WHERE m.rollout = ?1 AND m.state = 'succeeded'
-               AND (json_extract(d.last_report, '$.success') = 0
-                    AND json_extract(d.last_report, '$.correlation_id') = m.correlation
-                    AND unixepoch(json_extract(d.last_report, '$.received_at'))
-                        > m.changed_at / 1000
-                 OR EXISTS (SELECT 1 FROM json_each(m.targets) t
-                    JOIN components c ON c.serial = json_extract(t.value, '$.serial')
-                    WHERE c.device = m.device
-                      AND c.sha256 <> json_extract(t.value, '$.sha256')))
+               AND ({failed_since} OR EXISTS ({runs_another}))
                AND NOT EXISTS (SELECT 1 FROM rollout_devices n
-                    WHERE n.device = m.device AND n.assigned_at > m.assigned_at)",
-        )
+                    WHERE n.device = m.device AND n.assigned_at > m.assigned_at)"
+        ))
         .map_err(failed)?;
     let rows = statement
         .query_map([rollout], |row| Ok((row.get(0)?, values::small(row.get(1)?))))

@@ -1,10 +1,10 @@
 //! What rollouts have to do with one device.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
 use updraft_api::RolloutDeviceState;
 
 use super::members::{MemberRecord, read_member};
 use crate::error::{Error, Result};
+use crate::storage::sql::{Connection, OptionalExtension as _, params};
 use crate::storage::values;
 
 /// The row that tells a device what to run now.
@@ -17,7 +17,7 @@ pub fn active(connection: &Connection, device: &str) -> Result<Option<MemberReco
         )
         .map_err(failed)?;
     let mut rows = statement.query([device]).map_err(failed)?;
-    rows.next().map_err(failed)?.map(read_member).transpose()
+    rows.next().map_err(failed)?.map(|row| read_member(&row)).transpose()
 }
 
 /// Where the assignment that a device was last given ended, if any ended.
@@ -49,7 +49,7 @@ pub fn open_of_device(connection: &Connection, device: &str) -> Result<Vec<Membe
     let mut rows = statement.query([device]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read_member(row)?);
+        found.push(read_member(&row)?);
     }
     Ok(found)
 }
@@ -61,7 +61,7 @@ pub fn of_action(connection: &Connection, action: i64) -> Result<Option<MemberRe
         .prepare_cached("SELECT * FROM rollout_devices WHERE action = ?1")
         .map_err(failed)?;
     let mut rows = statement.query([action]).map_err(failed)?;
-    rows.next().map_err(failed)?.map(read_member).transpose()
+    rows.next().map_err(failed)?.map(|row| read_member(&row)).transpose()
 }
 
 /// Whether a device ever ended well with a release.
@@ -90,7 +90,7 @@ pub fn to_take_over(connection: &Connection, rollout: &str) -> Result<Vec<Member
     let mut rows = statement.query([rollout]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        found.push(read_member(row)?);
+        found.push(read_member(&row)?);
     }
     Ok(found)
 }

@@ -115,8 +115,7 @@ fn a_proxy_says_where_the_server_is_and_who_calls() {
     assert_eq!(href, "https://ota.example/DEFAULT/controller/v1/d1/configData");
     assert_eq!(hawkbit.target("d1")["ipAddress"], "203.0.113.7");
     // Somebody who is no proxy of ours says nothing.
-    std::fs::write(hawkbit.world.layout.config(), "[hawkbit]\ntrusted_proxies = []\n")
-        .expect("file");
+    hawkbit.world.configure("[hawkbit]\ntrusted_proxies = []\n");
     let mut hawkbit = hawkbit;
     hawkbit.world.restart();
     let answer = hawkbit.ddi("d1", "", &["-H", "X-Forwarded-For: 203.0.113.8"]).expect(200).json();

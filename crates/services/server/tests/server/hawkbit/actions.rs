@@ -1,6 +1,7 @@
 //! What devices are told, report, and are told to stop.
 
 use serde_json::{Value, json};
+use updraft_server_service::storage::sql;
 
 use super::{Hawkbit, links};
 
@@ -145,7 +146,7 @@ fn reports_are_bounded_and_the_end_always_has_room() {
         for number in 0..998 {
             tx.execute(
                 "INSERT INTO action_statuses (action, status, messages, reported_at) VALUES (?1, 'running', ?2, 0)",
-                rusqlite::params![action, format!("[\"{number}\"]")],
+                [sql::Value::Integer(action), sql::Value::Text(format!("[\"{number}\"]"))],
             ).expect("a row");
         }
         Ok(())
