@@ -21,6 +21,12 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
         "updraft-delta",
         "the patches of payloads are those of bsdiff, and packed by xz",
     ),
+    ("updraft-recovery-engine", "updraft-delta", "patches read old content at any place"),
+    (
+        "updraft-recovery-engine",
+        "updraft-slots",
+        "recovery packages have the same patches as payloads",
+    ),
     ("updraft-openpgp", "updraft-process", "signing runs gpg, which alone has the secret keys"),
     ("updraft-sysroot", "updraft-repo", "a deployment is a checkout of a commit"),
     ("updraft-image", "updraft-repo", "an image holds a commit of a repository"),

@@ -9,6 +9,7 @@
 
 mod android;
 mod android_slots;
+mod bootloader_message;
 mod counting;
 mod efi_variables;
 mod entry;
@@ -28,6 +29,7 @@ mod unified;
 
 pub use android::AndroidHeader;
 pub use android_slots::{AndroidSlot, SlotControl};
+pub use bootloader_message::BootloaderMessage;
 pub use counting::{BootCount, BootVerdict, CountedName};
 pub use efi_variables::{EfiBootEntry, EfiBootOrder, efi_entry_number, efi_variable};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};

@@ -78,6 +78,31 @@ pub enum Error {
     /// A zip file is damaged, or holds the payload in a way that nobody can stream.
     #[error("read an OTA package: {0}")]
     Package(&'static str),
+    /// A package has no signature that anybody could verify.
+    #[error("read the signature of an OTA package: {0}")]
+    PackageSignature(&'static str),
+    /// The text is not what recovery has its keys in.
+    #[error("read keys of recovery: {0}")]
+    RecoveryKeys(String),
+    /// A bundle cannot be read.
+    #[error("read bundle.json: {0}")]
+    Bundle(String),
+    /// A transfer list cannot be read.
+    #[error("read a transfer list: line {line}: {problem}")]
+    TransferList {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A script cannot be read.
+    #[error("read updater-script: line {line}: {problem}")]
+    Script {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
 }
 
 impl Error {
@@ -99,6 +124,7 @@ impl Classify for Error {
         match self {
             Self::MajorVersion(_) => Kind::Unsupported,
             Self::Operation { problem, .. } if problem.is_dead() => Kind::Unsupported,
+            Self::PackageSignature(_) => Kind::Rejected,
             _ => Kind::Invalid,
         }
     }

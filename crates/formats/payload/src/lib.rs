@@ -9,7 +9,13 @@
 //!   extents lie within their partitions, no block is written twice.
 //! * [`Signatures`]: those of the metadata, and those of the whole.
 //! * [`Properties`]: what `payload_properties.txt` says.
-//! * [`StoredEntry`], [`find_directory`]: where `payload.bin` is in an OTA package.
+//! * [`StoredEntry`], [`find_directory`]: where `payload.bin` is in an OTA package; [`entries`]: what
+//!   else is in it.
+//! * [`WholeFileSignature`]: the signature in a package's last bytes; [`RecoveryKey`]: keys for it as
+//!   `/res/keys` has them.
+//! * [`OtaMetadata`], [`PropertyFile`]: what a package says of itself.
+//! * [`script`], [`transfer_list`], [`RangeSet`]: what recovery does with a package that has no payload;
+//!   [`bundle`]: the same without a script.
 //! * [`messages`]: all fields, for whoever writes them; [`Lossless`] keeps those that are not known.
 //!
 //! (AOSP, `system/update_engine`.)
@@ -26,18 +32,37 @@ mod manifest;
 mod operation;
 mod signatures;
 
+mod entries;
 mod package;
 mod properties;
 
+mod ota_metadata;
+mod recovery_keys;
+mod whole_file;
+
+pub mod bundle;
+mod range_set;
+pub mod script;
+pub mod transfer_list;
+
+pub use entries::{Entry, Packing, entries};
 pub use error::{Error, OperationProblem};
 pub use header::{Header, MAX_MANIFEST, MAX_SIGNATURES};
 pub use lossless::{Known, Lossless};
 pub use manifest::{Content, Manifest, Partition};
 pub use operation::{Data, Extent, Operation, OperationKind};
-pub use package::{LOCAL_HEADER, MAX_DIRECTORY, PACKAGE_TAIL, StoredEntry, find_directory};
+pub use ota_metadata::{
+    DeviceState, MAX_METADATA, METADATA_NAME, METADATA_PB_NAME, OtaMetadata, OtaType, PropertyFile,
+};
+pub use package::{
+    LOCAL_HEADER, MAX_DIRECTORY, PACKAGE_TAIL, StoredEntry, comment_length, find_directory,
+};
 pub use properties::Properties;
+pub use range_set::RangeSet;
+pub use recovery_keys::{RecoveryKey, SigningHash};
 pub use signatures::Signatures;
 pub use weight::{MAX_EXTENTS, MAX_OPERATIONS, MAX_PARTITIONS};
+pub use whole_file::{PACKAGE_END, WholeFileSignature, package_comment};
 
 /// The protobuf library whose trait writes and reads the [`messages`].
 pub use prost;

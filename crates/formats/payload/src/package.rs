@@ -13,14 +13,12 @@
 use std::ops::Range;
 
 use crate::Error;
+use crate::entries::{Entry, Packing, entries};
 
 const END_LEN: usize = 22;
 const LOCATOR_LEN: usize = 20;
 const END64_LEN: usize = 56;
-const ENTRY_LEN: usize = 46;
 const STORED: u64 = 0;
-const ENCRYPTED: u64 = 1;
-const ZIP64_EXTRA: u64 = 1;
 const IN_ZIP64: u64 = 0xffff_ffff;
 
 /// How many of the last bytes of a package say where its directory is, at most.
@@ -38,13 +36,7 @@ pub const LOCAL_HEADER: usize = 30;
 pub fn find_directory(tail: &[u8], size: u64) -> Result<Range<u64>, Error> {
     let tail_start =
         size.checked_sub(tail.len() as u64).ok_or(Error::Package("it is shorter than its end"))?;
-    let last = tail.len().checked_sub(END_LEN).ok_or(Error::Package("it is too short"))?;
-    let ends_here = |at: &usize| {
-        let comment = number(tail, at + 20, 2).and_then(|length| usize::try_from(length).ok());
-        tail.get(*at..).is_some_and(|end| end.starts_with(b"PK\x05\x06"))
-            && comment.is_some_and(|length| at + END_LEN + length == tail.len())
-    };
-    let at = (0..=last).rev().find(ends_here).ok_or(Error::Package("it is no zip file"))?;
+    let at = find_end(tail)?;
     let cut = || Error::Package("its end is cut short");
     let mut length = number(tail, at + 12, 4).ok_or_else(cut)?;
     let mut start = number(tail, at + 16, 4).ok_or_else(cut)?;
@@ -71,6 +63,26 @@ pub fn find_directory(tail: &[u8], size: u64) -> Result<Range<u64>, Error> {
     Ok(start..end)
 }
 
+/// How long the comment of a package is. `tail` are its last [`crate::PACKAGE_END`] bytes, or all of
+/// them.
+///
+/// # Errors
+/// [`Error::Package`].
+pub fn comment_length(tail: &[u8]) -> Result<u64, Error> {
+    Ok((tail.len() - END_LEN - find_end(tail)?) as u64)
+}
+
+/// Where the end of the directory is; its comment goes on until the end of the file.
+fn find_end(tail: &[u8]) -> Result<usize, Error> {
+    let last = tail.len().checked_sub(END_LEN).ok_or(Error::Package("it is too short"))?;
+    let ends_here = |at: &usize| {
+        let comment = number(tail, at + 20, 2).and_then(|length| usize::try_from(length).ok());
+        tail.get(*at..).is_some_and(|end| end.starts_with(b"PK\x05\x06"))
+            && comment.is_some_and(|length| at + END_LEN + length == tail.len())
+    };
+    (0..=last).rev().find(ends_here).ok_or(Error::Package("it is no zip file"))
+}
+
 /// An entry of a package that is stored as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEntry {
@@ -86,38 +98,17 @@ impl StoredEntry {
     /// # Errors
     /// [`Error::Package`]: the directory is damaged, or the entry is there twice, is compressed or
     /// encrypted.
-    pub fn find(mut directory: &[u8], name: &str) -> Result<Option<Self>, Error> {
+    pub fn find(directory: &[u8], name: &str) -> Result<Option<Self>, Error> {
         let mut found = None;
-        while !directory.is_empty() {
-            let damaged = || Error::Package("its directory is damaged");
-            if !directory.starts_with(b"PK\x01\x02") {
-                return Err(damaged());
+        for entry in entries(directory)?.into_iter().filter(|entry| entry.name == name.as_bytes()) {
+            if entry.packing != Packing::Stored {
+                return Err(Error::Package("the payload in it is compressed or encrypted"));
             }
-            let field =
-                |at: usize, length: usize| number(directory, at, length).ok_or_else(damaged);
-            let length = |at: usize| {
-                field(at, 2).and_then(|length| usize::try_from(length).map_err(|_| damaged()))
-            };
-            let (names, extra, comment) = (length(28)?, length(30)?, length(32)?);
-            let name_end = ENTRY_LEN + names;
-            let extra_end = name_end + extra;
-            let own = directory.get(ENTRY_LEN..name_end).ok_or_else(damaged)?;
-            if own == name.as_bytes() {
-                if field(8, 2)? & ENCRYPTED != 0 || field(10, 2)? != STORED {
-                    return Err(Error::Package("the payload in it is compressed or encrypted"));
-                }
-                let extra = directory.get(name_end..extra_end).ok_or_else(damaged)?;
-                let mut sizes = [field(24, 4)?, field(20, 4)?, field(42, 4)?];
-                read_zip64(&mut sizes, extra).ok_or_else(damaged)?;
-                let [size, packed, local_header] = sizes;
-                if size != packed || found.is_some() {
-                    return Err(Error::Package(
-                        "the payload in it is there twice, or of two sizes",
-                    ));
-                }
-                found = Some(Self { local_header, size });
+            let Entry { size, local_header, .. } = entry;
+            if size != entry.packed || found.is_some() {
+                return Err(Error::Package("the payload in it is there twice, or of two sizes"));
             }
-            directory = directory.get(extra_end + comment..).ok_or_else(damaged)?;
+            found = Some(Self { local_header, size });
         }
         Ok(found)
     }
@@ -139,28 +130,8 @@ impl StoredEntry {
     }
 }
 
-/// Numbers that do not fit into 32 bits are in the extra field 1, in this order.
-fn read_zip64(sizes: &mut [u64; 3], mut extra: &[u8]) -> Option<()> {
-    if !sizes.contains(&IN_ZIP64) {
-        return Some(());
-    }
-    loop {
-        let (id, length) = (number(extra, 0, 2)?, number(extra, 2, 2)?);
-        let content = extra.get(4..)?;
-        let (content, rest) = content.split_at_checked(usize::try_from(length).ok()?)?;
-        extra = rest;
-        if id == ZIP64_EXTRA {
-            let wide = sizes.iter_mut().filter(|size| **size == IN_ZIP64);
-            for (index, size) in wide.enumerate() {
-                *size = number(content, 8 * index, 8)?;
-            }
-            return Some(());
-        }
-    }
-}
-
 /// A number of so many bytes.
-fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
+pub(crate) fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(length)?)?;
     Some(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
 }

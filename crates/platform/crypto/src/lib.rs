@@ -7,6 +7,7 @@
 //! - [`helper`] is the way to such keys for programs that do not load a token's module themselves;
 //! - [`ImageKey`] and [`image_cipher`] encrypt an image for one ECU;
 //! - [`cms`] are lists of certificates, as EST hands them out;
+//! - [`package`] are keys of whole OTA packages;
 //! - [`ProgramSigner`] signs EFI programs for firmware that asks for it;
 //! - [`pkcs12`] is the container in which the aktualizr world hands out identities.
 //!
@@ -19,6 +20,7 @@ pub mod helper;
 pub mod image_cipher;
 mod image_key;
 mod mac;
+pub mod package;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;
 pub mod pkcs12;

@@ -114,6 +114,11 @@ impl SpkiKey {
         Self::from_der(certificate.public_key().raw)
     }
 
+    /// The key itself: a point, or the two numbers of RSA.
+    pub(crate) fn raw(&self) -> &[u8] {
+        &self.point
+    }
+
     /// The bytes it was read from.
     #[must_use]
     pub fn der(&self) -> &[u8] {

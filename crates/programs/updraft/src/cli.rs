@@ -6,7 +6,7 @@ use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
     account, alert, device, encrypted_image, events, freeze, garage, group, image, keys, lockbox,
-    ostree, payload, release, rollout, slots, status, subscription, tuf,
+    ostree, ota, payload, release, rollout, slots, status, subscription, tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -29,6 +29,8 @@ enum Command {
     Payload(payload::Arguments),
     /// Update the slot of this device that does not run, and choose which slot is started.
     Slots(slots::Arguments),
+    /// Make, sign, verify and look into OTA packages, and have recovery install one.
+    Ota(ota::Arguments),
     /// Make, list and rotate signing keys; sign requests.
     Keys(keys::Arguments),
     /// Build, sign and publish releases.
@@ -72,6 +74,7 @@ impl Updraft {
             Command::Image(arguments) => arguments.run(&terminal),
             Command::Payload(arguments) => arguments.run(&terminal),
             Command::Slots(arguments) => arguments.run(&terminal),
+            Command::Ota(arguments) => arguments.run(&terminal),
             Command::Keys(arguments) => arguments.run(&terminal),
             Command::Release(arguments) => arguments.run(&terminal),
             Command::EncryptedImage(arguments) => arguments.run(&terminal),

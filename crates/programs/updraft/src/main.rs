@@ -13,6 +13,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 mod cli;
 
 mod ostree;
+mod ota;
 
 mod garage;
 mod image;

@@ -40,14 +40,25 @@ impl PrehashSigner {
         let der = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"]
             .iter()
             .find_map(|label| pem_decode(label, text).ok())
-            .filter(|der| der.len() <= MAX_KEY)
             .ok_or_else(|| bad("it is no PEM of PKCS#8, PKCS#1 or SEC 1 without a passphrase"))?;
+        Self::from_der(&der)
+    }
+
+    /// Reads a private key in DER, of the same forms.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`]; the key is never part of the message.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let bad = |problem: &str| Error::malformed("private key", problem);
+        if der.len() > MAX_KEY {
+            return Err(bad("it is over 16 KiB"));
+        }
         let p256 = &ECDSA_P256_SHA256_ASN1_SIGNING;
-        let pair = EcdsaKeyPair::from_pkcs8(p256, &der)
-            .or_else(|_| EcdsaKeyPair::from_private_key_der(p256, &der))
+        let pair = EcdsaKeyPair::from_pkcs8(p256, der)
+            .or_else(|_| EcdsaKeyPair::from_private_key_der(p256, der))
             .map(Pair::P256)
-            .or_else(|_| RsaKeyPair::from_pkcs8(&der).map(Pair::Rsa))
-            .or_else(|_| RsaKeyPair::from_der(&der).map(Pair::Rsa))
+            .or_else(|_| RsaKeyPair::from_pkcs8(der).map(Pair::Rsa))
+            .or_else(|_| RsaKeyPair::from_der(der).map(Pair::Rsa))
             .map_err(|_| bad("it is neither an RSA nor a P-256 key"))?;
         let failed = |_| Error::Provider { what: "encode a public key" };
         let der: PublicKeyX509Der<'static> = match &pair {

@@ -1,0 +1,158 @@
+//! [`Package`] and [`VerifiedPackage`]: an OTA package, and what is in it.
+
+mod zip;
+
+use std::fs::File;
+use std::ops::Deref;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+use updraft_crypto::package::PackageDigests;
+use updraft_payload::{PACKAGE_END, WholeFileSignature};
+use updraft_task::{Context, Event, Unit};
+
+pub(crate) use zip::Zip;
+
+use crate::{Error, Result, TrustedKeys};
+
+const BUFFER: usize = 256 << 10;
+const PHASE: &str = "verifying the package";
+
+/// A package, of which nobody knows whose it is.
+#[derive(Debug)]
+pub struct Package {
+    pub(crate) zip: Zip,
+}
+
+/// A package that one of the keys has signed: the only one that is installed.
+#[derive(Debug)]
+pub struct VerifiedPackage(Package);
+
+impl VerifiedPackage {
+    /// Opens a package that one of the keys has signed.
+    ///
+    /// The same open file is verified and read from: nobody can put another one in its place. Whoever
+    /// can write to the file can change it afterwards, though.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`], and what is wrong with the file.
+    pub fn open(context: &Context, path: &Path, keys: &TrustedKeys) -> Result<Self> {
+        let file = File::open(path).map_err(Error::file("open", path))?;
+        let size = file.metadata().map_err(Error::file("look at", path))?.len();
+        let signature = find(&file, size, path)?;
+        let digests = hash(context, &file, signature.signed, keys.needs_sha1(), path)?;
+        keys.accept(&digests, &signature.signature)?;
+        Ok(Self(Package { zip: Zip::open(file, path)? }))
+    }
+}
+
+impl Deref for VerifiedPackage {
+    type Target = Package;
+
+    fn deref(&self) -> &Package {
+        &self.0
+    }
+}
+
+/// What the signature of a package is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// How many bytes are signed.
+    pub bytes: u64,
+    /// Their SHA-256.
+    pub sha256: [u8; 32],
+    /// The `SignedData`, DER.
+    pub signed_data: Vec<u8>,
+}
+
+impl Package {
+    /// Opens a package of which nobody knows whose it is, to look into it.
+    ///
+    /// # Errors
+    /// When it is no package.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::file("open", path))?;
+        Ok(Self { zip: Zip::open(file, path)? })
+    }
+
+    /// What its signature is about; nobody is asked whose it is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn signed(&self, context: &Context) -> Result<Signed> {
+        let Zip { file, size, path, .. } = &self.zip;
+        let signature = find(file, *size, path)?;
+        let digests = hash(context, file, signature.signed, false, path)?;
+        let WholeFileSignature { signed: bytes, signed_data, .. } = signature;
+        Ok(Signed { bytes, sha256: digests.sha256, signed_data })
+    }
+
+    /// All that is in it.
+    #[must_use]
+    pub fn entries(&self) -> &[updraft_payload::Entry] {
+        self.zip.entries()
+    }
+
+    /// Reads a small entry. `None`: there is none.
+    ///
+    /// # Errors
+    /// When it has more than `limit` bytes, or is damaged.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.zip.entry(name).map(|entry| self.zip.read(entry, limit)).transpose()
+    }
+
+    /// Where the content of a stored entry is in the package. `None`: there is none.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn place(&self, name: &str) -> Result<Option<std::ops::Range<u64>>> {
+        self.zip.entry(name).map(|entry| self.zip.place(entry)).transpose()
+    }
+
+    /// Reads some bytes of the package, as who fetches a range of it gets them.
+    ///
+    /// # Errors
+    /// When there are fewer.
+    pub fn range(&self, start: u64, bytes: &mut [u8]) -> Result<()> {
+        let Zip { file, path, .. } = &self.zip;
+        file.read_exact_at(bytes, start).map_err(Error::file("read", path))
+    }
+}
+
+fn find(file: &File, size: u64, path: &Path) -> Result<WholeFileSignature> {
+    let length = PACKAGE_END.min(size);
+    let mut tail = vec![0; usize::try_from(length).unwrap_or_default()];
+    file.read_exact_at(&mut tail, size - length).map_err(Error::file("read", path))?;
+    Ok(WholeFileSignature::find(&tail, size)?)
+}
+
+/// Hashes the first bytes of a file.
+pub(crate) fn hash(
+    context: &Context,
+    file: &File,
+    length: u64,
+    with_sha1: bool,
+    path: &Path,
+) -> Result<PackageDigests> {
+    context.report(&Event::Started { phase: PHASE, total: Some(length), unit: Unit::Bytes });
+    let (mut sha1, mut sha256) = (with_sha1.then(Sha1::default), Sha256::new());
+    let mut buffer = vec![0; BUFFER];
+    let mut at = 0;
+    while at < length {
+        context.check()?;
+        let most = usize::try_from(length - at).unwrap_or(BUFFER).min(BUFFER);
+        let piece = buffer.get_mut(..most).unwrap_or_default();
+        file.read_exact_at(piece, at).map_err(Error::file("read", path))?;
+        sha256.update(&*piece);
+        if let Some(sha1) = &mut sha1 {
+            sha1::Digest::update(sha1, &*piece);
+        }
+        at += most as u64;
+        context.report(&Event::Advanced { phase: PHASE, done: at, total: Some(length) });
+    }
+    context.report(&Event::Finished { phase: PHASE });
+    let sha1 = sha1.map(|sha1| sha1::Digest::finalize(sha1).into());
+    Ok(PackageDigests { sha1, sha256: sha256.finalize().into() })
+}

@@ -1,0 +1,118 @@
+//! [`Updater`]: runs the `updater-script` of a package.
+//!
+//! The package's own `update-binary` is not run: its functions are here. A script that calls others is
+//! refused before anything is written.
+
+mod blocks;
+mod evaluate;
+mod functions;
+mod partitions;
+
+pub(crate) use blocks::{Parts, Work, block_image};
+
+use std::cell::{Cell, RefCell};
+
+use updraft_error::Kind;
+use updraft_fs::{Dir, atomic_write};
+use updraft_payload::script::{MAX_SCRIPT, Script};
+use updraft_task::Context;
+
+use crate::{Attempt, Error, Package, Result, System, VerifiedPackage};
+
+/// Where the script is in a package.
+const SCRIPT: &str = "META-INF/com/google/android/updater-script";
+/// Says that partitions are being written: until it is gone, the system may not be able to start.
+const BEGAN: &str = "update_began";
+
+/// What the device does after a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It is done.
+    Done,
+    /// It goes on after another start of recovery.
+    RebootIntoRecovery,
+}
+
+/// A script and what it works on.
+#[derive(Debug)]
+pub struct Updater<'a> {
+    package: &'a VerifiedPackage,
+    system: &'a System,
+    /// `/cache/recovery`.
+    state: &'a Dir,
+    attempt: Attempt,
+    context: &'a Context,
+    /// The last failure of a function that told the script so.
+    cause: RefCell<Option<Error>>,
+    began: Cell<bool>,
+}
+
+impl<'a> Updater<'a> {
+    /// A script of a package that was verified.
+    #[must_use]
+    pub fn new(
+        context: &'a Context,
+        package: &'a VerifiedPackage,
+        system: &'a System,
+        state: &'a Dir,
+        attempt: Attempt,
+    ) -> Self {
+        let (cause, began) = (RefCell::new(None), Cell::new(false));
+        Self { package, system, state, attempt, context, cause, began }
+    }
+
+    /// Whether the package has a script.
+    pub(crate) fn is_for(package: &Package) -> bool {
+        package.zip.entry(SCRIPT).is_some()
+    }
+
+    /// Whether partitions were being written when recovery ended the last time, or are now.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn has_begun(state: &Dir) -> Result<bool> {
+        Ok(state.exists(BEGAN)?)
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Why it gave up. A function that failed is the cause.
+    pub fn run(&self) -> Result<Ended> {
+        let missing = || Error::entry(SCRIPT, Kind::Unsupported, "there is none");
+        let text = self.package.read(SCRIPT, MAX_SCRIPT)?.ok_or_else(missing)?;
+        let script = Script::parse(&text)?;
+        for (name, arguments, line) in script.calls() {
+            functions::check(name, arguments.len(), line)?;
+        }
+        let ended = match self.evaluate(&script.body) {
+            Ok(_) => Ended::Done,
+            Err(Error::RebootNow) => Ended::RebootIntoRecovery,
+            Err(error) => return Err(error),
+        };
+        if ended == Ended::Done {
+            Self::finish(self.state)?;
+        }
+        Ok(ended)
+    }
+
+    /// Says that the partitions are whole again.
+    pub(crate) fn finish(state: &Dir) -> Result<()> {
+        if state.try_unlink(BEGAN)? {
+            state.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Says that partitions are being written, before the first one is.
+    pub(crate) fn begin(state: &Dir) -> Result<()> {
+        Ok(atomic_write(state, BEGAN, b"", 0o600)?)
+    }
+
+    fn begins(&self) -> Result<()> {
+        if !self.began.replace(true) {
+            Self::begin(self.state)?;
+        }
+        Ok(())
+    }
+}

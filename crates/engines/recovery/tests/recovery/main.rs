@@ -1,0 +1,9 @@
+//! Whole starts of recovery: scripts and bundles, power cuts, and what people find afterwards.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+mod bundles;
+mod life;
+mod patches;
+mod refusals;
+mod world;
