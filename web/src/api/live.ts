@@ -20,6 +20,10 @@ export function outdated(event: Pick<Schemas["Event"], "kind" | "device" | "roll
   if (kind.startsWith("group_")) keys.push(["groups"], ["group"], ["devices"], ["device"]);
   if (kind.startsWith("release_")) keys.push(["releases"], ["overview"]);
   if (kind.startsWith("image_") || kind === "metadata_expiring") keys.push(["keys"], ["status"]);
+  if (kind.startsWith("alert_")) keys.push(["alerts"]);
+  if (kind === "alert_rule_changed") keys.push(["alert-rules"]);
+  if (kind === "subscription_changed") keys.push(["subscriptions"]);
+  if (kind === "freeze_changed") keys.push(["freezes"], ["rollout"]);
   if (kind.startsWith("token_") || kind.startsWith("user_")) keys.push(["tokens"], ["users"]);
   return keys;
 }

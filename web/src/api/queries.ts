@@ -127,3 +127,63 @@ export const imageTargets = queryOptions({
   queryKey: ["keys", "targets"],
   queryFn: ({ signal }) => body(api.GET("/api/v1/image-repository/targets", { signal })),
 });
+
+/** Alerts that are not over, the newest first; no more than the first thousand of them. */
+export const openAlerts = queryOptions({
+  queryKey: ["alerts", "open"],
+  queryFn: async ({ signal }) => {
+    const page = await body(
+      api.GET("/api/v1/alerts", { params: { query: { limit: WHOLE } }, signal }),
+    );
+    page.items.reverse();
+    return page;
+  },
+});
+
+/** Alerts of a device, those that are over too, the newest first. */
+export const deviceAlerts = (device: string) =>
+  queryOptions({
+    queryKey: ["alerts", "device", device],
+    queryFn: async ({ signal }) => {
+      const query = { device, resolved: true, limit: WHOLE };
+      const page = await body(api.GET("/api/v1/alerts", { params: { query }, signal }));
+      page.items.reverse();
+      return page;
+    },
+  });
+
+export const alertRules = queryOptions({
+  queryKey: ["alert-rules"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/alert-rules", { signal })),
+});
+
+export const subscriptions = queryOptions({
+  queryKey: ["subscriptions"],
+  // How far each has heard changes without an event.
+  refetchInterval: SEEN_MS,
+  queryFn: ({ signal }) =>
+    body(api.GET("/api/v1/subscriptions", { params: { query: { limit: WHOLE } }, signal })),
+});
+
+export const users = queryOptions({
+  queryKey: ["users"],
+  queryFn: ({ signal }) =>
+    body(api.GET("/api/v1/users", { params: { query: { limit: WHOLE } }, signal })),
+});
+
+export const user = (name: string) =>
+  queryOptions({
+    queryKey: ["users", name],
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/users/{name}", { params: { path: { name } }, signal })),
+  });
+
+export const tokens = queryOptions({
+  queryKey: ["tokens"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/tokens", { signal })),
+});
+
+export const freezes = queryOptions({
+  queryKey: ["freezes"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/freezes", { signal })),
+});

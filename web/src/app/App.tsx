@@ -17,6 +17,7 @@ const Releases = lazy(() => import("../pages/Releases"));
 const Release = lazy(() => import("../pages/Release"));
 const Events = lazy(() => import("../pages/Events"));
 const Keys = lazy(() => import("../pages/Keys"));
+const Alerts = lazy(() => import("../pages/alerts/Alerts"));
 const Settings = lazy(() => import("../pages/Settings"));
 
 export function App() {
@@ -45,6 +46,7 @@ function Inside() {
           <Route path="new-rollout" element={<NewRollout />} />
           <Route path="releases" element={<Releases />} />
           <Route path="releases/:name" element={<Release />} />
+          <Route path="alerts" element={<Alerts />} />
           <Route path="events" element={<Events />} />
           <Route path="keys" element={<Keys />} />
           <Route path="settings" element={<Settings />} />
