@@ -94,11 +94,22 @@ describe("the draft of a rollout", () => {
 
 describe("events", () => {
   it("make just that old which they are about", () => {
-    const keys = outdated({ kind: "assignment_failed", device: "d1", rollout: "r1" });
+    const keys = outdated({
+      kind: "assignment_failed",
+      device: "d1",
+      rollout: "r1",
+      actor: "server",
+    });
     expect(keys).toContainEqual(["device", "d1"]);
     expect(keys).toContainEqual(["rollout", "r1"]);
     expect(keys).not.toContainEqual(["groups"]);
-    expect(outdated({ kind: "group_changed" })).toContainEqual(["groups"]);
+    expect(keys).not.toContainEqual(["audit"]);
+    const changed = outdated({ kind: "group_changed", actor: "user:anna" });
+    expect(changed).toContainEqual(["groups"]);
+    expect(changed).toContainEqual(["audit"]);
+    const fired = outdated({ kind: "alert_fired", device: "d1", actor: "server" });
+    expect(fired).toContainEqual(["alerts"]);
+    expect(fired).not.toContainEqual(["alert-rules"]);
   });
 });
 

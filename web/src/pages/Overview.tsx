@@ -120,7 +120,7 @@ function NeedsAttention({ overview }: { overview: Schemas["Overview"] }) {
                 <b>{alerts.length.toLocaleString("en")}</b>{" "}
                 {alerts.length === 1 ? "open alert" : "open alerts"}
               </Link>
-              {critical > 0 && `, ${critical.toLocaleString("en")} critical`}
+              {critical > 0 && `(${critical.toLocaleString("en")} critical)`}
             </li>
           )}
           {waiting.map(({ name }) => (

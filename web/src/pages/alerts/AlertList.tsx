@@ -4,11 +4,11 @@ import { useState } from "react";
 import { useSearchParams } from "react-router";
 import { api, body, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
+import { AlertEntries } from "../../ui/AlertEntries";
 import { Empty, Loading } from "../../ui/Empty";
 import { Card } from "../../ui/Page";
 import { Problem } from "../../ui/Problem";
 import css from "../../ui/ui.module.css";
-import { AlertTable } from "./AlertTable";
 
 /** The server lists the oldest first: so many parts of a thousand are read to come to the newest. */
 const MOST_PARTS = 20;
@@ -77,7 +77,7 @@ function Open() {
   }
   return (
     <Card>
-      <AlertTable alerts={data.items} />
+      <AlertEntries alerts={data.items} />
       {data.next && <p>There are more; these are the first thousand that were raised.</p>}
     </Card>
   );
@@ -94,7 +94,7 @@ function Past() {
   return (
     <Card>
       {data.items.length === 0 && <p className={css.quiet}>No alert has ended yet.</p>}
-      {data.items.length > 0 && <AlertTable alerts={data.items.slice(0, shown)} />}
+      {data.items.length > 0 && <AlertEntries alerts={data.items.slice(0, shown)} />}
       {data.items.length > shown && (
         <Button variant="default" onClick={() => setShown(shown + SHOWN)}>
           Show older ones
