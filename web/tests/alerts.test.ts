@@ -5,12 +5,12 @@ import {
   readRule,
   ruleInWords,
   ruleLacks,
-  valueInWords,
   writeRule,
 } from "../src/pages/alerts/rule";
 import { coversRoles, roleNames } from "../src/session/roles";
 import { durationInWords, readDuration, writeDuration } from "../src/ui/duration";
 import { eventKinds, kindChoices } from "../src/ui/kinds";
+import { valueInWords } from "../src/ui/values";
 
 describe("rules of alerts", () => {
   const rules: Rule[] = [

@@ -1,4 +1,4 @@
-import { queryOptions } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, body, type Schemas } from "./client";
 
 /** When devices were seen changes without an event; what shows it is asked for anew this often. */
@@ -187,3 +187,36 @@ export const freezes = queryOptions({
   queryKey: ["freezes"],
   queryFn: ({ signal }) => body(api.GET("/api/v1/freezes", { signal })),
 });
+
+/** How often devices measure; no event tells of it. */
+const MEASURED_MS = 60_000;
+
+export const metrics = (id: string) =>
+  queryOptions({
+    queryKey: ["device", id, "metrics"],
+    refetchInterval: MEASURED_MS,
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/devices/{id}/metrics", { params: { path: { id } }, signal })),
+  });
+
+/** A metric over the last so many hours; the server chooses how finely. */
+export const metric = (id: string, name: string, hours: number) =>
+  queryOptions({
+    queryKey: ["device", id, "metrics", name, hours],
+    refetchInterval: MEASURED_MS,
+    placeholderData: keepPreviousData,
+    queryFn: ({ signal }) => {
+      const from = new Date(Date.now() - hours * 3_600_000).toISOString();
+      return body(
+        api.GET("/api/v1/devices/{id}/metrics/{*name}", {
+          params: { path: { id, name }, query: { from } },
+          // The rest of the path is a parameter, which OpenAPI has no words for.
+          pathSerializer: (path) =>
+            path
+              .replace("{id}", encodeURIComponent(id))
+              .replace("{*name}", encodeURIComponent(name)),
+          signal,
+        }),
+      );
+    },
+  });

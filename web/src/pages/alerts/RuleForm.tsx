@@ -7,6 +7,7 @@ import { DurationInput } from "../../ui/DurationInput";
 import { FormDialog } from "../../ui/FormDialog";
 import { namePattern, nameRule } from "../../ui/names";
 import css from "../../ui/ui.module.css";
+import { valueInWords } from "../../ui/values";
 import {
   commonMetrics,
   emptyRule,
@@ -15,7 +16,6 @@ import {
   readRule,
   ruleInWords,
   ruleLacks,
-  valueInWords,
   writeRule,
 } from "./rule";
 

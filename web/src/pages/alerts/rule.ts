@@ -1,6 +1,6 @@
 import type { Schemas } from "../../api/client";
 import { durationInWords } from "../../ui/duration";
-import { bytes } from "../../ui/time";
+import { valueInWords } from "../../ui/values";
 
 export type Rule = Schemas["AlertRule"];
 
@@ -98,19 +98,6 @@ export function ruleLacks(draft: RuleDraft): string | null {
     return "Every value is above the one or below the other: there would always be an alert.";
   }
   return null;
-}
-
-/** A value of a metric in the unit that its name ends with. */
-export function valueInWords(metric: string, value: number): string {
-  if (metric.endsWith("_bytes")) return bytes(value);
-  if (metric.endsWith("_percent") || metric.endsWith(".percent")) return `${shown(value)} %`;
-  if (metric.endsWith("_celsius")) return `${shown(value)} °C`;
-  if (metric.endsWith("_sec")) return durationInWords(value);
-  return shown(value);
-}
-
-function shown(value: number): string {
-  return value.toLocaleString("en", { maximumSignificantDigits: 4 });
 }
 
 /** When a rule's condition holds, as the end of “when a device …”. */
