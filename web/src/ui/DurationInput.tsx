@@ -1,5 +1,5 @@
-import { NativeSelect, NumberInput } from "@mantine/core";
-import { useState } from "react";
+import { Input, NativeSelect, NumberInput } from "@mantine/core";
+import { useId, useState } from "react";
 import { unitOf, units } from "./duration";
 import css from "./ui.module.css";
 
@@ -11,34 +11,37 @@ interface Props {
   onChange: (seconds: number) => void;
   /** The unit to begin with when there is no value. */
   unit?: "d" | "h" | "m" | "s";
-  min?: number;
 }
 
+const LONGEST = 10 * 365 * 86_400;
+
 /** A length of time: a number and its unit. */
-export function DurationInput({ label, description, value, onChange, unit = "m", min = 0 }: Props) {
+export function DurationInput({ label, description, value, onChange, unit = "m" }: Props) {
+  const id = useId();
   const [letter, setLetter] = useState<string>(value > 0 ? unitOf(value).letter : unit);
   const length = units.find((unit) => unit.letter === letter)?.seconds ?? 1;
   return (
-    <div className={css.duration}>
-      <NumberInput
-        label={label}
-        description={description}
-        value={value / length}
-        onChange={(count) => onChange(Math.round(Number(count) * length))}
-        min={min}
-        max={Math.floor((10 * 365 * 86_400) / length)}
-        decimalScale={2}
-      />
-      <NativeSelect
-        aria-label={`${label}: unit`}
-        value={letter}
-        data={units.map(({ letter, word }) => ({ value: letter, label: `${word}s` }))}
-        onChange={(event) => {
-          const next = units.find((unit) => unit.letter === event.currentTarget.value);
-          setLetter(event.currentTarget.value);
-          if (next) onChange(Math.round((value / length) * next.seconds));
-        }}
-      />
-    </div>
+    <Input.Wrapper id={id} label={label} description={description}>
+      <div className={css.duration}>
+        <NumberInput
+          id={id}
+          value={value / length}
+          onChange={(count) => onChange(Math.round(Number(count) * length))}
+          min={0}
+          max={Math.floor(LONGEST / length)}
+          decimalScale={2}
+        />
+        <NativeSelect
+          aria-label={`${label}: unit`}
+          value={letter}
+          data={units.map(({ letter, word }) => ({ value: letter, label: `${word}s` }))}
+          onChange={(event) => {
+            const next = units.find((unit) => unit.letter === event.currentTarget.value);
+            setLetter(event.currentTarget.value);
+            if (next) onChange(Math.round((value / length) * next.seconds));
+          }}
+        />
+      </div>
+    </Input.Wrapper>
   );
 }
