@@ -24,6 +24,7 @@ export function outdated(
   if (kind.startsWith("group_")) keys.push(["groups"], ["group"], ["devices"], ["device"]);
   if (kind.startsWith("release_")) keys.push(["releases"], ["overview"]);
   if (kind.startsWith("image_") || kind === "metadata_expiring") keys.push(["keys"], ["status"]);
+  if (/^rollout_(created|approved|denied|stopped)$/.test(kind)) keys.push(["approvals"]);
   if (kind.startsWith("alert_")) keys.push(["alerts"]);
   if (kind === "alert_rule_changed") keys.push(["alert-rules"]);
   if (kind === "subscription_changed") keys.push(["subscriptions"]);

@@ -99,6 +99,16 @@ export const rollouts = queryOptions({
   },
 });
 
+/** Rollouts that wait for a second person. The overview of the server leaves them out. */
+export const approvals = queryOptions({
+  queryKey: ["approvals"],
+  queryFn: async ({ signal }) => {
+    const query = { limit: WHOLE };
+    const page = await body(api.GET("/api/v1/rollouts", { params: { query }, signal }));
+    return page.items.filter(({ state }) => state === "waiting_for_approval");
+  },
+});
+
 export const rollout = (name: string) =>
   queryOptions({
     queryKey: ["rollout", name],

@@ -103,7 +103,7 @@ function Fleet({ overview }: { overview: Schemas["Overview"] }) {
 function NeedsAttention({ overview }: { overview: Schemas["Overview"] }) {
   const alerts = useQuery(queries.openAlerts).data?.items ?? [];
   const critical = alerts.filter(({ severity }) => severity === "critical").length;
-  const waiting = overview.rollouts.filter(({ state }) => state === "waiting_for_approval");
+  const waiting = useQuery(queries.approvals).data ?? [];
   const some = overview.attention.filter(({ devices }) => devices > 0);
   return (
     <Card title="Needs attention">

@@ -40,7 +40,8 @@ export default function NewRollout() {
   const create = useMutation({
     mutationFn: () => body(api.POST("/api/v1/rollouts", { body: request(draft) })),
     onSuccess: (made) => {
-      for (const queryKey of [["rollouts"], ["overview"]]) client.invalidateQueries({ queryKey });
+      for (const queryKey of [["rollouts"], ["approvals"], ["overview"]])
+        client.invalidateQueries({ queryKey });
       navigate(rolloutAt(made.name));
     },
   });

@@ -25,7 +25,7 @@ export function RolloutActions({ rollout }: { rollout: Schemas["Rollout"] }) {
   const { name } = rollout;
   const show = (changed: Schemas["Rollout"]) => {
     client.setQueryData(["rollout", name], changed);
-    for (const queryKey of [["rollout", name], ["rollouts"], ["overview"]]) {
+    for (const queryKey of [["rollout", name], ["rollouts"], ["approvals"], ["overview"]]) {
       client.invalidateQueries({ queryKey });
     }
   };
