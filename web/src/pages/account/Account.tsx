@@ -8,7 +8,7 @@ import { Empty, Loading } from "../../ui/Empty";
 import { NewPassword } from "../../ui/NewPassword";
 import { Card, Page } from "../../ui/Page";
 import { Problem } from "../../ui/Problem";
-import { TokenTable } from "../../ui/TokenTable";
+import { TokenList } from "../../ui/TokenList";
 import css from "../../ui/ui.module.css";
 import { When } from "../../ui/When";
 import { NewToken } from "./NewToken";
@@ -73,7 +73,7 @@ function Own({ name }: { name: string }) {
               never do more than you may at that moment.
             </p>
             {tokens.error && !own && <Problem error={tokens.error} retry={tokens.refetch} />}
-            {own && <TokenTable tokens={own} />}
+            {own && <TokenList tokens={own} />}
           </Card>
         </div>
       )}

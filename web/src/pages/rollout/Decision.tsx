@@ -34,7 +34,7 @@ export function Decision({ name, verb, show }: Props) {
       label={label}
       title={`${label} ${name}`}
       submit={`${label} the rollout`}
-      variant={verb === "approve" ? "filled" : "default"}
+      variant={verb === "approve" ? undefined : "default"}
       icon={icon}
       reset={() => setRemark("")}
       action={async () =>

@@ -4,8 +4,7 @@ import { useMay } from "../../session/SessionContext";
 import { Empty, Loading } from "../../ui/Empty";
 import { Card, Page } from "../../ui/Page";
 import { Problem } from "../../ui/Problem";
-import { Scroll } from "../../ui/Scroll";
-import { TokenTable } from "../../ui/TokenTable";
+import { TokenList } from "../../ui/TokenList";
 import css from "../../ui/ui.module.css";
 import { When } from "../../ui/When";
 import { NewUser } from "./NewUser";
@@ -43,45 +42,30 @@ export default function Users() {
           </Empty>
         )}
         {users.data && users.data.items.length > 0 && (
-          <Scroll label="Users">
-            <table className={css.table}>
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">Roles</th>
-                  <th scope="col">One-time codes</th>
-                  <th scope="col">Made</th>
-                  <th scope="col">Actions</th>
-                </tr>
-              </thead>
-              <tbody>
-                {users.data.items.map((user) => (
-                  <tr key={user.name}>
-                    <td>
-                      <b>{user.name}</b>
-                      {user.disabled_at && (
-                        <div className={css.warn}>
-                          disabled <When at={user.disabled_at} />
-                        </div>
-                      )}
-                    </td>
-                    <td>{user.roles.join(", ")}</td>
-                    <td>
-                      {user.one_time_codes
-                        ? `yes, ${user.recovery_codes} recovery codes left`
-                        : "no"}
-                    </td>
-                    <td>
-                      <When at={user.created_at} />
-                    </td>
-                    <td>
-                      <UserActions user={user} />
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Scroll>
+          <ul className={css.list} aria-label="Users">
+            {users.data.items.map((user) => (
+              <li key={user.name} className={css.entry}>
+                <div>
+                  <div className={css.row}>
+                    <b>{user.name}</b>
+                    {user.roles.join(", ")}
+                    {user.disabled_at && (
+                      <span className={css.warn}>
+                        disabled <When at={user.disabled_at} />
+                      </span>
+                    )}
+                  </div>
+                  <p className={`${css.small} ${css.quiet}`}>
+                    made <When at={user.created_at} /> ·{" "}
+                    {user.one_time_codes
+                      ? `one-time codes, ${user.recovery_codes} recovery codes left`
+                      : "no one-time codes"}
+                  </p>
+                </div>
+                <UserActions user={user} />
+              </li>
+            ))}
+          </ul>
         )}
       </Card>
       <Card title="API tokens">
@@ -91,7 +75,7 @@ export default function Users() {
         </p>
         {tokens.error && !tokens.data && <Problem error={tokens.error} retry={tokens.refetch} />}
         {tokens.isPending && <Loading />}
-        {tokens.data && <TokenTable tokens={tokens.data} withOwner />}
+        {tokens.data && <TokenList tokens={tokens.data} withOwner />}
       </Card>
     </Page>
   );
