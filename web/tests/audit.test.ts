@@ -113,6 +113,9 @@ describe("the newest entries", () => {
     const recent = await entriesUpTo(read, { since }, undefined, now);
     expect(recent.items.map(({ number }) => number)).toEqual([3000, 2999, 2998, 2997, 2996, 2995]);
     expect(recent.next).toBeUndefined();
+    const until = new Date(now - 10 * 60_000).toISOString();
+    const older = await entriesUpTo(read, { until }, undefined, now);
+    expect([older.items[0]?.number, older.next]).toEqual([2989, 2939]);
     expect(await entriesUpTo(log(0).read, { since }, undefined, now)).toEqual({ items: [] });
   });
 });
@@ -123,4 +126,9 @@ it("keeps its filter in the address", () => {
   const now = Date.parse("2026-11-28T12:00:00Z");
   expect(filterOf(search, now)).toEqual({ actor: "user:anna", since: "2026-11-21T12:00:00.000Z" });
   expect(readSearch(new URLSearchParams("period=9y")).period).toBe("");
+  const range = "period=range&from=2026-11-01T00%3A00%3A00.000Z&to=soon";
+  const between = readSearch(new URLSearchParams(range));
+  expect(filterOf(between, now)).toEqual({ since: "2026-11-01T00:00:00.000Z" });
+  // Bounds of a range that was left say nothing.
+  expect(writeSearch({ ...between, period: "" })).toEqual([]);
 });

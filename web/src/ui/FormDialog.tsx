@@ -15,6 +15,8 @@ interface Props {
   size?: string;
   /** What is still missing, in words; nothing can be done before it is there. */
   lacks?: string | null;
+  /** Somebody came to the page for it. */
+  isOpenAtFirst?: boolean;
   /** Puts the fields to what they are at first; called each time it is opened. */
   reset: () => void;
   action: () => Promise<unknown>;
@@ -26,7 +28,7 @@ interface Props {
 /** A button, and the dialog with fields that it opens. */
 export function FormDialog(props: Props) {
   const { label, title, submit, icon, variant, size, lacks, reset, action, done, children } = props;
-  const [open, setOpen] = useState(false);
+  const [open, setOpen] = useState(props.isOpenAtFirst ?? false);
   const deed = useMutation({
     mutationFn: action,
     onSuccess: () => {

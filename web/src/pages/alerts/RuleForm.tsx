@@ -22,6 +22,8 @@ import {
 interface Props {
   /** The rule to change; absent: a new one. */
   rule?: Rule;
+  /** A metric that somebody wants a new rule about. */
+  metric?: string;
   /** Names that a new one cannot have. */
   taken: string[];
   icon?: ReactNode;
@@ -29,8 +31,9 @@ interface Props {
 }
 
 /** Makes a rule, or changes one. */
-export function RuleForm({ rule, taken, icon, done }: Props) {
-  const [draft, setDraft] = useState(emptyRule);
+export function RuleForm({ rule, metric, taken, icon, done }: Props) {
+  const initial = rule ? readRule(rule) : { ...emptyRule, metric: metric ?? "" };
+  const [draft, setDraft] = useState(initial);
   const groups = useQuery(queries.groups);
   const set = (change: Partial<RuleDraft>) => setDraft({ ...draft, ...change });
   const groupNames = (groups.data?.items ?? []).map(({ name }) => name);
@@ -47,7 +50,8 @@ export function RuleForm({ rule, taken, icon, done }: Props) {
       variant={rule ? "default" : undefined}
       size="lg"
       lacks={lacks}
-      reset={() => setDraft(rule ? readRule(rule) : emptyRule)}
+      isOpenAtFirst={!!metric}
+      reset={() => setDraft(initial)}
       action={() =>
         body(
           api.PUT("/api/v1/alert-rules/{name}", {
@@ -80,7 +84,7 @@ export function RuleForm({ rule, taken, icon, done }: Props) {
         data={[
           { value: "metric", label: "A metric" },
           { value: "silent", label: "Silence" },
-          { value: "failed", label: "A failed update" },
+          { value: "failed", label: "Failure" },
         ]}
       />
       {draft.by === "metric" && <MetricFields draft={draft} set={set} />}

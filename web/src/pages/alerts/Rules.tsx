@@ -1,5 +1,6 @@
 import { IconPencil, IconTrash } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useSearchParams } from "react-router";
 import { api } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useMay } from "../../session/SessionContext";
@@ -16,6 +17,7 @@ import { ruleInWords } from "./rule";
 export function Rules() {
   const { data, error, refetch } = useQuery(queries.alertRules);
   const open = useQuery(queries.openAlerts);
+  const [search] = useSearchParams();
   const may = useMay()("operate");
   const client = useQueryClient();
   const refresh = () => {
@@ -26,7 +28,15 @@ export function Rules() {
   return (
     <Card
       title="Rules"
-      aside={may && <RuleForm taken={data.map(({ name }) => name)} done={refresh} />}
+      aside={
+        may && (
+          <RuleForm
+            metric={search.get("metric") ?? undefined}
+            taken={data.map(({ name }) => name)}
+            done={refresh}
+          />
+        )
+      }
     >
       {data.length === 0 && (
         <Empty

@@ -6,10 +6,11 @@ import { useMay } from "../../session/SessionContext";
 import { Empty, Loading } from "../../ui/Empty";
 import { Card, Page } from "../../ui/Page";
 import { Problem } from "../../ui/Problem";
+import { fromLocalInput, toLocalInput } from "../../ui/time";
 import css from "../../ui/ui.module.css";
 import { Entries } from "./Entries";
 import { Export } from "./Export";
-import { type AuditSearch, filterOf, periods, readSearch, writeSearch } from "./filter";
+import { type AuditSearch, everything, filterOf, periods, readSearch, writeSearch } from "./filter";
 import { entriesUpTo, readFromServer } from "./reading";
 import { Verify } from "./Verify";
 
@@ -55,8 +56,11 @@ function Filter({
   onChange: (wanted: AuditSearch) => void;
 }) {
   const [typed, setTyped] = useState(wanted);
-  const { actor, action, object, period } = wanted;
-  useEffect(() => setTyped({ actor, action, object, period }), [actor, action, object, period]);
+  const { actor, action, object, period, from, to } = wanted;
+  useEffect(
+    () => setTyped({ actor, action, object, period, from, to }),
+    [actor, action, object, period, from, to],
+  );
   const submit = (event: FormEvent) => {
     event.preventDefault();
     onChange({
@@ -77,6 +81,14 @@ function Filter({
       data-search={key === "actor" || undefined}
     />
   );
+  const moment = (key: "from" | "to", label: string) => (
+    <TextInput
+      type="datetime-local"
+      label={label}
+      value={toLocalInput(typed[key])}
+      onChange={(event) => setTyped({ ...typed, [key]: fromLocalInput(event.currentTarget.value) })}
+    />
+  );
   return (
     <search>
       <form className={css.fields} onSubmit={submit}>
@@ -89,15 +101,18 @@ function Filter({
           value={typed.period}
           onChange={(event) => onChange({ ...typed, period: event.currentTarget.value })}
         />
+        {typed.period === "range" && (
+          <>
+            {moment("from", "From")}
+            {moment("to", "Until")}
+          </>
+        )}
         <div className={css.row}>
           <Button type="submit" variant="default">
             Show
           </Button>
           {writeSearch(wanted).length > 0 && (
-            <Button
-              variant="subtle"
-              onClick={() => onChange({ actor: "", action: "", object: "", period: "" })}
-            >
+            <Button variant="subtle" onClick={() => onChange(everything)}>
               Clear
             </Button>
           )}

@@ -8,7 +8,7 @@ import { everyEntry, readFromServer } from "./reading";
 /** More than that is no work for a page in a browser. */
 const MOST = 200_000;
 
-/** Saves the entries that are shown, and those before them, as lines of JSON, oldest first. */
+/** Saves all entries of a filter as lines of JSON, oldest first. */
 export function Export({ search }: { search: AuditSearch }) {
   const save = useMutation({
     mutationFn: async () => {

@@ -1,7 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
+import { Link } from "react-router";
 import * as queries from "../../../api/queries";
+import { useMay } from "../../../session/SessionContext";
 import { Loading } from "../../../ui/Empty";
+import { ruleAbout } from "../../../ui/links";
 import { Problem } from "../../../ui/Problem";
 import { Scroll } from "../../../ui/Scroll";
 import css from "../../../ui/ui.module.css";
@@ -17,10 +20,18 @@ export function MetricChart({ id, name, period }: { id: string; name: string; pe
   const { data, error, refetch, dataUpdatedAt } = useQuery(queries.metric(id, name, period.hours));
   const columns = useMemo(() => columnsOf(data?.points ?? []), [data]);
   const buckets = useMemo(() => bucketsOf(data?.points ?? [], ROWS), [data]);
+  const may = useMay();
   const to = (dataUpdatedAt || Date.now()) / 1000;
   return (
     <section className={own.metric} aria-label={name}>
-      <h3>{name}</h3>
+      <div className={css.cardHead}>
+        <h3>{name}</h3>
+        {may("operate") && (
+          <Link className={css.small} to={ruleAbout(name)} aria-label={`Make an alert on ${name}`}>
+            alert
+          </Link>
+        )}
+      </div>
       {error && !data && <Problem error={error} retry={refetch} />}
       {!data && !error && <Loading />}
       {data && buckets.length === 0 && (
