@@ -109,8 +109,8 @@ it("watches devices, tells a program, and stands in the audit log", async () => 
   const entries = page.getByRole("list", { name: "Entries" });
   await page.getByLabel("To what").fill("/alert-rules/");
   await page.getByRole("button", { name: "Show" }).click();
+  await expect.poll(() => entries.getByRole("listitem").count()).toBe(1);
   await entries.getByText("alert rule measured was made").waitFor();
-  expect(await entries.getByRole("listitem").count()).toBe(1);
   expect(new URL(page.url()).searchParams.get("object")).toBe("/alert-rules/");
   await entries.getByRole("link", { name: "user:anna" }).waitFor();
   await page.getByRole("button", { name: "Verify" }).click();
