@@ -4,6 +4,8 @@ import { check } from "./axe";
 import { go, logIn, open, visit, world } from "./browser";
 import { isSigned, listen, oneTimeCode } from "./hooks";
 
+/** As long as the browser waits for what is to appear. */
+const WAIT_MS = 20_000;
 const PASSWORD = "correct horse battery";
 /** Of the sessions that tests begin: a one-time code is good once, and a password takes its time. */
 let annas: Cookie[] = [];
@@ -96,7 +98,7 @@ it("watches devices, tells a program, and stands in the audit log", async () => 
   await page.getByRole("button", { name: "Acknowledge measured of device-02" }).click();
   await page.getByText("known to user:anna").waitFor();
   await page.getByRole("link", { name: /^Alerts.*2 waiting/ }).waitFor();
-  await expect.poll(() => hooks.heard.length, { timeout: 20_000 }).toBe(3);
+  await expect.poll(() => hooks.heard.length, { timeout: WAIT_MS }).toBe(3);
   hooks.close();
   expect(hooks.heard.every((heard) => isSigned(heard, signedWith))).toBe(true);
   expect(hooks.heard.map(({ body }) => JSON.parse(body).type)).toEqual(
@@ -109,7 +111,7 @@ it("watches devices, tells a program, and stands in the audit log", async () => 
   const entries = page.getByRole("list", { name: "Entries" });
   await page.getByLabel("To what").fill("/alert-rules/");
   await page.getByRole("button", { name: "Show" }).click();
-  await expect.poll(() => entries.getByRole("listitem").count()).toBe(1);
+  await expect.poll(() => entries.getByRole("listitem").count(), { timeout: WAIT_MS }).toBe(1);
   await entries.getByText("alert rule measured was made").waitFor();
   expect(new URL(page.url()).searchParams.get("object")).toBe("/alert-rules/");
   await entries.getByRole("link", { name: "user:anna" }).waitFor();
