@@ -19,15 +19,14 @@ export type Read = (
 ) => Promise<{ items: Entry[]; next?: string | null }>;
 
 /** The most entries that the server gives at once. */
-export const PART = 1000;
+const PART = 1000;
 /** So many are shown before somebody asks for more. */
 const ENOUGH = 50;
 /** After so many parts without enough of them, somebody may say whether to look further back. */
 const MOST_PARTS = 10;
-const HOUR_MS = 3_600_000;
-/** Longer than a session of the usual length, which began with an entry. */
-const LOOK_BACK_MS = 13 * HOUR_MS;
-const ALL_MS = 100 * 365 * 24 * HOUR_MS;
+/** The end of a busy log is near, that of a silent one is found by looking back further and further. */
+const LOOK_BACK_MS = 5 * 60_000;
+const ALL_MS = 100 * 365 * 86_400_000;
 
 export const readFromServer =
   (signal?: AbortSignal): Read =>
@@ -91,8 +90,8 @@ export async function entriesUpTo(
 }
 
 /** Every entry of a filter, oldest first, a part at a time. */
-export async function* everyEntry(read: Read, filter: AuditFilter, after = 0) {
-  for (let next: number | undefined = after; next !== undefined; ) {
+export async function* everyEntry(read: Read, filter: AuditFilter) {
+  for (let next: number | undefined = 0; next !== undefined; ) {
     const page = await read(filter, next, PART);
     yield page.items;
     next = page.next ? Number(page.next) : undefined;
