@@ -195,9 +195,10 @@ it("offers a viewer, an operator and an admin what they may do", async () => {
   for (const [name, cookies] of Object.entries(people)) {
     await page.context().clearCookies();
     await page.context().addCookies(cookies);
+    await visit(page, "/");
     const seen: string[] = [];
     const look = async (path: string, ready: string, what: string[]) => {
-      await visit(page, path);
+      await go(page, path);
       await page.getByText(ready).first().waitFor();
       for (const label of what) {
         const named = { name: label, exact: true };
