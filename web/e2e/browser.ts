@@ -9,6 +9,8 @@ export const world = JSON.parse(process.env.UPDRAFT_WORLD ?? "{}") as {
   url: string;
   token: string;
   readToken: string;
+  /** Where the server may send webhooks. */
+  hooks: string;
 };
 
 export interface Look {
@@ -77,6 +79,19 @@ export async function fillToken(page: Page, token: string): Promise<void> {
   const way = page.getByText("With a token");
   if (await way.isVisible()) await way.click();
   await page.getByLabel(/^API token/).fill(token);
+}
+
+/** Logs in as a user; with a one-time code where one is asked for. */
+export async function logIn(page: Page, user: string, password: string, code?: () => string) {
+  await page.goto(`${world.url}/ui/`);
+  await page.getByLabel("User", { exact: false }).fill(user);
+  await page.getByRole("textbox", { name: "Password" }).fill(password);
+  await page.getByRole("button", { name: "Log in" }).click();
+  if (code) {
+    await page.getByLabel("One-time code").fill(code());
+    await page.getByRole("button", { name: "Log in" }).click();
+  }
+  await page.locator("nav[aria-label=Places]").waitFor({ state: "attached" });
 }
 
 /** Goes to another page of the dashboard, as its links do. */

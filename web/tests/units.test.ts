@@ -3,8 +3,6 @@ import { outdated } from "../src/api/live";
 import { ApiError, asProblem, problemOf } from "../src/api/problem";
 import { asFilter, readOrder, writeOrder } from "../src/pages/devices/filters";
 import { readRoot } from "../src/pages/metadata";
-import { missing, readDraft, request, writeDraft } from "../src/pages/new-rollout/draft";
-import { scopeInWords, selectorInWords } from "../src/pages/rollout/words";
 import { allows } from "../src/session/login";
 import { nearness } from "../src/ui/Expiry";
 import { quoted } from "../src/ui/links";
@@ -57,48 +55,24 @@ describe("filters of devices", () => {
   });
 });
 
-describe("the draft of a rollout", () => {
-  it("comes back from its address", () => {
-    const draft = readDraft(
-      new URLSearchParams(
-        "name=r1&release=v2&scope=groups&groups=lab,a%252Cb&phases=group%253Acanary,100&failure=5&timeout_hours=1.5",
-      ),
-    );
-    expect(draft.groups).toEqual(["lab", "a,b"]);
-    expect(readDraft(writeDraft(draft))).toEqual(draft);
-    expect(missing(draft)).toBeNull();
-    expect(request(draft)).toEqual({
-      name: "r1",
-      release: "v2",
-      scope: { groups: ["lab", "a,b"] },
-      phases: [{ group: "canary" }, { percent: 100 }],
-      success_threshold: { percent: 90, minimum: 1 },
-      failure_threshold: { percent: 5, minimum: 1 },
-      device_timeout_seconds: 5400,
-    });
-  });
-  it("says what it lacks", () => {
-    const empty = readDraft(new URLSearchParams());
-    expect(missing(empty)).toMatch(/release/);
-    expect(missing({ ...empty, release: "v1", scope: "devices" })).toMatch(/device/);
-    const phases = [{ by: "percent" as const, value: "101" }];
-    expect(missing({ ...empty, release: "v1", phases })).toMatch(/100 per cent/);
-  });
-  it("is told in words", () => {
-    expect(scopeInWords({ devices: ["a", "b", "c", "d", "e", "f"] })).toBe(
-      "the devices a, b, c, d and 2 more",
-    );
-    expect(selectorInWords({ percent: 20 })).toBe("up to 20 %");
-  });
-});
-
 describe("events", () => {
   it("make just that old which they are about", () => {
-    const keys = outdated({ kind: "assignment_failed", device: "d1", rollout: "r1" });
+    const keys = outdated({
+      kind: "assignment_failed",
+      device: "d1",
+      rollout: "r1",
+      actor: "server",
+    });
     expect(keys).toContainEqual(["device", "d1"]);
     expect(keys).toContainEqual(["rollout", "r1"]);
     expect(keys).not.toContainEqual(["groups"]);
-    expect(outdated({ kind: "group_changed" })).toContainEqual(["groups"]);
+    expect(keys).not.toContainEqual(["audit"]);
+    const changed = outdated({ kind: "group_changed", actor: "user:anna" });
+    expect(changed).toContainEqual(["groups"]);
+    expect(changed).toContainEqual(["audit"]);
+    const fired = outdated({ kind: "alert_fired", device: "d1", actor: "server" });
+    expect(fired).toContainEqual(["alerts"]);
+    expect(fired).not.toContainEqual(["alert-rules"]);
   });
 });
 

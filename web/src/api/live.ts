@@ -12,14 +12,23 @@ const SHORTEST_PAUSE_MS = 2000;
 const LONGEST_PAUSE_MS = 30_000;
 
 /** Which answers an event makes old: beginnings of query keys. */
-export function outdated(event: Pick<Schemas["Event"], "kind" | "device" | "rollout">): string[][] {
+export function outdated(
+  event: Pick<Schemas["Event"], "kind" | "device" | "rollout" | "actor">,
+): string[][] {
   const keys = [["events"]];
-  const { kind, device, rollout } = event;
+  const { kind, device, rollout, actor } = event;
   if (device) keys.push(["device", device], ["devices"], ["overview"]);
   if (rollout) keys.push(["rollout", rollout], ["rollouts"], ["overview"]);
+  // What people do, and only that, is in the audit log.
+  if (/^(user|token|cli):/.test(actor)) keys.push(["audit"]);
   if (kind.startsWith("group_")) keys.push(["groups"], ["group"], ["devices"], ["device"]);
   if (kind.startsWith("release_")) keys.push(["releases"], ["overview"]);
   if (kind.startsWith("image_") || kind === "metadata_expiring") keys.push(["keys"], ["status"]);
+  if (/^rollout_(created|approved|denied|stopped)$/.test(kind)) keys.push(["approvals"]);
+  if (kind.startsWith("alert_")) keys.push(["alerts"]);
+  if (kind === "alert_rule_changed") keys.push(["alert-rules"]);
+  if (kind === "subscription_changed") keys.push(["subscriptions"]);
+  if (kind === "freeze_changed") keys.push(["freezes"], ["rollout"]);
   if (kind.startsWith("token_") || kind.startsWith("user_")) keys.push(["tokens"], ["users"]);
   return keys;
 }

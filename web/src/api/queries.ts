@@ -1,4 +1,4 @@
-import { queryOptions } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, body, type Schemas } from "./client";
 
 /** When devices were seen changes without an event; what shows it is asked for anew this often. */
@@ -99,6 +99,16 @@ export const rollouts = queryOptions({
   },
 });
 
+/** Rollouts that wait for a second person. The overview of the server leaves them out. */
+export const approvals = queryOptions({
+  queryKey: ["approvals"],
+  queryFn: async ({ signal }) => {
+    const query = { limit: WHOLE };
+    const page = await body(api.GET("/api/v1/rollouts", { params: { query }, signal }));
+    return page.items.filter(({ state }) => state === "waiting_for_approval");
+  },
+});
+
 export const rollout = (name: string) =>
   queryOptions({
     queryKey: ["rollout", name],
@@ -127,3 +137,96 @@ export const imageTargets = queryOptions({
   queryKey: ["keys", "targets"],
   queryFn: ({ signal }) => body(api.GET("/api/v1/image-repository/targets", { signal })),
 });
+
+/** Alerts that are not over, the newest first; no more than the first thousand of them. */
+export const openAlerts = queryOptions({
+  queryKey: ["alerts", "open"],
+  queryFn: async ({ signal }) => {
+    const page = await body(
+      api.GET("/api/v1/alerts", { params: { query: { limit: WHOLE } }, signal }),
+    );
+    page.items.reverse();
+    return page;
+  },
+});
+
+/** Alerts of a device, those that are over too, the newest first. */
+export const deviceAlerts = (device: string) =>
+  queryOptions({
+    queryKey: ["alerts", "device", device],
+    queryFn: async ({ signal }) => {
+      const query = { device, resolved: true, limit: WHOLE };
+      const page = await body(api.GET("/api/v1/alerts", { params: { query }, signal }));
+      page.items.reverse();
+      return page;
+    },
+  });
+
+export const alertRules = queryOptions({
+  queryKey: ["alert-rules"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/alert-rules", { signal })),
+});
+
+export const subscriptions = queryOptions({
+  queryKey: ["subscriptions"],
+  // How far each has heard changes without an event.
+  refetchInterval: SEEN_MS,
+  queryFn: ({ signal }) =>
+    body(api.GET("/api/v1/subscriptions", { params: { query: { limit: WHOLE } }, signal })),
+});
+
+export const users = queryOptions({
+  queryKey: ["users"],
+  queryFn: ({ signal }) =>
+    body(api.GET("/api/v1/users", { params: { query: { limit: WHOLE } }, signal })),
+});
+
+export const user = (name: string) =>
+  queryOptions({
+    queryKey: ["users", name],
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/users/{name}", { params: { path: { name } }, signal })),
+  });
+
+export const tokens = queryOptions({
+  queryKey: ["tokens"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/tokens", { signal })),
+});
+
+export const freezes = queryOptions({
+  queryKey: ["freezes"],
+  queryFn: ({ signal }) => body(api.GET("/api/v1/freezes", { signal })),
+});
+
+/** How often devices measure; no event tells of it. */
+const MEASURED_MS = 60_000;
+
+export const metrics = (id: string) =>
+  queryOptions({
+    queryKey: ["device", id, "metrics"],
+    refetchInterval: MEASURED_MS,
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/devices/{id}/metrics", { params: { path: { id } }, signal })),
+  });
+
+/** A metric over the last so many hours; the server chooses how finely. */
+export const metric = (id: string, name: string, hours: number) =>
+  queryOptions({
+    queryKey: ["device", id, "metrics", name, hours],
+    refetchInterval: MEASURED_MS,
+    placeholderData: keepPreviousData,
+    queryFn: ({ signal }) => {
+      const from = new Date(Date.now() - hours * 3_600_000).toISOString();
+      return body(
+        api.GET("/api/v1/devices/{id}/metrics/{*name}", {
+          params: { path: { id, name }, query: { from } },
+          // The rest of the path is a parameter, which OpenAPI has no words for.
+          pathSerializer: (path) =>
+            path
+              .replace("{id}", encodeURIComponent(id))
+              .replace("{*name}", encodeURIComponent(name)),
+          signal,
+        }),
+      );
+    },
+  });

@@ -17,6 +17,10 @@ const Releases = lazy(() => import("../pages/Releases"));
 const Release = lazy(() => import("../pages/Release"));
 const Events = lazy(() => import("../pages/Events"));
 const Keys = lazy(() => import("../pages/Keys"));
+const Alerts = lazy(() => import("../pages/alerts/Alerts"));
+const Audit = lazy(() => import("../pages/audit/Audit"));
+const Users = lazy(() => import("../pages/users/Users"));
+const Account = lazy(() => import("../pages/account/Account"));
 const Settings = lazy(() => import("../pages/Settings"));
 
 export function App() {
@@ -45,8 +49,12 @@ function Inside() {
           <Route path="new-rollout" element={<NewRollout />} />
           <Route path="releases" element={<Releases />} />
           <Route path="releases/:name" element={<Release />} />
+          <Route path="alerts" element={<Alerts />} />
+          <Route path="audit" element={<Audit />} />
           <Route path="events" element={<Events />} />
           <Route path="keys" element={<Keys />} />
+          <Route path="users" element={<Users />} />
+          <Route path="account" element={<Account />} />
           <Route path="settings" element={<Settings />} />
           <Route path="*" element={<Lost />} />
         </Routes>

@@ -1,35 +1,61 @@
-import { ActionIcon, Button, Tooltip, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, Button, Tooltip, useMantineColorScheme, VisuallyHidden } from "@mantine/core";
 import {
   IconBell,
   IconDeviceDesktop,
   IconDevices,
   IconGauge,
+  IconHistory,
   IconKey,
+  IconListCheck,
   IconLogout,
   IconMenu2,
   IconMoon,
   IconPackage,
+  type IconProps,
   IconRocket,
   IconSettings,
   IconSun,
+  IconUsers,
   IconUsersGroup,
   IconX,
 } from "@tabler/icons-react";
-import { type ReactNode, useEffect, useState } from "react";
-import { NavLink, useLocation } from "react-router";
+import { useQuery } from "@tanstack/react-query";
+import { type ComponentType, type ReactNode, useEffect, useState } from "react";
+import { Link, NavLink, useLocation } from "react-router";
 import { useLive } from "../api/live";
-import { useSession, useSessionState } from "../session/SessionContext";
+import * as queries from "../api/queries";
+import type { Scope } from "../session/login";
+import { useMay, useSession, useSessionState } from "../session/SessionContext";
 import css from "./Shell.module.css";
 import { useShortcuts } from "./shortcuts";
 
-const places = [
+interface Place {
+  to: string;
+  label: string;
+  icon: ComponentType<IconProps>;
+  /** Who may not do that is not led there. */
+  needs?: Scope;
+  /** How many things wait there for somebody. */
+  count?: () => number;
+}
+
+/** Open alerts of which nobody has said yet that it is known. */
+function useWaitingAlerts(): number {
+  const { data } = useQuery(queries.openAlerts);
+  return data?.items.filter(({ acknowledged_by }) => !acknowledged_by).length ?? 0;
+}
+
+const places: Place[] = [
   { to: "/", label: "Overview", icon: IconGauge },
   { to: "/devices", label: "Devices", icon: IconDevices },
   { to: "/groups", label: "Groups", icon: IconUsersGroup },
   { to: "/rollouts", label: "Rollouts", icon: IconRocket },
   { to: "/releases", label: "Releases", icon: IconPackage },
-  { to: "/events", label: "Events", icon: IconBell },
+  { to: "/alerts", label: "Alerts", icon: IconBell, count: useWaitingAlerts },
+  { to: "/events", label: "Events", icon: IconHistory },
+  { to: "/audit", label: "Audit log", icon: IconListCheck, needs: "audit" },
   { to: "/keys", label: "Keys and metadata", icon: IconKey },
+  { to: "/users", label: "Users and tokens", icon: IconUsers, needs: "users" },
   { to: "/settings", label: "Settings", icon: IconSettings },
 ];
 
@@ -39,6 +65,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [open, setOpen] = useState(false);
   const live = useLive();
   const session = useSession();
+  const may = useMay();
   const { leave } = useSessionState();
   useShortcuts();
   // Whoever has chosen a place wants to see it.
@@ -74,19 +101,28 @@ export function Shell({ children }: { children: ReactNode }) {
       <aside className={menu} id="places" aria-label="Menu">
         <nav aria-label="Places">
           <ul>
-            {places.map(({ to, label, icon: Icon }) => (
-              <li key={to}>
-                <NavLink to={to} end={to === "/"} className={css.place}>
-                  <Icon size={18} stroke={1.75} aria-hidden />
-                  {label}
-                </NavLink>
-              </li>
-            ))}
+            {places
+              .filter(({ needs }) => !needs || may(needs))
+              .map((place) => (
+                <li key={place.to}>
+                  <NavLink to={place.to} end={place.to === "/"} className={css.place}>
+                    <place.icon size={18} stroke={1.75} aria-hidden />
+                    {place.label}
+                    {place.count && <Count of={place.count} />}
+                  </NavLink>
+                </li>
+              ))}
           </ul>
         </nav>
         <div className={css.foot}>
           <p className={css.who}>
-            <span title={`may: ${session.scopes.join(", ")}`}>{session.name}</span>
+            {session.kind === "user" ? (
+              <Link to="/account" aria-label={`Your account, ${session.name}`}>
+                {session.name}
+              </Link>
+            ) : (
+              <span>{session.name}</span>
+            )}
             <small>{session.scopes.join(", ")}</small>
           </p>
           <div className={css.footRow}>
@@ -106,6 +142,19 @@ export function Shell({ children }: { children: ReactNode }) {
         {children}
       </main>
     </div>
+  );
+}
+
+function Count({ of }: { of: () => number }) {
+  const count = of();
+  if (count === 0) return null;
+  return (
+    <>
+      <span className={css.count} aria-hidden>
+        {count.toLocaleString("en")}
+      </span>
+      <VisuallyHidden>, {count} waiting</VisuallyHidden>
+    </>
   );
 }
 

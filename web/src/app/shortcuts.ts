@@ -10,6 +10,7 @@ export const shortcuts = [
   { keys: "g o", does: "go to the overview", to: "/" },
   { keys: "g d", does: "go to the devices", to: "/devices" },
   { keys: "g r", does: "go to the rollouts", to: "/rollouts" },
+  { keys: "g a", does: "go to the alerts", to: "/alerts" },
   { keys: "g e", does: "go to the events", to: "/events" },
 ];
 

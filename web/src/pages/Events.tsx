@@ -1,50 +1,17 @@
 import { Button, Select, TextInput } from "@mantine/core";
 import { type FormEvent, useEffect, useState } from "react";
 import { useSearchParams } from "react-router";
-import type { EventQuery } from "../api/queries";
 import { Loading } from "../ui/Empty";
 import { EventList } from "../ui/EventList";
+import { eventKinds, kindChoices } from "../ui/kinds";
 import { Card, Page } from "../ui/Page";
 import { Problem } from "../ui/Problem";
 import css from "../ui/ui.module.css";
 import { useEvents } from "./device/History";
 
-const kinds = [
-  "device_registered",
-  "device_revoked",
-  "device_deleted",
-  "image_changed",
-  "image_unexpected",
-  "install_reported",
-  "manifest_refused",
-  "attack_reported",
-  "device_report",
-  "group_created",
-  "group_changed",
-  "group_deleted",
-  "release_created",
-  "rollout_created",
-  "rollout_paused",
-  "rollout_resumed",
-  "rollout_phase_started",
-  "rollout_stopped",
-  "rollout_finished",
-  "device_assigned",
-  "assignment_started",
-  "assignment_succeeded",
-  "assignment_failed",
-  "assignment_cancelled",
-  "image_metadata_accepted",
-  "image_metadata_refused",
-  "image_keys_changed",
-  "metadata_expiring",
-  "token_created",
-  "token_revoked",
-] as const satisfies readonly NonNullable<EventQuery["kind"]>[];
-
 export default function Events() {
   const [search, setSearch] = useSearchParams();
-  const kind = kinds.find((known) => known === search.get("kind"));
+  const kind = eventKinds.find((known) => known === search.get("kind"));
   const device = search.get("device") ?? undefined;
   const [typed, setTyped] = useState(device ?? "");
   useEffect(() => setTyped(device ?? ""), [device]);
@@ -69,7 +36,7 @@ export default function Events() {
           <Select
             aria-label="Kind of events"
             placeholder="Every kind"
-            data={kinds.map((value) => ({ value, label: value.replaceAll("_", " ") }))}
+            data={kindChoices}
             value={kind ?? null}
             onChange={(next) => change({ kind: next })}
             clearable

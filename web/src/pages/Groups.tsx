@@ -9,6 +9,7 @@ import { useMay } from "../session/SessionContext";
 import { Confirm } from "../ui/Confirm";
 import { Empty, Loading } from "../ui/Empty";
 import { devicesAt, quoted } from "../ui/links";
+import { namePattern, nameRule } from "../ui/names";
 import { Card, Page } from "../ui/Page";
 import { Problem } from "../ui/Problem";
 import { Scroll } from "../ui/Scroll";
@@ -129,10 +130,10 @@ function NewGroup({ done }: { done: () => void }) {
         <form onSubmit={submit} className={css.stack}>
           <TextInput
             label="Name"
-            description="Letters, digits, dots, dashes and underscores"
+            description={nameRule}
             value={name}
             onChange={(event) => setName(event.currentTarget.value)}
-            pattern="[A-Za-z0-9_\-][A-Za-z0-9._\-]{0,63}"
+            pattern={namePattern}
             autoComplete="off"
             required
             data-autofocus

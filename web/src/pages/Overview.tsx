@@ -1,5 +1,10 @@
 import { Button } from "@mantine/core";
-import { IconAlertTriangle, IconCircleCheck } from "@tabler/icons-react";
+import {
+  IconAlertTriangle,
+  IconBell,
+  IconCircleCheck,
+  IconUserQuestion,
+} from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import type { Schemas } from "../api/client";
@@ -9,7 +14,7 @@ import { Bar } from "../ui/Bar";
 import { Empty, Loading } from "../ui/Empty";
 import { EventList } from "../ui/EventList";
 import { Expiry } from "../ui/Expiry";
-import { devicesAt, quoted, releaseAt } from "../ui/links";
+import { devicesAt, quoted, releaseAt, rolloutAt } from "../ui/links";
 import { Card, Page } from "../ui/Page";
 import { Problem } from "../ui/Problem";
 import css from "../ui/ui.module.css";
@@ -96,15 +101,34 @@ function Fleet({ overview }: { overview: Schemas["Overview"] }) {
 }
 
 function NeedsAttention({ overview }: { overview: Schemas["Overview"] }) {
+  const alerts = useQuery(queries.openAlerts).data?.items ?? [];
+  const critical = alerts.filter(({ severity }) => severity === "critical").length;
+  const waiting = useQuery(queries.approvals).data ?? [];
   const some = overview.attention.filter(({ devices }) => devices > 0);
   return (
     <Card title="Needs attention">
-      {some.length === 0 ? (
+      {some.length + alerts.length + waiting.length === 0 ? (
         <p className={css.state}>
           <IconCircleCheck size={18} className={css.good} aria-hidden /> Nothing
         </p>
       ) : (
         <ul className={css.list}>
+          {alerts.length > 0 && (
+            <li className={own.attention}>
+              <IconBell size={18} className={critical > 0 ? css.bad : css.warn} aria-hidden />
+              <Link to="/alerts">
+                <b>{alerts.length.toLocaleString("en")}</b>{" "}
+                {alerts.length === 1 ? "open alert" : "open alerts"}
+              </Link>
+              {critical > 0 && `(${critical.toLocaleString("en")} critical)`}
+            </li>
+          )}
+          {waiting.map(({ name }) => (
+            <li key={name} className={own.attention}>
+              <IconUserQuestion size={18} className={css.warn} aria-hidden />
+              <Link to={rolloutAt(name)}>{name}</Link> waits for an approval
+            </li>
+          ))}
           {some.map(({ reason, devices, filter }) => (
             <li key={reason} className={own.attention}>
               <IconAlertTriangle size={18} className={css.bad} aria-hidden />

@@ -5,7 +5,7 @@ import * as queries from "../api/queries";
 import { useMay } from "../session/SessionContext";
 import { Copy } from "../ui/Command";
 import { Loading } from "../ui/Empty";
-import { devicesAt, quoted } from "../ui/links";
+import { devicesAt, quoted, releaseAt } from "../ui/links";
 import { Card, Page } from "../ui/Page";
 import { Problem } from "../ui/Problem";
 import { bytes } from "../ui/time";
@@ -58,6 +58,12 @@ export default function Release() {
                 run it
               </Link>
             </p>
+            {data.requires && (
+              <p>
+                A device must have run <Link to={releaseAt(data.requires)}>{data.requires}</Link>{" "}
+                before: rollouts bring it there first.
+              </p>
+            )}
           </Card>
           <Card title="Targets" wide>
             <ul className={css.list}>

@@ -1,10 +1,10 @@
 import { SegmentedControl, Switch, useMantineColorScheme } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
 import * as queries from "../api/queries";
 import { shortcuts, shortcutsOn } from "../app/shortcuts";
 import { useStored } from "../app/stored";
 import { useSession } from "../session/SessionContext";
-import { Command } from "../ui/Command";
 import { Card, Page } from "../ui/Page";
 import css from "../ui/ui.module.css";
 import { When } from "../ui/When";
@@ -20,7 +20,9 @@ export default function Settings() {
         <Card title="You">
           <dl className={css.facts}>
             <dt>{session.kind === "user" ? "User" : "Token"}</dt>
-            <dd>{session.name}</dd>
+            <dd>
+              {session.kind === "user" ? <Link to="/account">{session.name}</Link> : session.name}
+            </dd>
             <dt>May</dt>
             <dd>{session.scopes.join(", ")}</dd>
             {session.expiresAt && (
@@ -79,17 +81,6 @@ export default function Settings() {
               </dd>
             </dl>
           )}
-        </Card>
-        <Card title="Tokens" wide>
-          <div className={css.stack}>
-            <p style={{ margin: 0 }}>
-              Tokens are made, listed and revoked on the server itself. Give each person and program
-              its own, with no more scope than it needs.
-            </p>
-            <Command>updraft-server token create NAME --scope read --days 30</Command>
-            <Command>updraft-server token ls</Command>
-            <Command>updraft-server token revoke NAME</Command>
-          </div>
         </Card>
       </div>
     </Page>

@@ -1,7 +1,8 @@
 import { ApiError, problemOf } from "../api/problem";
+import type { components } from "../api/schema";
 import { setCredentials } from "./credentials";
 
-export type Scope = "read" | "publish" | "operate" | "admin";
+export type Scope = components["schemas"]["Scope"];
 
 /** Who has logged in, and what they may do. */
 export interface Session {

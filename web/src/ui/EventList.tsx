@@ -11,8 +11,9 @@ import { deviceAt, rolloutAt } from "./links";
 import css from "./ui.module.css";
 import { When } from "./When";
 
-const bad = /failed|refused|unexpected|unreadable|expiring|stopped|revoked|deleted/;
-const good = /succeeded|finished|accepted/;
+const bad =
+  /failed|refused|unexpected|unreadable|expiring|stopped|revoked|deleted|denied|alert_fired/;
+const good = /succeeded|finished|accepted|approved|alert_resolved/;
 const busy = /assigned|started|resumed/;
 
 function Mark({ kind }: { kind: string }) {

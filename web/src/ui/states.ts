@@ -1,5 +1,7 @@
 import {
+  IconAlertOctagon,
   IconAlertTriangle,
+  IconArrowBackUp,
   IconBan,
   IconCircleCheck,
   IconCircleDashed,
@@ -9,6 +11,7 @@ import {
   IconPlayerPlay,
   IconPlayerStop,
   type IconProps,
+  IconUserQuestion,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
 
@@ -38,6 +41,19 @@ const shown: Record<string, Shown> = {
   succeeded: { label: "succeeded", tone: "good", icon: IconCircleCheck },
   cancelled: { label: "cancelled", tone: "wait", icon: IconBan },
   skipped: { label: "skipped", tone: "wait", icon: IconBan },
+  waiting_for_approval: { label: "waiting for approval", tone: "warn", icon: IconUserQuestion },
+  denied: { label: "denied", tone: "bad", icon: IconBan },
+  ready: { label: "waiting to be started", tone: "wait", icon: IconCircleDashed },
+  scheduled: { label: "scheduled", tone: "wait", icon: IconClock },
+  rolling_back: { label: "rolling back", tone: "warn", icon: IconArrowBackUp },
+  rolled_back: { label: "rolled back", tone: "warn", icon: IconArrowBackUp },
+  rollback_failed: { label: "rollback failed", tone: "bad", icon: IconAlertTriangle },
+  // Alerts.
+  warning: { label: "warning", tone: "warn", icon: IconAlertTriangle },
+  critical: { label: "critical", tone: "bad", icon: IconAlertOctagon },
+  // The audit log.
+  done: { label: "done", tone: "good", icon: IconCircleCheck },
+  refused: { label: "refused", tone: "bad", icon: IconBan },
 };
 
 /** How a state is shown; one that a newer server has is shown by its own name. */

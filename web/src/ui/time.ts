@@ -27,9 +27,23 @@ export function bytes(count: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let value = count;
   let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
+  while (Math.abs(value) >= 1024 && unit < units.length - 1) {
     value /= 1024;
     unit += 1;
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** A time as fields of the kind `datetime-local` have it: in this place, to the minute. */
+export function toLocalInput(at: string): string {
+  const moment = new Date(at);
+  if (Number.isNaN(moment.getTime())) return "";
+  const local = new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 16);
+}
+
+/** The same the other way; empty when it is no time. */
+export function fromLocalInput(text: string): string {
+  const moment = new Date(text);
+  return Number.isNaN(moment.getTime()) ? "" : moment.toISOString();
 }

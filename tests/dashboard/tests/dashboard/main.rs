@@ -7,7 +7,9 @@
 mod browser;
 mod many;
 
-use anyhow::Result;
+use std::net::TcpListener;
+
+use anyhow::{Result, ensure};
 use harness::{Device, DeviceOptions, Fleet, Site};
 use serde_json::json;
 
@@ -17,7 +19,8 @@ use browser::Browser;
 #[test]
 fn operators_do_their_work() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let site = Site::start(folder.path(), 2)?;
+    let mut site = Site::start(folder.path(), 2)?;
+    let hooks = tell_of_alerts_soon(&mut site)?;
     let devices: Vec<Device> = (1..=3)
         .map(|number| {
             let fails_on = (number == 3).then(|| "v2".to_owned());
@@ -30,9 +33,30 @@ fn operators_do_their_work() -> Result<()> {
         "url": site.server.url(),
         "token": site.operator.token(),
         "readToken": site.server.token_with_scope("reader", "read")?,
+        "hooks": hooks,
     });
-    Browser::new(&world).run(&["rollouts", "permissions", "pages", "keyboard"])?;
+    Browser::new(&world).run(&["rollouts", "operators", "permissions", "pages", "keyboard"])?;
     fleet.stop()
+}
+
+/// Lets the server send webhooks to a port that is free at this moment, and look for alerts every
+/// second. Gives the address.
+fn tell_of_alerts_soon(site: &mut Site) -> Result<String> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let address = format!("http://127.0.0.1:{port}/");
+    site.server.stop()?;
+    let path = site.server.data().join("server.toml");
+    let mut text = std::fs::read_to_string(&path)?;
+    for (usual, ours) in [
+        ("webhooks_to = []", format!("webhooks_to = [\"{address}\"]")),
+        ("flush_sec = 10", "flush_sec = 1".to_owned()),
+    ] {
+        ensure!(text.contains(usual), "{} has no `{usual}`", path.display());
+        text = text.replace(usual, &ours);
+    }
+    std::fs::write(&path, text)?;
+    site.server.run()?;
+    Ok(address)
 }
 
 /// A fleet of ten thousand is listed, sorted, filtered and grouped without waiting.

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
 import { Link, useParams } from "react-router";
 import type { Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
@@ -12,8 +13,12 @@ import { Scroll } from "../../ui/Scroll";
 import { State } from "../../ui/State";
 import css from "../../ui/ui.module.css";
 import { When } from "../../ui/When";
+import { Alerts } from "./Alerts";
 import { DeviceActions } from "./DeviceActions";
 import { History } from "./History";
+
+/** Charts are large, and not on every page. */
+const Metrics = lazy(() => import("./metrics/Metrics"));
 
 export default function Device() {
   const { id = "" } = useParams();
@@ -30,7 +35,11 @@ export default function Device() {
         <div className={css.grid}>
           <Identity device={data} />
           <Work device={data} />
+          <Alerts id={id} />
           <Components device={data} />
+          <Suspense fallback={<Loading />}>
+            <Metrics id={id} />
+          </Suspense>
           <History id={id} />
           <Card title="What it says of itself">
             <Document title="Hardware" value={data.system_info} />
@@ -72,6 +81,15 @@ function Identity({ device }: { device: Schemas["Device"] }) {
                 </span>
               ))}
         </dd>
+        {device.pinned && (
+          <>
+            <dt>Pinned</dt>
+            <dd>
+              by {device.pinned.by}, <When at={device.pinned.at} />
+              {device.pinned.reason && `: ${device.pinned.reason}`}
+            </dd>
+          </>
+        )}
       </dl>
     </Card>
   );

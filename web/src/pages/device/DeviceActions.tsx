@@ -7,6 +7,7 @@ import * as queries from "../../api/queries";
 import { useMay } from "../../session/SessionContext";
 import { Confirm } from "../../ui/Confirm";
 import { Problem } from "../../ui/Problem";
+import { Pin } from "./Pin";
 
 export function DeviceActions({ device }: { device: Schemas["Device"] }) {
   const may = useMay();
@@ -22,6 +23,7 @@ export function DeviceActions({ device }: { device: Schemas["Device"] }) {
   return (
     <>
       {may("operate") && <Groups device={device} done={refresh} />}
+      {may("operate") && device.state !== "revoked" && <Pin device={device} done={refresh} />}
       {may("admin") && device.state !== "revoked" && (
         <Confirm
           label="Revoke"

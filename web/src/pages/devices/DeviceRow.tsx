@@ -1,3 +1,4 @@
+import { IconPin } from "@tabler/icons-react";
 import type { CSSProperties } from "react";
 import { Link } from "react-router";
 import type { Schemas } from "../../api/client";
@@ -37,6 +38,14 @@ export function DeviceRow({ index, style, device, chosen, onChoose }: Props) {
       </span>
       <span role="cell" className={own.state}>
         {device && <State of={device.state} />}
+        {device?.pinned && (
+          <IconPin
+            className={own.pin}
+            size={14}
+            role="img"
+            aria-label={`pinned by ${device.pinned.by}`}
+          />
+        )}
       </span>
       <span role="cell" className={own.runs}>
         {device && <Installed image={device.installed} bare />}

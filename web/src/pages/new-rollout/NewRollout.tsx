@@ -1,4 +1,4 @@
-import { Button, NumberInput, Select, TextInput } from "@mantine/core";
+import { Button, Select, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
@@ -7,13 +7,20 @@ import * as queries from "../../api/queries";
 import { useMay } from "../../session/SessionContext";
 import { Empty } from "../../ui/Empty";
 import { rolloutAt } from "../../ui/links";
+import { namePattern, nameRule } from "../../ui/names";
 import { Card, Page } from "../../ui/Page";
 import { Problem } from "../../ui/Problem";
 import css from "../../ui/ui.module.css";
-import { type Draft, missing, readDraft, request, writeDraft } from "./draft";
+import { readDraft, writeDraft } from "./address";
+import { Begin, beginInWords } from "./Begin";
+import { Devices, devicesInWords } from "./Devices";
+import { type Draft, missing, request } from "./draft";
+import { Fold } from "./Fold";
 import own from "./new-rollout.module.css";
+import { Pace, paceInWords } from "./Pace";
 import { Phases } from "./Phases";
 import { Preview } from "./Preview";
+import { Progress } from "./Progress";
 import { Scope } from "./Scope";
 
 export default function NewRollout() {
@@ -33,7 +40,8 @@ export default function NewRollout() {
   const create = useMutation({
     mutationFn: () => body(api.POST("/api/v1/rollouts", { body: request(draft) })),
     onSuccess: (made) => {
-      for (const queryKey of [["rollouts"], ["overview"]]) client.invalidateQueries({ queryKey });
+      for (const queryKey of [["rollouts"], ["approvals"], ["overview"]])
+        client.invalidateQueries({ queryKey });
       navigate(rolloutAt(made.name));
     },
   });
@@ -83,8 +91,8 @@ export default function NewRollout() {
                   label="Name of the rollout"
                   value={draft.name}
                   onChange={(event) => set({ name: event.currentTarget.value })}
-                  pattern="[A-Za-z0-9_\-][A-Za-z0-9._\-]{0,63}"
-                  title="1 to 64 letters, digits, dots, dashes or underscores"
+                  pattern={namePattern}
+                  title={nameRule}
                   autoComplete="off"
                   required
                 />
@@ -98,8 +106,17 @@ export default function NewRollout() {
             <Phases draft={draft} groups={groupNames} set={set} />
           </Card>
           <Card title="4. When to go on and when to stop">
-            <Thresholds draft={draft} set={set} />
+            <Progress draft={draft} releases={names} set={set} />
           </Card>
+          <Fold title="5. When it begins" now={beginInWords(draft)}>
+            <Begin draft={draft} set={set} />
+          </Fold>
+          <Fold title="6. How fast, and at which times" now={paceInWords(draft)}>
+            <Pace draft={draft} set={set} />
+          </Fold>
+          <Fold title="7. What devices do" now={devicesInWords(draft)}>
+            <Devices draft={draft} set={set} />
+          </Fold>
         </div>
         <div className={own.side}>
           <Card title="Who would get it">
@@ -107,35 +124,12 @@ export default function NewRollout() {
           </Card>
           {create.error && <Problem error={create.error} />}
           <Button type="submit" fullWidth disabled={lacks !== null} loading={create.isPending}>
-            Start the rollout
+            {draft.start === "now" && !draft.needsApproval
+              ? "Start the rollout"
+              : "Create the rollout"}
           </Button>
         </div>
       </form>
     </Page>
-  );
-}
-
-/** By what the rollout goes on or stops. What else a server lets rollouts go by belongs here. */
-function Thresholds({ draft, set }: { draft: Draft; set: (change: Partial<Draft>) => void }) {
-  const field = (key: keyof Draft, label: string, min: number, max: number, suffix: string) => (
-    <NumberInput
-      label={label}
-      value={draft[key] as number}
-      onChange={(value) => set({ [key]: Number(value) })}
-      min={min}
-      max={max}
-      suffix={suffix}
-      allowDecimal={key === "timeoutHours"}
-      clampBehavior="strict"
-    />
-  );
-  return (
-    <div className={own.fields}>
-      {field("success", "The next phase begins when so many have succeeded", 0, 100, " %")}
-      {field("successMinimum", "and at least so many devices", 1, 1_000_000, "")}
-      {field("failure", "The rollout stops when so many have failed", 0, 100, " %")}
-      {field("failureMinimum", "and at least so many devices have", 1, 1_000_000, "")}
-      {field("timeoutHours", "No news is a failure after (0: never)", 0, 24 * 365, " h")}
-    </div>
   );
 }

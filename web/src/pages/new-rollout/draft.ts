@@ -1,8 +1,29 @@
 import type { Schemas } from "../../api/client";
 
+export type Weekday = Schemas["Weekday"];
+
+export interface ThresholdDraft {
+  percent: number;
+  minimum: number;
+}
+
 export interface PhaseDraft {
-  by: "percent" | "group";
+  by: "percent" | "group" | "devices";
+  /** The share or the group. */
   value: string;
+  devices: string[];
+  /** Its own rules; absent: those of the rollout. */
+  success?: ThresholdDraft;
+  failure?: ThresholdDraft;
+  soakSeconds?: number;
+}
+
+export interface WindowDraft {
+  /** None stands for every day. */
+  days: Weekday[];
+  /** `HH:MM`. */
+  start: string;
+  seconds: number;
 }
 
 /** A rollout that is being written; it is in the address, so that it can be passed on. */
@@ -12,99 +33,60 @@ export interface Draft {
   scope: "all" | "groups" | "devices";
   groups: string[];
   devices: string[];
+  takesOver: boolean;
   phases: PhaseDraft[];
-  success: number;
-  successMinimum: number;
-  failure: number;
-  failureMinimum: number;
-  timeoutHours: number;
+  success: ThresholdDraft;
+  failure: ThresholdDraft;
+  soakSeconds: number;
+  onFailure: Schemas["OnFailure"];
+  /** For devices whose release before is not known; empty: none. */
+  rollbackRelease: string;
+  start: "now" | "at" | "manual";
+  /** A time, as the interface takes it; empty until somebody chooses. */
+  startsAt: string;
+  needsApproval: boolean;
+  rate: "none" | "steady" | "growing";
+  perMinute: number;
+  growing: { start: number; percent: number; seconds: number };
+  /** 0: as many as there are. */
+  maxActive: number;
+  windows: WindowDraft[];
+  timeZone: string;
+  action: Schemas["RolloutAction"];
+  attempts: number;
+  /** 0: devices have for ever. */
+  timeoutSeconds: number;
 }
 
-const initial: Draft = {
+export const percentPhase = (value: string): PhaseDraft => ({ by: "percent", value, devices: [] });
+
+/** What somebody begins with who has no wishes: a tenth first, and a stop when that is not well. */
+export const initial: Draft = {
   name: "",
   release: "",
   scope: "all",
   groups: [],
   devices: [],
-  phases: [
-    { by: "percent", value: "10" },
-    { by: "percent", value: "100" },
-  ],
-  success: 90,
-  successMinimum: 1,
-  failure: 10,
-  failureMinimum: 1,
-  timeoutHours: 0,
+  takesOver: false,
+  phases: [percentPhase("10"), percentPhase("100")],
+  success: { percent: 90, minimum: 1 },
+  failure: { percent: 10, minimum: 1 },
+  soakSeconds: 0,
+  onFailure: "stop",
+  rollbackRelease: "",
+  start: "now",
+  startsAt: "",
+  needsApproval: false,
+  rate: "none",
+  perMinute: 100,
+  growing: { start: 5, percent: 200, seconds: 3600 },
+  maxActive: 0,
+  windows: [],
+  timeZone: "",
+  action: "forced",
+  attempts: 1,
+  timeoutSeconds: 0,
 };
-
-function number(text: string | null, otherwise: number): number {
-  const value = text === null || text === "" ? Number.NaN : Number(text);
-  return Number.isFinite(value) ? value : otherwise;
-}
-
-const names = (text: string | null) =>
-  (text ?? "")
-    .split(",")
-    .filter((name) => name !== "")
-    .map(decode);
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-export function readDraft(search: URLSearchParams): Draft {
-  const groups = names(search.get("groups"));
-  const devices = names(search.get("devices"));
-  const phases = names(search.get("phases")).map(
-    (text): PhaseDraft =>
-      text.startsWith("group:")
-        ? { by: "group", value: text.slice("group:".length) }
-        : { by: "percent", value: text },
-  );
-  return {
-    name: search.get("name") ?? initial.name,
-    release: search.get("release") ?? initial.release,
-    scope:
-      devices.length > 0 || search.get("scope") === "devices"
-        ? "devices"
-        : groups.length > 0 || search.get("scope") === "groups"
-          ? "groups"
-          : "all",
-    groups,
-    devices,
-    phases: phases.length > 0 ? phases : initial.phases,
-    success: number(search.get("success"), initial.success),
-    successMinimum: number(search.get("success_minimum"), initial.successMinimum),
-    failure: number(search.get("failure"), initial.failure),
-    failureMinimum: number(search.get("failure_minimum"), initial.failureMinimum),
-    timeoutHours: number(search.get("timeout_hours"), initial.timeoutHours),
-  };
-}
-
-export function writeDraft(draft: Draft): URLSearchParams {
-  const search = new URLSearchParams();
-  const list = (values: string[]) => values.map(encodeURIComponent).join(",");
-  const note = (key: string, value: string | number, otherwise: string | number) => {
-    if (value !== otherwise) search.set(key, String(value));
-  };
-  note("name", draft.name, "");
-  note("release", draft.release, "");
-  if (draft.scope !== "all") search.set("scope", draft.scope);
-  if (draft.scope === "groups") note("groups", list(draft.groups), "");
-  if (draft.scope === "devices") note("devices", list(draft.devices), "");
-  const phases = ({ by, value }: PhaseDraft) => (by === "group" ? `group:${value}` : value);
-  note("phases", list(draft.phases.map(phases)), list(initial.phases.map(phases)));
-  note("success", draft.success, initial.success);
-  note("success_minimum", draft.successMinimum, initial.successMinimum);
-  note("failure", draft.failure, initial.failure);
-  note("failure_minimum", draft.failureMinimum, initial.failureMinimum);
-  note("timeout_hours", draft.timeoutHours, initial.timeoutHours);
-  return search;
-}
 
 /** What is missing before the server can be asked; nothing when nothing is. */
 export function missing(draft: Draft): string | null {
@@ -112,18 +94,44 @@ export function missing(draft: Draft): string | null {
   if (draft.scope === "groups" && draft.groups.length === 0) return "Choose a group.";
   if (draft.scope === "devices" && draft.devices.length === 0) return "Name a device.";
   if (draft.phases.length === 0) return "A rollout needs a phase.";
-  for (const { by, value } of draft.phases) {
+  return phasesLack(draft.phases) ?? rulesLack(draft);
+}
+
+function phasesLack(phases: PhaseDraft[]): string | null {
+  let reached = 0;
+  for (const { by, value, devices } of phases) {
     if (by === "group" && !value) return "Choose the group of each phase.";
+    if (by === "devices" && devices.length === 0) return "Name the devices of each phase.";
+    if (by !== "percent") continue;
     const percent = Number(value);
-    if (by === "percent" && !(Number.isInteger(percent) && percent >= 1 && percent <= 100)) {
+    if (!(Number.isInteger(percent) && percent >= 1 && percent <= 100)) {
       return "A phase reaches 1 to 100 per cent.";
+    }
+    if (percent <= reached) return "Shares are of all devices, earlier phases included: they rise.";
+    reached = percent;
+  }
+  return null;
+}
+
+function rulesLack(draft: Draft): string | null {
+  if (draft.start === "at" && !draft.startsAt) return "Say when it begins.";
+  if (draft.rate === "steady" && draft.perMinute < 1) return "Let at least one device a minute.";
+  const { start, percent, seconds } = draft.growing;
+  if (draft.rate === "growing" && (start < 1 || percent < 1 || seconds < 1)) {
+    return "A growing rate begins with at least one device, and has an interval.";
+  }
+  for (const window of draft.windows) {
+    if (!/^([01][0-9]|2[0-3]):[0-5][0-9]$/.test(window.start)) return "A window opens at a time.";
+    if (window.seconds < 60 || window.seconds > 7 * 86_400) {
+      return "A window is open for a minute to a week.";
     }
   }
   return null;
 }
 
-/** The draft as the server takes it. */
+/** The draft as the server takes it; what is as usual is left to the server. */
 export function request(draft: Draft): Schemas["NewRollout"] {
+  const { growing } = draft;
   return {
     // A preview needs a name that is one; which, makes no difference to it.
     name: draft.name || "draft",
@@ -134,13 +142,51 @@ export function request(draft: Draft): Schemas["NewRollout"] {
         : draft.scope === "groups"
           ? { groups: draft.groups }
           : { devices: draft.devices },
-    phases: draft.phases.map(({ by, value }) =>
-      by === "group" ? { group: value } : { percent: Number(value) },
-    ),
-    success_threshold: { percent: draft.success, minimum: draft.successMinimum },
-    failure_threshold: { percent: draft.failure, minimum: draft.failureMinimum },
-    ...(draft.timeoutHours > 0
-      ? { device_timeout_seconds: Math.round(draft.timeoutHours * 3600) }
-      : {}),
+    phases: draft.phases.map(phaseRequest),
+    success_threshold: draft.success,
+    failure_threshold: draft.failure,
+    ...(draft.soakSeconds > 0 && { soak_seconds: draft.soakSeconds }),
+    ...(draft.onFailure !== "stop" && { on_failure: draft.onFailure }),
+    ...(draft.rollbackRelease && { rollback_release: draft.rollbackRelease }),
+    ...(draft.start === "at" && { starts_at: draft.startsAt }),
+    ...(draft.start === "manual" && { manual_start: true }),
+    ...(draft.needsApproval && { needs_approval: true }),
+    ...(draft.rate === "steady" && { rate: { per_minute: draft.perMinute } }),
+    ...(draft.rate === "growing" && {
+      rate: {
+        exponential: {
+          start: growing.start,
+          factor_percent: growing.percent,
+          interval_seconds: growing.seconds,
+        },
+      },
+    }),
+    ...(draft.maxActive > 0 && { max_active: draft.maxActive }),
+    ...(draft.windows.length > 0 && {
+      windows: draft.windows.map(({ days, start, seconds }) => ({
+        days,
+        start,
+        duration_seconds: seconds,
+      })),
+    }),
+    ...(draft.timeZone && { time_zone: draft.timeZone }),
+    ...(draft.action !== "forced" && { action: draft.action }),
+    ...(draft.attempts > 1 && { max_attempts: draft.attempts }),
+    ...(draft.timeoutSeconds > 0 && { device_timeout_seconds: draft.timeoutSeconds }),
+    ...(draft.takesOver && { takes_over: true }),
+  };
+}
+
+function phaseRequest(phase: PhaseDraft): Schemas["NewPhase"] {
+  const { by, value, devices, success, failure, soakSeconds } = phase;
+  return {
+    ...(by === "group"
+      ? { group: value }
+      : by === "devices"
+        ? { devices }
+        : { percent: Number(value) }),
+    ...(success && { success_threshold: success }),
+    ...(failure && { failure_threshold: failure }),
+    ...(soakSeconds !== undefined && { soak_seconds: soakSeconds }),
   };
 }

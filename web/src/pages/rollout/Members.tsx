@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { api, body } from "../../api/client";
 import { Loading } from "../../ui/Empty";
-import { deviceAt } from "../../ui/links";
+import { deviceAt, releaseAt } from "../../ui/links";
 import { Card } from "../../ui/Page";
 import { Scroll } from "../../ui/Scroll";
 import { State } from "../../ui/State";
@@ -49,7 +49,17 @@ export function Members({ name, total }: { name: string; total: number }) {
                 <td>
                   <State of={member.state} />
                 </td>
-                <td>{member.reason}</td>
+                <td>
+                  {member.reason}
+                  {member.via && (
+                    <div className={css.quiet}>
+                      first to <Link to={releaseAt(member.via)}>{member.via}</Link>
+                    </div>
+                  )}
+                  {(member.attempts ?? 0) > 1 && (
+                    <div className={css.quiet}>{member.attempts} attempts</div>
+                  )}
+                </td>
                 <td>
                   <When at={member.changed_at} none="" />
                 </td>

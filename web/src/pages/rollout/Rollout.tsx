@@ -2,7 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "react-router";
 import type { Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
+import { useSession } from "../../session/SessionContext";
 import { Bar } from "../../ui/Bar";
+import { durationInWords } from "../../ui/duration";
 import { Loading } from "../../ui/Empty";
 import { EventList } from "../../ui/EventList";
 import { deviceAt, releaseAt } from "../../ui/links";
@@ -14,7 +16,16 @@ import { When } from "../../ui/When";
 import { parts } from "../rollouts/RolloutRow";
 import { Members } from "./Members";
 import { RolloutActions } from "./RolloutActions";
-import { scopeInWords, selectorInWords } from "./words";
+import { Rules } from "./Rules";
+import { isOwn } from "./verbs";
+import { selectorInWords, thresholdInWords } from "./words";
+
+const whys: Partial<Record<Schemas["RolloutState"], string>> = {
+  stopped: "Why it stopped: ",
+  paused: "Why it waits: ",
+  rolling_back: "Why it goes back: ",
+  rolled_back: "Why it went back: ",
+};
 
 export default function Rollout() {
   const { name = "" } = useParams();
@@ -27,8 +38,10 @@ export default function Rollout() {
         data && (
           <>
             <State of={data.state} /> · brings{" "}
-            <Link to={releaseAt(data.release)}>{data.release}</Link> · begun{" "}
-            <When at={data.created_at} />
+            <Link to={releaseAt(data.release)}>{data.release}</Link> ·{" "}
+            {data.begun_at ? "begun " : "made "}
+            <When at={data.begun_at ?? data.created_at} />
+            {data.created_by && ` by ${data.created_by}`}
           </>
         )
       }
@@ -38,9 +51,10 @@ export default function Rollout() {
       {!data && !error && <Loading />}
       {data && (
         <>
+          <Waits rollout={data} />
           {data.reason && (
             <Card>
-              <b>{data.state === "stopped" ? "Why it stopped: " : "Why: "}</b>
+              <b>{whys[data.state] ?? "Why: "}</b>
               {data.reason}
             </Card>
           )}
@@ -84,10 +98,70 @@ function Phases({ rollout }: { rollout: Schemas["Rollout"] }) {
               )}
             </div>
             <Bar parts={parts(phase.counts)} />
+            <PhaseRules phase={phase} rollout={rollout} />
           </li>
         ))}
       </ol>
     </Card>
+  );
+}
+
+/** What of a phase is another than the rollout's rules, and how far its soak time is. */
+function PhaseRules({ phase, rollout }: { phase: Schemas["Phase"]; rollout: Schemas["Rollout"] }) {
+  const differs = (a: Schemas["Threshold"], b: Schemas["Threshold"]) =>
+    a.percent !== b.percent || a.minimum !== b.minimum;
+  const rules = [
+    differs(phase.success_threshold, rollout.success_threshold) &&
+      `good enough at ${thresholdInWords(phase.success_threshold)}`,
+    differs(phase.failure_threshold, rollout.failure_threshold) &&
+      `fails at ${thresholdInWords(phase.failure_threshold)}`,
+    phase.soak_seconds > 0 && `stays good enough for ${durationInWords(phase.soak_seconds)}`,
+    !!phase.accepted_failures && `${phase.accepted_failures} failures were let go`,
+    !!phase.counts.unhealthy && `${phase.counts.unhealthy} are unhealthy`,
+  ].filter((rule): rule is string => !!rule);
+  if (rules.length === 0 && !phase.soaking_since) return null;
+  return (
+    <p className={`${css.small} ${css.quiet}`} style={{ margin: "0.4rem 0 0" }}>
+      {rules.join(" · ")}
+      {phase.soaking_since && (
+        <>
+          {rules.length > 0 && " · "}good enough since <When at={phase.soaking_since} />
+        </>
+      )}
+    </p>
+  );
+}
+
+/** For whom or what a rollout waits that has not begun, and what the second person said. */
+function Waits({ rollout }: { rollout: Schemas["Rollout"] }) {
+  const session = useSession();
+  const { state, decision, starts_at } = rollout;
+  return (
+    <>
+      {state === "waiting_for_approval" && (
+        <p className={css.note} role="status">
+          {isOwn(rollout, session)
+            ? "You made it: somebody else has to approve before it begins."
+            : "It begins once somebody else than its maker has approved. Look at its phases and rules."}
+        </p>
+      )}
+      {state === "ready" && (
+        <p className={css.note} role="status">
+          It waits until somebody starts it.
+        </p>
+      )}
+      {state === "scheduled" && (
+        <p className={css.note} role="status">
+          It begins by itself <When at={starts_at} none="at its time" />.
+        </p>
+      )}
+      {decision && (
+        <p className={css.note}>
+          <b>{decision.approved ? "Approved" : "Denied"}</b> by {decision.by}
+          {decision.remark && `: ${decision.remark}`}
+        </p>
+      )}
+    </>
   );
 }
 
@@ -116,30 +190,6 @@ function Failures({ name, failed }: { name: string; failed: number }) {
             </li>
           ))}
       </ul>
-    </Card>
-  );
-}
-
-/** What the rollout goes by. What else a server lets rollouts go by belongs here. */
-function Rules({ rollout }: { rollout: Schemas["Rollout"] }) {
-  const { success_threshold: success, failure_threshold: failure } = rollout;
-  const timeout = rollout.device_timeout_seconds;
-  return (
-    <Card title="Rules">
-      <dl className={css.facts}>
-        <dt>For</dt>
-        <dd>{scopeInWords(rollout.scope)}</dd>
-        <dt>Goes on</dt>
-        <dd>
-          when {success.percent} % of a phase have succeeded, at least {success.minimum}
-        </dd>
-        <dt>Stops</dt>
-        <dd>
-          when {failure.percent} % of a phase have failed, at least {failure.minimum}
-        </dd>
-        <dt>No news</dt>
-        <dd>{timeout ? `is a failure after ${timeout / 3600} h` : "devices have for ever"}</dd>
-      </dl>
     </Card>
   );
 }

@@ -1,62 +1,100 @@
 import { Button } from "@mantine/core";
-import { IconPlayerPause, IconPlayerPlay, IconPlayerStop } from "@tabler/icons-react";
+import {
+  IconArrowBackUp,
+  IconPlayerPause,
+  IconPlayerPlay,
+  IconPlayerStop,
+  IconRefresh,
+} from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { api, body, type Schemas } from "../../api/client";
-import { useMay } from "../../session/SessionContext";
+import { useSession } from "../../session/SessionContext";
 import { Confirm } from "../../ui/Confirm";
 import { Problem } from "../../ui/Problem";
+import { Decision } from "./Decision";
+import { type Verb, verbsFor } from "./verbs";
+
+/** Verbs whose request has no body. */
+type Plain = Exclude<Verb, "approve" | "deny">;
 
 /** What can be done with a rollout in its state, for whoever may do it. */
 export function RolloutActions({ rollout }: { rollout: Schemas["Rollout"] }) {
-  const may = useMay();
+  const session = useSession();
   const client = useQueryClient();
-  const params = { path: { name: rollout.name } };
+  const { name } = rollout;
   const show = (changed: Schemas["Rollout"]) => {
-    client.setQueryData(["rollout", rollout.name], changed);
-    for (const queryKey of [["rollouts"], ["overview"]]) client.invalidateQueries({ queryKey });
+    client.setQueryData(["rollout", name], changed);
+    for (const queryKey of [["rollout", name], ["rollouts"], ["approvals"], ["overview"]]) {
+      client.invalidateQueries({ queryKey });
+    }
   };
-  const pause = useMutation({
-    mutationFn: () => body(api.POST("/api/v1/rollouts/{name}/pause", { params })),
-    onSuccess: show,
-  });
-  const resume = useMutation({
-    mutationFn: () => body(api.POST("/api/v1/rollouts/{name}/resume", { params })),
-    onSuccess: show,
-  });
-  if (!may("operate") || rollout.ended_at) return null;
-  const error = pause.error ?? resume.error;
-  return (
-    <>
-      {error && <Problem error={error} />}
-      {rollout.state === "running" && (
-        <Button
-          variant="default"
-          leftSection={<IconPlayerPause size={16} aria-hidden />}
-          loading={pause.isPending}
-          onClick={() => pause.mutate()}
-        >
-          Pause
-        </Button>
-      )}
-      {rollout.state === "paused" && (
-        <Button
-          leftSection={<IconPlayerPlay size={16} aria-hidden />}
-          loading={resume.isPending}
-          onClick={() => resume.mutate()}
-        >
-          Resume
-        </Button>
-      )}
+  const act = async (verb: Plain) =>
+    show(await body(api.POST(`/api/v1/rollouts/{name}/${verb}`, { params: { path: { name } } })));
+  const at = useMutation({ mutationFn: act });
+  const plain = (verb: Plain, label: string, icon: typeof IconRefresh, isMain: boolean) => {
+    const Icon = icon;
+    return (
+      <Button
+        key={verb}
+        variant={isMain ? undefined : "default"}
+        leftSection={<Icon size={16} aria-hidden />}
+        loading={at.isPending && at.variables === verb}
+        onClick={() => at.mutate(verb)}
+      >
+        {label}
+      </Button>
+    );
+  };
+  const buttons: Record<Verb, () => ReactNode> = {
+    approve: () => <Decision key="approve" name={name} verb="approve" show={show} />,
+    deny: () => <Decision key="deny" name={name} verb="deny" show={show} />,
+    start: () => plain("start", "Start now", IconPlayerPlay, true),
+    pause: () => plain("pause", "Pause", IconPlayerPause, false),
+    resume: () => plain("resume", "Resume", IconPlayerPlay, true),
+    retry: () => (
       <Confirm
+        key="retry"
+        label="Retry failed"
+        title={`Give devices of ${name} another attempt?`}
+        icon={<IconRefresh size={16} aria-hidden />}
+        action={() => act("retry")}
+      >
+        Devices that failed are told again, after a stop also those from which it was taken back. A
+        rollout that has ended goes on with them.
+      </Confirm>
+    ),
+    rollback: () => (
+      <Confirm
+        key="rollback"
+        label="Roll back"
+        title={`Roll ${name} back?`}
+        danger
+        type={name}
+        icon={<IconArrowBackUp size={16} aria-hidden />}
+        action={() => act("rollback")}
+      >
+        Devices that have the release, or have begun to fetch it, are told to run again what they
+        ran before. Limits, windows and freezes do not hold that up.
+      </Confirm>
+    ),
+    stop: () => (
+      <Confirm
+        key="stop"
         label="Stop"
-        title={`Stop ${rollout.name}?`}
+        title={`Stop ${name}?`}
         danger
         icon={<IconPlayerStop size={16} aria-hidden />}
-        action={async () => show(await body(api.POST("/api/v1/rollouts/{name}/stop", { params })))}
+        action={() => act("stop")}
       >
-        Devices that have not begun are left alone; those that have begun finish by themselves. A
-        stopped rollout does not go on again.
+        Devices that have not begun are left alone; those that have begun finish by themselves.
       </Confirm>
+    ),
+  };
+  return (
+    <>
+      {at.error && <Problem error={at.error} />}
+      {verbsFor(rollout, session).map((verb) => buttons[verb]())}
     </>
   );
 }

@@ -12,6 +12,9 @@ export function parts(counts: Schemas["RolloutCounts"]) {
   return [
     { state: "succeeded", count: counts.succeeded },
     { state: "failed", count: counts.failed },
+    { state: "rollback_failed", count: counts.rollback_failed ?? 0 },
+    { state: "rolling_back", count: counts.rolling_back ?? 0 },
+    { state: "rolled_back", count: counts.rolled_back ?? 0 },
     { state: "started", count: counts.started },
     { state: "assigned", count: counts.assigned },
     { state: "waiting", count: counts.waiting },
@@ -42,7 +45,8 @@ export function RolloutRow({ rollout }: { rollout: Schemas["Rollout"] }) {
             </>
           ) : (
             <>
-              begun <When at={rollout.created_at} />
+              {rollout.begun_at ? "begun " : "made "}
+              <When at={rollout.begun_at ?? rollout.created_at} />
             </>
           )}
         </span>

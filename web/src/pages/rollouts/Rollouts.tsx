@@ -7,6 +7,7 @@ import { Empty, Loading } from "../../ui/Empty";
 import { Card, Page } from "../../ui/Page";
 import { Problem } from "../../ui/Problem";
 import css from "../../ui/ui.module.css";
+import { Freezes } from "./Freezes";
 import { RolloutRow } from "./RolloutRow";
 
 export default function Rollouts() {
@@ -68,6 +69,7 @@ export default function Rollouts() {
           </Card>
         </>
       )}
+      <Freezes />
     </Page>
   );
 }
