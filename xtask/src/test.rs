@@ -81,8 +81,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let build = ["build", "--workspace", "--bins"];
     check(&mut problems, "build", shell::cargo().args(build));
     let mut tally = Tally::default();
-    let tests = ["test", "--workspace", "--no-fail-fast"];
-    let succeeded = shell::watch(shell::cargo().args(tests), |line| tally.look(line))?;
+    // Most tests wait for servers and devices for much of their time; a machine keeps a processor
+    // busy by itself.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut waiting = shell::cargo();
+    waiting.args(["test", "--workspace", "--exclude", "vm", "--no-fail-fast"]);
+    waiting.env("RUST_TEST_THREADS", (processors + 1).to_string());
+    let mut machines = shell::cargo();
+    machines.args(["test", "--package", "vm", "--no-fail-fast"]);
+    let mut succeeded = true;
+    for tests in [&mut waiting, &mut machines] {
+        succeeded &= shell::watch(tests, |line| tally.look(line))?;
+    }
     if !succeeded && tally.failed == 0 {
         problems.push("tests: they did not all run".to_owned());
     }
