@@ -1,5 +1,11 @@
 import { expect, it } from "vitest";
-import { bucketsOf, columnsOf, readChosen, readPeriod } from "../src/pages/device/metrics/points";
+import {
+  bucketsOf,
+  columnsOf,
+  readChosen,
+  readPeriod,
+  spanOf,
+} from "../src/pages/device/metrics/points";
 
 const at = (minute: number) => new Date(Date.UTC(2026, 0, 1, 0, minute)).toISOString();
 const minutes = (...numbers: number[]) => numbers.map((n) => ({ at: at(n), value: n }));
@@ -16,6 +22,14 @@ it("has the range of hours", () => {
   const hour = { at: at(0), value: 2, minimum: 1, maximum: 4 };
   expect(columnsOf([hour]).slice(1)).toEqual([[1], [4], [2]]);
   expect(bucketsOf([hour], 10)).toEqual([{ at: at(0), mean: 2, least: 1, largest: 4 }]);
+});
+
+it("gives noise no whole axis, and leaves room around the line", () => {
+  expect(spanOf(100, 100)).toEqual([98.8, 101.2]);
+  expect(spanOf(0, 100)).toEqual([0, 110]);
+  expect(spanOf(-50, 50)).toEqual([-60, 60]);
+  expect(spanOf(0, 0)).toEqual([0, 0.6]);
+  expect(spanOf(null, null)).toEqual([0, 1]);
 });
 
 it("tells many points in few rows", () => {

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import { valueInWords } from "../../../ui/values";
 import own from "./metrics.module.css";
-import type { Columns } from "./points";
+import { type Columns, spanOf } from "./points";
 
 const HEIGHT = 180;
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name);
@@ -92,7 +92,10 @@ function options(
     height: HEIGHT,
     legend: { show: false },
     cursor: { sync: { key: "device" }, drag: { x: false, y: false }, y: false },
-    scales: { x: { range: () => stretch.current } },
+    scales: {
+      x: { range: () => stretch.current },
+      y: { range: (_, least, largest) => spanOf(least, largest) },
+    },
     axes: [
       {
         ...axis,

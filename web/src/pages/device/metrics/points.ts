@@ -39,6 +39,21 @@ export function columnsOf(points: Point[]): Columns {
   return columns;
 }
 
+/** No smaller part of a value is worth a look: noise would fill the chart, and labels be alike. */
+const LEAST_SPAN = 0.02;
+/** What is free above and below the line, as a part of what it spans. */
+const AROUND = 0.1;
+
+/** What the axis of values spans for what is drawn. */
+export function spanOf(least: number | null, largest: number | null): [number, number] {
+  if (least === null || largest === null) return [0, 1];
+  const middle = (least + largest) / 2;
+  const span = Math.max(largest - least, Math.abs(middle) * LEAST_SPAN) || 1;
+  const half = span * (0.5 + AROUND);
+  // What is never negative has no axis below zero.
+  return [least >= 0 ? Math.max(0, middle - half) : middle - half, middle + half];
+}
+
 export interface Bucket {
   /** When its first point was measured. */
   at: string;
