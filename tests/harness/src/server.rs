@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -108,6 +108,17 @@ impl Server {
             process.wait()?;
         }
         Ok(())
+    }
+
+    /// Asks the process to end, as a service manager would, and waits until it has; whether it
+    /// says that all went well.
+    ///
+    /// # Errors
+    /// When the system does not let us.
+    pub fn end(&mut self) -> Result<bool> {
+        let Some(mut process) = self.process.take() else { return Ok(true) };
+        Answer::good(Command::new("kill").arg("-TERM").arg(process.id().to_string()))?;
+        Ok(process.wait()?.success())
     }
 
     /// Lets the process go on after this value is gone, and returns its process id.

@@ -181,5 +181,8 @@ fn servers_on_one_database_lose_nothing_when_they_or_it_are_killed() -> Result<(
         let actions = format!("/rest/v1/targets/{device}/actions");
         assert_eq!(operator.insist(Method::Get, &actions, None)?["total"], 1, "{device}");
     }
+    for server in [&mut one, &mut other] {
+        assert!(server.end()?, "{}", std::fs::read_to_string(server.log())?);
+    }
     Ok(())
 }

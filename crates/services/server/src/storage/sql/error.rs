@@ -19,6 +19,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The connection has ended.
+    #[error("the connection to the database has ended")]
+    Closed,
     /// A text has a character that PostgreSQL cannot store.
     #[error("a text with the character NUL cannot be stored")]
     Nul,
@@ -47,6 +50,7 @@ impl Error {
         match self {
             Self::Sqlite(error) => of_sqlite(error),
             Self::Postgres(error) => of_postgres(error),
+            Self::Closed => Kind::Unavailable,
             Self::Nul => Kind::Invalid,
             Self::NoRow | Self::Column { .. } => Kind::Bug,
         }

@@ -22,7 +22,8 @@ const MAX_STATEMENTS: usize = 512;
 
 /// A connection to PostgreSQL.
 pub(super) struct Postgres {
-    client: RefCell<Client>,
+    /// There until the end.
+    client: RefCell<Option<Client>>,
     statements: RefCell<HashMap<String, Statement>>,
     changes: Cell<u64>,
     lost: Cell<bool>,
@@ -38,7 +39,7 @@ impl Postgres {
     /// Connects.
     pub(super) fn connect(options: &PostgresOptions) -> Result<Self> {
         Ok(Self {
-            client: RefCell::new(connect::connect(options)?),
+            client: RefCell::new(Some(connect::connect(options)?)),
             statements: RefCell::default(),
             changes: Cell::new(0),
             lost: Cell::new(false),
@@ -47,7 +48,8 @@ impl Postgres {
 
     /// Whether it is of no more use.
     pub(super) fn is_lost(&self) -> bool {
-        self.lost.get() || self.client.try_borrow().is_ok_and(|client| client.is_closed())
+        let is_closed = |client: &Option<Client>| client.as_ref().is_none_or(Client::is_closed);
+        self.lost.get() || self.client.try_borrow().is_ok_and(|client| is_closed(&client))
     }
 
     /// How many rows were changed since it was opened.
@@ -55,8 +57,9 @@ impl Postgres {
         self.changes.get()
     }
 
-    fn noted<T>(&self, result: Result<T, postgres::Error>) -> Result<T> {
-        result.map_err(|error| {
+    fn with<T>(&self, work: impl FnOnce(&mut Client) -> Result<T, postgres::Error>) -> Result<T> {
+        let mut client = self.client.borrow_mut();
+        work(client.as_mut().ok_or(Error::Closed)?).map_err(|error| {
             let error = Error::Postgres(error);
             if error.is_lost() {
                 self.lost.set(true);
@@ -70,8 +73,7 @@ impl Postgres {
         if let Some(known) = self.statements.borrow().get(sql) {
             return Ok(known.clone());
         }
-        let prepared = self.client.borrow_mut().prepare(&translate::statement(sql));
-        let prepared = self.noted(prepared)?;
+        let prepared = self.with(|client| client.prepare(&translate::statement(sql)))?;
         let mut statements = self.statements.borrow_mut();
         if statements.len() >= MAX_STATEMENTS {
             statements.clear();
@@ -83,8 +85,7 @@ impl Postgres {
     /// Runs a statement; gives how many rows it changed.
     pub(super) fn execute(&self, statement: &Statement, values: &[ValueRef<'_>]) -> Result<usize> {
         let bound = bound(values)?;
-        let changed = self.client.borrow_mut().execute(statement, &bound);
-        let changed = self.noted(changed)?;
+        let changed = self.with(|client| client.execute(statement, &bound))?;
         self.changes.set(self.changes.get() + changed);
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
@@ -92,8 +93,7 @@ impl Postgres {
     /// Runs a statement; gives its answer.
     pub(super) fn query(&self, statement: &Statement, values: &[ValueRef<'_>]) -> Result<Vec<Row>> {
         let bound = bound(values)?;
-        let rows = self.client.borrow_mut().query(statement, &bound);
-        self.noted(rows)
+        self.with(|client| client.query(statement, &bound))
     }
 
     /// Counts rows that a statement with an answer has changed.
@@ -103,8 +103,21 @@ impl Postgres {
 
     /// Runs statements without parameters, in PostgreSQL's own words.
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
-        let done = self.client.borrow_mut().batch_execute(sql);
-        self.noted(done)
+        self.with(|client| client.batch_execute(sql))
+    }
+}
+
+impl Drop for Postgres {
+    /// The library waits for its last message to be sent, which a thread must not do that drives
+    /// asynchronous tasks, and such a thread may be the last owner.
+    fn drop(&mut self) {
+        let client = self.client.take();
+        let ended = std::thread::Builder::new()
+            .spawn(move || drop(client))
+            .is_ok_and(|thread| thread.join().is_ok());
+        if !ended {
+            tracing::debug!("a connection to the database did not end in order");
+        }
     }
 }
 
