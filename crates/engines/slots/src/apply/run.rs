@@ -57,7 +57,7 @@ impl Run<'_> {
             }
             let before = stream.hashes.clone();
             if let Err(error) = self.one(stream, trust, at, (partition, index, operation)) {
-                if !error.is_final() {
+                if !error.is_final() && number > start {
                     // The next try goes on here; when not even that can be recorded, the cause is
                     // what counts.
                     let _ = self.record(number, &before);
