@@ -133,7 +133,7 @@ impl Fleet {
     }
 
     /// What another server has made of the repository since.
-    fn follow_image(&self) {
+    pub(super) fn follow_image(&self) {
         if !self.database.is_shared() {
             return;
         }

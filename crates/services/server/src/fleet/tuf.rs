@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 impl Fleet {
     /// The Image repository in TUF's form, once that has begun.
     pub fn tuf_repository(&self) -> Option<Arc<ImageRepository>> {
+        self.follow_image();
         self.image.tuf()
     }
 

@@ -99,6 +99,8 @@ impl ImageState {
 
     pub(in crate::fleet) fn set(&self, uptane: ImageRepository, tuf: Option<ImageRepository>) {
         let forms = Forms { uptane: Arc::new(uptane), tuf: tuf.map(Arc::new) };
+        // Who loads the folder meanwhile must not put what it was in the place of this.
+        let _loading = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
         *self.forms.write().unwrap_or_else(PoisonError::into_inner) = Some(forms);
     }
 }

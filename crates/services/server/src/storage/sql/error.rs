@@ -113,11 +113,11 @@ fn of_sqlite(error: &rusqlite::Error) -> Kind {
 fn of_postgres(error: &::postgres::Error) -> Kind {
     let Some(state) = error.code() else { return Kind::Unavailable };
     match state.code().get(..2) {
+        // Insufficient privilege; the others of class 42 are mistakes in statements.
+        _ if state.code() == "42501" => Kind::Conflict,
         Some("08" | "40" | "55" | "57" | "58") => Kind::Unavailable,
         Some("53" | "54") => Kind::Exhausted,
-        Some("25" | "28" | "42") if state.code() == "42501" || !state.code().starts_with("42") => {
-            Kind::Conflict
-        }
+        Some("25" | "28") => Kind::Conflict,
         Some("XX") => Kind::Invalid,
         _ => Kind::Bug,
     }
