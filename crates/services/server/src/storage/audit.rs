@@ -250,7 +250,7 @@ pub fn verify(
 ) -> Result<std::result::Result<Checkpoint, String>> {
     let failed = |error| Error::database("read the audit log")(error);
     let mut statement = connection
-        .prepare("SELECT number, entry, hash, at FROM audit ORDER BY number")
+        .prepare_cached("SELECT number, entry, hash, at FROM audit ORDER BY number")
         .map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut last = Checkpoint::start();

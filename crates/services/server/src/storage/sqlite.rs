@@ -51,7 +51,7 @@ pub(super) fn open_writer(path: &Path, extra: OpenFlags) -> Result<Connection> {
 /// Looks for damage; gives what SQLite found.
 pub(super) fn check(reader: &Connection) -> Result<Vec<String>> {
     let failed = |error| Error::database("check for damage")(error);
-    let mut statement = reader.prepare("PRAGMA integrity_check(20)").map_err(failed)?;
+    let mut statement = reader.prepare_cached("PRAGMA integrity_check(20)").map_err(failed)?;
     let rows = statement.query_map([], |row| row.get(0)).map_err(failed)?;
     let found: Vec<String> = rows.collect::<sql::Result<_>>().map_err(failed)?;
     Ok(found.into_iter().filter(|line| line != "ok").collect())

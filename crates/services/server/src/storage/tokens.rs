@@ -88,7 +88,8 @@ pub fn find(connection: &Connection, hash: &[u8; 32]) -> Result<Option<TokenReco
 /// All tokens, by name.
 pub fn list(connection: &Connection) -> Result<Vec<TokenRecord>> {
     let failed = |error| Error::database("list tokens")(error);
-    let mut statement = connection.prepare("SELECT * FROM tokens ORDER BY name").map_err(failed)?;
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM tokens ORDER BY name").map_err(failed)?;
     let rows = statement.query_map([], read).map_err(failed)?;
     rows.collect::<Result<_, _>>().map_err(failed)
 }

@@ -154,7 +154,7 @@ pub fn list(
         .query_row(&format!("SELECT count(*) {from}{conditions}"), parameters(), |row| row.get(0))
         .map_err(failed)?;
     let mut statement = connection
-        .prepare(&format!("SELECT a.* {from}{conditions}{}", listing.page()))
+        .prepare_cached(&format!("SELECT a.* {from}{conditions}{}", listing.page()))
         .map_err(failed)?;
     let rows = statement.query_map(parameters(), read).map_err(failed)?;
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, values::count(total)))
@@ -269,7 +269,10 @@ pub fn reports(
     let failed = |error| Error::database("list reports")(error);
     let total = count_reports(connection, action)?;
     let mut statement = connection
-        .prepare(&format!("SELECT * FROM action_statuses r WHERE action = ?1{}", listing.page()))
+        .prepare_cached(&format!(
+            "SELECT * FROM action_statuses r WHERE action = ?1{}",
+            listing.page()
+        ))
         .map_err(failed)?;
     let rows = statement.query_map([action], read_report).map_err(failed)?;
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, total))

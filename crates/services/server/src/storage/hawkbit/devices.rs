@@ -84,7 +84,7 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<ActionDev
         .query_row(&format!("SELECT count(*) {FROM}{conditions}"), parameters(), |row| row.get(0))
         .map_err(failed)?;
     let mut statement = connection
-        .prepare(&format!("{SELECT} {FROM}{conditions}{}", listing.page()))
+        .prepare_cached(&format!("{SELECT} {FROM}{conditions}{}", listing.page()))
         .map_err(failed)?;
     let rows = statement.query_map(parameters(), read).map_err(failed)?;
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, values::count(total)))

@@ -39,7 +39,7 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<TargetFil
     let count = format!("SELECT count(*) FROM target_filters f{conditions}");
     let total = connection.query_row(&count, parameters(), |row| row.get(0)).map_err(failed)?;
     let mut statement = connection
-        .prepare(&format!("SELECT * FROM target_filters f{conditions}{}", listing.page()))
+        .prepare_cached(&format!("SELECT * FROM target_filters f{conditions}{}", listing.page()))
         .map_err(failed)?;
     let rows = statement.query_map(parameters(), read).map_err(failed)?;
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, values::count(total)))

@@ -81,8 +81,9 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<ScriptRol
     let total = connection
         .query_row(&format!("SELECT count(*) {from}"), parameters(), |row| row.get(0))
         .map_err(failed)?;
-    let mut statement =
-        connection.prepare(&format!("SELECT o.* {from}{}", listing.page())).map_err(failed)?;
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT o.* {from}{}", listing.page()))
+        .map_err(failed)?;
     let mut rows = statement.query(parameters()).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {

@@ -74,8 +74,9 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<Distribut
          JOIN distribution_set_types t ON t.id = s.type{conditions}"
     );
     let total = connection.query_row(&count, parameters(), |row| row.get(0)).map_err(failed)?;
-    let mut statement =
-        connection.prepare(&format!("{SELECT}{conditions}{}", listing.page())).map_err(failed)?;
+    let mut statement = connection
+        .prepare_cached(&format!("{SELECT}{conditions}{}", listing.page()))
+        .map_err(failed)?;
     let rows = statement.query_map(parameters(), read).map_err(failed)?;
     let mut sets: Vec<DistributionSet> = rows.collect::<Result<_, _>>().map_err(failed)?;
     for set in &mut sets {

@@ -56,7 +56,7 @@ pub fn list(connection: &Connection, of: Tagged, listing: &Listing) -> Result<(V
         })
         .map_err(failed)?;
     let mut statement = connection
-        .prepare(&format!("SELECT * FROM tags g{conditions}{}", listing.page()))
+        .prepare_cached(&format!("SELECT * FROM tags g{conditions}{}", listing.page()))
         .map_err(failed)?;
     let rows = statement.query_map(parameters(), read).map_err(failed)?;
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, values::count(total)))

@@ -99,7 +99,7 @@ pub fn list(connection: &Connection, of: Of, listing: &Listing) -> Result<(Vec<T
         })
         .map_err(failed)?;
     let mut statement = connection
-        .prepare(&format!("SELECT * FROM {table} t{conditions}{}", listing.page()))
+        .prepare_cached(&format!("SELECT * FROM {table} t{conditions}{}", listing.page()))
         .map_err(failed)?;
     let rows = statement.query_map(parameters(), |row| of.read(row)).map_err(failed)?;
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, values::count(total)))

@@ -85,11 +85,6 @@ impl Connection {
         }))
     }
 
-    /// The same.
-    pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
-        self.prepare_cached(sql)
-    }
-
     /// Runs a statement and reads the first row of its answer.
     pub fn query_row<T>(
         &self,
