@@ -185,6 +185,12 @@ describe("what may be done with a rollout", () => {
     skipped: 0,
   };
   const operator = who("otto", "read", "operate", "approve");
+  const last = { current_phase: 1, phases: [1, 2] };
+  it("goes on to a phase that there is", () => {
+    const rollout = { state: "running" as const, counts: none, current_phase: 0, phases: [1, 2] };
+    expect(verbsFor(rollout, operator)).toEqual(["pause", "advance", "stop"]);
+    expect(verbsFor({ ...rollout, state: "paused" }, operator)).toEqual(["resume", "stop"]);
+  });
   it.each([
     ["ready", {}, "start stop"],
     ["scheduled", {}, "start stop"],
@@ -199,14 +205,15 @@ describe("what may be done with a rollout", () => {
     ["rolled_back", { rolled_back: 1, failed: 1 }, ""],
   ] as const)("when it is %s with %o: %s", (state, some, verbs) => {
     const counts = { ...none, ...some };
-    expect(verbsFor({ state, counts }, operator).join(" ")).toBe(verbs);
-    expect(verbsFor({ state, counts }, who("vera", "read"))).toEqual([]);
+    expect(verbsFor({ state, counts, ...last }, operator).join(" ")).toBe(verbs);
+    expect(verbsFor({ state, counts, ...last }, who("vera", "read"))).toEqual([]);
   });
   it("takes two for an approval", () => {
     const rollout = {
       state: "waiting_for_approval" as const,
       counts: none,
       created_by: "user:otto",
+      ...last,
     };
     expect(verbsFor(rollout, operator)).toEqual(["stop"]);
     expect(isOwn(rollout, operator)).toBe(true);

@@ -188,6 +188,13 @@ export const user = (name: string) =>
       body(api.GET("/api/v1/users/{name}", { params: { path: { name } }, signal })),
   });
 
+export const sessions = (name: string) =>
+  queryOptions({
+    queryKey: ["users", name, "sessions"],
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/users/{name}/sessions", { params: { path: { name } }, signal })),
+  });
+
 export const tokens = queryOptions({
   queryKey: ["tokens"],
   queryFn: ({ signal }) => body(api.GET("/api/v1/tokens", { signal })),

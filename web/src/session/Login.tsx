@@ -1,10 +1,11 @@
 import { Button, PasswordInput, SegmentedControl, TextInput } from "@mantine/core";
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { ApiError } from "../api/problem";
 import { Command } from "../ui/Command";
 import { Problem } from "../ui/Problem";
 import css from "./Login.module.css";
+import { providerLogin, providerName, refusal } from "./login";
 import { useSessionState } from "./SessionContext";
 
 export function Login() {
@@ -23,6 +24,8 @@ export function Login() {
           : { user, password, oneTimeCode: code.trim() || undefined },
       ),
   });
+  const provider = useQuery({ queryKey: ["login-ways"], queryFn: providerName });
+  const refused = refusal(location.search);
   useEffect(() => {
     document.title = "Log in · Updraft";
   }, []);
@@ -45,6 +48,12 @@ export function Login() {
         <h1>Log in</h1>
         {expired && <p role="status">The server asks again who you are: your session has ended.</p>}
         {state.is === "out" && state.error !== undefined && <Problem error={state.error} />}
+        {refused && <p role="alert">{refused}</p>}
+        {provider.data && (
+          <Button component="a" href={providerLogin(location)} variant="default" fullWidth>
+            Log in with {provider.data}
+          </Button>
+        )}
         {hasUsers && (
           <SegmentedControl
             fullWidth

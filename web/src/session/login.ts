@@ -24,6 +24,36 @@ interface SessionBody {
   expires_at?: string;
 }
 
+/** What the provider of identities is called, if there is one to log in with. */
+export async function providerName(): Promise<string | null> {
+  const response = await fetch(`${SESSION}/ways`, { headers: { accept: "application/json" } });
+  // A server that does not know the question has none.
+  if (!response.ok) return null;
+  return ((await response.json()) as components["schemas"]["LoginWays"]).oidc ?? null;
+}
+
+/** Where a login by the provider begins; it comes back to this page. */
+export function providerLogin(page: Location): string {
+  const next = new URLSearchParams(page.search);
+  next.delete("problem");
+  const query = next.size > 0 ? `?${next}` : "";
+  return `${SESSION}/oidc?${new URLSearchParams({ next: page.pathname + query })}`;
+}
+
+const refusals: Record<string, string> = {
+  identity_refused: "The provider knows you, but you are in no group that may work here.",
+  login_not_begun: "The login took too long, or was begun in another browser. Try once more.",
+  user_exists: "Somebody else has an account of your name here. An administrator can help.",
+  user_disabled: "Your account is disabled.",
+};
+
+/** What went wrong with a login by the provider, in words. */
+export function refusal(search: string): string | null {
+  const code = new URLSearchParams(search).get("problem");
+  if (!code) return null;
+  return refusals[code] ?? "The provider could not be asked. The server's log says why.";
+}
+
 /** Whether somebody with these scopes may do what needs `needed`. The server decides all the same. */
 export function allows(scopes: readonly Scope[], needed: Scope): boolean {
   return needed === "read" || scopes.includes("admin") || scopes.includes(needed);

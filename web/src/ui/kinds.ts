@@ -61,7 +61,9 @@ const subjects: Record<Exclude<EventKind, "other">, Subject> = {
   token_revoked: "people",
   user_changed: "people",
   subscription_changed: "people",
+  subscription_tested: "people",
   configuration_changed: "people",
+  backup_restored: "people",
 };
 
 const titles: Record<Subject, string> = {

@@ -51,6 +51,8 @@ pub struct ImageRepository {
     pub(crate) delegated: BTreeMap<String, SignedFile<Targets>>,
     pub(crate) snapshot: Option<SignedFile<Snapshot>>,
     pub(crate) timestamp: Option<SignedFile<Timestamp>>,
+    /// The least version of the snapshot and timestamp that are signed next.
+    pub(crate) least_version: u64,
 }
 
 impl ImageRepository {
@@ -72,6 +74,7 @@ impl ImageRepository {
             delegated: BTreeMap::new(),
             snapshot: None,
             timestamp: None,
+            least_version: 1,
         })
     }
 

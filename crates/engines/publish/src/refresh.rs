@@ -29,6 +29,14 @@ impl ImageRepository {
         Ok(self.refresh_timestamp(keys, expiries, renew_before)? || snapshot)
     }
 
+    /// Leaves out so many versions of the snapshot and timestamp. For a repository that goes on from
+    /// an older state of itself: clients may have seen versions that it does not know of, and refuse
+    /// every one that is not above (TUF 5.4.3, 5.5.5).
+    pub fn leave_out_versions(&mut self, count: u64) {
+        let next = next_version(self.snapshot.as_ref()).max(next_version(self.timestamp.as_ref()));
+        self.least_version = next.saturating_add(count);
+    }
+
     fn refresh_snapshot(
         &mut self,
         keys: &[&dyn Sign],
@@ -62,7 +70,7 @@ impl ImageRepository {
         let fits = |file: &SignedFile<Snapshot>| file.payload.meta == meta;
         let mut changed = false;
         if !self.is_current(&RoleName::Snapshot, self.snapshot.as_ref(), renew_before, fits) {
-            let version = next_version(self.snapshot.as_ref());
+            let version = next_version(self.snapshot.as_ref()).max(self.least_version);
             let header = Header::new(self.dialect, version, expiries.snapshot);
             let snapshot = Snapshot { header, meta, extra: Map::new() };
             self.snapshot = Some(self.sign(&RoleName::Snapshot, snapshot, keys)?);
@@ -81,7 +89,7 @@ impl ImageRepository {
         let meta = FileMeta::of(snapshot.payload.header.version, &snapshot.bytes);
         let fits = |file: &SignedFile<Timestamp>| file.payload.snapshot == meta;
         if !self.is_current(&RoleName::Timestamp, self.timestamp.as_ref(), renew_before, fits) {
-            let version = next_version(self.timestamp.as_ref());
+            let version = next_version(self.timestamp.as_ref()).max(self.least_version);
             let header = Header::new(self.dialect, version, expiries.timestamp);
             let timestamp = Timestamp { header, snapshot: meta, extra: Map::new() };
             self.timestamp = Some(self.sign(&RoleName::Timestamp, timestamp, keys)?);

@@ -37,7 +37,7 @@ pub use helper::{HelperKey, KeyHelper};
 pub use image_key::{
     CIPHER as IMAGE_CIPHER, INFO as IMAGE_KEY_INFO, ImageKey, KeyEncryption, wrapped_image_key,
 };
-pub use mac::{hmac_sha256, hmac_sha256_hex, is_hmac_sha256};
+pub use mac::{hmac_sha256, hmac_sha256_hex, is_equal, is_hmac_sha256};
 pub use random::{random_bytes, random_hex};
 pub use remote::Scheme;
 pub use signing::{KeyAlgorithm, SigningKey};

@@ -102,6 +102,11 @@ impl Headers {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(|value| value.to_str().ok())
     }
+
+    /// All values of `name` (any case) that are text, for headers that come more than once.
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get_all(name).iter().filter_map(|value| value.to_str().ok())
+    }
 }
 
 /// An answer; its body is still to be read.

@@ -36,7 +36,7 @@ struct Renewed {
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         let Action::Renew { data, names } = &self.action;
-        let (names, end) = renew_server_certificate(&data.layout(), names, &system::environment())
+        let (names, end) = renew_server_certificate(&data.layout()?, names, &system::environment())
             .map_err(failure)?;
         let renewed = Renewed { names, expires_at: end.to_string() };
         terminal.show(&renewed, |renewed| {

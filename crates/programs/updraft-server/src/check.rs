@@ -21,7 +21,7 @@ struct Checked {
 
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
-        let layout = self.data.layout();
+        let layout = self.data.layout()?;
         let config = Config::load(&layout.config()).map_err(failure)?;
         let fleet = Fleet::open(layout, config, system::environment()).map_err(failure)?;
         updraft_server_service::http::check_tls(&fleet.layout).map_err(failure)?;

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use updraft_server_service::storage::Database;
 use updraft_server_service::storage::audit::acting;
-use updraft_server_service::{Config, Error, Layout};
+use updraft_server_service::{Config, Error, Layout, tenants};
 use updraft_terminal::generate::Generate;
 use updraft_terminal::{Failure, OutputOptions, Result, Terminal};
 
-use crate::{audit, certificate, check, config, credentials, init, key, run, system, token, user};
+use crate::{
+    audit, backup, certificate, check, config, credentials, init, key, run, system, tenant, token,
+    user,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -52,6 +55,8 @@ enum Command {
     Init(init::Arguments),
     /// Run the server until it is interrupted.
     Run(run::Arguments),
+    /// Add and list tenants: fleets of their own in the same server.
+    Tenant(tenant::Arguments),
     /// Make, list and change operators' accounts.
     User(user::Arguments),
     /// Export the audit log, and look whether it is whole.
@@ -67,6 +72,10 @@ enum Command {
     Certificate(certificate::Arguments),
     /// Check the data folder: configuration, database, keys, certificates, repositories.
     Check(check::Arguments),
+    /// Write all that makes up this server to one file.
+    Backup(backup::BackupArguments),
+    /// Make a data folder, and fill its database, from a backup.
+    Restore(backup::RestoreArguments),
     /// Check or show the configuration.
     Config(config::Arguments),
     /// Print the OpenAPI description of the operator interface.
@@ -82,6 +91,7 @@ impl Command {
         match self {
             Self::Init(_) => "updraft-server init",
             Self::Run(_) => "updraft-server run",
+            Self::Tenant(_) => "updraft-server tenant",
             Self::User(_) => "updraft-server user",
             Self::Audit(_) => "updraft-server audit",
             Self::Token(_) => "updraft-server token",
@@ -89,6 +99,8 @@ impl Command {
             Self::Credentials(_) => "updraft-server credentials",
             Self::Certificate(_) => "updraft-server certificate",
             Self::Check(_) => "updraft-server check",
+            Self::Backup(_) => "updraft-server backup",
+            Self::Restore(_) => "updraft-server restore",
             Self::Config(_) => "updraft-server config",
             Self::Openapi => "updraft-server openapi",
             Self::Generate(_) => "updraft-server generate",
@@ -110,6 +122,7 @@ impl Server {
     fn run_command(&self, terminal: &Terminal) -> Result {
         match &self.command {
             Command::Init(arguments) => arguments.run(terminal),
+            Command::Tenant(arguments) => arguments.run(terminal),
             Command::User(arguments) => arguments.run(terminal),
             Command::Audit(arguments) => arguments.run(terminal),
             Command::Token(arguments) => arguments.run(terminal),
@@ -117,6 +130,8 @@ impl Server {
             Command::Credentials(arguments) => arguments.run(terminal),
             Command::Certificate(arguments) => arguments.run(terminal),
             Command::Check(arguments) => arguments.run(terminal),
+            Command::Backup(arguments) => arguments.run(terminal),
+            Command::Restore(arguments) => arguments.run(terminal),
             Command::Config(arguments) => arguments.run(terminal),
             Command::Openapi => {
                 terminal.bytes(updraft_server_service::http::openapi::json().as_bytes())
@@ -138,16 +153,24 @@ pub(crate) struct DataFolder {
         default_value = "/var/lib/updraft-server"
     )]
     data: PathBuf,
+    /// Work on this tenant of the server, and not on the one that every server has.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
 }
 
 impl DataFolder {
-    pub(crate) fn layout(&self) -> Layout {
-        Layout::new(&self.data)
+    /// The data folder, or a tenant's in it.
+    pub(crate) fn layout(&self) -> Result<Layout> {
+        let whole = Layout::new(&self.data);
+        match &self.tenant {
+            Some(name) => tenants::find(&whole, name).map_err(failure),
+            None => Ok(whole),
+        }
     }
 
     /// The database that the data folder's configuration names.
     pub(crate) fn database(&self) -> Result<Database> {
-        let layout = self.layout();
+        let layout = self.layout()?;
         let config = Config::load(&layout.config()).map_err(failure)?;
         Database::of(&layout, &config.database).map_err(failure)
     }

@@ -33,7 +33,7 @@ impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         match &self.action {
             Action::Check { data } => {
-                let path = data.layout().config();
+                let path = data.layout()?.config();
                 Config::load(&path).map_err(failure)?;
                 let verdict =
                     if path.exists() { "is good" } else { "is not there; defaults apply" };
@@ -41,7 +41,7 @@ impl Arguments {
                 Ok(())
             }
             Action::Show { data, .. } => {
-                let config = Config::load(&data.layout().config()).map_err(failure)?;
+                let config = Config::load(&data.layout()?.config()).map_err(failure)?;
                 terminal.show(&config, |config| terminal.bytes(config.to_toml().as_bytes()))
             }
         }

@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
-        let layout = self.data.layout();
+        let layout = self.data.layout()?;
         let database = self.data.database()?;
         if let Some(name) = &self.operator {
             return self.for_operator(name, &database, terminal);
@@ -66,7 +66,7 @@ impl Arguments {
             days: self.days,
             targets_key,
         };
-        let layout = self.data.layout();
+        let layout = self.data.layout()?;
         write_operator_credentials(&layout, database, &system::environment(), &options, &self.out)
             .map_err(failure)?;
         let scope = options.scope;

@@ -73,7 +73,7 @@ impl Arguments {
         match &self.action {
             Action::Ls { data } => list(data, terminal),
             Action::AddToken { role, uri, helper, data } => {
-                let layout = data.layout();
+                let layout = data.layout()?;
                 let _lock = lock(&layout).map_err(failure)?;
                 let helper = beside(helper);
                 let key = add_token_key(&layout, role, uri, &helper).map_err(failure)?;
@@ -81,12 +81,12 @@ impl Arguments {
                 terminal.show(&value, |_| terminal.line(&key.key_id))
             }
             Action::Rm { role, key, data } => {
-                let layout = data.layout();
+                let layout = data.layout()?;
                 let _lock = lock(&layout).map_err(failure)?;
                 remove_key(&layout, role, key).map_err(failure)
             }
             Action::Apply { data } => {
-                let layout = data.layout();
+                let layout = data.layout()?;
                 let _lock = lock(&layout).map_err(failure)?;
                 let config = Config::load(&layout.config()).map_err(failure)?;
                 let fleet = Fleet::open(layout, config, system::environment()).map_err(failure)?;
@@ -101,7 +101,7 @@ impl Arguments {
 }
 
 fn list(data: &DataFolder, terminal: &Terminal) -> Result {
-    let layout = data.layout();
+    let layout = data.layout()?;
     let mut listed = Vec::new();
     for role in KEY_ROLES {
         for key in list_keys(&layout, role).map_err(failure)? {

@@ -7,17 +7,20 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod audit;
+mod backup;
 mod certificate;
 mod check;
 mod cli;
 mod config;
 mod credentials;
+mod database;
 mod init;
 mod key;
 mod logging;
 mod notify;
 mod run;
 mod system;
+mod tenant;
 mod token;
 mod user;
 

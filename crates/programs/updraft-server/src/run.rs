@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use updraft_error::{Classify, Kind};
-use updraft_server_service::{Config, Fleet, http, setup};
+use updraft_server_service::config::TenantConfig;
+use updraft_server_service::{Config, Tenants, http};
 use updraft_terminal::{Failure, Result};
 
 use crate::cli::{DataFolder, failure};
@@ -37,23 +37,21 @@ impl Arguments {
     pub(crate) fn run(&self, json: bool, no_color: bool) -> Result {
         logging::start(no_color)?;
         updraft_crypto::install_tls_provider();
-        let layout = self.data.layout();
+        let layout = self.data.layout()?;
         let config = Config::load(&layout.config()).map_err(failure)?;
         let listen = self.listen.unwrap_or(config.server.listen);
-        // Held until the end.
-        let _lock = setup::lock_to_serve(&layout, &config).map_err(failure)?;
-        let fleet = Fleet::open(layout, config, system::environment()).map_err(failure)?;
+        let listen_plain = self.listen_plain.or(config.server.listen_plain);
+        // Held until the end, and with it the locks of the data folders.
+        let tenants = Tenants::open(&layout, config, &system::environment()).map_err(failure)?;
         // Before anybody is told that the server listens.
-        http::check_tls(&fleet.layout).map_err(failure)?;
+        for fleet in tenants.all() {
+            http::check_tls(&fleet.layout).map_err(failure)?;
+        }
         let hint = "choose another address with --listen, or end what uses this one";
         let listener = bind(listen, hint)?;
         let address = listener.local_addr()?;
         let hint = "choose another address in server.listen_plain, or end what uses this one";
-        let plain = self
-            .listen_plain
-            .or(fleet.config.server.listen_plain)
-            .map(|address| bind(address, hint))
-            .transpose()?;
+        let plain = listen_plain.map(|address| bind(address, hint)).transpose()?;
         let plain_address = plain.as_ref().map(TcpListener::local_addr).transpose()?;
         if json {
             let listening = Listening { listening: address, listening_plain: plain_address };
@@ -64,9 +62,13 @@ impl Arguments {
         if let Some(address) = plain_address {
             tracing::info!("listening on http://{address}, which protects nothing by itself");
         }
-        tracing::info!(data = %fleet.layout.root().display(), "listening on https://{address}");
+        for fleet in &tenants.others {
+            let TenantConfig { name, hostnames } = &fleet.config.tenant;
+            tracing::info!(tenant = name, hosts = hostnames.join(" "), "serving a tenant");
+        }
+        tracing::info!(data = %layout.root().display(), "listening on https://{address}");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(Arc::new(fleet), http::Listeners { tls: listener, plain }))
+        runtime.block_on(serve(tenants, http::Listeners { tls: listener, plain }))
     }
 }
 
@@ -77,7 +79,7 @@ fn bind(address: SocketAddr, hint: &str) -> Result<TcpListener> {
     })
 }
 
-async fn serve(fleet: Arc<Fleet>, listeners: http::Listeners) -> Result {
+async fn serve(tenants: Tenants, listeners: http::Listeners) -> Result {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let shutdown = async move {
@@ -89,7 +91,7 @@ async fn serve(fleet: Arc<Fleet>, listeners: http::Listeners) -> Result {
         tracing::info!("ending; running requests may finish");
     };
     notify::notify("READY=1");
-    http::serve(fleet, listeners, shutdown).await.map_err(failure)
+    http::serve(tenants, listeners, shutdown).await.map_err(failure)
 }
 
 fn error_kind(error: &std::io::Error) -> Kind {

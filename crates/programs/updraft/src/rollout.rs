@@ -68,6 +68,11 @@ enum Command {
         #[arg(long)]
         remark: Option<String>,
     },
+    /// Begin the next phase, whether or not the present one is good enough.
+    Advance {
+        /// The rollout.
+        rollout: String,
+    },
     /// Give devices that failed another attempt; a rollout that ended goes on with them.
     Retry {
         /// The rollout.
@@ -99,6 +104,7 @@ impl Arguments {
             Command::Resume { rollout } => steer(&server, terminal, rollout, "resume"),
             Command::Stop { rollout } => steer(&server, terminal, rollout, "stop"),
             Command::Start { rollout } => steer(&server, terminal, rollout, "start"),
+            Command::Advance { rollout } => steer(&server, terminal, rollout, "advance"),
             Command::Retry { rollout } => steer(&server, terminal, rollout, "retry"),
             Command::Rollback { rollout } => steer(&server, terminal, rollout, "rollback"),
             Command::Approve { rollout, remark } => {

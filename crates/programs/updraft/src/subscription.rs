@@ -2,10 +2,12 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 use updraft_api::{
-    CreatedSubscription, EventKind, NewSubscription, Subscription, SubscriptionTarget, paths,
+    CreatedSubscription, EventKind, NewSubscription, Subscription, SubscriptionTarget,
+    SubscriptionTest, paths,
 };
+use updraft_error::Kind;
 use updraft_http::Method;
-use updraft_terminal::{Result, Table, Terminal};
+use updraft_terminal::{Failure, Result, Table, Terminal};
 
 use crate::server::Server;
 use crate::text;
@@ -30,6 +32,11 @@ enum Command {
     Ls,
     /// Tell an address or a mailbox of what happens from now on.
     Add(Add),
+    /// Send a trial to one of them, and say whether it was heard.
+    Test {
+        /// The subscription.
+        subscription: String,
+    },
     /// Tell one of them no more.
     Rm {
         /// The subscription.
@@ -78,6 +85,18 @@ impl Arguments {
                         None => Ok(()),
                     }
                 })
+            }
+            Command::Test { subscription } => {
+                let path = format!("{}/test", paths::subscription(subscription));
+                let test: SubscriptionTest =
+                    server.send(Method::Post, &path, &serde_json::Value::Null)?;
+                match &test.problem {
+                    None => terminal.show(&test, |_| terminal.line("heard")),
+                    Some(problem) => Err(Failure::new(
+                        Kind::Unavailable,
+                        format!("{subscription} was not heard: {problem}"),
+                    )),
+                }
             }
             Command::Rm { subscription } => {
                 server.change(Method::Delete, &paths::subscription(subscription))

@@ -112,6 +112,8 @@ pub enum EventKind {
     TokenRevoked,
     /// A subscription was made or deleted.
     SubscriptionChanged,
+    /// Somebody tried whether a subscription is heard.
+    SubscriptionTested,
     /// A rule for alarms was made, changed or deleted.
     AlertRuleChanged,
     /// A device is worth an alarm; `data` has the rule and how much it matters.
@@ -122,6 +124,8 @@ pub enum EventKind {
     AlertAcknowledged,
     /// An operator's account was made, changed or deleted.
     UserChanged,
+    /// The server goes on from a backup of itself.
+    BackupRestored,
     /// A kind that this build does not know.
     #[serde(other)]
     Other,

@@ -49,9 +49,11 @@ pub use rollout::{
     RolloutCounts, RolloutDevice, RolloutDeviceState, RolloutPreview, RolloutScope, RolloutState,
     Threshold, Weekday,
 };
-pub use session::{CSRF_HEADER, Login, OperatorKind, Session};
+pub use session::{CSRF_HEADER, Login, LoginWays, OpenSession, OperatorKind, Session};
 pub use status::{RepositoryStatus, Status};
-pub use subscription::{CreatedSubscription, NewSubscription, Subscription, SubscriptionTarget};
+pub use subscription::{
+    CreatedSubscription, NewSubscription, Subscription, SubscriptionTarget, SubscriptionTest,
+};
 pub use token::{ApiToken, NewApiToken, NewToken, Scope};
 pub use user::{
     NewUser, OneTimeCode, OneTimeSecret, PasswordChange, RecoveryCodes, Role, User, UserUpdate,

@@ -50,6 +50,8 @@ pub const ALERT_RULE: &str = "/api/v1/alert-rules/{name}";
 pub const SUBSCRIPTIONS: &str = "/api/v1/subscriptions";
 /// One who is.
 pub const SUBSCRIPTION: &str = "/api/v1/subscriptions/{name}";
+/// Telling one subscription of a trial.
+pub const SUBSCRIPTION_TEST: &str = "/api/v1/subscriptions/{name}/test";
 /// All groups.
 pub const GROUPS: &str = "/api/v1/groups";
 /// One group.
@@ -86,6 +88,8 @@ pub const ROLLOUT_APPROVE: &str = "/api/v1/rollouts/{name}/approve";
 pub const ROLLOUT_DENY: &str = "/api/v1/rollouts/{name}/deny";
 /// Gives the devices of a rollout that failed another attempt.
 pub const ROLLOUT_RETRY: &str = "/api/v1/rollouts/{name}/retry";
+/// Begins the next phase of a rollout.
+pub const ROLLOUT_ADVANCE: &str = "/api/v1/rollouts/{name}/advance";
 /// Gives the devices that have a rollout's release back what they had before.
 pub const ROLLOUT_ROLLBACK: &str = "/api/v1/rollouts/{name}/rollback";
 /// Times in which rollouts tell devices nothing.
@@ -100,6 +104,12 @@ pub const EVENT_STREAM: &str = "/api/v1/events/stream";
 pub const AUDIT: &str = "/api/v1/audit";
 /// The session of a browser: log in, look, log out.
 pub const SESSION: &str = "/api/v1/session";
+/// How one can log in.
+pub const SESSION_WAYS: &str = "/api/v1/session/ways";
+/// Logging in by a provider of identities.
+pub const SESSION_OIDC: &str = "/api/v1/session/oidc";
+/// Where a provider of identities sends the browser back to.
+pub const SESSION_OIDC_CALLBACK: &str = "/api/v1/session/oidc/callback";
 /// All operators' accounts.
 pub const USERS: &str = "/api/v1/users";
 /// One account.
@@ -108,6 +118,10 @@ pub const USER: &str = "/api/v1/users/{name}";
 pub const USER_PASSWORD: &str = "/api/v1/users/{name}/password";
 /// The one-time codes of one account.
 pub const USER_ONE_TIME_CODES: &str = "/api/v1/users/{name}/one-time-codes";
+/// The sessions of an account.
+pub const USER_SESSIONS: &str = "/api/v1/users/{name}/sessions";
+/// One session of an account.
+pub const USER_SESSION: &str = "/api/v1/users/{name}/sessions/{id}";
 /// API tokens: one's own, or all of them for who manages users.
 pub const TOKENS: &str = "/api/v1/tokens";
 /// One API token.

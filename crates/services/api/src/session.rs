@@ -54,3 +54,26 @@ pub struct Session {
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
 }
+
+/// How one can log in, beside an account's password and a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LoginWays {
+    /// What the provider of identities is called; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<String>,
+}
+
+/// A session of an account, as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OpenSession {
+    /// What it is ended by. It does not let anybody use the session.
+    pub id: String,
+    /// When it was begun.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it was used last, give or take a minute.
+    #[schema(value_type = String, format = DateTime)]
+    pub used_at: Timestamp,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}

@@ -76,3 +76,13 @@ pub struct CreatedSubscription {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
+
+/// How a trial of a subscription ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubscriptionTest {
+    /// The event that was sent: it is of the kind `subscription_tested`.
+    pub event: u64,
+    /// Why it was not heard; absent when it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}

@@ -2,6 +2,8 @@
 
 pub(crate) mod database;
 mod notifications;
+mod oidc;
+pub mod tenant;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use crate::fetch_from::FetchFrom;
 pub use database::DatabaseConfig;
 pub use notifications::{MailSecurity, NotificationsConfig, SmtpConfig};
+pub use oidc::OidcConfig;
+pub use tenant::TenantConfig;
 
 use crate::error::{Error, Result};
 
@@ -24,6 +28,9 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// `[server]`.
     pub server: ServerConfig,
+    /// `[tenant]`.
+    #[serde(skip_serializing_if = "TenantConfig::is_default")]
+    pub tenant: TenantConfig,
     /// `[database]`.
     pub database: DatabaseConfig,
     /// `[limits]`.
@@ -42,6 +49,9 @@ pub struct Config {
     pub notifications: NotificationsConfig,
     /// `[operators]`.
     pub operators: OperatorsConfig,
+    /// `[oidc]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<OidcConfig>,
 }
 
 /// How long operators stay logged in.
@@ -231,6 +241,8 @@ impl Config {
     }
 
     fn check(&self) -> std::result::Result<(), String> {
+        self.tenant.check()?;
+        self.oidc.as_ref().map_or(Ok(()), OidcConfig::check)?;
         self.database.check()?;
         let positive = [
             ("limits.connections", self.limits.connections as u64),

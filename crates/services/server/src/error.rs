@@ -254,6 +254,12 @@ pub enum Error {
     /// The rollout engine refused.
     #[error("divide the rollout into phases")]
     Rollout(#[source] updraft_rollout::Error),
+    /// Somebody asked to stop.
+    #[error("{action}: it was interrupted")]
+    Interrupted {
+        /// What was to be done.
+        action: &'static str,
+    },
     /// The server is shutting down or a task of it died.
     #[error("{action}: {reason}")]
     Internal {

@@ -10,6 +10,7 @@ mod cookies;
 mod dashboard;
 mod gateway;
 mod hawkbit;
+mod hosts;
 mod mender;
 mod metering;
 pub mod multipart;

@@ -15,6 +15,7 @@
 //!   image/                 signed metadata of the Image repository; in image/tuf/ in TUF's form
 //!   treehub/               an OSTree repository in archive mode
 //!   targets/               contents of targets that are files
+//!   tenants/NAME/          another tenant's data folder, of the same form
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -60,6 +61,16 @@ impl Layout {
     /// The configuration file.
     pub fn config(&self) -> PathBuf {
         self.0.join("server.toml")
+    }
+
+    /// The folder of tenants' data folders.
+    pub fn tenants(&self) -> PathBuf {
+        self.0.join("tenants")
+    }
+
+    /// The data folder of a tenant, whose name has to be one.
+    pub fn tenant(&self, name: &str) -> Self {
+        Self(self.tenants().join(name))
     }
 
     /// The database.

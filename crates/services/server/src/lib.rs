@@ -3,6 +3,7 @@
 //! Layers, each of which knows only those below it:
 //!
 //! - [`http`]: TLS, connections, routes; thin handlers that decode, call and encode;
+//! - [`tenants`]: several fleets in one process, each with a data folder of its own;
 //! - [`fleet`]: what the server does: registering devices, judging reports, signing the
 //!   Director's metadata, keeping the Image repository, running rollouts;
 //! - [`storage`]: SQLite, and nothing else knows SQL;
@@ -21,9 +22,11 @@ pub mod layout;
 pub mod names;
 pub mod setup;
 pub mod storage;
+pub mod tenants;
 
 pub use config::Config;
 pub use environment::{Clock, Environment, Random};
 pub use error::{Error, Result};
 pub use fleet::Fleet;
 pub use layout::Layout;
+pub use tenants::Tenants;

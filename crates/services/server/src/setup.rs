@@ -1,10 +1,14 @@
-//! Making a data folder, its keys, and the credentials file that devices provision themselves with.
+//! Making a data folder, its keys, and the credentials file that devices provision themselves with;
+//! backups of all of it.
 
+mod backup;
 mod certificate;
 mod credentials;
 mod init;
 mod keys;
+mod restore;
 
+pub use backup::{About, Backup, backup};
 pub use certificate::renew_server_certificate;
 pub use credentials::{
     CredentialsOptions, OperatorCredentials, TargetsKey, write_credentials,
@@ -12,6 +16,7 @@ pub use credentials::{
 };
 pub use init::{InitOptions, init};
 pub use keys::{KEY_ROLES, add_token_key, list_keys, remove_key};
+pub use restore::{RestoreTo, check_backup, restore};
 
 use updraft_fs::{Dir, LockFile, LockMode};
 

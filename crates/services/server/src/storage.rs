@@ -11,6 +11,7 @@ pub mod alerts;
 pub mod assignments;
 pub mod audit;
 pub mod campaigns;
+mod copy;
 pub mod delegation_info;
 pub mod device_list;
 pub mod devices;
@@ -19,6 +20,7 @@ pub mod events;
 pub mod freezes;
 pub mod groups;
 pub mod hawkbit;
+pub mod identities;
 pub mod installations;
 pub mod inventory;
 pub mod leases;
@@ -119,11 +121,15 @@ impl Database {
         };
         match Self::connect(options)? {
             (database, true) => Ok(database),
-            (database, false) => Err(Error::Conflict {
-                code: "already_initialised",
-                action: format!("make the database {}", database.place),
-                reason: "it has a server's data".to_owned(),
-            }),
+            (database, false) => Err(database.in_use()),
+        }
+    }
+
+    fn in_use(&self) -> Error {
+        Error::Conflict {
+            code: "already_initialised",
+            action: format!("make the database {}", self.place),
+            reason: "it has a server's data".to_owned(),
         }
     }
 

@@ -13,6 +13,7 @@ import css from "../../ui/ui.module.css";
 import { When } from "../../ui/When";
 import { NewToken } from "./NewToken";
 import { OneTimeCodes } from "./OneTimeCodes";
+import { Sessions } from "./Sessions";
 
 export default function Account() {
   const session = useSession();
@@ -62,6 +63,9 @@ function Own({ name }: { name: string }) {
           </Card>
           <Card title="Password">
             <Password name={name} />
+          </Card>
+          <Card title="Sessions">
+            <Sessions name={name} />
           </Card>
           <Card
             title="API tokens"

@@ -1,7 +1,8 @@
+import { Button } from "@mantine/core";
 import { IconTrash } from "@tabler/icons-react";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, type Schemas } from "../../api/client";
+import { api, body, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
 import { Confirm } from "../../ui/Confirm";
 import { Empty, Loading } from "../../ui/Empty";
@@ -49,6 +50,7 @@ export function Subscriptions() {
         {data.items.map((subscription) => (
           <li key={subscription.name} className={css.entry}>
             <Entry subscription={subscription} />
+            <Trial name={subscription.name} />
             <Confirm
               label="Delete"
               title={`Delete ${subscription.name}?`}
@@ -93,6 +95,29 @@ function Entry({ subscription }: { subscription: Schemas["Subscription"] }) {
           <When at={next_attempt_at} none="soon" />; nothing is left out.
         </p>
       )}
+    </div>
+  );
+}
+
+/** Sends a trial to a subscription, and says whether it was heard. */
+function Trial({ name }: { name: string }) {
+  const trial = useMutation({
+    mutationFn: () =>
+      body(api.POST("/api/v1/subscriptions/{name}/test", { params: { path: { name } } })),
+  });
+  return (
+    <div>
+      <Button
+        variant="default"
+        size="xs"
+        loading={trial.isPending}
+        onClick={() => trial.mutate()}
+        aria-label={`Send a trial to ${name}`}
+      >
+        Try
+      </Button>
+      {trial.error && <Problem error={trial.error} />}
+      {trial.data && <p role="status">{trial.data.problem ?? "It was heard."}</p>}
     </div>
   );
 }

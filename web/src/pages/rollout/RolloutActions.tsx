@@ -4,6 +4,7 @@ import {
   IconPlayerPause,
   IconPlayerPlay,
   IconPlayerStop,
+  IconPlayerTrackNext,
   IconRefresh,
 } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
@@ -52,6 +53,18 @@ export function RolloutActions({ rollout }: { rollout: Schemas["Rollout"] }) {
     start: () => plain("start", "Start now", IconPlayerPlay, true),
     pause: () => plain("pause", "Pause", IconPlayerPause, false),
     resume: () => plain("resume", "Resume", IconPlayerPlay, true),
+    advance: () => (
+      <Confirm
+        key="advance"
+        label="Next phase"
+        title={`Begin the next phase of ${name}?`}
+        icon={<IconPlayerTrackNext size={16} aria-hidden />}
+        action={() => act("advance")}
+      >
+        It begins whether or not the present phase is good enough or old enough. Devices of the
+        present phase go on.
+      </Confirm>
+    ),
     retry: () => (
       <Confirm
         key="retry"

@@ -7,11 +7,14 @@ export type Verb =
   | "start"
   | "pause"
   | "resume"
+  | "advance"
   | "retry"
   | "rollback"
   | "stop";
 
-type Rollout = Pick<Schemas["Rollout"], "state" | "counts" | "created_by">;
+type Rollout = Pick<Schemas["Rollout"], "state" | "counts" | "created_by" | "current_phase"> & {
+  phases: readonly unknown[];
+};
 
 /** Whether somebody made a rollout, and so cannot approve of it. */
 export function isOwn(rollout: Pick<Rollout, "created_by">, who: Session): boolean {
@@ -30,6 +33,8 @@ export function verbsFor(rollout: Rollout, who: Session): Verb[] {
   if (!mayOperate) return verbs;
   if (state === "ready" || state === "scheduled") verbs.push("start");
   if (state === "running") verbs.push("pause");
+  const hasNext = rollout.current_phase + 1 < rollout.phases.length;
+  if (state === "running" && hasNext) verbs.push("advance");
   if (state === "paused") verbs.push("resume");
   const hasBegun = ["running", "paused", "finished", "stopped"].includes(state);
   const again = counts.failed + (state === "stopped" ? counts.cancelled : 0);

@@ -17,9 +17,9 @@ impl Error {
             }
             Self::DatabaseFile { trouble, .. } => match trouble {
                 DatabaseTrouble::Missing => Some("`updraft-server init` makes a data folder"),
-                DatabaseTrouble::Corrupt => {
-                    Some("stop the server, move updraft.db* away and restore them from a backup")
-                }
+                DatabaseTrouble::Corrupt => Some(
+                    "stop the server, and make another data folder with `updraft-server restore`",
+                ),
                 DatabaseTrouble::ReadOnly => {
                     Some("the file, its folder and its file system must be writable for the server")
                 }

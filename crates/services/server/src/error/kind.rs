@@ -35,6 +35,7 @@ impl Classify for Error {
             Self::Fs { source, .. } => source.kind(),
             Self::Repo { source, .. } | Self::Crypto { source, .. } => source.kind(),
             Self::Remote { .. } | Self::TooMany { .. } => Kind::Unavailable,
+            Self::Interrupted { .. } => Kind::Cancelled,
             Self::Internal { .. } => Kind::Bug,
         }
     }

@@ -23,7 +23,7 @@ impl Fleet {
         for (reason, filter) in ATTENTION {
             conditions.push((reason, filter, self.device_condition(Some(filter))?));
         }
-        let (mut overview, alive) = self.database.read("count devices", |reader| {
+        let (mut overview, unfinished) = self.database.read("count devices", |reader| {
             let mut attention = Vec::new();
             for (reason, filter, (condition, parameters)) in &conditions {
                 let devices = device_list::count(reader, condition, parameters)?;
@@ -34,9 +34,9 @@ impl Fleet {
             let devices = states.iter().map(|count| count.devices).sum();
             let versions = device_list::versions(reader, MAX_NAMED)?;
             let overview = Overview { devices, states, versions, attention, rollouts: Vec::new() };
-            Ok((overview, rollouts::alive(reader)?))
+            Ok((overview, rollouts::unfinished(reader)?))
         })?;
-        for name in alive.iter().rev().take(MAX_NAMED as usize) {
+        for name in unfinished.iter().rev().take(MAX_NAMED as usize) {
             overview.rollouts.push(self.rollout(name)?);
         }
         Ok(overview)

@@ -44,15 +44,16 @@ pub(super) fn hash(environment: &Environment, password: &str) -> Result<String> 
     Ok(hasher()?.hash_password(password.as_bytes(), &salt).map_err(failed)?.to_string())
 }
 
+/// The hash of no password that anybody knows.
+pub(super) const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// Whether this is the password of a hash. Without one it takes as long, and is not.
 pub(super) fn is_right(hash: Option<&str>, password: &str) -> bool {
-    // Of no password that anybody knows.
-    const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     if password.len() > MAX {
         return false;
     }
     let Ok(hasher) = hasher() else { return false };
-    let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODY)) else { return false };
+    let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODYS)) else { return false };
     hasher.verify_password(password.as_bytes(), &parsed).is_ok() && hash.is_some()
 }
 

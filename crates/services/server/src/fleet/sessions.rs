@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
-use updraft_api::{Login, PasswordChange, Session};
+use updraft_api::{Login, OpenSession, PasswordChange, Scope, Session};
 
 use super::operators::{self, Operator};
 use super::{Fleet, one_time, passwords};
@@ -97,10 +97,9 @@ impl Fleet {
                 return Err(wrong());
             }
             take_code(tx, &current, code, now)?;
-            let idle = self.idle_since(now);
             let begun = Begun::User(name.to_owned());
             sessions::insert(tx, &id.hash(), &begun, now)?;
-            sessions::prune(tx, &begun, MAX_SESSIONS, idle)
+            self.prune_sessions(tx, &begun, now)
         });
         match begun {
             Ok(()) => self.guessing.succeeded(name, from, now),
@@ -129,7 +128,7 @@ impl Fleet {
         self.database.write("log in", |tx| {
             let begun = Begun::Token(operators::hash(token));
             sessions::insert(tx, &id.hash(), &begun, now)?;
-            sessions::prune(tx, &begun, MAX_SESSIONS, self.idle_since(now))
+            self.prune_sessions(tx, &begun, now)
         })?;
         let session = self.session(&operator, &id, now, now);
         Ok((id, session))
@@ -188,18 +187,71 @@ impl Fleet {
         changed
     }
 
+    /// The sessions of an account that are good, the newest first: one's own, or anybody's with the
+    /// scope `users`. `current`: in which one the operator is.
+    pub fn sessions_of(
+        &self,
+        operator: &Operator,
+        name: &str,
+        current: Option<&SessionId>,
+    ) -> Result<Vec<OpenSession>> {
+        if !operator.is_user(name) {
+            operator.require(Scope::Users)?;
+        }
+        let now = self.now();
+        let found = self.database.read("list sessions", |reader| {
+            users::require(reader, name)?;
+            sessions::of_user(reader, name, self.idle_since(now))
+        })?;
+        let current = current.map(SessionId::hash);
+        let good = found.into_iter().filter(|(_, record)| self.end_of(record.created_at) > now);
+        Ok(good
+            .map(|(hash, record)| OpenSession {
+                id: hex::encode(hash),
+                created_at: record.created_at,
+                used_at: record.used_at,
+                current: current == Some(hash),
+            })
+            .collect())
+    }
+
+    /// Ends a session of an account: one's own, or one of somebody whom the operator may change.
+    pub fn end_session(&self, operator: Operator, name: &str, id: &str) -> Result<()> {
+        let unknown = || Error::not_found("session", id.chars().take(64).collect::<String>());
+        let mut hash = [0; 32];
+        hex::decode_to_slice(id, &mut hash).map_err(|_| unknown())?;
+        let is_own = operator.is_user(name);
+        let users = self.users(operator);
+        self.database.write("end a session", |tx| {
+            if !is_own {
+                users.manage(tx, name)?;
+            }
+            if sessions::delete_one(tx, name, &hash)? { Ok(()) } else { Err(unknown()) }
+        })
+    }
+
     /// Ends a session.
     pub fn log_out(&self, id: &SessionId) -> Result<()> {
         self.database.write("log out", |tx| sessions::delete(tx, &id.hash()))
     }
 
-    fn session_id(&self) -> Result<SessionId> {
+    pub(super) fn session_id(&self) -> Result<SessionId> {
         let mut id = [0; 32];
         self.environment.random.fill(&mut id).map_err(Error::random)?;
         Ok(SessionId(id))
     }
 
-    fn session(
+    /// Ends what an account or token has of sessions beyond what it may have.
+    pub(super) fn prune_sessions(
+        &self,
+        tx: &sql::Transaction<'_>,
+        begun: &Begun,
+        now: Timestamp,
+    ) -> Result<()> {
+        sessions::prune(tx, begun, MAX_SESSIONS, self.idle_since(now))
+    }
+
+    pub(super) fn session(
         &self,
         operator: &Operator,
         id: &SessionId,

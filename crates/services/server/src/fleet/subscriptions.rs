@@ -10,6 +10,7 @@ mod webhook;
 use jiff::{SignedDuration, Timestamp};
 use updraft_api::{
     CreatedSubscription, Event, EventKind, NewSubscription, Page, Subscription, SubscriptionTarget,
+    SubscriptionTest,
 };
 
 use super::Fleet;
@@ -110,6 +111,41 @@ impl Fleet {
             let actor = operator.actor();
             events::append(tx, now, &NewEvent::new(EventKind::SubscriptionChanged, &actor, message))
         })
+    }
+
+    /// Tells a subscription of a trial, and says whether it was heard.
+    pub fn test_subscription(&self, operator: &Operator, name: &str) -> Result<SubscriptionTest> {
+        let now = self.now();
+        let actor = operator.actor();
+        let message = format!("{actor} tries whether subscription {name} is heard");
+        let (record, id) = self.database.write("try a subscription", |tx| {
+            let record = subscriptions::get(tx, name)?;
+            let record = record.ok_or_else(|| Error::not_found("subscription", name))?;
+            let kind = EventKind::SubscriptionTested;
+            events::append(tx, now, &NewEvent::new(kind, &actor, message.clone()))?;
+            Ok((record, events::newest(tx)?))
+        })?;
+        let event = Event {
+            id,
+            at: now,
+            kind: EventKind::SubscriptionTested,
+            actor,
+            device: None,
+            rollout: None,
+            message,
+            data: None,
+        };
+        let config = &self.config.notifications;
+        let told = match &record.shown.target {
+            SubscriptionTarget::Webhook { url } => {
+                let secret = record.secret.as_deref().unwrap_or_default();
+                webhook::Sender::new(config, url, secret)
+                    .and_then(|sender| sender.send(&event, now))
+            }
+            SubscriptionTarget::Email { address } => mail::send(config, address, &[event]),
+        };
+        let problem = told.err().map(|problem| problem.chars().take(MAX_PROBLEM).collect());
+        Ok(SubscriptionTest { event: id, problem })
     }
 
     /// The subscriptions that there may be something to tell.

@@ -51,7 +51,7 @@ impl Operator {
         })
     }
 
-    fn is_user(&self, name: &str) -> bool {
+    pub(super) fn is_user(&self, name: &str) -> bool {
         self.kind == OperatorKind::User && self.name == name
     }
 }
@@ -225,7 +225,7 @@ impl Users<'_> {
     }
 
     /// The account, when the operator may manage it.
-    fn manage(&self, tx: &Transaction<'_>, name: &str) -> Result<UserRecord> {
+    pub(super) fn manage(&self, tx: &Transaction<'_>, name: &str) -> Result<UserRecord> {
         self.operator.require(Scope::Users)?;
         let user = users::require(tx, name)?;
         self.operator.require_all(&scopes_of(&user.roles))?;

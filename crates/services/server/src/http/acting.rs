@@ -32,6 +32,11 @@ struct Caller {
     is_known: bool,
 }
 
+/// What an answer carries that turns somebody away though its status does not say so; the code of the
+/// reason.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TurnedAway(pub(crate) &'static str);
+
 /// Answers a request.
 pub(crate) async fn answer(
     fleet: Shared,
@@ -50,9 +55,11 @@ pub(crate) async fn answer(
     }
     let status = response.status();
     let refusals = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
-    if refusals.contains(&status) {
+    let turned_away = response.extensions().get::<TurnedAway>().map(|away| away.0);
+    if refusals.contains(&status) || turned_away.is_some() {
         let origin = origin.clone();
-        let code = response.extensions().get::<Code>().map_or("", |code| code.0);
+        let code = response.extensions().get::<Code>().map(|code| code.0);
+        let code = turned_away.or(code).unwrap_or_default();
         let reason = format!("{} {code}", status.as_u16()).trim_end().to_owned();
         let noted = run(&fleet, move |fleet| fleet.note_refusal(&origin, reason)).await;
         if let Err(error) = noted {

@@ -10,11 +10,13 @@ pub(crate) mod freezes;
 pub(crate) mod groups;
 pub(crate) mod image_repository;
 pub(crate) mod metrics;
+pub(crate) mod oidc;
 pub(crate) mod overview;
 pub(crate) mod releases;
 pub(crate) mod rollout_verbs;
 pub(crate) mod rollouts;
 pub(crate) mod session;
+pub(crate) mod sessions;
 pub(crate) mod status;
 pub(crate) mod subscriptions;
 pub(crate) mod tokens;
@@ -24,7 +26,7 @@ use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use serde::de::DeserializeOwned;
 use updraft_api::{PageQuery, page, paths};
 
@@ -56,6 +58,7 @@ pub(crate) fn routes() -> Router<Shared> {
             get(alerts::rule).put(alerts::put_rule).delete(alerts::delete_rule),
         )
         .route(paths::SUBSCRIPTIONS, get(subscriptions::list).post(subscriptions::create))
+        .route(paths::SUBSCRIPTION_TEST, post(subscriptions::test))
         .route(paths::SUBSCRIPTION, get(subscriptions::show).delete(subscriptions::delete))
         .route(paths::GROUPS, get(groups::list).post(groups::create))
         .route(paths::GROUP, get(groups::show).put(groups::update).delete(groups::delete))
@@ -74,14 +77,20 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::ROLLOUT_START, post(rollout_verbs::start))
         .route(paths::ROLLOUT_APPROVE, post(rollout_verbs::approve))
         .route(paths::ROLLOUT_DENY, post(rollout_verbs::deny))
+        .route(paths::ROLLOUT_ADVANCE, post(rollout_verbs::advance))
         .route(paths::ROLLOUT_RETRY, post(rollout_verbs::retry))
         .route(paths::ROLLOUT_ROLLBACK, post(rollout_verbs::rollback))
         .route(paths::FREEZES, get(freezes::list))
         .route(paths::FREEZE, put(freezes::put).delete(freezes::delete))
         .route(paths::AUDIT, get(audit::list))
+        .route(paths::SESSION_WAYS, get(oidc::ways))
+        .route(paths::SESSION_OIDC, get(oidc::begin))
+        .route(paths::SESSION_OIDC_CALLBACK, get(oidc::end))
         .route(paths::SESSION, get(session::show).post(session::log_in).delete(session::log_out))
         .route(paths::USERS, get(users::list).post(users::create))
         .route(paths::USER, get(users::show).patch(users::update).delete(users::delete))
+        .route(paths::USER_SESSIONS, get(sessions::list))
+        .route(paths::USER_SESSION, delete(sessions::end))
         .route(paths::USER_PASSWORD, put(users::set_password))
         .route(
             paths::USER_ONE_TIME_CODES,

@@ -12,15 +12,39 @@ use crate::fleet::sessions::SessionId;
 /// The name of the cookie; with the prefix, browsers take it over TLS and of this very host only.
 const NAME: &str = "updraft_session";
 const SECURE_NAME: &str = "__Host-updraft_session";
+/// The same of a login that a provider of identities is to answer.
+const LOGIN: &str = "updraft_login";
+const SECURE_LOGIN: &str = "__Host-updraft_login";
 
 /// The session whose cookie a request carries.
 pub(crate) fn session(headers: &HeaderMap, is_https: bool) -> Option<SessionId> {
-    let wanted = if is_https { SECURE_NAME } else { NAME };
+    find(headers, if is_https { SECURE_NAME } else { NAME }).and_then(SessionId::parse)
+}
+
+/// The login that has begun in the browser that a request comes from.
+pub(crate) fn login(headers: &HeaderMap, is_https: bool) -> Option<String> {
+    find(headers, if is_https { SECURE_LOGIN } else { LOGIN }).map(str::to_owned)
+}
+
+fn find<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
     let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(name, _)| *name == wanted)
-        .and_then(|(_, value)| SessionId::parse(value))
+        .map(|(_, value)| value)
+}
+
+/// The cookie of a login that has begun, and for how many seconds; without one, the end of it.
+/// Another site sends the browser back with it, which `Strict` would not allow.
+pub(crate) fn set_login(begun: Option<(&str, i64)>, is_https: bool) -> Result<HeaderValue> {
+    let (name, secure) = if is_https { (SECURE_LOGIN, "; Secure") } else { (LOGIN, "") };
+    let (value, age) = begun.unwrap_or_default();
+    written(format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age={age}"))
+}
+
+fn written(cookie: String) -> Result<HeaderValue> {
+    HeaderValue::try_from(cookie)
+        .map_err(|error| Error::Internal { action: "write a cookie", reason: error.to_string() })
 }
 
 /// The cookie that begins a session, or, without one, ends it.
@@ -29,9 +53,7 @@ pub(crate) fn set(id: Option<&SessionId>, is_https: bool) -> Result<HeaderValue>
     let value = id.map(SessionId::text).unwrap_or_default();
     // Without an age a browser forgets it when it ends; the server decides sooner.
     let age = if id.is_some() { "" } else { "; Max-Age=0" };
-    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
-    HeaderValue::try_from(cookie)
-        .map_err(|error| Error::Internal { action: "write a cookie", reason: error.to_string() })
+    written(format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}"))
 }
 
 /// Refuses a request that changes something and does not come from our own pages.

@@ -17,9 +17,6 @@ pub(crate) use answer::Refusal;
 pub(crate) use artifacts::content;
 pub(crate) use device::Caller;
 
-/// The one tenant, as devices are told; they may write it in any case.
-const TENANT: &str = "DEFAULT";
-
 /// The routes of devices and scripts.
 pub(crate) fn routes() -> Router<Shared> {
     Router::new().merge(ddi::routes()).merge(management::routes())

@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::api::{
     alerts, audit, devices, encrypted_images, event_stream, events, freezes, groups,
-    image_repository, metrics, overview, releases, rollout_verbs, rollouts, session, status,
-    subscriptions, tokens, users,
+    image_repository, metrics, oidc, overview, releases, rollout_verbs, rollouts, session,
+    sessions, status, subscriptions, tokens, users,
 };
 
 #[derive(OpenApi)]
@@ -28,7 +28,7 @@ use super::api::{
         metrics::list, metrics::show,
         alerts::list, alerts::acknowledge, alerts::rules, alerts::rule, alerts::put_rule,
         alerts::delete_rule,
-        subscriptions::list, subscriptions::create, subscriptions::show, subscriptions::delete,
+        subscriptions::list, subscriptions::create, subscriptions::show, subscriptions::delete, subscriptions::test,
         encrypted_images::list, encrypted_images::put, encrypted_images::delete,
         encrypted_images::put_ciphertext,
         groups::list, groups::create, groups::show, groups::update, groups::delete,
@@ -38,14 +38,14 @@ use super::api::{
         overview::failures,
         rollout_verbs::pause, rollout_verbs::resume, rollout_verbs::stop,
         rollout_verbs::start, rollout_verbs::approve, rollout_verbs::deny,
-        rollout_verbs::retry, rollout_verbs::rollback,
+        rollout_verbs::advance, rollout_verbs::retry, rollout_verbs::rollback,
         freezes::list, freezes::put, freezes::delete,
         events::list, event_stream::follow,
         audit::list,
-        session::show, session::log_in, session::log_out,
+        session::show, session::log_in, session::log_out, oidc::ways, oidc::begin, oidc::end,
         users::list, users::create, users::show, users::update, users::delete,
         users::set_password, users::begin_one_time, users::confirm_one_time,
-        users::remove_one_time,
+        users::remove_one_time, sessions::list, sessions::end,
         tokens::list, tokens::create, tokens::revoke,
         image_repository::online_keys, image_repository::root, image_repository::put_root,
         image_repository::root_version,

@@ -6,24 +6,28 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 use updraft_error::Classify as _;
 
+use super::Shared;
 use super::callers::Connection;
+use super::hosts::{Hosts, Misdirected, Number};
 use super::unread::ReadOut;
-use super::{Shared, router, tls};
 use crate::error::{Error, Result};
 use crate::fleet::provision::PeerCertificate;
+use crate::tenants::Tenants;
 
 /// The largest head of an HTTP/1 request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -52,7 +56,7 @@ impl From<std::net::TcpListener> for Listeners {
 /// # Errors
 /// For TLS files that cannot be used, a socket that cannot be, and a last write that failed.
 pub async fn serve(
-    fleet: Shared,
+    tenants: impl Into<Tenants>,
     listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<()> {
@@ -64,31 +68,50 @@ pub async fn serve(
     let listeners: Listeners = listeners.into();
     let listener = take(listeners.tls).map_err(failed)?;
     let plain = listeners.plain.map(take).transpose().map_err(failed)?;
-    let acceptor = TlsAcceptor::from(tls::configuration(&fleet.layout)?);
+    let tenants: Tenants = tenants.into();
+    let hosts = Arc::new(Hosts::new(&tenants)?);
     let (stop, stopping) = watch::channel(false);
-    let background = tokio::spawn(background(Arc::clone(&fleet), stopping.clone()));
-    let telling = tokio::spawn(super::telling::tell(Arc::clone(&fleet), stopping.clone()));
-    let news = tokio::spawn(super::api::event_stream::tell(Arc::clone(&fleet), stopping.clone()));
-    let sockets = Sockets { tls: listener, acceptor, plain };
-    let connections = accept_until(&fleet, &sockets, &stopping, shutdown).await;
+    let work: Vec<_> = tenants.all().flat_map(|fleet| work_beside(fleet, &stopping)).collect();
+    let sockets = Sockets { tls: listener, plain };
+    let connections = accept_until(&tenants.default, &hosts, &sockets, &stopping, shutdown).await;
     drop(sockets);
     // Nobody listening is fine: then nothing has to be told.
     let _ = stop.send(true);
-    fleet.news.end();
-    drain(connections, Duration::from_secs(fleet.config.server.shutdown_sec)).await;
-    drop((background.await, telling.await, news.await));
-    super::run(&fleet, crate::fleet::Fleet::flush).await
+    tenants.all().for_each(|fleet| fleet.news.end());
+    drain(connections, Duration::from_secs(tenants.default.config.server.shutdown_sec)).await;
+    for task in work {
+        drop(task.await);
+    }
+    let mut result = Ok(());
+    for fleet in tenants.all() {
+        // One that cannot write does not keep the others from it.
+        let flushed = super::run(fleet, crate::fleet::Fleet::flush).await;
+        result = result.and(flushed);
+    }
+    result
+}
+
+/// Starts what a tenant's server does beside requests.
+fn work_beside(fleet: &Shared, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 3] {
+    let start = || (Arc::clone(fleet), stopping.clone());
+    let (background_of, background_until) = start();
+    let (telling_of, telling_until) = start();
+    let (news_of, news_until) = start();
+    [
+        tokio::spawn(background(background_of, background_until)),
+        tokio::spawn(super::telling::tell(telling_of, telling_until)),
+        tokio::spawn(super::api::event_stream::tell(news_of, news_until)),
+    ]
 }
 
 struct Sockets {
     tls: TcpListener,
-    acceptor: TlsAcceptor,
     plain: Option<TcpListener>,
 }
 
 impl Sockets {
-    /// The next connection, and with what it is to be decrypted.
-    async fn accept(&self) -> std::io::Result<(TcpStream, SocketAddr, Option<TlsAcceptor>)> {
+    /// The next connection, and whether it is to be decrypted.
+    async fn accept(&self) -> std::io::Result<(TcpStream, SocketAddr, bool)> {
         let plain = async {
             match &self.plain {
                 Some(listener) => listener.accept().await,
@@ -97,21 +120,21 @@ impl Sockets {
         };
         tokio::select! {
             accepted = self.tls.accept() => {
-                accepted.map(|(stream, peer)| (stream, peer, Some(self.acceptor.clone())))
+                accepted.map(|(stream, peer)| (stream, peer, true))
             }
-            accepted = plain => accepted.map(|(stream, peer)| (stream, peer, None)),
+            accepted = plain => accepted.map(|(stream, peer)| (stream, peer, false)),
         }
     }
 }
 
 async fn accept_until(
     fleet: &Shared,
+    hosts: &Arc<Hosts>,
     sockets: &Sockets,
     stopping: &watch::Receiver<bool>,
     shutdown: impl Future<Output = ()>,
 ) -> JoinSet<()> {
     let permits = Arc::new(Semaphore::new(fleet.config.limits.connections));
-    let router = router(Arc::clone(fleet));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -123,7 +146,7 @@ async fn accept_until(
             accepted = sockets.accept() => accepted,
             () = &mut shutdown => break,
         };
-        let (stream, peer, acceptor) = match accepted {
+        let (stream, peer, is_tls) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
@@ -131,8 +154,12 @@ async fn accept_until(
                 continue;
             }
         };
+        let times = Times {
+            handshake: fleet.config.handshake_timeout(),
+            idle: fleet.config.body_idle_timeout(),
+        };
         let connection =
-            connection(Arc::clone(fleet), acceptor, router.clone(), stream, peer, stopping.clone());
+            connection(Arc::clone(hosts), times, (stream, peer, is_tls), stopping.clone());
         connections.spawn(async move {
             connection.await;
             drop(permit);
@@ -143,23 +170,29 @@ async fn accept_until(
     connections
 }
 
+/// How long a peer may take.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    handshake: Duration,
+    idle: Duration,
+}
+
 async fn connection(
-    fleet: Shared,
-    acceptor: Option<TlsAcceptor>,
-    router: Router,
-    stream: TcpStream,
-    peer: SocketAddr,
+    hosts: Arc<Hosts>,
+    times: Times,
+    (stream, peer, is_tls): (TcpStream, SocketAddr, bool),
     stopping: watch::Receiver<bool>,
 ) {
     // Small answers should not wait for each other; a socket that cannot is still good.
     drop(stream.set_nodelay(true));
-    let Some(acceptor) = acceptor else {
-        let connection = Connection { from: peer.ip(), is_tls: false };
-        return requests(fleet, router, stream, (connection, None), stopping).await;
-    };
-    let timeout = fleet.config.handshake_timeout();
-    let stream = match tokio::time::timeout(timeout, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
+    let connection = Connection { from: peer.ip(), is_tls };
+    if !is_tls {
+        let shown = Shown { connection, tenant: None, certificate: None };
+        return requests(hosts, times, stream, shown, stopping).await;
+    }
+    let (tenant, stream) = match tokio::time::timeout(times.handshake, shake(&hosts, stream)).await
+    {
+        Ok(Ok(encrypted)) => encrypted,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "TLS handshake failed");
             return;
@@ -175,27 +208,55 @@ async fn connection(
         .peer_certificates()
         .and_then(|chain| chain.first())
         .and_then(|certificate| PeerCertificate::of_der(certificate).ok());
-    let connection = Connection { from: peer.ip(), is_tls: true };
-    requests(fleet, router, stream, (connection, certificate), stopping).await;
+    let shown = Shown { connection, tenant: Some(tenant), certificate };
+    requests(hosts, times, stream, shown, stopping).await;
 }
 
-/// Answers the requests of one connection. The certificate is what the peer showed.
+/// Begins to encrypt, as the server of the host that the client names.
+async fn shake(
+    hosts: &Hosts,
+    stream: TcpStream,
+) -> std::io::Result<(Number, TlsStream<TcpStream>)> {
+    let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let tenant = hosts.of_name(begun.client_hello().server_name());
+    let stream = begun.into_stream(Arc::clone(&hosts.get(tenant).tls)).await?;
+    Ok((tenant, stream))
+}
+
+/// What the two ends of a connection have shown each other.
+struct Shown {
+    connection: Connection,
+    /// Whose certificate the client was shown.
+    tenant: Option<Number>,
+    /// What the client has shown.
+    certificate: Option<PeerCertificate>,
+}
+
+/// Answers the requests of one connection.
 async fn requests(
-    fleet: Shared,
-    router: Router,
+    hosts: Arc<Hosts>,
+    times: Times,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    (connection, certificate): (Connection, Option<PeerCertificate>),
+    Shown { connection, tenant, certificate }: Shown,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let timeout = fleet.config.handshake_timeout();
-    let keep_alive = fleet.config.body_idle_timeout();
+    let Times { handshake: timeout, idle: keep_alive } = times;
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(ReadOut::new(body)));
         request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
         request.extensions_mut().insert(connection);
         super::ota::tell_apart(&mut request);
         super::hawkbit::collapse_slashes(&mut request);
-        super::acting::answer(Arc::clone(&fleet), router.clone(), request)
+        let answer = hosts.of_request(&mut request, tenant).map(|number| {
+            let tenant = hosts.get(number);
+            super::acting::answer(Arc::clone(&tenant.fleet), tenant.router.clone(), request)
+        });
+        async move {
+            match answer {
+                Ok(answer) => answer.await,
+                Err(Misdirected) => Ok(StatusCode::MISDIRECTED_REQUEST.into_response()),
+            }
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(timeout).max_buf_size(MAX_HEAD);

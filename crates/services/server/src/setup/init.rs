@@ -6,7 +6,7 @@ use updraft_crypto::tls::{CertificateAuthority, Validity};
 use updraft_ostree::RepoMode;
 use updraft_repo::Repo;
 
-use crate::config::{Config, DatabaseConfig};
+use crate::config::{Config, DatabaseConfig, TenantConfig};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fleet::online_keys::{DirectorKeys, ImageKeys};
@@ -25,6 +25,8 @@ pub struct InitOptions {
     pub names: Vec<String>,
     /// A database of PostgreSQL; without, SQLite in the data folder.
     pub database: DatabaseConfig,
+    /// Whose fleet it is, where one server has several.
+    pub tenant: TenantConfig,
 }
 
 /// Makes a data folder. One that is there and not empty is left alone.
@@ -44,7 +46,11 @@ pub fn init(layout: &Layout, options: &InitOptions, environment: &Environment) -
     ImageKeys::create(&layout.image_keys())?;
     Repo::init(layout.treehub(), RepoMode::Archive, &updraft_repo::InitOptions::default())
         .map_err(Error::repo("make the OSTree repository treehub/"))?;
-    let config = Config { database: options.database.clone(), ..Config::default() };
+    let config = Config {
+        tenant: options.tenant.clone(),
+        database: options.database.clone(),
+        ..Config::default()
+    };
     write(&layout.config(), config.to_toml().as_bytes(), 0o644)?;
 
     // Commit point: a folder without a database is not a server's, and init may run again after
@@ -58,7 +64,7 @@ pub fn init(layout: &Layout, options: &InitOptions, environment: &Environment) -
     folder.sync().map_err(Error::fs("make the data folder"))
 }
 
-fn refuse_existing(root: &Path) -> Result<()> {
+pub(super) fn refuse_existing(root: &Path) -> Result<()> {
     let mut entries = match std::fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

@@ -52,6 +52,14 @@ impl<'a> NewEvent<'a> {
     }
 }
 
+/// The event that was appended last.
+pub fn newest(connection: &Connection) -> Result<u64> {
+    connection
+        .query_row("SELECT coalesce(max(id), 0) FROM events", [], |row| row.get(0))
+        .map(values::count)
+        .map_err(Error::database("look at the events"))
+}
+
 /// Appends an event.
 pub fn append(tx: &Transaction<'_>, at: Timestamp, event: &NewEvent<'_>) -> Result<()> {
     let data = event.data.as_ref().map(serde_json::Value::to_string);

@@ -118,6 +118,23 @@ pub fn expire_director_of(tx: &Transaction<'_>, device: &str, now: Timestamp) ->
     Ok(())
 }
 
+/// Leaves out so many versions of every device's metadata, which is signed anew when it is asked for.
+pub fn leave_out_director_versions(tx: &Transaction<'_>, count: u64) -> Result<()> {
+    let failed = |error| Error::database("leave out versions of devices' metadata")(error);
+    tx.execute(
+        "INSERT INTO director_versions (device, version)
+             SELECT device, max(version) + ?1 FROM (
+                 SELECT device, version FROM director_metadata
+                 UNION ALL SELECT device, version FROM director_versions) known
+             WHERE true GROUP BY device
+             ON CONFLICT (device) DO UPDATE SET version = excluded.version",
+        [values::stored(count)],
+    )
+    .map_err(failed)?;
+    tx.execute("UPDATE director_metadata SET refresh_at = 0", []).map_err(failed)?;
+    Ok(())
+}
+
 /// Remembers the version of a device that is about to be deleted.
 pub fn remember_director_version(tx: &Transaction<'_>, device: &str) -> Result<()> {
     let version = director_version(tx, device)?;

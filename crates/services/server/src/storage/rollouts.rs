@@ -105,13 +105,27 @@ pub fn list(connection: &Connection, after: &str, limit: u32) -> Result<Vec<Roll
     Ok(found)
 }
 
-/// The names of the rollouts that have not ended.
+/// The names of the rollouts that the planner looks at.
 pub fn alive(connection: &Connection) -> Result<Vec<String>> {
     let failed = |error| Error::database("list running rollouts")(error);
     let mut statement = connection
         .prepare_cached(
             "SELECT name FROM rollouts
              WHERE state IN ('scheduled', 'running', 'paused', 'rolling_back')
+             ORDER BY created_at, name",
+        )
+        .map_err(failed)?;
+    let rows = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// The names of the rollouts that have not ended, and those that wait to begin.
+pub fn unfinished(connection: &Connection) -> Result<Vec<String>> {
+    let failed = |error| Error::database("list rollouts that have not ended")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT name FROM rollouts WHERE state IN ('waiting_for_approval', 'ready',
+                 'scheduled', 'running', 'paused', 'rolling_back')
              ORDER BY created_at, name",
         )
         .map_err(failed)?;

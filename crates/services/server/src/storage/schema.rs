@@ -8,7 +8,7 @@ use std::path::Path;
 use super::sqlite::file_error;
 use super::values::stored;
 use crate::error::{DatabaseTrouble, Error, Result};
-use crate::storage::sql::Connection;
+use crate::storage::sql::{self, Connection};
 
 /// `updr`: marks the file as ours.
 const APPLICATION_ID: i32 = 0x7570_6472;
@@ -30,12 +30,16 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/13.sql"),
     include_str!("schema/14.sql"),
     include_str!("schema/15.sql"),
+    include_str!("schema/16.sql"),
 ];
 
 /// The same for PostgreSQL, where the first one makes everything that SQLite's came to until
 /// then: the version after it, and the statements.
-const POSTGRES: &[(usize, &str)] =
-    &[(14, include_str!("schema/postgres/14.sql")), (15, include_str!("schema/postgres/15.sql"))];
+const POSTGRES: &[(usize, &str)] = &[
+    (14, include_str!("schema/postgres/14.sql")),
+    (15, include_str!("schema/postgres/15.sql")),
+    (16, include_str!("schema/postgres/16.sql")),
+];
 
 /// Brings a file to this server's schema.
 pub(super) fn migrate_file(path: &Path, connection: &Connection) -> Result<()> {
@@ -77,8 +81,8 @@ pub(super) fn migrate_file(path: &Path, connection: &Connection) -> Result<()> {
     transaction.commit().map_err(failed)
 }
 
-/// Brings a database of PostgreSQL to this server's schema; `true`: it was empty. Servers that
-/// start together wait for the one that was first.
+/// Brings a database of PostgreSQL to this server's schema; `true`: it has no server's data.
+/// Servers that start together wait for the one that was first.
 pub(super) fn migrate_server(place: &str, connection: &Connection) -> Result<bool> {
     let failed = |source| Error::DatabaseServer {
         place: place.to_owned(),
@@ -118,7 +122,13 @@ pub(super) fn migrate_server(place: &str, connection: &Connection) -> Result<boo
     transaction
         .execute("UPDATE updraft.schema_version SET version = ?1", [stored(newest as u64)])
         .map_err(failed)?;
+    let is_empty = is_empty(&transaction).map_err(failed)?;
     // Commit point of the migration.
     transaction.commit().map_err(failed)?;
-    Ok(version == 0)
+    Ok(is_empty)
+}
+
+/// Whether no server was ever made in it: the Director's root is what `init` stores last.
+pub(super) fn is_empty(connection: &Connection) -> sql::Result<bool> {
+    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM director_roots)", [], |row| row.get(0))
 }

@@ -60,6 +60,42 @@ pub fn find(connection: &Connection, hash: &[u8; 32]) -> Result<Option<SessionRe
         .map_err(Error::database("find a session"))
 }
 
+/// The sessions of a user that were used since `idle`, the newest first: each one's hash, and it.
+pub fn of_user(
+    connection: &Connection,
+    user: &str,
+    idle: Timestamp,
+) -> Result<Vec<([u8; 32], SessionRecord)>> {
+    let failed = |error| Error::database("list sessions")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT * FROM sessions WHERE \"user\" = ?1 AND used_at >= ?2
+             ORDER BY created_at DESC, hash",
+        )
+        .map_err(failed)?;
+    let rows = statement
+        .query_map(params![user, values::millis(idle)], |row| {
+            let record = SessionRecord {
+                begun: Begun::User(user.to_owned()),
+                created_at: values::required_time(row, "created_at")?,
+                used_at: values::required_time(row, "used_at")?,
+            };
+            Ok((row.get("hash")?, record))
+        })
+        .map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// Ends a session of this user; false when there is none of this hash.
+pub fn delete_one(tx: &Transaction<'_>, user: &str, hash: &[u8; 32]) -> Result<bool> {
+    tx.execute(
+        "DELETE FROM sessions WHERE \"user\" = ?1 AND hash = ?2",
+        params![user, hash.as_slice()],
+    )
+    .map(|ended| ended > 0)
+    .map_err(Error::database("end a session"))
+}
+
 /// Notes that a session is used.
 pub fn touch(tx: &Transaction<'_>, hash: &[u8; 32], now: Timestamp) -> Result<()> {
     tx.execute(

@@ -3,8 +3,8 @@
 use data_encoding::BASE32_NOPAD;
 use serde_json::{Value, json};
 use updraft_api::{
-    ApiToken, NewUser, OneTimeSecret, OperatorKind, Page, RecoveryCodes, Role, Scope, Session,
-    Status, User, paths,
+    ApiToken, NewUser, OneTimeSecret, OpenSession, OperatorKind, Page, RecoveryCodes, Role, Scope,
+    Session, Status, User, paths,
 };
 use updraft_http::{Client, Method, Request};
 use updraft_server_service::fleet::operators::Operator;
@@ -402,4 +402,42 @@ fn over_plain_http_the_cookie_is_plain_and_a_trusted_proxy_tells_of_tls() {
     let proxied = cookie(login().header("X-Forwarded-Proto", "https"));
     assert!(proxied.starts_with("__Host-updraft_session="), "{proxied}");
     assert!(proxied.contains("; Secure"), "{proxied}");
+}
+
+#[test]
+fn ones_sessions_are_listed_and_ended() {
+    let world = World::new();
+    make_user(&world, "anna", &[Role::Operator]);
+    make_user(&world, "bert", &[Role::Operator]);
+    let (here, there, bert) =
+        (log_in(&world, "anna"), log_in(&world, "anna"), log_in(&world, "bert"));
+    let path = format!("{}/anna/sessions", paths::USERS);
+    let list = |browser: &Browser| -> Vec<OpenSession> { browser.get(&world, &path).read() };
+    let sessions = list(&here);
+    assert_eq!(sessions.iter().filter(|session| session.current).count(), 1);
+    assert_eq!(sessions.len(), 2);
+    let other = sessions.iter().find(|session| !session.current).expect("another").id.clone();
+    let end = |browser: &Browser, id: &str| {
+        browser.send(&world, Method::Delete, &format!("{path}/{id}"), &Value::Null)
+    };
+    // What a list shows lets nobody in.
+    let cookie = format!("__Host-updraft_session={other}");
+    let request = Request::new(Method::Get, world.url(paths::SESSION)).header("cookie", cookie);
+    ask(&world.client(None, None), request).expect(401);
+    // Nobody else's, and none that there is not.
+    bert.get(&world, &path).expect(403);
+    end(&bert, &other).expect(403);
+    end(&here, &"0".repeat(64)).expect(404);
+    end(&here, "x").expect(404);
+    there.get(&world, paths::SESSION).expect(200);
+    end(&here, &other).expect(204);
+    there.get(&world, paths::SESSION).expect(401);
+    assert_eq!(list(&here).len(), 1);
+    end(&here, &other).expect(404);
+    // Who manages users may.
+    let all: Vec<OpenSession> = world.get(&world.operator(), &path).read();
+    assert!(all.len() == 1 && !all[0].current);
+    let one = format!("{path}/{}", all[0].id);
+    world.send(&world.operator(), Method::Delete, &one, "").expect(204);
+    here.get(&world, paths::SESSION).expect(401);
 }

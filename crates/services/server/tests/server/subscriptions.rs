@@ -124,6 +124,32 @@ fn decode(text: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_trial_is_told_whatever_is_wanted_and_says_how_it_went() {
+    let status = Arc::new(AtomicU16::new(200));
+    let answered = Arc::clone(&status);
+    let receiver =
+        Server::start(move |_| Reply::Bytes(answered.load(Ordering::SeqCst), Vec::new()));
+    let world = world_with(&format!("[notifications]\nwebhooks_to = [\"{}/\"]\n", receiver.url()));
+    let target = json!({ "webhook": { "url": format!("{}/hook", receiver.url()) } });
+    let body = json!({ "name": "hook", "target": target, "events": ["alert_fired"] });
+    subscribe(&world, &body).expect(201);
+    let path = format!("{}/test", paths::subscription("hook"));
+    let test = || world.send(&world.operator(), Method::Post, &path, "").expect(200).json();
+    let heard = test();
+    assert!(heard["problem"].is_null() && heard["event"].as_u64() > Some(0), "{heard}");
+    assert_eq!(types(&receiver.log()), ["subscription_tested"]);
+    let before = subscription(&world, "hook");
+    status.store(500, Ordering::SeqCst);
+    let refused = test();
+    assert!(refused["problem"].as_str().is_some_and(|why| why.contains("500")), "{refused}");
+    // A trial is no failure of what is told otherwise.
+    assert_eq!(subscription(&world, "hook").failures, before.failures);
+    world
+        .send(&world.operator(), Method::Post, &format!("{}/test", paths::subscription("none")), "")
+        .expect(404);
+}
+
+#[test]
 fn a_receiver_that_redirects_or_is_gone_is_told_of_and_nothing_goes_elsewhere() {
     let elsewhere = Server::start(|_| Reply::Bytes(200, Vec::new()));
     let target = elsewhere.url();

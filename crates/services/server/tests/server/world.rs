@@ -17,7 +17,7 @@ use updraft_server_service::config::DatabaseConfig;
 use updraft_server_service::fleet::operators::{self, TokenOptions};
 use updraft_server_service::setup::{self, CredentialsOptions, InitOptions};
 use updraft_server_service::storage::Database;
-use updraft_server_service::{Clock, Config, Environment, Fleet, Layout, Random, http};
+use updraft_server_service::{Clock, Config, Environment, Fleet, Layout, Random, Tenants, http};
 
 /// More than any answer in these tests.
 const LIMIT: u64 = 16 << 20;
@@ -186,22 +186,26 @@ impl World {
 
     pub(crate) fn start(&mut self) {
         let config = Config::load(&self.layout.config()).expect("configuration");
-        let fleet = Fleet::open(self.layout.clone(), config, self.environment()).expect("fleet");
-        let fleet = Arc::new(fleet);
+        let tenants = if self.layout.tenants().exists() {
+            Tenants::open(&self.layout, config, &self.environment()).expect("tenants")
+        } else {
+            let fleet = Fleet::open(self.layout.clone(), config, self.environment());
+            Tenants::from(Arc::new(fleet.expect("fleet")))
+        };
+        let fleet = Arc::clone(&tenants.default);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("address");
         let plain = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let plain_address = plain.local_addr().expect("address");
         let listeners = http::Listeners { tls: listener, plain: Some(plain) };
         let (stop, stopped) = oneshot::channel();
-        let served = Arc::clone(&fleet);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
                 .enable_all()
                 .build()
                 .expect("runtime");
-            runtime.block_on(http::serve(served, listeners, async {
+            runtime.block_on(http::serve(tenants, listeners, async {
                 let _ = stopped.await;
             }))
         });

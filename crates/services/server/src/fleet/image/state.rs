@@ -87,7 +87,7 @@ impl ImageState {
         Ok(())
     }
 
-    pub(super) fn get(&self) -> Option<Arc<ImageRepository>> {
+    pub(in crate::fleet) fn get(&self) -> Option<Arc<ImageRepository>> {
         let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
         forms.as_ref().map(|forms| Arc::clone(&forms.uptane))
     }

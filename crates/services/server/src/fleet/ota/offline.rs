@@ -65,7 +65,7 @@ impl Fleet {
                 offline::get(tx, name, None)?.map_or(1, |list| list.version.saturating_add(1));
             let draft = offline_updates(DIALECT, &root, version, expires, targets);
             let list = store(tx, name, version, expires, draft, &keys)?;
-            self.sign_offline_snapshot(tx, &root, &keys, now)?;
+            self.sign_offline_snapshot(tx, &root, &keys, (0, now))?;
             let actor = operator.actor();
             let message = format!("offline updates {name} version {version} were signed");
             let event = NewEvent::new(EventKind::OfflineUpdatesSigned, &actor, message);
@@ -103,8 +103,22 @@ impl Fleet {
         }
         self.database.write("sign offline updates", |tx| {
             let (root, keys) = self.offline_root(tx, now)?;
-            self.sign_offline_snapshot(tx, &root, &keys, now)
+            self.sign_offline_snapshot(tx, &root, &keys, (0, now))
         })
+    }
+
+    /// Signs the snapshot, if there is one, with a version after so many that are left out.
+    pub(in crate::fleet) fn leave_out_offline_versions(
+        &self,
+        tx: &Transaction<'_>,
+        count: u64,
+        now: Timestamp,
+    ) -> Result<()> {
+        if offline::get(tx, SNAPSHOT, None)?.is_none() {
+            return Ok(());
+        }
+        let (root, keys) = self.offline_root(tx, now)?;
+        self.sign_offline_snapshot(tx, &root, &keys, (count, now))
     }
 
     /// The Director's root with the roles of offline updates, made when they are missing, and the
@@ -146,7 +160,7 @@ impl Fleet {
         tx: &Transaction<'_>,
         root: &Root,
         keys: &[PrivateKey],
-        now: Timestamp,
+        (left_out, now): (u64, Timestamp),
     ) -> Result<()> {
         let lists = offline::newest(tx)?;
         let meta: BTreeMap<String, OfflineMeta> = lists
@@ -158,7 +172,8 @@ impl Fleet {
         let usual = online_keys::expiry(now, days);
         let expires = lists.iter().map(|list| list.expires_at).fold(usual, Timestamp::max);
         let before = offline::get(tx, SNAPSHOT, None)?;
-        let version = before.map_or(1, |file| file.version.saturating_add(1));
+        let version =
+            before.map_or(1, |file| file.version.saturating_add(1).saturating_add(left_out));
         let draft = offline_snapshot(DIALECT, root, version, expires, &meta);
         store(tx, SNAPSHOT, version, expires, draft, keys)?;
         Ok(())

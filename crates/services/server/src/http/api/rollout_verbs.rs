@@ -76,6 +76,23 @@ pub(crate) async fn start(
     Ok(Json(run(&fleet, move |fleet| fleet.start_rollout(&operator, &name)).await?))
 }
 
+/// Begins the next phase of a rollout that is running, whether or not the present one is good enough
+/// or old enough. Needs the scope `operate`.
+#[utoipa::path(post, path = paths::ROLLOUT_ADVANCE, tag = "rollouts",
+    operation_id = "advance_rollout",
+    params(("name" = String, Path, description = "The rollout's name")), responses(
+    (status = 200, body = Rollout),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn advance(
+    State(fleet): State<Shared>,
+    Token(operator): Token,
+    Names(name): Names<String>,
+) -> Result<Json<Rollout>, Problem> {
+    operator.require(Scope::Operate)?;
+    Ok(Json(run(&fleet, move |fleet| fleet.advance_rollout(&operator, &name)).await?))
+}
+
 /// Gives the devices of a rollout that failed another attempt, and those from which it was taken back
 /// when it was stopped; an ended rollout goes on with them. Needs the scope `operate`.
 #[utoipa::path(post, path = paths::ROLLOUT_RETRY, tag = "rollouts",

@@ -23,6 +23,25 @@ pub(crate) struct Visitor {
     id: Option<SessionId>,
 }
 
+impl Visitor {
+    /// Whether what the caller sees is TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.way.is_https
+    }
+
+    /// From where the caller comes.
+    pub(crate) fn address(&self) -> Result<IpAddr> {
+        self.way.address()
+    }
+
+    /// Where a provider of identities sends the browser back to.
+    pub(crate) fn callback(&self) -> Result<String> {
+        let origin = self.way.origin();
+        let unknown = || Error::invalid("the request", "it does not say for which host it is");
+        Ok(format!("{}{}", origin.ok_or_else(unknown)?, paths::SESSION_OIDC_CALLBACK))
+    }
+}
+
 impl FromRequestParts<Shared> for Visitor {
     type Rejection = Problem;
 

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use updraft_api::{
     CreatedSubscription, NewSubscription, Page, PageQuery, Problem as ProblemBody, Scope,
-    Subscription, paths,
+    Subscription, SubscriptionTest, paths,
 };
 
 use super::{Asked, by_name};
@@ -79,4 +79,21 @@ pub(crate) async fn delete(
     operator.require(Scope::Admin)?;
     run(&fleet, move |fleet| fleet.delete_subscription(&operator, &name)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends an event of the kind `subscription_tested`, whatever kinds are wanted, and tells whether it was
+/// heard. What is told otherwise goes on as before. Needs the scope `admin`.
+#[utoipa::path(post, path = paths::SUBSCRIPTION_TEST, tag = "subscriptions",
+    operation_id = "test_subscription",
+    params(("name" = String, Path, description = "The subscription's name")), responses(
+    (status = 200, body = SubscriptionTest),
+    (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn test(
+    State(fleet): State<Shared>,
+    Token(operator): Token,
+    Names(name): Names<String>,
+) -> Result<Json<SubscriptionTest>, Problem> {
+    operator.require(Scope::Admin)?;
+    Ok(Json(run(&fleet, move |fleet| fleet.test_subscription(&operator, &name)).await?))
 }

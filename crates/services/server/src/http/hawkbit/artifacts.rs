@@ -34,7 +34,7 @@ pub(super) async fn list(
     caller: Caller,
     headers: HeaderMap,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let form = Form::wanted(&headers)?;
     let module = number(&module)?;
     let files =
@@ -50,7 +50,7 @@ pub(super) async fn file(
     method: Method,
     headers: HeaderMap,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let module = number(&module)?;
     let of = name.strip_suffix(SUM).map(str::to_owned);
     let found = {

@@ -79,7 +79,7 @@ async fn poll(
     caller: Caller,
     headers: HeaderMap,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let form = Form::wanted(&headers)?;
     let told = fleet.ddi_poll_from_memory(&id, &caller.presented, &caller.root);
     let body = match told {
@@ -119,7 +119,7 @@ async fn config_data(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let told: ConfigData = read(&fleet, &headers, body, "the attributes").await?;
     run(&fleet, move |fleet| fleet.ddi_attributes(&id, &caller.presented, &told)).await?;
     Ok(StatusCode::OK.into_response())
@@ -132,7 +132,7 @@ async fn deployment(
     caller: Caller,
     headers: HeaderMap,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let form = Form::wanted(&headers)?;
     let what = (number(&action)?, wanted.count()?);
     let answer =
@@ -148,7 +148,7 @@ async fn deployment_feedback(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let action = number(&action)?;
     let feedback: ActionFeedback = read(&fleet, &headers, body, "the feedback").await?;
     run(&fleet, move |fleet| {
@@ -164,7 +164,7 @@ async fn cancel(
     caller: Caller,
     headers: HeaderMap,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let form = Form::wanted(&headers)?;
     let action = number(&action)?;
     let answer = run(&fleet, move |fleet| fleet.ddi_cancel(&id, &caller.presented, action)).await?;
@@ -178,7 +178,7 @@ async fn cancel_feedback(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let action = number(&action)?;
     let feedback: ActionFeedback = read(&fleet, &headers, body, "the feedback").await?;
     run(&fleet, move |fleet| fleet.ddi_cancel_feedback(&id, &caller.presented, action, &feedback))
@@ -193,7 +193,7 @@ async fn installed(
     caller: Caller,
     headers: HeaderMap,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let form = Form::wanted(&headers)?;
     let what = (number(&action)?, wanted.count()?);
     let answer =
@@ -209,7 +209,7 @@ async fn found_installed(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let found: AssignedVersion = read(&fleet, &headers, body, "the installed version").await?;
     let is_news =
         run(&fleet, move |fleet| fleet.ddi_found_installed(&id, &caller.presented, &found)).await?;
@@ -222,7 +222,7 @@ async fn confirmation_base(
     caller: Caller,
     headers: HeaderMap,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let form = Form::wanted(&headers)?;
     let answer =
         run(&fleet, move |fleet| fleet.ddi_confirmation_base(&id, &caller.presented, &caller.root))
@@ -237,7 +237,7 @@ async fn to_confirm(
     caller: Caller,
     headers: HeaderMap,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let form = Form::wanted(&headers)?;
     let what = (number(&action)?, wanted.count()?);
     let answer =
@@ -253,7 +253,7 @@ async fn confirmation_feedback(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let action = number(&action)?;
     let feedback: ConfirmationFeedback = read(&fleet, &headers, body, "the answer").await?;
     run(&fleet, move |fleet| {
@@ -270,7 +270,7 @@ async fn activate(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     let who: ActivateAutoConfirm =
         read_optional(&fleet, &headers, body, "who confirms everything").await?;
     run(&fleet, move |fleet| fleet.ddi_activate_auto_confirm(&id, &caller.presented, who)).await?;
@@ -282,7 +282,7 @@ async fn deactivate(
     Path((tenant, id)): Path<(String, String)>,
     caller: Caller,
 ) -> Answer {
-    check_tenant(&tenant)?;
+    check_tenant(&fleet, &tenant)?;
     run(&fleet, move |fleet| fleet.ddi_deactivate_auto_confirm(&id, &caller.presented)).await?;
     Ok(StatusCode::OK.into_response())
 }

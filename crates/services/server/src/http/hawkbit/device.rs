@@ -5,7 +5,8 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::{Refusal, TENANT};
+use super::Refusal;
+use crate::config::tenant::DEFAULT_TENANT;
 use crate::error::{Error, Result};
 use crate::fleet::hawkbit::access::Presented;
 use crate::http::Shared;
@@ -37,7 +38,7 @@ impl FromRequestParts<Shared> for Caller {
         let authorization = header(&parts.headers, AUTHORIZATION.as_str()).map(str::to_owned);
         Ok(Self {
             presented: Presented { authorization, recognised, address },
-            root: format!("{origin}/{TENANT}/controller/v1"),
+            root: format!("{origin}/{}/controller/v1", fleet.config.tenant.name),
             origin,
         })
     }
@@ -61,8 +62,9 @@ fn authorities(headers: &HeaderMap) -> Vec<String> {
 }
 
 /// Refuses a tenant that there is not.
-pub(super) fn check_tenant(tenant: &str) -> Result<()> {
-    if tenant.eq_ignore_ascii_case(TENANT) {
+pub(super) fn check_tenant(fleet: &Shared, tenant: &str) -> Result<()> {
+    let names = [fleet.config.tenant.name.as_str(), DEFAULT_TENANT];
+    if names.iter().any(|name| tenant.eq_ignore_ascii_case(name)) {
         return Ok(());
     }
     Err(Error::not_found("tenant", tenant.chars().take(80).collect::<String>()))

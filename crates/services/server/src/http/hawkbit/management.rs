@@ -184,6 +184,6 @@ fn linked<T>(content: T, links: Links) -> Linked<T> {
 }
 
 /// The user that scripts see themselves as.
-fn user_info(operator: &Operator) -> serde_json::Value {
-    json!({ "tenant": super::TENANT, "username": operator.name })
+fn user_info(fleet: &Shared, operator: &Operator) -> serde_json::Value {
+    json!({ "tenant": fleet.config.tenant.name, "username": operator.name })
 }

@@ -307,7 +307,8 @@ pub fn note_assignment(
 }
 
 /// The devices of a rollout that succeeded and are not well since: they report a failure of what they
-/// had reported as a success, or run something else without having been told to. With their phases.
+/// had reported as a success, run something else without having been told to, or an alarm that nobody
+/// has said is known tells of what began after they were told. With their phases.
 pub fn unhealthy(connection: &Connection, rollout: &str) -> Result<BTreeMap<String, u32>> {
     let failed = |error| Error::database("list a rollout's unhealthy devices")(error);
     let failed_since = connection.either(
@@ -327,11 +328,17 @@ pub fn unhealthy(connection: &Connection, rollout: &str) -> Result<BTreeMap<Stri
          JOIN components c ON c.serial = t.value ->> 'serial'
          WHERE c.device = m.device AND c.sha256 <> t.value ->> 'sha256'",
     );
+    let severity =
+        connection.either("json_extract(r.rule, '$.severity')", "r.rule::json ->> 'severity'");
     let mut statement = connection
         .prepare_cached(&format!(
             "SELECT m.device, m.phase FROM rollout_devices m JOIN devices d ON d.id = m.device
              WHERE m.rollout = ?1 AND m.state = 'succeeded'
-               AND ({failed_since} OR EXISTS ({runs_another}))
+               AND ({failed_since} OR EXISTS ({runs_another})
+                    OR EXISTS (SELECT 1 FROM alerts a JOIN alert_rules r ON r.name = a.rule
+                        WHERE a.device = m.device AND a.since >= m.assigned_at
+                          AND a.fired_at IS NOT NULL AND a.resolved_at IS NULL
+                          AND a.acknowledged_at IS NULL AND {severity} IN ('warning', 'critical')))
                AND NOT EXISTS (SELECT 1 FROM rollout_devices n
                     WHERE n.device = m.device AND n.assigned_at > m.assigned_at)"
         ))

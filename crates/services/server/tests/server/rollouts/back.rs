@@ -5,6 +5,7 @@ use updraft_api::{
     Device as Shown, DeviceState, EventKind, Page, Rollout, RolloutDevice, RolloutDeviceState,
     RolloutState, paths,
 };
+use updraft_http::Method;
 
 use super::Lab;
 use crate::operator::{create_rollout, rollout};
@@ -187,4 +188,45 @@ fn a_phase_soaks_before_the_next_begins() {
     assert_eq!(rollout(&lab.world, "second").current_phase, 1);
     lab.install("d1");
     assert_eq!(rollout(&lab.world, "second").state, RolloutState::Finished);
+}
+
+#[test]
+fn an_alarm_since_the_update_counts_as_a_failure_until_somebody_knows_of_it() {
+    let mut lab = Lab::new(3);
+    let measure = |lab: &Lab, id: &str, free: u64| {
+        let metrics = json!({ "memory": { "free": free } });
+        let device = lab.devices.iter().find(|device| device.id == id).expect("a device");
+        let client = device.client(&lab.world);
+        lab.world.send_json(&client, Method::Post, "/monitoring/updraft", &metrics).expect(200);
+        lab.world.fleet().flush().expect("written");
+        lab.world.fleet().look_for_alerts().expect("looked");
+    };
+    let rule = json!({ "name": "low-memory", "severity": "warning", "for_seconds": 0,
+        "condition": { "metric": { "name": "memory.free", "below": 100.0 } } });
+    let path = paths::alert_rule("low-memory");
+    lab.world.send_json(&lab.world.operator(), Method::Put, &path, &rule).expect(201);
+    // What was the matter before is not the release's fault.
+    measure(&lab, "d0", 50);
+    lab.world.clock.pass(60);
+    let body = json!({ "name": "second", "release": "v2", "on_failure": "pause",
+        "phases": [{ "devices": ["d0", "d1"], "soak_seconds": 3600 }, { "percent": 100 }] });
+    create_rollout(&lab.world, &body).expect(201);
+    rollout(&lab.world, "second");
+    lab.install("d0");
+    lab.install("d1");
+    let soaking = rollout(&lab.world, "second");
+    assert_eq!((soaking.state, soaking.counts.unhealthy), (RolloutState::Running, 0));
+    lab.world.clock.pass(60);
+    measure(&lab, "d1", 50);
+    let paused = rollout(&lab.world, "second");
+    assert_eq!((paused.state, paused.counts.unhealthy), (RolloutState::Paused, 1));
+    // Somebody says that it is known.
+    let alerts =
+        lab.world.get(&lab.world.operator(), &format!("{}?device=d1", paths::ALERTS)).json();
+    let id = alerts["items"][0]["id"].as_u64().expect("an alarm");
+    lab.post(&paths::alert_acknowledge(id)).expect(200);
+    lab.post(&paths::rollout_resume("second")).expect(200);
+    lab.world.clock.pass(3601);
+    let on = rollout(&lab.world, "second");
+    assert_eq!((on.current_phase, on.counts.unhealthy), (1, 0));
 }

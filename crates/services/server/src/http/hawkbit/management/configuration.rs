@@ -90,5 +90,5 @@ async fn reset(script: Script, Path(key): Path<String>) -> Answer {
 
 async fn user(script: Script) -> Answer {
     script.operator.require(Scope::Read)?;
-    ok(&user_info(&script.operator))
+    ok(&user_info(&script.fleet, &script.operator))
 }
