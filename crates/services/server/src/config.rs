@@ -2,6 +2,7 @@
 
 pub(crate) mod database;
 mod notifications;
+mod storage;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::fetch_from::FetchFrom;
 pub use database::DatabaseConfig;
 pub use notifications::{MailSecurity, NotificationsConfig, SmtpConfig};
+pub use storage::{Downloads, StorageConfig};
 
 use crate::error::{Error, Result};
 
@@ -26,6 +28,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[database]`.
     pub database: DatabaseConfig,
+    /// `[storage]`.
+    pub storage: StorageConfig,
     /// `[limits]`.
     pub limits: LimitsConfig,
     /// `[metadata]`.
@@ -232,6 +236,7 @@ impl Config {
 
     fn check(&self) -> std::result::Result<(), String> {
         self.database.check()?;
+        self.storage.check()?;
         let positive = [
             ("limits.connections", self.limits.connections as u64),
             ("limits.handshake_sec", self.limits.handshake_sec),

@@ -15,6 +15,7 @@
 //!   image/                 signed metadata of the Image repository; in image/tuf/ in TUF's form
 //!   treehub/               an OSTree repository in archive mode
 //!   targets/               contents of targets that are files
+//!   incoming/              content on its way to a bucket; image/, treehub/ and targets/ are not here then
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -112,8 +113,8 @@ impl Layout {
         self.0.join("treehub")
     }
 
-    /// The contents of targets that are files.
-    pub fn targets(&self) -> PathBuf {
-        self.0.join("targets")
+    /// Where content waits that is on its way to a bucket.
+    pub fn incoming(&self) -> PathBuf {
+        self.0.join("incoming")
     }
 }

@@ -14,6 +14,7 @@ pub mod campaigns;
 pub mod delegation_info;
 pub mod device_list;
 pub mod devices;
+pub mod documents;
 pub mod encrypted_images;
 pub mod events;
 pub mod freezes;

@@ -30,12 +30,16 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/13.sql"),
     include_str!("schema/14.sql"),
     include_str!("schema/15.sql"),
+    include_str!("schema/16.sql"),
 ];
 
 /// The same for PostgreSQL, where the first one makes everything that SQLite's came to until
 /// then: the version after it, and the statements.
-const POSTGRES: &[(usize, &str)] =
-    &[(14, include_str!("schema/postgres/14.sql")), (15, include_str!("schema/postgres/15.sql"))];
+const POSTGRES: &[(usize, &str)] = &[
+    (14, include_str!("schema/postgres/14.sql")),
+    (15, include_str!("schema/postgres/15.sql")),
+    (16, include_str!("schema/postgres/16.sql")),
+];
 
 /// Brings a file to this server's schema.
 pub(super) fn migrate_file(path: &Path, connection: &Connection) -> Result<()> {
