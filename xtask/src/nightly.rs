@@ -2,6 +2,8 @@
 //!
 //! It need not be run at once: by parts, by shares of their moments, and up to a time.
 
+mod garage;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -48,6 +50,10 @@ enum Part {
     IllAgents,
     /// The tests of the server, with PostgreSQL in the place of SQLite
     OnPostgresql,
+    /// The tests of the server, with content in a bucket of a small store
+    OnBucket,
+    /// The tests of content in a bucket, with Garage as the store, and two servers on it
+    OnGarage,
     /// Fuzz targets
     Fuzz,
 }
@@ -63,16 +69,17 @@ impl Part {
             Self::Live => ("vm", "machines", "live_cuts::"),
             Self::Agents => ("end-to-end", "end_to_end", "power_cuts::"),
             Self::IllAgents => ("end-to-end", "end_to_end", "health::a_kill"),
-            Self::OnPostgresql | Self::Fuzz => return None,
+            Self::OnPostgresql | Self::OnBucket | Self::OnGarage | Self::Fuzz => return None,
         })
     }
 
     fn run(self, options: &Options) -> Result<()> {
         let share = options.share;
-        if self == Self::OnPostgresql {
-            let mut command = shell::cargo();
-            command.args(["test", "-p", "updraft-server-service", "--test", "server"]);
-            return shell::run(command.env("UPDRAFT_TEST_DATABASE", "postgresql"));
+        match self {
+            Self::OnPostgresql => return on_other("UPDRAFT_TEST_DATABASE", "postgresql".as_ref()),
+            Self::OnBucket => return on_other("UPDRAFT_TEST_STORAGE", "bucket".as_ref()),
+            Self::OnGarage => return garage::run(),
+            _ => {}
         }
         let Some((package, file, tests)) = self.tests() else {
             let seconds = options.fuzz.div_ceil(share.count.into());
@@ -84,6 +91,13 @@ impl Part {
         command.env("UPDRAFT_KILLS", options.kills.div_ceil(share.count).to_string());
         shell::run(&mut command)
     }
+}
+
+/// The tests of the server with something else in the place of what they use by themselves.
+fn on_other(variable: &str, value: &std::ffi::OsStr) -> Result<()> {
+    let mut command = shell::cargo();
+    command.args(["test", "-p", "updraft-server-service", "--test", "server"]);
+    shell::run(command.env(variable, value))
 }
 
 /// Every moment of an update at which the power can fail, many cuts of running machines, and each

@@ -20,11 +20,12 @@ use updraft_fs::{Dir, atomic_write};
 use updraft_tuf::{Dialect, Payload, RoleName, Snapshot, Timestamp};
 
 use crate::image::{MAX_SMALL_FILE, MAX_TARGETS_FILE, envelope, payload};
+use crate::image_files::Files;
 use crate::{Error, ImageRepository, SignedFile};
 
-const TIMESTAMP: &str = "timestamp.json";
-const DELEGATIONS: &str = "delegations";
-const TUF: &str = "tuf";
+pub(crate) const TIMESTAMP: &str = "timestamp.json";
+pub(crate) const DELEGATIONS: &str = "delegations";
+pub(crate) const TUF: &str = "tuf";
 
 impl ImageRepository {
     /// Writes all files that are not there yet, and the timestamp last.
@@ -93,8 +94,7 @@ impl ImageRepository {
     /// with; [`Error::Format`] for damaged files.
     pub fn load(folder: impl AsRef<Path>, dialect: Dialect) -> Result<Self, Error> {
         let path = folder.as_ref();
-        let folder = Dir::open(path)?;
-        Self::load_from(&folder, path, dialect, TIMESTAMP, u64::MAX)
+        Self::load_from(&Dir::open(path)?, &path.display().to_string(), dialect)
     }
 
     /// Loads the TUF form that [`ImageRepository::save_with`] wrote beside this one; `None` when
@@ -103,59 +103,71 @@ impl ImageRepository {
     /// # Errors
     /// As [`ImageRepository::load`].
     pub fn load_beside(&self, folder: impl AsRef<Path>) -> Result<Option<Self>, Error> {
-        let path = folder.as_ref().join(TUF);
-        let Some(folder) = Dir::open(folder.as_ref())?.try_open_dir(TUF)? else { return Ok(None) };
+        let path = folder.as_ref();
+        match Dir::open(path)?.try_open_dir(TUF)? {
+            Some(beside) => self.load_form(&beside, &path.join(TUF).display().to_string()),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn load_from(
+        files: &dyn Files,
+        place: &str,
+        dialect: Dialect,
+    ) -> Result<Self, Error> {
+        Self::load_up_to(files, place, dialect, TIMESTAMP, u64::MAX)
+    }
+
+    /// The TUF form that became current with this; `None` when it has not begun.
+    pub(crate) fn load_form(&self, files: &dyn Files, place: &str) -> Result<Option<Self>, Error> {
         let newest = self.root.header.version;
         let (timestamp, has_begun) = if let Some(file) = &self.timestamp {
             let name = format!("{}.{TIMESTAMP}", file.payload.header.version);
-            let has_begun = folder.try_read(&name, MAX_SMALL_FILE as u64)?.is_some();
+            let has_begun = files.try_read(&name, MAX_SMALL_FILE as u64)?.is_some();
             (name, has_begun)
         } else {
-            let roots = versions(&folder, "root.json")?;
+            let roots = versions(files, "root.json")?;
             (TIMESTAMP.to_owned(), roots.contains_key(&newest))
         };
         if !has_begun {
             // What a power cut left of a beginning.
             return Ok(None);
         }
-        Self::load_from(&folder, &path, Dialect::Tuf, &timestamp, newest).map(Some)
+        Self::load_up_to(files, place, Dialect::Tuf, &timestamp, newest).map(Some)
     }
 
-    fn load_from(
-        folder: &Dir,
-        path: &Path,
+    fn load_up_to(
+        files: &dyn Files,
+        place: &str,
         dialect: Dialect,
         timestamp: &str,
         newest_root: u64,
     ) -> Result<Self, Error> {
-        let roots = versions(folder, "root.json")?;
+        let roots = versions(files, "root.json")?;
         let mut roots = roots.into_iter().filter(|(version, _)| *version <= newest_root);
-        let (_, name) = roots
-            .next()
-            .ok_or_else(|| Error::Absent { what: format!("a root in {}", path.display()) })?;
+        let (_, name) =
+            roots.next().ok_or_else(|| Error::Absent { what: format!("a root in {place}") })?;
         // Nothing expires before the beginning of time.
         let never = Time::MIN;
-        let first = folder.read(&name, MAX_SMALL_FILE as u64)?;
+        let first = files.read(&name, MAX_SMALL_FILE as u64)?;
         let mut repository = Self::new(dialect, &first, never)?;
         for (_, name) in roots {
-            repository.accept_root(&folder.read(&name, MAX_SMALL_FILE as u64)?, never)?;
+            repository.accept_root(&files.read(&name, MAX_SMALL_FILE as u64)?, never)?;
         }
-        repository.load_current(folder, timestamp)?;
-        let newest = versions(folder, "targets.json")?.into_keys().next_back();
+        repository.load_current(files, timestamp)?;
+        let newest = versions(files, "targets.json")?.into_keys().next_back();
         if let Some(version) = repository.current_version(&RoleName::Targets).or(newest) {
             let name = format!("{version}.targets.json");
-            let bytes = folder.read(&name, MAX_TARGETS_FILE as u64)?;
+            let bytes = files.read(&name, MAX_TARGETS_FILE as u64)?;
             repository.targets = Some(repository.parse("targets", bytes)?);
         }
-        repository.load_delegated(folder)?;
+        repository.load_delegated(files)?;
         Ok(repository)
     }
 
-    fn load_delegated(&mut self, folder: &Dir) -> Result<(), Error> {
-        let Some(delegations) = folder.try_open_dir(DELEGATIONS)? else { return Ok(()) };
+    fn load_delegated(&mut self, files: &dyn Files) -> Result<(), Error> {
         let mut found: BTreeMap<String, (u64, String)> = BTreeMap::new();
-        for entry in delegations.sorted_entries()? {
-            let name = entry.name.to_string_lossy().into_owned();
+        for name in files.names(DELEGATIONS)? {
             let Some((version, encoded)) = split_version(&name) else { continue };
             let Some(RoleName::Delegated(role)) = RoleName::of_file_name(encoded) else { continue };
             let current = self.current_version(&RoleName::Delegated(role.clone()));
@@ -168,20 +180,21 @@ impl ImageRepository {
             }
         }
         for (role, (_, name)) in found {
-            let bytes = delegations.read(&name, MAX_TARGETS_FILE as u64)?;
+            let path = format!("{DELEGATIONS}/{name}");
+            let bytes = files.read(&path, MAX_TARGETS_FILE as u64)?;
             let file = self.parse(&role, bytes)?;
             self.delegated.insert(role, file);
         }
         Ok(())
     }
 
-    fn load_current(&mut self, folder: &Dir, timestamp: &str) -> Result<(), Error> {
+    fn load_current(&mut self, files: &dyn Files, timestamp: &str) -> Result<(), Error> {
         let limit = MAX_SMALL_FILE as u64;
-        let Some(bytes) = folder.try_read(timestamp, limit)? else { return Ok(()) };
+        let Some(bytes) = files.try_read(timestamp, limit)? else { return Ok(()) };
         let timestamp: SignedFile<Timestamp> = self.parse("timestamp", bytes)?;
         let name = format!("{}.snapshot.json", timestamp.payload.snapshot.version);
         let snapshot: SignedFile<Snapshot> =
-            self.parse("snapshot", folder.read(name, MAX_TARGETS_FILE as u64)?)?;
+            self.parse("snapshot", files.read(&name, MAX_TARGETS_FILE as u64)?)?;
         self.timestamp = Some(timestamp);
         self.snapshot = Some(snapshot);
         Ok(())
@@ -212,10 +225,8 @@ fn write_once(folder: &Dir, name: &str, bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn versions(folder: &Dir, suffix: &str) -> Result<BTreeMap<u64, String>, Error> {
-    let names = folder.sorted_entries()?.into_iter();
-    let names = names.map(|entry| entry.name.to_string_lossy().into_owned());
-    let parsed = names.filter_map(|name| {
+fn versions(files: &dyn Files, suffix: &str) -> Result<BTreeMap<u64, String>, Error> {
+    let parsed = files.names("")?.into_iter().filter_map(|name| {
         let (version, rest) = split_version(&name)?;
         (rest == suffix).then(|| (version, name.clone()))
     });

@@ -19,6 +19,7 @@ mod draft;
 mod encrypt;
 mod error;
 mod image;
+mod image_files;
 mod image_folder;
 mod key_json;
 mod keystore;

@@ -132,6 +132,36 @@ impl Repo {
     }
 }
 
+/// Verifies an object whose archive form comes from `reader`, and gives that form, byte by byte as
+/// it came, to `keep`.
+///
+/// For servers that store objects elsewhere than in a [`Repo`]: what `keep` was given is an object
+/// when this ends well, and nothing before. An error of `keep` comes back as one of
+/// [`Error::Io`]'s kind.
+pub fn verify_archive_object(
+    object: &ObjectName,
+    mut reader: impl Read,
+    keep: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<()> {
+    let broken = |error| Error::io("keep an object", error);
+    if object.object_type.is_metadata() {
+        let mut bytes = Vec::new();
+        reader
+            .take(MAX_METADATA_SIZE as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io(format!("receive object {object}"), error))?;
+        check_hash(object, &bytes)?;
+        check_metadata(object, &bytes)?;
+        return keep(&bytes).map_err(broken);
+    }
+    let mut through = Through { reader: &mut reader, keep, broken: None };
+    let read = receive(object, &mut through, &mut |_| Ok(()));
+    match through.broken.take() {
+        Some(error) => Err(broken(error)),
+        None => read.map(drop),
+    }
+}
+
 /// Reads a whole `.filez`, verifies it, and gives its content to `sink`.
 fn receive(
     object: &ObjectName,
@@ -197,6 +227,26 @@ impl Read for Tee<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         self.sink.try_write(&buffer[..read]).map_err(|error| {
+            let kind = error.kind();
+            self.broken = Some(error);
+            io::Error::from(kind)
+        })?;
+        Ok(read)
+    }
+}
+
+/// Gives away what is read through it.
+struct Through<'a> {
+    reader: &'a mut dyn Read,
+    keep: &'a mut dyn FnMut(&[u8]) -> io::Result<()>,
+    /// Why that failed; the reader of the stream only learns that it did.
+    broken: Option<io::Error>,
+}
+
+impl Read for Through<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        (self.keep)(&buffer[..read]).map_err(|error| {
             let kind = error.kind();
             self.broken = Some(error);
             io::Error::from(kind)

@@ -61,7 +61,7 @@ pub mod usb;
 
 pub use config::{Config, MAX_BOOT_TRIES, Wanted};
 pub use error::{Error, Result};
-pub use import::Imported;
+pub use import::{Imported, verify_archive_object};
 pub use link::Trust;
 pub use object::{FileObject, FileReader};
 pub use remote::Remote;

@@ -3,10 +3,11 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
+use updraft_ostree::delta::DeltaIndex;
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{
     Checksum, CollectionId, Commit, DirMeta, DirTree, Metadata, ObjectName, ObjectType, RefName,
-    Refspec, Summary, SummaryRef, Xattrs,
+    Refspec, RepoMode, Summary, SummaryRef, Xattrs,
 };
 use updraft_task::Context;
 
@@ -108,14 +109,42 @@ struct Said {
 fn look(repo: &Repo, checksum: Checksum) -> Result<Said> {
     // As it is: whether it is what its name says is found out by who fetches it.
     let object = ObjectName::new(checksum, ObjectType::Commit);
-    let commit =
-        Commit::decode(&repo.read_unverified(&object)?).map_err(Error::invalid(&object))?;
-    let mut metadata = Metadata::new();
-    if let Some(version) = commit.version() {
-        metadata.insert(Summary::COMMIT_VERSION, Value::String(version.to_owned()));
+    Said::by(&object, &repo.read_unverified(&object)?, repo.stored_size(&object)?)
+}
+
+impl Said {
+    fn by(object: &ObjectName, commit: &[u8], commit_size: u64) -> Result<Self> {
+        let commit = Commit::decode(commit).map_err(Error::invalid(object))?;
+        let mut metadata = Metadata::new();
+        if let Some(version) = commit.version() {
+            metadata.insert(Summary::COMMIT_VERSION, Value::String(version.to_owned()));
+        }
+        metadata.insert(Summary::COMMIT_TIMESTAMP, Summary::big_endian(commit.timestamp));
+        Ok(Self { commit_size, metadata })
     }
-    metadata.insert(Summary::COMMIT_TIMESTAMP, Summary::big_endian(commit.timestamp));
-    Ok(Said { commit_size: repo.stored_size(&object)?, metadata })
+}
+
+/// What a summary says of a ref at a commit, whose object in archive form is `bytes`.
+pub fn describe(name: &RefName, checksum: Checksum, bytes: &[u8]) -> Result<SummaryRef> {
+    let object = ObjectName::new(checksum, ObjectType::Commit);
+    let Said { commit_size, metadata } = Said::by(&object, bytes, bytes.len() as u64)?;
+    Ok(SummaryRef { name: name.to_string(), commit_size, checksum, metadata })
+}
+
+/// The summary of an archive whose refs and deltas are kept elsewhere than in a [`Repo`], for one
+/// that has an index for each target of a delta. `now` is in seconds since 1970.
+pub fn of_archive(mut refs: Vec<SummaryRef>, deltas: &DeltaIndex, now: u64) -> Summary {
+    refs.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    let mut metadata = Metadata::new();
+    let mode = RepoMode::Archive.as_str().to_owned();
+    metadata.insert(Summary::MODE, Value::String(mode));
+    metadata.insert(Summary::LAST_MODIFIED, Summary::big_endian(now));
+    metadata.insert(Summary::TOMBSTONE_COMMITS, Value::Bool(false));
+    metadata.insert(Summary::INDEXED_DELTAS, Value::Bool(true));
+    if !deltas.is_empty() {
+        deltas.add_to(&mut metadata);
+    }
+    Summary { refs, metadata }
 }
 
 /// A repository with a collection id says what its summary says also by a commit of an empty

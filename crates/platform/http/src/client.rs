@@ -32,6 +32,18 @@ pub enum Method {
 }
 
 impl Method {
+    /// As it is written in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
     fn as_http(self) -> http::Method {
         match self {
             Self::Get => http::Method::GET,

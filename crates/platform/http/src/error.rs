@@ -181,8 +181,13 @@ fn tls_kind(error: &rustls::Error) -> Kind {
     }
 }
 
-/// `url` without user name and password.
+/// `url` without user name and password, and without a query that has the signature of a link into
+/// an object store: whoever has that may do what was signed.
 pub(crate) fn shown(url: &str) -> String {
+    let url = match url.split_once('?') {
+        Some((address, query)) if query.contains("X-Amz-Signature=") => address,
+        _ => url,
+    };
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     match rest.get(..end).and_then(|authority| authority.rfind('@')) {
@@ -200,5 +205,7 @@ mod tests {
         assert_eq!(shown("https://me:secret@host/path@x"), "https://host/path@x");
         assert_eq!(shown("https://host/a@b"), "https://host/a@b");
         assert_eq!(shown("nonsense"), "nonsense");
+        assert_eq!(shown("https://s/b/k?X-Amz-Date=1&X-Amz-Signature=ab"), "https://s/b/k");
+        assert_eq!(shown("https://s/b?n=1"), "https://s/b?n=1");
     }
 }

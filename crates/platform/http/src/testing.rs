@@ -34,9 +34,18 @@ impl Exchange {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The first byte asked for by `Range: bytes=N-`.
+    /// The first byte asked for by `Range: bytes=N-` or `bytes=N-M`.
     pub fn range_start(&self) -> Option<usize> {
-        self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+        self.range()?.0.parse().ok()
+    }
+
+    /// The last byte asked for by `Range: bytes=N-M`.
+    fn range_last(&self) -> Option<usize> {
+        self.range()?.1.parse().ok()
+    }
+
+    fn range(&self) -> Option<(&str, &str)> {
+        self.header("range")?.strip_prefix("bytes=")?.split_once('-')
     }
 }
 
@@ -234,9 +243,9 @@ fn select<'a>(exchange: &Exchange, body: &'a [u8]) -> (u16, String, &'a [u8]) {
             (416, format!("Content-Range: bytes */{}\r\n", body.len()), b"")
         }
         Some(start) => {
-            let last = body.len() - 1;
+            let last = exchange.range_last().unwrap_or(usize::MAX).min(body.len() - 1);
             let range = format!("Content-Range: bytes {start}-{last}/{}\r\n", body.len());
-            (206, format!("ETag: {tag}\r\n{range}"), body.get(start..).unwrap_or_default())
+            (206, format!("ETag: {tag}\r\n{range}"), body.get(start..=last).unwrap_or_default())
         }
         None => (200, format!("ETag: {tag}\r\nAccept-Ranges: bytes\r\n"), body),
     }

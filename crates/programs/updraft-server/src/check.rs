@@ -25,6 +25,7 @@ impl Arguments {
         let config = Config::load(&layout.config()).map_err(failure)?;
         let fleet = Fleet::open(layout, config, system::environment()).map_err(failure)?;
         updraft_server_service::http::check_tls(&fleet.layout).map_err(failure)?;
+        fleet.check_storage().map_err(failure)?;
         let damage = fleet.database().check().map_err(failure)?;
         if let Some(first) = damage.first() {
             return Err(Failure::new(
@@ -34,7 +35,9 @@ impl Arguments {
             .hint("stop the server and restore updraft.db from a backup"));
         }
         terminal.show(&Checked { good: true }, |_| {
-            terminal.line("configuration, database, keys, certificates and repositories are good")
+            terminal.line(
+                "configuration, database, storage, keys, certificates and repositories are good",
+            )
         })
     }
 }

@@ -32,7 +32,7 @@ impl DatabaseArguments {
 }
 
 /// The same file for a server that is started in another folder.
-fn absolute(path: Option<&Path>) -> Result<Option<PathBuf>> {
+pub(crate) fn absolute(path: Option<&Path>) -> Result<Option<PathBuf>> {
     path.map(|path| {
         std::path::absolute(path).map_err(|error| {
             Failure::new(Kind::Invalid, format!("find {}: {error}", path.display()))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use updraft_server_service::contents::AccessKey;
 use updraft_server_service::storage::audit::Origin;
 use updraft_server_service::{Clock, Environment, Random};
 
@@ -28,7 +29,17 @@ impl Random for System {
 
 /// What a server on this machine runs with.
 pub(crate) fn environment() -> Environment {
-    Environment { clock: Arc::new(System), random: Arc::new(System) }
+    Environment { clock: Arc::new(System), random: Arc::new(System), access_key: access_key() }
+}
+
+/// The access key for a bucket, where AWS's tools look for it.
+fn access_key() -> Option<AccessKey> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Some(AccessKey {
+        id: variable("AWS_ACCESS_KEY_ID")?,
+        secret: variable("AWS_SECRET_ACCESS_KEY")?,
+        session_token: variable("AWS_SESSION_TOKEN"),
+    })
 }
 
 /// Whoever runs this command, for the audit log.

@@ -4,6 +4,7 @@ pub(crate) mod database;
 mod notifications;
 mod oidc;
 pub mod tenant;
+mod storage;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -16,6 +17,7 @@ pub use database::DatabaseConfig;
 pub use notifications::{MailSecurity, NotificationsConfig, SmtpConfig};
 pub use oidc::OidcConfig;
 pub use tenant::TenantConfig;
+pub use storage::{Downloads, StorageConfig};
 
 use crate::error::{Error, Result};
 
@@ -33,6 +35,8 @@ pub struct Config {
     pub tenant: TenantConfig,
     /// `[database]`.
     pub database: DatabaseConfig,
+    /// `[storage]`.
+    pub storage: StorageConfig,
     /// `[limits]`.
     pub limits: LimitsConfig,
     /// `[metadata]`.
@@ -244,6 +248,7 @@ impl Config {
         self.tenant.check()?;
         self.oidc.as_ref().map_or(Ok(()), OidcConfig::check)?;
         self.database.check()?;
+        self.storage.check()?;
         let positive = [
             ("limits.connections", self.limits.connections as u64),
             ("limits.handshake_sec", self.limits.handshake_sec),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::contents::AccessKey;
+
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// The time now.
@@ -25,6 +27,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Gives random bytes.
     pub random: Arc<dyn Random>,
+    /// The access key for a bucket, where the configuration names no file with one.
+    pub access_key: Option<AccessKey>,
 }
 
 impl Environment {

@@ -5,6 +5,7 @@ pub mod hawkbit;
 mod hint;
 mod kind;
 
+pub use crate::contents::{BucketError, BucketTrouble};
 pub use database::DatabaseTrouble;
 
 use std::path::PathBuf;
@@ -191,6 +192,17 @@ pub enum Error {
         #[source]
         source: Option<sql::Error>,
     },
+    /// The bucket with the content is the trouble.
+    #[error("{action} in the bucket")]
+    Bucket {
+        /// What was to be done.
+        action: &'static str,
+        /// The sort of trouble.
+        trouble: BucketTrouble,
+        /// What is wrong with which bucket.
+        #[source]
+        source: BucketError,
+    },
     /// A value in the database, or a file of the data folder, is not what this server writes.
     #[error("read {what}: {reason}")]
     Stored {
@@ -339,6 +351,8 @@ impl Error {
             Self::TooLarge { .. } => "content_too_large",
             Self::Remote { .. } => "remote_fetch_failed",
             Self::NotReady { .. } => "not_ready",
+            Self::Bucket { trouble: BucketTrouble::Full, .. } => "storage_full",
+            Self::Bucket { .. } => "storage_unavailable",
             Self::Name { .. } | Self::Invalid { .. } | Self::Receive { .. } => "invalid_entity",
             _ if self.kind() == Kind::Unavailable => "unavailable",
             _ => "internal_server_error",
@@ -356,6 +370,9 @@ impl Error {
             Self::Remote { .. } => 502,
             Self::Precondition { code: "role_checksum_not_provided", .. } => 428,
             Self::NotReady { .. } | Self::KeysOffline { .. } | Self::Precondition { .. } => 412,
+            Self::Bucket { trouble: BucketTrouble::Full, .. } => 507,
+            // Whatever it is, it is none of the caller's, and passes when it is mended there.
+            Self::Bucket { .. } => 503,
             // What is wrong inside is no fault of the caller's.
             Self::Config { .. } | Self::Stored { .. } | Self::Crypto { .. } => 500,
             Self::Database { source: sql::Error::Nul, .. } => 400,

@@ -49,14 +49,14 @@ pub mod users;
 
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use updraft_crypto::tls::CertificateAuthority;
-use updraft_repo::Repo;
 
 use crate::config::Config;
+use crate::contents::Contents;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -64,9 +64,12 @@ use crate::storage::Database;
 use image::ImageState;
 use online_keys::{DirectorKeys, ImageKeys};
 use seen::Seen;
+use treehub::Treehub;
 
 /// The largest key or certificate file that is read.
 const MAX_KEY_FILE: u64 = 1 << 20;
+/// How many pieces of content are waited for at a time.
+const READ_AT_A_TIME: usize = 128;
 
 /// One server's state.
 #[derive(Debug)]
@@ -87,7 +90,11 @@ pub struct Fleet {
     image_keys: ImageKeys,
     image: ImageState,
     image_turn: Mutex<()>,
-    treehub: Repo,
+    treehub: treehub::Treehub,
+    /// Target files, artifacts, and what else is large.
+    pub(crate) contents: Contents,
+    /// Leave to wait for a piece of content, so that a slow store leaves threads for other work.
+    pub(crate) reading: Arc<Semaphore>,
     seen: Seen,
     hawkbit: hawkbit::Hawkbit,
     changed: Notify,
@@ -111,9 +118,13 @@ impl Fleet {
         .map_err(Error::crypto("read the certificate authority in tls/"))?;
         let director_keys = DirectorKeys::load(&layout.director_keys())?;
         let image_keys = ImageKeys::load(&layout.image_keys())?;
-        let image = ImageState::load(&layout)?;
-        let treehub = Repo::open(layout.treehub())
-            .map_err(Error::repo("open the OSTree repository treehub/"))?;
+        let limit = config.limits.upload_bytes;
+        let contents = Contents::open(&layout, &config.storage, limit, &environment)?;
+        let (image, treehub) = if contents.is_bucket() {
+            (ImageState::default(), Treehub::in_bucket())
+        } else {
+            (ImageState::load(&layout)?, Treehub::open(&layout)?)
+        };
         let started_at = environment.now();
         let holder = environment.uuid().map_err(Error::random)?.to_string();
         Ok(Self {
@@ -129,6 +140,8 @@ impl Fleet {
             image,
             image_turn: Mutex::new(()),
             treehub,
+            contents,
+            reading: Arc::new(Semaphore::new(READ_AT_A_TIME)),
             seen: Seen::default(),
             hawkbit: hawkbit::Hawkbit::default(),
             changed: Notify::new(),
@@ -143,6 +156,17 @@ impl Fleet {
     /// The database.
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// What tells this process from other servers.
+    fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    /// Whether content can be stored and read: where it lies in a bucket, an object is, and is
+    /// taken away again.
+    pub fn check_storage(&self) -> Result<()> {
+        self.contents.check_writable(&self.environment)
     }
 
     /// The time now.

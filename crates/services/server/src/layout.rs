@@ -16,6 +16,7 @@
 //!   treehub/               an OSTree repository in archive mode
 //!   targets/               contents of targets that are files
 //!   tenants/NAME/          another tenant's data folder, of the same form
+//!   incoming/              content on its way to a bucket; image/, treehub/ and targets/ are not here then
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -123,8 +124,8 @@ impl Layout {
         self.0.join("treehub")
     }
 
-    /// The contents of targets that are files.
-    pub fn targets(&self) -> PathBuf {
-        self.0.join("targets")
+    /// Where content waits that is on its way to a bucket.
+    pub fn incoming(&self) -> PathBuf {
+        self.0.join("incoming")
     }
 }

@@ -6,13 +6,15 @@
 //! - [`tenants`]: several fleets in one process, each with a data folder of its own;
 //! - [`fleet`]: what the server does: registering devices, judging reports, signing the
 //!   Director's metadata, keeping the Image repository, running rollouts;
-//! - [`storage`]: SQLite, and nothing else knows SQL;
+//! - [`storage`]: SQLite or PostgreSQL, and nothing else knows SQL;
+//! - [`contents`]: large content, in the data folder or in a bucket;
 //! - [`layout`], [`config`], [`fetch_from`], [`names`], [`environment`], [`error`]: what all of them share.
 //!
 //! [`setup`] makes a data folder, tokens and credential files; [`serve`](http::serve) runs a
 //! server on one. Time and randomness come in through [`Environment`].
 
 pub mod config;
+pub mod contents;
 pub mod environment;
 pub mod error;
 pub mod fetch_from;

@@ -15,6 +15,7 @@ mod copy;
 pub mod delegation_info;
 pub mod device_list;
 pub mod devices;
+pub mod documents;
 pub mod encrypted_images;
 pub mod events;
 pub mod freezes;

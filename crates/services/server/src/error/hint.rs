@@ -2,7 +2,7 @@
 
 use updraft_error::{Classify as _, Kind};
 
-use super::{DatabaseTrouble, Error, OPEN_DATA_FOLDER};
+use super::{BucketTrouble, DatabaseTrouble, Error, OPEN_DATA_FOLDER};
 
 impl Error {
     /// What may help.
@@ -31,6 +31,22 @@ impl Error {
             Self::DatabaseServer { source: Some(_), .. } => {
                 Some("see `[database]` in server.toml, and whether the database server runs")
             }
+            Self::Bucket { trouble, .. } => match trouble {
+                BucketTrouble::Unavailable => {
+                    Some("see `storage.endpoint` in server.toml, and whether the store runs")
+                }
+                BucketTrouble::Full => Some("give the bucket more room, then try again"),
+                BucketTrouble::Denied => Some(
+                    "the access key must be known to the store and may list the bucket, and read, \
+                     write and delete in it",
+                ),
+                BucketTrouble::NoBucket => {
+                    Some("make the bucket, or see `storage.bucket` and `storage.path_style`")
+                }
+                BucketTrouble::Other => {
+                    Some("see `storage.endpoint`, `storage.region` and `storage.path_style`")
+                }
+            },
             Self::Fs { action: OPEN_DATA_FOLDER, source } if source.kind() == Kind::NotFound => {
                 Some("`updraft-server init` makes a data folder")
             }

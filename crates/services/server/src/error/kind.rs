@@ -31,6 +31,7 @@ impl Classify for Error {
             Self::DatabaseServer { source, .. } => {
                 source.as_ref().map_or(Kind::Conflict, sql::Error::kind)
             }
+            Self::Bucket { trouble, .. } => trouble.kind(),
             Self::Io { source, .. } => source.kind_of(),
             Self::Fs { source, .. } => source.kind(),
             Self::Repo { source, .. } | Self::Crypto { source, .. } => source.kind(),

@@ -12,6 +12,7 @@ use updraft_tuf::{EncryptedImage, PublicKey, Target};
 
 use super::Fleet;
 use super::operators::Operator;
+use crate::contents::Key;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::devices::{self, ComponentRecord};
@@ -115,11 +116,10 @@ impl Fleet {
     }
 
     fn require_ciphertext(&self, sha256: &str, length: u64) -> Result<()> {
-        let path = self.layout.targets().join(sha256);
-        match std::fs::metadata(path) {
-            Ok(found) if found.len() == length => Ok(()),
-            Ok(_) => Err(Error::invalid(WHAT, "its length is not that of the ciphertext")),
-            Err(_) => Err(Error::not_found("ciphertext", sha256)),
+        match self.contents.find(&Key::target(sha256))? {
+            Some(found) if found.length == length => Ok(()),
+            Some(_) => Err(Error::invalid(WHAT, "its length is not that of the ciphertext")),
+            None => Err(Error::not_found("ciphertext", sha256)),
         }
     }
 }

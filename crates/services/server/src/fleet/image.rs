@@ -3,10 +3,14 @@
 //! here, at once and again before they expire.
 //!
 //! The repository is in memory for serving and in the folder `image/` for keeping; the renaming
-//! of its timestamp file is the commit point of each change.
+//! of its timestamp file is the commit point of each change. Where content lies in a bucket, it is
+//! in the database instead: a store promises nothing about several files together.
 
+mod in_database;
 mod state;
 
+use in_database::Lease;
+use state::Turn;
 pub(super) use state::{ImageState, ImageTurn};
 
 use std::sync::{Arc, PoisonError};
@@ -22,6 +26,8 @@ use super::operators::Operator;
 use super::tuf::TufTrouble;
 use crate::config::MetadataConfig;
 use crate::error::{Error, Result, chain};
+use crate::layout::Layout;
+use crate::storage::Database;
 use crate::storage::events::{self, NewEvent};
 
 /// Role names of delegations are file names too.
@@ -45,6 +51,14 @@ impl Upload<'_> {
             Self::Targets => "targets".to_owned(),
             Self::Delegated(name) => name.to_owned(),
         }
+    }
+}
+
+/// The Image repository as it is kept, beside a server that may be running.
+pub(crate) fn stored(layout: &Layout, database: &Database) -> Result<Option<ImageRepository>> {
+    match in_database::load(database)? {
+        (_, Some((uptane, _))) => Ok(Some(uptane)),
+        (_, None) => state::in_folder(layout),
     }
 }
 
@@ -120,13 +134,18 @@ impl Fleet {
         self.accept_in_turn(operator, files)
     }
 
-    /// One change at a time, of all servers that share the folder: held from reading the old state
+    /// One change at a time, of all servers that share the folder or the database: held from reading the old state
     /// to storing the new.
     pub(super) fn image_turn(&self) -> Result<ImageTurn<'_>> {
         let own = self.image_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = None;
-        if self.database.is_shared() {
-            all = Some(self.layout.lock_image()?);
+        if self.contents.is_bucket() {
+            if self.database.is_shared() {
+                all = Some(Turn::Database(Lease::take(self)?));
+            }
+            self.image.begin_turn(&self.database)?;
+        } else if self.database.is_shared() {
+            all = Some(Turn::Folder(self.layout.lock_image()?));
             self.image.follow(&self.layout)?;
         }
         Ok(ImageTurn { _own: own, _all: all })
@@ -134,13 +153,17 @@ impl Fleet {
 
     /// What another server has made of the repository since.
     pub(super) fn follow_image(&self) {
-        if !self.database.is_shared() {
+        let followed = if self.contents.is_bucket() {
+            self.image.follow_database(&self.database)
+        } else if self.database.is_shared() {
+            self.image.follow(&self.layout)
+        } else {
             return;
-        }
+        };
         // What is served goes on to be whole, if old: it is tried again with the next request.
-        if let Err(error) = self.image.follow(&self.layout) {
+        if let Err(error) = followed {
             let reason = chain(&error);
-            tracing::error!(reason, "the Image repository in image/ cannot be loaded");
+            tracing::error!(reason, "the Image repository cannot be loaded anew");
         }
     }
 

@@ -7,3 +7,4 @@
 pub mod admission;
 pub mod artifact;
 pub mod deployments;
+mod headers;

@@ -116,8 +116,9 @@ impl Fleet {
         Ok(text)
     }
 
-    /// Fails where requests would, since the database does not answer.
+    /// Fails where requests would, since the database or the store of content does not answer.
     pub fn check_ready(&self) -> Result<()> {
-        self.newest_event().map(drop)
+        self.newest_event()?;
+        self.contents.check_reachable()
     }
 }

@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::Fleet;
+use crate::contents::{Incoming, Key};
 use crate::error::{Error, Result};
 
 impl Fleet {
@@ -18,7 +19,17 @@ impl Fleet {
             .hashes
             .sha256()
             .ok_or_else(|| Error::invalid("the target", "it is listed without a SHA-256"))?;
-        self.store_content(sha256, |file| copy_verified(content, file, listed.length, sha256))
+        let key = Key::target(sha256);
+        if self.contents.find(&key)?.is_some() {
+            return Ok(false);
+        }
+        let mut incoming = self.contents.receive(Some(&key))?;
+        let (found, length) = copy_hashed(content, &mut incoming, listed.length)?;
+        if length != listed.length || found != sha256 {
+            return Err(wrong("its length or SHA-256 is not what the signed targets say"));
+        }
+        incoming.keep(&key)?;
+        Ok(true)
     }
 
     /// Stores the ciphertext of an image, whatever it is, under its SHA-256.
@@ -26,48 +37,25 @@ impl Fleet {
         if !crate::names::is_sha256(sha256) {
             return Err(Error::invalid("the ciphertext", "its name is not a SHA-256 in lower hex"));
         }
-        let limit = self.config.limits.upload_bytes;
-        self.store_content(sha256, |file| {
-            let (found, _) = copy_hashed(content, file, limit)?;
-            if found == sha256 { Ok(()) } else { Err(wrong("it is another file by its SHA-256")) }
-        })
-    }
-
-    /// Stores a file under its SHA-256, unless it is there.
-    fn store_content(
-        &self,
-        sha256: &str,
-        fill: impl FnOnce(&mut updraft_fs::TempFile) -> Result<()>,
-    ) -> Result<bool> {
-        let folder = updraft_fs::Dir::create_all(self.layout.targets(), 0o755)
-            .map_err(Error::fs("open the folder of target files"))?;
-        if folder.exists(sha256).map_err(Error::fs("look for a target file"))? {
+        let key = Key::target(sha256);
+        if self.contents.find(&key)?.is_some() {
             return Ok(false);
         }
-        let mut file =
-            updraft_fs::TempFile::new_in(&folder).map_err(Error::fs("make a target file"))?;
-        fill(&mut file)?;
-        file.set_mode(0o644).map_err(Error::fs("store a target file"))?;
-        file.sync().map_err(Error::fs("store a target file"))?;
-        // Commit point: the name appears with the whole content.
-        file.persist_new(&folder, sha256).map_err(Error::fs("store a target file"))?;
-        folder.sync().map_err(Error::fs("store a target file"))?;
+        let mut incoming = self.contents.receive(Some(&key))?;
+        let (found, _) = copy_hashed(content, &mut incoming, self.config.limits.upload_bytes)?;
+        if found != sha256 {
+            return Err(wrong("it is another file by its SHA-256"));
+        }
+        incoming.keep(&key)?;
         Ok(true)
     }
 
     /// Stores content before any targets list it; gives its SHA-256 and length.
     pub fn store_new_content(&self, content: &mut dyn std::io::Read) -> Result<(String, u64)> {
-        let folder = updraft_fs::Dir::create_all(self.layout.targets(), 0o755)
-            .map_err(Error::fs("open the folder of target files"))?;
-        let mut file =
-            updraft_fs::TempFile::new_in(&folder).map_err(Error::fs("make a target file"))?;
+        let mut incoming = self.contents.receive(None)?;
         let limit = self.config.limits.upload_bytes;
-        let (sha256, length) = copy_hashed(content, &mut file, limit)?;
-        file.set_mode(0o644).map_err(Error::fs("store a target file"))?;
-        file.sync().map_err(Error::fs("store a target file"))?;
-        // Commit point: the name appears with the whole content.
-        file.persist_new(&folder, &sha256).map_err(Error::fs("store a target file"))?;
-        folder.sync().map_err(Error::fs("store a target file"))?;
+        let (sha256, length) = copy_hashed(content, &mut incoming, limit)?;
+        incoming.keep(&Key::target(&sha256))?;
         Ok((sha256, length))
     }
 
@@ -81,19 +69,6 @@ impl Fleet {
 
 const WHAT: &str = "the target file";
 
-fn copy_verified(
-    content: &mut dyn std::io::Read,
-    file: &mut updraft_fs::TempFile,
-    length: u64,
-    sha256: &str,
-) -> Result<()> {
-    let (found, total) = copy_hashed(content, file, length)?;
-    if total == length && found == sha256 {
-        return Ok(());
-    }
-    Err(wrong("its length or SHA-256 is not what the signed targets say"))
-}
-
 fn wrong(reason: &str) -> Error {
     Error::Rejected { code: "wrong_hash", what: WHAT, reason: reason.to_owned() }
 }
@@ -101,10 +76,9 @@ fn wrong(reason: &str) -> Error {
 /// Copies up to `limit` bytes; gives their SHA-256 and how many they were.
 fn copy_hashed(
     content: &mut dyn std::io::Read,
-    file: &mut updraft_fs::TempFile,
+    into: &mut Incoming<'_>,
     limit: u64,
 ) -> Result<(String, u64)> {
-    use std::io::Write as _;
     let received = |error: std::io::Error| Error::Receive { what: WHAT, reason: error.to_string() };
     let mut hash = Sha256::new();
     let mut total = 0_u64;
@@ -117,11 +91,7 @@ fn copy_hashed(
             return Err(Error::TooLarge { what: WHAT, limit });
         }
         hash.update(piece);
-        file.file_mut().write_all(piece).map_err(|source| Error::Io {
-            action: "write",
-            path: WHAT.into(),
-            source,
-        })?;
+        into.write(piece)?;
     }
     Ok((hex::encode(hash.finalize()), total))
 }

@@ -3,10 +3,16 @@
 //! Objects are verified while they are received and durable before they are acknowledged. A
 //! directory or a commit is taken after all that it refers to, so that whoever finds a commit here
 //! finds all of it; a branch is only moved to a commit that is here.
+//!
+//! In the data folder it is a repository like any other. With a bucket, objects and deltas lie
+//! there under the same paths, and what changes, branches and lists, is in the database.
+
+mod in_bucket;
 
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
+use sha2::{Digest as _, Sha256};
 use updraft_api::EventKind;
 use updraft_ostree::delta::DeltaName;
 use updraft_ostree::{
@@ -18,8 +24,33 @@ use updraft_task::Context;
 
 use super::Fleet;
 use super::operators::Operator;
+use crate::contents::Key;
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::storage::events::{self, NewEvent};
+use in_bucket::Known;
+pub use in_bucket::Stored;
+
+/// Where the repository is.
+#[derive(Debug)]
+pub(super) enum Treehub {
+    /// In the data folder.
+    Folder(Box<Repo>),
+    /// In the bucket and the database.
+    Bucket(Known),
+}
+
+impl Treehub {
+    pub(super) fn open(layout: &Layout) -> Result<Self> {
+        let repo = Repo::open(layout.treehub());
+        let repo = repo.map_err(Error::repo("open the OSTree repository treehub/"))?;
+        Ok(Self::Folder(Box::new(repo)))
+    }
+
+    pub(super) fn in_bucket() -> Self {
+        Self::Bucket(Known::default())
+    }
+}
 
 /// Whether a branch may be moved to any commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +62,23 @@ pub enum Move {
 }
 
 impl Fleet {
-    /// The repository.
-    pub fn treehub(&self) -> &Repo {
-        &self.treehub
+    /// Whether an object is here.
+    fn has_object(&self, object: &ObjectName) -> Result<bool> {
+        match &self.treehub {
+            Treehub::Folder(repo) => {
+                repo.has_object(object).map_err(Error::repo("look for an object"))
+            }
+            Treehub::Bucket(known) => self.bucket_has_object(known, object),
+        }
+    }
+
+    /// What of the repository is no content of its own: the configuration, branches and lists. None
+    /// where these are files like others.
+    pub fn treehub_document(&self, path: &str) -> Result<Option<Stored>> {
+        match &self.treehub {
+            Treehub::Folder(_) => Ok(None),
+            Treehub::Bucket(_) => self.stored_document(path),
+        }
     }
 
     /// Stores an uploaded object; false when it was here.
@@ -44,7 +89,7 @@ impl Fleet {
         mut content: impl Read,
     ) -> Result<bool> {
         use updraft_error::{Classify as _, Kind};
-        let here = self.treehub.has_object(object).map_err(Error::repo("look for an object"))?;
+        let here = self.has_object(object)?;
         if here && object.object_type != ObjectType::CommitMeta {
             return Ok(false);
         }
@@ -62,17 +107,30 @@ impl Fleet {
                     ));
                 }
                 self.require_children(object, &bytes)?;
-                self.treehub.import_archive_object(context, object, bytes.as_slice())
+                self.import(context, object, &mut bytes.as_slice())
             }
-            _ => self.treehub.import_archive_object(context, object, &mut content),
+            _ => self.import(context, object, &mut content),
         };
-        match imported {
+        match imported? {
             Ok(Imported::Stored) => Ok(true),
             Ok(Imported::Existed) => Ok(false),
             Err(error) if matches!(error.kind(), Kind::Invalid | Kind::Rejected) => {
                 Err(refused(crate::error::chain(&error)))
             }
             Err(error) => Err(Error::repo("store the object")(error)),
+        }
+    }
+
+    /// Stores an object after verifying it. The inner error is that of the object.
+    fn import(
+        &self,
+        context: &Context,
+        object: &ObjectName,
+        content: &mut dyn Read,
+    ) -> Result<Result<Imported, updraft_repo::Error>> {
+        match &self.treehub {
+            Treehub::Folder(repo) => Ok(repo.import_archive_object(context, object, content)),
+            Treehub::Bucket(known) => self.import_to_bucket(known, object, content),
         }
     }
 
@@ -94,9 +152,7 @@ impl Fleet {
             }
         }
         for child in children {
-            let here =
-                self.treehub.has_object(&child).map_err(Error::repo("look for an object"))?;
-            if !here {
+            if !self.has_object(&child)? {
                 return Err(Error::Precondition {
                     code: "object_incomplete",
                     action: format!("store object {object}"),
@@ -118,38 +174,25 @@ impl Fleet {
         let name: RefName =
             name.parse().map_err(|error| Error::invalid("the branch name", error))?;
         let commit = self.require_commit(commit)?;
-        let refspec = Refspec { remote: None, name };
-        if allowed == Move::ToChild {
-            self.require_child(&refspec, &commit)?;
-        }
-        self.treehub.set_ref(&refspec, Some(&commit)).map_err(Error::repo("move the branch"))?;
-        // There is one from the first static delta on.
-        if self.treehub.path().join("summary").exists() {
-            self.update_summary(&Context::silent())?;
-        }
         let now = self.now();
         let actor = operator.actor();
-        let message = format!("branch {} is at {commit} now", refspec.name);
+        let message = format!("branch {name} is at {commit} now");
         let event = NewEvent::new(EventKind::RefUpdated, &actor, message);
-        self.database.write("append an event", |tx| events::append(tx, now, &event))
-    }
-
-    fn require_child(&self, refspec: &Refspec, commit: &Checksum) -> Result<()> {
-        let current = self.treehub.read_ref(refspec).map_err(Error::repo("read the branch"))?;
-        let Some(current) = current.filter(|current| current != commit) else { return Ok(()) };
-        let (loaded, _) =
-            self.treehub.load_commit(commit).map_err(Error::repo("read the commit"))?;
-        if loaded.parent == Some(current) {
-            return Ok(());
+        let Treehub::Folder(repo) = &self.treehub else {
+            return self.set_branch_in_database(&name, &commit, allowed, &event);
+        };
+        let refspec = Refspec { remote: None, name };
+        if allowed == Move::ToChild {
+            let current = repo.read_ref(&refspec).map_err(Error::repo("read the branch"))?;
+            let (loaded, _) = repo.load_commit(&commit).map_err(Error::repo("read the commit"))?;
+            require_child(&refspec.name, (&commit, &loaded), current)?;
         }
-        Err(Error::Precondition {
-            code: "commit_not_child",
-            action: format!("move branch {}", refspec.name),
-            reason: format!(
-                "it is at {current}, which is not the parent of {commit}; to move it all the same, \
-                 send the header `x-ats-ostree-force: true`"
-            ),
-        })
+        repo.set_ref(&refspec, Some(&commit)).map_err(Error::repo("move the branch"))?;
+        // There is one from the first static delta on.
+        if repo.path().join("summary").exists() {
+            self.update_summary(&Context::silent(), repo)?;
+        }
+        self.database.write("append an event", |tx| events::append(tx, now, &event).map(drop))
     }
 
     /// Stores a file of a static delta. Devices verify what a delta makes, so that only its form
@@ -160,38 +203,41 @@ impl Fleet {
         path: &str,
         content: &mut dyn Read,
     ) -> Result<()> {
-        let target = delta_target(path).ok_or_else(|| {
+        let delta = delta_name(path).ok_or_else(|| {
             Error::not_found("a static delta at", path.escape_default().to_string())
         })?;
-        let failed = || Error::fs("store a static delta");
-        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-        let folder = updraft_fs::Dir::create_all(self.treehub.path().join(folder), 0o755)
-            .map_err(failed())?;
-        let mut temporary = updraft_fs::TempFile::new_in(&folder).map_err(failed())?;
-        std::io::copy(content, temporary.file_mut()).map_err(|error| Error::Receive {
-            what: "the static delta",
-            reason: error.to_string(),
-        })?;
-        temporary.set_mode(0o644).map_err(failed())?;
-        temporary.sync().map_err(failed())?;
-        // Commit point: the name appears with the whole content.
-        temporary.persist_replace(&folder, file).map_err(failed())?;
-        folder.sync().map_err(failed())?;
-        if file == "superblock" {
-            updraft_repo::delta::reindex(context, &self.treehub, Some(&target))
-                .map_err(Error::repo("list the static deltas of a commit"))?;
-            self.update_summary(context)?;
+        let key = Key::treehub(path);
+        let mut incoming = self.contents.receive(Some(&key))?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0_u8; 64 << 10];
+        loop {
+            let count = content.read(&mut buffer).map_err(|error| Error::Receive {
+                what: "the static delta",
+                reason: error.to_string(),
+            })?;
+            let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else { break };
+            hash.update(piece);
+            incoming.write(piece)?;
         }
-        Ok(())
+        incoming.keep(&key)?;
+        if !path.ends_with("/superblock") {
+            return Ok(());
+        }
+        let Treehub::Folder(repo) = &self.treehub else {
+            return self.list_delta_in_database(delta, &hash.finalize());
+        };
+        updraft_repo::delta::reindex(context, repo, Some(&delta.to))
+            .map_err(Error::repo("list the static deltas of a commit"))?;
+        self.update_summary(context, repo)
     }
 
     /// Writes the list of branches, which tells libostree that there are lists of deltas.
-    fn update_summary(&self, context: &Context) -> Result<()> {
+    fn update_summary(&self, context: &Context, repo: &Repo) -> Result<()> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         // The list that is written last has to have been made last.
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let now = u64::try_from(self.now().as_second()).unwrap_or_default();
-        updraft_repo::summary::update(context, &self.treehub, now, &SummaryOptions::default())
+        updraft_repo::summary::update(context, repo, now, &SummaryOptions::default())
             .map_err(Error::repo("list the branches"))?;
         Ok(())
     }
@@ -201,22 +247,45 @@ impl Fleet {
         let checksum: Checksum =
             commit.trim().parse().map_err(|error| Error::invalid("the commit", error))?;
         let object = ObjectName { checksum, object_type: ObjectType::Commit };
-        let here = self.treehub.has_object(&object).map_err(Error::repo("look for the commit"))?;
-        if here { Ok(checksum) } else { Err(Error::not_found("commit", checksum.to_string())) }
+        if self.has_object(&object)? {
+            Ok(checksum)
+        } else {
+            Err(Error::not_found("commit", checksum.to_string()))
+        }
     }
+}
+
+/// Refuses to move a branch to what is no child of where it is.
+fn require_child(
+    name: &RefName,
+    (commit, loaded): (&Checksum, &Commit),
+    current: Option<Checksum>,
+) -> Result<()> {
+    let Some(current) = current.filter(|current| current != commit) else { return Ok(()) };
+    if loaded.parent == Some(current) {
+        return Ok(());
+    }
+    Err(Error::Precondition {
+        code: "commit_not_child",
+        action: format!("move branch {name}"),
+        reason: format!(
+            "it is at {current}, which is not the parent of {commit}; to move it all the same, \
+             send the header `x-ats-ostree-force: true`"
+        ),
+    })
 }
 
 fn refused(reason: String) -> Error {
     Error::Rejected { code: "object_refused", what: "the object", reason }
 }
 
-/// The commit to which a delta at `deltas/XX/REST[-TO]/FILE` leads.
-fn delta_target(path: &str) -> Option<Checksum> {
+/// The delta of which `deltas/XX/REST[-TO]/FILE` is a file.
+fn delta_name(path: &str) -> Option<DeltaName> {
     let mut parts = path.strip_prefix("deltas/")?.split('/');
     let (prefix, rest, file) = (parts.next()?, parts.next()?, parts.next()?);
     let is_file = file == "superblock" || file.parse::<u32>().is_ok_and(|n| n.to_string() == file);
     if parts.next().is_some() || !is_file {
         return None;
     }
-    Some(DeltaName::from_folder(prefix, rest).ok()?.to)
+    DeltaName::from_folder(prefix, rest).ok()
 }

@@ -64,6 +64,9 @@ impl Fleet {
         next: ImageRepository,
         tuf: Option<ImageRepository>,
     ) -> Result<()> {
+        if self.contents.is_bucket() {
+            return self.image.keep_in_database(&self.database, next, tuf);
+        }
         let folder = self.layout.image();
         match &tuf {
             Some(tuf) => next.save_with(tuf, folder),

@@ -1,25 +1,24 @@
 //! Answering with content: entity tags, conditions, ranges (RFC 9110), cache headers.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+mod begun;
+
+use std::convert::Infallible;
 
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-    IF_NONE_MATCH, IF_RANGE, RANGE,
+    IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
 };
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use tokio_util::io::ReaderStream;
+
+pub(super) use begun::Begun;
 
 use super::{Shared, run};
-use crate::error::{Error, Result};
-
-/// Files up to this size are read at once; larger ones are streamed.
-const AT_ONCE: u64 = 128 * 1024;
-/// The size of one piece of a streamed file.
-const PIECE: usize = 128 * 1024;
+use crate::contents::{Found, Key};
+use crate::error::Result;
 
 /// How long others may keep a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +40,22 @@ impl Cache {
 
 /// Answers with JSON bytes exactly as they are.
 pub(crate) fn metadata(headers: &HeaderMap, bytes: Vec<u8>, cache: Cache) -> Response {
+    whole(headers, bytes, cache, "application/json")
+}
+
+/// Answers with bytes exactly as they are.
+pub(crate) fn document(asked: &Asked, bytes: Vec<u8>, cache: Cache) -> Response {
+    whole(&asked.headers, bytes, cache, "application/octet-stream")
+}
+
+fn whole(headers: &HeaderMap, bytes: Vec<u8>, cache: Cache, kind: &'static str) -> Response {
     use sha2::{Digest as _, Sha256};
     let hash = hex::encode(Sha256::digest(&bytes));
     let etag = format!("\"{}\"", hash.get(..32).unwrap_or(&hash));
     let common = [
         (ETAG, etag.clone()),
         (CACHE_CONTROL, cache.header().to_owned()),
-        (CONTENT_TYPE, "application/json".to_owned()),
+        (CONTENT_TYPE, kind.to_owned()),
     ];
     if has_current(headers, &etag) {
         // Whose length it says is that of the content, which is not sent (RFC 9110, 8.6).
@@ -57,45 +65,81 @@ pub(crate) fn metadata(headers: &HeaderMap, bytes: Vec<u8>, cache: Cache) -> Res
     (common, bytes).into_response()
 }
 
-/// Answers with a file, or a range of it. `None` when there is no such file.
-pub(crate) async fn file(
-    fleet: &Shared,
-    path: &Path,
-    headers: &HeaderMap,
-    cache: Cache,
-) -> Result<Option<Response>> {
-    let path = path.to_owned();
-    let headers = headers.clone();
-    run(fleet, move |_| answer(&path, &headers, cache)).await
+/// Who may be sent to where content lies, instead of getting it here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Redirect {
+    /// Whoever only reads it: clients of Uptane, TUF and OSTree follow, and verify what comes.
+    Readers,
+    /// Nobody.
+    Nobody,
 }
 
-fn answer(path: &Path, headers: &HeaderMap, cache: Cache) -> Result<Option<Response>> {
-    use std::os::unix::fs::MetadataExt as _;
-    let failed = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let facts = file.metadata().map_err(failed)?;
-    if !facts.is_file() {
-        return Ok(None);
+/// What a caller asks of content.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    method: Method,
+    headers: HeaderMap,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self { method: parts.method.clone(), headers: parts.headers.clone() })
     }
-    let length = facts.len();
-    // Files are replaced, never changed in place, so this names one content.
-    let etag =
-        format!("\"{:x}-{:x}-{:x}-{length:x}\"", facts.ino(), facts.mtime(), facts.mtime_nsec());
+}
+
+/// Answers with stored content, or a range of it. `None` when there is no such thing.
+pub(crate) async fn stored(
+    fleet: &Shared,
+    key: Key,
+    asked: &Asked,
+    cache: Cache,
+    redirect: Redirect,
+) -> Result<Option<Response>> {
+    // The signature of a link is for reading only, so that whoever asks for less is answered here.
+    if redirect == Redirect::Readers
+        && asked.method == Method::GET
+        && let Some(link) = fleet.contents.link(&key)
+    {
+        let headers = [(LOCATION, link), (CACHE_CONTROL, "private, no-store".to_owned())];
+        return Ok(Some((StatusCode::FOUND, headers).into_response()));
+    }
+    let asked = asked.clone();
+    let answered = run(fleet, move |fleet| match fleet.contents.find(&key)? {
+        Some(found) => answer(&found, &asked, cache).map(Some),
+        None => Ok(None),
+    });
+    Ok(answered.await?.map(|answer| answer.into_response(fleet)))
+}
+
+/// The head of an answer, and the beginning of its body.
+struct Answer {
+    status: StatusCode,
+    headers: Vec<(HeaderName, String)>,
+    body: Option<Begun>,
+}
+
+impl Answer {
+    fn into_response(self, fleet: &Shared) -> Response {
+        let body = self.body.map_or_else(Body::empty, |begun| begun.into_body(fleet));
+        respond(self.status, self.headers, body)
+    }
+}
+
+fn answer(found: &Found, asked: &Asked, cache: Cache) -> Result<Answer> {
+    let (length, headers) = (found.length, &asked.headers);
     let mut common: Vec<(HeaderName, String)> = vec![
-        (ETAG, etag.clone()),
+        (ETAG, found.tag.clone()),
         (CACHE_CONTROL, cache.header().to_owned()),
         (ACCEPT_RANGES, "bytes".to_owned()),
     ];
-    if has_current(headers, &etag) {
+    if has_current(headers, &found.tag) {
         common.push((CONTENT_LENGTH, length.to_string()));
-        return Ok(Some(respond(StatusCode::NOT_MODIFIED, common, Body::empty())));
+        return Ok(Answer { status: StatusCode::NOT_MODIFIED, headers: common, body: None });
     }
     common.push((CONTENT_TYPE, "application/octet-stream".to_owned()));
-    let (status, start, count) = match range(headers, &etag, length) {
+    let (status, start, count) = match range(headers, &found.tag, length) {
         Wanted::All => (StatusCode::OK, 0, length),
         Wanted::Part { start, count } => {
             let last = start.saturating_add(count).saturating_sub(1);
@@ -104,25 +148,21 @@ fn answer(path: &Path, headers: &HeaderMap, cache: Cache) -> Result<Option<Respo
         }
         Wanted::Nothing => {
             common.push((CONTENT_RANGE, format!("bytes */{length}")));
-            return Ok(Some(respond(StatusCode::RANGE_NOT_SATISFIABLE, common, Body::empty())));
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            return Ok(Answer { status, headers: common, body: None });
         }
     };
     common.push((CONTENT_LENGTH, count.to_string()));
-    if start > 0 {
-        file.seek(SeekFrom::Start(start)).map_err(failed)?;
-    }
-    let body = if count <= AT_ONCE {
-        let mut bytes = Vec::new();
-        file.take(count).read_to_end(&mut bytes).map_err(failed)?;
-        Body::from(bytes)
-    } else {
-        let reader = tokio::io::AsyncReadExt::take(tokio::fs::File::from_std(file), count);
-        Body::from_stream(ReaderStream::with_capacity(reader, PIECE))
-    };
-    Ok(Some(respond(status, common, body)))
+    let is_wanted = asked.method != Method::HEAD;
+    let body = is_wanted.then(|| Begun::read(found, start, count)).transpose()?;
+    Ok(Answer { status, headers: common, body })
 }
 
-fn respond(status: StatusCode, headers: Vec<(HeaderName, String)>, body: Body) -> Response {
+pub(super) fn respond(
+    status: StatusCode,
+    headers: Vec<(HeaderName, String)>,
+    body: Body,
+) -> Response {
     let mut response = (status, body).into_response();
     for (name, value) in headers {
         if let Ok(value) = value.parse() {

@@ -158,10 +158,7 @@ pub fn write_operator_credentials(
         ("autoprov.url", base),
         ("server_ca.pem", ca_pem.into_bytes()),
     ];
-    let image = layout.image();
-    if std::fs::read_dir(&image).is_ok_and(|mut entries| entries.next().is_some()) {
-        let image = updraft_publish::ImageRepository::load(&image, online_keys::DIALECT)
-            .map_err(Error::crypto("load the Image repository in image/"))?;
+    if let Some(image) = crate::fleet::image::stored(layout, database)? {
         members.extend(image.file("root.json").map(|root| ("root.json", root.to_vec())));
     }
     if let Some(key) = keys.iter().find_map(updraft_publish::PrivateKey::in_file) {

@@ -6,7 +6,8 @@ use updraft_crypto::tls::{CertificateAuthority, Validity};
 use updraft_ostree::RepoMode;
 use updraft_repo::Repo;
 
-use crate::config::{Config, DatabaseConfig, TenantConfig};
+use crate::config::{Config, DatabaseConfig, StorageConfig, TenantConfig};
+use crate::contents::Contents;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fleet::online_keys::{DirectorKeys, ImageKeys};
@@ -25,6 +26,8 @@ pub struct InitOptions {
     pub names: Vec<String>,
     /// A database of PostgreSQL; without, SQLite in the data folder.
     pub database: DatabaseConfig,
+    /// A bucket for content; without, the data folder.
+    pub storage: StorageConfig,
     /// Whose fleet it is, where one server has several.
     pub tenant: TenantConfig,
 }
@@ -33,24 +36,31 @@ pub struct InitOptions {
 pub fn init(layout: &Layout, options: &InitOptions, environment: &Environment) -> Result<()> {
     let root = layout.root();
     refuse_existing(root)?;
+    let config = Config {
+        tenant: options.tenant.clone(),
+        database: options.database.clone(),
+        storage: options.storage.clone(),
+        ..Config::default()
+    };
+    let limit = config.limits.upload_bytes;
+    let contents = Contents::open(layout, &config.storage, limit, environment)?;
+    // Before anything is made that would have to be taken away again.
+    contents.check_writable(environment)?;
     let folder =
         updraft_fs::Dir::create_all(root, 0o700).map_err(Error::fs("make the data folder"))?;
     for name in ["tls", "keys"] {
         folder.ensure_dir(name, 0o700).map_err(Error::fs("make the data folder"))?;
     }
-    for name in ["image", "targets"] {
-        folder.ensure_dir(name, 0o755).map_err(Error::fs("make the data folder"))?;
+    if !contents.is_bucket() {
+        for name in ["image", "targets"] {
+            folder.ensure_dir(name, 0o755).map_err(Error::fs("make the data folder"))?;
+        }
+        Repo::init(layout.treehub(), RepoMode::Archive, &updraft_repo::InitOptions::default())
+            .map_err(Error::repo("make the OSTree repository treehub/"))?;
     }
     certificates(layout, options, environment)?;
     let director = DirectorKeys::create(&layout.director_keys())?;
     ImageKeys::create(&layout.image_keys())?;
-    Repo::init(layout.treehub(), RepoMode::Archive, &updraft_repo::InitOptions::default())
-        .map_err(Error::repo("make the OSTree repository treehub/"))?;
-    let config = Config {
-        tenant: options.tenant.clone(),
-        database: options.database.clone(),
-        ..Config::default()
-    };
     write(&layout.config(), config.to_toml().as_bytes(), 0o644)?;
 
     // Commit point: a folder without a database is not a server's, and init may run again after

@@ -102,10 +102,11 @@ fn settle(
         super::init::write(&work.config(), config.to_toml().as_bytes(), 0o644)?;
     }
     let folder = Dir::open(work.root()).map_err(Error::fs("make the data folder"))?;
-    for name in ["image", "targets"] {
+    let has_contents = config.storage.bucket.is_none();
+    for name in ["image", "targets"].into_iter().filter(|_| has_contents) {
         folder.ensure_dir(name, 0o755).map_err(Error::fs("make the data folder"))?;
     }
-    if !work.treehub().exists() {
+    if has_contents && !work.treehub().exists() {
         Repo::init(work.treehub(), RepoMode::Archive, &updraft_repo::InitOptions::default())
             .map_err(Error::repo("make the OSTree repository treehub/"))?;
     }

@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/14.sql"),
     include_str!("schema/15.sql"),
     include_str!("schema/16.sql"),
+    include_str!("schema/17.sql"),
 ];
 
 /// The same for PostgreSQL, where the first one makes everything that SQLite's came to until
@@ -39,6 +40,7 @@ const POSTGRES: &[(usize, &str)] = &[
     (14, include_str!("schema/postgres/14.sql")),
     (15, include_str!("schema/postgres/15.sql")),
     (16, include_str!("schema/postgres/16.sql")),
+    (17, include_str!("schema/postgres/17.sql")),
 ];
 
 /// Brings a file to this server's schema.

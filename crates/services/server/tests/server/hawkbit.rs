@@ -5,7 +5,7 @@ mod access;
 mod actions;
 mod confirmation;
 mod devices;
-mod downloads;
+pub(crate) mod downloads;
 mod in_rollouts;
 mod management;
 mod rollouts;

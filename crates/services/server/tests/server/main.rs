@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read the clock and damage files on purpose")]
 
+mod bucket;
 mod curl;
 mod delegates;
 mod device;

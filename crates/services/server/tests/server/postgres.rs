@@ -31,32 +31,36 @@ fn open(url: &str) -> Result<Database, Error> {
 fn what_one_server_does_the_other_knows() {
     let mut world = World::with_postgres();
     world.start_another();
-    let mut operator = Operator::new(&world);
-    operator.release(&world, "v1", "one");
+    both_know(&mut world);
+}
+
+pub(crate) fn both_know(world: &mut World) {
+    let mut operator = Operator::new(world);
+    operator.release(world, "v1", "one");
     let timestamp = |world: &World| world.get(&world.operator(), "/repo/timestamp.json").body;
-    let of_one = timestamp(&world);
+    let of_one = timestamp(world);
     world.turn();
-    assert_eq!(timestamp(&world), of_one);
-    let mut devices: Vec<Device> = (0..4).map(|n| Device::new(&world, &format!("d{n}"))).collect();
+    assert_eq!(timestamp(world), of_one);
+    let mut devices: Vec<Device> = (0..4).map(|n| Device::new(world, &format!("d{n}"))).collect();
     world.turn();
-    create_rollout(&world, &json!({ "name": "first", "release": "v1" })).expect(201);
-    assert_eq!(rollout(&world, "first").state, RolloutState::Running);
+    create_rollout(world, &json!({ "name": "first", "release": "v1" })).expect(201);
+    assert_eq!(rollout(world, "first").state, RolloutState::Running);
     for device in &mut devices {
         world.turn();
-        device.install(&world);
+        device.install(world);
     }
     for _ in 0..2 {
         world.turn();
-        assert_eq!(rollout(&world, "first").state, RolloutState::Finished);
+        assert_eq!(rollout(world, "first").state, RolloutState::Finished);
     }
     // What the other one signs next goes on from here, and not from what it had before.
     world.turn();
-    operator.release(&world, "v2", "two");
+    operator.release(world, "v2", "two");
     world.turn();
-    operator.release(&world, "v3", "three");
-    let newest = timestamp(&world);
+    operator.release(world, "v3", "three");
+    let newest = timestamp(world);
     world.turn();
-    assert_eq!(timestamp(&world), newest);
+    assert_eq!(timestamp(world), newest);
 }
 
 #[test]

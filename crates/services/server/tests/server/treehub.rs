@@ -9,12 +9,15 @@ use crate::world::{World, ask};
 
 #[test]
 fn the_real_ostree_pulls_what_was_pushed_with_a_devices_certificate() {
-    let world = World::new();
-    let build = Build::new(&world, "v1", "one");
-    build.push(&world);
+    push_and_pull(&World::new());
+}
+
+pub(crate) fn push_and_pull(world: &World) {
+    let build = Build::new(world, "v1", "one");
+    build.push(world);
     // A second push finds everything there.
-    build.push(&world);
-    let device = Device::new(&world, "vehicle-1");
+    build.push(world);
+    let device = Device::new(world, "vehicle-1");
     let folder = world.folder.path();
     let certificate = folder.join("device.pem");
     let key = folder.join("device.key");
@@ -40,14 +43,19 @@ fn the_real_ostree_pulls_what_was_pushed_with_a_devices_certificate() {
     let text = ostree(&["cat", &repo, &build.commit, "/usr/bin/tool"]);
     assert_eq!(text, "one");
     // And the server's own repository is one that the real tool calls sound.
-    ostree(&["fsck", &format!("--repo={}", world.layout.treehub().display())]);
+    if world.bucket.is_none() {
+        ostree(&["fsck", &format!("--repo={}", world.layout.treehub().display())]);
+    }
 }
 
 #[test]
 fn objects_are_served_in_parts_and_for_ever() {
-    let world = World::new();
-    let build = Build::new(&world, "v1", "one");
-    build.push(&world);
+    read_in_parts(&World::new());
+}
+
+pub(crate) fn read_in_parts(world: &World) {
+    let build = Build::new(world, "v1", "one");
+    build.push(world);
     let path = object_path(&build.commit, "commit");
     let client = world.operator();
     let whole = world.get(&client, &path).expect(200);

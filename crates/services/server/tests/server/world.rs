@@ -1,19 +1,19 @@
 //! A server in a temporary folder, and clients to talk to it.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use jiff::{SignedDuration, Timestamp};
-use peers::PostgresDatabase;
+use peers::{PostgresDatabase, S3Bucket};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use updraft_api::Scope;
 use updraft_http::{Client, ClientOptions, Identity, Method, Request};
-use updraft_server_service::config::DatabaseConfig;
+use updraft_server_service::config::{DatabaseConfig, StorageConfig};
 use updraft_server_service::fleet::operators::{self, TokenOptions};
 use updraft_server_service::setup::{self, CredentialsOptions, InitOptions};
 use updraft_server_service::storage::Database;
@@ -56,6 +56,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) token: String,
     pub(crate) postgres: Option<PostgresDatabase>,
+    pub(crate) bucket: Option<S3Bucket>,
     running: Option<Running>,
     other: Option<Running>,
 }
@@ -138,7 +139,32 @@ impl World {
         Self::stopped_with(None)
     }
 
+    /// A new server that runs, with its content in a bucket in any case.
+    pub(crate) fn with_bucket() -> Self {
+        let mut world = Self::stopped_with_bucket();
+        world.start();
+        world
+    }
+
+    /// The same with PostgreSQL in any case.
+    pub(crate) fn with_postgres_and_bucket() -> Self {
+        let database = PostgresDatabase::new().expect("PostgreSQL");
+        let mut world = Self::stopped_on(Some(database), Some(S3Bucket::new().expect("a store")));
+        world.start();
+        world
+    }
+
+    /// A new data folder without a running server, with the content in a bucket.
+    pub(crate) fn stopped_with_bucket() -> Self {
+        let postgres = wants_postgres().then(|| PostgresDatabase::new().expect("PostgreSQL"));
+        Self::stopped_on(postgres, Some(S3Bucket::new().expect("a store")))
+    }
+
     fn stopped_with(postgres: Option<PostgresDatabase>) -> Self {
+        Self::stopped_on(postgres, wants_bucket().then(|| S3Bucket::new().expect("a store")))
+    }
+
+    fn stopped_on(postgres: Option<PostgresDatabase>, bucket: Option<S3Bucket>) -> Self {
         updraft_crypto::install_tls_provider();
         // What callers are not told of the server's own faults, for whoever reads a failed test.
         drop(
@@ -156,6 +182,9 @@ impl World {
                 url: postgres.as_ref().map(PostgresDatabase::url),
                 ..DatabaseConfig::default()
             },
+            storage: bucket
+                .as_ref()
+                .map_or_else(StorageConfig::default, |bucket| storage(folder.path(), bucket)),
             ..InitOptions::default()
         };
         setup::init(&layout, &options, &environment).expect("init");
@@ -163,7 +192,7 @@ impl World {
         let token =
             operators::create_token(&database, &environment, "admin", for_ever(Scope::Admin))
                 .expect("token");
-        Self { folder, layout, clock, token, postgres, running: None, other: None }
+        Self { folder, layout, clock, token, postgres, bucket, running: None, other: None }
     }
 
     /// The server's database, beside the server.
@@ -171,11 +200,18 @@ impl World {
         open_database(&self.layout)
     }
 
-    /// Writes the configuration, which says where the database is in any case.
+    /// Writes the configuration, which says where the database and the content are in any case.
     pub(crate) fn configure(&self, text: impl AsRef<str>) {
         let mut text = text.as_ref().to_owned();
         if let Some(database) = &self.postgres {
             text = format!("{text}\n[database]\nurl = {:?}\n", database.url());
+        }
+        if let Some(bucket) = &self.bucket {
+            let storage = storage(self.folder.path(), bucket);
+            let storage = Config { storage, ..Config::default() }.to_toml();
+            let (_, section) = storage.split_once("[storage]").expect("a section");
+            let section = section.split("\n\n").next().unwrap_or_default();
+            text = format!("{text}\n[storage]{section}\n");
         }
         std::fs::write(self.layout.config(), text).expect("written");
     }
@@ -223,6 +259,20 @@ impl World {
     pub(crate) fn start_another(&mut self) {
         self.other = self.running.take();
         self.start();
+    }
+
+    /// The same with a folder of its own, which has a copy of keys, certificates and configuration.
+    pub(crate) fn start_elsewhere(&mut self) {
+        let folder = self.folder.path().join("elsewhere");
+        std::fs::create_dir(&folder).expect("folder");
+        for name in ["server.toml", "tls", "keys"] {
+            let mut copy = std::process::Command::new("cp");
+            copy.arg("-a").arg(self.layout.root().join(name)).arg(&folder);
+            assert!(copy.status().expect("cp").success());
+        }
+        let own = std::mem::replace(&mut self.layout, Layout::new(folder));
+        self.start_another();
+        self.layout = own;
     }
 
     /// Talks to the other server from now on.
@@ -368,7 +418,30 @@ pub(crate) fn identity_of(bundle: &[u8]) -> Identity {
 }
 
 fn environment(clock: &Arc<TestClock>) -> Environment {
-    Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom) }
+    Environment {
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        random: Arc::new(SystemRandom),
+        access_key: None,
+    }
+}
+
+/// What is to be configured for a bucket; the access key is in the folder.
+pub(crate) fn storage(folder: &Path, bucket: &S3Bucket) -> StorageConfig {
+    let key = folder.join("access-key");
+    std::fs::write(&key, bucket.credentials()).expect("written");
+    StorageConfig {
+        bucket: Some(bucket.name.clone()),
+        endpoint: Some(bucket.endpoint()),
+        region: bucket.region().to_owned(),
+        prefix: "fleet/".to_owned(),
+        credentials_file: Some(key),
+        ..StorageConfig::default()
+    }
+}
+
+/// Whether the tests are to use a bucket.
+pub(crate) fn wants_bucket() -> bool {
+    std::env::var_os("UPDRAFT_TEST_STORAGE").is_some_and(|storage| storage == "bucket")
 }
 
 /// Whether the tests are to use PostgreSQL.

@@ -119,7 +119,12 @@ impl Fleet {
         let key = self.link_key()?;
         let actor = format!("device:{id}");
         let by = By { actor: &actor, at: now };
-        let headers = |artifact: &Artifact| self.artifact_header(artifact);
+        // They are read before the transaction, which must not wait for a slow store.
+        let known = self.artifact_headers(id)?;
+        let headers = |artifact: &Artifact| match known.get(&artifact.hashes.sha256) {
+            Some(header) => header.clone(),
+            None => Err("it was added a moment ago".to_owned()),
+        };
         self.database.write("offer a deployment", |tx| {
             let mut device = devices::require(tx, id)?;
             for mut action in actions::active(tx, id)? {
@@ -280,12 +285,6 @@ impl Fleet {
         })
     }
 
-    fn artifact_header(&self, artifact: &Artifact) -> Result<ArtifactHeader, String> {
-        let path = self.layout.targets().join(&artifact.hashes.sha256);
-        let file = std::fs::File::open(&path).map_err(|error| error.to_string())?;
-        ArtifactHeader::read(std::io::BufReader::new(file))
-    }
-
     /// The key with which links for downloads are signed; made when it is first needed.
     fn link_key(&self) -> Result<[u8; 32]> {
         let read = |reader: &Connection| notes::setting(reader, LINK_KEY);
@@ -315,7 +314,7 @@ fn signed(action: i64, artifact: i64, until: Timestamp) -> Vec<u8> {
 }
 
 /// The Mender Artifacts of a set.
-fn files(reader: &Connection, set: i64) -> Result<Vec<Artifact>> {
+pub(super) fn files(reader: &Connection, set: i64) -> Result<Vec<Artifact>> {
     let mut files = Vec::new();
     for module in modules::of_set(reader, set)? {
         files.extend(artifacts::of_module(reader, module.id)?);

@@ -4,10 +4,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use crate::contents::Key;
 use crate::error::Error;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Anybody;
-use crate::http::content::{self, Cache};
+use crate::http::content::{self, Asked, Cache, Redirect};
 use crate::http::names::GatewayNames;
 use crate::http::{Shared, run};
 
@@ -43,7 +44,7 @@ pub(crate) async fn target(
     State(fleet): State<Shared>,
     _: Anybody,
     GatewayNames(name): GatewayNames<String>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, GatewayError> {
     let missing = || Error::not_found("target file", name.escape_default().to_string());
     // The stored name is the hash from signed metadata; the asked name never touches the disk.
@@ -53,7 +54,7 @@ pub(crate) async fn target(
         hash = run(&fleet, move |fleet| fleet.ciphertext_hash(&asked)).await?;
     }
     let hash = hash.ok_or_else(missing)?;
-    let path = fleet.layout.targets().join(hash);
-    let found = content::file(&fleet, &path, &headers, Cache::Revalidate).await?;
+    let key = Key::target(&hash);
+    let found = content::stored(&fleet, key, &asked, Cache::Revalidate, Redirect::Readers).await?;
     Ok(found.ok_or_else(missing)?)
 }

@@ -2,18 +2,19 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use updraft_api::Scope;
-use updraft_ostree::{ObjectName, RefName, RepoMode};
+use updraft_ostree::{ObjectName, ObjectType, RefName, RepoMode};
 use updraft_task::Context;
 
+use crate::contents::Key;
 use crate::error::{Error, Result};
 use crate::fleet::operators::Operator;
-use crate::fleet::treehub::Move;
+use crate::fleet::treehub::{Move, Stored};
 use crate::http::answer::{GatewayError, Problem};
 use crate::http::callers::{Anybody, Token};
-use crate::http::content::{self, Cache};
+use crate::http::content::{self, Asked, Cache, Redirect};
 use crate::http::multipart::FormFile;
 use crate::http::names::GatewayNames;
 use crate::http::{Shared, body, run};
@@ -66,21 +67,32 @@ pub(crate) async fn get(
     State(fleet): State<Shared>,
     _: Anybody,
     GatewayNames(path): GatewayNames<String>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, GatewayError> {
     let resource = Resource::of(&path).ok_or_else(|| missing(&path))?;
-    let root = fleet.treehub().path();
-    let (file, cache) = match resource {
-        Resource::Top(name) => (root.join(name), Cache::Revalidate),
-        Resource::Object(object) => {
-            (root.join("objects").join(object.loose_path(RepoMode::Archive)), Cache::Immutable)
+    // Metadata is small, and asked for one by one: going elsewhere for it would take longer.
+    let (cache, redirect) = match &resource {
+        Resource::Object(object) if object.object_type == ObjectType::File => {
+            (Cache::Immutable, Redirect::Readers)
         }
-        Resource::Branch(name) => {
-            (root.join("refs/heads").join(name.to_string()), Cache::Revalidate)
+        Resource::Object(_) => (Cache::Immutable, Redirect::Nobody),
+        Resource::Delta(path) if path.starts_with("deltas/") => {
+            (Cache::Revalidate, Redirect::Readers)
         }
-        Resource::Delta(path) => (root.join(path), Cache::Revalidate),
+        Resource::Top(_) | Resource::Branch(_) | Resource::Delta(_) => {
+            (Cache::Revalidate, Redirect::Nobody)
+        }
     };
-    let found = content::file(&fleet, &file, &headers, cache).await?;
+    if !matches!(resource, Resource::Object(_)) {
+        let asked_for = path.clone();
+        let document = run(&fleet, move |fleet| fleet.treehub_document(&asked_for)).await?;
+        match document {
+            Some(Stored::Bytes(bytes)) => return Ok(content::document(&asked, bytes, cache)),
+            Some(Stored::Nothing) => return Err(missing(&path).into()),
+            None => {}
+        }
+    }
+    let found = content::stored(&fleet, Key::treehub(&path), &asked, cache, redirect).await?;
     Ok(found.ok_or_else(|| missing(&path))?)
 }
 

@@ -4,11 +4,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use crate::contents::Key;
 use crate::error::Error;
 use crate::http::Shared;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Anybody;
-use crate::http::content::{self, Cache};
+use crate::http::content::{self, Asked, Cache, Redirect};
 use crate::http::names::GatewayNames;
 
 pub(crate) async fn metadata(
@@ -32,7 +33,7 @@ pub(crate) async fn target(
     State(fleet): State<Shared>,
     _: Anybody,
     GatewayNames(name): GatewayNames<String>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, GatewayError> {
     let missing = || Error::not_found("target file", name.escape_default().to_string());
     let of_hash = without_hash(&name).and_then(|(hash, path)| {
@@ -40,8 +41,8 @@ pub(crate) async fn target(
     });
     // The stored name is the hash from signed metadata; the asked name never touches the disk.
     let hash = of_hash.or_else(|| fleet.target_file_hash(&name)).ok_or_else(missing)?;
-    let path = fleet.layout.targets().join(hash);
-    let found = content::file(&fleet, &path, &headers, Cache::Revalidate).await?;
+    let key = Key::target(&hash);
+    let found = content::stored(&fleet, key, &asked, Cache::Revalidate, Redirect::Readers).await?;
     Ok(found.ok_or_else(missing)?)
 }
 

@@ -1,8 +1,5 @@
 //! Downloads: `…/softwaremodules/{module}/artifacts/{file}`.
 
-use std::io::SeekFrom;
-use std::path::PathBuf;
-
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{
@@ -11,20 +8,17 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
-use tokio_util::io::ReaderStream;
 use updraft_hawkbit::management::Artifact;
 
 use super::answer::Form;
 use super::ddi::{Answer, number};
 use super::device::{Caller, check_tenant};
 use super::ranges::{Wanted, wanted};
+use crate::contents::{Found, Key};
 use crate::error::{Error, Result};
+use crate::http::content::{Begun, respond};
 use crate::http::{Shared, run};
 
-/// The size of one piece of a file.
-const PIECE: usize = 128 * 1024;
 /// Names the sums of a file.
 const SUM: &str = ".MD5SUM";
 
@@ -117,11 +111,10 @@ pub(crate) async fn content(
             return Ok(StatusCode::PRECONDITION_FAILED.into_response());
         }
     }
-    let path = fleet.layout.targets().join(&artifact.hashes.sha256);
-    let failed = {
-        let path = path.clone();
-        move |source| Error::Io { action: "read", path: path.clone(), source }
-    };
+    let key = Key::target(&artifact.hashes.sha256);
+    let found = run(fleet, move |fleet| fleet.contents.find(&key)).await?;
+    let missing = || Error::not_found("the content of artifact", &artifact.provided_filename);
+    let found = found.ok_or_else(missing)?;
     let length = artifact.size;
     let mut common: Vec<(HeaderName, String)> = vec![
         (ETAG, etag.clone()),
@@ -142,7 +135,7 @@ pub(crate) async fn content(
         Wanted::All => {
             common.push(octets);
             common.push((CONTENT_LENGTH, length.to_string()));
-            let body = part(&path, 0, length).await.map_err(failed)?;
+            let body = part(fleet, &found, (0, length)).await?;
             Ok(respond(StatusCode::OK, common, body))
         }
         Wanted::Parts(parts) => {
@@ -150,13 +143,14 @@ pub(crate) async fn content(
                 common.push(octets);
                 common.push((CONTENT_LENGTH, count.to_string()));
                 common.push((CONTENT_RANGE, range_of(*start, *count, length)));
-                let body = part(&path, *start, *count).await.map_err(failed)?;
+                let body = part(fleet, &found, (*start, *count)).await?;
                 return Ok(respond(StatusCode::PARTIAL_CONTENT, common, body));
             }
             // No file holds it: nobody knows the hash before the server says it.
             let boundary = format!("UPDRAFT_{}", artifact.hashes.sha1);
             common.push((CONTENT_TYPE, format!("multipart/byteranges; boundary={boundary}")));
-            let (size, body) = several(&path, parts, length, &boundary).await.map_err(failed)?;
+            let (size, begun) = several(&found, parts, &boundary);
+            let body = begun.into_body(fleet);
             common.push((CONTENT_LENGTH, size.to_string()));
             Ok(respond(StatusCode::PARTIAL_CONTENT, common, body))
         }
@@ -168,59 +162,31 @@ fn range_of(start: u64, count: u64, length: u64) -> String {
     format!("bytes {start}-{last}/{length}")
 }
 
-async fn part(path: &PathBuf, start: u64, count: u64) -> std::io::Result<Body> {
-    let mut file = File::open(path).await?;
-    if start > 0 {
-        file.seek(SeekFrom::Start(start)).await?;
-    }
-    Ok(Body::from_stream(ReaderStream::with_capacity(file.take(count), PIECE)))
+async fn part(fleet: &Shared, found: &Found, (start, count): (u64, u64)) -> Result<Body> {
+    let found = found.clone();
+    let begun = run(fleet, move |_| Begun::read(&found, start, count)).await?;
+    Ok(begun.into_body(fleet))
 }
 
 /// Several parts in one body (RFC 9110, section 14.6), and its length.
-async fn several(
-    path: &PathBuf,
-    parts: Vec<(u64, u64)>,
-    length: u64,
-    boundary: &str,
-) -> std::io::Result<(u64, Body)> {
-    let mut file = File::open(path).await?;
-    let head = |(start, count): (u64, u64)| {
-        format!(
+fn several(found: &Found, parts: Vec<(u64, u64)>, boundary: &str) -> (u64, Begun) {
+    let end = format!("\r\n--{boundary}--\r\n");
+    let mut size = end.len() as u64;
+    let parts = parts.into_iter().map(|(start, count)| {
+        let head = format!(
             "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\
              Content-Range: {}\r\n\r\n",
-            range_of(start, count, length)
-        )
-    };
-    let end = format!("\r\n--{boundary}--\r\n");
-    let heads: Vec<String> = parts.iter().map(|part| head(*part)).collect();
-    let size = parts.iter().zip(&heads).fold(end.len() as u64, |sum, ((_, count), head)| {
-        sum.saturating_add(*count).saturating_add(head.len() as u64)
+            range_of(start, count, found.length)
+        );
+        size = size.saturating_add(count).saturating_add(head.len() as u64);
+        (head, (start, count))
     });
-    let (mut writer, reader) = tokio::io::duplex(PIECE);
-    tokio::spawn(async move {
-        for ((start, count), head) in parts.into_iter().zip(heads) {
-            // An error is that of a caller who is gone, or the body ends short of its length.
-            writer.write_all(head.as_bytes()).await?;
-            file.seek(SeekFrom::Start(start)).await?;
-            tokio::io::copy(&mut (&mut file).take(count), &mut writer).await?;
-        }
-        writer.write_all(end.as_bytes()).await
-    });
-    Ok((size, Body::from_stream(ReaderStream::with_capacity(reader, PIECE))))
+    let parts: Vec<_> = parts.collect();
+    (size, Begun::several(found, parts, end))
 }
 
 /// A time as HTTP writes it (RFC 9110, section 5.6.7).
 fn http_date(millis: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
-fn respond(status: StatusCode, headers: Vec<(HeaderName, String)>, body: Body) -> Response {
-    let mut response = (status, body).into_response();
-    for (name, value) in headers {
-        if let Ok(value) = value.parse() {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
 }

@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use updraft_api::Scope;
 
 use super::{Words, header, page};
+use crate::contents::Key;
 use crate::error::Error;
 use crate::fleet::ota::repository::{NewTarget, TargetAbout};
 use crate::fleet::ota::updates::Checksum;
 use crate::http::answer::GatewayError;
 use crate::http::callers::{Admin, Anybody};
-use crate::http::content::{self as answering, Cache};
+use crate::http::content::{self as answering, Asked, Cache, Redirect};
 use crate::http::multipart::{self, FormFile};
 use crate::http::names::GatewayNames;
 use crate::http::{Shared, body};
@@ -195,12 +196,14 @@ pub(super) async fn content(
     State(fleet): State<Shared>,
     _: Anybody,
     GatewayNames(path): GatewayNames<String>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, GatewayError> {
     let missing = || Error::not_found("target file", path.escape_default().to_string());
     let hash = fleet.target_file_hash(&path).ok_or_else(missing)?;
-    let file = fleet.layout.targets().join(hash);
-    if let Some(found) = answering::file(&fleet, &file, &headers, Cache::Revalidate).await? {
+    let key = Key::target(&hash);
+    // Whether it is here decides what is answered, so that it is looked for in any case.
+    let found = answering::stored(&fleet, key, &asked, Cache::Revalidate, Redirect::Nobody);
+    if let Some(found) = found.await? {
         return Ok(found);
     }
     let image = fleet.image_repository();

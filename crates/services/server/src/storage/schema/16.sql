@@ -1,8 +1,8 @@
--- Who an account is at a provider of identities (OpenID Connect).
-CREATE TABLE identities (
-    issuer  TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    user    TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
-    PRIMARY KEY (issuer, subject)
+-- Small files that change, where content lies in a bucket: metadata of the Image repository, branches
+-- and lists of the OSTree repository. What belongs together changes in one transaction.
+CREATE TABLE documents (
+    folder  TEXT NOT NULL,
+    path    TEXT NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (folder, path)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX identities_by_user ON identities (user);

@@ -36,7 +36,10 @@ fn a_device_has_the_files_of_what_it_is_told_and_of_what_it_runs() {
 
 #[test]
 fn files_come_in_parts() {
-    let hawkbit = Hawkbit::new();
+    download_in_parts(&Hawkbit::new());
+}
+
+pub(crate) fn download_in_parts(hawkbit: &Hawkbit) {
     hawkbit.poll("d1");
     let content: Vec<u8> =
         (0..1_000_003_u32).map(|n| u8::try_from(n % 251).expect("small")).collect();

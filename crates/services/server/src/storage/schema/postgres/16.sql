@@ -1,7 +1,6 @@
-CREATE TABLE identities (
-    issuer text COLLATE "C" NOT NULL,
-    subject text COLLATE "C" NOT NULL,
-    "user" text COLLATE "C" NOT NULL REFERENCES users (name) ON DELETE CASCADE,
-    PRIMARY KEY (issuer, subject)
+CREATE TABLE documents (
+    folder text COLLATE "C" NOT NULL,
+    path text COLLATE "C" NOT NULL,
+    content bytea NOT NULL,
+    PRIMARY KEY (folder, path)
 );
-CREATE INDEX identities_by_user ON identities ("user");
