@@ -43,6 +43,7 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("updraft", "updraft-terminal", "every program talks to people in one voice"),
     ("updraftd", "updraft-terminal", "every program talks to people in one voice"),
     ("updraft-server", "updraft-terminal", "every program talks to people in one voice"),
+    ("updraft-sim", "updraft-terminal", "every program talks to people in one voice"),
 ];
 
 /// Every edge that does not point down.
