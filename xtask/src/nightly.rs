@@ -48,6 +48,8 @@ enum Part {
     IllAgents,
     /// The tests of the server, with PostgreSQL in the place of SQLite
     OnPostgresql,
+    /// A restart of a server with 100,000 devices
+    Restart,
     /// Fuzz targets
     Fuzz,
 }
@@ -63,7 +65,7 @@ impl Part {
             Self::Live => ("vm", "machines", "live_cuts::"),
             Self::Agents => ("end-to-end", "end_to_end", "power_cuts::"),
             Self::IllAgents => ("end-to-end", "end_to_end", "health::a_kill"),
-            Self::OnPostgresql | Self::Fuzz => return None,
+            Self::OnPostgresql | Self::Restart | Self::Fuzz => return None,
         })
     }
 
@@ -73,6 +75,11 @@ impl Part {
             let mut command = shell::cargo();
             command.args(["test", "-p", "updraft-server-service", "--test", "server"]);
             return shell::run(command.env("UPDRAFT_TEST_DATABASE", "postgresql"));
+        }
+        if self == Self::Restart {
+            let mut command = shell::cargo();
+            command.args(["test", "-p", "updraft-sim", "--test", "fleet", "a_restart"]);
+            return shell::run(command.env("UPDRAFT_SIM_DEVICES", "100000"));
         }
         let Some((package, file, tests)) = self.tests() else {
             let seconds = options.fuzz.div_ceil(share.count.into());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -107,6 +107,10 @@ struct Counted {
     errors: BTreeMap<String, u64>,
     actions: Actions,
     devices: Devices,
+    /// The second that goes on since the first visit, its visits, and the most of any.
+    second: (u64, u64),
+    peak: u64,
+    begun: Option<Instant>,
 }
 
 /// All that is counted.
@@ -138,6 +142,8 @@ pub(crate) struct KindSummary {
 pub(crate) struct Totals {
     /// Requests, answered or not.
     pub(crate) requests: u64,
+    /// The most polls or manifests that were answered in one second.
+    pub(crate) peak_visits_per_second: u64,
     /// Requests and connections that failed.
     pub(crate) failed_requests: u64,
     /// Answers that refuse something: statuses from 400, but for 404 of metadata, which is how a
@@ -157,6 +163,9 @@ impl Tally {
     /// Something took this long and was answered with this status, if it is a request.
     pub(crate) fn took(&self, kind: Kind, time: Duration, status: Option<u16>) {
         let mut counted = self.counted();
+        if matches!(kind, Kind::Poll | Kind::Manifest) {
+            counted.visit();
+        }
         let seen = counted.kinds.entry(kind).or_default();
         seen.times.saturating_record(u64::try_from(time.as_micros()).unwrap_or(LONGEST));
         if let Some(status) = status {
@@ -208,6 +217,7 @@ impl Tally {
         }
         Totals {
             requests,
+            peak_visits_per_second: counted.peak,
             failed_requests,
             refusals,
             kinds,
@@ -220,6 +230,16 @@ impl Tally {
     /// A poisoned lock guards numbers, each of which is right.
     fn counted(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counted {
+    fn visit(&mut self) {
+        let second = self.begun.get_or_insert_with(Instant::now).elapsed().as_secs();
+        let (current, visits) = &mut self.second;
+        *visits = if *current == second { *visits + 1 } else { 1 };
+        *current = second;
+        self.peak = self.peak.max(*visits);
     }
 }
 

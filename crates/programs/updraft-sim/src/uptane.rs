@@ -169,9 +169,10 @@ impl Registered {
             return Err(Trouble::Answer(format!("HTTP {}", answer.status.as_u16())));
         }
         if let Some(report) = self.report.take() {
-            world.tally.actions(|actions| match report.result.success {
-                true => actions.finished += 1,
-                false => actions.failed += 1,
+            world.tally.actions(|actions| {
+                let count =
+                    if report.result.success { &mut actions.finished } else { &mut actions.failed };
+                *count += 1;
             });
         }
         let update = match shared.verify {
@@ -268,12 +269,11 @@ impl Registered {
             let (filepath, length) = (target.filepath.clone(), target.length);
             self.installed = InstalledImage { filepath, length, hashes };
         }
-        let of_vehicle = match result.success {
-            true => result.clone(),
-            false => InstallationResult::failed(
-                &format!("{}:{}", target.hardware_id, result.code),
-                &result.description,
-            ),
+        let of_vehicle = if result.success {
+            result.clone()
+        } else {
+            let code = format!("{}:{}", target.hardware_id, result.code);
+            InstallationResult::failed(&code, &result.description)
         };
         self.report = Some(InstallationReport {
             correlation_id: target.correlation_id.unwrap_or_default(),

@@ -97,6 +97,11 @@ pub struct LimitsConfig {
     pub metadata_bytes: u64,
     /// Bytes of one uploaded object or target file.
     pub upload_bytes: u64,
+    /// Requests of one device in a minute, downloads not counted; 0 for any number. A whole
+    /// minute's requests may come at once.
+    pub device_requests_per_minute: u32,
+    /// The same from one address, behind which there may be many devices.
+    pub address_requests_per_minute: u32,
 }
 
 impl Default for LimitsConfig {
@@ -108,6 +113,8 @@ impl Default for LimitsConfig {
             body_bytes: 1 << 20,
             metadata_bytes: 8 << 20,
             upload_bytes: 16 << 30,
+            device_requests_per_minute: 600,
+            address_requests_per_minute: 60_000,
         }
     }
 }

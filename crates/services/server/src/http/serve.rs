@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use updraft_error::Classify as _;
 
-use super::callers::Connection;
+use super::callers::{Connection, Shown};
 use super::unread::ReadOut;
 use super::{Shared, router, tls};
 use crate::error::{Error, Result};
@@ -29,6 +29,9 @@ use crate::fleet::provision::PeerCertificate;
 const MAX_HEAD: usize = 64 * 1024;
 /// The most requests at a time on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
+/// How much longer than it worked the rollout planner rests, when devices' reports ask for it: many
+/// reports are planned for at once.
+const REST: u32 = 4;
 /// How long to wait after accepting failed, so as not to spin while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -174,7 +177,8 @@ async fn connection(
         .1
         .peer_certificates()
         .and_then(|chain| chain.first())
-        .and_then(|certificate| PeerCertificate::of_der(certificate).ok());
+        .and_then(|certificate| PeerCertificate::of_der(certificate).ok())
+        .map(|certificate| Arc::new(Shown::from(certificate)));
     let connection = Connection { from: peer.ip(), is_tls: true };
     requests(fleet, router, stream, (connection, certificate), stopping).await;
 }
@@ -184,14 +188,14 @@ async fn requests(
     fleet: Shared,
     router: Router,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    (connection, certificate): (Connection, Option<PeerCertificate>),
+    (connection, shown): (Connection, Option<Arc<Shown>>),
     mut stopping: watch::Receiver<bool>,
 ) {
     let timeout = fleet.config.handshake_timeout();
     let keep_alive = fleet.config.body_idle_timeout();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(ReadOut::new(body)));
-        request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
+        request.extensions_mut().insert(super::callers::Peer(shown.clone()));
         request.extensions_mut().insert(connection);
         super::ota::tell_apart(&mut request);
         super::hawkbit::collapse_slashes(&mut request);
@@ -236,6 +240,7 @@ async fn drain(mut connections: JoinSet<()>, limit: Duration) {
 async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
     let mut flush = tokio::time::interval(Duration::from_secs(fleet.config.devices.flush_sec));
     let mut plan = tokio::time::interval(Duration::from_secs(fleet.config.devices.reconcile_sec));
+    let mut rest = tokio::time::Instant::now();
     for interval in [&mut flush, &mut plan] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
@@ -253,7 +258,12 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
                 fleet.tell_of_expiries()
             }).await,
             _ = plan.tick() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,
-            () = fleet.kicked() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,
+            () = async { tokio::time::sleep_until(rest).await; fleet.kicked().await } => {
+                let begun = tokio::time::Instant::now();
+                let planned = super::run(&fleet, crate::fleet::Fleet::reconcile).await;
+                rest = tokio::time::Instant::now() + begun.elapsed() * REST;
+                planned
+            }
         };
         if let Err(error) = result {
             let reason = crate::error::chain(&error);

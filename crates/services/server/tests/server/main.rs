@@ -16,6 +16,7 @@ mod director;
 mod documents;
 mod encrypted;
 mod event_stream;
+mod floods;
 mod hawkbit;
 mod image_repository;
 mod manifests;
