@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: the programs in release form, side by side with their peers; and how small
-//! the agent is.
+//! `cargo xtask bench`: the programs in release form, side by side with their peers; how small the
+//! agent is; and what one core of a server carries.
 
 use anyhow::Result;
 use clap::Args;
@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Measure only verification of metadata, beside python-tuf and tough
     #[arg(long, conflicts_with = "agent")]
     metadata: bool,
+    /// Measure only the server: what one core of it carries
+    #[arg(long, conflicts_with_all = ["agent", "metadata"])]
+    server: bool,
     /// Passed on to the bench, such as `--runs 5`; `-- --help` lists them
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -27,6 +30,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.metadata {
         return metadata(options);
+    }
+    if options.server {
+        return server(options);
     }
     packages::require(packages::DEMO, !options.no_install)?;
     if !options.agent {
@@ -48,6 +54,16 @@ fn agent() -> Result<()> {
     let mut bench = shell::cargo();
     bench.args(["run", "--release", "--package", "updraft-agent-bench", "--"]);
     shell::run(bench.arg(agent))
+}
+
+fn server(options: &Options) -> Result<()> {
+    packages::require(packages::SERVER_BENCH, !options.no_install)?;
+    let programs = ["--package", "updraft-server", "--package", "updraft-sim"];
+    shell::run(shell::cargo().args(["build", "--release"]).args(programs))?;
+    let mut bench = shell::cargo();
+    bench.args(["run", "--package", "updraft-server-bench", "--"]);
+    bench.arg(shell::target_folder()?.join("release"));
+    shell::run(bench.args(&options.arguments))
 }
 
 fn metadata(options: &Options) -> Result<()> {

@@ -41,7 +41,7 @@ enum Command {
     Nightly(nightly::Options),
     /// Run each fuzz target for a while
     Fuzz(fuzz::Options),
-    /// Measure `updraft ostree` beside the real `ostree`; the agent; verification beside its peers
+    /// Measure `updraft ostree`, verification and more beside their peers; the agent; the server
     Bench(bench::Options),
     /// Build the programs of a device, small, for `packaging/install`
     Device(device::Options),

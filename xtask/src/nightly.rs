@@ -54,6 +54,8 @@ enum Part {
     OnBucket,
     /// The tests of content in a bucket, with Garage as the store, and two servers on it
     OnGarage,
+    /// A restart of a server with 100,000 devices
+    Restart,
     /// Fuzz targets
     Fuzz,
 }
@@ -69,7 +71,9 @@ impl Part {
             Self::Live => ("vm", "machines", "live_cuts::"),
             Self::Agents => ("end-to-end", "end_to_end", "power_cuts::"),
             Self::IllAgents => ("end-to-end", "end_to_end", "health::a_kill"),
-            Self::OnPostgresql | Self::OnBucket | Self::OnGarage | Self::Fuzz => return None,
+            Self::OnPostgresql | Self::OnBucket | Self::OnGarage | Self::Restart | Self::Fuzz => {
+                return None;
+            }
         })
     }
 
@@ -79,6 +83,11 @@ impl Part {
             Self::OnPostgresql => return on_other("UPDRAFT_TEST_DATABASE", "postgresql".as_ref()),
             Self::OnBucket => return on_other("UPDRAFT_TEST_STORAGE", "bucket".as_ref()),
             Self::OnGarage => return garage::run(),
+            Self::Restart => {
+                let mut command = shell::cargo();
+                command.args(["test", "-p", "updraft-sim", "--test", "fleet", "a_restart"]);
+                return shell::run(command.env("UPDRAFT_SIM_DEVICES", "100000"));
+            }
             _ => {}
         }
         let Some((package, file, tests)) = self.tests() else {

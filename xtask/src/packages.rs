@@ -27,6 +27,13 @@ pub(crate) const DEMO: &[Package] = &[
 pub(crate) const METADATA_BENCH: &[Package] =
     &[Package { name: "python3-venv", reason: "runs python-tuf, the peer" }];
 
+/// What the bench of the server needs.
+pub(crate) const SERVER_BENCH: &[Package] = &[
+    Package { name: "curl", reason: "downloads from the server and from its peer" },
+    Package { name: "nginx-light", reason: "sends files, the peer" },
+    Package { name: "postgresql", reason: "the database of large installations" },
+];
+
 /// What the test suite needs.
 pub(crate) const TEST: &[Package] = &[
     Package { name: "asn1c", reason: "an independent codec of the messages to secondaries" },

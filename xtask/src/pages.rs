@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::shell;
 
-const PROGRAMS: [&str; 3] = ["updraft", "updraftd", "updraft-server"];
+const PROGRAMS: [&str; 4] = ["updraft", "updraftd", "updraft-server", "updraft-sim"];
 const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 /// Options of `cargo xtask pages`.

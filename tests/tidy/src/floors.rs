@@ -39,10 +39,12 @@ pub const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("xtask", "vm", "people play with the machines of the tests"),
     ("updraft-handover-bench", "machine", "it measures boots"),
     ("updraft-agent-bench", "harness", "it measures an agent that has a server"),
+    ("updraft-server-bench", "peers", "it measures a server that has a PostgreSQL"),
     ("xtask", "machine", "an initramfs for users is made as those of the tests are"),
     ("updraft", "updraft-terminal", "every program talks to people in one voice"),
     ("updraftd", "updraft-terminal", "every program talks to people in one voice"),
     ("updraft-server", "updraft-terminal", "every program talks to people in one voice"),
+    ("updraft-sim", "updraft-terminal", "every program talks to people in one voice"),
 ];
 
 /// Every edge that does not point down.

@@ -3,8 +3,8 @@
 pub(crate) mod database;
 mod notifications;
 mod oidc;
-pub mod tenant;
 mod storage;
+pub mod tenant;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -16,8 +16,8 @@ pub use crate::fetch_from::FetchFrom;
 pub use database::DatabaseConfig;
 pub use notifications::{MailSecurity, NotificationsConfig, SmtpConfig};
 pub use oidc::OidcConfig;
-pub use tenant::TenantConfig;
 pub use storage::{Downloads, StorageConfig};
+pub use tenant::TenantConfig;
 
 use crate::error::{Error, Result};
 
@@ -111,6 +111,11 @@ pub struct LimitsConfig {
     pub metadata_bytes: u64,
     /// Bytes of one uploaded object or target file.
     pub upload_bytes: u64,
+    /// Requests of one device in a minute, downloads not counted; 0 for any number. A whole
+    /// minute's requests may come at once.
+    pub device_requests_per_minute: u32,
+    /// The same from one address, behind which there may be many devices.
+    pub address_requests_per_minute: u32,
 }
 
 impl Default for LimitsConfig {
@@ -122,6 +127,8 @@ impl Default for LimitsConfig {
             body_bytes: 1 << 20,
             metadata_bytes: 8 << 20,
             upload_bytes: 16 << 30,
+            device_requests_per_minute: 600,
+            address_requests_per_minute: 60_000,
         }
     }
 }

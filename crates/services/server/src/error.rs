@@ -89,6 +89,12 @@ pub enum Error {
         /// How long to wait.
         seconds: u64,
     },
+    /// A client asks more often than it may.
+    #[error("answer so many requests of one client: wait {seconds} seconds")]
+    Flood {
+        /// How long to wait.
+        seconds: u64,
+    },
     /// The path exists, the method does not go with it.
     #[error("{method} this path: it does not take that method")]
     Method {
@@ -347,6 +353,7 @@ impl Error {
             Self::NotFound { .. } => "missing_entity",
             Self::Unauthenticated { .. } => "unauthenticated",
             Self::TooOften { .. } => "too_many_attempts",
+            Self::Flood { .. } => "too_many_requests",
             Self::Method { .. } => "method_not_allowed",
             Self::TooLarge { .. } => "content_too_large",
             Self::Remote { .. } => "remote_fetch_failed",
@@ -363,7 +370,7 @@ impl Error {
     pub fn http_status(&self) -> u16 {
         match self {
             Self::Unauthenticated { .. } | Self::Login { .. } => 401,
-            Self::TooOften { .. } => 429,
+            Self::TooOften { .. } | Self::Flood { .. } => 429,
             Self::Method { .. } => 405,
             Self::TooLarge { .. } => 413,
             Self::Hawkbit { trouble, .. } => trouble.status(),

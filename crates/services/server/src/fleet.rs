@@ -13,6 +13,7 @@ pub mod device_list;
 pub mod devices;
 pub mod director;
 pub mod encrypted_images;
+mod flood;
 pub mod freezes;
 pub mod groups;
 mod guessing;
@@ -47,7 +48,9 @@ pub mod treehub;
 pub mod tuf;
 pub mod users;
 
+use std::hash::Hash;
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -101,6 +104,7 @@ pub struct Fleet {
     /// The streams of events.
     pub(crate) news: news::News,
     guessing: guessing::Guessing,
+    flood: flood::Flood,
     hashing: Semaphore,
     refusals: audit::Refusals,
     /// Counts requests.
@@ -147,6 +151,7 @@ impl Fleet {
             changed: Notify::new(),
             news: news::News::default(),
             guessing: guessing::Guessing::default(),
+            flood: flood::Flood::default(),
             hashing: Semaphore::new(passwords::AT_A_TIME),
             refusals: audit::Refusals::default(),
             meter: meter::Meter::default(),
@@ -181,6 +186,18 @@ impl Fleet {
             Ok(permit) => permit.map_err(|_| busy()),
             Err(_) => Err(Error::TooOften { seconds: passwords::PATIENCE.as_secs() }),
         }
+    }
+
+    /// Counts a request from an address.
+    pub fn count_address(&self, address: IpAddr) -> Result<()> {
+        let limit = self.config.limits.address_requests_per_minute;
+        self.flood.check(("address", address.to_canonical()), limit, self.now())
+    }
+
+    /// Counts a request of a device, by what it is told apart from others.
+    pub fn count_device(&self, device: impl Hash) -> Result<()> {
+        let limit = self.config.limits.device_requests_per_minute;
+        self.flood.check(("device", device), limit, self.now())
     }
 
     /// Says that the planner may have something to do.

@@ -47,6 +47,7 @@ pub mod tags;
 pub mod tokens;
 pub mod users;
 pub mod values;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,6 +58,7 @@ use crate::config::{DatabaseConfig, database};
 use crate::error::{DatabaseTrouble, Error, Result};
 use crate::layout::Layout;
 use sql::{Connection, Dialect, PostgresOptions, Transaction};
+use writer::Writer;
 
 /// How many idle reading connections are kept.
 const IDLE_READERS: usize = 8;
@@ -65,7 +67,7 @@ const IDLE_READERS: usize = 8;
 #[derive(Debug)]
 pub struct Database {
     place: Place,
-    writer: Mutex<Connection>,
+    writer: Writer,
     readers: Mutex<Vec<Connection>>,
 }
 
@@ -177,7 +179,14 @@ impl Database {
     }
 
     fn with(place: Place, writer: Connection) -> Self {
-        Self { place, writer: Mutex::new(writer), readers: Mutex::default() }
+        Self { place, writer: Writer::new(writer), readers: Mutex::default() }
+    }
+
+    /// A number that changes with whatever may change which caller is which device; none where
+    /// other servers may change that, too. Devices' own reports, which share commits, only add
+    /// devices.
+    pub fn identities(&self) -> Option<u64> {
+        (!self.is_shared()).then(|| self.writer.commits())
     }
 
     /// Runs one transaction that may write. What it returns as an error undoes everything.
@@ -186,27 +195,18 @@ impl Database {
         action: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut writer = lock(&self.writer);
-        if writer.is_lost() {
-            *writer = self.place.writer()?;
-        }
-        let begun = writer.begin();
-        let transaction = if begun.is_err() && writer.is_lost() {
-            // It was cut while it was idle: nothing was done yet.
-            drop(begun);
-            *writer = self.place.writer()?;
-            writer.begin()
-        } else {
-            begun
-        };
-        let transaction = transaction.map_err(Error::database(action))?;
-        let mark = audit::mark(&transaction)?;
-        let value = work(&transaction)?;
-        // No operator's change without its entry in the audit log.
-        audit::record(&transaction, action, mark)?;
-        // Commit point.
-        transaction.commit().map_err(Error::database(action))?;
-        Ok(value)
+        self.writer.alone(&self.place, action, work)
+    }
+
+    /// The same for small writes of which many come at a time, such as devices' reports: those that
+    /// wait for each other share a commit. What one returns as an error undoes only its own. The
+    /// caller must hold no lock that the work of another would take.
+    pub fn write_together<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.writer.together(&self.place, action, work)
     }
 
     /// Runs statements that only read, all in one snapshot.

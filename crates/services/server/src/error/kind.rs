@@ -24,7 +24,7 @@ impl Classify for Error {
             Self::Rejected { .. } | Self::Unauthenticated { .. } | Self::Login { .. } => {
                 Kind::Rejected
             }
-            Self::TooLarge { .. } | Self::TooOften { .. } => Kind::Exhausted,
+            Self::TooLarge { .. } | Self::TooOften { .. } | Self::Flood { .. } => Kind::Exhausted,
             Self::Hawkbit { trouble, .. } => trouble.kind(),
             Self::Database { source, .. } => source.kind(),
             Self::DatabaseFile { trouble, .. } => trouble.kind(),

@@ -62,7 +62,7 @@ impl Fleet {
         let wanted = check(registration)?;
         let primary = &registration.primary_ecu_serial;
         let now = self.now();
-        self.database.write("register components", |tx| {
+        self.database.write_together("register components", |tx| {
             let record = devices::require(tx, device)?;
             let known: BTreeMap<String, ComponentRecord> = devices::components(tx, device)?
                 .into_iter()

@@ -170,7 +170,7 @@ impl Fleet {
         if known.as_deref() == Some(body) {
             return Ok(());
         }
-        self.database.write("store a device's document", |tx| {
+        self.database.write_together("store a device's document", |tx| {
             devices::put_document(tx, device, kind, body, now)?;
             Ok(())
         })
@@ -189,7 +189,7 @@ impl Fleet {
         }
         let now = self.now();
         let actor = format!("device:{device}");
-        self.database.write("append events", |tx| {
+        self.database.write_together("append events", |tx| {
             for report in reports {
                 let id = report.get("id").and_then(serde_json::Value::as_str);
                 if let Some(id) = id

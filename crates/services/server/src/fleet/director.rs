@@ -39,7 +39,7 @@ impl Fleet {
     }
 
     fn sign_director(&self, device: &str, now: Timestamp) -> Result<DirectorFiles> {
-        self.database.write("sign a device's metadata", |tx| {
+        self.database.write_together("sign a device's metadata", |tx| {
             let files = metadata::director(tx, device)?;
             let active = rollouts::active(tx, device)?;
             if let Some(files) = files.filter(|files| fits(files, active.as_ref(), now)) {

@@ -67,7 +67,7 @@ impl Fleet {
         device: &str,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        let done = self.database.write(action, work);
+        let done = self.database.write_together(action, work);
         // Also when it failed: forgetting costs a look at the database, and nothing else.
         self.hawkbit.polls.forget(device);
         done

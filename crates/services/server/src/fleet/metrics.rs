@@ -40,7 +40,7 @@ impl Fleet {
         // Only that is kept of which it is known whether it was sent before.
         let samples: Vec<Sample> =
             samples.into_iter().filter(|sample| sample.at >= kept_since).collect();
-        self.database.write("store metrics", |tx| {
+        self.database.write_together("store metrics", |tx| {
             for sample in &samples {
                 metrics::insert(tx, device, sample)?;
             }

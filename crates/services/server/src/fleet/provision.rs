@@ -139,7 +139,7 @@ impl Fleet {
         let hash = certificate_hash(&certificate)?;
         let issued = request_pem.map(|_| certificate.as_str());
         // Nothing was given away yet: the device learns its certificate after this commit only.
-        self.database.write("register a device", |tx| {
+        self.database.write_together("register a device", |tx| {
             devices::insert(tx, id, &hash, issued, now)?;
             super::groups::follow_rules(tx, id)?;
             let message = format!("device {id} was registered");

@@ -63,7 +63,7 @@ impl Fleet {
             return Ok(());
         }
         let now = self.now();
-        self.database.write("store a report", |tx| {
+        self.database.write_together("store a report", |tx| {
             let active = rollouts::active(tx, device)?;
             let assigned = active.as_ref().and_then(|member| member.assignment.as_ref());
             let assigned = assigned.map_or(&[][..], |assignment| &assignment.targets);

@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use tower::ServiceExt as _;
 
-use super::answer::Code;
+use super::answer::{Code, refusal};
 use super::{Shared, run};
 use crate::error::{Error, Result, chain};
 use crate::storage::audit::Origin;
@@ -46,7 +46,14 @@ pub(crate) async fn answer(
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let call = Arc::new(Call { method, uri, caller: OnceLock::new() });
     let begun = std::time::Instant::now();
-    let mut response = CALL.scope(Arc::clone(&call), router.oneshot(request)).await?;
+    let (parts, body) = request.into_parts();
+    let mut response = match super::flood::check(&fleet, &parts) {
+        Ok(()) => {
+            let request = Request::from_parts(parts, body);
+            CALL.scope(Arc::clone(&call), router.oneshot(request)).await?
+        }
+        Err(error) => refusal(&parts.uri, error),
+    };
     let interface = super::metering::interface(call.uri.path());
     fleet.meter.count(interface, response.status().as_u16(), begun.elapsed());
     let Some(Caller { origin, .. }) = call.caller.get() else { return Ok(response) };

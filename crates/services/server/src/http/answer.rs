@@ -59,7 +59,7 @@ impl IntoResponse for Problem {
         if matches!(error, Error::Unauthenticated { .. }) {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Error::TooOften { seconds } = error {
+        if let Error::TooOften { seconds } | Error::Flood { seconds } = error {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
@@ -75,6 +75,9 @@ impl IntoResponse for GatewayError {
             "description": format!("failed to {}", detail(&error, status)),
         });
         let mut response = (status, Json(body)).into_response();
+        if let Error::TooOften { seconds } | Error::Flood { seconds } = error {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response.extensions_mut().insert(Code(error.code()));
         response
     }

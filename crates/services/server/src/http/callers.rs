@@ -1,6 +1,7 @@
 //! Who is calling: extractors that a handler names to demand somebody.
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
@@ -14,9 +15,30 @@ use crate::fleet::operators::Operator;
 use crate::fleet::provision::PeerCertificate;
 use crate::fleet::sessions::SessionId;
 
-/// The client certificate of the connection, put into each request by the connection loop.
+/// What the connection's peer has shown, put into each request by the connection loop.
 #[derive(Debug, Clone)]
-pub(crate) struct Peer(pub(crate) Option<PeerCertificate>);
+pub(crate) struct Peer(pub(crate) Option<Arc<Shown>>);
+
+/// A client certificate, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) certificate: PeerCertificate,
+    /// The device that it was recognised as, and in which state of the database: a device that
+    /// polls asks several times on one connection.
+    device: Mutex<Option<(u64, String)>>,
+}
+
+impl From<PeerCertificate> for Shown {
+    fn from(certificate: PeerCertificate) -> Self {
+        Self { certificate, device: Mutex::default() }
+    }
+}
+
+impl Shown {
+    fn known(&self) -> MutexGuard<'_, Option<(u64, String)>> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Where the connection comes from, put into each request by the connection loop.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +78,10 @@ pub(crate) struct Admin {
 pub(crate) struct Anybody;
 
 fn certificate(parts: &Parts) -> Option<PeerCertificate> {
+    shown(parts).map(|shown| shown.certificate.clone())
+}
+
+fn shown(parts: &Parts) -> Option<Arc<Shown>> {
     parts.extensions.get::<Peer>().and_then(|peer| peer.0.clone())
 }
 
@@ -98,8 +124,20 @@ async fn recognise(
 }
 
 async fn device(parts: &Parts, fleet: &Shared) -> Result<String> {
-    let certificate = certificate(parts);
-    run(fleet, move |fleet| fleet.recognise_device(certificate.as_ref())).await
+    let Some(shown) = shown(parts) else { return fleet.recognise_device(None) };
+    // Before the look: whatever changes after it counts.
+    let state = fleet.database().identities();
+    if let Some(device) = state.and_then(|state| {
+        let known = shown.known();
+        known.as_ref().filter(|(of, _)| *of == state).map(|(_, device)| device.clone())
+    }) {
+        fleet.note_seen(&device);
+        return Ok(device);
+    }
+    let of = Arc::clone(&shown);
+    let device = run(fleet, move |fleet| fleet.recognise_device(Some(&of.certificate))).await?;
+    *shown.known() = state.map(|state| (state, device.clone()));
+    Ok(device)
 }
 
 impl FromRequestParts<Shared> for Device {

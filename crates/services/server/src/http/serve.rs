@@ -22,7 +22,7 @@ use tokio_rustls::server::TlsStream;
 use updraft_error::Classify as _;
 
 use super::Shared;
-use super::callers::Connection;
+use super::callers::{Connection, Shown};
 use super::hosts::{Hosts, Misdirected, Number};
 use super::unread::ReadOut;
 use crate::error::{Error, Result};
@@ -33,6 +33,9 @@ use crate::tenants::Tenants;
 const MAX_HEAD: usize = 64 * 1024;
 /// The most requests at a time on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
+/// How much longer than it worked the rollout planner rests, when devices' reports ask for it: many
+/// reports are planned for at once.
+const REST: u32 = 4;
 /// How long to wait after accepting failed, so as not to spin while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -187,8 +190,8 @@ async fn connection(
     drop(stream.set_nodelay(true));
     let connection = Connection { from: peer.ip(), is_tls };
     if !is_tls {
-        let shown = Shown { connection, tenant: None, certificate: None };
-        return requests(hosts, times, stream, shown, stopping).await;
+        let ends = Ends { connection, tenant: None, certificate: None };
+        return requests(hosts, times, stream, ends, stopping).await;
     }
     let (tenant, stream) = match tokio::time::timeout(times.handshake, shake(&hosts, stream)).await
     {
@@ -207,9 +210,10 @@ async fn connection(
         .1
         .peer_certificates()
         .and_then(|chain| chain.first())
-        .and_then(|certificate| PeerCertificate::of_der(certificate).ok());
-    let shown = Shown { connection, tenant: Some(tenant), certificate };
-    requests(hosts, times, stream, shown, stopping).await;
+        .and_then(|certificate| PeerCertificate::of_der(certificate).ok())
+        .map(|certificate| Arc::new(Shown::from(certificate)));
+    let ends = Ends { connection, tenant: Some(tenant), certificate };
+    requests(hosts, times, stream, ends, stopping).await;
 }
 
 /// Begins to encrypt, as the server of the host that the client names.
@@ -224,12 +228,12 @@ async fn shake(
 }
 
 /// What the two ends of a connection have shown each other.
-struct Shown {
+struct Ends {
     connection: Connection,
     /// Whose certificate the client was shown.
     tenant: Option<Number>,
     /// What the client has shown.
-    certificate: Option<PeerCertificate>,
+    certificate: Option<Arc<Shown>>,
 }
 
 /// Answers the requests of one connection.
@@ -237,7 +241,7 @@ async fn requests(
     hosts: Arc<Hosts>,
     times: Times,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    Shown { connection, tenant, certificate }: Shown,
+    Ends { connection, tenant, certificate }: Ends,
     mut stopping: watch::Receiver<bool>,
 ) {
     let Times { handshake: timeout, idle: keep_alive } = times;
@@ -297,6 +301,7 @@ async fn drain(mut connections: JoinSet<()>, limit: Duration) {
 async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
     let mut flush = tokio::time::interval(Duration::from_secs(fleet.config.devices.flush_sec));
     let mut plan = tokio::time::interval(Duration::from_secs(fleet.config.devices.reconcile_sec));
+    let mut rest = tokio::time::Instant::now();
     for interval in [&mut flush, &mut plan] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
@@ -314,7 +319,12 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
                 fleet.tell_of_expiries()
             }).await,
             _ = plan.tick() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,
-            () = fleet.kicked() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,
+            () = async { tokio::time::sleep_until(rest).await; fleet.kicked().await } => {
+                let begun = tokio::time::Instant::now();
+                let planned = super::run(&fleet, crate::fleet::Fleet::reconcile).await;
+                rest = tokio::time::Instant::now() + begun.elapsed() * REST;
+                planned
+            }
         };
         if let Err(error) = result {
             let reason = crate::error::chain(&error);

@@ -35,6 +35,11 @@ pub(crate) fn configuration(layout: &Layout) -> Result<Arc<ServerConfig>> {
         .with_single_cert(chain, key)
         .map_err(|error| invalid("tls/server.pem with tls/server.key", error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // Sessions travel with their devices: however many there are, each can go on with its own. One
+    // ticket is enough for the one connection that a device opens next.
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()
+        .map_err(|error| invalid("session tickets", error))?;
+    config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }
 

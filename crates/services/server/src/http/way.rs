@@ -44,9 +44,7 @@ impl Way {
             .or_else(|| header(&parts.headers, HOST.as_str()).map(str::to_owned))
             .or_else(|| parts.uri.authority().map(ToString::to_string))
             .filter(|host| is_host(host));
-        let address = proxied(&parts.headers, &fleet.config.hawkbit.trusted_proxies)
-            .filter(|_| is_trusted)
-            .or(connection.map(|connection| connection.from));
+        let address = address(parts, fleet);
         Self { is_trusted, is_https, host, address }
     }
 
@@ -63,6 +61,14 @@ impl Way {
         let scheme = if self.is_https { "https" } else { "http" };
         self.host.as_ref().map(|host| format!("{scheme}://{host}"))
     }
+}
+
+/// From where the caller comes.
+pub(crate) fn address(parts: &Parts, fleet: &Shared) -> Option<IpAddr> {
+    let from = parts.extensions.get::<Connection>()?.from;
+    let trusted = &fleet.config.hawkbit.trusted_proxies;
+    let told = trusted.contains(&from.to_canonical()).then(|| proxied(&parts.headers, trusted));
+    told.flatten().or(Some(from))
 }
 
 /// From where the caller of a proxy comes: what the last proxy that is trusted has added. What stands

@@ -46,7 +46,8 @@ const POSTGRES: &[(usize, &str)] = &[
 /// Brings a file to this server's schema.
 pub(super) fn migrate_file(path: &Path, connection: &Connection) -> Result<()> {
     let failed = |error| file_error(path, error);
-    let transaction = connection.begin().map_err(failed)?;
+    connection.begin().map_err(failed)?;
+    let transaction = connection.open_transaction();
     let pragma = |name: &str| {
         transaction.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0))
     };
@@ -91,7 +92,8 @@ pub(super) fn migrate_server(place: &str, connection: &Connection) -> Result<boo
         reason: None,
         source: Some(source),
     };
-    let transaction = connection.begin().map_err(failed)?;
+    connection.begin().map_err(failed)?;
+    let transaction = connection.open_transaction();
     let is_there = transaction
         .query_row("SELECT to_regclass('updraft.schema_version') IS NOT NULL", [], |row| row.get(0))
         .map_err(failed)?;

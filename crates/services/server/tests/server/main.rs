@@ -18,6 +18,7 @@ mod director;
 mod documents;
 mod encrypted;
 mod event_stream;
+mod floods;
 mod hawkbit;
 mod image_repository;
 mod manifests;

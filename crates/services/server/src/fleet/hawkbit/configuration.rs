@@ -38,7 +38,8 @@ const KEYS: &[(&str, Sort, &str)] = &[
     ("authentication.gatewaytoken.enabled", Sort::Boolean, "false"),
     ("authentication.gatewaytoken.key", Sort::Text, "\"\""),
     ("anonymous.download.enabled", Sort::Boolean, "false"),
-    ("pollingTime", Sort::Polling, "\"00:05:00\""),
+    // Spread, so that devices that once came at the same time do not do so for ever.
+    ("pollingTime", Sort::Polling, "\"00:05:00~10%\""),
     ("pollingOverdueTime", Sort::Interval, "\"00:05:00\""),
     ("maintenanceWindowPollCount", Sort::Number(0, 100), "3"),
     ("rollout.approval.enabled", Sort::Boolean, "false"),

@@ -80,7 +80,7 @@ impl Fleet {
                 return Err(Error::not_found("target", id));
             }
             _ => {
-                let found = self.database.write("note a device that polls", |tx| {
+                let found = self.database.write_together("note a device that polls", |tx| {
                     self.note_first_poll(tx, id, address.as_deref(), now)?;
                     look_up(tx)?.ok_or_else(|| Error::not_found("target", id))
                 })?;

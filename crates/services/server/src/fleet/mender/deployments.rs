@@ -125,7 +125,7 @@ impl Fleet {
             Some(header) => header.clone(),
             None => Err("it was added a moment ago".to_owned()),
         };
-        self.database.write("offer a deployment", |tx| {
+        self.database.write_together("offer a deployment", |tx| {
             let mut device = devices::require(tx, id)?;
             for mut action in actions::active(tx, id)? {
                 if action.status == ActionStatus::Canceling {
@@ -221,7 +221,7 @@ impl Fleet {
         let now = self.now();
         let actor = format!("device:{id}");
         let by = By { actor: &actor, at: now };
-        let goes_on = self.database.write("store what a device reports", |tx| {
+        let goes_on = self.database.write_together("store what a device reports", |tx| {
             let mut device = devices::require(tx, id)?;
             let mut action = actions::require(tx, id, action)?;
             let becomes = match status {

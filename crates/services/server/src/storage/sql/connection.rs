@@ -123,15 +123,24 @@ impl Connection {
     /// reads is what nobody changes until its commit, so no two servers decide from the same
     /// state. With PostgreSQL a lock is taken before anything is read; each statement sees what was
     /// committed before it.
-    pub(in crate::storage) fn begin(&self) -> Result<Transaction<'_>> {
+    pub(in crate::storage) fn begin(&self) -> Result<()> {
         match self.dialect() {
-            Dialect::Sqlite => self.batch("BEGIN IMMEDIATE")?,
+            Dialect::Sqlite => self.batch("BEGIN IMMEDIATE"),
             Dialect::Postgres => self.batch(&format!(
                 "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED;
                  SELECT pg_advisory_xact_lock({WRITERS})"
-            ))?,
+            )),
         }
-        Ok(Transaction { connection: self, open: true })
+    }
+
+    /// The transaction that was begun; it is undone when it is dropped.
+    pub(in crate::storage) fn open_transaction(&self) -> Transaction<'_> {
+        Transaction { connection: self, open: true }
+    }
+
+    /// The transaction that was begun, for one of several who work in it. Who began it ends it.
+    pub(in crate::storage) fn joined(&self) -> Transaction<'_> {
+        Transaction { connection: self, open: false }
     }
 }
 

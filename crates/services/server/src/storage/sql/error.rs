@@ -25,6 +25,9 @@ pub enum Error {
     /// A text has a character that PostgreSQL cannot store.
     #[error("a text with the character NUL cannot be stored")]
     Nul,
+    /// The commit failed that this write shared with others.
+    #[error("commit together with others: {0}")]
+    Shared(std::sync::Arc<Error>),
     /// SQLite refused.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -48,6 +51,7 @@ impl Error {
     /// What sort of thing it is.
     pub fn kind(&self) -> Kind {
         match self {
+            Self::Shared(error) => error.kind(),
             Self::Sqlite(error) => of_sqlite(error),
             Self::Postgres(error) => of_postgres(error),
             Self::Closed => Kind::Unavailable,

@@ -179,11 +179,12 @@ fn types_actions_and_configuration_as_scripts_use_them() {
     assert_eq!((&value["value"], &value["global"]), (&json!("00:00:30"), &json!(false)));
     hawkbit.rest("DELETE", "system/configs/pollingTime", None).expect(204);
     let all = hawkbit.rest("GET", "system/configs", None).expect(200).json();
-    assert_eq!(all["pollingTime"]["value"], "00:05:00");
+    assert_eq!(all["pollingTime"]["value"], "00:05:00~10%");
     assert_eq!(all["pollingTime"]["global"], true);
     let both = json!({ "pollingTime": "00:07:00", "rollout.approval.enabled": 7 });
     assert_eq!(hawkbit.rest("PUT", "system/configs", Some(&both)).status, 400);
-    assert_eq!(hawkbit.rest("GET", "system/configs/pollingTime", None).json()["value"], "00:05:00");
+    let polling = hawkbit.rest("GET", "system/configs/pollingTime", None).json();
+    assert_eq!(polling["value"], "00:05:00~10%");
     // Actions of all targets.
     hawkbit.make_target("d1");
     let (first, _) = hawkbit.make_set("1", b"one");

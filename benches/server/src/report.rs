@@ -1,0 +1,48 @@
+//! Lines of results, beside their goals.
+
+/// What was measured.
+#[derive(Debug)]
+pub(crate) struct Report {
+    missed: u32,
+}
+
+/// On which side of it a goal is reached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Goal {
+    /// At least this.
+    AtLeast(f64),
+    /// At most this.
+    AtMost(f64),
+    /// There is none.
+    Nothing,
+}
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        println!("{:<58} {:>12} {:>10}", "", "measured", "goal");
+        Self { missed: 0 }
+    }
+
+    /// One result.
+    pub(crate) fn line(&mut self, what: &str, value: f64, unit: &str, goal: Goal) {
+        let (goal, is_missed) = match goal {
+            Goal::AtLeast(goal) => (format!("≥ {goal}"), value < goal),
+            Goal::AtMost(goal) => (format!("≤ {goal}"), value > goal),
+            Goal::Nothing => (String::new(), false),
+        };
+        let digits = usize::from(value < 100.0) + usize::from(value < 10.0);
+        let name = format!("{what} [{unit}]");
+        let mark = if is_missed { "  missed" } else { "" };
+        println!("{name:<58} {value:>12.digits$} {goal:>10}{mark}");
+        self.missed += u32::from(is_missed);
+    }
+
+    /// Something that could not be measured here.
+    pub(crate) fn skip(&self, what: &str, reason: &str) {
+        println!("{what}: not measured, {reason}");
+    }
+
+    pub(crate) fn end(&self) {
+        println!("{} goals missed", self.missed);
+    }
+}
