@@ -11,7 +11,7 @@ use updraft_server_service::setup::{self, Backup, RestoreTo};
 use updraft_terminal::{Failure, Result, Terminal};
 
 use crate::cli::{DataFolder, failure};
-use crate::database::DatabaseArguments;
+use crate::places::DatabaseArguments;
 use crate::system;
 
 /// Write all that makes up this server to one file. The server may be running.

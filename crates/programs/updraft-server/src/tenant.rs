@@ -8,7 +8,7 @@ use updraft_server_service::{Config, Layout, tenants};
 use updraft_terminal::{Result, Table, Terminal};
 
 use crate::cli::{DataFolder, failure};
-use crate::database::DatabaseArguments;
+use crate::places::{DatabaseArguments, StorageArguments};
 use crate::system;
 
 /// Add and list tenants: fleets of their own in the same server.
@@ -35,6 +35,8 @@ enum Action {
         #[command(flatten)]
         database: DatabaseArguments,
         #[command(flatten)]
+        storage: StorageArguments,
+        #[command(flatten)]
         data: DataFolder,
     },
     /// List the tenants.
@@ -54,7 +56,7 @@ struct Shown {
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         match &self.action {
-            Action::Add { name, hostnames, database, data } => {
+            Action::Add { name, hostnames, database, storage, data } => {
                 let layout = data.layout()?;
                 // There has to be a server for it to be in.
                 Config::load(&layout.config()).map_err(failure)?;
@@ -63,7 +65,12 @@ impl Arguments {
                 let tenant = TenantConfig { name: name.clone(), hostnames: hostnames.clone() };
                 tenants::check_new(&layout, &tenant).map_err(failure)?;
                 let names = hostnames.clone();
-                let options = InitOptions { names, database: database.config()?, tenant };
+                let options = InitOptions {
+                    names,
+                    database: database.config()?,
+                    storage: storage.config()?,
+                    tenant,
+                };
                 setup::init(&own, &options, &system::environment()).map_err(failure)?;
                 terminal.say(format!("made the tenant {name} in {}", own.root().display()));
                 terminal.say(format!(

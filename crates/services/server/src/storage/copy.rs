@@ -55,7 +55,8 @@ impl Database {
         schema::migrate_file(path, &writer)?;
         // Rows come table by table, so some come before those they refer to.
         writer.batch("PRAGMA foreign_keys = OFF").map_err(failed)?;
-        let transaction = writer.begin().map_err(failed)?;
+        writer.begin().map_err(failed)?;
+        let transaction = writer.open_transaction();
         self.read(ACTION, |reader| copy(ctx, reader, &transaction, &tables(&transaction)?))?;
         transaction.commit().map_err(failed)?;
         // So that it is one file by itself.
