@@ -52,7 +52,7 @@ enum Part {
     OnPostgresql,
     /// The tests of the server, with content in a bucket of a small store
     OnBucket,
-    /// The tests of content in a bucket, with Garage as the store, and two servers on it
+    /// The tests of content in a bucket, with Garage as the store
     OnGarage,
     /// A restart of a server with 100,000 devices
     Restart,

@@ -84,7 +84,7 @@ pub(crate) const TEST: &[Package] = &[
     Package { name: "python3-yaml", reason: "reads the version of ostree in its suite" },
     Package {
         name: "python3-venv",
-        reason: "runs python-tuf and a reader of payloads, both as peers",
+        reason: "runs python-tuf, a reader of payloads and a store, all as peers",
     },
     Package { name: "qemu-system-arm", reason: "boots a virtual machine for arm64" },
     Package { name: "qemu-system-misc", reason: "boots a virtual mainframe" },

@@ -3,7 +3,6 @@
 mod agent;
 mod aktualizr;
 mod bad_input;
-mod buckets;
 mod ciphertexts;
 mod delegations;
 mod encrypted;

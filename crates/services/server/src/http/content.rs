@@ -38,6 +38,21 @@ impl Cache {
     }
 }
 
+/// A file of the Image repository. Where servers share that without a folder, it may have to be
+/// loaded from the database, so that nobody asks for it where waiting is not allowed.
+pub(crate) async fn image_file(fleet: &Shared, name: String) -> Result<Option<Vec<u8>>> {
+    let found = run(fleet, move |fleet| {
+        Ok(fleet.image_repository().and_then(|image| image.file(&name).map(<[u8]>::to_vec)))
+    });
+    found.await
+}
+
+/// The SHA-256 of a target file, looked up in the same way.
+pub(crate) async fn target_hash(fleet: &Shared, name: &str) -> Result<Option<String>> {
+    let name = name.to_owned();
+    run(fleet, move |fleet| Ok(fleet.target_file_hash(&name))).await
+}
+
 /// Answers with JSON bytes exactly as they are.
 pub(crate) fn metadata(headers: &HeaderMap, bytes: Vec<u8>, cache: Cache) -> Response {
     whole(headers, bytes, cache, "application/json")

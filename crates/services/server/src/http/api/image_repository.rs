@@ -42,7 +42,7 @@ pub(crate) async fn root(
     _: Token,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    current(&fleet, "root.json", &headers)
+    current(&fleet, "root.json", &headers).await
 }
 
 /// One version of the root, as signed. Whoever trusts one of them follows the others from it.
@@ -58,7 +58,7 @@ pub(crate) async fn root_version(
     Names(version): Names<u64>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    current(&fleet, &format!("{version}.root.json"), &headers)
+    current(&fleet, &format!("{version}.root.json"), &headers).await
 }
 
 /// Takes a root, signed by the thresholds of the current one and its own; the first one is taken
@@ -92,7 +92,7 @@ pub(crate) async fn targets(
     _: Token,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    current(&fleet, "targets.json", &headers)
+    current(&fleet, "targets.json", &headers).await
 }
 
 /// Takes top-level targets that are newer and signed by the threshold; snapshot and timestamp
@@ -128,7 +128,7 @@ pub(crate) async fn delegation(
     Names(role): Names<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    current(&fleet, &format!("delegations/{role}.json"), &headers)
+    current(&fleet, &format!("delegations/{role}.json"), &headers).await
 }
 
 /// Takes targets of a role to which the top-level targets delegate. Needs the scope `publish`.
@@ -174,7 +174,8 @@ pub(crate) async fn change(
     let change: ImageChange =
         serde_json::from_slice(&bytes).map_err(|error| Error::invalid(what, error))?;
     operator.require_change(&change)?;
-    let begins = change.tuf.is_some() && fleet.tuf_repository().is_none();
+    let begins =
+        change.tuf.is_some() && run(&fleet, |fleet| Ok(fleet.tuf_repository().is_none())).await?;
     let has_root = change.tuf.as_ref().is_some_and(|tuf| tuf.root.is_some());
     if begins || has_root || change.root.is_some() {
         operator.require(Scope::Admin)?;
@@ -209,12 +210,11 @@ pub(crate) async fn put_file(
     Ok(if stored { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
 }
 
-fn current(fleet: &Shared, file: &str, headers: &HeaderMap) -> Result<Response, Problem> {
-    let image = fleet.image_repository();
-    let bytes = image.as_ref().and_then(|image| image.file(file)).ok_or_else(|| {
+async fn current(fleet: &Shared, file: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    let bytes = content::image_file(fleet, file.to_owned()).await?.ok_or_else(|| {
         Error::not_found("Image repository metadata", file.escape_default().to_string())
     })?;
-    Ok(content::metadata(headers, bytes.to_vec(), Cache::Revalidate))
+    Ok(content::metadata(headers, bytes, Cache::Revalidate))
 }
 
 async fn metadata_body(fleet: &Shared, content: Body) -> Result<Vec<u8>, Error> {

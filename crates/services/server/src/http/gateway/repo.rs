@@ -18,7 +18,7 @@ pub(crate) async fn metadata(
     GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
-    serve(&fleet, &file, &headers)
+    serve(&fleet, file, &headers).await
 }
 
 pub(crate) async fn delegation(
@@ -27,17 +27,20 @@ pub(crate) async fn delegation(
     GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
-    serve(&fleet, &format!("delegations/{file}"), &headers)
+    serve(&fleet, format!("delegations/{file}"), &headers).await
 }
 
-fn serve(fleet: &Shared, file: &str, headers: &HeaderMap) -> Result<Response, GatewayError> {
-    let image = fleet.image_repository();
-    let bytes = image.as_ref().and_then(|image| image.file(file)).ok_or_else(|| {
+async fn serve(
+    fleet: &Shared,
+    file: String,
+    headers: &HeaderMap,
+) -> Result<Response, GatewayError> {
+    let bytes = content::image_file(fleet, file.clone()).await?.ok_or_else(|| {
         Error::not_found("Image repository metadata", file.escape_default().to_string())
     })?;
     let versioned = file.as_bytes().first().is_some_and(u8::is_ascii_digit);
     let cache = if versioned { Cache::Immutable } else { Cache::Revalidate };
-    Ok(content::metadata(headers, bytes.to_vec(), cache))
+    Ok(content::metadata(headers, bytes, cache))
 }
 
 pub(crate) async fn target(
@@ -48,7 +51,7 @@ pub(crate) async fn target(
 ) -> Result<Response, GatewayError> {
     let missing = || Error::not_found("target file", name.escape_default().to_string());
     // The stored name is the hash from signed metadata; the asked name never touches the disk.
-    let mut hash = fleet.target_file_hash(&name);
+    let mut hash = content::target_hash(&fleet, &name).await?;
     if hash.is_none() {
         let asked = name.clone();
         hash = run(&fleet, move |fleet| fleet.ciphertext_hash(&asked)).await?;

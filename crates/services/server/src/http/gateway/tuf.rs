@@ -6,11 +6,11 @@ use axum::response::Response;
 
 use crate::contents::Key;
 use crate::error::Error;
-use crate::http::Shared;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Anybody;
 use crate::http::content::{self, Asked, Cache, Redirect};
 use crate::http::names::GatewayNames;
+use crate::http::{Shared, run};
 
 pub(crate) async fn metadata(
     State(fleet): State<Shared>,
@@ -18,13 +18,16 @@ pub(crate) async fn metadata(
     GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
-    let tuf = fleet.tuf_repository();
-    let bytes = tuf.as_ref().and_then(|tuf| tuf.file(&file)).ok_or_else(|| {
+    let asked_for = file.clone();
+    let found = run(&fleet, move |fleet| {
+        Ok(fleet.tuf_repository().and_then(|tuf| tuf.file(&asked_for).map(<[u8]>::to_vec)))
+    });
+    let bytes = found.await?.ok_or_else(|| {
         Error::not_found("metadata in TUF's form", file.escape_default().to_string())
     })?;
     let versioned = file.as_bytes().first().is_some_and(u8::is_ascii_digit);
     let cache = if versioned { Cache::Immutable } else { Cache::Revalidate };
-    Ok(content::metadata(&headers, bytes.to_vec(), cache))
+    Ok(content::metadata(&headers, bytes, cache))
 }
 
 /// A target by its path, or by `HASH.NAME` in the path's folder, as clients of repositories with
@@ -36,11 +39,15 @@ pub(crate) async fn target(
     asked: Asked,
 ) -> Result<Response, GatewayError> {
     let missing = || Error::not_found("target file", name.escape_default().to_string());
-    let of_hash = without_hash(&name).and_then(|(hash, path)| {
-        fleet.target_file_hash(&path).filter(|signed| signed.eq_ignore_ascii_case(hash))
-    });
+    let asked_for = name.clone();
     // The stored name is the hash from signed metadata; the asked name never touches the disk.
-    let hash = of_hash.or_else(|| fleet.target_file_hash(&name)).ok_or_else(missing)?;
+    let hash = run(&fleet, move |fleet| {
+        let of_hash = without_hash(&asked_for).and_then(|(hash, path)| {
+            fleet.target_file_hash(&path).filter(|signed| signed.eq_ignore_ascii_case(hash))
+        });
+        Ok(of_hash.or_else(|| fleet.target_file_hash(&asked_for)))
+    });
+    let hash = hash.await?.ok_or_else(missing)?;
     let key = Key::target(&hash);
     let found = content::stored(&fleet, key, &asked, Cache::Revalidate, Redirect::Readers).await?;
     Ok(found.ok_or_else(missing)?)

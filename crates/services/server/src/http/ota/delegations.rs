@@ -66,12 +66,11 @@ pub(super) async fn show(
     GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
-    let image = fleet.image_repository();
     let name = format!("delegations/{}.json", role(&file));
-    let bytes = image.as_ref().and_then(|image| image.file(&name)).ok_or_else(|| {
+    let bytes = content::image_file(&fleet, name).await?.ok_or_else(|| {
         Error::not_found("Image repository metadata", file.escape_default().to_string())
     })?;
-    let mut response = content::metadata(&headers, bytes.to_vec(), Cache::Revalidate);
+    let mut response = content::metadata(&headers, bytes, Cache::Revalidate);
     let asked = role(&file).to_owned();
     // Nobody delegates to a role whose metadata is still here: nothing is known of it then.
     let info = run(&fleet, move |fleet| fleet.delegation_info(&asked)).await.ok();

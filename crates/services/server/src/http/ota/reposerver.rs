@@ -110,12 +110,12 @@ async fn metadata(
     GatewayNames(file): GatewayNames<String>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
-    let image = fleet.image_repository();
-    let bytes = image.as_ref().and_then(|image| image.file(&file)).ok_or_else(|| {
+    let found = content::image_file(&fleet, file.clone()).await?;
+    let bytes = found.ok_or_else(|| {
         Error::not_found("Image repository metadata", file.escape_default().to_string())
     })?;
-    let response = content::metadata(&headers, bytes.to_vec(), Cache::Revalidate);
-    let checksum = updraft_tuf::sha256_hex(bytes);
+    let checksum = updraft_tuf::sha256_hex(&bytes);
+    let response = content::metadata(&headers, bytes, Cache::Revalidate);
     let checksum = [(ROLE_CHECKSUM, checksum)];
     Ok(marked(&fleet, (checksum, response).into_response()))
 }

@@ -21,7 +21,7 @@ use crate::http::callers::{Admin, Anybody};
 use crate::http::content::{self as answering, Asked, Cache, Redirect};
 use crate::http::multipart::{self, FormFile};
 use crate::http::names::GatewayNames;
-use crate::http::{Shared, body};
+use crate::http::{Shared, body, run};
 use crate::storage::notes;
 
 /// Longest comment, in bytes.
@@ -199,18 +199,22 @@ pub(super) async fn content(
     asked: Asked,
 ) -> Result<Response, GatewayError> {
     let missing = || Error::not_found("target file", path.escape_default().to_string());
-    let hash = fleet.target_file_hash(&path).ok_or_else(missing)?;
+    let hash = answering::target_hash(&fleet, &path).await?.ok_or_else(missing)?;
     let key = Key::target(&hash);
     // Whether it is here decides what is answered, so that it is looked for in any case.
     let found = answering::stored(&fleet, key, &asked, Cache::Revalidate, Redirect::Nobody);
     if let Some(found) = found.await? {
         return Ok(found);
     }
-    let image = fleet.image_repository();
-    let target = image.as_ref().and_then(|image| image.find_target(&path));
-    let uri = target.and_then(|(_, target)| target.custom_field("uri")?.as_str());
-    let uri = uri.filter(|uri| uri.starts_with("http")).ok_or_else(missing)?;
-    Ok((StatusCode::FOUND, [(LOCATION, uri.to_owned())]).into_response())
+    let asked_for = path.clone();
+    let uri = run(&fleet, move |fleet| {
+        let image = fleet.image_repository();
+        let target = image.as_ref().and_then(|image| image.find_target(&asked_for));
+        let uri = target.and_then(|(_, target)| target.custom_field("uri")?.as_str());
+        Ok(uri.map(str::to_owned))
+    });
+    let uri = uri.await?.filter(|uri| uri.starts_with("http")).ok_or_else(missing)?;
+    Ok((StatusCode::FOUND, [(LOCATION, uri)]).into_response())
 }
 
 pub(super) async fn items(admin: Admin, words: Words) -> Result<Json<Value>, GatewayError> {
