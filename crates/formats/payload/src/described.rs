@@ -117,8 +117,8 @@ impl DescribedPayload {
 /// # Errors
 /// [`Error::Properties`].
 pub fn properties_of(lines: &BTreeMap<String, String>) -> Result<Properties, Error> {
-    let text: String = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    Properties::parse(&text)
+    let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    Properties::parse(&lines.join("\n"))
 }
 
 /// The lines of what is known.

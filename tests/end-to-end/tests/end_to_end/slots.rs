@@ -1,5 +1,6 @@
 //! Payloads for slots, from their making to the report that they run: released beside commits, streamed
 //! from the server, cut off by kills, tried, kept, and fallen back from.
+#![allow(clippy::disallowed_methods, reason = "a test writes files")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -74,7 +74,7 @@ impl Create {
         let payloads = PayloadSet::read(&terminal.context, &self.payloads, &self.deltas)?;
         let server = Server::connect()?;
         let release = self.release(repo.as_ref(), &payloads)?;
-        let signed = self.signed(&release, &payloads);
+        let signed = signed_targets(&release, &payloads);
         let repository = super::repository(folder, &server, self.role.as_deref())?;
         self.check(&signed, &repository)?;
         if let Some(repo) = &repo {
@@ -166,25 +166,6 @@ impl Create {
         Ok(())
     }
 
-    /// All targets that are to be signed, by name: those of the release, and the files of deltas.
-    fn signed(&self, release: &NewRelease, payloads: &[PayloadSet]) -> Vec<(String, Target)> {
-        let now = Timestamp::now();
-        let mut all = Vec::new();
-        for new in &release.targets {
-            let set = payloads.iter().find(|set| new.hardware_ids.contains(&set.hardware));
-            let described = set.map(|set| set.described(&new.filepath));
-            all.push((
-                new.filepath.clone(),
-                target::to_signed(release, new, described.as_ref(), now),
-            ));
-            for (name, file) in set.iter().flat_map(|set| set.delta_targets(&new.filepath)) {
-                let signed = target::file_beside(new, &file.sha256, file.length, now);
-                all.push((name, signed));
-            }
-        }
-        all
-    }
-
     /// Sees to it that devices would find these targets, and no older ones under their names.
     fn check(&self, targets: &[(String, Target)], repository: &ImageRepository) -> Result {
         for (path, target) in targets {
@@ -212,6 +193,22 @@ impl Create {
             targets.targets.extend(new.iter().cloned());
         })
     }
+}
+
+/// All targets that are to be signed, by name: those of the release, and the files of deltas.
+fn signed_targets(release: &NewRelease, payloads: &[PayloadSet]) -> Vec<(String, Target)> {
+    let now = Timestamp::now();
+    let mut all = Vec::new();
+    for new in &release.targets {
+        let set = payloads.iter().find(|set| new.hardware_ids.contains(&set.hardware));
+        let described = set.map(|set| set.described(&new.filepath));
+        all.push((new.filepath.clone(), target::to_signed(release, new, described.as_ref(), now)));
+        for (name, file) in set.iter().flat_map(|set| set.delta_targets(&new.filepath)) {
+            let signed = target::file_beside(new, &file.sha256, file.length, now);
+            all.push((name, signed));
+        }
+    }
+    all
 }
 
 /// Adds the way out.
