@@ -158,7 +158,43 @@ fn one_rollout_brings_commits_to_some_and_payloads_to_others() -> Result<()> {
     );
     let said = with_slots.device.run(&["status"])?.out;
     ensure!(said.contains("slot b      mixed-slot-board, runs, started next"), "{said}");
-    Ok(())
+
+    // Where keys are elsewhere, the file is sent when the targets are signed.
+    let next = world.payload("full-2.bin", "v2", None)?;
+    let (request, payload) = (world.text("request"), format!("{SLOT_HARDWARE}={next}"));
+    operator.run(&[
+        "release",
+        "create",
+        "later",
+        "--payload",
+        &payload,
+        "--sign-request",
+        &request,
+    ])?;
+    operator.run(&["release", "import", &request, "--file", &next])?;
+    world.site.assign("slots", "later")?;
+    with_slots.settle(4)?;
+    ensure!(with_slots.running()? == 'a' && world.holds(&with_slots, 'a', "v2")?, "a is not v2");
+    refused(&world, &full, &next)
+}
+
+/// What some devices could not use, or what makes something else, is not released.
+fn refused(world: &World, first: &str, second: &str) -> Result<()> {
+    let delta = world.payload("delta-2.bin", "v2", Some("v1"))?;
+    let of = |path: &str| format!("{SLOT_HARDWARE}={path}");
+    let (first, second, delta) = (of(first), of(second), of(&delta));
+    let refuse = |more: &[&str], says: &str| {
+        let all = [&["release", "create", "bad"][..], more].concat();
+        let answer = world.site.operator.try_run(&all)?;
+        ensure!(answer.code != 0 && answer.err.contains(says), "{more:?}: {}", answer.err);
+        anyhow::Ok(())
+    };
+    refuse(&["--payload", &delta], "is a delta, which not every device can use")?;
+    refuse(&["--payload", &second, "--delta", &first], "it is a full payload")?;
+    refuse(&["--payload", &first, "--delta", &delta], "it makes something else")?;
+    refuse(&["--payload", &second, "--delta", "other=x"], "there is a delta for `other`")?;
+    refuse(&["--payload", &second, "--payload", &first], "is given twice")?;
+    refuse(&[], "required")
 }
 
 #[test]

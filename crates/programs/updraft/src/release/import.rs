@@ -38,6 +38,7 @@ pub(super) fn run(requests: &[PathBuf], files: &[PathBuf], terminal: &Terminal) 
     let mut report = Report::default();
     // All are finished before the first one is sent: one that lacks signatures keeps back all.
     let finished = read(requests)?.into_iter().map(finish).collect::<Result<Vec<_>>>()?;
+    check_uploads(&uploads, &finished)?;
     let mut registrable = Vec::new();
     for group in groups(finished) {
         send(&server, &group, &mut report.published)?;
@@ -45,11 +46,6 @@ pub(super) fn run(requests: &[PathBuf], files: &[PathBuf], terminal: &Terminal) 
     }
     for file in &registrable {
         upload(&server, &uploads, file, &mut report.uploaded)?;
-    }
-    if let Some(unknown) = uploads.iter().find(|it| !report.uploaded.contains(&it.name())) {
-        let message = format!("no target in these requests is {}", unknown.name());
-        return Err(Failure::new(Kind::NotFound, message)
-            .hint("the targets are published; give the files that the releases were made from"));
     }
     for file in registrable {
         register(&server, file.path, file.draft.signed(), &mut report.released)?;
@@ -124,6 +120,23 @@ fn send(server: &Server, group: &[Finished<'_>], published: &mut Vec<Published>)
         several => {
             let drafts: Vec<_> = several.iter().map(|file| &file.draft).collect();
             published.extend(signing::publish_together(server, &drafts)?);
+        }
+    }
+    Ok(())
+}
+
+/// Sees to it that each file is a target of one of the requests.
+fn check_uploads(uploads: &[TargetFile], finished: &[Finished<'_>]) -> Result {
+    let with_targets = finished.iter().filter(|file| *file.draft.role() != RoleName::Root);
+    let listed = with_targets
+        .map(|file| read_targets(file.path, file.draft.signed()))
+        .collect::<Result<Vec<_>>>()?;
+    let targets = listed.iter().flat_map(|targets| targets.targets.values());
+    for file in uploads {
+        if !targets.clone().any(|target| target.hashes.sha256() == Some(&file.sha256)) {
+            let message = format!("no target in these requests is `{}`", file.name());
+            return Err(Failure::new(Kind::NotFound, message)
+                .hint("nothing was published; give the files that the releases were made from"));
         }
     }
     Ok(())
