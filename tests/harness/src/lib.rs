@@ -21,6 +21,7 @@ mod secondary;
 mod server;
 mod share;
 mod site;
+mod slot_device;
 mod tree;
 
 pub use aktualizr::AktualizrDevice;
@@ -37,4 +38,5 @@ pub use secondary::{Secondary, issue_certificates};
 pub use server::Server;
 pub use share::Share;
 pub use site::Site;
+pub use slot_device::{ILL, SLOT_TRIES, SlotDevice};
 pub use tree::{HEALTH_MARK, small_tree};

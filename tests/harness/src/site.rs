@@ -162,6 +162,12 @@ impl Site {
         &self.programs
     }
 
+    /// The credentials file.
+    #[must_use]
+    pub fn credentials(&self) -> &Path {
+        &self.credentials
+    }
+
     /// The commit of a release such as `v1`.
     ///
     /// # Panics

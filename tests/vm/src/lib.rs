@@ -9,6 +9,7 @@
 //!   at from its inside.
 //! * [`Vehicle`] is a machine with an agent, and [`Vendor`] the server that it listens to.
 //! * [`Product`] is Debian with systemd, made ready to be released as an integrator would.
+//! * [`SlotReleases`] are for machines with two roots, [`OneRoot`] is for those with one and a recovery.
 //! * [`Playground`] is a machine for people (`cargo xtask vm`).
 //! * [`WriteLog`] is what a machine wrote, write by write and flush by flush; [`Cut`] is a moment
 //!   at which the power may fail, and [`Checker`] says what would come up then.
@@ -21,10 +22,13 @@ mod disk_file;
 mod fat;
 mod fat_moments;
 mod image;
+mod one_root;
 mod playground;
 mod product;
 mod rack;
 mod release;
+mod root_image;
+mod slots;
 mod vehicle;
 mod vendor;
 mod workshop;
@@ -36,10 +40,12 @@ pub use disk_file::{DiskFile, Part};
 pub use fat::{Damage, fat_damage};
 pub use fat_moments::fat_damage_at_any_moment;
 pub use image::Image;
+pub use one_root::{Leads, OneRoot};
 pub use playground::Playground;
 pub use product::{Product, shipped_units};
 pub use rack::{Rack, first_entry};
 pub use release::{Release, Repository};
+pub use slots::SlotReleases;
 pub use vehicle::Vehicle;
 pub use vendor::Vendor;
 pub use workshop::{Inside, Workshop, updraft};

@@ -27,6 +27,8 @@ pub struct Rack {
     arguments: Vec<String>,
     log: Option<PathBuf>,
     firmware: Option<Firmware>,
+    /// What is started without looking at the disk: a kernel, its initramfs, and arguments.
+    kernel: Option<(Kernel, PathBuf, String)>,
     processor: Option<Foreign>,
 }
 
@@ -35,8 +37,8 @@ impl Rack {
     #[must_use]
     pub fn new(folder: &Path, disk: DiskFile) -> Self {
         let folder = folder.to_path_buf();
-        let (arguments, log, firmware, processor) = (Vec::new(), None, None, None);
-        Self { folder, disk, arguments, log, firmware, processor }
+        let (arguments, log, firmware) = (Vec::new(), None, None);
+        Self { folder, disk, arguments, log, firmware, kernel: None, processor: None }
     }
 
     /// It has EFI, and boots what is on the disk.
@@ -55,6 +57,13 @@ impl Rack {
     #[must_use]
     pub fn with_firmware(mut self, firmware: Firmware) -> Self {
         self.firmware = Some(firmware);
+        self
+    }
+
+    /// It starts this kernel, whatever is on the disk, and ends when it reboots.
+    #[must_use]
+    pub fn with_kernel(mut self, kernel: &Kernel, initramfs: &Path, arguments: &str) -> Self {
+        self.kernel = Some((kernel.clone(), initramfs.to_path_buf(), arguments.to_owned()));
         self
     }
 
@@ -105,9 +114,12 @@ impl Rack {
     /// # Errors
     /// When nothing can be booted.
     pub fn start(&self) -> Result<Machine> {
-        let options = match &self.firmware {
-            Some(firmware) => Options::firmware(firmware.clone()),
-            None => self.as_boot_loader()?,
+        let options = match (&self.firmware, &self.kernel) {
+            (Some(firmware), _) => Options::firmware(firmware.clone()),
+            (None, Some((kernel, initramfs, arguments))) => {
+                Options::kernel(kernel, Some(initramfs), arguments).arguments(&["-no-reboot"])
+            }
+            (None, None) => self.as_boot_loader()?,
         };
         let mut options = options.folder(&self.folder).memory_mib(768);
         if let Some(processor) = self.processor {

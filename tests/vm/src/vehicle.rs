@@ -159,6 +159,14 @@ impl Vehicle {
         }
     }
 
+    /// Waits until what runs has come to its end, as a machine does that does not go on over a reboot.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn wait_for_end_of_boot(&mut self) -> Result<()> {
+        self.machine.take().context("the machine is off")?.wait_for_end(BOOT)
+    }
+
     /// Runs a command in the machine, which has to succeed.
     ///
     /// # Errors

@@ -1321,6 +1321,7 @@ export interface components {
             system_info?: unknown;
             /** @description What it sent as its network description, as sent. */
             network?: unknown;
+            slots?: components["schemas"]["DeviceSlots"] | null;
         };
         /** @description One page of the devices. */
         DevicePage: {
@@ -1336,6 +1337,32 @@ export interface components {
              * @description How many devices there are on all pages.
              */
             total: number;
+        };
+        /** @description One slot of a device. */
+        DeviceSlot: {
+            /** @description `a` or `b`. */
+            name: string;
+            /** @description Whether the boot loader would start it, at once or when the other one is given up. */
+            bootable: boolean;
+            /** @description Whether it is known to work; none where the boot loader does not remember that. */
+            successful?: boolean | null;
+            /**
+             * Format: int32
+             * @description How often it may still be started; none where it is not counted.
+             */
+            tries_left?: number | null;
+            holds?: components["schemas"]["SlotContent"] | null;
+        };
+        /** @description The slots of a device, as it reported them. */
+        DeviceSlots: {
+            /** @description The slot that ran when it reported, `a` or `b`. */
+            running?: string | null;
+            /** @description The slot that its boot loader starts next; none when it can start neither. */
+            next?: string | null;
+            /** @description The boot loader that counts, by its section in `slots.toml`. */
+            boot_control: string;
+            /** @description Each of them. */
+            slots: components["schemas"]["DeviceSlot"][];
         };
         /**
          * @description Where a device stands.
@@ -2183,6 +2210,8 @@ export interface components {
                 distribution_sets?: components["schemas"]["ReleaseSet"][];
                 /** @description The release that a device must have run before this one. */
                 requires?: string | null;
+                /** @description The payloads in its targets, for devices with slots. */
+                payloads?: components["schemas"]["ReleasePayload"][];
             }[];
             /** @description Pass this as `after` to get the next page; absent on the last one. */
             next?: string | null;
@@ -2384,6 +2413,26 @@ export interface components {
             /** @description 12 to 1024 bytes. */
             new: string;
         };
+        /** @description A delta that makes the same as a payload. */
+        PayloadDelta: {
+            /** @description The name in the Image repository of the target with its file. */
+            target: string;
+            /**
+             * Format: int64
+             * @description How many bytes a device reads of it.
+             */
+            size: number;
+        };
+        /** @description A partition that a payload makes. */
+        PayloadPartition: {
+            /** @description Its name, without the slot. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Bytes of its content.
+             */
+            size: number;
+        };
         /** @description One phase of a rollout. */
         Phase: {
             /** @description Which devices it added. */
@@ -2501,6 +2550,22 @@ export interface components {
             distribution_sets?: components["schemas"]["ReleaseSet"][];
             /** @description The release that a device must have run before this one. */
             requires?: string | null;
+            /** @description The payloads in its targets, for devices with slots. */
+            payloads?: components["schemas"]["ReleasePayload"][];
+        };
+        /** @description A payload in the file of a release's target, as the signed targets describe it. */
+        ReleasePayload: {
+            /** @description The target's name in the Image repository. */
+            target: string;
+            /**
+             * Format: int64
+             * @description How many bytes a device reads of it that makes its slot anew.
+             */
+            size: number;
+            /** @description What it makes. */
+            partitions: components["schemas"]["PayloadPartition"][];
+            /** @description Smaller ones, for devices that run just what each was made from. */
+            deltas?: components["schemas"]["PayloadDelta"][];
         };
         /** @description A distribution set of hawkBit's Management API that some devices install for a release. */
         ReleaseSet: {
@@ -2827,6 +2892,13 @@ export interface components {
              * @description When it ends, unless it is used before.
              */
             expires_at: string;
+        };
+        /** @description What a slot holds. */
+        SlotContent: {
+            /** @description The target's name. */
+            filepath: string;
+            /** @description The target's SHA-256 in lower hex. */
+            sha256: string;
         };
         /** @description How many devices are in a state. */
         StateCount: {

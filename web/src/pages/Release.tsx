@@ -1,6 +1,8 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Fragment } from "react";
 import { Link, useParams } from "react-router";
+import type { Schemas } from "../api/client";
 import * as queries from "../api/queries";
 import { useMay } from "../session/SessionContext";
 import { Copy } from "../ui/Command";
@@ -85,6 +87,9 @@ export default function Release() {
                         ? "OSTree commit"
                         : `file, ${bytes(target.length ?? 0)}`}
                     </dd>
+                    {payloads(data, target.filepath).map((payload) => (
+                      <Payload key={payload.target} payload={payload} />
+                    ))}
                   </dl>
                 </li>
               ))}
@@ -104,5 +109,29 @@ export default function Release() {
         </div>
       )}
     </Page>
+  );
+}
+
+function payloads(release: Schemas["Release"], target: string) {
+  return (release.payloads ?? []).filter((payload) => payload.target === target);
+}
+
+function Payload({ payload }: { payload: Schemas["ReleasePayload"] }) {
+  const deltas = payload.deltas ?? [];
+  return (
+    <>
+      <dt>Payload</dt>
+      <dd>
+        {payload.partitions.map((one) => one.name).join(", ")}, {bytes(payload.size)}
+      </dd>
+      {deltas.map((delta) => (
+        <Fragment key={delta.target}>
+          <dt>Delta</dt>
+          <dd>
+            {delta.target}, {bytes(delta.size)}
+          </dd>
+        </Fragment>
+      ))}
+    </>
   );
 }

@@ -15,6 +15,7 @@
 //! What is remembered is never believed about the boot loader: that is asked.
 
 mod code;
+mod contents;
 mod control;
 mod headers;
 mod http_source;
@@ -41,7 +42,7 @@ pub use http_source::HttpSource;
 pub use overview::{Overview, SlotOverview};
 pub use preflight::Obstacle;
 pub use progress::UpdateProgress;
-pub use state::{Outcome, Phase, State, Update, Written};
+pub use state::{Outcome, Phase, SlotImage, State, Update, Written};
 
 use crate::apply::apply_where;
 use crate::boot_control::{BootControl, Slot};
@@ -87,6 +88,8 @@ pub struct UpdateRequest {
     pub origin: String,
     /// What is told of it beside.
     pub headers: Headers,
+    /// What the slot holds when it is applied.
+    pub image: Option<SlotImage>,
 }
 
 /// The slots of a device, and what is done with them.
@@ -264,6 +267,7 @@ impl Engine {
         }
         state.phase = Phase::Begun;
         state.incomplete = Some(target.letter());
+        state.contents.remove(&target.letter());
         state.update = Some(Update {
             origin: request.origin.clone(),
             metadata_sha256,
@@ -272,6 +276,7 @@ impl Engine {
             reached: at,
             partitions: Vec::new(),
             boot_id: None,
+            image: request.image.clone(),
         });
         state.store(&self.folder)?;
         self.control.mark_unbootable(target)
@@ -292,6 +297,9 @@ impl Engine {
         });
         if let Some(update) = &mut state.update {
             update.partitions = written.collect();
+            if let Some(image) = &update.image {
+                state.contents.insert(target.letter(), image.clone());
+            }
         }
         (state.phase, state.incomplete) = (Phase::Applied, None);
         state.store(&self.folder)?;

@@ -278,6 +278,8 @@ fn of_obstacles(obstacles: &[Obstacle]) -> Kind {
     match obstacles.first().map(|first| first.code.0) {
         Some(60) => Kind::Exhausted,
         Some(18 | 51) => Kind::Rejected,
+        // Later it may say yes.
+        Some(40) => Kind::Unavailable,
         _ => Kind::Conflict,
     }
 }
@@ -293,7 +295,12 @@ impl Classify for Error {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
                 Kind::Unavailable
             }
-            Self::Read { source, .. } | Self::File { source, .. } => Classify::kind(source),
+            Self::Read { source, .. } => {
+                let inner =
+                    source.get_ref().and_then(|it| it.downcast_ref::<updraft_http::Error>());
+                inner.map_or_else(|| Classify::kind(source), Classify::kind)
+            }
+            Self::File { source, .. } => Classify::kind(source),
             Self::Untrusted(_) | Self::Data { .. } | Self::Result { .. } => Kind::Rejected,
             Self::Operation { .. } => Kind::Invalid,
             Self::Source { .. } | Self::NoWayBack { .. } | Self::Busy => Kind::Conflict,

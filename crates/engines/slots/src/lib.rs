@@ -56,7 +56,7 @@ pub use checkpoint::Checkpoint;
 pub use config::{BootControlConfig, BuildConfig, ConfigError, SlotName, SlotsConfig};
 pub use engine::{
     Ask, Engine, EngineStatus, ErrorCode, Headers, HttpSource, Obstacle, Outcome, Overview, Phase,
-    SlotOverview, State, Update, UpdateProgress, UpdateRequest, Written,
+    SlotImage, SlotOverview, State, Update, UpdateProgress, UpdateRequest, Written,
 };
 pub use error::{Error, Result, Unsupported, Untrusted};
 pub use generate::{GenerateOptions, Image, generate};

@@ -55,6 +55,18 @@ impl FileSource {
         Ok(source)
     }
 
+    /// A payload within a file, whatever else is in it.
+    #[must_use]
+    pub fn within(file: File, offset: u64, size: u64) -> Self {
+        Self { file, start: offset, size }
+    }
+
+    /// Where the payload begins in the file, in bytes.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.start
+    }
+
     fn find_entry(&mut self) -> std::result::Result<(), Failed> {
         let tail = self.read_at(self.size.saturating_sub(PACKAGE_TAIL), PACKAGE_TAIL)?;
         let directory = find_directory(&tail, self.size)?;

@@ -75,6 +75,9 @@ pub enum Error {
     /// The text beside a payload is none.
     #[error("read the properties of a payload: {0}")]
     Properties(String),
+    /// What a target says of its payload cannot be right.
+    #[error("read what a target says of its payload: {0}")]
+    Described(String),
     /// A zip file is damaged, or holds the payload in a way that nobody can stream.
     #[error("read an OTA package: {0}")]
     Package(&'static str),

@@ -9,6 +9,7 @@
 //!   extents lie within their partitions, no block is written twice.
 //! * [`Signatures`]: those of the metadata, and those of the whole.
 //! * [`Properties`]: what `payload_properties.txt` says.
+//! * [`DescribedPayload`]: what a signed target says of a payload.
 //! * [`StoredEntry`], [`find_directory`]: where `payload.bin` is in an OTA package; [`entries`]: what
 //!   else is in it.
 //! * [`WholeFileSignature`]: the signature in a package's last bytes; [`RecoveryKey`]: keys for it as
@@ -36,6 +37,8 @@ mod entries;
 mod package;
 mod properties;
 
+pub mod described;
+
 mod ota_metadata;
 mod recovery_keys;
 mod whole_file;
@@ -45,6 +48,7 @@ mod range_set;
 pub mod script;
 pub mod transfer_list;
 
+pub use described::DescribedPayload;
 pub use entries::{Entry, Packing, entries};
 pub use error::{Error, OperationProblem};
 pub use header::{Header, MAX_MANIFEST, MAX_SIGNATURES};

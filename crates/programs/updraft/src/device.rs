@@ -1,7 +1,9 @@
 //! `updraft device …`: what the fleet is and runs.
 
 use clap::{Args, Subcommand};
-use updraft_api::{Component, Device, DeviceSummary, InstalledImage, NewPin, paths};
+use updraft_api::{
+    Component, Device, DeviceSlot, DeviceSlots, DeviceSummary, InstalledImage, NewPin, paths,
+};
 use updraft_http::Method;
 use updraft_terminal::{Result, Table, Terminal};
 
@@ -141,6 +143,11 @@ fn show(terminal: &Terminal, device: &Device) -> Result {
             text::name_of(&assignment.state)
         ))?;
     }
+    if let Some(slots) = &device.slots {
+        for slot in &slots.slots {
+            slot_line(terminal, slots, slot)?;
+        }
+    }
     if let Some(report) = &device.last_report {
         terminal.line(format!(
             "reported    {} at {}: {}",
@@ -150,6 +157,21 @@ fn show(terminal: &Terminal, device: &Device) -> Result {
         ))?;
     }
     Ok(())
+}
+
+fn slot_line(terminal: &Terminal, all: &DeviceSlots, slot: &DeviceSlot) -> Result {
+    let is = |is: bool, words: &str| is.then(|| words.to_owned());
+    let holds = slot.holds.as_ref().map_or("content not known", |it| it.filepath.as_str());
+    let words = [
+        Some(holds.to_owned()),
+        is(all.running.as_ref() == Some(&slot.name), "runs"),
+        is(all.next.as_ref() == Some(&slot.name), "started next"),
+        is(!slot.bootable, "not started"),
+        is(slot.successful == Some(false), "not found well yet"),
+        slot.tries_left.map(|left| format!("{left} tries left")),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    terminal.line(format!("slot {}      {}", slot.name, words.join(", ")))
 }
 
 fn show_component(terminal: &Terminal, component: &Component) -> Result {

@@ -3,6 +3,7 @@
 mod create;
 mod encrypt;
 mod import;
+mod payload;
 mod register;
 mod target;
 
@@ -44,6 +45,10 @@ enum Command {
         /// The signed requests.
         #[arg(required = true)]
         requests: Vec<PathBuf>,
+        /// A file that is a target in them, such as a payload: uploaded when the targets are
+        /// published. Repeat for more.
+        #[arg(long = "file", value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
     /// Sign the same targets again with a later expiry.
     Renew {
@@ -73,7 +78,7 @@ impl Arguments {
             Command::Register(register) => register.run(terminal),
             Command::Encrypt(encrypt) => encrypt.run(terminal),
             Command::Sign(sign) => sign.run(&self.keys.open()?, terminal),
-            Command::Import { requests } => import::run(requests, terminal),
+            Command::Import { requests, files } => import::run(requests, files, terminal),
             Command::Renew { role, expires_days, sign_request } => {
                 let folder = self.keys.open()?;
                 let server = Server::connect()?;
@@ -152,6 +157,14 @@ fn show(terminal: &Terminal, release: &Release) -> Result {
         terminal.line(format!("  for      {}", target.hardware_ids.join(", ")))?;
         terminal.line(format!("  version  {}", target.version))?;
         terminal.line(format!("  sha256   {}", target.sha256))?;
+        for payload in release.payloads.iter().filter(|one| one.target == target.filepath) {
+            let names = payload.partitions.iter().map(|one| one.name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            terminal.line(format!("  payload  {}, {} bytes", names, payload.size))?;
+            for delta in &payload.deltas {
+                terminal.line(format!("  delta    {}, {} bytes", delta.target, delta.size))?;
+            }
+        }
     }
     for set in &release.distribution_sets {
         terminal.line(format!("set      {}", set.id))?;

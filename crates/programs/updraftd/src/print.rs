@@ -120,6 +120,22 @@ pub(crate) fn status(terminal: &Terminal, status: &StatusReport) -> Result {
     {
         line("on trial", &format!("{left} tries left, counted by {}", count.by))?;
     }
+    if let Some(all) = &status.slots {
+        for slot in &all.slots {
+            let holds = slot.holds.as_ref().map(|image| image.name.clone());
+            let is = |is: bool, words: &str| is.then(|| words.to_owned());
+            let words = [
+                Some(holds.unwrap_or_else(|| "content not known".to_owned())),
+                is(all.running == Some(slot.name), "runs"),
+                is(all.active == Some(slot.name), "started next"),
+                is(!slot.bootable, "not started"),
+                is(slot.successful == Some(false), "not found well yet"),
+                slot.tries_left.map(|left| format!("{left} tries left")),
+            ];
+            let words: Vec<String> = words.into_iter().flatten().collect();
+            line(&format!("slot {}", slot.name), &words.join(", "))?;
+        }
+    }
     if let Some(problem) = &status.booted_problem {
         line("", problem)?;
     }

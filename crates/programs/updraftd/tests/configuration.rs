@@ -101,7 +101,7 @@ fn what_is_wrong_is_named_with_file_and_line() {
         ("[uptane]\n\npolling_sec = \"often\"\n", "updraftd.toml:3", "invalid type"),
         ("[uptane]\npolling_sec = 0\n", "updraftd.toml:2", "not between"),
         ("[tls]\nserver = \"updates.example\"\n", "updraftd.toml:2", "not an address"),
-        ("[pacman]\ntype = \"rpm\"\n", "updraftd.toml:2", "`ostree` and `none` only"),
+        ("[pacman]\ntype = \"rpm\"\n", "updraftd.toml:2", "`slots` and `none` only"),
         ("[uptane\n", "updraftd.toml:1", ""),
         ("[health]\nchecks = [{ name = \"a\", command = [] }]\n", "updraftd.toml:2", "no command"),
     ] {

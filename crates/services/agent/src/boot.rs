@@ -18,7 +18,7 @@ use updraft_sysroot::{DeploymentId, Sysroot};
 use crate::config::Settings;
 use crate::reboot;
 use crate::store::{BootRecord, Store};
-use crate::{Error, Result};
+use crate::{Error, Result, slots};
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -34,6 +34,39 @@ pub(crate) struct Boot {
     /// What an agent saw booted last, when that was another deployment. Known until the boot has
     /// been remembered, so to the first that observes it.
     pub(crate) before: Option<DeploymentId>,
+    /// What runs, as far as that can be told.
+    pub(crate) running: Running,
+}
+
+/// What the primary runs, as far as that can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Running {
+    /// Nobody can tell: what was confirmed last stands for it.
+    AsConfirmed,
+    /// This digest: a commit, or the payload that made the slot.
+    Image(String),
+    /// A slot that nobody knows the content of.
+    Unknown,
+}
+
+impl Running {
+    fn deployment(booted: Option<&DeploymentId>) -> Self {
+        booted.map_or(Self::AsConfirmed, |id| Self::Image(id.checksum.to_hex()))
+    }
+
+    fn of(settings: &Settings, session: &str, booted: Option<&DeploymentId>) -> Self {
+        if !settings.pacman.is_slots() {
+            return Self::deployment(booted);
+        }
+        // What is wrong with the slots the installer tells.
+        let overview = slots::open(settings, session).and_then(|engine| slots::overview(&engine));
+        overview.map_or(Self::AsConfirmed, |overview| {
+            match slots::held(&overview, overview.running) {
+                Some(image) => Self::Image(image.sha256.clone()),
+                None => Self::Unknown,
+            }
+        })
+    }
 }
 
 impl Boot {
@@ -54,10 +87,18 @@ impl Boot {
                 .map(|text| text.parse())
                 .transpose()
                 .map_err(|_| Error::Damaged { what: "the booted deployment" })?;
-            return Ok(Self { session, awaits_reboot: known.awaits, booted, before: None });
+            let running = Running::of(settings, &session, booted.as_ref());
+            return Ok(Self {
+                session,
+                awaits_reboot: known.awaits,
+                booted,
+                before: None,
+                running,
+            });
         }
         let booted = sysroot.map(|sysroot| booted(path, sysroot)).transpose()?.flatten();
-        Ok(Self { session, awaits_reboot: false, booted, before: None })
+        let running = Running::of(settings, &session, booted.as_ref());
+        Ok(Self { session, awaits_reboot: false, booted, before: None, running })
     }
 
     /// Looks, and remembers what it saw.
@@ -127,7 +168,7 @@ pub(crate) fn session(path: &Path) -> Result<String> {
 /// Whether the reboot that was asked for has happened although the session looks the same.
 fn has_ended(settings: &Settings, known: &BootRecord) -> Result<bool> {
     // Without a system to boot, a reboot changes nothing: taking the sentinel away stands for it.
-    let simulated = !is_real(&settings.boot.kernel_cmdline) || !settings.pacman.is_ostree();
+    let simulated = !is_real(&settings.boot.kernel_cmdline) || settings.pacman.is_files();
     Ok(known.awaits && simulated && !reboot::is_awaited(settings)?)
 }
 

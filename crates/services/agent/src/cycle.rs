@@ -165,7 +165,7 @@ impl<'a> Cycle<'a> {
 
     /// Sends manifest and events. A server that does not take them gets them in the next cycle.
     fn report_quietly(&mut self) -> Result<()> {
-        let running = self.device.boot.booted.as_ref();
+        let running = &self.device.boot.running;
         let secondaries = &mut self.secondaries;
         manifest::send(self.ctx, self.session, running, secondaries, None).or_else(later)?;
         events::flush(self.ctx, self.session).or_else(later)

@@ -13,7 +13,7 @@ use updraft_task::Context;
 use crate::config::{Settings, to_toml};
 use crate::library::LibraryEvent;
 use crate::session::Session;
-use crate::{Error, Result};
+use crate::{Error, Result, boot, slots};
 
 /// The largest package list that is read, in bytes.
 const PACKAGES_LIMIT: usize = 4 << 20;
@@ -75,8 +75,12 @@ fn items(
         content_type: "application/json",
         body: value.to_string().into_bytes(),
     };
+    let slots = slots_of(settings);
     let hardware = hardware.cloned().or_else(|| custom_hardware(settings));
     let mut items = vec![json_item("system_info", &hardware.unwrap_or_else(system_info))];
+    if let Some(slots) = &slots {
+        items.push(json_item("system_info/slots", slots));
+    }
     if let Some(packages) = packages(settings) {
         items.push(json_item("core/installed", &packages));
     }
@@ -108,6 +112,16 @@ fn with_own(text: &str, own: &[(String, String)]) -> Option<String> {
         section.as_table_mut()?.insert(name.to_owned(), value.as_str().into());
     }
     toml::to_string(&table).ok()
+}
+
+/// The slots, where those are updated. What is wrong with them the installer tells.
+fn slots_of(settings: &Settings) -> Option<Value> {
+    if !settings.pacman.is_slots() {
+        return None;
+    }
+    let session = boot::session(&settings.boot.kernel_cmdline).ok()?;
+    let engine = slots::open(settings, &session).ok()?;
+    slots::overview(&engine).ok().map(|overview| slots::report(&overview))
 }
 
 /// What the device's maker says of the hardware. A file that is no JSON is told once a cycle.

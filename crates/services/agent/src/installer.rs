@@ -3,11 +3,13 @@
 //! | `pacman.type` | installer | targets |
 //! | --- | --- | --- |
 //! | `ostree` | [`OstreeInstaller`] | commits, deployed and booted |
+//! | `slots` | [`SlotsInstaller`] | payloads, applied to the slot that does not run |
 //! | `none` | [`FileInstaller`] | files, kept in `pacman.images_path` |
 
 mod ciphertext;
 mod file;
 mod images;
+mod slots;
 mod space;
 mod transfer;
 
@@ -20,6 +22,7 @@ pub(crate) use ciphertext::{Source as ImageSource, cannot_open};
 use file::FileInstaller;
 pub(crate) use file::digest_of;
 pub(crate) use images::Images;
+use slots::SlotsInstaller;
 pub(crate) use space::check as check_space;
 pub(crate) use transfer::failed as transfer_failed;
 
@@ -35,6 +38,8 @@ use crate::session::Session;
 pub(crate) enum Primary<'a> {
     /// Deployments in a sysroot.
     Ostree(OstreeInstaller<'a>),
+    /// Payloads for slots.
+    Slots(Box<SlotsInstaller<'a>>),
     /// Files in a folder.
     File(FileInstaller<'a>),
 }
@@ -49,6 +54,9 @@ impl<'a> Primary<'a> {
     ) -> Result<Self> {
         Ok(match sysroot {
             Some(sysroot) => Self::Ostree(OstreeInstaller::new(ctx, session, sysroot, boot)?),
+            None if session.settings.pacman.is_slots() => {
+                Self::Slots(Box::new(SlotsInstaller::new(session, boot)?))
+            }
             None => Self::File(FileInstaller::new(session, boot)?),
         })
     }
@@ -57,6 +65,7 @@ impl<'a> Primary<'a> {
     pub(crate) fn take_from(&mut self, medium: Option<&'a Medium>) {
         match self {
             Self::Ostree(installer) => installer.medium = medium,
+            Self::Slots(installer) => installer.medium = medium,
             Self::File(installer) => installer.medium = medium,
         }
     }
@@ -65,6 +74,7 @@ impl<'a> Primary<'a> {
     pub(crate) fn is_on_trial(&self) -> Result<bool> {
         match self {
             Self::Ostree(installer) => installer.is_on_trial(),
+            Self::Slots(installer) => installer.is_on_trial(),
             Self::File(_) => Ok(false),
         }
     }
@@ -73,6 +83,7 @@ impl<'a> Primary<'a> {
     pub(crate) fn settle_trial(&self, ctx: &Context) -> Result<()> {
         match self {
             Self::Ostree(installer) => installer.settle_trial(ctx),
+            Self::Slots(installer) => installer.settle_trial(ctx),
             Self::File(_) => Ok(()),
         }
     }
@@ -80,6 +91,7 @@ impl<'a> Primary<'a> {
     fn inner(&mut self) -> &mut dyn Installer<Target = UptaneTarget> {
         match self {
             Self::Ostree(installer) => installer,
+            Self::Slots(installer) => &mut **installer,
             Self::File(installer) => installer,
         }
     }
@@ -91,6 +103,7 @@ impl Installer for Primary<'_> {
     fn effect(&self) -> Effect {
         match self {
             Self::Ostree(installer) => installer.effect(),
+            Self::Slots(installer) => installer.effect(),
             Self::File(installer) => installer.effect(),
         }
     }

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use updraft_sysroot::DeploymentId;
 use updraft_task::Context;
 use updraft_tuf::manifest::{
     EcuVersionReport, InstallationReport, InstallationResult, InstalledImage, VehicleManifest,
 };
 use updraft_tuf::{Ecu, Envelope, Hashes};
 
+use crate::boot::Running;
 use crate::keys::EcuKey;
 use crate::library::LibraryEvent;
 use crate::ostree::UNKNOWN;
@@ -113,14 +113,20 @@ impl Report {
 
 /// What was confirmed last, or what runs in its place: somebody may have gone back by hand. While an
 /// update is in progress what runs is not confirmed yet.
-fn installed(store: &Store, running: Option<&DeploymentId>) -> Result<InstalledImage> {
+fn installed(store: &Store, running: &Running) -> Result<InstalledImage> {
     let Some(installed) = store.installed()? else { return Ok(InstalledImage::unknown()) };
-    let running = running.map(|id| id.checksum.to_hex());
-    if let Some(running) = running.filter(|running| *running != installed.sha256)
-        && store.update()?.is_none()
-    {
-        let filepath = store.name_of(&running)?.unwrap_or_else(|| UNKNOWN.to_owned());
-        return Ok(InstalledImage { filepath, length: 0, hashes: Hashes::from_sha256(&running) });
+    let is_other = match running {
+        Running::AsConfirmed => false,
+        Running::Image(running) => *running != installed.sha256,
+        Running::Unknown => true,
+    };
+    if is_other && store.update()?.is_none() {
+        let Running::Image(running) = running else { return Ok(InstalledImage::unknown()) };
+        let mut history = store.history()?.into_iter().rev();
+        let (filepath, length) = history
+            .find(|confirmed| confirmed.sha256 == *running)
+            .map_or_else(|| (UNKNOWN.to_owned(), 0), |it| (it.filepath, it.length));
+        return Ok(InstalledImage { filepath, length, hashes: Hashes::from_sha256(running) });
     }
     Ok(InstalledImage {
         filepath: installed.filepath,
@@ -134,7 +140,7 @@ pub(crate) fn signed(
     store: &Store,
     ecu: &Ecu,
     key: &EcuKey,
-    running: Option<&DeploymentId>,
+    running: &Running,
     report: Option<&str>,
     others: Vec<(String, Envelope)>,
     custom: Option<Value>,
@@ -146,7 +152,7 @@ pub(crate) fn signed(
 /// those that wait, which becomes the manifest's `custom.events`.
 pub(crate) fn receipt(
     session: &Session,
-    running: Option<&DeploymentId>,
+    running: &Running,
     report: &str,
     events: &Value,
     others: Vec<(String, Envelope)>,
@@ -160,7 +166,7 @@ fn numbered(
     store: &Store,
     ecu: &Ecu,
     key: &EcuKey,
-    running: Option<&DeploymentId>,
+    running: &Running,
     report: Option<&str>,
     others: Vec<(String, Envelope)>,
     custom: Option<Value>,
@@ -188,7 +194,7 @@ fn numbered(
 pub(crate) fn send(
     ctx: &Context,
     session: &Session,
-    running: Option<&DeploymentId>,
+    running: &Running,
     secondaries: &mut Secondaries<'_>,
     custom: Option<Value>,
 ) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::control::{Control, Wishes};
 use crate::ostree;
 use crate::store::{Contact, Failed, Installed, SecondaryRecord, Store, StoredJournal, Update};
 use crate::trial::{self, CountStatus};
-use crate::{Error, Result, reboot};
+use crate::{Error, Result, reboot, slots};
 
 /// `updraftd status --json`. The shape is stable; members may be added.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -28,7 +28,9 @@ pub struct StatusReport {
     pub booted: Option<String>,
     /// How tries of the booted system are counted.
     pub boot_count: Option<CountStatus>,
-    /// Why the booted commit is not known.
+    /// The slots, where those are updated; as `updraft slots status --json` has them.
+    pub slots: Option<updraft_slots::Overview>,
+    /// Why the booted commit, or the slots, are not known.
     pub booted_problem: Option<String>,
     /// What was confirmed last.
     pub installed: Option<Installed>,
@@ -154,7 +156,22 @@ pub(crate) fn status(settings: &Settings) -> Result<StatusReport> {
         Ok(None) => status.reboot_required = awaited && reboot::is_awaited(settings)?,
         Err(error) => status.booted_problem = Some(error.to_string()),
     }
+    if settings.pacman.is_slots() {
+        match look_at_slots(settings, &store) {
+            Ok((boot, overview)) => {
+                status.reboot_required = awaited && boot.awaits_reboot;
+                status.slots = Some(overview);
+            }
+            Err(error) => status.booted_problem = Some(error.to_string()),
+        }
+    }
     Ok(status)
+}
+
+fn look_at_slots(settings: &Settings, store: &Store) -> Result<(Boot, updraft_slots::Overview)> {
+    let boot = Boot::look(settings, store, None)?;
+    let overview = slots::overview(&slots::open(settings, &boot.session)?)?;
+    Ok((boot, overview))
 }
 
 fn booted(settings: &Settings, store: &Store) -> Result<Option<(Boot, Option<CountStatus>)>> {

@@ -13,12 +13,12 @@ use crate::credentials::Credentials;
 use crate::gateway::Addresses;
 use crate::health::{self, HealthReport};
 use crate::store::{Failed, Store, StoredJournal};
-use crate::{Error, Result, manifest, ostree, reboot};
+use crate::{Error, Result, manifest, ostree, reboot, slots};
 
 /// `updraftd boot-good --json`. The shape is stable; members may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BootGoodReport {
-    /// The booted deployment.
+    /// The booted deployment, or the slot.
     pub deployment: String,
     /// Whether it was counted until now.
     pub was_counted: bool,
@@ -74,6 +74,9 @@ fn server_of_credentials(settings: &Settings) -> Option<String> {
 
 /// Tells the boot loader that what runs is good.
 pub(crate) fn boot_good(ctx: &Context, settings: &Settings) -> Result<BootGoodReport> {
+    if settings.pacman.is_slots() {
+        return slot_good(settings);
+    }
     let sysroot = ostree::open(&settings.pacman)?;
     let id = booted(settings, &sysroot)?
         .ok_or_else(|| Error::Boot { problem: "no deployment is booted".to_owned() })?;
@@ -82,6 +85,16 @@ pub(crate) fn boot_good(ctx: &Context, settings: &Settings) -> Result<BootGoodRe
     let was_counted = locked.mark_good(&id).map_err(Error::below(marking))?;
     let counting = name_of(sysroot.boot_counting().map_err(Error::below(marking))?);
     Ok(BootGoodReport { deployment: id.to_string(), was_counted, counting })
+}
+
+fn slot_good(settings: &Settings) -> Result<BootGoodReport> {
+    let marking = "tell the boot loader that the slot is good";
+    let session = crate::boot::session(&settings.boot.kernel_cmdline)?;
+    let engine = slots::open(settings, &session)?;
+    let was_counted = engine.is_on_trial().map_err(Error::below(marking))?;
+    let slot = engine.mark_successful().map_err(Error::below(marking))?;
+    let counting = engine.config().boot_control.name();
+    Ok(BootGoodReport { deployment: format!("slot {slot}"), was_counted, counting })
 }
 
 /// Who counts, and how often the booted system may still be tried. `None`: that cannot be read.
@@ -103,6 +116,7 @@ fn name_of(counting: BootCounting) -> &'static str {
 
 /// What a rollback would do.
 pub(crate) fn plan_rollback(settings: &Settings) -> Result<RollbackReport> {
+    refuse_slots(settings)?;
     let sysroot = ostree::open(&settings.pacman)?;
     let store = Store::open_to_read(&settings.storage)?;
     Ok(way_back(settings, &sysroot, store.as_ref())?.0)
@@ -114,6 +128,7 @@ pub(crate) fn roll_back(
     settings: &Settings,
     clock: &dyn Clock,
 ) -> Result<RollbackReport> {
+    refuse_slots(settings)?;
     let store = Store::open(&settings.storage)?;
     let sysroot = ostree::open(&settings.pacman)?;
     let (mut report, back, left) = way_back(settings, &sysroot, Some(&store))?;
@@ -141,6 +156,14 @@ pub(crate) fn roll_back(
         reboot::request(ctx, settings)?;
     }
     Ok(report)
+}
+
+fn refuse_slots(settings: &Settings) -> Result<()> {
+    if !settings.pacman.is_slots() {
+        return Ok(());
+    }
+    let problem = "this device has slots; `updraft slots set-active` chooses the other one";
+    Err(Error::Rollback { problem: problem.to_owned() })
 }
 
 /// The plan, where it leads, and what of the server's orders it leaves.

@@ -103,6 +103,51 @@ pub struct Device {
     /// What it sent as its network description, as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<serde_json::Value>,
+    /// What it sent of its slots, if it has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<DeviceSlots>,
+}
+
+/// The slots of a device, as it reported them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceSlots {
+    /// The slot that ran when it reported, `a` or `b`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<String>,
+    /// The slot that its boot loader starts next; none when it can start neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// The boot loader that counts, by its section in `slots.toml`.
+    pub boot_control: String,
+    /// Each of them.
+    pub slots: Vec<DeviceSlot>,
+}
+
+/// One slot of a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceSlot {
+    /// `a` or `b`.
+    pub name: String,
+    /// Whether the boot loader would start it, at once or when the other one is given up.
+    pub bootable: bool,
+    /// Whether it is known to work; none where the boot loader does not remember that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successful: Option<bool>,
+    /// How often it may still be started; none where it is not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries_left: Option<u32>,
+    /// What it holds; none where that is not known, or not all there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<SlotContent>,
+}
+
+/// What a slot holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SlotContent {
+    /// The target's name.
+    pub filepath: String,
+    /// The target's SHA-256 in lower hex.
+    pub sha256: String,
 }
 
 /// One thing on a device that can be updated (an ECU in Uptane's words).

@@ -27,8 +27,8 @@ pub mod user;
 pub use alert::{Alert, AlertCondition, AlertQuery, AlertRule, AlertSeverity};
 pub use audit::{AuditEntry, AuditOutcome, AuditQuery};
 pub use device::{
-    Assignment, AssignmentState, Component, Device, DevicePage, DeviceState, DeviceSummary,
-    InstallReport, InstalledImage, NewPin, Pin,
+    Assignment, AssignmentState, Component, Device, DevicePage, DeviceSlot, DeviceSlots,
+    DeviceState, DeviceSummary, InstallReport, InstalledImage, NewPin, Pin, SlotContent,
 };
 pub use encrypted_image::{EncryptedImage, EncryptedKey, EncryptedTarget, NewEncryptedImage};
 pub use event::{Event, EventKind};
@@ -42,7 +42,10 @@ pub use overview::{
 };
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
-pub use release::{NewRelease, Release, ReleaseSet, ReleaseTarget, TargetFormat};
+pub use release::{
+    NewRelease, PayloadDelta, PayloadPartition, Release, ReleasePayload, ReleaseSet, ReleaseTarget,
+    TargetFormat,
+};
 pub use rollout::{
     Decision, ExponentialRate, Freeze, MaintenanceWindow, NewFreeze, NewPhase, NewRollout,
     OnFailure, Phase, PhaseSelector, PhaseState, Rate, Remark, Rollout, RolloutAction,

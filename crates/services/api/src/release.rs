@@ -53,6 +53,41 @@ pub struct Release {
     /// The release that a device must have run before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requires: Option<String>,
+    /// The payloads in its targets, for devices with slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payloads: Vec<ReleasePayload>,
+}
+
+/// A payload in the file of a release's target, as the signed targets describe it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReleasePayload {
+    /// The target's name in the Image repository.
+    pub target: String,
+    /// How many bytes a device reads of it that makes its slot anew.
+    pub size: u64,
+    /// What it makes.
+    pub partitions: Vec<PayloadPartition>,
+    /// Smaller ones, for devices that run just what each was made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deltas: Vec<PayloadDelta>,
+}
+
+/// A partition that a payload makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PayloadPartition {
+    /// Its name, without the slot.
+    pub name: String,
+    /// Bytes of its content.
+    pub size: u64,
+}
+
+/// A delta that makes the same as a payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PayloadDelta {
+    /// The name in the Image repository of the target with its file.
+    pub target: String,
+    /// How many bytes a device reads of it.
+    pub size: u64,
 }
 
 /// A distribution set of hawkBit's Management API that some devices install for a release.

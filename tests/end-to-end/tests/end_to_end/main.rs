@@ -16,6 +16,7 @@ mod network;
 mod power_cuts;
 mod secondaries;
 mod servers;
+mod slots;
 mod support;
 mod token;
 mod transfers;

@@ -6,6 +6,8 @@ mod deployments;
 mod foreign;
 mod live_cuts;
 mod power_cuts;
+mod recovery;
+mod slots;
 mod soft_reboot;
 mod systemd;
 mod updates;

@@ -16,6 +16,7 @@ import { When } from "../../ui/When";
 import { Alerts } from "./Alerts";
 import { DeviceActions } from "./DeviceActions";
 import { History } from "./History";
+import { Slots } from "./Slots";
 
 /** Charts are large, and not on every page. */
 const Metrics = lazy(() => import("./metrics/Metrics"));
@@ -37,6 +38,7 @@ export default function Device() {
           <Work device={data} />
           <Alerts id={id} />
           <Components device={data} />
+          {data.slots && <Slots slots={data.slots} />}
           <Suspense fallback={<Loading />}>
             <Metrics id={id} />
           </Suspense>

@@ -4,7 +4,9 @@ use serde::Serialize;
 use updraft_fs::{LockFile, LockMode};
 
 use super::control::Ask;
-use super::{Engine, EngineStatus, ErrorCode, LOCK, Phase, State, Update, UpdateProgress};
+use super::{
+    Engine, EngineStatus, ErrorCode, LOCK, Phase, SlotImage, State, Update, UpdateProgress,
+};
 use crate::Result;
 use crate::boot_control::Slot;
 
@@ -44,6 +46,9 @@ pub struct SlotOverview {
     pub successful: Option<bool>,
     /// How often it may still be started; none where it is not counted.
     pub tries_left: Option<u32>,
+    /// What it holds; none where nobody gave that a name, or it is not all there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds: Option<SlotImage>,
 }
 
 /// How an update ended.
@@ -83,6 +88,7 @@ impl Engine {
                 bootable: status.is_bootable,
                 successful: status.is_successful,
                 tries_left: status.tries_left,
+                holds: state.contents.get(&slot.letter()).cloned(),
             }
         });
         let last = state.last.as_ref().map(|last| {

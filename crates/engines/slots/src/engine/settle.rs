@@ -132,8 +132,8 @@ impl Engine {
         Checkpoint::remove(&self.config.state.join(CHECKPOINT))?;
         let is_on_trial = state.phase == Phase::Idle && state.update.is_some();
         // An update that runs already is not undone by forgetting it.
-        let update = state.update.filter(|_| is_on_trial);
-        State::at_rest(update, state.incomplete).store(&self.folder)
+        let update = state.update.clone().filter(|_| is_on_trial);
+        state.at_rest(update).store(&self.folder)
     }
 
     /// What runs works: it is started from now on, and updates may follow.
@@ -156,6 +156,9 @@ impl Engine {
             state.update = None;
             let message = format!("slot {running} runs, and was found well");
             state.last = Some(Outcome { code: ErrorCode::SUCCESS.0, message });
+        }
+        if self.control.counting().counts_successful {
+            state.marked = Some(self.boot_id.clone());
         }
         // It is called at each start: what is so already is not written again.
         if state != before {
@@ -206,11 +209,11 @@ impl Engine {
         self.control.mark_unbootable(slot)
     }
 
-    fn running(&self) -> Result<Slot> {
+    pub(super) fn running(&self) -> Result<Slot> {
         self.running.ok_or_else(|| nothing("nobody knows which slot runs"))
     }
 }
 
-fn nothing(problem: &str) -> Error {
+pub(super) fn nothing(problem: &str) -> Error {
     Error::State { problem: problem.to_owned(), kind: Kind::Conflict }
 }

@@ -1,5 +1,7 @@
 //! [`State`]: what has to be remembered of an update, over power cuts and restarts.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use updraft_fs::{Dir, atomic_write};
 
@@ -37,6 +39,16 @@ pub struct Written {
     pub sha256: String,
 }
 
+/// What a slot holds, by the name that whoever asked for it has for that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlotImage {
+    /// Its name.
+    pub name: String,
+    /// Its hash in lower hex: of a payload that makes all of it.
+    pub sha256: String,
+}
+
 /// An update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +67,9 @@ pub struct Update {
     pub partitions: Vec<Written>,
     /// The start of the system during which the target was made the active slot.
     pub boot_id: Option<String>,
+    /// What the slot will hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<SlotImage>,
 }
 
 /// How the last update ended.
@@ -81,6 +96,13 @@ pub struct State {
     pub incomplete: Option<char>,
     /// How the last one ended.
     pub last: Option<Outcome>,
+    /// What each slot holds, where that is known and all of it is there, by `a` and `b`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contents: BTreeMap<char, SlotImage>,
+    /// The start of the system in which what runs was marked successful last, where the boot loader
+    /// does not remember that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked: Option<String>,
 }
 
 impl Default for State {
@@ -92,6 +114,8 @@ impl Default for State {
             update: None,
             incomplete: None,
             last: None,
+            contents: BTreeMap::new(),
+            marked: None,
         }
     }
 }
@@ -107,8 +131,9 @@ impl Update {
 impl State {
     /// Nothing is in work; what is left is the trial of an update that runs already, and what the
     /// slots hold.
-    pub(super) fn at_rest(update: Option<Update>, incomplete: Option<char>) -> Self {
-        Self { update, incomplete, ..Self::default() }
+    pub(super) fn at_rest(self, update: Option<Update>) -> Self {
+        let Self { incomplete, contents, marked, .. } = self;
+        Self { update, incomplete, contents, marked, ..Self::default() }
     }
 
     /// Reads a record. `None`: it is none, or one of another version.
@@ -150,6 +175,7 @@ mod tests {
             reached: 0,
             partitions: vec![written],
             boot_id: Some("1".to_owned()),
+            image: None,
         };
         let last = Some(Outcome { code: 52, message: "applied".to_owned() });
         let state =

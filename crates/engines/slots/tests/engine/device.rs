@@ -114,7 +114,7 @@ impl Device {
         headers: &[&str],
     ) -> Result<ErrorCode> {
         let headers = Headers::parse(headers.iter().copied())?;
-        let request = UpdateRequest { origin: "payload.bin".to_owned(), headers };
+        let request = UpdateRequest { origin: "payload.bin".to_owned(), headers, image: None };
         self.engine().apply(&Context::silent(), source, &request)
     }
 

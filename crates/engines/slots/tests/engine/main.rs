@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod codes;
+mod contents;
 mod device;
 mod interrupted;
 mod life;

@@ -10,6 +10,7 @@ use updraft_publish::{Draft, printable};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 use updraft_tuf::{Payload as _, RoleName, Targets};
 
+use super::payload::TargetFile;
 use super::target;
 use crate::server::Server;
 use crate::signing::{self, DIALECT, Published};
@@ -18,6 +19,7 @@ use crate::signing::{self, DIALECT, Published};
 #[derive(Debug, Default, Serialize)]
 struct Report {
     published: Vec<Published>,
+    uploaded: Vec<String>,
     released: Vec<String>,
 }
 
@@ -30,21 +32,27 @@ struct Finished<'a> {
 /// Publishes the requests, roots before targets so that one call can bring both. Copies of one
 /// request that several people signed count as one. Targets and delegated targets go together: a
 /// new delegation and its first targets need each other.
-pub(super) fn run(requests: &[PathBuf], terminal: &Terminal) -> Result {
+pub(super) fn run(requests: &[PathBuf], files: &[PathBuf], terminal: &Terminal) -> Result {
+    let uploads = files.iter().map(|path| TargetFile::read(path)).collect::<Result<Vec<_>>>()?;
     let server = Server::connect()?;
     let mut report = Report::default();
     // All are finished before the first one is sent: one that lacks signatures keeps back all.
     let finished = read(requests)?.into_iter().map(finish).collect::<Result<Vec<_>>>()?;
+    check_uploads(&uploads, &finished)?;
     let mut registrable = Vec::new();
     for group in groups(finished) {
         send(&server, &group, &mut report.published)?;
         registrable.extend(group.into_iter().filter(|file| *file.draft.role() != RoleName::Root));
+    }
+    for file in &registrable {
+        upload(&server, &uploads, file, &mut report.uploaded)?;
     }
     for file in registrable {
         register(&server, file.path, file.draft.signed(), &mut report.released)?;
     }
     terminal.show(&report, |report| {
         report.published.iter().map(Published::text).try_for_each(|line| terminal.line(line))?;
+        report.uploaded.iter().try_for_each(|name| terminal.line(format!("uploaded {name}")))?;
         report.released.iter().try_for_each(|name| terminal.line(format!("released {name}")))
     })
 }
@@ -117,6 +125,47 @@ fn send(server: &Server, group: &[Finished<'_>], published: &mut Vec<Published>)
     Ok(())
 }
 
+/// Sees to it that each file is a target of one of the requests.
+fn check_uploads(uploads: &[TargetFile], finished: &[Finished<'_>]) -> Result {
+    let with_targets = finished.iter().filter(|file| *file.draft.role() != RoleName::Root);
+    let listed = with_targets
+        .map(|file| read_targets(file.path, file.draft.signed()))
+        .collect::<Result<Vec<_>>>()?;
+    let targets = listed.iter().flat_map(|targets| targets.targets.values());
+    for file in uploads {
+        if !targets.clone().any(|target| target.hashes.sha256() == Some(&file.sha256)) {
+            let message = format!("no target in these requests is `{}`", file.name());
+            return Err(Failure::new(Kind::NotFound, message)
+                .hint("nothing was published; give the files that the releases were made from"));
+        }
+    }
+    Ok(())
+}
+
+/// Uploads the files that are targets of this request, by their SHA-256.
+fn upload(
+    server: &Server,
+    uploads: &[TargetFile],
+    request: &Finished<'_>,
+    uploaded: &mut Vec<String>,
+) -> Result {
+    let targets = read_targets(request.path, request.draft.signed())?;
+    for (name, target) in &targets.targets {
+        let sha256 = target.hashes.sha256();
+        if let Some(file) = uploads.iter().find(|file| Some(file.sha256.as_str()) == sha256) {
+            file.upload(server, name)?;
+            uploaded.push(file.name());
+        }
+    }
+    Ok(())
+}
+
+fn read_targets(path: &Path, signed: &serde_json::Value) -> Result<Targets> {
+    Targets::from_value(DIALECT, signed.clone()).map_err(|reason| {
+        Failure::new(Kind::Invalid, format!("failed to read `{}`: {reason}", path.display()))
+    })
+}
+
 /// Registers the releases that the signed targets name and the server does not know yet. One that
 /// the server refuses does not keep the others back.
 fn register(
@@ -125,9 +174,7 @@ fn register(
     signed: &serde_json::Value,
     released: &mut Vec<String>,
 ) -> Result {
-    let targets = Targets::from_value(DIALECT, signed.clone()).map_err(|reason| {
-        Failure::new(Kind::Invalid, format!("failed to read `{}`: {reason}", path.display()))
-    })?;
+    let targets = read_targets(path, signed)?;
     let known: Vec<Release> = server.list(paths::RELEASES)?;
     let is_new = |new: &NewRelease| !known.iter().any(|release| release.name == new.name);
     let mut refused = None;

@@ -3,28 +3,49 @@
 //! A target's `custom` carries what aktualizr reads (`name`, `version`, `hardwareIds`,
 //! `targetFormat`, `createdAt`, `updatedAt`) and the release that it belongs to, so that a signed
 //! targets file says by itself which releases to register:
-//! `"release": {"name": …, "notes": …}`.
+//! `"release": {"name": …, "notes": …}`. A payload is described in `"payload"`
+//! ([`DescribedPayload`]).
 
 use serde_json::{Value, json};
 use updraft_api::{NewRelease, ReleaseTarget, TargetFormat};
+use updraft_payload::DescribedPayload;
 use updraft_tuf::{Hashes, Target, Targets, format_time};
 
-/// The signed form of one target.
+/// The signed form of one target, with what is to be said of a payload in it.
 pub(super) fn to_signed(
     release: &NewRelease,
     target: &ReleaseTarget,
+    payload: Option<&DescribedPayload>,
+    now: jiff::Timestamp,
+) -> Target {
+    let mut signed = file_beside(target, &target.sha256, target.length, now);
+    if let Some(Value::Object(custom)) = &mut signed.custom {
+        custom.insert("name".to_owned(), release.name.clone().into());
+        let of = json!({ "name": release.name, "notes": release.notes });
+        custom.insert("release".to_owned(), of);
+        if let Some(payload) = payload {
+            custom.insert("payload".to_owned(), payload.to_value());
+        }
+    }
+    signed
+}
+
+/// The signed form of a file that belongs to a target, and that no device is told to run.
+pub(super) fn file_beside(
+    target: &ReleaseTarget,
+    sha256: &str,
+    length: u64,
     now: jiff::Timestamp,
 ) -> Target {
     let time = format_time(now);
-    let mut signed = Target::new(target.length, Hashes::from_sha256(&target.sha256));
+    let mut signed = Target::new(length, Hashes::from_sha256(sha256));
     signed.custom = Some(json!({
-        "name": release.name,
+        "name": target.filepath,
         "version": target.version,
         "hardwareIds": target.hardware_ids,
         "targetFormat": target.format,
         "createdAt": time,
         "updatedAt": time,
-        "release": { "name": release.name, "notes": release.notes },
     }));
     signed
 }
@@ -92,7 +113,7 @@ mod tests {
         };
         let now = jiff::Timestamp::UNIX_EPOCH;
         let mut targets = Targets::empty(Header::new(crate::signing::DIALECT, 1, now));
-        let signed = to_signed(&release, &release.targets[0], now);
+        let signed = to_signed(&release, &release.targets[0], None, now);
         targets.targets.insert("v1-board".into(), signed);
         assert_eq!(releases(&targets), [release]);
     }

@@ -76,7 +76,8 @@ impl Apply {
         let engine = device.open()?;
         let headers = self.headers()?;
         let mut source = self.source(&headers, engine.attended(&terminal.context))?;
-        let request = UpdateRequest { origin: without_password(&self.payload), headers };
+        let request =
+            UpdateRequest { origin: without_password(&self.payload), headers, image: None };
         if self.check {
             let obstacles = engine.preflight(&terminal.context, &mut *source, &request);
             let obstacles = obstacles.map_err(failure)?;

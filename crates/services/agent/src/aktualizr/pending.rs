@@ -44,7 +44,7 @@ pub(super) fn of(
     let parts = others.iter().map(|(ecu, row)| part(ecu, &row.update)).collect();
     let shares = Shares { of_primary: own.is_some(), parts };
     // Where targets are files, what comes next is remembered and nowhere to be seen.
-    let files = own.is_some() && !settings.pacman.is_ostree();
+    let files = own.is_some() && settings.pacman.is_files();
     Ok(Some(Pending { update, shares, record: record.encode(), boot, files }))
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pacman {
-    /// The installer: `ostree` (deployments) or `none` (files in `images_path`).
+    /// The installer: `ostree` (deployments), `slots` (payloads) or `none` (files in `images_path`).
     #[serde(rename = "type")]
     pub kind: String,
     /// The stateroot. Empty: the booted deployment's, or the only one there is.
@@ -32,7 +32,17 @@ pub struct Pacman {
 impl Pacman {
     /// Whether targets are OSTree commits.
     pub fn is_ostree(&self) -> bool {
-        self.kind != "none"
+        !self.is_slots() && !self.is_files()
+    }
+
+    /// Whether targets are payloads for the slot that does not run.
+    pub fn is_slots(&self) -> bool {
+        self.kind == "slots"
+    }
+
+    /// Whether targets are files that nothing is done with.
+    pub fn is_files(&self) -> bool {
+        self.kind == "none"
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Settings {
     pub uptane: UptaneSettings,
     /// `[pacman]`: what it updates.
     pub pacman: Pacman,
+    /// `[slots]`: where the slots are that payloads go to.
+    pub slots: Slots,
     /// `[storage]`: where it keeps its state.
     pub storage: Storage,
     /// `[transfer]`: how bytes come to it.
@@ -116,6 +118,20 @@ pub enum ProvisionMode {
     SharedCredReuse,
     /// With certificate and key from the `[import]` section.
     DeviceCred,
+}
+
+/// `[slots]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Slots {
+    /// What the slots are: the file of `updraft slots`.
+    pub config: PathBuf,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self { config: PathBuf::from("/etc/updraft/slots.toml") }
+    }
 }
 
 /// `[storage]`

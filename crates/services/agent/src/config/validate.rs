@@ -93,9 +93,9 @@ fn rules(settings: &Settings) -> Vec<Rule> {
         ),
         rule(
             "pacman.type",
-            ["ostree", "none"].contains(&settings.pacman.kind.as_str()),
-            "this version installs `ostree` and `none` only",
-            "write `type = \"ostree\"` for deployments, `type = \"none\"` for files",
+            ["ostree", "slots", "none"].contains(&settings.pacman.kind.as_str()),
+            "this version installs `ostree`, `slots` and `none` only",
+            "write `type = \"ostree\"` for deployments, `\"slots\"` for payloads, `\"none\"` for files",
         ),
         rule(
             "pacman.storage_watermark",

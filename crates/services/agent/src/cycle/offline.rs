@@ -99,7 +99,7 @@ impl<'a> Cycle<'a> {
         }
         let reports = self.secondaries.reports(self.ctx)?;
         let others = reports.into_iter().map(|(serial, envelope, _)| (serial, envelope)).collect();
-        let running = self.device.boot.booted.as_ref();
+        let running = &self.device.boot.running;
         let (counter, bytes) = manifest::receipt(self.session, running, &waiting, &events, others)?;
         if medium.leave_receipt(&self.session.device_id, counter, &bytes)? {
             store.set_sent_hash(RECEIPT, &hash)?;

@@ -50,8 +50,9 @@ pub(super) fn delete(settings: &Settings, target: &TargetSummary) -> Result<()> 
 }
 
 fn path(settings: &Settings, target: &TargetSummary) -> Result<PathBuf> {
-    if settings.pacman.is_ostree() {
-        return Err(refused(target, "it is a commit, and no file", Kind::Unsupported));
+    if !settings.pacman.is_files() {
+        let problem = "targets are no files that are kept here";
+        return Err(refused(target, problem, Kind::Unsupported));
     }
     let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_hash(&target.sha256) {

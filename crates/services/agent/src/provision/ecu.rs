@@ -5,6 +5,7 @@ use updraft_task::{Context, Event};
 use updraft_tuf::{Dialect, Ecu};
 
 use super::import;
+use crate::boot::Running;
 use crate::config::{Settings, UptaneKeyType};
 use crate::gateway::Gateway;
 use crate::keys::{EcuKey, Token};
@@ -73,7 +74,8 @@ pub(super) fn register(
     let registered = gateway.register_ecu(ctx, &ecu.serial, &ecu.hardware_id, key.public())?;
     if !registered {
         let identity = Ecu { serial: ecu.serial.clone(), hardware_id: ecu.hardware_id.clone() };
-        let manifest = manifest::signed(store, &identity, key, None, None, Vec::new(), None)?;
+        let manifest =
+            manifest::signed(store, &identity, key, &Running::AsConfirmed, None, Vec::new(), None)?;
         gateway.send_manifest(ctx, manifest).map_err(|error| match error {
             Error::Http(source) if source.status().is_some() => Error::Registration {
                 code: format!("ecu_already_registered: {} with another key", ecu.serial),

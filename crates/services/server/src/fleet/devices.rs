@@ -65,6 +65,7 @@ impl Fleet {
                 last_report: record.last_report,
                 system_info: document("system_info")?,
                 network: document("network")?,
+                slots: document("slots")?.and_then(|slots| serde_json::from_value(slots).ok()),
             })
         })
     }

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use updraft_api::{EventKind, NewRelease, Page, Release, ReleaseTarget, TargetFormat};
+use updraft_api::{
+    EventKind, NewRelease, Page, PayloadDelta, PayloadPartition, Release, ReleasePayload,
+    ReleaseTarget, TargetFormat,
+};
+use updraft_payload::DescribedPayload;
+use updraft_payload::described::properties_of;
 use updraft_tuf::Target;
 
 use super::Fleet;
@@ -39,7 +44,7 @@ impl Fleet {
             }
         }
         let now = self.now();
-        self.database.write("make a release", |tx| {
+        let made = self.database.write("make a release", |tx| {
             if let Some(required) = &new.requires {
                 releases::require(tx, required)?;
             }
@@ -51,18 +56,54 @@ impl Fleet {
             let message = format!("release {} was made", new.name);
             events::append(tx, now, &NewEvent::new(EventKind::ReleaseCreated, &actor, message))?;
             releases::require(tx, &new.name)
-        })
+        })?;
+        Ok(self.with_payloads(made))
     }
 
     /// One release.
     pub fn release(&self, name: &str) -> Result<Release> {
-        self.database.read("read a release", |reader| releases::require(reader, name))
+        let read =
+            self.database.read("read a release", |reader| releases::require(reader, name))?;
+        Ok(self.with_payloads(read))
     }
 
     /// One page of the releases.
     pub fn releases(&self, after: &str, limit: u32) -> Result<Page<Release>> {
-        self.database.read("list releases", |reader| releases::list(reader, after, limit))
+        let read =
+            self.database.read("list releases", |reader| releases::list(reader, after, limit))?;
+        let items = read.items.into_iter().map(|release| self.with_payloads(release)).collect();
+        Ok(Page { items, ..read })
     }
+
+    /// With what the signed targets say of the payloads in it.
+    fn with_payloads(&self, mut release: Release) -> Release {
+        let Some(image) = self.image_repository() else { return release };
+        let payload = |target: &ReleaseTarget| {
+            let (_, listed) = image.find_target(&target.filepath)?;
+            payload_of(&target.filepath, listed)
+        };
+        release.payloads = release.targets.iter().filter_map(payload).collect();
+        release
+    }
+}
+
+/// The payload that a target describes. One that nobody could apply is none.
+fn payload_of(target: &str, listed: &Target) -> Option<ReleasePayload> {
+    let described = DescribedPayload::parse(listed.custom_field("payload")?).ok()?;
+    let size = |lines| properties_of(lines).ok().map(|properties| properties.file_size);
+    let deltas = described.deltas.iter().filter_map(|delta| {
+        Some(PayloadDelta { target: delta.target.clone(), size: size(&delta.properties)? })
+    });
+    let partitions = described
+        .partitions
+        .iter()
+        .map(|one| PayloadPartition { name: one.name.clone(), size: one.size });
+    Some(ReleasePayload {
+        target: target.to_owned(),
+        size: size(&described.properties)?,
+        partitions: partitions.collect(),
+        deltas: deltas.collect(),
+    })
 }
 
 fn check_shape(new: &NewRelease) -> Result<()> {

@@ -30,6 +30,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/tuf/targets/{*name}", get(tuf::target))
         .route("/system_info", put(reports::system_info))
         .route("/system_info/network", put(reports::network))
+        .route("/system_info/slots", put(reports::slots))
         .route("/system_info/config", post(reports::config).put(reports::config))
         .route("/core/installed", put(reports::packages))
         .route("/monitoring/{tag}", post(monitoring::metrics))

@@ -157,6 +157,7 @@ fn read_head(row: &Row<'_>) -> sql::Result<Release> {
         targets: Vec::new(),
         distribution_sets: Vec::new(),
         requires: row.get("requires")?,
+        payloads: Vec::new(),
     })
 }
 

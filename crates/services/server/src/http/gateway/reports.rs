@@ -27,6 +27,14 @@ pub(crate) async fn network(
     json_document(fleet, device, "network", content).await
 }
 
+pub(crate) async fn slots(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    json_document(fleet, device, "slots", content).await
+}
+
 pub(crate) async fn packages(
     State(fleet): State<Shared>,
     Device(device): Device,
