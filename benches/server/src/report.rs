@@ -4,6 +4,7 @@
 #[derive(Debug)]
 pub(crate) struct Report {
     missed: u32,
+    skipped: u32,
 }
 
 /// On which side of it a goal is reached.
@@ -20,7 +21,7 @@ pub(crate) enum Goal {
 impl Report {
     pub(crate) fn new() -> Self {
         println!("{:<58} {:>12} {:>10}", "", "measured", "goal");
-        Self { missed: 0 }
+        Self { missed: 0, skipped: 0 }
     }
 
     /// One result.
@@ -38,11 +39,12 @@ impl Report {
     }
 
     /// Something that could not be measured here.
-    pub(crate) fn skip(&self, what: &str, reason: &str) {
+    pub(crate) fn skip(&mut self, what: &str, reason: &str) {
+        self.skipped += 1;
         println!("{what}: not measured, {reason}");
     }
 
     pub(crate) fn end(&self) {
-        println!("{} goals missed", self.missed);
+        println!("{} goals missed, {} not measured", self.missed, self.skipped);
     }
 }

@@ -97,14 +97,12 @@ impl Server {
 
     /// Runs statements in its database, beside it.
     pub(crate) fn sql(&self, statements: &str) -> Result<()> {
-        match &self.database {
-            Some(database) => database.run(statements).map(drop),
-            None => {
-                let file = rusqlite::Connection::open(self.path("data/updraft.db"))?;
-                file.busy_timeout(Duration::from_secs(60))?;
-                Ok(file.execute_batch(statements)?)
-            }
+        if let Some(database) = &self.database {
+            return database.run(statements).map(drop);
         }
+        let file = rusqlite::Connection::open(self.path("data/updraft.db"))?;
+        file.busy_timeout(Duration::from_mins(1))?;
+        Ok(file.execute_batch(statements)?)
     }
 
     /// Writes a credentials file.

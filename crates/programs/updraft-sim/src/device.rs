@@ -63,7 +63,7 @@ pub(crate) struct Drawn {
 
 #[derive(Debug)]
 enum Speaker {
-    Ddi(ddi::Device),
+    Ddi(Box<ddi::Device>),
     Uptane(Box<uptane::Device>),
 }
 
@@ -84,7 +84,7 @@ impl World {
         let dice = self.model.dice(index, generation);
         let leaves = self.model.lifetime(&dice).and_then(|life| Instant::now().checked_add(life));
         let speaker = match &self.protocol {
-            Protocol::Ddi(shared, _) => Speaker::Ddi(shared.device(index, generation)),
+            Protocol::Ddi(shared, _) => Speaker::Ddi(Box::new(shared.device(index, generation))),
             Protocol::Uptane(shared) => Speaker::Uptane(Box::new(shared.device(index, generation))),
         };
         let life = Life { dice, polls: 0, begun: 0 };

@@ -22,7 +22,7 @@ use crate::tls::Connector;
 /// How the virtual devices call themselves.
 const AGENT: &str = concat!("updraft-sim/", env!("CARGO_PKG_VERSION"));
 /// How long anything may take that is not a download.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The largest answer that is kept, in bytes.
 const MAX_ANSWER: usize = 8 << 20;
 

@@ -175,13 +175,11 @@ fn tokens(path: &Path) -> Result<Vec<(String, String)>> {
     lines
         .map(|(number, line)| {
             let mut words = line.split_whitespace();
-            match (words.next(), words.next(), words.next()) {
-                (Some(id), Some(token), None) => Ok((id.to_owned(), token.to_owned())),
-                _ => {
-                    let place = format!("{}, line {}", path.display(), number + 1);
-                    Err(Failure::new(Kind::Invalid, format!("{place}: it must be `ID TOKEN`")))
-                }
+            if let (Some(id), Some(token), None) = (words.next(), words.next(), words.next()) {
+                return Ok((id.to_owned(), token.to_owned()));
             }
+            let place = format!("{}, line {}", path.display(), number + 1);
+            Err(Failure::new(Kind::Invalid, format!("{place}: it must be `ID TOKEN`")))
         })
         .collect()
 }

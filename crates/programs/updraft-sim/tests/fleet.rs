@@ -139,18 +139,10 @@ impl Server {
         }
     }
 
-    /// Plays a fleet; what the summary says.
-    fn play(&self, arguments: &[&str]) -> Value {
+    /// Plays a fleet for so long at most; what the summary says.
+    fn play(&self, time: &str, arguments: &[&str]) -> Value {
         let mut sim = Command::new(env!("CARGO_BIN_EXE_updraft-sim"));
-        sim.args(arguments).args([
-            "--json",
-            "--for",
-            "180s",
-            "--ramp",
-            "1s",
-            "--interval",
-            "500ms",
-        ]);
+        sim.args(arguments).args(["--json", "--for", time, "--ramp", "1s", "--interval", "500ms"]);
         let summary = output(sim.args(["--install", "100ms", "--allow-errors", "0%"]));
         serde_json::from_str(&summary).expect("JSON")
     }
@@ -165,8 +157,12 @@ fn a_rollout_goes_through_simulated_fleets_of_both_protocols() {
     let target = "/api/v1/user_repo/targets/fw.bin?name=fw&version=1&targetFormat=BINARY\
                   &hardwareIds=simulated";
     server.ask(Method::Put, target, ("application/octet-stream", b"firmware".to_vec()));
-    let release = json!({ "name": "v1", "targets": [{ "hardware_id": "simulated",
-        "filepath": "fw.bin" }], "distribution_sets": [{ "id": set }] });
+    let signed = server.get("/api/v1/user_repo/targets.json");
+    let sha256 = &signed["signed"]["targets"]["fw.bin"]["hashes"]["sha256"];
+    let target = json!({ "filepath": "fw.bin", "hardware_ids": ["simulated"], "format": "BINARY",
+        "sha256": sha256, "length": 8, "version": "1" });
+    let release =
+        json!({ "name": "v1", "targets": [target], "distribution_sets": [{ "id": set }] });
     server.send(Method::Post, "/api/v1/releases", &release);
     let credentials = server.path("credentials.zip");
     let data = server.path("data");
@@ -185,7 +181,7 @@ fn a_rollout_goes_through_simulated_fleets_of_both_protocols() {
 
     // The devices become known; there is nothing for them yet.
     for arguments in [&of_ddi, &of_uptane] {
-        let known = server.play(&[&arguments[..], &["--for", "4s"]].concat());
+        let known = server.play("5s", arguments);
         assert_eq!(known["totals"]["actions"]["begun"], 0, "{known}");
     }
     let rollout = json!({ "name": "r", "release": "v1", "failure_threshold": { "percent": 100 } });
@@ -193,8 +189,9 @@ fn a_rollout_goes_through_simulated_fleets_of_both_protocols() {
 
     let failing: Vec<_> = of_ddi.iter().copied().chain(["--failures", "10%"]).collect();
     let (of_ddi, of_uptane) = std::thread::scope(|scope| {
-        let one = scope.spawn(|| server.play(&[&failing[..], &["--actions", "1"]].concat()));
-        let other = server.play(&[&of_uptane[..], &["--actions", "1"]].concat());
+        let one =
+            scope.spawn(|| server.play("300s", &[&failing[..], &["--actions", "1"]].concat()));
+        let other = server.play("300s", &[&of_uptane[..], &["--actions", "1"]].concat());
         (one.join().expect("no panic"), other)
     });
     let count = |summary: &Value, what: &str| {
