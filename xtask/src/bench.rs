@@ -12,30 +12,38 @@ pub(crate) struct Options {
     /// Refuse to install missing Debian packages
     #[arg(long)]
     no_install: bool,
-    /// Measure only the agent of a device: its size, memory and processor time
-    #[arg(long)]
-    agent: bool,
-    /// Measure only verification of metadata, beside python-tuf and tough
-    #[arg(long, conflicts_with = "agent")]
-    metadata: bool,
-    /// Measure only the server: what one core of it carries
-    #[arg(long, conflicts_with_all = ["agent", "metadata"])]
-    server: bool,
+    #[command(flatten)]
+    only: Only,
     /// Passed on to the bench, such as `--runs 5`; `-- --help` lists them
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
+/// One part, in the place of all but the last two.
+#[derive(Args)]
+#[group(multiple = false)]
+struct Only {
+    /// Measure only the agent of a device: its size, memory and processor time
+    #[arg(long)]
+    agent: bool,
+    /// Measure only verification of metadata, beside python-tuf and tough
+    #[arg(long)]
+    metadata: bool,
+    /// Measure only the server: what one core of it carries
+    #[arg(long)]
+    server: bool,
+}
+
 /// Builds programs and benches in release form and runs the benches.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.metadata {
+    if options.only.metadata {
         return metadata(options);
     }
-    if options.server {
+    if options.only.server {
         return server(options);
     }
     packages::require(packages::DEMO, !options.no_install)?;
-    if !options.agent {
+    if !options.only.agent {
         shell::run(shell::cargo().args(["build", "--release", "--package", "updraft"]))?;
         let bench = ["--package", "updraft-benches", "--bin", "side-by-side", "--"];
         let mut command = shell::cargo();

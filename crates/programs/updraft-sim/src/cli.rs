@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn times_and_shares_are_read() {
         assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(time("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(time("1.5h"), Ok(Duration::from_mins(90)));
         assert!(time("10").is_err() && time("s").is_err() && time("-1s").is_err());
         assert_eq!(share("5%"), Ok(0.05));
         assert_eq!(share("0.5"), Ok(0.5));

@@ -33,7 +33,7 @@ impl Drop for Server {
 /// The server's program, which is built beside ours.
 fn server_program() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_updraft-sim")).with_file_name("updraft-server");
-    assert!(program.is_file(), "build it with `cargo build -p updraft-server`: {program:?}");
+    assert!(program.is_file(), "build updraft-server, too: {}", program.display());
     program
 }
 
@@ -138,14 +138,14 @@ impl Server {
             self.send(Method::Put, &path, &json!({ "value": value }));
         }
     }
+}
 
-    /// Plays a fleet for so long at most; what the summary says.
-    fn play(&self, time: &str, arguments: &[&str]) -> Value {
-        let mut sim = Command::new(env!("CARGO_BIN_EXE_updraft-sim"));
-        sim.args(arguments).args(["--json", "--for", time, "--ramp", "1s", "--interval", "500ms"]);
-        let summary = output(sim.args(["--install", "100ms", "--allow-errors", "0%"]));
-        serde_json::from_str(&summary).expect("JSON")
-    }
+/// Plays a fleet for so long at most; what the summary says.
+fn play(time: &str, arguments: &[&str]) -> Value {
+    let mut sim = Command::new(env!("CARGO_BIN_EXE_updraft-sim"));
+    sim.args(arguments).args(["--json", "--for", time, "--ramp", "1s", "--interval", "500ms"]);
+    let summary = output(sim.args(["--install", "100ms", "--allow-errors", "0%"]));
+    serde_json::from_str(&summary).expect("JSON")
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_rollout_goes_through_simulated_fleets_of_both_protocols() {
 
     // The devices become known; there is nothing for them yet.
     for arguments in [&of_ddi, &of_uptane] {
-        let known = server.play("5s", arguments);
+        let known = play("5s", arguments);
         assert_eq!(known["totals"]["actions"]["begun"], 0, "{known}");
     }
     let rollout = json!({ "name": "r", "release": "v1", "failure_threshold": { "percent": 100 } });
@@ -189,9 +189,8 @@ fn a_rollout_goes_through_simulated_fleets_of_both_protocols() {
 
     let failing: Vec<_> = of_ddi.iter().copied().chain(["--failures", "10%"]).collect();
     let (of_ddi, of_uptane) = std::thread::scope(|scope| {
-        let one =
-            scope.spawn(|| server.play("300s", &[&failing[..], &["--actions", "1"]].concat()));
-        let other = server.play("300s", &[&of_uptane[..], &["--actions", "1"]].concat());
+        let one = scope.spawn(|| play("300s", &[&failing[..], &["--actions", "1"]].concat()));
+        let other = play("300s", &[&of_uptane[..], &["--actions", "1"]].concat());
         (one.join().expect("no panic"), other)
     });
     let count = |summary: &Value, what: &str| {

@@ -60,8 +60,11 @@ use crate::layout::Layout;
 use sql::{Connection, Dialect, PostgresOptions, Transaction};
 use writer::Writer;
 
-/// How many idle reading connections are kept.
-const IDLE_READERS: usize = 8;
+/// How many idle reading connections are kept: to a file, where one costs little and opening another
+/// costs more than most reads,
+const IDLE_FILE_READERS: usize = 32;
+/// and to PostgreSQL, which has a hundred for all servers by itself.
+const IDLE_SERVER_READERS: usize = 8;
 
 /// An open database.
 #[derive(Debug)]
@@ -234,7 +237,8 @@ impl Database {
             work(&snapshot)
         };
         let mut readers = lock(&self.readers);
-        if readers.len() < IDLE_READERS && !reader.is_lost() {
+        let idle = if self.is_shared() { IDLE_SERVER_READERS } else { IDLE_FILE_READERS };
+        if readers.len() < idle && !reader.is_lost() {
             readers.push(reader);
         }
         result
