@@ -34,6 +34,12 @@ impl Operator {
         })
     }
 
+    /// The same operator at another server of the same installation.
+    #[must_use]
+    pub fn at(&self, server: &Server) -> Self {
+        Self { url: server.url(), ca: server.ca(), ..self.clone() }
+    }
+
     /// The server's address.
     #[must_use]
     pub fn url(&self) -> &str {

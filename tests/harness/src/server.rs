@@ -44,8 +44,29 @@ impl Server {
     /// # Errors
     /// As for [`Server::start`].
     pub fn start_with_database(programs: &Programs, data: &Path, url: &str) -> Result<Self> {
-        Self::init(programs, data, &["--database", url])?;
+        Self::start_shared(programs, data, &["--database", url])
+    }
+
+    /// The same with further arguments of `init`.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn start_shared(programs: &Programs, data: &Path, more: &[&str]) -> Result<Self> {
+        Self::init(programs, data, more)?;
         Self::run_on(programs, data, "")
+    }
+
+    /// One more server with a folder of its own: a copy of keys, certificates and configuration,
+    /// for what may be shared without a folder.
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub fn elsewhere(&self, data: &Path) -> Result<Self> {
+        std::fs::create_dir_all(data)?;
+        for name in ["server.toml", "tls", "keys"] {
+            Answer::good(Command::new("cp").arg("-a").arg(self.data.join(name)).arg(data))?;
+        }
+        Self::run_on(&self.programs, data, "")
     }
 
     /// One more server on the same data, which have to be in a database that may be shared.

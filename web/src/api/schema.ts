@@ -671,6 +671,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rollouts/{name}/advance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins the next phase of a rollout that is running, whether or not the present one is good enough
+         *     or old enough. Needs the scope `operate`.
+         */
+        post: operations["advance_rollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rollouts/{name}/approve": {
         parameters: {
             query?: never;
@@ -878,6 +898,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the browser to the provider of identities. */
+        get: operations["begin_oidc_login"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Takes the browser back from the provider: sets the session's cookie and shows the page that was
+         *     asked for, or the login page with what went wrong.
+         */
+        get: operations["end_oidc_login"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/ways": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says how one can log in. */
+        get: operations["show_login_ways"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status": {
         parameters: {
             query?: never;
@@ -926,6 +1000,26 @@ export interface paths {
         post?: never;
         /** Deletes a subscription; nothing more is told. Needs the scope `admin`. */
         delete: operations["delete_subscription"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/subscriptions/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends an event of the kind `subscription_tested`, whatever kinds are wanted, and tells whether it was
+         *     heard. What is told otherwise goes on as before. Needs the scope `admin`.
+         */
+        post: operations["test_subscription"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1046,6 +1140,43 @@ export interface paths {
         put: operations["set_password"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the sessions of an account that are good, the newest first: one's own, or anybody's with the
+         *     scope `users`.
+         */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a session: one's own, or, with the scope `users` and all that the account may do, anybody's. */
+        delete: operations["end_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1475,7 +1606,7 @@ export interface components {
          * @description What sort of thing happened. Lists may gain kinds within `v1`; unknown ones read as `other`.
          * @enum {string}
          */
-        EventKind: "device_registered" | "components_registered" | "image_changed" | "image_unexpected" | "install_reported" | "report_unreadable" | "manifest_refused" | "attack_reported" | "device_report" | "device_revoked" | "device_deleted" | "group_created" | "group_changed" | "group_deleted" | "release_created" | "encrypted_image_changed" | "software_changed" | "configuration_changed" | "rollout_created" | "rollout_approved" | "rollout_denied" | "rollout_begun" | "rollout_paused" | "rollout_retried" | "rollout_resumed" | "rollout_phase_started" | "rollout_stopped" | "rollout_rolling_back" | "rollout_rolled_back" | "rollout_finished" | "device_assigned" | "assignment_started" | "assignment_succeeded" | "assignment_failed" | "assignment_cancelled" | "assignment_withdrawn" | "assignment_retried" | "assignment_rolled_back" | "rollback_failed" | "device_pinned" | "device_unpinned" | "freeze_changed" | "campaign_changed" | "image_metadata_accepted" | "image_metadata_refused" | "image_keys_changed" | "metadata_expiring" | "offline_updates_signed" | "ref_updated" | "token_created" | "token_revoked" | "subscription_changed" | "alert_rule_changed" | "alert_fired" | "alert_resolved" | "alert_acknowledged" | "user_changed" | "other";
+        EventKind: "device_registered" | "components_registered" | "image_changed" | "image_unexpected" | "install_reported" | "report_unreadable" | "manifest_refused" | "attack_reported" | "device_report" | "device_revoked" | "device_deleted" | "group_created" | "group_changed" | "group_deleted" | "release_created" | "encrypted_image_changed" | "software_changed" | "configuration_changed" | "rollout_created" | "rollout_approved" | "rollout_denied" | "rollout_begun" | "rollout_paused" | "rollout_retried" | "rollout_resumed" | "rollout_phase_started" | "rollout_stopped" | "rollout_rolling_back" | "rollout_rolled_back" | "rollout_finished" | "device_assigned" | "assignment_started" | "assignment_succeeded" | "assignment_failed" | "assignment_cancelled" | "assignment_withdrawn" | "assignment_retried" | "assignment_rolled_back" | "rollback_failed" | "device_pinned" | "device_unpinned" | "freeze_changed" | "campaign_changed" | "image_metadata_accepted" | "image_metadata_refused" | "image_keys_changed" | "metadata_expiring" | "offline_updates_signed" | "ref_updated" | "token_created" | "token_revoked" | "subscription_changed" | "subscription_tested" | "alert_rule_changed" | "alert_fired" | "alert_resolved" | "alert_acknowledged" | "user_changed" | "backup_restored" | "other";
         /**
          * @description At most `start` devices in the first interval of a rollout, and in each later one so many per cent
          *     of what was allowed in the one before.
@@ -1646,6 +1777,11 @@ export interface components {
              * @default null
              */
             token?: string | null;
+        };
+        /** @description How one can log in, beside an account's password and a token. */
+        LoginWays: {
+            /** @description What the provider of identities is called; absent where there is none. */
+            oidc?: string | null;
         };
         /**
          * @description A stretch of time that comes again each week: `{"days": ["sat"], "start": "02:00",
@@ -1929,6 +2065,23 @@ export interface components {
             snapshot: components["schemas"]["OnlineKey"][];
             /** @description For the role timestamp. */
             timestamp: components["schemas"]["OnlineKey"][];
+        };
+        /** @description A session of an account, as a list shows it. */
+        OpenSession: {
+            /** @description What it is ended by. It does not let anybody use the session. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was begun.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was used last, give or take a minute.
+             */
+            used_at: string;
+            /** @description Whether it is the one that asks. */
+            current: boolean;
         };
         /**
          * @description What an operator shows to be recognised.
@@ -2994,6 +3147,16 @@ export interface components {
                 /** @description Such as `ops@example.com`. */
                 address: string;
             };
+        };
+        /** @description How a trial of a subscription ended. */
+        SubscriptionTest: {
+            /**
+             * Format: int64
+             * @description The event that was sent: it is of the kind `subscription_tested`.
+             */
+            event: number;
+            /** @description Why it was not heard; absent when it was. */
+            problem?: string | null;
         };
         /**
          * @description How a target is delivered.
@@ -4777,6 +4940,36 @@ export interface operations {
             };
         };
     };
+    advance_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rollout's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     approve_rollout: {
         parameters: {
             query?: never;
@@ -5183,6 +5376,72 @@ export interface operations {
             };
         };
     };
+    begin_oidc_login: {
+        parameters: {
+            query?: {
+                /** @description The path of the page to show afterwards */
+                next?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description On to the provider */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_oidc_login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description On to the page, or to the login page with `problem` in its query */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    show_login_ways: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginWays"];
+                };
+            };
+        };
+    };
     status: {
         parameters: {
             query?: never;
@@ -5321,6 +5580,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The subscription's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscriptionTest"];
+                };
             };
             default: {
                 headers: {
@@ -5685,6 +5974,67 @@ export interface operations {
         };
         responses: {
             /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenSession"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account's name */
+                name: string;
+                /** @description The session's `id` in the list */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
             204: {
                 headers: {
                     [name: string]: unknown;

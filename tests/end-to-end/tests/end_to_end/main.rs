@@ -3,6 +3,7 @@
 mod agent;
 mod aktualizr;
 mod bad_input;
+mod buckets;
 mod ciphertexts;
 mod delegations;
 mod encrypted;

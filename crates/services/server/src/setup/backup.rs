@@ -266,9 +266,9 @@ fn files(layout: &Layout, contents: bool) -> Result<Vec<PathBuf>> {
         let is_database = name.to_string_lossy().starts_with(DATABASE);
         let is_contents = name == Path::new("treehub") || name == Path::new("targets");
         let is_image = name == Path::new("image");
-        // Each has backups of its own.
-        let is_tenants = name == Path::new("tenants");
-        if is_tenants
+        // Tenants have backups of their own, and a bucket is saved by its store's means.
+        let is_elsewhere = name == Path::new("tenants") || name == Path::new("incoming");
+        if is_elsewhere
             || is_lock
             || is_hidden
             || is_database
