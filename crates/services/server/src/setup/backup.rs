@@ -162,7 +162,15 @@ impl<'c, W: Write> Archive<'c, W> {
         Ok(Backup { about, files, bytes: self.bytes })
     }
 
-    /// Adds a file of the data folder. One that is gone by now was deleted meanwhile.
+    /// Adds a folder with nothing in it, of which no file tells.
+    fn add_folder(&mut self, path: &Path, mode: u32) -> Result<()> {
+        let mut head = header(0, mode, 0);
+        head.set_entry_type(tar::EntryType::Directory);
+        self.tar.append_data(&mut head, path, std::io::empty()).map_err(unwritten)
+    }
+
+    /// Adds a file of the data folder, or a folder of it that is empty. One that is gone by now was
+    /// deleted meanwhile.
     fn add_file(&mut self, path: &Path, from: &Path) -> Result<()> {
         let failed = |source| Error::Io { action: "read", path: from.to_owned(), source };
         let file = match File::open(from) {
@@ -170,6 +178,9 @@ impl<'c, W: Write> Archive<'c, W> {
             opened => opened.map_err(failed)?,
         };
         let about = file.metadata().map_err(failed)?;
+        if about.is_dir() {
+            return self.add_folder(path, about.permissions().mode() & 0o777);
+        }
         let modified = about.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let modified = modified.map_or(0, |since| since.as_secs());
         let head = |size| header(size, about.permissions().mode() & 0o777, modified);
@@ -189,10 +200,15 @@ impl<'c, W: Write> Archive<'c, W> {
             let before = now();
             let mut all = Vec::new();
             for path in below(layout.root(), Path::new("image"))? {
+                if layout.root().join(&path).is_dir() {
+                    continue;
+                }
                 match fs::read(layout.root().join(&path)) {
                     Ok(bytes) => all.push((path, bytes)),
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(source) => return Err(Error::Io { action: "read", path, source }),
+                    Err(source) => {
+                        return Err(Error::Io { action: "read", path, source });
+                    }
                 }
             }
             // Its timestamp is what changes last.
@@ -292,12 +308,18 @@ fn files(layout: &Layout, contents: bool) -> Result<Vec<PathBuf>> {
     Ok(first)
 }
 
-/// The regular files below a folder of the data folder, which may be a link to where there is room.
+/// The regular files and empty folders below a folder of the data folder, which may be a link to where
+/// there is room.
 fn below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        for name in names(&root.join(&folder))? {
+        let names = names(&root.join(&folder))?;
+        if names.is_empty() {
+            found.push(folder);
+            continue;
+        }
+        for name in names {
             let path = folder.join(name);
             match fs::symlink_metadata(root.join(&path)) {
                 Ok(about) if about.is_dir() => folders.push(path),

@@ -81,7 +81,9 @@ pub fn restore(
 /// # Errors
 /// When it is not.
 pub fn check_backup(ctx: &Context, from: impl Read) -> Result<About> {
-    read(ctx, from, |_, _, bytes| std::io::copy(bytes, &mut std::io::sink()).map_err(unreadable))
+    read(ctx, from, |_, _, bytes| {
+        bytes.map_or(Ok(0), |bytes| std::io::copy(bytes, &mut std::io::sink()).map_err(unreadable))
+    })
 }
 
 /// Takes what was unpacked into use.
@@ -150,9 +152,11 @@ fn unpack(ctx: &Context, folder: &Path, from: impl Read) -> Result<About> {
         let target = folder.join(path);
         let failed =
             |source: std::io::Error| Error::Io { action: "write", path: target.clone(), source };
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
+        let folder = if bytes.is_some() { target.parent() } else { Some(target.as_path()) };
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder).map_err(failed)?;
         }
+        let Some(bytes) = bytes else { return Ok(0) };
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -166,11 +170,11 @@ fn unpack(ctx: &Context, folder: &Path, from: impl Read) -> Result<About> {
 }
 
 /// Reads a backup and holds it against its sums. `take` is given each file but the first and the
-/// last: its path, its mode, and its bytes, of which it reads all.
+/// last: its path, its mode, and its bytes, of which it reads all; and folders, which have none.
 fn read(
     ctx: &Context,
     from: impl Read,
-    mut take: impl FnMut(&Path, u32, &mut dyn Read) -> Result<u64>,
+    mut take: impl FnMut(&Path, u32, Option<&mut dyn Read>) -> Result<u64>,
 ) -> Result<About> {
     let packed = zstd::Decoder::new(from).map_err(unreadable)?;
     let mut archive = tar::Archive::new(packed);
@@ -182,10 +186,16 @@ fn read(
         ctx.check().map_err(|_| Error::Interrupted { action: "read the backup" })?;
         let mut entry = entry.map_err(unreadable)?;
         let path = entry.path().map_err(unreadable)?.into_owned();
-        if entry.header().entry_type() != tar::EntryType::Regular || !is_plain(&path) {
+        let kind = entry.header().entry_type();
+        let is_folder = kind == tar::EntryType::Directory && about.is_some();
+        if !(is_folder || kind == tar::EntryType::Regular) || !is_plain(&path) {
             return Err(damaged(format!("{} does not belong in it", path.display())));
         }
         let mode = entry.header().mode().map_err(unreadable)? & 0o777;
+        if is_folder {
+            take(&path, mode, None)?;
+            continue;
+        }
         if about.is_none() {
             about = Some(read_about(&path, &mut entry, &mut sums)?);
             continue;
@@ -201,7 +211,7 @@ fn read(
             return Err(damaged(format!("{} is in it twice", path.display())));
         }
         let mut hashed = Hashed { from: &mut entry, hash: Sha256::new(), trouble: None };
-        let taken = take(&path, mode, &mut hashed);
+        let taken = take(&path, mode, Some(&mut hashed));
         if let Some(trouble) = hashed.trouble {
             return Err(trouble);
         }

@@ -142,6 +142,15 @@ fn a_backup_leads_from_one_database_to_the_other_and_back() {
 }
 
 #[test]
+fn a_server_that_has_done_nothing_is_restored_too() {
+    let world = World::stopped_with_sqlite();
+    let layout = Layout::new(world.folder.path().join("new"));
+    restore(&world, &layout, &RestoreTo::Same, &backup(&world, true)).expect("restored");
+    let config = updraft_server_service::Config::load(&layout.config()).expect("configuration");
+    Fleet::open(layout, config, world.environment()).expect("it opens");
+}
+
+#[test]
 fn without_contents_the_rest_is_a_server() {
     let mut world = World::with_sqlite();
     Operator::new(&world).release(&world, "v1", "one");
