@@ -225,13 +225,8 @@ export const metric = (id: string, name: string, hours: number) =>
     queryFn: ({ signal }) => {
       const from = new Date(Date.now() - hours * 3_600_000).toISOString();
       return body(
-        api.GET("/api/v1/devices/{id}/metrics/{*name}", {
+        api.GET("/api/v1/devices/{id}/metrics/{name}", {
           params: { path: { id, name }, query: { from } },
-          // The rest of the path is a parameter, which OpenAPI has no words for.
-          pathSerializer: (path) =>
-            path
-              .replace("{id}", encodeURIComponent(id))
-              .replace("{*name}", encodeURIComponent(name)),
           signal,
         }),
       );

@@ -219,7 +219,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/devices/{id}/metrics/{*name}": {
+    "/api/v1/devices/{id}/metrics/{name}": {
         parameters: {
             query?: never;
             header?: never;

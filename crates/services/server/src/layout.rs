@@ -70,6 +70,7 @@ impl Layout {
     }
 
     /// The data folder of a tenant, whose name has to be one.
+    #[must_use]
     pub fn tenant(&self, name: &str) -> Self {
         Self(self.tenants().join(name))
     }

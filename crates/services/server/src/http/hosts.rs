@@ -137,13 +137,12 @@ impl Hosts {
 
 /// The host that a request is for, in lower case and without its port.
 fn host<B>(request: &Request<B>) -> Option<String> {
-    let host = match request.uri().host() {
-        Some(host) => host,
-        None => {
-            let value = request.headers().get(HOST)?.to_str().ok()?;
-            // An address of IPv6 is no tenant's host.
-            value.rsplit_once(':').map_or(value, |(host, _)| host)
-        }
+    let host = if let Some(host) = request.uri().host() {
+        host
+    } else {
+        let value = request.headers().get(HOST)?.to_str().ok()?;
+        // An address of IPv6 is no tenant's host.
+        value.rsplit_once(':').map_or(value, |(host, _)| host)
     };
     Some(host.trim_end_matches('.').to_ascii_lowercase())
 }

@@ -53,7 +53,7 @@ use super::api::{
         image_repository::delegation, image_repository::put_delegation,
         image_repository::change, image_repository::put_file,
     ),
-    modifiers(&Credentials),
+    modifiers(&Credentials, &PathNames),
     security(("token" = []), ("session" = [])),
 )]
 struct Description;
@@ -78,6 +78,17 @@ impl Modify for Credentials {
             .components
             .get_or_insert_default()
             .add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    }
+}
+
+struct PathNames;
+
+impl Modify for PathNames {
+    /// The router's `{*name}` takes slashes, too; the description has parameters without a star.
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let paths = std::mem::take(&mut description.paths.paths);
+        let renamed = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item));
+        description.paths.paths = renamed.collect();
     }
 }
 

@@ -151,10 +151,13 @@ impl<'c, W: Write> Archive<'c, W> {
         }
         self.ctx.report(&Event::Finished { phase: PHASE });
         let files = self.sums.len() as u64;
-        let sums: String = std::mem::take(&mut self.sums)
-            .iter()
-            .map(|(path, sum)| format!("{sum}  {}\n", path.display()))
-            .collect();
+        let mut sums = String::new();
+        for (path, sum) in &self.sums {
+            sums.push_str(sum);
+            sums.push_str("  ");
+            sums.push_str(&path.to_string_lossy());
+            sums.push('\n');
+        }
         let mut head = header(sums.len() as u64, 0o644, 0);
         self.tar.append_data(&mut head, SUMS, sums.as_bytes()).map_err(unwritten)?;
         let packed = self.tar.into_inner().map_err(unwritten)?;

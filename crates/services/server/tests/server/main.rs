@@ -39,6 +39,7 @@ mod postgres;
 mod protocol;
 mod provisioning;
 mod rollouts;
+mod schemathesis;
 mod secondaries;
 mod sessions;
 mod storage;
