@@ -15,5 +15,5 @@ mod partner;
 pub use capture::Captured;
 pub use command::{Command, Finished};
 pub use error::{Error, Result};
-pub use memory::return_large_blocks;
+pub use memory::{return_free_memory, return_large_blocks};
 pub use partner::Partner;

@@ -25,6 +25,7 @@ mod secondary;
 mod wishes;
 
 fn main() -> ExitCode {
+    updraft_process::return_large_blocks();
     if let Some(code) = updraft_repo::delta::work_if_called() {
         return code;
     }

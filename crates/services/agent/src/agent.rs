@@ -90,6 +90,8 @@ impl Agent {
         let mut watchdog = Watchdog::start(&self.settings.watchdog);
         loop {
             let worked = self.one_round(&notifier.working(ctx), &mut session);
+            // What an update needed is of use to others while this waits for the next one.
+            updraft_process::return_free_memory();
             if watchdog.is_some()
                 && self.settings.watchdog.mode == WatchdogMode::Pending
                 && session.as_ref().is_some_and(|session| is_decided(ctx, session))
