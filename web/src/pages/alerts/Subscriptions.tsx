@@ -112,7 +112,7 @@ function Trial({ name }: { name: string }) {
         size="xs"
         loading={trial.isPending}
         onClick={() => trial.mutate()}
-        aria-label={`Send a trial to ${name}`}
+        aria-label={`Try ${name}`}
       >
         Try
       </Button>
