@@ -88,10 +88,13 @@ impl BackupArguments {
         file.sync().map_err(unwritten)?;
         // Commit point: it has its name when it is whole.
         file.persist_replace(&folder, name).and_then(|()| folder.sync()).map_err(unwritten)?;
-        terminal.show(&backup, |backup| self.tell(terminal, backup))
+        terminal.show(&backup, |backup| {
+            self.tell(terminal, backup);
+            Ok(())
+        })
     }
 
-    fn tell(&self, terminal: &Terminal, backup: &Backup) -> Result {
+    fn tell(&self, terminal: &Terminal, backup: &Backup) {
         terminal.say(format!(
             "wrote {}: {} files, {} bytes before packing",
             self.file.display(),
@@ -99,7 +102,6 @@ impl BackupArguments {
             backup.bytes
         ));
         terminal.say("it holds the server's keys: keep it where keys are kept");
-        Ok(())
     }
 }
 

@@ -25,25 +25,28 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a tenant. The server serves it from its next start on.
-    Add {
-        /// Its name: a-z, 0-9 and -.
-        name: String,
-        /// The name of a host under which its devices and operators reach the server, and that no
-        /// other tenant has; may be given several times.
-        #[arg(long = "hostname", value_name = "HOST", required = true)]
-        hostnames: Vec<String>,
-        #[command(flatten)]
-        database: DatabaseArguments,
-        #[command(flatten)]
-        storage: StorageArguments,
-        #[command(flatten)]
-        data: DataFolder,
-    },
+    Add(Box<Add>),
     /// List the tenants.
     List {
         #[command(flatten)]
         data: DataFolder,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct Add {
+    /// Its name: a-z, 0-9 and -.
+    name: String,
+    /// The name of a host under which its devices and operators reach the server, and that no
+    /// other tenant has; may be given several times.
+    #[arg(long = "hostname", value_name = "HOST", required = true)]
+    hostnames: Vec<String>,
+    #[command(flatten)]
+    database: DatabaseArguments,
+    #[command(flatten)]
+    storage: StorageArguments,
+    #[command(flatten)]
+    data: DataFolder,
 }
 
 #[derive(Serialize)]
@@ -56,30 +59,33 @@ struct Shown {
 impl Arguments {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result {
         match &self.action {
-            Action::Add { name, hostnames, database, storage, data } => {
-                let layout = data.layout()?;
-                // There has to be a server for it to be in.
-                Config::load(&layout.config()).map_err(failure)?;
-                data.database()?;
-                let own = layout.tenant(tenants::checked(name).map_err(failure)?);
-                let tenant = TenantConfig { name: name.clone(), hostnames: hostnames.clone() };
-                tenants::check_new(&layout, &tenant).map_err(failure)?;
-                let names = hostnames.clone();
-                let options = InitOptions {
-                    names,
-                    database: database.config()?,
-                    storage: storage.config()?,
-                    tenant,
-                };
-                setup::init(&own, &options, &system::environment()).map_err(failure)?;
-                terminal.say(format!("made the tenant {name} in {}", own.root().display()));
-                terminal.say(format!(
-                    "next: updraft-server user add NAME --role admin --tenant {name}, then start the server again"
-                ));
-                Ok(())
-            }
+            Action::Add(add) => add.run(terminal),
             Action::List { data } => list(terminal, &data.layout()?),
         }
+    }
+}
+
+impl Add {
+    fn run(&self, terminal: &Terminal) -> Result {
+        let layout = self.data.layout()?;
+        // There has to be a server for it to be in.
+        self.data.database()?;
+        let name = tenants::checked(&self.name).map_err(failure)?;
+        let own = layout.tenant(name);
+        let tenant = TenantConfig { name: name.to_owned(), hostnames: self.hostnames.clone() };
+        tenants::check_new(&layout, &tenant).map_err(failure)?;
+        let options = InitOptions {
+            names: self.hostnames.clone(),
+            database: self.database.config()?,
+            storage: self.storage.config()?,
+            tenant,
+        };
+        setup::init(&own, &options, &system::environment()).map_err(failure)?;
+        terminal.say(format!("made the tenant {name} in {}", own.root().display()));
+        terminal.say(format!(
+            "next: updraft-server user add NAME --role admin --tenant {name}, then start the server again"
+        ));
+        Ok(())
     }
 }
 

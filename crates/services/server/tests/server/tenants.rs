@@ -113,8 +113,8 @@ fn each_host_has_its_own_operators_and_devices() {
     assert_eq!(shared.ask_plain(paths::DEVICES, &["-H", &own]).0, 401);
     assert_eq!(shared.ask_plain(paths::DEVICES, &["-H", &other]).0, 200);
     // With a port, in capitals, and from where nobody is.
-    let odd = format!("Host: ACME.test.:9443");
-    assert_eq!(shared.ask_plain(paths::DEVICES, &["-H", &odd, "-H", &own]).0, 200);
+    let odd = "Host: ACME.test.:9443";
+    assert_eq!(shared.ask_plain(paths::DEVICES, &["-H", odd, "-H", &own]).0, 200);
     let nobody = "Host: acme.test.example";
     assert_eq!(shared.ask_plain(paths::DEVICES, &["-H", nobody, "-H", &own]).0, 401);
 }
