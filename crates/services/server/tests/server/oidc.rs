@@ -74,9 +74,14 @@ struct Browser {
 
 impl Browser {
     fn new(world: &World) -> Self {
-        let ca_pem = Some(world.ca_pem());
-        let options =
-            ClientOptions { ca_pem, max_redirects: 0, retries: 0, ..ClientOptions::default() };
+        // The provider ends connections that are idle, and the next request on one would fail.
+        let options = ClientOptions {
+            ca_pem: Some(world.ca_pem()),
+            max_redirects: 0,
+            retries: 0,
+            idle_connections: 0,
+            ..ClientOptions::default()
+        };
         Self { client: Client::new(&options).expect("client"), cookies: BTreeMap::new() }
     }
 
