@@ -40,6 +40,7 @@ fn devices_that_saw_more_than_the_backup_go_on_with_the_restored_server() {
     operator.release(&world, "v1", "one");
     let mut device = Device::new(&world, "vehicle-1");
     create_rollout(&world, &serde_json::json!({ "name": "r1", "release": "v1" })).expect(201);
+    rollout(&world, "r1");
     device.install(&world);
     let bytes = backup(&world, true);
 
@@ -59,6 +60,7 @@ fn devices_that_saw_more_than_the_backup_go_on_with_the_restored_server() {
     operator.release(&world, "v2", "two");
     let release = everybody("r2", "v2");
     world.send_json(&world.operator(), Method::Post, paths::ROLLOUTS, &release).expect(201);
+    rollout(&world, "r2");
     device.install(&world);
     assert_eq!(rollout(&world, "r2").state, RolloutState::Finished);
     let events = world.get(&world.operator(), paths::EVENTS).expect(200).text();
@@ -101,6 +103,7 @@ fn a_backup_leads_from_one_database_to_the_other_and_back() {
     operator.release(world, "v1", "one");
     let mut device = Device::new(world, "vehicle-1");
     create_rollout(world, &serde_json::json!({ "name": "r1", "release": "v1" })).expect(201);
+    rollout(world, "r1");
     device.install(world);
     world.stop();
     let first = backup(world, true);

@@ -108,6 +108,8 @@ fn the_description_is_served_and_has_every_route() {
         paths::IMAGE_DELEGATION,
         paths::IMAGE_CHANGE,
     ] {
-        assert!(described.iter().any(|known| *known == path), "{path}");
+        // The router's word for a parameter with slashes is none of OpenAPI's.
+        let path = path.replace("{*", "{");
+        assert!(described.iter().any(|known| **known == path), "{path}");
     }
 }

@@ -1,17 +1,17 @@
 //! Logging in by a real provider of identities: `oidc-provider`, a certified one, from the npm
 //! registry. It is installed below Cargo's target folder, once; that needs Node.js 20 and npm.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use tempfile::TempDir;
 use updraft_api::{Session, paths};
-use updraft_http::{Client, ClientOptions, Method, Request};
+use updraft_http::Method;
 
 use crate::curl::{Answered, curl_as};
-use crate::world::{Answer, World, ask};
+use crate::world::World;
 
 const PROVIDER: &str = "oidc-provider@9.8.4";
 
@@ -66,63 +66,67 @@ impl Drop for Provider {
     }
 }
 
-/// A browser: follows where it is sent, and keeps cookies of each host.
+/// A browser, which is `curl` with cookies: follows where it is sent.
 struct Browser {
-    client: Client,
-    cookies: BTreeMap<String, BTreeMap<String, String>>,
+    folder: TempDir,
+    authority: PathBuf,
+}
+
+/// What it was answered.
+#[derive(Debug)]
+struct Shown {
+    status: u16,
+    /// Where it is sent.
+    next: Option<String>,
+    body: String,
+}
+
+impl Shown {
+    #[track_caller]
+    fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
 }
 
 impl Browser {
     fn new(world: &World) -> Self {
-        // The provider ends connections that are idle, and the next request on one would fail.
-        let options = ClientOptions {
-            ca_pem: Some(world.ca_pem()),
-            max_redirects: 0,
-            retries: 0,
-            idle_connections: 0,
-            ..ClientOptions::default()
-        };
-        Self { client: Client::new(&options).expect("client"), cookies: BTreeMap::new() }
+        let folder = tempfile::tempdir().expect("folder");
+        Self { folder, authority: world.layout.ca_certificate() }
     }
 
-    fn go(&mut self, method: Method, url: &str, form: Option<&str>) -> Answer {
-        let host = host(url).to_owned();
-        let mut request = Request::new(method, url);
-        let cookies = self.cookies.entry(host).or_default();
-        let line: Vec<String> =
-            cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if !line.is_empty() {
-            request = request.header("cookie", line.join("; "));
-        }
+    fn go(&mut self, url: &str, form: Option<&str>) -> Shown {
+        let (jar, body) = (self.folder.path().join("cookies"), self.folder.path().join("body"));
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--write-out", "%{http_code} %{redirect_url}"]);
+        curl.arg("--cacert").arg(&self.authority).arg("--output").arg(&body);
+        curl.arg("--cookie").arg(&jar).arg("--cookie-jar").arg(&jar);
         if let Some(form) = form {
-            request = request
-                .header("content-type", "application/x-www-form-urlencoded")
-                .body(form.as_bytes().to_vec());
+            curl.args(["--data", form]);
         }
-        let answer = ask(&self.client, request);
-        for line in answer.headers.get_all("set-cookie") {
-            let (pair, rest) = line.split_once(';').unwrap_or((line, ""));
-            let (name, value) = pair.split_once('=').expect("a cookie");
-            if value.is_empty() || rest.contains("Max-Age=0") || rest.contains("1970") {
-                cookies.remove(name);
-            } else {
-                cookies.insert(name.to_owned(), value.to_owned());
-            }
+        let output = curl.arg(url).output().expect("curl is installed");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{url}: {error}");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (status, next) = told.split_once(' ').expect("a status");
+        Shown {
+            status: status.parse().expect("a status"),
+            next: (!next.is_empty()).then(|| next.to_owned()),
+            body: std::fs::read_to_string(&body).unwrap_or_default(),
         }
-        answer
     }
 
     /// Goes on until a page is shown; gives its address.
-    fn follow(&mut self, url: &str, until: &str) -> (String, Answer) {
+    fn follow(&mut self, url: &str, server: &str) -> (String, Shown) {
         let mut url = url.to_owned();
         for _ in 0..20 {
-            if is_page(&url, until) {
-                return (url, self.go(Method::Get, until, None));
+            if is_page(&url, server) {
+                return (url, self.go(server, None));
             }
-            let answer = self.go(Method::Get, &url, None);
-            match answer.headers.get("location") {
-                Some(next) => url = absolute(&url, next),
-                None => return (url, answer),
+            let shown = self.go(&url, None);
+            match shown.next {
+                Some(next) => url = next,
+                None => return (url, shown),
             }
         }
         panic!("it does not end: {url}");
@@ -132,40 +136,28 @@ impl Browser {
     fn log_in(&mut self, world: &World, user: &str, next: &str) -> String {
         let begin = world.url(&format!("{}?next={next}", paths::SESSION_OIDC));
         let end = world.url("/");
-        let (mut page, mut answer) = self.follow(&begin, &end);
+        let (mut page, mut shown) = self.follow(&begin, &end);
         // Its pages ask who one is, and whether this server may know.
         for form in [format!("prompt=login&login={user}&password=x"), "prompt=consent".to_owned()] {
             if is_page(&page, &end) {
                 break;
             }
-            assert_eq!(answer.status, 200, "{page}: {}", answer.text());
-            let sent = self.go(Method::Post, &page, Some(&form));
-            let next = sent.headers.get("location").expect("on");
-            (page, answer) = self.follow(&absolute(&page, next), &end);
+            assert_eq!(shown.status, 200, "{page}: {shown:?}");
+            let sent = self.go(&page, Some(&form));
+            let next = sent.next.expect("on");
+            (page, shown) = self.follow(&next, &end);
         }
         page
     }
 
-    fn session(&mut self, world: &World) -> Answer {
-        self.go(Method::Get, &world.url(paths::SESSION), None)
+    fn session(&mut self, world: &World) -> Shown {
+        self.go(&world.url(paths::SESSION), None)
     }
 }
 
 /// Whether it is a page of the server, and not on the way to one.
 fn is_page(url: &str, server: &str) -> bool {
     url.starts_with(server) && !url.contains(paths::SESSION_OIDC)
-}
-
-fn host(url: &str) -> &str {
-    url.split('/').nth(2).expect("a host")
-}
-
-fn absolute(base: &str, next: &str) -> String {
-    if next.starts_with('/') {
-        let scheme = base.split("://").next().expect("a scheme");
-        return format!("{scheme}://{}{next}", host(base));
-    }
-    next.to_owned()
 }
 
 /// A server with a provider. The address that browsers come back to has its port in it, so the server
@@ -200,7 +192,8 @@ fn who_is_in_a_group_has_an_account_with_its_roles() {
     browser.session(&world).expect(401);
     let end = browser.log_in(&world, "ops-ada", "/devices%3Fstate%3Dfailed");
     assert_eq!(end, world.url("/devices?state=failed"));
-    let session: Session = browser.session(&world).expect(200).read();
+    let shown = browser.session(&world).expect(200);
+    let session: Session = serde_json::from_str(&shown.body).expect("a session");
     assert_eq!(session.name, "ops-ada");
     let scopes = serde_json::to_string(&session.scopes).expect("scopes");
     assert!(!scopes.contains("admin") && scopes.len() > "[\"read\"]".len(), "{scopes}");
@@ -247,9 +240,8 @@ fn a_login_ends_in_the_browser_in_which_it_began() {
     let (world, _provider) = world();
     let callback = world.url(paths::SESSION_OIDC_CALLBACK);
     let refused = |browser: &mut Browser, query: &str, code: &str| {
-        let answer = browser.go(Method::Get, &format!("{callback}?{query}"), None).expect(303);
-        let location = answer.headers.get("location").expect("a page").to_owned();
-        assert_eq!(location, format!("/?problem={code}"), "{query}");
+        let shown = browser.go(&format!("{callback}?{query}"), None).expect(303);
+        assert_eq!(shown.next, Some(world.url(&format!("/?problem={code}"))), "{query}");
         browser.session(&world).expect(401);
     };
     let mut stranger = Browser::new(&world);
@@ -259,18 +251,18 @@ fn a_login_ends_in_the_browser_in_which_it_began() {
     // Begun here, and the answer of another login is put in.
     let begin = world.url(paths::SESSION_OIDC);
     let mut victim = Browser::new(&world);
-    victim.go(Method::Get, &begin, None).expect(303);
+    victim.go(&begin, None).expect(303);
     refused(&mut victim, "state=of-another&code=of-another", "login_not_begun");
     // The right state and a code that the provider never gave.
-    let sent = victim.go(Method::Get, &begin, None).expect(303);
-    let location = sent.headers.get("location").expect("the provider").to_owned();
+    let sent = victim.go(&begin, None).expect(303);
+    let location = sent.next.expect("the provider");
     let state = location.split(['?', '&']).find_map(|pair| pair.strip_prefix("state="));
     let state = state.expect("a state").to_owned();
     assert!(location.contains("code_challenge_method=S256"), "{location}");
     refused(&mut victim, &format!("state={state}&code=invented"), "identity_refused");
     // Too late.
-    let sent = victim.go(Method::Get, &begin, None).expect(303);
-    let location = sent.headers.get("location").expect("the provider").to_owned();
+    let sent = victim.go(&begin, None).expect(303);
+    let location = sent.next.expect("the provider");
     let state = location.split(['?', '&']).find_map(|pair| pair.strip_prefix("state="));
     world.clock.pass(601);
     let query = format!("state={}&code=late", state.expect("a state"));
