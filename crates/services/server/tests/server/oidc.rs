@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
@@ -37,6 +37,8 @@ fn installed() -> &'static Path {
 struct Provider {
     process: Child,
     issuer: String,
+    /// Kept open: it ends when nobody takes what it says.
+    _out: Option<ChildStdout>,
 }
 
 impl Provider {
@@ -53,9 +55,9 @@ impl Provider {
             .spawn()
             .expect("Node.js is installed");
         let mut line = String::new();
-        let out = process.stdout.take().expect("its output");
-        BufReader::new(out).read_line(&mut line).expect("its address");
-        Self { process, issuer: line.trim().to_owned() }
+        let mut out = process.stdout.take().expect("its output");
+        BufReader::new(&mut out).read_line(&mut line).expect("its address");
+        Self { process, issuer: line.trim().to_owned(), _out: Some(out) }
     }
 }
 
@@ -279,7 +281,8 @@ fn a_provider_that_is_not_there_is_no_way_in() {
     assert!(text(&answer).contains("provider of identities"), "{}", text(&answer));
     // Another one, whose metadata speaks for somebody else.
     let other = Provider::start(&format!("https://localhost{}", paths::SESSION_OIDC_CALLBACK));
-    let moved = Provider { issuer: format!("{}/", other.issuer), process: no_process() };
+    let moved =
+        Provider { issuer: format!("{}/", other.issuer), process: no_process(), _out: None };
     configure(&mut world, &moved, "");
     let answer = begin(&world).expect(502);
     assert!(text(&answer).contains("says that it is"), "{}", text(&answer));
