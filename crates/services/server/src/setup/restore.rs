@@ -114,8 +114,8 @@ fn settle(
     }
     let file = work.root().join(DATABASE);
     if let Some(options) = config.database.postgres(work)? {
-        // A database that is filled while the folder is not ready has to be emptied by hand; that
-        // is the last that can fail but for moving files.
+        // Filled in one transaction. Whatever fails from here on leaves it filled: then it has to be
+        // emptied by hand before the next try, which is refused until then.
         let copy = Database::open(&file)?;
         let (database, _) = Database::connect(options)?;
         database.fill(ctx, &copy)?;
