@@ -40,6 +40,42 @@ export const device = (id: string) =>
       body(api.GET("/api/v1/devices/{id}", { params: { path: { id } }, signal })),
   });
 
+export const deviceLogs = (id: string) =>
+  queryOptions({
+    queryKey: ["device", id, "logs"],
+    queryFn: ({ signal }) =>
+      body(api.GET("/api/v1/devices/{id}/logs", { params: { path: { id } }, signal })),
+  });
+
+/** What came once stays. */
+export const deviceLog = (id: string, log: number) =>
+  queryOptions({
+    queryKey: ["device-log", id, log],
+    staleTime: Number.POSITIVE_INFINITY,
+    queryFn: ({ signal }) =>
+      body(
+        api.GET("/api/v1/devices/{id}/logs/{log}", {
+          params: { path: { id, log } },
+          parseAs: "text",
+          signal,
+        }),
+      ),
+  });
+
+export const deviceConfiguration = (id: string) =>
+  queryOptions({
+    queryKey: ["device", id, "configuration"],
+    retry: false,
+    queryFn: ({ signal }) =>
+      body(
+        api.GET("/api/v1/devices/{id}/configuration", {
+          params: { path: { id } },
+          parseAs: "text",
+          signal,
+        }),
+      ),
+  });
+
 export interface EventQuery {
   device?: string;
   rollout?: string;

@@ -43,6 +43,8 @@ const subjects: Record<Exclude<EventKind, "other">, Subject> = {
   device_report: "devices",
   device_revoked: "devices",
   device_deleted: "devices",
+  device_log_requested: "devices",
+  device_log_received: "devices",
   device_pinned: "devices",
   device_unpinned: "devices",
   group_created: "devices",

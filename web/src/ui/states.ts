@@ -31,6 +31,9 @@ const shown: Record<string, Shown> = {
   updating: { label: "updating", tone: "busy", icon: IconCloudDownload },
   failed: { label: "failed", tone: "bad", icon: IconAlertTriangle },
   revoked: { label: "revoked", tone: "wait", icon: IconBan },
+  // What devices were asked for.
+  requested: { label: "requested", tone: "wait", icon: IconClock },
+  received: { label: "received", tone: "good", icon: IconCircleCheck },
   // Rollouts and their phases and devices.
   running: { label: "running", tone: "busy", icon: IconPlayerPlay },
   paused: { label: "paused", tone: "warn", icon: IconPlayerPause },

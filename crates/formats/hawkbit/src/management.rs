@@ -11,6 +11,8 @@ pub use rollouts::{
 };
 pub use selections::{Tag, TargetFilter};
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ddi::{Hashes, Links};
@@ -51,7 +53,7 @@ pub struct Stamp {
     pub last_modified_at: i64,
 }
 
-/// A kind of software module, or of distribution set.
+/// A type of software modules, of distribution sets or of devices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Type {
@@ -178,6 +180,21 @@ pub struct DistributionSet {
     pub valid: bool,
 }
 
+/// How often a distribution set is used, and how that stands. What there is none of is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SetStatistics {
+    /// Actions by status in capital letters, and `total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actions: Option<BTreeMap<String, u64>>,
+    /// Rollouts by status in capital letters, and `total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollouts: Option<BTreeMap<String, u64>>,
+    /// Filters by which devices are told the set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_auto_assignments: Option<u64>,
+}
+
 /// How a device stands, as far as this server told it what to install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -225,6 +242,12 @@ pub struct Target {
     /// Where it belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The number of the type it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_type: Option<i64>,
+    /// That type's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_type_name: Option<String>,
     /// With what it shows who it is; only to those who may know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_token: Option<String>,

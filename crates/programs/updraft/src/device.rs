@@ -10,7 +10,9 @@ use updraft_terminal::{Result, Table, Terminal};
 use crate::server::Server;
 use crate::text;
 
+mod logs;
 mod metrics;
+use logs::Logs;
 use metrics::Metrics;
 
 /// Show, pin and remove devices.
@@ -35,6 +37,13 @@ enum Command {
     },
     /// Show what a device measures: the newest values, or one metric over time.
     Metrics(Metrics),
+    /// Show a device's logs, or ask the device for one.
+    Logs(Logs),
+    /// Show the configuration that a device reported, as it sent it.
+    Configuration {
+        /// The device's id.
+        device: String,
+    },
     /// Refuse a device's certificate from now on; what is known of it stays.
     Revoke {
         /// The device's id.
@@ -77,6 +86,11 @@ impl Arguments {
                 terminal.show(&device, |device| show(terminal, device))
             }
             Command::Metrics(metrics) => metrics.run(&server, terminal),
+            Command::Logs(logs) => logs.run(&server, terminal),
+            Command::Configuration { device } => {
+                let text = server.get_text(&paths::device_configuration(device))?;
+                terminal.show(&text, |it| terminal.line(text::printable(it).trim_end()))
+            }
             Command::Revoke { device } => {
                 server.change(Method::Post, &paths::device_revoke(device))
             }

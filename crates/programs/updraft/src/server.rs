@@ -69,6 +69,12 @@ impl Server {
         bytes.map(Some).map_err(explain)
     }
 
+    /// Reads a text.
+    pub(crate) fn get_text(&self, path: &str) -> Result<String> {
+        let answer = self.client.get(&self.url(path)).and_then(|answer| answer.bytes(ANSWER_LIMIT));
+        answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(explain)
+    }
+
     /// Reads a whole list, page by page; the path may have a query.
     pub(crate) fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
         let joint = if path.contains('?') { '&' } else { '?' };

@@ -29,7 +29,7 @@ use crate::secondaries::{FromMedium, Gone, Secondaries};
 use crate::session::Session;
 use crate::source::{Access, UptaneSource};
 use crate::store::{SecondaryRecord, StoredJournal, Update};
-use crate::{Error, Result, device_data, manifest, metrics, ostree, reboot};
+use crate::{Error, Result, device_data, logs, manifest, metrics, ostree, reboot};
 
 /// How a transaction that is about an assignment may be superseded within one cycle.
 const SUPERSEDED_LIMIT: usize = 3;
@@ -167,7 +167,11 @@ impl<'a> Cycle<'a> {
     fn report_quietly(&mut self) -> Result<()> {
         let running = &self.device.boot.running;
         let secondaries = &mut self.secondaries;
-        manifest::send(self.ctx, self.session, running, secondaries, None).or_else(later)?;
+        let sent = manifest::send(self.ctx, self.session, running, secondaries, None);
+        let wanted_log = sent.or_else(|error| later(error).map(|()| None))?;
+        if let Some(number) = wanted_log {
+            logs::send(self.ctx, self.session, number)?;
+        }
         events::flush(self.ctx, self.session).or_else(later)
     }
 

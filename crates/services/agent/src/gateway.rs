@@ -133,11 +133,12 @@ impl Gateway {
         }
     }
 
-    /// Sends a signed manifest.
-    pub fn send_manifest(&self, ctx: &Context, manifest: Vec<u8>) -> Result<()> {
+    /// Sends a signed manifest; gives the number of the log that the server wants, if it does.
+    pub fn send_manifest(&self, ctx: &Context, manifest: Vec<u8>) -> Result<Option<u64>> {
         let url = format!("{}/manifest", self.addresses.director);
-        self.send(ctx, Method::Put, &url, "application/json", manifest)?.error_for_status()?;
-        Ok(())
+        let sent = self.send(ctx, Method::Put, &url, "application/json", manifest)?;
+        let answer = sent.error_for_status()?;
+        Ok(answer.headers.get(WANTED_LOG_HEADER).and_then(|log| log.parse().ok()))
     }
 
     /// Sends data about the device: `path` below the gateway's address.
@@ -211,6 +212,8 @@ pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
 
 /// How the agent calls itself.
 const USER_AGENT: &str = concat!("updraftd/", env!("CARGO_PKG_VERSION"));
+/// With it our server asks for a log.
+const WANTED_LOG_HEADER: &str = "updraft-wanted-log";
 /// How often a metadata file is begun anew when the connection breaks inside it.
 const BODY_ATTEMPTS: u32 = 3;
 

@@ -66,7 +66,9 @@ pub mod secondary {
 mod campaign;
 mod device_data;
 mod events;
+mod folder;
 mod info;
+mod logs;
 mod manifest;
 mod poll;
 mod status;

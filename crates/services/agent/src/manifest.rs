@@ -190,14 +190,15 @@ fn numbered(
 }
 
 /// Sends the manifest with the reports of all ECUs, with the installation report that waits, if one
-/// does, and with what a program around the agent adds.
+/// does, and with what a program around the agent adds. Gives the number of the log that the server
+/// wants.
 pub(crate) fn send(
     ctx: &Context,
     session: &Session,
     running: &Running,
     secondaries: &mut Secondaries<'_>,
     custom: Option<Value>,
-) -> Result<()> {
+) -> Result<Option<u64>> {
     let mut counters = Vec::new();
     let mut others = Vec::new();
     for (serial, envelope, counter) in secondaries.reports(ctx)? {
@@ -209,10 +210,10 @@ pub(crate) fn send(
     let manifest = signed(store, ecu, key, running, report.as_deref(), others, custom)?;
     let sent = session.gateway.send_manifest(ctx, manifest);
     watch.tell(&LibraryEvent::PutManifestComplete { success: sent.is_ok() });
-    sent?;
+    let wanted_log = sent?;
     secondaries.reported(&counters)?;
     if let Some(report) = report {
         session.store.remove_report(&report)?;
     }
-    Ok(())
+    Ok(wanted_log)
 }

@@ -86,6 +86,10 @@ pub enum EventKind {
     AssignmentRolledBack,
     /// A device could not be brought back to what it ran before.
     RollbackFailed,
+    /// A device is to send its log.
+    DeviceLogRequested,
+    /// A device has sent its log.
+    DeviceLogReceived,
     /// A device was pinned to what it runs.
     DevicePinned,
     /// A device is pinned no more.

@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod audit;
 pub mod device;
+pub mod device_log;
 pub mod encrypted_image;
 pub mod event;
 pub mod group;
@@ -30,6 +31,7 @@ pub use device::{
     Assignment, AssignmentState, Component, Device, DevicePage, DeviceSlot, DeviceSlots,
     DeviceState, DeviceSummary, InstallReport, InstalledImage, NewPin, Pin, SlotContent,
 };
+pub use device_log::{DeviceLog, DeviceLogState};
 pub use encrypted_image::{EncryptedImage, EncryptedKey, EncryptedTarget, NewEncryptedImage};
 pub use event::{Event, EventKind};
 pub use group::{Group, GroupMembers, GroupUpdate, NewGroup};

@@ -27,6 +27,12 @@ pub const DEVICE_REVOKE: &str = "/api/v1/devices/{id}/revoke";
 pub const DEVICE_PIN: &str = "/api/v1/devices/{id}/pin";
 /// What happened to one device.
 pub const DEVICE_EVENTS: &str = "/api/v1/devices/{id}/events";
+/// The configuration that one device reported, as it sent it.
+pub const DEVICE_CONFIGURATION: &str = "/api/v1/devices/{id}/configuration";
+/// The logs that one device was asked for.
+pub const DEVICE_LOGS: &str = "/api/v1/devices/{id}/logs";
+/// One of them, as text.
+pub const DEVICE_LOG: &str = "/api/v1/devices/{id}/logs/{log}";
 /// What one device measures, with the newest values.
 pub const DEVICE_METRICS: &str = "/api/v1/devices/{id}/metrics";
 /// One metric of one device over time. Names may have slashes.
@@ -158,6 +164,21 @@ pub fn device_revoke(id: &str) -> String {
 /// The path of one device's events.
 pub fn device_events(id: &str) -> String {
     format!("{DEVICES}/{}/events", encode(id))
+}
+
+/// The path of the configuration that one device reported.
+pub fn device_configuration(id: &str) -> String {
+    format!("{DEVICES}/{}/configuration", encode(id))
+}
+
+/// The path of the logs that one device was asked for.
+pub fn device_logs(id: &str) -> String {
+    format!("{DEVICES}/{}/logs", encode(id))
+}
+
+/// The path of one log of one device.
+pub fn device_log(id: &str, log: u64) -> String {
+    format!("{DEVICES}/{}/logs/{log}", encode(id))
 }
 
 /// The path of one device's metrics.

@@ -220,11 +220,13 @@ pub struct TelemetryConfig {
     pub raw_hours: u16,
     /// Days that least, mean and largest value of each hour are kept.
     pub hourly_days: u16,
+    /// Days that logs of devices are kept.
+    pub log_days: u16,
 }
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { raw_hours: 48, hourly_days: 90 }
+        Self { raw_hours: 48, hourly_days: 90, log_days: 30 }
     }
 }
 
@@ -278,6 +280,7 @@ impl Config {
             ("devices.reconcile_sec", self.devices.reconcile_sec),
             ("telemetry.raw_hours", self.telemetry.raw_hours.into()),
             ("telemetry.hourly_days", self.telemetry.hourly_days.into()),
+            ("telemetry.log_days", self.telemetry.log_days.into()),
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(format!("{key} must be at least 1")),

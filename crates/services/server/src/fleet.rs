@@ -10,6 +10,7 @@ pub mod audit;
 pub mod components;
 pub mod delegates;
 pub mod device_list;
+pub mod device_logs;
 pub mod devices;
 pub mod director;
 pub mod encrypted_images;

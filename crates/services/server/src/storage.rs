@@ -14,6 +14,7 @@ pub mod campaigns;
 mod copy;
 pub mod delegation_info;
 pub mod device_list;
+pub mod device_logs;
 pub mod devices;
 pub mod documents;
 pub mod encrypted_images;

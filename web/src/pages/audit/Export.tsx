@@ -1,6 +1,7 @@
 import { Button } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
+import { download } from "../../ui/download";
 import { Problem } from "../../ui/Problem";
 import { type AuditSearch, filterOf } from "./filter";
 import { everyEntry, readFromServer } from "./reading";
@@ -37,13 +38,4 @@ export function Export({ search }: { search: AuditSearch }) {
       {save.error && <Problem error={save.error} />}
     </>
   );
-}
-
-function download(name: string, content: Blob): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(content);
-  link.download = name;
-  link.click();
-  // The browser has begun to save it by then.
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -14,8 +14,10 @@ import { State } from "../../ui/State";
 import css from "../../ui/ui.module.css";
 import { When } from "../../ui/When";
 import { Alerts } from "./Alerts";
+import { Configuration } from "./Configuration";
 import { DeviceActions } from "./DeviceActions";
 import { History } from "./History";
+import { Logs } from "./Logs";
 import { Slots } from "./Slots";
 
 /** Charts are large, and not on every page. */
@@ -43,9 +45,11 @@ export default function Device() {
             <Metrics id={id} />
           </Suspense>
           <History id={id} />
+          <Logs id={id} />
           <Card title="What it says of itself">
             <Document title="Hardware" value={data.system_info} />
             <Document title="Network" value={data.network} />
+            <Configuration id={id} />
             {!data.system_info && !data.network && (
               <p className={css.quiet}>It has sent no description of itself.</p>
             )}

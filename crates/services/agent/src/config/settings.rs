@@ -251,6 +251,10 @@ pub struct Telemetry {
     pub metrics_sec: u64,
     /// A folder of programs that measure more: each prints a JSON object of numbers.
     pub metrics_path: PathBuf,
+    /// Whether logs are sent when the server asks for them.
+    pub report_logs: bool,
+    /// A folder of programs whose output is sent with the system's journal.
+    pub logs_path: PathBuf,
 }
 
 impl Default for Telemetry {
@@ -261,6 +265,8 @@ impl Default for Telemetry {
             hardware_info_path: PathBuf::new(),
             metrics_sec: 300,
             metrics_path: PathBuf::from("/etc/updraft/metrics.d"),
+            report_logs: true,
+            logs_path: PathBuf::from("/etc/updraft/logs.d"),
         }
     }
 }

@@ -242,7 +242,7 @@ impl Worker {
         let sysroot = installer::open_sysroot(&session.settings.pacman)?;
         let boot = Boot::look(&session.settings, &session.store, sysroot.as_ref())?;
         let secondaries = &mut Secondaries::open(session)?;
-        manifest::send(ctx, session, &boot.running, secondaries, custom)
+        manifest::send(ctx, session, &boot.running, secondaries, custom).map(drop)
     }
 
     pub(super) fn set_raw_report(&mut self, ctx: &Context, text: String) -> Result<bool> {

@@ -1,20 +1,18 @@
 //! What programs of the device's maker measure: each in a folder prints a JSON object of numbers, which
 //! stands under the program's name without its ending.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use updraft_process::Command;
 use updraft_task::Context;
 
+use crate::folder::programs;
 use crate::{Error, Result};
 
 /// How long one may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How many are run.
-const MAX_PROGRAMS: usize = 32;
 
 /// What all of them say. One that fails is told of, and keeps none of the others from being heard.
 pub(super) fn run(ctx: &Context, folder: &Path) -> Result<Map<String, Value>> {
@@ -51,25 +49,13 @@ fn ask(ctx: &Context, program: &Path) -> Result<Result<Map<String, Value>, Strin
     })
 }
 
-/// The files that may be executed, by name.
-fn programs(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let is_program = |path: &PathBuf| {
-        path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
-    };
-    let mut programs: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(is_program).collect();
-    programs.sort();
-    programs.truncate(MAX_PROGRAMS);
-    programs
-}
-
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
     use serde_json::json;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn each_is_heard_and_one_that_fails_harms_nobody() {

@@ -76,7 +76,7 @@ pub(super) fn register(
         let identity = Ecu { serial: ecu.serial.clone(), hardware_id: ecu.hardware_id.clone() };
         let manifest =
             manifest::signed(store, &identity, key, &Running::AsConfirmed, None, Vec::new(), None)?;
-        gateway.send_manifest(ctx, manifest).map_err(|error| match error {
+        gateway.send_manifest(ctx, manifest).map(drop).map_err(|error| match error {
             Error::Http(source) if source.status().is_some() => Error::Registration {
                 code: format!("ecu_already_registered: {} with another key", ecu.serial),
                 kind: updraft_error::Kind::Conflict,

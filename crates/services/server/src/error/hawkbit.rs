@@ -35,6 +35,10 @@ pub enum Trouble {
     Invalidated,
     /// A distribution set's type does not allow a module.
     Unsupported,
+    /// A device's type does not take a distribution set's type.
+    Incompatible,
+    /// A type of devices is in use.
+    TypeInUse,
     /// It is in use and does not change any more.
     Locked,
     /// It is in use and cannot be removed.
@@ -106,6 +110,10 @@ impl Trouble {
                 "distributionset.modules.unsupported",
                 "UnsupportedSoftwareModuleForThisDistributionSetException",
             ),
+            Self::Incompatible => {
+                (400, "target.type.incompatible", "IncompatibleTargetTypeException")
+            }
+            Self::TypeInUse => (409, "target.type.used", "TargetTypeInUseException"),
             Self::Locked => (423, "locked", "LockedException"),
             Self::InUse => (409, "entityreadonly", "EntityReadOnlyException"),
             Self::NotCancelable => (405, "action.notcancelable", "CancelActionNotAllowedException"),

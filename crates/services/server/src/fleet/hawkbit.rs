@@ -20,7 +20,10 @@ pub mod poll;
 pub mod polls;
 pub mod rollouts;
 pub mod sets;
+pub mod statistics;
 pub mod tags;
+pub mod target_groups;
+pub mod target_types;
 pub mod targets;
 
 use updraft_hawkbit::Query;

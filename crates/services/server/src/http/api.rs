@@ -2,6 +2,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod audit;
+pub(crate) mod device_logs;
 pub(crate) mod devices;
 pub(crate) mod encrypted_images;
 pub(crate) mod event_stream;
@@ -45,6 +46,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(paths::DEVICE_REVOKE, post(devices::revoke))
         .route(paths::DEVICE_PIN, put(devices::pin).delete(devices::unpin))
         .route(paths::DEVICE_EVENTS, get(devices::events))
+        .route(paths::DEVICE_CONFIGURATION, get(device_logs::configuration))
+        .route(paths::DEVICE_LOGS, get(device_logs::list).post(device_logs::request))
+        .route(paths::DEVICE_LOG, get(device_logs::show))
         .route(paths::DEVICE_METRICS, get(metrics::list))
         .route(paths::DEVICE_METRIC, get(metrics::show))
         .route(paths::ENCRYPTED_IMAGES, get(encrypted_images::list))

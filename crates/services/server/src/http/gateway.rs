@@ -32,6 +32,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/system_info/network", put(reports::network))
         .route("/system_info/slots", put(reports::slots))
         .route("/system_info/config", post(reports::config).put(reports::config))
+        .route("/system_info/logs/{log}", put(reports::log))
         .route("/core/installed", put(reports::packages))
         .route("/monitoring/{tag}", post(monitoring::metrics))
         .route("/events", post(reports::events))

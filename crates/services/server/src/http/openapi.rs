@@ -6,7 +6,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::{Modify, OpenApi};
 
 use super::api::{
-    alerts, audit, devices, encrypted_images, event_stream, events, freezes, groups,
+    alerts, audit, device_logs, devices, encrypted_images, event_stream, events, freezes, groups,
     image_repository, metrics, oidc, overview, releases, rollout_verbs, rollouts, session,
     sessions, status, subscriptions, tokens, users,
 };
@@ -25,6 +25,7 @@ use super::api::{
         status::show, overview::show,
         devices::list, devices::show, devices::delete, devices::revoke, devices::events,
         devices::pin, devices::unpin,
+        device_logs::list, device_logs::request, device_logs::show, device_logs::configuration,
         metrics::list, metrics::show,
         alerts::list, alerts::acknowledge, alerts::rules, alerts::rule, alerts::put_rule,
         alerts::delete_rule,

@@ -45,9 +45,9 @@ impl Listing {
         }
     }
 
-    /// Asks for this as well; `?` in it is the number.
-    pub fn also(&mut self, condition: &str, number: i64) {
-        self.parameters.push(Value::Integer(number));
+    /// Asks for this as well; `?` in it is the value.
+    pub fn also(&mut self, condition: &str, value: impl Into<Value>) {
+        self.parameters.push(value.into());
         let condition = condition.replace('?', &format!("?{}", self.parameters.len()));
         self.condition = match self.condition.as_str() {
             "" => condition,

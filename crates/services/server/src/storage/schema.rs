@@ -32,6 +32,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/15.sql"),
     include_str!("schema/16.sql"),
     include_str!("schema/17.sql"),
+    include_str!("schema/18.sql"),
+    include_str!("schema/19.sql"),
 ];
 
 /// The same for PostgreSQL, where the first one makes everything that SQLite's came to until
@@ -41,6 +43,8 @@ const POSTGRES: &[(usize, &str)] = &[
     (15, include_str!("schema/postgres/15.sql")),
     (16, include_str!("schema/postgres/16.sql")),
     (17, include_str!("schema/postgres/17.sql")),
+    (18, include_str!("schema/postgres/18.sql")),
+    (19, include_str!("schema/postgres/19.sql")),
 ];
 
 /// Brings a file to this server's schema.

@@ -7,6 +7,7 @@ mod bucket;
 mod curl;
 mod delegates;
 mod device;
+mod device_logs;
 mod operator;
 mod world;
 

@@ -39,7 +39,7 @@ fn filled(path: &str) -> String {
     let mut filled = String::new();
     for part in path.split('/').skip(1) {
         let part = match part {
-            "{version}" => "99",
+            "{version}" | "{log}" => "99",
             "{sha256}" => "0000",
             part if part.starts_with('{') => "none",
             part => part,

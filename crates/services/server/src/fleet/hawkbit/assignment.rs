@@ -15,7 +15,7 @@ use crate::fleet::operators::Operator;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::actions::{self, ActionRecord, ActionValues, NewReport};
 use crate::storage::hawkbit::devices::{self, ActionDevice};
-use crate::storage::hawkbit::{By, sets};
+use crate::storage::hawkbit::{By, sets, types};
 use crate::storage::sql::Transaction;
 
 /// The most devices of one request.
@@ -177,6 +177,15 @@ impl Assigning<'_> {
         let (tx, set) = (self.tx, self.set);
         if device.assigned == Some(set.id) {
             return Ok(None);
+        }
+        if let Some((target_type, name)) = &device.target_type
+            && !types::takes(tx, *target_type, set.id)?
+        {
+            let message = format!(
+                "target {} is of the type {name}, which takes no distribution sets of the type {}",
+                device.id, set.type_name
+            );
+            return Err(Error::hawkbit(Trouble::Incompatible, message));
         }
         let listing = crate::storage::hawkbit::Listing {
             order: "a.id".to_owned(),

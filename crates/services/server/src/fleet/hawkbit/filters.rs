@@ -163,6 +163,12 @@ impl Fleet {
                  WHERE x.device = t.device AND x.set_id = ?)",
             set,
         );
+        listing.also(
+            "(t.target_type IS NULL OR EXISTS (SELECT 1 FROM target_type_set_types c
+                 JOIN distribution_sets s ON s.type = c.set_type
+                 WHERE c.target_type = t.target_type AND s.id = ?))",
+            set,
+        );
         let (found, _) =
             self.database.read("list targets", |reader| devices::list(reader, &listing))?;
         if found.is_empty() {

@@ -133,6 +133,7 @@ impl Fleet {
                 security_token: secret.chars().take(32).collect(),
                 address: address.map(str::to_owned),
                 group: None,
+                target_type: None,
                 status: UpdateStatus::Registered,
             };
             devices::insert(tx, &new, by)?;

@@ -50,7 +50,7 @@ impl Fleet {
             limit: u32::MAX,
             offset: 0,
         };
-        listing.also("? = 0 AND d.revoked_at IS NULL", 0);
+        listing.also("? = 0 AND d.revoked_at IS NULL", 0_i64);
         let (found, _) =
             self.database.read("list targets", |reader| devices::list(reader, &listing))?;
         let ids: Vec<String> = found.into_iter().map(|device| device.id).collect();
@@ -264,7 +264,7 @@ impl Fleet {
 fn release_of(tx: &Transaction<'_>, body: &RolloutBody, now: Timestamp) -> Result<String> {
     let set = sets::require(tx, body.distribution_set_id)?;
     check_set(&set)?;
-    let name = format!("distribution-set-{}", set.id);
+    let name = scripts::release_of(set.id);
     if releases::get(tx, &name)?.is_none() {
         let new = NewRelease {
             name: name.clone(),
@@ -313,7 +313,8 @@ fn shown(reader: &Connection, found: ScriptRollout) -> Result<Rollout> {
     })
 }
 
-fn status_of(state: RolloutState) -> &'static str {
+/// What hawkBit calls a state.
+pub(super) fn status_of(state: RolloutState) -> &'static str {
     match state {
         RolloutState::WaitingForApproval => "waiting_for_approval",
         RolloutState::Denied => "approval_denied",

@@ -274,20 +274,22 @@ impl Fleet {
         })
     }
 
-    /// Changes a type's description and colour.
+    /// Changes a type's name, description and colour, where given.
     pub fn change_type(
         &self,
         operator: &Operator,
         of: Of,
         id: i64,
-        description: Option<&str>,
-        colour: Option<&str>,
+        (name, description, colour): (Option<&str>, Option<&str>, Option<&str>),
     ) -> Result<Type> {
+        if let Some(name) = name {
+            check_text("a type's name", name, MAX_NAME)?;
+        }
         let actor = operator.actor();
         let by = By { actor: &actor, at: self.now() };
         self.database.write("change a type", |tx| {
             types::require(tx, of, id)?;
-            types::change(tx, of, id, description, colour, by)?;
+            types::change(tx, of, id, (name, description, colour), by)?;
             types::require(tx, of, id)
         })
     }

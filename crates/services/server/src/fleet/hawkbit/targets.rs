@@ -7,6 +7,7 @@ use updraft_hawkbit::management::{
     ActionReport, DistributionSet, PollStatus, Target, UpdateStatus,
 };
 
+use super::target_groups::MAX_GROUP;
 use super::{MAX_DESCRIPTION, MAX_NAME, Wanted, access, check_optional, check_text};
 use crate::error::hawkbit::Trouble;
 use crate::error::{Error, Result};
@@ -16,7 +17,9 @@ use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::actions::{self, ActionRecord};
 use crate::storage::hawkbit::devices::{self, ActionDevice, DeviceValues, Protocol};
 use crate::storage::hawkbit::filter::Entity;
+use crate::storage::hawkbit::types::{self, Of};
 use crate::storage::hawkbit::{By, notes, sets};
+use crate::storage::sql::{Transaction, Value};
 
 /// A device to make.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -39,6 +42,9 @@ pub struct NewTarget {
     /// Where it belongs.
     #[serde(default)]
     pub group: Option<String>,
+    /// The number of the type it is of.
+    #[serde(default)]
+    pub target_type: Option<i64>,
 }
 
 /// What of a device may change.
@@ -57,6 +63,8 @@ pub struct TargetChange {
     pub request_attributes: Option<bool>,
     /// Where it belongs.
     pub group: Option<String>,
+    /// The number of the type it is of; -1: of none.
+    pub target_type: Option<i64>,
 }
 
 impl Fleet {
@@ -77,13 +85,15 @@ impl Fleet {
                 description: check_optional("a description", one.description, MAX_DESCRIPTION)?,
                 security_token: token.unwrap_or_else(|| secret.chars().take(32).collect()),
                 address: check_optional("an address", one.address, 512)?,
-                group: check_optional("a group", one.group, 256)?,
+                group: check_optional("a group", one.group, MAX_GROUP)?,
+                target_type: one.target_type,
                 status: UpdateStatus::Unknown,
                 id: one.controller_id,
             });
         }
         let devices = self.database.write("make targets", |tx| {
             for values in &made {
+                values.target_type.map_or(Ok(None), |id| type_of(tx, id))?;
                 devices::insert(tx, values, by)?;
                 let id = &values.id;
                 let message = format!("device {id} was made for hawkBit's interface");
@@ -123,15 +133,15 @@ impl Fleet {
         self.targets_where(column, set, wanted)
     }
 
-    /// A page of the devices for which a condition holds; `?` in it is the number.
+    /// A page of the devices for which a condition holds; `?` in it is the value.
     pub(super) fn targets_where(
         &self,
         condition: &str,
-        number: i64,
+        value: impl Into<Value>,
         wanted: &Wanted,
     ) -> Result<(Vec<Target>, u64)> {
         let mut listing = self.listing(Entity::Target, wanted)?;
-        listing.also(condition, number);
+        listing.also(condition, value);
         let (devices, total) =
             self.database.read("list targets", |reader| devices::list(reader, &listing))?;
         let shown = devices.into_iter().map(|device| self.shown_target(device));
@@ -165,7 +175,10 @@ impl Fleet {
                 device.address = check_optional("an address", change.address, 512)?;
             }
             if change.group.is_some() {
-                device.group = check_optional("a group", change.group, 256)?;
+                device.group = check_optional("a group", change.group, MAX_GROUP)?;
+            }
+            if let Some(id) = change.target_type {
+                device.target_type = type_of(tx, id)?;
             }
             match change.request_attributes {
                 Some(true) => device.request_attributes = true,
@@ -306,10 +319,21 @@ impl Fleet {
             ip_address,
             address: device.address,
             group: device.group,
+            target_type: device.target_type.as_ref().map(|(id, _)| *id),
+            target_type_name: device.target_type.map(|(_, name)| name),
             security_token: Some(device.security_token),
             request_attributes: device.request_attributes,
             auto_confirm_active: tenant.confirmation.then_some(device.auto_confirm.is_some()),
             poll_status,
         })
     }
+}
+
+/// A type with its name; none for a number below 1.
+fn type_of(tx: &Transaction<'_>, id: i64) -> Result<Option<(i64, String)>> {
+    if id < 1 {
+        return Ok(None);
+    }
+    let found = types::require(tx, Of::Targets, id)?;
+    Ok(Some((found.id, found.name)))
 }

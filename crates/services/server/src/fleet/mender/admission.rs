@@ -222,6 +222,7 @@ fn register(
         security_token: secret.chars().take(32).collect(),
         address: None,
         group: None,
+        target_type: None,
         status: UpdateStatus::Registered,
     };
     devices::insert(tx, &values, by)?;

@@ -1,13 +1,13 @@
 //! What a device would be told for a release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use updraft_api::{Release, RolloutAction, TargetFormat};
 
 use crate::error::Result;
 use crate::storage::devices::{self, ComponentRecord};
 use crate::storage::hawkbit::devices::{self as action_devices, ActionDevice, Protocol};
-use crate::storage::hawkbit::{artifacts, modules, notes, sets};
+use crate::storage::hawkbit::{artifacts, modules, notes, sets, types};
 use crate::storage::releases;
 use crate::storage::rollouts::{AssignedTarget, Before, of_device};
 use crate::storage::sql::Connection;
@@ -23,6 +23,8 @@ pub(in crate::fleet) struct Subject {
     /// What is known of a device that is told actions.
     actions: Option<ActionDevice>,
     attributes: BTreeMap<String, String>,
+    /// The distribution sets that the device's type takes. None: it takes all.
+    takes: Option<BTreeSet<i64>>,
 }
 
 /// What a device is told.
@@ -41,8 +43,10 @@ impl Subject {
             Some(_) => notes::attributes(reader, id)?,
             None => BTreeMap::new(),
         };
+        let target_type = actions.as_ref().and_then(|device| device.target_type.as_ref());
+        let takes = target_type.map(|(id, _)| types::sets_of(reader, *id)).transpose()?;
         let components = devices::components(reader, id)?;
-        Ok(Self { id: id.to_owned(), components, actions, attributes })
+        Ok(Self { id: id.to_owned(), components, actions, attributes, takes })
     }
 
     /// What the device is told for a release; nothing when the release has nothing for it.
@@ -51,7 +55,9 @@ impl Subject {
             let fits = |attributes: &BTreeMap<String, String>| {
                 attributes.iter().all(|(key, value)| self.attributes.get(key) == Some(value))
             };
-            let set = release.distribution_sets.iter().find(|set| fits(&set.attributes))?;
+            let takes = |set: i64| self.takes.as_ref().is_none_or(|sets| sets.contains(&set));
+            let mut sets = release.distribution_sets.iter();
+            let set = sets.find(|set| fits(&set.attributes) && takes(set.id))?;
             return Some(Told::Set(set.id));
         }
         let targets = targets(&self.components, release);

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
 use crate::error::Error;
 use crate::fleet::components::Registered;
@@ -12,6 +12,9 @@ use crate::http::callers::Device;
 use crate::http::content::{self, Cache};
 use crate::http::names::GatewayNames;
 use crate::http::{Shared, body, run};
+
+/// The number of the log that the device is to send.
+const WANTED_LOG_HEADER: &str = "updraft-wanted-log";
 
 pub(crate) async fn register_components(
     State(fleet): State<Shared>,
@@ -31,12 +34,18 @@ pub(crate) async fn manifest(
     State(fleet): State<Shared>,
     Device(device): Device,
     content: Body,
-) -> Result<StatusCode, GatewayError> {
+) -> Result<Response, GatewayError> {
     let limit = fleet.config.limits.body_bytes;
     let idle = fleet.config.body_idle_timeout();
     let bytes = body::bytes(content, "the manifest", limit, idle).await?;
-    run(&fleet, move |fleet| fleet.receive_manifest(&device, &bytes)).await?;
-    Ok(StatusCode::OK)
+    let log = run(&fleet, move |fleet| {
+        fleet.receive_manifest(&device, &bytes)?;
+        fleet.wanted_log(&device)
+    })
+    .await?;
+    // Other agents than ours pass over the header.
+    let wanted = log.map(|log| [(WANTED_LOG_HEADER, log.to_string())]);
+    Ok((wanted, StatusCode::OK).into_response())
 }
 
 pub(crate) async fn metadata(

@@ -7,8 +7,10 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::fleet::device_logs::MAX_LOG;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Device;
+use crate::http::names::GatewayNames;
 use crate::http::{Shared, body, run};
 
 pub(crate) async fn system_info(
@@ -66,6 +68,19 @@ pub(crate) async fn config(
     let idle = fleet.config.body_idle_timeout();
     let bytes = body::bytes(content, "the configuration", limit, idle).await?;
     run(&fleet, move |fleet| fleet.store_document(&device, "config", &bytes)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The log that the answer to the device's manifest asked for, as text.
+pub(crate) async fn log(
+    State(fleet): State<Shared>,
+    Device(device): Device,
+    GatewayNames(log): GatewayNames<u64>,
+    content: Body,
+) -> Result<StatusCode, GatewayError> {
+    let idle = fleet.config.body_idle_timeout();
+    let bytes = body::bytes(content, "the log", MAX_LOG, idle).await?;
+    run(&fleet, move |fleet| fleet.receive_log(&device, log, &bytes)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

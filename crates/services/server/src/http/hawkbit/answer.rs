@@ -64,6 +64,7 @@ fn words(error: &Error) -> (u16, &'static str, &'static str) {
         Error::Hawkbit { trouble, .. } => of(*trouble),
         Error::NotFound { .. } => of(Trouble::NotFound),
         Error::Conflict { code: "type_in_use", .. } => of(Trouble::InUse),
+        Error::Conflict { code: "target_type_in_use", .. } => of(Trouble::TypeInUse),
         Error::Conflict { code: "rollout_state" | "rollout_ended", .. } => {
             of(Trouble::RolloutState)
         }

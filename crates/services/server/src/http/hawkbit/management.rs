@@ -3,6 +3,7 @@
 mod actions;
 mod configuration;
 mod filters;
+mod groups;
 mod modules;
 mod rollouts;
 mod sets;
@@ -44,6 +45,7 @@ pub(super) fn routes() -> Router<Shared> {
         .merge(configuration::routes())
         .merge(tags::routes())
         .merge(filters::routes())
+        .merge(groups::routes())
         .merge(rollouts::routes())
 }
 

@@ -243,6 +243,20 @@ pub fn append(tx: &Transaction<'_>, action: i64, new: &NewReport, at: Timestamp)
     Ok(())
 }
 
+/// How many actions there are of a set, by status.
+pub fn count_by_status(connection: &Connection, set: i64) -> Result<Vec<(String, u64)>> {
+    let failed = |error| Error::database("count actions")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT status, count(*) FROM actions WHERE set_id = ?1 GROUP BY status ORDER BY status",
+        )
+        .map_err(failed)?;
+    let rows = statement
+        .query_map([set], |row| Ok((row.get(0)?, row.get(1).map(values::count)?)))
+        .map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
 /// How many reports there are of an action.
 pub fn count_reports(connection: &Connection, action: i64) -> Result<u64> {
     connection

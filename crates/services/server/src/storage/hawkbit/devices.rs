@@ -8,12 +8,13 @@ use super::super::values;
 use super::{By, Listing, stamp};
 use crate::error::{Error, Result};
 use crate::storage::sql::{
-    self, Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter,
+    self, Connection, OptionalExtension as _, Row, Transaction, Value, params, params_from_iter,
 };
 
 /// The columns and tables that a condition of a list may use, too.
 const FROM: &str = "FROM action_devices t JOIN devices d ON d.id = t.device";
-const SELECT: &str = "SELECT t.*, d.last_seen, d.revoked_at, d.protocol";
+const SELECT: &str = "SELECT t.*, d.last_seen, d.revoked_at, d.protocol,
+    (SELECT y.name FROM target_types y WHERE y.id = t.target_type) AS type_name";
 
 /// What a device speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -44,6 +45,8 @@ pub struct ActionDevice {
     pub address: Option<String>,
     /// Where it belongs.
     pub group: Option<String>,
+    /// The type it is of, with its name. None: it takes sets of every type.
+    pub target_type: Option<(i64, String)>,
     /// How it stands.
     pub status: UpdateStatus,
     /// Whether it is asked for its attributes.
@@ -109,6 +112,48 @@ pub fn meets(connection: &Connection, id: &str, listing: &Listing) -> Result<boo
         .map_err(Error::database("compare a device with a query"))
 }
 
+/// The groups that devices are in, by name.
+pub fn groups(connection: &Connection) -> Result<Vec<String>> {
+    let failed = |error| Error::database("list target groups")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT DISTINCT group_path FROM action_devices
+             WHERE group_path IS NOT NULL ORDER BY group_path",
+        )
+        .map_err(failed)?;
+    let rows = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// Puts the devices for which a condition holds in a group, or in none.
+pub fn put_in_group(
+    tx: &Transaction<'_>,
+    listing: &Listing,
+    group: Option<&str>,
+    by: By<'_>,
+) -> Result<()> {
+    let conditions = listing.conditions("");
+    let mut parameters = listing.parameters.clone();
+    let first = parameters.len();
+    parameters.extend([
+        group.map_or(Value::Null, |group| Value::Text(group.to_owned())),
+        Value::Text(by.actor.to_owned()),
+        Value::Integer(by.millis()),
+    ]);
+    tx.execute(
+        &format!(
+            "UPDATE action_devices SET group_path = ?{}, modified_by = ?{}, modified_at = ?{}
+             WHERE device IN (SELECT t.device {FROM}{conditions})",
+            first + 1,
+            first + 2,
+            first + 3
+        ),
+        params_from_iter(parameters),
+    )
+    .map_err(Error::database("put targets in a group"))?;
+    Ok(())
+}
+
 /// What a new device is to be like.
 #[derive(Debug, Clone)]
 pub struct DeviceValues {
@@ -126,6 +171,8 @@ pub struct DeviceValues {
     pub address: Option<String>,
     /// Where it belongs.
     pub group: Option<String>,
+    /// The type it is of.
+    pub target_type: Option<i64>,
     /// How it stands.
     pub status: UpdateStatus,
 }
@@ -149,8 +196,9 @@ pub fn insert(tx: &Transaction<'_>, new: &DeviceValues, by: By<'_>) -> Result<()
     .map_err(exists)?;
     tx.execute(
         "INSERT INTO action_devices (device, name, description, security_token, address, group_path,
-             update_status, request_attributes, created_by, created_at, modified_by, modified_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?8, ?9)",
+             update_status, request_attributes, created_by, created_at, modified_by, modified_at,
+             target_type)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?8, ?9, ?10)",
         params![
             new.id,
             new.name,
@@ -160,7 +208,8 @@ pub fn insert(tx: &Transaction<'_>, new: &DeviceValues, by: By<'_>) -> Result<()
             new.group,
             values::word(new.status),
             by.actor,
-            by.millis()
+            by.millis(),
+            new.target_type
         ],
     )
     .map_err(exists)?;
@@ -177,8 +226,8 @@ pub fn update(tx: &Transaction<'_>, device: &ActionDevice, by: Option<By<'_>>) -
     tx.prepare_cached(
         "UPDATE action_devices SET name = ?2, description = ?3, security_token = ?4, address = ?5,
              group_path = ?6, update_status = ?7, request_attributes = ?8, assigned_set = ?9,
-             installed_set = ?10, installed_at = ?11, auto_confirm = ?12,
-             modified_by = coalesce(?13, modified_by), modified_at = coalesce(?14, modified_at)
+             installed_set = ?10, installed_at = ?11, auto_confirm = ?12, target_type = ?13,
+             modified_by = coalesce(?14, modified_by), modified_at = coalesce(?15, modified_at)
          WHERE device = ?1",
     )
     .and_then(|mut statement| {
@@ -195,6 +244,7 @@ pub fn update(tx: &Transaction<'_>, device: &ActionDevice, by: Option<By<'_>>) -
             device.installed,
             device.installed_at.map(values::millis),
             auto_confirm,
+            device.target_type.as_ref().map(|(id, _)| *id),
             by.map(|by| by.actor),
             by.map(|by| by.millis()),
         ])
@@ -218,6 +268,7 @@ fn read(row: &Row<'_>) -> sql::Result<ActionDevice> {
         security_token: row.get("security_token")?,
         address: row.get("address")?,
         group: row.get("group_path")?,
+        target_type: Option::zip(row.get("target_type")?, row.get("type_name")?),
         status: values::from_word("update status", &status).unwrap_or(UpdateStatus::Unknown),
         request_attributes: row.get("request_attributes")?,
         assigned: row.get("assigned_set")?,

@@ -45,6 +45,16 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<TargetFil
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, values::count(total)))
 }
 
+/// How many filters have devices told a set.
+pub fn count_of_set(connection: &Connection, set: i64) -> Result<u64> {
+    connection
+        .query_row("SELECT count(*) FROM target_filters WHERE auto_set = ?1", [set], |row| {
+            row.get(0)
+        })
+        .map(values::count)
+        .map_err(Error::database("count filters"))
+}
+
 /// Adds a filter; gives its number.
 pub fn insert(tx: &Transaction<'_>, name: &str, query: &str, by: By<'_>) -> Result<i64> {
     let inserted = tx.insert(

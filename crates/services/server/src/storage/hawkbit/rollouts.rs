@@ -1,5 +1,6 @@
 //! Rollouts as scripts of hawkBit know them: by number, with their request as it came.
 
+use updraft_api::RolloutState;
 use updraft_hawkbit::management::{AssignmentBody, RolloutBody, Stamp};
 
 use super::super::values;
@@ -90,6 +91,31 @@ pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<ScriptRol
         found.push(read(&row)?);
     }
     Ok((found, values::count(total)))
+}
+
+/// How many rollouts of a set there are in each state.
+pub fn states_of_set(connection: &Connection, set: i64) -> Result<Vec<(RolloutState, u64)>> {
+    let failed = |error| Error::database("count rollouts")(error);
+    let mut statement = connection
+        .prepare_cached(&format!(
+            "SELECT r.state, count(*) FROM hawkbit_rollouts o
+             JOIN rollouts r ON r.name = '{PREFIX}' || o.id
+             WHERE o.deleted = 0 AND r.release = ?1 GROUP BY r.state"
+        ))
+        .map_err(failed)?;
+    let rows = statement
+        .query_map([release_of(set)], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1).map(values::count)?))
+        })
+        .map_err(failed)?;
+    let counted = rows.collect::<sql::Result<Vec<_>>>().map_err(failed)?;
+    let read = |(state, count): (String, u64)| Ok((values::from_word("state", &state)?, count));
+    counted.into_iter().map(read).collect()
+}
+
+/// The name of the release that is a distribution set.
+pub fn release_of(set: i64) -> String {
+    format!("distribution-set-{set}")
 }
 
 /// Adds a rollout; gives its number.

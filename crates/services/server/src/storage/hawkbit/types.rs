@@ -1,4 +1,6 @@
-//! The types of software modules and of distribution sets.
+//! The types of software modules, of distribution sets and of devices.
+
+use std::collections::BTreeSet;
 
 use updraft_hawkbit::management::Type;
 
@@ -16,6 +18,8 @@ pub enum Of {
     Modules,
     /// Those of distribution sets.
     Sets,
+    /// Those of devices.
+    Targets,
 }
 
 impl Of {
@@ -23,6 +27,7 @@ impl Of {
         match self {
             Self::Modules => "software_module_types",
             Self::Sets => "distribution_set_types",
+            Self::Targets => "target_types",
         }
     }
 
@@ -30,6 +35,7 @@ impl Of {
         match self {
             Self::Modules => "software module type",
             Self::Sets => "distribution set type",
+            Self::Targets => "target type",
         }
     }
 
@@ -43,7 +49,7 @@ impl Of {
             colour: row.get("colour")?,
             max_assignments: match self {
                 Self::Modules => Some(row.get("max_assignments")?),
-                Self::Sets => None,
+                Self::Sets | Self::Targets => None,
             },
             deleted: false,
         })
@@ -115,10 +121,13 @@ pub fn insert(tx: &Transaction<'_>, of: Of, new: &TypeValues, by: By<'_>) -> Res
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?7)",
             params![new.key, new.name, new.description, new.colour, new.max_assignments, actor, at],
         ),
-        Of::Sets => tx.insert(
-            "INSERT INTO distribution_set_types (key, name, description, colour, created_by,
-                 created_at, modified_by, modified_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?5, ?6)",
+        Of::Sets | Of::Targets => tx.insert(
+            &format!(
+                "INSERT INTO {} (key, name, description, colour, created_by, created_at,
+                     modified_by, modified_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?5, ?6)",
+                of.table()
+            ),
             params![new.key, new.name, new.description, new.colour, actor, at],
         ),
     };
@@ -133,25 +142,31 @@ pub fn insert(tx: &Transaction<'_>, of: Of, new: &TypeValues, by: By<'_>) -> Res
     }
 }
 
-/// Changes description and colour, where given.
+/// Changes name, description and colour, where given.
 pub fn change(
     tx: &Transaction<'_>,
     of: Of,
     id: i64,
-    description: Option<&str>,
-    colour: Option<&str>,
+    (name, description, colour): (Option<&str>, Option<&str>, Option<&str>),
     by: By<'_>,
 ) -> Result<()> {
-    tx.execute(
+    let changed = tx.execute(
         &format!(
-            "UPDATE {} SET description = coalesce(?2, description), colour = coalesce(?3, colour),
-                 modified_by = ?4, modified_at = ?5 WHERE id = ?1",
+            "UPDATE {} SET name = coalesce(?2, name), description = coalesce(?3, description),
+                 colour = coalesce(?4, colour), modified_by = ?5, modified_at = ?6 WHERE id = ?1",
             of.table()
         ),
-        params![id, description, colour, by.actor, by.millis()],
-    )
-    .map_err(Error::database("change a type"))?;
-    Ok(())
+        params![id, name, description, colour, by.actor, by.millis()],
+    );
+    match changed {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_duplicate() => Err(Error::Conflict {
+            code: "type_exists",
+            action: format!("rename the {} {id}", of.what()),
+            reason: "there is one of this name".to_owned(),
+        }),
+        Err(error) => Err(Error::database("change a type")(error)),
+    }
 }
 
 /// Removes a type; one in use is a conflict.
@@ -159,7 +174,7 @@ pub fn remove(tx: &Transaction<'_>, of: Of, id: i64) -> Result<()> {
     match tx.execute(&format!("DELETE FROM {} WHERE id = ?1", of.table()), [id]) {
         Ok(_) => Ok(()),
         Err(error) if error.is_referenced() => Err(Error::Conflict {
-            code: "type_in_use",
+            code: if of == Of::Targets { "target_type_in_use" } else { "type_in_use" },
             action: format!("delete the {} {id}", of.what()),
             reason: "something is of this type".to_owned(),
         }),
@@ -207,4 +222,64 @@ pub fn forbid_module(tx: &Transaction<'_>, set_type: i64, module_type: i64) -> R
     )
     .map_err(Error::database("change a type's modules"))?;
     Ok(())
+}
+
+/// The types of sets that devices of a type take.
+pub fn compatible(connection: &Connection, target_type: i64) -> Result<Vec<Type>> {
+    let failed = |error| Error::database("read a target type's set types")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT t.* FROM distribution_set_types t
+             JOIN target_type_set_types c ON c.set_type = t.id
+             WHERE c.target_type = ?1 ORDER BY t.id",
+        )
+        .map_err(failed)?;
+    let rows = statement.query_map([target_type], |row| Of::Sets.read(row)).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// Lets devices of a type take sets of another.
+pub fn allow_set_type(tx: &Transaction<'_>, target_type: i64, set_type: i64) -> Result<()> {
+    tx.execute(
+        "INSERT INTO target_type_set_types VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        [target_type, set_type],
+    )
+    .map_err(Error::database("change a target type's set types"))?;
+    Ok(())
+}
+
+/// Takes that back; false when it was not so.
+pub fn forbid_set_type(tx: &Transaction<'_>, target_type: i64, set_type: i64) -> Result<bool> {
+    tx.execute(
+        "DELETE FROM target_type_set_types WHERE target_type = ?1 AND set_type = ?2",
+        [target_type, set_type],
+    )
+    .map(|removed| removed > 0)
+    .map_err(Error::database("change a target type's set types"))
+}
+
+/// The sets that devices of a type take.
+pub fn sets_of(connection: &Connection, target_type: i64) -> Result<BTreeSet<i64>> {
+    let failed = |error| Error::database("read a target type's sets")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT s.id FROM distribution_sets s
+             JOIN target_type_set_types c ON c.set_type = s.type
+             WHERE c.target_type = ?1 AND s.deleted = 0",
+        )
+        .map_err(failed)?;
+    let rows = statement.query_map([target_type], |row| row.get(0)).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// Whether devices of a type take a set.
+pub fn takes(connection: &Connection, target_type: i64, set: i64) -> Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM target_type_set_types c
+                 JOIN distribution_sets s ON s.type = c.set_type
+                 WHERE c.target_type = ?1 AND s.id = ?2)",
+        )
+        .and_then(|mut statement| statement.query_row([target_type, set], |row| row.get(0)))
+        .map_err(Error::database("compare a set with a target type"))
 }

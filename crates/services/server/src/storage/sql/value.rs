@@ -30,6 +30,12 @@ pub enum ValueRef<'a> {
     Blob(&'a [u8]),
 }
 
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self::Text(text)

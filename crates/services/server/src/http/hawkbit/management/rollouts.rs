@@ -116,8 +116,12 @@ async fn steer(
     Asked(Decision { remark }): Asked<Decision>,
 ) -> Answer {
     let id = number(&id)?;
+    let needed = match verb {
+        Verb::Approve | Verb::Deny => Scope::Approve,
+        _ => Scope::Operate,
+    };
     script
-        .run(Scope::Operate, move |fleet, operator| {
+        .run(needed, move |fleet, operator| {
             fleet.steer_script_rollout(operator, id, verb, remark.as_deref())
         })
         .await?;

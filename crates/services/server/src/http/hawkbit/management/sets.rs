@@ -18,6 +18,7 @@ use super::{
 use crate::error::Error;
 use crate::fleet::hawkbit::assignment::Assigned;
 use crate::fleet::hawkbit::sets::{Cancellation, ModuleId, NewSet, SetChange};
+use crate::fleet::hawkbit::statistics::Counted;
 use crate::http::Shared;
 use crate::http::hawkbit::answer::read_json;
 use crate::storage::hawkbit::notes::About;
@@ -31,11 +32,26 @@ pub(super) fn routes() -> Router<Shared> {
         .route(&at("distributionsets/{id}/assignedTargets"), get(assigned).post(assign))
         .route(&at("distributionsets/{id}/installedTargets"), get(installed))
         .route(&at("distributionsets/{id}/invalidate"), post(invalidate))
+        .merge(statistics_routes())
         .route(&at("distributionsets/{id}/metadata"), get(metadata).post(add_metadata))
         .route(
             &at("distributionsets/{id}/metadata/{key}"),
             get(one_metadata).put(put_metadata).delete(delete_metadata),
         )
+}
+
+fn statistics_routes() -> Router<Shared> {
+    let mut routes = Router::new();
+    for (path, counted) in [
+        ("", Counted::All),
+        ("/rollouts", Counted::Rollouts),
+        ("/actions", Counted::Actions),
+        ("/autoassignments", Counted::AutoAssignments),
+    ] {
+        let handler = get(async move |script, id| statistics(counted, script, id).await);
+        routes = routes.route(&at(&format!("distributionsets/{{id}}/statistics{path}")), handler);
+    }
+    routes
 }
 
 /// A set as scripts see it.
@@ -51,6 +67,7 @@ pub(super) fn shown(
             ("modules", format!("{this}/assignedSM?offset=0&limit=50&sort=id:ASC")),
             ("type", format!("distributionsettypes?q=key=={}", set.set_type)),
             ("metadata", format!("{this}/metadata?offset=0&limit=50")),
+            ("statistics", format!("{this}/statistics")),
         ]);
     }
     super::linked(set, script.links(&named))
@@ -238,4 +255,9 @@ async fn delete_metadata(script: Script, Path((id, key)): Path<(String, String)>
     let id = number(&id)?;
     script.run(Scope::Publish, move |fleet, _| fleet.delete_note(&About::Set(id), &key)).await?;
     Ok(nothing())
+}
+
+async fn statistics(counted: Counted, script: Script, Path(id): Path<String>) -> Answer {
+    let id = number(&id)?;
+    ok(&script.run(Scope::Read, move |fleet, _| fleet.set_statistics(id, counted)).await?)
 }

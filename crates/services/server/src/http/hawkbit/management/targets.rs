@@ -15,6 +15,8 @@ use super::{
     ok,
 };
 use crate::error::Error;
+use crate::error::hawkbit::Trouble;
+use crate::fleet::hawkbit::sets::ModuleId;
 use crate::fleet::hawkbit::targets::{NewTarget, TargetChange};
 use crate::http::Shared;
 use crate::http::hawkbit::answer::{read_json, read_optional};
@@ -32,6 +34,7 @@ pub(super) fn routes() -> Router<Shared> {
             &at("targets/{id}/metadata/{key}"),
             get(one_metadata).put(put_metadata).delete(delete_metadata),
         )
+        .route(&at("targets/{id}/targettype"), post(set_type).delete(remove_type))
         .route(&at("targets/{id}/autoConfirm"), get(auto_confirm))
         .route(&at("targets/{id}/autoConfirm/activate"), post(activate))
         .route(&at("targets/{id}/autoConfirm/deactivate"), post(deactivate))
@@ -58,6 +61,9 @@ pub(super) fn shown(script: &Script, mut target: Target, in_list: bool) -> Linke
             ("metadata", format!("{this}/metadata?offset=0&limit=50")),
             ("autoConfirm", format!("{this}/autoConfirm")),
         ]);
+        if let Some(target_type) = target.target_type {
+            named.push(("targetType", format!("targettypes/{target_type}")));
+        }
     }
     super::linked(target, script.links(&named))
 }
@@ -92,6 +98,31 @@ async fn change(script: Script, Path(id): Path<String>, body: Body) -> Answer {
 async fn delete(script: Script, Path(id): Path<String>) -> Answer {
     script.run(Scope::Operate, move |fleet, operator| fleet.delete_target(operator, &id)).await?;
     Ok(nothing())
+}
+
+async fn set_type(script: Script, Path(id): Path<String>, body: Body) -> Answer {
+    let ModuleId { id: target_type } = read_json(&script.fleet, body, "the target type").await?;
+    if target_type < 1 {
+        return Err(Error::hawkbit(Trouble::Value, "a target type's id must be at least 1").into());
+    }
+    of_type(script, id, target_type).await?;
+    Ok(done())
+}
+
+async fn remove_type(script: Script, Path(id): Path<String>) -> Answer {
+    of_type(script, id, NO_TYPE).await?;
+    Ok(nothing())
+}
+
+/// The number that stands for no type.
+const NO_TYPE: i64 = -1;
+
+async fn of_type(script: Script, id: String, target_type: i64) -> Result<(), Error> {
+    let change = TargetChange { target_type: Some(target_type), ..TargetChange::default() };
+    script
+        .run(Scope::Operate, move |fleet, operator| fleet.change_target(operator, &id, change))
+        .await
+        .map(drop)
 }
 
 async fn attributes(script: Script, Path(id): Path<String>) -> Answer {

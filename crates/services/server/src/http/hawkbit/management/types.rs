@@ -1,9 +1,9 @@
-//! The types of software modules and of distribution sets.
+//! The types of software modules, of distribution sets and of devices.
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
-use axum::routing::get;
+use axum::routing::{delete as delete_route, get};
 use serde::Deserialize;
 use updraft_api::Scope;
 use updraft_hawkbit::management::{Linked, Type};
@@ -12,6 +12,7 @@ use super::{
     Answer, Asked, OneOrMany, Parameters, Script, at, created, done, list, nothing, number, ok,
 };
 use crate::error::Error;
+use crate::error::hawkbit::Trouble;
 use crate::fleet::hawkbit::sets::ModuleId;
 use crate::http::Shared;
 use crate::http::hawkbit::answer::read_json;
@@ -19,7 +20,7 @@ use crate::storage::hawkbit::types::{Of, TypeValues};
 
 pub(super) fn routes() -> Router<Shared> {
     let mut routes = Router::new();
-    for (of, path) in [(Of::Modules, MODULES), (Of::Sets, SETS)] {
+    for (of, path) in [(Of::Modules, MODULES), (Of::Sets, SETS), (Of::Targets, TARGETS)] {
         routes = routes
             .route(
                 &at(path),
@@ -48,20 +49,34 @@ pub(super) fn routes() -> Router<Shared> {
             );
     }
     routes
+        .route(
+            &at(&format!("{TARGETS}/{{id}}/compatibledistributionsettypes")),
+            get(compatible).post(add_compatible),
+        )
+        .route(
+            &at(&format!("{TARGETS}/{{id}}/compatibledistributionsettypes/{{set}}")),
+            delete_route(remove_compatible),
+        )
 }
 
 const MODULES: &str = "softwaremoduletypes";
 const SETS: &str = "distributionsettypes";
+const TARGETS: &str = "targettypes";
 
 fn shown(of: Of, script: &Script, one: Type) -> Linked<Type> {
     let this = match of {
         Of::Modules => format!("{MODULES}/{}", one.id),
         Of::Sets => format!("{SETS}/{}", one.id),
+        Of::Targets => format!("{TARGETS}/{}", one.id),
     };
     let mut named = vec![("self", this.clone())];
     if of == Of::Sets {
         named.push(("mandatorymodules", format!("{this}/mandatorymoduletypes")));
         named.push(("optionalmodules", format!("{this}/optionalmoduletypes")));
+    }
+    if of == Of::Targets {
+        let types = format!("{this}/compatibledistributionsettypes");
+        named.push(("compatibledistributionsettypes", types));
     }
     let links = script.links(&named);
     super::linked(one, links)
@@ -76,7 +91,9 @@ async fn all(of: Of, script: Script, Asked(parameters): Asked<Parameters>) -> An
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NewType {
-    key: String,
+    /// Types of devices need none: then it is the name.
+    #[serde(default)]
+    key: Option<String>,
     name: String,
     #[serde(default)]
     description: Option<String>,
@@ -88,27 +105,40 @@ struct NewType {
     mandatorymodules: Vec<ModuleId>,
     #[serde(default)]
     optionalmodules: Vec<ModuleId>,
+    #[serde(default)]
+    compatibledistributionsettypes: Vec<ModuleId>,
 }
 
 async fn make(of: Of, script: Script, body: Body) -> Answer {
     let new: OneOrMany<NewType> = read_json(&script.fleet, body, "the types").await?;
-    let ids = |modules: Vec<ModuleId>| modules.into_iter().map(|one| one.id).collect::<Vec<_>>();
-    let new = new
-        .into_vec()
-        .into_iter()
-        .map(|one| {
-            let values = TypeValues {
-                name: one.name,
-                key: one.key,
-                description: one.description,
-                colour: one.colour,
-                max_assignments: one.max_assignments.unwrap_or(1).max(1),
-            };
-            (values, ids(one.mandatorymodules), ids(one.optionalmodules))
-        })
-        .collect();
+    let ids = |modules: &[ModuleId]| modules.iter().map(|one| one.id).collect::<Vec<_>>();
+    let mut values = Vec::new();
+    for one in new.into_vec() {
+        let key = match one.key {
+            Some(key) => key,
+            None if of == Of::Targets => one.name.chars().take(64).collect(),
+            None => return Err(Error::hawkbit(Trouble::Body, "a type must have a key").into()),
+        };
+        let new = TypeValues {
+            name: one.name,
+            key,
+            description: one.description,
+            colour: one.colour,
+            max_assignments: one.max_assignments.unwrap_or(1).max(1),
+        };
+        let modules = (ids(&one.mandatorymodules), ids(&one.optionalmodules));
+        values.push((new, modules, ids(&one.compatibledistributionsettypes)));
+    }
     let made = script
-        .run(Scope::Publish, move |fleet, operator| fleet.make_types(operator, of, new))
+        .run(Scope::Publish, move |fleet, operator| {
+            let values = values.into_iter();
+            if of == Of::Targets {
+                let new = values.map(|(new, _, set_types)| (new, set_types)).collect();
+                return fleet.make_target_types(operator, new);
+            }
+            let new = values.map(|(new, (mandatory, optional), _)| (new, mandatory, optional));
+            fleet.make_types(operator, of, new.collect())
+        })
         .await?;
     created(&made.into_iter().map(|one| shown(of, &script, one)).collect::<Vec<_>>())
 }
@@ -121,6 +151,9 @@ async fn one(of: Of, script: Script, Path(id): Path<String>) -> Answer {
 
 #[derive(Deserialize)]
 struct Change {
+    /// Only types of devices are renamed, as in hawkBit.
+    #[serde(default)]
+    name: Option<String>,
     #[serde(default)]
     description: Option<String>,
     #[serde(default)]
@@ -129,10 +162,13 @@ struct Change {
 
 async fn change(of: Of, script: Script, Path(id): Path<String>, body: Body) -> Answer {
     let id = number(&id)?;
-    let Change { description, colour } = read_json(&script.fleet, body, "the change").await?;
+    let Change { name, description, colour } =
+        read_json(&script.fleet, body, "the change").await?;
+    let name = name.filter(|_| of == Of::Targets);
     let changed = script
         .run(Scope::Publish, move |fleet, operator| {
-            fleet.change_type(operator, of, id, description.as_deref(), colour.as_deref())
+            let change = (name.as_deref(), description.as_deref(), colour.as_deref());
+            fleet.change_type(operator, of, id, change)
         })
         .await?;
     ok(&shown(of, &script, changed))
@@ -187,5 +223,26 @@ async fn remove_module(
             fleet.set_type_module(id, module, None)
         })
         .await?;
+    Ok(nothing())
+}
+
+async fn compatible(script: Script, Path(id): Path<String>) -> Answer {
+    let id = number(&id)?;
+    let types = script.run(Scope::Read, move |fleet, _| fleet.compatible_set_types(id)).await?;
+    let shown = types.into_iter().map(|one| shown(Of::Sets, &script, one));
+    ok(&shown.collect::<Vec<_>>())
+}
+
+async fn add_compatible(script: Script, Path(id): Path<String>, body: Body) -> Answer {
+    let id = number(&id)?;
+    let new: OneOrMany<ModuleId> = read_json(&script.fleet, body, "the set types").await?;
+    let ids: Vec<i64> = new.into_vec().into_iter().map(|one| one.id).collect();
+    script.run(Scope::Publish, move |fleet, _| fleet.add_compatible_set_types(id, &ids)).await?;
+    Ok(done())
+}
+
+async fn remove_compatible(script: Script, Path((id, set)): Path<(String, String)>) -> Answer {
+    let (id, set) = (number(&id)?, number(&set)?);
+    script.run(Scope::Publish, move |fleet, _| fleet.remove_compatible_set_type(id, set)).await?;
     Ok(nothing())
 }

@@ -49,6 +49,15 @@ impl Entity {
                 (Self::Target, "updatestatus") => ("t.update_status", Text),
                 (Self::Target, "ipaddress" | "address") => ("t.address", Text),
                 (Self::Target, "group") => ("t.group_path", Text),
+                (Self::Target, "targettype" | "targettype.id" | "type.id") => {
+                    ("t.target_type", Number)
+                }
+                (Self::Target, "targettype.key") => {
+                    ("(SELECT y.key FROM target_types y WHERE y.id = t.target_type)", Text)
+                }
+                (Self::Target, "targettype.name") => {
+                    ("(SELECT y.name FROM target_types y WHERE y.id = t.target_type)", Text)
+                }
                 (Self::Target, "installedat") => ("t.installed_at", Number),
                 (Self::Target, "lastcontrollerrequestat") => ("d.last_seen", Number),
                 (Self::Target, "assignedds.name") => (
