@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/15.sql"),
     include_str!("schema/16.sql"),
     include_str!("schema/17.sql"),
+    include_str!("schema/18.sql"),
 ];
 
 /// The same for PostgreSQL, where the first one makes everything that SQLite's came to until
@@ -41,6 +42,7 @@ const POSTGRES: &[(usize, &str)] = &[
     (15, include_str!("schema/postgres/15.sql")),
     (16, include_str!("schema/postgres/16.sql")),
     (17, include_str!("schema/postgres/17.sql")),
+    (18, include_str!("schema/postgres/18.sql")),
 ];
 
 /// Brings a file to this server's schema.
