@@ -35,6 +35,7 @@ pub mod notes;
 pub mod offline;
 pub mod pins;
 mod postgres;
+mod readers;
 pub mod releases;
 pub mod rollout_failures;
 pub mod rollouts;
@@ -58,21 +59,21 @@ use rusqlite::OpenFlags;
 use crate::config::{DatabaseConfig, database};
 use crate::error::{DatabaseTrouble, Error, Result};
 use crate::layout::Layout;
+use readers::Readers;
 use sql::{Connection, Dialect, PostgresOptions, Transaction};
 use writer::Writer;
 
-/// How many idle reading connections are kept: to a file, where one costs little and opening another
-/// costs more than most reads,
-const IDLE_FILE_READERS: usize = 32;
-/// and to PostgreSQL, which has a hundred for all servers by itself.
-const IDLE_SERVER_READERS: usize = 8;
+/// How many connections read: from a file, where one costs little,
+const FILE_READERS: usize = 32;
+/// and from PostgreSQL, which has a hundred for all servers by itself.
+const SERVER_READERS: usize = 8;
 
 /// An open database.
 #[derive(Debug)]
 pub struct Database {
     place: Place,
     writer: Writer,
-    readers: Mutex<Vec<Connection>>,
+    readers: Readers,
 }
 
 /// Where a database is.
@@ -183,7 +184,11 @@ impl Database {
     }
 
     fn with(place: Place, writer: Connection) -> Self {
-        Self { place, writer: Writer::new(writer), readers: Mutex::default() }
+        let readers = match place {
+            Place::File(_) => FILE_READERS,
+            Place::Server(_) => SERVER_READERS,
+        };
+        Self { place, writer: Writer::new(writer), readers: Readers::new(readers) }
     }
 
     /// A number that changes with whatever may change which caller is which device; none where
@@ -219,30 +224,15 @@ impl Database {
         action: &'static str,
         work: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
-        let pooled = lock(&self.readers).pop();
-        let mut reader = match pooled {
-            Some(reader) if !reader.is_lost() => reader,
-            _ => self.place.reader()?,
-        };
-        let result = {
-            let begun = reader.snapshot();
-            let snapshot = if begun.is_err() && reader.is_lost() {
-                // It was cut while it was idle.
-                drop(begun);
-                reader = self.place.reader()?;
-                reader.snapshot()
-            } else {
-                begun
-            };
-            let snapshot = snapshot.map_err(Error::database(action))?;
-            work(&snapshot)
-        };
-        let mut readers = lock(&self.readers);
-        let idle = if self.is_shared() { IDLE_SERVER_READERS } else { IDLE_FILE_READERS };
-        if readers.len() < idle && !reader.is_lost() {
-            readers.push(reader);
+        let mut lent = self.readers.lend();
+        let mut begun = lent.open(&self.place)?.begin_reading();
+        if begun.is_err() && lent.is_lost() {
+            // It was cut while it was idle.
+            begun = lent.open(&self.place)?.begin_reading();
         }
-        result
+        begun.map_err(Error::database(action))?;
+        let snapshot = lent.open(&self.place)?.open_transaction();
+        work(&snapshot)
     }
 
     /// Looks for damage; gives what SQLite found, nothing when all is well. PostgreSQL looks after

@@ -8,7 +8,7 @@ use updraft_api::{Decision, NewRollout, RolloutState};
 
 pub use members::{
     AssignedTarget, AssignmentRecord, Before, MemberRecord, add_count, assign, counts,
-    insert_member, members, members_page, set_member_state,
+    insert_members, members, members_page, set_member_state,
 };
 pub use of_device::{active, last_ended, open_of_device};
 

@@ -124,7 +124,14 @@ fn recorded<T>(
     work: impl FnOnce(&Transaction<'_>) -> Result<T>,
 ) -> Result<T> {
     let mark = audit::mark(transaction)?;
-    let value = work(transaction)?;
+    let value = match work(transaction) {
+        Ok(value) => value,
+        Err(error) => {
+            transaction.forget_later();
+            return Err(error);
+        }
+    };
+    transaction.flush().map_err(Error::database(action))?;
     // No operator's change without its entry in the audit log.
     audit::record(transaction, action, mark)?;
     Ok(value)
@@ -153,7 +160,7 @@ impl Turn {
             } else {
                 "SAVEPOINT member"
             };
-            match self.connection.batch(savepoint) {
+            match self.connection.batch_ahead(savepoint) {
                 Ok(()) => {
                     open.has_savepoint = true;
                     return Ok(Arc::clone(&open.group));

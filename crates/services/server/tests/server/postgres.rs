@@ -12,6 +12,7 @@ use updraft_server_service::config::DatabaseConfig;
 use updraft_server_service::error::Error;
 use updraft_server_service::setup::{self, InitOptions};
 use updraft_server_service::storage::Database;
+use updraft_server_service::storage::sql::Transaction;
 use updraft_server_service::{Config, Layout};
 
 use crate::device::Device;
@@ -125,6 +126,44 @@ fn the_audit_log_is_append_only_here_too() {
         let error = database.run(statement).expect_err(statement);
         assert!(error.to_string().contains("append-only"), "{statement}: {error}");
     }
+}
+
+/// Statements that wait for no answer fail for whom they are, and not for those who share the commit.
+#[test]
+fn what_one_cannot_write_undoes_nothing_of_the_others() {
+    const INSERT: &str = "INSERT INTO settings (name, value) VALUES (?1, '1')";
+    let world = World::with_postgres();
+    let database = open(&world.postgres.as_ref().expect("PostgreSQL").url()).expect("a database");
+    let insert = |tx: &Transaction<'_>, name: &str| {
+        tx.execute_later(INSERT, [name]).map_err(Error::database("test"))
+    };
+    database.write("test", |tx| insert(tx, "member-taken")).expect("the first one");
+    let begun = std::sync::Barrier::new(24);
+    std::thread::scope(|scope| {
+        for number in 0..24_u32 {
+            let (database, begun) = (&database, &begun);
+            scope.spawn(move || {
+                begun.wait();
+                let outcome = database.write_together("test", |tx| {
+                    match number % 4 {
+                        0 => insert(tx, "member-taken")?,
+                        _ => insert(tx, &format!("member-{number}"))?,
+                    }
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                    match number % 4 {
+                        1 => Err(Error::not_found("a number", number.to_string())),
+                        _ => Ok(()),
+                    }
+                });
+                assert_eq!(outcome.is_ok(), number % 4 > 1, "{number}: {outcome:?}");
+            });
+        }
+    });
+    let count = "SELECT count(*) FROM settings WHERE name LIKE 'member-%'";
+    let stored = database.read("test", |reader| {
+        reader.query_row(count, [], |row| row.get::<_, i64>(0)).map_err(Error::database("test"))
+    });
+    assert_eq!(stored.expect("a count"), 13, "twelve, and the first one");
 }
 
 #[test]

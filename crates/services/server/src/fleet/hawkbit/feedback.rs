@@ -43,7 +43,6 @@ impl Fleet {
         let actor = format!("device:{id}");
         let by = By { actor: &actor, at: now };
         self.write_for("store what a device reports", id, |tx| {
-            let mut device = devices::require(tx, id)?;
             let mut action = actions::require(tx, id, action)?;
             if !takes_reports(&action) {
                 let message = format!("action {} has ended", action.id);
@@ -53,12 +52,22 @@ impl Fleet {
             append(tx, &action, feedback, status, by, default_message(status))?;
             action.last_code = feedback.status.code.or(action.last_code);
             match status {
-                ActionStatus::Finished => finish(tx, &mut device, &mut action, by)?,
-                ActionStatus::Error => fail(tx, &mut device, &mut action, by)?,
+                ActionStatus::Finished => {
+                    let mut device = devices::require(tx, id)?;
+                    finish(tx, &mut device, &mut action, by)?;
+                    devices::update(tx, &device, None)?;
+                }
+                ActionStatus::Error => {
+                    let mut device = devices::require(tx, id)?;
+                    fail(tx, &mut device, &mut action, by)?;
+                    devices::update(tx, &device, None)?;
+                }
                 ActionStatus::Downloaded if action.kind == ActionKind::DownloadOnly => {
+                    let mut device = devices::require(tx, id)?;
                     action.status = status;
                     action.active = false;
                     device.status = UpdateStatus::InSync;
+                    devices::update(tx, &device, None)?;
                     actions::update(tx, &action, by)?;
                     // More was not asked for.
                     orders::ended(tx, action.id, Outcome::Runs, by)?;
@@ -77,7 +86,7 @@ impl Fleet {
                     orders::fetched(tx, action.id, by)?;
                 }
             }
-            devices::update(tx, &device, None)
+            Ok(())
         })?;
         self.kick();
         Ok(())
@@ -195,13 +204,15 @@ fn append(
         messages.push(format!("Update Server: Device reported status code: {code}"));
     }
     // A client that was told not to install yet says the same at each poll.
-    let repeats = actions::last_report(tx, action.id)?.is_some_and(|last| {
+    let last = actions::last_of_reports(tx, action.id)?;
+    let repeats = last.as_ref().is_some_and(|(last, _)| {
         last.status == status && last.messages == messages && last.code == feedback.status.code
     });
     if repeats && !is_final(status) {
         return Ok(());
     }
-    if !is_final(status) && actions::count_reports(tx, action.id)? >= MAX_REPORTS {
+    let reports = last.map_or(0, |(_, reports)| reports);
+    if !is_final(status) && reports >= MAX_REPORTS {
         let message = format!("action {} has {MAX_REPORTS} reports", action.id);
         return Err(Error::hawkbit(Trouble::Quota, message));
     }

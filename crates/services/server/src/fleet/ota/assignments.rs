@@ -295,7 +295,7 @@ impl Apply<'_> {
                 self.now,
             )?;
         }
-        rollouts::insert_member(self.tx, self.rollout, device, 0)?;
+        rollouts::insert_members(self.tx, self.rollout, &[device.to_owned()], 0)?;
         let assignment = AssignmentRecord {
             correlation: self.correlation.to_owned(),
             targets: targets.to_vec(),

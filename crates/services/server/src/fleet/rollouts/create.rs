@@ -81,9 +81,7 @@ pub(in crate::fleet) fn insert(
     let state = if new.needs_approval { RolloutState::WaitingForApproval } else { ready(new, now) };
     rollouts::insert(tx, new, state, actor, now)?;
     for (phase, devices) in (0_u32..).zip(&phases) {
-        for device in devices {
-            rollouts::insert_member(tx, &new.name, device, phase)?;
-        }
+        rollouts::insert_members(tx, &new.name, devices, phase)?;
     }
     let count: usize = phases.iter().map(Vec::len).sum();
     let message =

@@ -162,12 +162,10 @@ pub fn list(
 
 /// Stores where an action stands, and how it is to be done.
 pub fn update(tx: &Transaction<'_>, action: &ActionRecord, by: By<'_>) -> Result<()> {
-    tx.prepare_cached(
+    tx.execute_later(
         "UPDATE actions SET kind = ?2, forced_at = ?3, status = ?4, active = ?5, last_code = ?6,
              external_ref = ?7, modified_by = ?8, modified_at = ?9 WHERE id = ?1",
-    )
-    .and_then(|mut statement| {
-        statement.execute(params![
+        params![
             action.id,
             values::word(action.kind),
             action.forced_at.map(values::millis),
@@ -177,10 +175,9 @@ pub fn update(tx: &Transaction<'_>, action: &ActionRecord, by: By<'_>) -> Result
             action.external_ref,
             by.actor,
             by.millis()
-        ])
-    })
-    .map_err(Error::database("change an action"))?;
-    Ok(())
+        ],
+    )
+    .map_err(Error::database("change an action"))
 }
 
 /// Removes an action with what was reported of it.
@@ -222,25 +219,45 @@ impl NewReport {
     }
 }
 
-/// Appends a report.
+/// Appends a report, with its number among the action's: where the one before has none, because an
+/// older server wrote it, they are counted.
 pub fn append(tx: &Transaction<'_>, action: i64, new: &NewReport, at: Timestamp) -> Result<()> {
     let messages = values::json("store messages", &new.messages)?;
-    tx.prepare_cached(
-        "INSERT INTO action_statuses (action, status, code, messages, occurred_at, reported_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )
-    .and_then(|mut statement| {
-        statement.execute(params![
+    tx.execute_later(
+        "INSERT INTO action_statuses
+             (action, status, code, messages, occurred_at, reported_at, number)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce(
+             (SELECT l.number FROM action_statuses l WHERE l.action = ?1 ORDER BY l.id DESC LIMIT 1),
+             (SELECT count(*) FROM action_statuses c WHERE c.action = ?1)) + 1)",
+        params![
             action,
             values::word(new.status),
             new.code,
             messages,
             new.occurred_at,
             values::millis(at)
-        ])
-    })
-    .map_err(Error::database("append a report"))?;
-    Ok(())
+        ],
+    )
+    .map_err(Error::database("append a report"))
+}
+
+/// The last report of an action, and how many there are.
+pub fn last_of_reports(
+    connection: &Connection,
+    action: i64,
+) -> Result<Option<(ActionReport, u64)>> {
+    connection
+        .prepare_cached(
+            "SELECT r.*, coalesce(r.number,
+                 (SELECT count(*) FROM action_statuses c WHERE c.action = r.action)) AS reports
+             FROM action_statuses r WHERE r.action = ?1 ORDER BY r.id DESC LIMIT 1",
+        )
+        .and_then(|mut statement| {
+            let read = |row: &Row<'_>| Ok((read_report(row)?, row.get("reports")?));
+            statement.query_row([action], read).optional()
+        })
+        .map(|last| last.map(|(report, reports)| (report, values::count(reports))))
+        .map_err(Error::database("read a report"))
 }
 
 /// How many actions there are of a set, by status.
@@ -259,19 +276,12 @@ pub fn count_by_status(connection: &Connection, set: i64) -> Result<Vec<(String,
 
 /// How many reports there are of an action.
 pub fn count_reports(connection: &Connection, action: i64) -> Result<u64> {
-    connection
-        .prepare_cached("SELECT count(*) FROM action_statuses WHERE action = ?1")
-        .and_then(|mut statement| statement.query_row([action], |row| row.get(0)))
-        .map(values::count)
-        .map_err(Error::database("count reports"))
+    Ok(last_of_reports(connection, action)?.map_or(0, |(_, reports)| reports))
 }
 
 /// The last report of an action.
 pub fn last_report(connection: &Connection, action: i64) -> Result<Option<ActionReport>> {
-    connection
-        .prepare_cached("SELECT * FROM action_statuses WHERE action = ?1 ORDER BY id DESC LIMIT 1")
-        .and_then(|mut statement| statement.query_row([action], read_report).optional())
-        .map_err(Error::database("read a report"))
+    Ok(last_of_reports(connection, action)?.map(|(report, _)| report))
 }
 
 /// A page of an action's reports, and how many there are.

@@ -2,6 +2,7 @@
 //! becomes part of a statement.
 
 mod fields;
+mod text;
 
 use updraft_hawkbit::{Comparison, Operator, Query};
 
@@ -9,6 +10,7 @@ use crate::error::hawkbit::Trouble;
 use crate::error::{Error, Result};
 use crate::storage::sql::Value;
 use fields::Sort;
+use text::{Alike, alike, pattern};
 
 /// What a query is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +107,19 @@ impl Writer {
         if let Some(tagged) = self.entity.named_many(&comparison.selector.to_ascii_lowercase()) {
             return self.compare_tags(tagged, comparison);
         }
-        let (column, sort) = self.field(&comparison.selector)?;
         let operator = comparison.operator;
         let first = comparison.values.first().map(String::as_str).unwrap_or_default();
+        if operator == Operator::Equal
+            && let Some((noted, key)) = self.notes_of(&comparison.selector, Entity::noted)
+        {
+            let key = self.parameter(Value::Text(key.to_owned()));
+            return Ok(format!(
+                "{} AND {})",
+                noted.replace('?', &key),
+                self.alike("n.value", first)
+            ));
+        }
+        let (column, sort) = self.field(&comparison.selector)?;
         Ok(match operator {
             Operator::IsNull => format!("{column} IS NULL"),
             Operator::IsNotNull => format!("{column} IS NOT NULL"),
@@ -125,14 +137,10 @@ impl Writer {
                     format!("({column} IS NULL OR {column} NOT IN ({values}))")
                 }
             }
-            Operator::Equal | Operator::NotEqual if sort == Sort::Text => {
+            Operator::Equal if sort == Sort::Text => self.alike(&column, first),
+            Operator::NotEqual if sort == Sort::Text => {
                 let pattern = self.parameter(Value::Text(pattern(first)));
-                let alike = format!("{column} LIKE {pattern} ESCAPE '\\'");
-                if operator == Operator::Equal {
-                    alike
-                } else {
-                    format!("({column} IS NULL OR NOT {alike})")
-                }
+                format!("({column} IS NULL OR NOT {column} LIKE {pattern} ESCAPE '\\')")
             }
             _ => {
                 let value = self.value(sort, &comparison.selector, first)?;
@@ -150,6 +158,34 @@ impl Writer {
                 format!("{column} {sign} {value}")
             }
         })
+    }
+
+    /// Whether a text is what a query says, asked so that an index of `lower(column)` is of use.
+    fn alike(&mut self, column: &str, value: &str) -> String {
+        match alike(value) {
+            Alike::Is(text) => {
+                format!("lower({column}) = {}", self.parameter(Value::Text(text)))
+            }
+            Alike::Begins(start, end) => {
+                let start = self.parameter(Value::Text(start));
+                let end = self.parameter(Value::Text(end));
+                format!("(lower({column}) >= {start} AND lower({column}) < {end})")
+            }
+            Alike::Pattern(pattern) => {
+                let pattern = self.parameter(Value::Text(pattern));
+                format!("{column} LIKE {pattern} ESCAPE '\\'")
+            }
+        }
+    }
+
+    /// What the entity says of a field such as `attribute.revision`, and the key of it.
+    fn notes_of<'s>(
+        &self,
+        selector: &'s str,
+        of: impl FnOnce(Entity, &str) -> Option<&'static str>,
+    ) -> Option<(&'static str, &'s str)> {
+        let (kind, key) = selector.split_once('.')?;
+        Some((of(self.entity, &kind.to_ascii_lowercase())?, key))
     }
 
     /// Of tags or groups there may be several: it is asked whether one of them is like that, or
@@ -175,10 +211,7 @@ impl Writer {
         if let Some((column, sort)) = self.entity.column(&lower) {
             return Ok((column.to_owned(), sort));
         }
-        let noted = selector
-            .split_once('.')
-            .and_then(|(kind, key)| Some((self.entity.notes(&kind.to_ascii_lowercase())?, key)));
-        let Some((select, key)) = noted else {
+        let Some((select, key)) = self.notes_of(selector, Entity::notes) else {
             let message = format!("there is no field \"{selector}\" to ask for");
             return Err(Error::hawkbit(Trouble::QueryField, message));
         };
@@ -244,27 +277,6 @@ fn time(text: &str, times: Times) -> Option<i64> {
     moment.map(jiff::Timestamp::as_millisecond).or_else(|| text.parse().ok())
 }
 
-/// A pattern of `LIKE`, which in SQLite regards no case: `*` is any characters, `\*` is itself.
-fn pattern(value: &str) -> String {
-    let mut pattern = String::new();
-    let mut characters = value.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' if characters.peek() == Some(&'*') => {
-                characters.next();
-                pattern.push('*');
-            }
-            '*' => pattern.push('%'),
-            '%' | '_' | '\\' => {
-                pattern.push('\\');
-                pattern.push(character);
-            }
-            other => pattern.push(other),
-        }
-    }
-    pattern
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Entity, Times, condition, order};
@@ -284,8 +296,9 @@ mod tests {
     fn queries_become_conditions() {
         assert_eq!(
             written("controllerId==dev-*;name!='50%'"),
-            "(t.device LIKE ?1 ESCAPE '\\' AND (t.name IS NULL OR NOT t.name LIKE ?2 ESCAPE '\\')) \
-             [Text(\"dev-%\"), Text(\"50\\\\%\")]"
+            "((lower(t.device) >= ?1 AND lower(t.device) < ?2) \
+             AND (t.name IS NULL OR NOT t.name LIKE ?3 ESCAPE '\\')) \
+             [Text(\"dev-\"), Text(\"dev.\"), Text(\"50\\\\%\")]"
         );
         assert_eq!(
             written("lastControllerRequestAt=lt=${OVERDUE_TS},createdat=in=(1,2)"),
@@ -295,6 +308,12 @@ mod tests {
             written("attribute.Rev=ge=B"),
             "lower((SELECT n.value FROM device_attributes n WHERE n.device = t.device \
              AND n.key = ?1)) >= ?2 [Text(\"Rev\"), Text(\"b\")]"
+        );
+        assert_eq!(
+            written("attribute.Rev==B*"),
+            "t.device IN (SELECT n.device FROM device_attributes n WHERE n.key = ?1 \
+             AND (lower(n.value) >= ?2 AND lower(n.value) < ?3)) \
+             [Text(\"Rev\"), Text(\"b\"), Text(\"c\")]"
         );
     }
 
@@ -325,9 +344,9 @@ mod tests {
         assert_eq!(
             of_devices("group!=lab;tag.site==oslo"),
             "(NOT EXISTS (SELECT 1 FROM (SELECT group_name AS name, device FROM group_devices) g \
-             WHERE g.device = d.id AND g.name LIKE ?1 ESCAPE '\\') AND \
-             (SELECT n.value FROM device_tags n WHERE n.device = d.id AND n.tag = ?2) \
-             LIKE ?3 ESCAPE '\\') [Text(\"lab\"), Text(\"site\"), Text(\"oslo\")]"
+             WHERE g.device = d.id AND lower(g.name) = ?1) AND \
+             lower((SELECT n.value FROM device_tags n WHERE n.device = d.id AND n.tag = ?2)) \
+             = ?3) [Text(\"lab\"), Text(\"site\"), Text(\"oslo\")]"
         );
         assert!(of_devices("certificate==1").contains("there is no field"));
     }
@@ -337,10 +356,10 @@ mod tests {
         assert_eq!(
             written("tag==beta*;tag!=old"),
             "(EXISTS (SELECT 1 FROM action_device_tags gt JOIN tags g ON g.id = gt.tag \
-             WHERE gt.device = t.device AND g.name LIKE ?1 ESCAPE '\\') AND \
+             WHERE gt.device = t.device AND (lower(g.name) >= ?1 AND lower(g.name) < ?2)) AND \
              NOT EXISTS (SELECT 1 FROM action_device_tags gt JOIN tags g ON g.id = gt.tag \
-             WHERE gt.device = t.device AND g.name LIKE ?2 ESCAPE '\\')) \
-             [Text(\"beta%\"), Text(\"old\")]"
+             WHERE gt.device = t.device AND lower(g.name) = ?3)) \
+             [Text(\"beta\"), Text(\"betb\"), Text(\"old\")]"
         );
     }
 
@@ -351,7 +370,7 @@ mod tests {
         assert!(Query::parse(text).is_err());
         assert_eq!(
             written("name==\"x' OR 1=1 --\""),
-            "t.name LIKE ?1 ESCAPE '\\' [Text(\"x' OR 1=1 --\")]"
+            "lower(t.name) = ?1 [Text(\"x' or 1=1 --\")]"
         );
         assert!(written("security_token==1").contains("there is no field"));
         assert!(order(Entity::Target, Some("name;DROP TABLE devices:ASC")).is_err());

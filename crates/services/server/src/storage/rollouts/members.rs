@@ -84,20 +84,27 @@ pub struct AssignedTarget {
     pub custom: Option<serde_json::Value>,
 }
 
-/// Adds a device to a rollout.
-pub fn insert_member(tx: &Transaction<'_>, rollout: &str, device: &str, phase: u32) -> Result<()> {
-    tx.prepare_cached(
-        "INSERT INTO rollout_devices (rollout, device, phase, state) VALUES (?1, ?2, ?3, ?4)",
-    )
-    .and_then(|mut statement| {
-        statement.execute(params![
-            rollout,
-            device,
-            phase,
-            values::word(RolloutDeviceState::Waiting)
-        ])
-    })
-    .map_err(Error::database("add a device to a rollout"))?;
+/// How many devices one statement adds.
+const AT_A_TIME: usize = 5000;
+
+/// Adds the devices of a phase to a rollout.
+pub fn insert_members(
+    tx: &Transaction<'_>,
+    rollout: &str,
+    devices: &[String],
+    phase: u32,
+) -> Result<()> {
+    let statement = format!(
+        "INSERT INTO rollout_devices (rollout, device, phase, state)
+         SELECT CAST(?1 AS TEXT), j.value, CAST(?2 AS BIGINT), CAST(?3 AS TEXT) FROM {}",
+        tx.either("json_each(?4) j", "json_array_elements_text(CAST(CAST(?4 AS TEXT) AS json)) j")
+    );
+    let waiting = values::word(RolloutDeviceState::Waiting);
+    for some in devices.chunks(AT_A_TIME) {
+        let some = values::json("add devices to a rollout", &some)?;
+        tx.execute(&statement, params![rollout, phase, waiting, some])
+            .map_err(Error::database("add devices to a rollout"))?;
+    }
     Ok(())
 }
 

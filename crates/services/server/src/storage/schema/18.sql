@@ -1,12 +1,10 @@
--- Logs that devices were asked for, and what they sent, packed by zstd.
-CREATE TABLE device_logs (
-    id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    device       TEXT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
-    requested_by TEXT NOT NULL,
-    requested_at INTEGER NOT NULL,
-    received_at  INTEGER,
-    bytes        INTEGER,
-    content      BLOB
-) STRICT;
-CREATE INDEX device_logs_by_device ON device_logs (device, id);
-CREATE INDEX device_logs_by_age ON device_logs (requested_at);
+-- Which report of its action it is, from 1; none where an older server wrote it.
+ALTER TABLE action_statuses ADD COLUMN number INTEGER;
+
+-- For lists of devices by a text, which regard no case.
+DROP INDEX device_attributes_by_key;
+CREATE INDEX device_attributes_by_value ON device_attributes (key, lower(value), device);
+CREATE INDEX action_devices_by_name ON action_devices (lower(name));
+CREATE INDEX action_devices_by_lower_id ON action_devices (lower(device));
+CREATE INDEX action_devices_by_status ON action_devices (lower(update_status));
+CREATE INDEX devices_by_lower_id ON devices (lower(id));

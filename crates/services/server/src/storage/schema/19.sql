@@ -1,23 +1,12 @@
--- Types of devices that are told actions, and the types of distribution sets that they take.
-CREATE TABLE target_types (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    key         TEXT NOT NULL UNIQUE,
-    name        TEXT NOT NULL UNIQUE,
-    description TEXT,
-    colour      TEXT,
-    created_by  TEXT NOT NULL,
-    created_at  INTEGER NOT NULL,
-    modified_by TEXT NOT NULL,
-    modified_at INTEGER NOT NULL
+-- Logs that devices were asked for, and what they sent, packed by zstd.
+CREATE TABLE device_logs (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    device       TEXT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
+    requested_by TEXT NOT NULL,
+    requested_at INTEGER NOT NULL,
+    received_at  INTEGER,
+    bytes        INTEGER,
+    content      BLOB
 ) STRICT;
-
-CREATE TABLE target_type_set_types (
-    target_type INTEGER NOT NULL REFERENCES target_types (id) ON DELETE CASCADE,
-    set_type    INTEGER NOT NULL REFERENCES distribution_set_types (id) ON DELETE CASCADE,
-    PRIMARY KEY (target_type, set_type)
-) STRICT, WITHOUT ROWID;
-
--- None: it takes sets of every type.
-ALTER TABLE action_devices ADD COLUMN target_type INTEGER REFERENCES target_types (id);
-CREATE INDEX action_devices_by_type ON action_devices (target_type);
-CREATE INDEX action_devices_by_group ON action_devices (group_path);
+CREATE INDEX device_logs_by_device ON device_logs (device, id);
+CREATE INDEX device_logs_by_age ON device_logs (requested_at);

@@ -8,6 +8,7 @@ use rusqlite::OpenFlags;
 use super::parameters::Parameters;
 use super::postgres::{Postgres, PostgresOptions};
 use super::statement::{Inner as StatementInner, Statement};
+use super::value::Value;
 use super::{Result, Row};
 
 /// The lock that a transaction holds while it may write to PostgreSQL: `updraft`, in ASCII.
@@ -103,7 +104,19 @@ impl Connection {
         }
     }
 
-    /// How many rows were changed since it was opened.
+    /// The same, of PostgreSQL together with the next statement, whose error is theirs then.
+    pub(in crate::storage) fn batch_ahead(&self, sql: &str) -> Result<()> {
+        match &self.0 {
+            Inner::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Inner::Postgres(connection) => {
+                connection.batch_ahead(sql);
+                Ok(())
+            }
+        }
+    }
+
+    /// How many rows were changed since it was opened, without those of
+    /// [`Transaction::execute_later`] that were not run.
     pub(in crate::storage) fn total_changes(&self) -> u64 {
         match &self.0 {
             Inner::Sqlite(connection) => connection.total_changes(),
@@ -112,11 +125,10 @@ impl Connection {
     }
 
     /// Begins to read: all that is read until the end is of one moment.
-    pub(in crate::storage) fn snapshot(&self) -> Result<Transaction<'_>> {
+    pub(in crate::storage) fn begin_reading(&self) -> Result<()> {
         self.batch(
             self.either("BEGIN", "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-        )?;
-        Ok(Transaction { connection: self, open: true })
+        )
     }
 
     /// Begins to write. There is one writer at a time, whichever server it belongs to: what it
@@ -163,6 +175,33 @@ impl Transaction<'_> {
     /// Runs a statement; gives how many rows it changed.
     pub fn execute(&self, sql: &str, parameters: impl Parameters) -> Result<usize> {
         self.prepare_cached(sql)?.execute(parameters)
+    }
+
+    /// Runs a statement of whose answer nothing else in this work depends. With PostgreSQL it travels
+    /// together with the next one, or at the end of the work, and its error comes there.
+    pub fn execute_later(&self, sql: &str, parameters: impl Parameters) -> Result<()> {
+        match &self.connection.0 {
+            Inner::Sqlite(_) => self.execute(sql, parameters).map(drop),
+            Inner::Postgres(connection) => {
+                let values = parameters.values().into_iter().map(Value::from).collect();
+                connection.execute_later(connection.prepare(sql)?, values)
+            }
+        }
+    }
+
+    /// Runs what [`Transaction::execute_later`] was given and was not run yet.
+    pub(in crate::storage) fn flush(&self) -> Result<()> {
+        match &self.connection.0 {
+            Inner::Sqlite(_) => Ok(()),
+            Inner::Postgres(connection) => connection.flush(),
+        }
+    }
+
+    /// Forgets what [`Transaction::execute_later`] was given and was not run yet.
+    pub(in crate::storage) fn forget_later(&self) {
+        if let Inner::Postgres(connection) = &self.connection.0 {
+            connection.forget_later();
+        }
     }
 
     /// Runs an `INSERT` of one row; gives the number (`id`) that the row was given.

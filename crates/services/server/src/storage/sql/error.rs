@@ -22,6 +22,9 @@ pub enum Error {
     /// The connection has ended.
     #[error("the connection to the database has ended")]
     Closed,
+    /// What drives a connection could not be made.
+    #[error("the driver of a connection to the database could not be made: {0}")]
+    Driver(String),
     /// A text has a character that PostgreSQL cannot store.
     #[error("a text with the character NUL cannot be stored")]
     Nul,
@@ -33,11 +36,11 @@ pub enum Error {
     Sqlite(#[from] rusqlite::Error),
     /// PostgreSQL refused, or cannot be reached.
     #[error("{}", words(.0))]
-    Postgres(#[from] ::postgres::Error),
+    Postgres(#[from] ::tokio_postgres::Error),
 }
 
 /// PostgreSQL's own words; the library's error only says that there are some.
-fn words(error: &::postgres::Error) -> String {
+fn words(error: &::tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(said) => format!("{} (SQLSTATE {})", said.message(), said.code().code()),
         None => match std::error::Error::source(error) {
@@ -55,6 +58,7 @@ impl Error {
             Self::Sqlite(error) => of_sqlite(error),
             Self::Postgres(error) => of_postgres(error),
             Self::Closed => Kind::Unavailable,
+            Self::Driver(_) => Kind::Exhausted,
             Self::Nul => Kind::Invalid,
             Self::NoRow | Self::Column { .. } => Kind::Bug,
         }
@@ -69,7 +73,7 @@ impl Error {
                 SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE
             ),
             Self::Postgres(error) => {
-                error.code() == Some(&::postgres::error::SqlState::UNIQUE_VIOLATION)
+                error.code() == Some(&::tokio_postgres::error::SqlState::UNIQUE_VIOLATION)
             }
             _ => false,
         }
@@ -82,7 +86,7 @@ impl Error {
                 failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY
             }
             Self::Postgres(error) => {
-                error.code() == Some(&::postgres::error::SqlState::FOREIGN_KEY_VIOLATION)
+                error.code() == Some(&::tokio_postgres::error::SqlState::FOREIGN_KEY_VIOLATION)
             }
             _ => false,
         }
@@ -114,7 +118,7 @@ fn of_sqlite(error: &rusqlite::Error) -> Kind {
 }
 
 /// By the class of its SQLSTATE (PostgreSQL's manual, appendix A).
-fn of_postgres(error: &::postgres::Error) -> Kind {
+fn of_postgres(error: &::tokio_postgres::Error) -> Kind {
     let Some(state) = error.code() else { return Kind::Unavailable };
     match state.code().get(..2) {
         // Insufficient privilege; the others of class 42 are mistakes in statements.

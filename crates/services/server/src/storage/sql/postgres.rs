@@ -1,30 +1,37 @@
 //! PostgreSQL: its connection, values and columns.
 
 mod connect;
+mod link;
 mod translate;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
+use std::future::ready;
 
 use bytes::BytesMut;
-use postgres::types::{IsNull, ToSql, Type};
-use postgres::{Client, Row, Statement};
+use tokio_postgres::types::{IsNull, ToSql, Type};
+use tokio_postgres::{Row, Statement};
 
 pub use connect::PostgresOptions;
+use link::{Ahead, Link};
 
 use super::row::Column;
-use super::value::ValueRef;
+use super::value::{Value, ValueRef};
 use super::{Error, Result};
 
 /// How many prepared statements a connection keeps. More are there only when something makes
 /// statements without end.
 const MAX_STATEMENTS: usize = 512;
+/// How many statements wait for the next one, at most.
+const MAX_AHEAD: usize = 128;
 
 /// A connection to PostgreSQL.
 pub(super) struct Postgres {
     /// There until the end.
-    client: RefCell<Option<Client>>,
+    link: RefCell<Option<Link>>,
     statements: RefCell<HashMap<String, Statement>>,
+    /// What is sent with the next statement.
+    ahead: RefCell<Vec<Ahead>>,
     changes: Cell<u64>,
     lost: Cell<bool>,
 }
@@ -39,8 +46,9 @@ impl Postgres {
     /// Connects.
     pub(super) fn connect(options: &PostgresOptions) -> Result<Self> {
         Ok(Self {
-            client: RefCell::new(Some(connect::connect(options)?)),
+            link: RefCell::new(Some(connect::connect(options)?)),
             statements: RefCell::default(),
+            ahead: RefCell::default(),
             changes: Cell::new(0),
             lost: Cell::new(false),
         })
@@ -48,8 +56,8 @@ impl Postgres {
 
     /// Whether it is of no more use.
     pub(super) fn is_lost(&self) -> bool {
-        let is_closed = |client: &Option<Client>| client.as_ref().is_none_or(Client::is_closed);
-        self.lost.get() || self.client.try_borrow().is_ok_and(|client| is_closed(&client))
+        let is_closed = |link: &Option<Link>| link.as_ref().is_none_or(Link::is_closed);
+        self.lost.get() || self.link.try_borrow().is_ok_and(|link| is_closed(&link))
     }
 
     /// How many rows were changed since it was opened.
@@ -57,15 +65,24 @@ impl Postgres {
         self.changes.get()
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Client) -> Result<T, postgres::Error>) -> Result<T> {
-        let mut client = self.client.borrow_mut();
-        work(client.as_mut().ok_or(Error::Closed)?).map_err(|error| {
-            let error = Error::Postgres(error);
-            if error.is_lost() {
-                self.lost.set(true);
+    fn link(&self) -> Result<Ref<'_, Link>> {
+        Ref::filter_map(self.link.borrow(), Option::as_ref).map_err(|_| Error::Closed)
+    }
+
+    /// What came of statements: the last one's answer.
+    fn told<T>(&self, outcome: Result<(u64, T)>) -> Result<T> {
+        match outcome {
+            Ok((changed, answer)) => {
+                self.changed(changed);
+                Ok(answer)
             }
-            error
-        })
+            Err(error) => {
+                if error.is_lost() {
+                    self.lost.set(true);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Prepares a statement, which is written in the SQL of both databases.
@@ -73,7 +90,9 @@ impl Postgres {
         if let Some(known) = self.statements.borrow().get(sql) {
             return Ok(known.clone());
         }
-        let prepared = self.with(|client| client.prepare(&translate::statement(sql)))?;
+        let (link, ahead, translated) =
+            (self.link()?, self.ahead.take(), translate::statement(sql));
+        let prepared = self.told(link.after(&ahead, link.client()?.prepare(&translated)))?;
         let mut statements = self.statements.borrow_mut();
         if statements.len() >= MAX_STATEMENTS {
             statements.clear();
@@ -84,16 +103,43 @@ impl Postgres {
 
     /// Runs a statement; gives how many rows it changed.
     pub(super) fn execute(&self, statement: &Statement, values: &[ValueRef<'_>]) -> Result<usize> {
-        let bound = bound(values)?;
-        let changed = self.with(|client| client.execute(statement, &bound))?;
-        self.changes.set(self.changes.get() + changed);
+        let (link, bound) = (self.link()?, bound(values)?);
+        let ahead = self.ahead.take();
+        let changed = self.told(link.after(&ahead, link.client()?.execute(statement, &bound)))?;
+        self.changed(changed);
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     /// Runs a statement; gives its answer.
     pub(super) fn query(&self, statement: &Statement, values: &[ValueRef<'_>]) -> Result<Vec<Row>> {
-        let bound = bound(values)?;
-        self.with(|client| client.query(statement, &bound))
+        let (link, bound) = (self.link()?, bound(values)?);
+        let ahead = self.ahead.take();
+        self.told(link.after(&ahead, link.client()?.query(statement, &bound)))
+    }
+
+    /// Runs a statement with the next one, or with [`Postgres::flush`].
+    pub(super) fn execute_later(&self, statement: Statement, values: Vec<Value>) -> Result<()> {
+        self.ahead.borrow_mut().push(Ahead::Change(statement, values));
+        if self.ahead.borrow().len() >= MAX_AHEAD { self.flush() } else { Ok(()) }
+    }
+
+    /// Runs statements without parameters with the next one.
+    pub(super) fn batch_ahead(&self, sql: &str) {
+        self.ahead.borrow_mut().push(Ahead::Batch(sql.to_owned()));
+    }
+
+    /// Runs what waits for the next statement.
+    pub(super) fn flush(&self) -> Result<()> {
+        let ahead = self.ahead.take();
+        if ahead.is_empty() {
+            return Ok(());
+        }
+        self.told(self.link()?.after(&ahead, ready(Ok(()))))
+    }
+
+    /// Forgets changes that wait for the next statement.
+    pub(super) fn forget_later(&self) {
+        self.ahead.borrow_mut().retain(|one| matches!(one, Ahead::Batch(_)));
     }
 
     /// Counts rows that a statement with an answer has changed.
@@ -103,17 +149,18 @@ impl Postgres {
 
     /// Runs statements without parameters, in PostgreSQL's own words.
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
-        self.with(|client| client.batch_execute(sql))
+        let (link, ahead) = (self.link()?, self.ahead.take());
+        self.told(link.after(&ahead, link.client()?.batch_execute(sql)))
     }
 }
 
 impl Drop for Postgres {
-    /// The library waits for its last message to be sent, which a thread must not do that drives
+    /// The end waits for the last message to be sent, which a thread must not do that drives
     /// asynchronous tasks, and such a thread may be the last owner.
     fn drop(&mut self) {
-        let client = self.client.take();
+        let link = self.link.take();
         let ended = std::thread::Builder::new()
-            .spawn(move || drop(client))
+            .spawn(move || drop(link))
             .is_ok_and(|thread| thread.join().is_ok());
         if !ended {
             tracing::debug!("a connection to the database did not end in order");
@@ -162,7 +209,7 @@ impl ToSql for ValueRef<'_> {
         true
     }
 
-    postgres::types::to_sql_checked!();
+    tokio_postgres::types::to_sql_checked!();
 }
 
 /// The value of a column.
@@ -172,7 +219,7 @@ pub(super) fn column(row: &Row, column: impl Column) -> Result<ValueRef<'_>, Str
         .number(|name| columns.iter().position(|column| column.name() == name))
         .filter(|number| *number < columns.len())
         .ok_or("there is no such column")?;
-    let Some(kind) = columns.get(number).map(postgres::Column::type_) else {
+    let Some(kind) = columns.get(number).map(tokio_postgres::Column::type_) else {
         return Err("there is no such column".to_owned());
     };
     let value = match *kind {

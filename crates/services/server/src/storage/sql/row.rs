@@ -10,7 +10,7 @@ pub struct Row<'a>(pub(super) Inner<'a>);
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Inner<'a> {
     Sqlite(&'a rusqlite::Row<'a>),
-    Postgres(&'a ::postgres::Row),
+    Postgres(&'a ::tokio_postgres::Row),
 }
 
 /// A column by its name or number.

@@ -11,7 +11,7 @@ pub struct Statement<'c>(pub(super) Inner<'c>);
 
 pub(super) enum Inner<'c> {
     Sqlite(rusqlite::CachedStatement<'c>),
-    Postgres { connection: &'c Postgres, statement: ::postgres::Statement },
+    Postgres { connection: &'c Postgres, statement: ::tokio_postgres::Statement },
 }
 
 impl std::fmt::Debug for Inner<'_> {
@@ -29,7 +29,7 @@ pub struct Rows<'s>(RowsInner<'s>);
 
 enum RowsInner<'s> {
     Sqlite(rusqlite::Rows<'s>),
-    Postgres { rows: Vec<::postgres::Row>, next: usize },
+    Postgres { rows: Vec<::tokio_postgres::Row>, next: usize },
 }
 
 impl std::fmt::Debug for RowsInner<'_> {

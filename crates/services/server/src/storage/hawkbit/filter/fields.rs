@@ -150,6 +150,20 @@ impl Entity {
         })
     }
 
+    /// The beginning of a condition that some devices meet by what they have told of themselves: an
+    /// index finds these, so that not every device is looked at.
+    pub(super) fn noted(self, kind: &str) -> Option<&'static str> {
+        Some(match (self, kind) {
+            (Self::Target, "attribute" | "controllerattributes") => {
+                "t.device IN (SELECT n.device FROM device_attributes n WHERE n.key = ?"
+            }
+            (Self::Device, "attribute") => {
+                "d.id IN (SELECT n.device FROM device_attributes n WHERE n.key = ?"
+            }
+            _ => return None,
+        })
+    }
+
     /// The table and column of what is noted by key, for a field such as `attribute.revision`.
     pub(super) fn notes(self, kind: &str) -> Option<&'static str> {
         Some(match (self, kind) {

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postgres::config::{Host, SslMode};
-use postgres::{Client, NoTls};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::NoTls;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::link::Link;
 use crate::error::{Error, Result};
 use crate::storage::sql;
 
@@ -23,7 +24,7 @@ const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '30s';
 /// Where a PostgreSQL is, and how it is recognised.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    config: postgres::Config,
+    config: tokio_postgres::Config,
     tls: Option<MakeRustlsConnect>,
     place: String,
 }
@@ -41,8 +42,8 @@ impl PostgresOptions {
     /// string says `sslmode=disable`.
     pub fn new(url: &str, password: Option<&[u8]>, ca: Option<(PathBuf, &[u8])>) -> Result<Self> {
         let invalid = |reason: &str| Error::invalid("database.url", reason);
-        let mut config: postgres::Config =
-            url.parse().map_err(|error: postgres::Error| invalid(&with_cause(&error)))?;
+        let mut config: tokio_postgres::Config =
+            url.parse().map_err(|error: tokio_postgres::Error| invalid(&with_cause(&error)))?;
         if config.get_password().is_some() {
             return Err(invalid(
                 "it has a password: put that into the file `database.password_file`",
@@ -87,7 +88,7 @@ impl PostgresOptions {
     }
 }
 
-fn with_cause(error: &postgres::Error) -> String {
+fn with_cause(error: &tokio_postgres::Error) -> String {
     match std::error::Error::source(error) {
         Some(cause) => cause.to_string(),
         None => error.to_string(),
@@ -115,11 +116,11 @@ fn believing((path, pem): &(PathBuf, &[u8])) -> Result<MakeRustlsConnect> {
 }
 
 /// Connects.
-pub(super) fn connect(options: &PostgresOptions) -> sql::Result<Client> {
-    let mut client = match &options.tls {
-        Some(tls) => options.config.connect(tls.clone())?,
-        None => options.config.connect(NoTls)?,
+pub(super) fn connect(options: &PostgresOptions) -> sql::Result<Link> {
+    let link = match &options.tls {
+        Some(tls) => Link::connect(&options.config, tls.clone())?,
+        None => Link::connect(&options.config, NoTls)?,
     };
-    client.batch_execute(SETTINGS)?;
-    Ok(client)
+    link.wait(link.client()?.batch_execute(SETTINGS))?;
+    Ok(link)
 }
