@@ -168,6 +168,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{id}/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the configuration that a device reported, as it sent it: TOML. */
+        get: operations["show_device_configuration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}/encrypted-images": {
         parameters: {
             query?: never;
@@ -194,6 +211,47 @@ export interface paths {
         };
         /** Lists what happened to a device, oldest first. Works for deleted devices too. */
         get: operations["device_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the logs that a device was asked for, newest first. */
+        get: operations["list_device_logs"];
+        put?: never;
+        /**
+         * Has a device send its log with its next poll. Asking again before it came is answered with the
+         *     request that is there. Needs the scope `operate`.
+         */
+        post: operations["request_device_log"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/logs/{log}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows a log that a device sent, as text. Logs may tell of what people do: this needs the scope
+         *     `operate`.
+         */
+        get: operations["show_device_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1454,6 +1512,38 @@ export interface components {
             network?: unknown;
             slots?: components["schemas"]["DeviceSlots"] | null;
         };
+        /** @description A log that a device was asked for. */
+        DeviceLog: {
+            /**
+             * Format: int64
+             * @description Its number, never used twice.
+             */
+            id: number;
+            /** @description How far the device is with it. */
+            state: components["schemas"]["DeviceLogState"];
+            /** @description Who asked: `token:NAME` or `user:NAME`. */
+            requested_by: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            requested_at: string;
+            /**
+             * Format: date-time
+             * @description When the device sent it.
+             */
+            received_at?: string | null;
+            /**
+             * Format: int64
+             * @description How long it is, in bytes.
+             */
+            bytes?: number | null;
+        };
+        /**
+         * @description How far a device is with a log that it was asked for.
+         * @enum {string}
+         */
+        DeviceLogState: "requested" | "received";
         /** @description One page of the devices. */
         DevicePage: {
             /** @description The devices. */
@@ -1606,7 +1696,7 @@ export interface components {
          * @description What sort of thing happened. Lists may gain kinds within `v1`; unknown ones read as `other`.
          * @enum {string}
          */
-        EventKind: "device_registered" | "components_registered" | "image_changed" | "image_unexpected" | "install_reported" | "report_unreadable" | "manifest_refused" | "attack_reported" | "device_report" | "device_revoked" | "device_deleted" | "group_created" | "group_changed" | "group_deleted" | "release_created" | "encrypted_image_changed" | "software_changed" | "configuration_changed" | "rollout_created" | "rollout_approved" | "rollout_denied" | "rollout_begun" | "rollout_paused" | "rollout_retried" | "rollout_resumed" | "rollout_phase_started" | "rollout_stopped" | "rollout_rolling_back" | "rollout_rolled_back" | "rollout_finished" | "device_assigned" | "assignment_started" | "assignment_succeeded" | "assignment_failed" | "assignment_cancelled" | "assignment_withdrawn" | "assignment_retried" | "assignment_rolled_back" | "rollback_failed" | "device_pinned" | "device_unpinned" | "freeze_changed" | "campaign_changed" | "image_metadata_accepted" | "image_metadata_refused" | "image_keys_changed" | "metadata_expiring" | "offline_updates_signed" | "ref_updated" | "token_created" | "token_revoked" | "subscription_changed" | "subscription_tested" | "alert_rule_changed" | "alert_fired" | "alert_resolved" | "alert_acknowledged" | "user_changed" | "backup_restored" | "other";
+        EventKind: "device_registered" | "components_registered" | "image_changed" | "image_unexpected" | "install_reported" | "report_unreadable" | "manifest_refused" | "attack_reported" | "device_report" | "device_revoked" | "device_deleted" | "group_created" | "group_changed" | "group_deleted" | "release_created" | "encrypted_image_changed" | "software_changed" | "configuration_changed" | "rollout_created" | "rollout_approved" | "rollout_denied" | "rollout_begun" | "rollout_paused" | "rollout_retried" | "rollout_resumed" | "rollout_phase_started" | "rollout_stopped" | "rollout_rolling_back" | "rollout_rolled_back" | "rollout_finished" | "device_assigned" | "assignment_started" | "assignment_succeeded" | "assignment_failed" | "assignment_cancelled" | "assignment_withdrawn" | "assignment_retried" | "assignment_rolled_back" | "rollback_failed" | "device_log_requested" | "device_log_received" | "device_pinned" | "device_unpinned" | "freeze_changed" | "campaign_changed" | "image_metadata_accepted" | "image_metadata_refused" | "image_keys_changed" | "metadata_expiring" | "offline_updates_signed" | "ref_updated" | "token_created" | "token_revoked" | "subscription_changed" | "subscription_tested" | "alert_rule_changed" | "alert_fired" | "alert_resolved" | "alert_acknowledged" | "user_changed" | "backup_restored" | "other";
         /**
          * @description At most `start` devices in the first interval of a rollout, and in each later one so many per cent
          *     of what was allowed in the one before.
@@ -3705,6 +3795,36 @@ export interface operations {
             };
         };
     };
+    show_device_configuration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The device's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_encrypted_images: {
         parameters: {
             query?: never;
@@ -3759,6 +3879,98 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Event"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_device_logs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The device's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceLog"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_device_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The device's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceLog"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_device_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The device's id */
+                id: string;
+                /** @description The log's number */
+                log: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             default: {

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import * as queries from "../../api/queries";
 import { ApiError } from "../../api/problem";
+import * as queries from "../../api/queries";
 import { Loading } from "../../ui/Empty";
 import { Problem } from "../../ui/Problem";
 import css from "../../ui/ui.module.css";

@@ -85,7 +85,12 @@ function Show({ id, log }: { id: string; log: Schemas["DeviceLog"] }) {
       >
         Show
       </Button>
-      <Modal opened={open} onClose={() => setOpen(false)} title={`Log ${log.id} of ${id}`} size="xl">
+      <Modal
+        opened={open}
+        onClose={() => setOpen(false)}
+        title={`Log ${log.id} of ${id}`}
+        size="xl"
+      >
         {error && <Problem error={error} />}
         {data === undefined && !error && <Loading />}
         {data !== undefined && (

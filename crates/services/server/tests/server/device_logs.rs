@@ -49,7 +49,7 @@ fn a_device_sends_its_log_when_somebody_asks() {
 
     let list: Vec<DeviceLog> = world.get(&operator, &logs).read();
     assert_eq!(list.len(), 1);
-    assert_eq!((list[0].state, list[0].bytes), (DeviceLogState::Received, Some(22)));
+    assert_eq!((list[0].state, list[0].bytes), (DeviceLogState::Received, Some(21)));
     let answer = world.get(&operator, &text).expect(200);
     assert_eq!(answer.text(), "booted\nall \u{fffd} is well\n");
     assert_eq!(answer.headers.get("content-type"), Some("text/plain; charset=utf-8"));

@@ -11,6 +11,7 @@ mod management;
 mod rollouts;
 mod selections;
 mod swupdate;
+mod types_and_groups;
 
 use std::process::Command;
 
