@@ -13,12 +13,13 @@ use updraft_sysroot::Sysroot;
 use updraft_task::Context;
 use updraft_tuf::UptaneTarget;
 use updraft_update::{
-    Assignment, Component, Decision, Digest, Engine, Error as EngineError, Installer, Outcome,
+    Assignment, Component, Digest, Engine, Error as EngineError, Installer, Outcome,
     Plan, Record, Source as _,
 };
 
 pub(crate) use offline::AskedBy;
 pub use options::{InstallChoice, RunOptions};
+use report::refusal;
 pub use report::{CycleOutcome, CycleReport, TargetSummary};
 
 use crate::boot::Boot;
@@ -384,12 +385,6 @@ pub(crate) fn later(error: Error) -> Result<()> {
         }
         other => Err(other),
     }
-}
-
-/// Why a plan does nothing although it should.
-fn refusal(plan: &Plan) -> Option<CycleOutcome> {
-    let failed = |(_, _, decision): &(_, _, Decision)| *decision == Decision::KnownBad;
-    plan.decisions.iter().any(failed).then_some(CycleOutcome::FailedBefore)
 }
 
 fn update_of(assignment: &Assignment<UptaneTarget>) -> Option<Update> {

@@ -12,6 +12,7 @@ mod health;
 mod identity;
 mod keys;
 mod lockbox;
+mod logs;
 mod main_job;
 mod network;
 mod power_cuts;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use updraft_tuf::UptaneTarget;
-use updraft_update::{Assignment, Plan, Record};
+use updraft_update::{Assignment, Decision, Plan, Record};
 
 /// How a cycle ended. The names in JSON are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -130,4 +130,10 @@ impl CycleReport {
             .map(|failure| format!("failed to {}: {}", failure.action, failure.message));
         self
     }
+}
+
+/// Why a plan does nothing although it should.
+pub(super) fn refusal(plan: &Plan) -> Option<CycleOutcome> {
+    let failed = |(_, _, decision): &(_, _, Decision)| *decision == Decision::KnownBad;
+    plan.decisions.iter().any(failed).then_some(CycleOutcome::FailedBefore)
 }
