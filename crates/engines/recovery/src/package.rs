@@ -28,7 +28,10 @@ pub struct Package {
 
 /// A package that one of the keys has signed: the only one that is installed.
 #[derive(Debug)]
-pub struct VerifiedPackage(Package);
+pub struct VerifiedPackage {
+    package: Package,
+    sha256: [u8; 32],
+}
 
 impl VerifiedPackage {
     /// Opens a package that one of the keys has signed.
@@ -44,7 +47,13 @@ impl VerifiedPackage {
         let signature = find(&file, size, path)?;
         let digests = hash(context, &file, signature.signed, keys.needs_sha1(), path)?;
         keys.accept(&digests, &signature.signature)?;
-        Ok(Self(Package { zip: Zip::open(file, path)? }))
+        let package = Package { zip: Zip::open(file, path)? };
+        Ok(Self { package, sha256: digests.sha256 })
+    }
+
+    /// The SHA-256 of what is signed, in hexadecimal: which package it is.
+    pub(crate) fn sha256(&self) -> String {
+        hex::encode(self.sha256)
     }
 }
 
@@ -52,7 +61,7 @@ impl Deref for VerifiedPackage {
     type Target = Package;
 
     fn deref(&self) -> &Package {
-        &self.0
+        &self.package
     }
 }
 

@@ -11,12 +11,14 @@ mod partitions;
 pub(crate) use blocks::{Parts, Work, block_image};
 
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 
 use updraft_error::Kind;
 use updraft_fs::{Dir, atomic_write};
 use updraft_payload::script::{MAX_SCRIPT, Script};
 use updraft_task::Context;
 
+use crate::block::Answers;
 use crate::{Attempt, Error, Package, Result, System, VerifiedPackage};
 
 /// Where the script is in a package.
@@ -45,6 +47,10 @@ pub struct Updater<'a> {
     /// The last failure of a function that told the script so.
     cause: RefCell<Option<Error>>,
     began: Cell<bool>,
+    /// What `range_sha1` said so far, by device.
+    answers: RefCell<BTreeMap<String, Answers>>,
+    /// The devices of which an update was begun or gone on with in this run.
+    updated: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Updater<'a> {
@@ -58,7 +64,8 @@ impl<'a> Updater<'a> {
         attempt: Attempt,
     ) -> Self {
         let (cause, began) = (RefCell::new(None), Cell::new(false));
-        Self { package, system, state, attempt, context, cause, began }
+        let (answers, updated) = (RefCell::default(), RefCell::default());
+        Self { package, system, state, attempt, context, cause, began, answers, updated }
     }
 
     /// Whether the package has a script.

@@ -48,7 +48,7 @@ impl Recovery<'_> {
             // Only before it begins: what was begun is ended.
             (self.settings.gate)().map_err(|reason| Error::Gate { reason })?;
             // Nobody knows what happened to the partitions since they were left.
-            forget_progress(&self.state)?;
+            forget_progress(&self.state, Updater::has_begun(&self.state)?)?;
             let began = Options { retry_count: 1, ..options.clone() };
             self.control.change(|message| message.set_options(&began.lines()))?;
         }

@@ -91,8 +91,11 @@ impl Updater<'_> {
         new_data: &Expression,
         patches: &Expression,
     ) -> Result<Parts> {
+        let device = self.text(device)?;
+        let answers = self.answers.borrow().get(&device).cloned().unwrap_or_default();
         Ok(Parts {
-            device: self.text(device)?,
+            device,
+            answers,
             list: self.evaluate(list)?,
             new_data: self.text(new_data)?,
             patches: self.text(patches)?,

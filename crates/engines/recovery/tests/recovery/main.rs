@@ -6,4 +6,5 @@ mod bundles;
 mod life;
 mod patches;
 mod refusals;
+mod unhashed;
 mod world;
