@@ -30,8 +30,8 @@ use updraft_payload::RangeSet;
 use updraft_payload::transfer_list::{Command, PatchKind, TRANSFER_BLOCK, Transfer, TransferList};
 use updraft_task::{Context, Event, Unit};
 
-pub(crate) use data::{read_blocks, sha1, sha1_of_blocks};
-use data::{write_blocks, zero_blocks};
+use data::write_blocks;
+pub(crate) use data::{read_blocks, sha1, sha1_of_blocks, zero_blocks};
 pub(crate) use hashed::{Answers, Hashed};
 pub(crate) use hashes::add_hashes;
 use last_command::LastCommand;

@@ -3,15 +3,21 @@
 //! The package's own `update-binary` is not run: its functions are here. A script that calls others is
 //! refused before anything is written.
 
+mod attributes;
 mod blocks;
 mod evaluate;
+mod files;
 mod functions;
+mod mounts;
 mod partitions;
+mod patches;
+mod table;
 
 pub(crate) use blocks::{Parts, Work, block_image};
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use updraft_error::Kind;
 use updraft_fs::{Dir, atomic_write};
@@ -30,7 +36,10 @@ const BEGAN: &str = "update_began";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It is done.
-    Done,
+    Done {
+        /// The script wants the cache to be emptied.
+        wipes_cache: bool,
+    },
     /// It goes on after another start of recovery.
     RebootIntoRecovery,
 }
@@ -51,6 +60,11 @@ pub struct Updater<'a> {
     answers: RefCell<BTreeMap<String, Answers>>,
     /// The devices of which an update was begun or gone on with in this run.
     updated: RefCell<BTreeSet<String>>,
+    /// Whether files were written, which have to become durable.
+    touched_files: Cell<bool>,
+    /// What was mounted and is still there, in this order.
+    mounted: RefCell<Vec<PathBuf>>,
+    wipes_cache: Cell<bool>,
 }
 
 impl<'a> Updater<'a> {
@@ -63,9 +77,20 @@ impl<'a> Updater<'a> {
         state: &'a Dir,
         attempt: Attempt,
     ) -> Self {
-        let (cause, began) = (RefCell::new(None), Cell::new(false));
-        let (answers, updated) = (RefCell::default(), RefCell::default());
-        Self { package, system, state, attempt, context, cause, began, answers, updated }
+        Self {
+            package,
+            system,
+            state,
+            attempt,
+            context,
+            cause: RefCell::default(),
+            began: Cell::default(),
+            answers: RefCell::default(),
+            updated: RefCell::default(),
+            touched_files: Cell::default(),
+            mounted: RefCell::default(),
+            wipes_cache: Cell::default(),
+        }
     }
 
     /// Whether the package has a script.
@@ -90,14 +115,19 @@ impl<'a> Updater<'a> {
         let text = self.package.read(SCRIPT, MAX_SCRIPT)?.ok_or_else(missing)?;
         let script = Script::parse(&text)?;
         for (name, arguments, line) in script.calls() {
-            functions::check(name, arguments.len(), line)?;
+            table::check(name, arguments, line)?;
         }
-        let ended = match self.evaluate(&script.body) {
-            Ok(_) => Ended::Done,
+        let result = self.evaluate(&script.body);
+        self.sync_files();
+        // What is still mounted could be written after this.
+        let unmounted = self.unmount_all();
+        let ended = match result {
+            Ok(_) => Ended::Done { wipes_cache: self.wipes_cache.get() },
             Err(Error::RebootNow) => Ended::RebootIntoRecovery,
             Err(error) => return Err(error),
         };
-        if ended == Ended::Done {
+        unmounted?;
+        if ended != Ended::RebootIntoRecovery {
             Self::finish(self.state)?;
         }
         Ok(ended)

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use brotli_decompressor::{BrotliDecoderParameter, Decompressor};
 use updraft_error::Kind;
@@ -10,7 +11,7 @@ use updraft_payload::{Packing, RangeSet};
 
 use super::Updater;
 use crate::block::{Answers, Hashed, add_hashes, sha1_of_blocks};
-use crate::package::Zip;
+use crate::package::{Medium, Zip};
 use crate::{Attempt, BlockDevice, BlockUpdate, Error, Result, VerifiedPackage};
 
 const BUFFER: usize = 64 << 10;
@@ -156,15 +157,15 @@ fn is_brotli(name: &str) -> bool {
 
 /// All patches, read where they are in the package.
 struct Patches {
-    file: std::fs::File,
+    medium: Arc<Medium>,
     start: u64,
     size: u64,
 }
 
 impl Patches {
     fn open(zip: &Zip, name: &str) -> Result<Self> {
-        let file = zip.file.try_clone().map_err(Error::file("read", &zip.path))?;
-        let Some(entry) = zip.entry(name) else { return Ok(Self { file, start: 0, size: 0 }) };
+        let medium = zip.medium.clone();
+        let Some(entry) = zip.entry(name) else { return Ok(Self { medium, start: 0, size: 0 }) };
         if entry.packing != Packing::Stored && entry.size > 0 {
             return Err(Error::entry(
                 name,
@@ -173,7 +174,7 @@ impl Patches {
             ));
         }
         let place = zip.place(entry)?;
-        Ok(Self { file, start: place.start, size: place.end - place.start })
+        Ok(Self { medium, start: place.start, size: place.end - place.start })
     }
 }
 
@@ -186,6 +187,6 @@ impl updraft_delta::ReadAt for Patches {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let most = buffer.len().min(left);
         let piece = buffer.get_mut(..most).unwrap_or_default();
-        std::os::unix::fs::FileExt::read_at(&self.file, piece, self.start + offset)
+        self.medium.read_at(piece, self.start + offset)
     }
 }
