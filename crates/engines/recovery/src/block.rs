@@ -14,6 +14,8 @@
 
 mod data;
 mod hash_tree;
+mod hashed;
+mod hashes;
 mod last_command;
 mod load;
 mod marker;
@@ -28,8 +30,10 @@ use updraft_payload::RangeSet;
 use updraft_payload::transfer_list::{Command, PatchKind, TRANSFER_BLOCK, Transfer, TransferList};
 use updraft_task::{Context, Event, Unit};
 
-pub(crate) use data::{read_blocks, sha1, sha1_of_blocks};
-use data::{write_blocks, zero_blocks};
+use data::write_blocks;
+pub(crate) use data::{read_blocks, sha1, sha1_of_blocks, zero_blocks};
+pub(crate) use hashed::{Answers, Hashed};
+pub(crate) use hashes::add_hashes;
 use last_command::LastCommand;
 use load::{Loaded, Loader};
 use marker::Marker;
@@ -41,9 +45,13 @@ const PHASE: &str = "updating blocks";
 /// The largest patch, in bytes.
 const MAX_PATCH: u64 = 256 << 20;
 
-/// Nothing is known any more of how far updates came. What was set aside stays.
-pub(crate) fn forget_progress(state: &Dir) -> Result<()> {
+/// Nothing is known any more of how far updates came. What was set aside stays; while partitions are
+/// half written, so do the hashes that lists were given: they could not be taken again.
+pub(crate) fn forget_progress(state: &Dir, is_half_written: bool) -> Result<()> {
     Marker::remove_all(state)?;
+    if !is_half_written {
+        Hashed::remove_all(state)?;
+    }
     LastCommand::remove(state)?;
     Ok(state.sync()?)
 }
@@ -246,16 +254,9 @@ impl BlockUpdate<'_> {
             Command::Free(id) => stash.free(id),
             Command::Move(transfer) => self.transfer(transfer, index, stash, loader, &Ok),
             Command::Patch { kind, offset, length, transfer } => {
+                let most = transfer.target.blocks() * TRANSFER_BLOCK;
                 let make = |source: Vec<u8>| {
-                    let mut patch = vec![0; usize::try_from(*length).unwrap_or_default()];
-                    self.patches
-                        .read_exact_at(&mut patch, *offset)
-                        .map_err(|_| "its patch cannot be read")?;
-                    let most = transfer.target.blocks() * TRANSFER_BLOCK;
-                    match kind {
-                        PatchKind::Bsdiff => updraft_slots::apply_patch(&source, patch, most),
-                        PatchKind::Imgdiff => crate::imgdiff::apply(&source, &patch, &[], most),
-                    }
+                    apply_patch(*kind, self.patches, (*offset, *length), &source, most)
                 };
                 self.transfer(transfer, index, stash, loader, &make)
             }
@@ -348,5 +349,25 @@ impl BlockUpdate<'_> {
 
     fn failed(&self, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         Error::file(action, self.name)
+    }
+}
+
+/// What a patch makes of blocks, `most` bytes at most.
+#[allow(clippy::ptr_arg, reason = "bytes without a size at compile time are no trait object")]
+fn apply_patch(
+    kind: PatchKind,
+    patches: &dyn ReadAt,
+    (offset, length): (u64, u64),
+    source: &Vec<u8>,
+    most: u64,
+) -> Result<Vec<u8>, &'static str> {
+    if length > MAX_PATCH {
+        return Err("its patch is over 256 MiB");
+    }
+    let mut patch = vec![0; usize::try_from(length).unwrap_or_default()];
+    patches.read_exact_at(&mut patch, offset).map_err(|_| "its patch cannot be read")?;
+    match kind {
+        PatchKind::Bsdiff => updraft_slots::apply_patch(source, patch, most),
+        PatchKind::Imgdiff => crate::imgdiff::apply(source, &patch, &[], most),
     }
 }

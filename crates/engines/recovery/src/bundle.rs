@@ -40,15 +40,14 @@ pub(crate) fn install(
         }
         let parts = parts(package, partition)?;
         if attempt == Attempt::First {
-            let zip = &package.zip;
-            block_image(context, zip, &*device, &parts, state, Work::Verify)?;
+            block_image(context, package, &*device, &parts, state, Work::Verify, &|| Ok(()))?;
         }
         works.push((partition, device, parts));
     }
     Updater::begin(state)?;
     for (partition, device, parts) in &works {
         let work = Work::Update(attempt);
-        block_image(context, &package.zip, &**device, parts, state, work)?;
+        block_image(context, package, &**device, parts, state, work, &|| Ok(()))?;
         check(context, partition, &**device)?;
     }
     Updater::finish(state)
@@ -62,6 +61,7 @@ fn parts(package: &Package, partition: &BundlePartition) -> Result<Parts> {
         list: list.ok_or_else(missing)?,
         new_data: partition.new_data.clone(),
         patches: partition.patches.clone(),
+        answers: Vec::new(),
     })
 }
 

@@ -23,6 +23,9 @@ pub enum Error {
     /// A file of recovery could not be written.
     #[error(transparent)]
     Fs(#[from] updraft_fs::Error),
+    /// A program of recovery's image failed.
+    #[error(transparent)]
+    Program(#[from] updraft_process::Error),
     /// Somebody asked to stop.
     #[error(transparent)]
     Cancelled(#[from] updraft_task::Cancelled),
@@ -157,6 +160,7 @@ impl Classify for Error {
             Self::Crypto(error) => error.kind(),
             Self::Payload(error) => error.kind(),
             Self::Fs(error) => error.kind(),
+            Self::Program(error) => error.kind(),
             Self::Cancelled(error) => error.kind(),
             Self::File { source, .. } => Classify::kind(source),
             Self::Untrusted(_) => Kind::Rejected,

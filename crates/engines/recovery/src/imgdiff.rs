@@ -15,7 +15,7 @@ use std::io::Read as _;
 
 use crate::zlib;
 
-const MAGIC: &[u8] = b"IMGDIFF2";
+pub(crate) const MAGIC: &[u8] = b"IMGDIFF2";
 const NORMAL: u32 = 0;
 const DEFLATE: u32 = 2;
 const RAW: u32 = 3;

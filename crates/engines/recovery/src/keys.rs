@@ -7,7 +7,7 @@ use std::path::Path;
 use updraft_crypto::package::{PackageDigests, PackageHash, PackageKey};
 use updraft_payload::{RecoveryKey, SigningHash};
 
-use crate::package::Zip;
+use crate::package::{Medium, Zip};
 use crate::{Error, Result};
 
 /// The largest file with keys that is read, in bytes.
@@ -44,7 +44,7 @@ impl TrustedKeys {
             return Err(bad("it is over 1 MiB".to_owned()));
         }
         let keys = if bytes.starts_with(b"PK") {
-            let zip = Zip::open(open()?, path)?;
+            let zip = Zip::open(Medium::open(path)?, path)?;
             certificates(&zip).map_err(|error| bad(error.to_string()))?
         } else {
             let text = std::str::from_utf8(&bytes).map_err(|_| bad("it is no text".to_owned()))?;

@@ -22,6 +22,7 @@ mod make;
 mod block;
 mod device;
 mod imgdiff;
+mod patch;
 mod zlib;
 
 mod bundle;

@@ -1,21 +1,22 @@
 //! [`Package`] and [`VerifiedPackage`]: an OTA package, and what is in it.
 
+mod medium;
 mod zip;
 
-use std::fs::File;
 use std::ops::Deref;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use updraft_crypto::package::PackageDigests;
+use updraft_delta::ReadAt;
 use updraft_payload::{PACKAGE_END, WholeFileSignature};
 use updraft_task::{Context, Event, Unit};
 
+pub(crate) use medium::Medium;
 pub(crate) use zip::Zip;
 
-use crate::{Error, Result, TrustedKeys};
+use crate::{Error, Result, System, TrustedKeys};
 
 const BUFFER: usize = 256 << 10;
 const PHASE: &str = "verifying the package";
@@ -28,7 +29,10 @@ pub struct Package {
 
 /// A package that one of the keys has signed: the only one that is installed.
 #[derive(Debug)]
-pub struct VerifiedPackage(Package);
+pub struct VerifiedPackage {
+    package: Package,
+    sha256: [u8; 32],
+}
 
 impl VerifiedPackage {
     /// Opens a package that one of the keys has signed.
@@ -39,12 +43,34 @@ impl VerifiedPackage {
     /// # Errors
     /// [`Error::Untrusted`], and what is wrong with the file.
     pub fn open(context: &Context, path: &Path, keys: &TrustedKeys) -> Result<Self> {
-        let file = File::open(path).map_err(Error::file("open", path))?;
-        let size = file.metadata().map_err(Error::file("look at", path))?.len();
-        let signature = find(&file, size, path)?;
-        let digests = hash(context, &file, signature.signed, keys.needs_sha1(), path)?;
+        Self::verify(context, Medium::open(path)?, path, keys)
+    }
+
+    /// The same with one whose parts a [block map](updraft_payload::BlockMap) names.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`], and what is wrong with the map or the package.
+    pub fn open_mapped(
+        context: &Context,
+        system: &System,
+        map: &Path,
+        keys: &TrustedKeys,
+    ) -> Result<Self> {
+        Self::verify(context, Medium::open_mapped(system, map)?, map, keys)
+    }
+
+    fn verify(context: &Context, medium: Medium, path: &Path, keys: &TrustedKeys) -> Result<Self> {
+        let size = medium.size().map_err(Error::file("look at", path))?;
+        let signature = find(&medium, size, path)?;
+        let digests = hash(context, &medium, signature.signed, keys.needs_sha1(), path)?;
         keys.accept(&digests, &signature.signature)?;
-        Ok(Self(Package { zip: Zip::open(file, path)? }))
+        let package = Package { zip: Zip::open(medium, path)? };
+        Ok(Self { package, sha256: digests.sha256 })
+    }
+
+    /// The SHA-256 of what is signed, in hexadecimal: which package it is.
+    pub(crate) fn sha256(&self) -> String {
+        hex::encode(self.sha256)
     }
 }
 
@@ -52,7 +78,7 @@ impl Deref for VerifiedPackage {
     type Target = Package;
 
     fn deref(&self) -> &Package {
-        &self.0
+        &self.package
     }
 }
 
@@ -73,8 +99,7 @@ impl Package {
     /// # Errors
     /// When it is no package.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::file("open", path))?;
-        Ok(Self { zip: Zip::open(file, path)? })
+        Ok(Self { zip: Zip::open(Medium::open(path)?, path)? })
     }
 
     /// What its signature is about; nobody is asked whose it is.
@@ -82,9 +107,9 @@ impl Package {
     /// # Errors
     /// When there is none.
     pub fn signed(&self, context: &Context) -> Result<Signed> {
-        let Zip { file, size, path, .. } = &self.zip;
-        let signature = find(file, *size, path)?;
-        let digests = hash(context, file, signature.signed, false, path)?;
+        let Zip { medium, size, path, .. } = &self.zip;
+        let signature = find(medium, *size, path)?;
+        let digests = hash(context, &**medium, signature.signed, false, path)?;
         let WholeFileSignature { signed: bytes, signed_data, .. } = signature;
         Ok(Signed { bytes, sha256: digests.sha256, signed_data })
     }
@@ -116,22 +141,22 @@ impl Package {
     /// # Errors
     /// When there are fewer.
     pub fn range(&self, start: u64, bytes: &mut [u8]) -> Result<()> {
-        let Zip { file, path, .. } = &self.zip;
-        file.read_exact_at(bytes, start).map_err(Error::file("read", path))
+        let Zip { medium, path, .. } = &self.zip;
+        medium.read_exact_at(bytes, start).map_err(Error::file("read", path))
     }
 }
 
-fn find(file: &File, size: u64, path: &Path) -> Result<WholeFileSignature> {
+fn find(medium: &Medium, size: u64, path: &Path) -> Result<WholeFileSignature> {
     let length = PACKAGE_END.min(size);
     let mut tail = vec![0; usize::try_from(length).unwrap_or_default()];
-    file.read_exact_at(&mut tail, size - length).map_err(Error::file("read", path))?;
+    medium.read_exact_at(&mut tail, size - length).map_err(Error::file("read", path))?;
     Ok(WholeFileSignature::find(&tail, size)?)
 }
 
-/// Hashes the first bytes of a file.
+/// Hashes the first bytes of a package.
 pub(crate) fn hash(
     context: &Context,
-    file: &File,
+    file: &dyn ReadAt,
     length: u64,
     with_sha1: bool,
     path: &Path,

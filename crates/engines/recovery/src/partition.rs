@@ -7,7 +7,7 @@ use updraft_error::Kind;
 use updraft_fs::{Dir, atomic_write};
 
 use crate::block::sha1;
-use crate::{BlockDevice, Error, Result, System, imgdiff};
+use crate::{BlockDevice, Error, Result, System};
 
 /// Where the source is set aside.
 const SAVED: &str = "saved.file";
@@ -112,11 +112,7 @@ pub fn patch_partition(
     let bytes = bytes.ok_or_else(|| {
         source.bad(Kind::Conflict, "it is not what the patch was made for, and nobody saved that")
     })?;
-    let made = if patch.starts_with(b"IMGDIFF2") {
-        imgdiff::apply(&bytes, patch, bonus, MAX)
-    } else {
-        updraft_slots::apply_patch(&bytes, patch.to_vec(), MAX)
-    };
+    let made = crate::patch::apply(&bytes, patch, bonus, MAX);
     let made = made.map_err(|problem| target.bad(Kind::Invalid, problem))?;
     target.check(&made)?;
     atomic_write(state, SAVED, &bytes, 0o600)?;

@@ -20,7 +20,7 @@ use updraft_task::Context;
 
 pub use options::Options;
 
-use crate::{ControlBlock, Error, Result, System, TrustedKeys, Updater};
+use crate::{ControlBlock, Ended, Error, Result, System, TrustedKeys, Updater};
 use logs::{Logged, Logs};
 
 /// Where all that recovery keeps is, in the cache.
@@ -173,11 +173,18 @@ impl<'a> Recovery<'a> {
     }
 
     fn work(&self, options: &Options) -> Result<Next> {
+        let mut wipes_cache = options.wipe_cache;
         if let Some(package) = self.package(options)? {
-            if self.install(&package, options)? == Next::Recovery {
-                return Ok(Next::Recovery);
+            match self.install(&package, options)? {
+                Ended::RebootIntoRecovery => return Ok(Next::Recovery),
+                Ended::Done { wipes_cache: also } => wipes_cache |= also,
             }
-            let rest = Options { update_package: None, sideload: false, ..options.clone() };
+            let rest = Options {
+                update_package: None,
+                sideload: false,
+                wipe_cache: wipes_cache,
+                ..options.clone()
+            };
             // The package is installed, whatever becomes of what is left to do.
             self.control.change(|message| message.set_options(&rest.lines()))?;
         } else if Updater::has_begun(&self.state)? {
@@ -186,7 +193,7 @@ impl<'a> Recovery<'a> {
         if options.wipe_data || options.prompt_and_wipe_data {
             self.wipe_data(options)?;
         }
-        if options.wipe_cache {
+        if wipes_cache {
             self.wipe_cache()?;
         }
         Ok(if options.shutdown_after { Next::PowerOff } else { Next::System })

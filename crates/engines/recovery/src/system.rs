@@ -40,15 +40,15 @@ impl System {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// The device with this path; or, as `/dev/block/by-name/system` is not there on every system, the
-    /// partition with the last part of it as its name.
+    /// The node of the device with this path; or, as `/dev/block/by-name/system` is not there on every
+    /// system, of the partition with the last part of it as its name.
     ///
     /// # Errors
     /// When there is none.
-    pub fn device(&self, path: &str) -> Result<Box<dyn BlockDevice>> {
+    pub fn node(&self, path: &str) -> Result<PathBuf> {
         let own = self.path(path);
         if own.exists() {
-            return Ok(Box::new(FileDevice::open(&own)?));
+            return Ok(own);
         }
         let name = path.rsplit('/').next().unwrap_or(path);
         let blocks = self.root.join(BLOCKS);
@@ -59,10 +59,18 @@ impl System {
             if about.get("PARTNAME").is_some_and(|own| own == name)
                 && let Some(node) = about.get("DEVNAME")
             {
-                return Ok(Box::new(FileDevice::open(&self.root.join("dev").join(node))?));
+                return Ok(self.root.join("dev").join(node));
             }
         }
         Err(Error::file("open", path)(std::io::ErrorKind::NotFound.into()))
+    }
+
+    /// The device at [`node`](Self::node).
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn device(&self, path: &str) -> Result<Box<dyn BlockDevice>> {
+        Ok(Box::new(FileDevice::open(&self.node(path)?)?))
     }
 }
 

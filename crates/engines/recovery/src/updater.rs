@@ -3,20 +3,28 @@
 //! The package's own `update-binary` is not run: its functions are here. A script that calls others is
 //! refused before anything is written.
 
+mod attributes;
 mod blocks;
 mod evaluate;
+mod files;
 mod functions;
+mod mounts;
 mod partitions;
+mod patches;
+mod table;
 
 pub(crate) use blocks::{Parts, Work, block_image};
 
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use updraft_error::Kind;
 use updraft_fs::{Dir, atomic_write};
 use updraft_payload::script::{MAX_SCRIPT, Script};
 use updraft_task::Context;
 
+use crate::block::Answers;
 use crate::{Attempt, Error, Package, Result, System, VerifiedPackage};
 
 /// Where the script is in a package.
@@ -28,7 +36,10 @@ const BEGAN: &str = "update_began";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It is done.
-    Done,
+    Done {
+        /// The script wants the cache to be emptied.
+        wipes_cache: bool,
+    },
     /// It goes on after another start of recovery.
     RebootIntoRecovery,
 }
@@ -45,6 +56,15 @@ pub struct Updater<'a> {
     /// The last failure of a function that told the script so.
     cause: RefCell<Option<Error>>,
     began: Cell<bool>,
+    /// What `range_sha1` said so far, by device.
+    answers: RefCell<BTreeMap<String, Answers>>,
+    /// The devices of which an update was begun or gone on with in this run.
+    updated: RefCell<BTreeSet<String>>,
+    /// Whether files were written, which have to become durable.
+    touched_files: Cell<bool>,
+    /// What was mounted and is still there, in this order.
+    mounted: RefCell<Vec<PathBuf>>,
+    wipes_cache: Cell<bool>,
 }
 
 impl<'a> Updater<'a> {
@@ -57,8 +77,20 @@ impl<'a> Updater<'a> {
         state: &'a Dir,
         attempt: Attempt,
     ) -> Self {
-        let (cause, began) = (RefCell::new(None), Cell::new(false));
-        Self { package, system, state, attempt, context, cause, began }
+        Self {
+            package,
+            system,
+            state,
+            attempt,
+            context,
+            cause: RefCell::default(),
+            began: Cell::default(),
+            answers: RefCell::default(),
+            updated: RefCell::default(),
+            touched_files: Cell::default(),
+            mounted: RefCell::default(),
+            wipes_cache: Cell::default(),
+        }
     }
 
     /// Whether the package has a script.
@@ -83,14 +115,19 @@ impl<'a> Updater<'a> {
         let text = self.package.read(SCRIPT, MAX_SCRIPT)?.ok_or_else(missing)?;
         let script = Script::parse(&text)?;
         for (name, arguments, line) in script.calls() {
-            functions::check(name, arguments.len(), line)?;
+            table::check(name, arguments, line)?;
         }
-        let ended = match self.evaluate(&script.body) {
-            Ok(_) => Ended::Done,
+        let result = self.evaluate(&script.body);
+        self.sync_files();
+        // What is still mounted could be written after this.
+        let unmounted = self.unmount_all();
+        let ended = match result {
+            Ok(_) => Ended::Done { wipes_cache: self.wipes_cache.get() },
             Err(Error::RebootNow) => Ended::RebootIntoRecovery,
             Err(error) => return Err(error),
         };
-        if ended == Ended::Done {
+        unmounted?;
+        if ended != Ended::RebootIntoRecovery {
             Self::finish(self.state)?;
         }
         Ok(ended)

@@ -14,6 +14,7 @@
 //!   else is in it.
 //! * [`WholeFileSignature`]: the signature in a package's last bytes; [`RecoveryKey`]: keys for it as
 //!   `/res/keys` has them.
+//! * [`BlockMap`]: where a package lies on a device whose file system nobody can read.
 //! * [`OtaMetadata`], [`PropertyFile`]: what a package says of itself.
 //! * [`script`], [`transfer_list`], [`RangeSet`]: what recovery does with a package that has no payload;
 //!   [`bundle`]: the same without a script.
@@ -33,6 +34,7 @@ mod manifest;
 mod operation;
 mod signatures;
 
+mod block_map;
 mod entries;
 mod package;
 mod properties;
@@ -48,6 +50,7 @@ mod range_set;
 pub mod script;
 pub mod transfer_list;
 
+pub use block_map::{BlockMap, MAX_BLOCK_MAP};
 pub use described::DescribedPayload;
 pub use entries::{Entry, Packing, entries};
 pub use error::{Error, OperationProblem};

@@ -16,8 +16,10 @@
 //! the places in the source to which its blocks go. (AOSP, `bootable/recovery/updater/blockimg.cpp`.)
 
 mod command;
+mod unhashed;
 
 pub use command::{Command, PatchKind, Source, Transfer};
+pub use unhashed::{UnhashedCommand, UnhashedList};
 
 use crate::Error;
 
@@ -50,8 +52,8 @@ impl TransferList {
     /// Reads one.
     ///
     /// # Errors
-    /// [`Error::TransferList`]; versions 1 and 2 are refused, because what they do could not be gone on
-    /// with after a power cut: they name no hashes.
+    /// [`Error::TransferList`]; versions 1 and 2 are refused: they name no hashes, so that nobody could
+    /// go on with them after a power cut. [`UnhashedList`] reads them.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let bad = |line: usize, problem| Error::TransferList { line, problem };
         if text.len() as u64 > MAX_TRANSFER_LIST {
@@ -66,8 +68,7 @@ impl TransferList {
         match version {
             3 | 4 => {}
             1 | 2 => {
-                let problem = "its version is older than 3: a power cut would leave neither the old \
-                               nor the new system";
+                let problem = "its version is older than 3: it names no hashes";
                 return Err(bad(1, problem));
             }
             _ => return Err(bad(1, "its version is neither 3 nor 4")),

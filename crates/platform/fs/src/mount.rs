@@ -56,6 +56,45 @@ pub fn detach(path: impl AsRef<Path>) -> Result<()> {
     }
 }
 
+/// Mounts the file system on a block device. `options` are those of the file system, as
+/// `commit=1,errors=panic`; `ro` and `rw` among them are the mount's.
+pub fn file_system(
+    device: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    kind: &str,
+    options: &str,
+) -> Result<()> {
+    let target = target.as_ref();
+    let fail = |errno: rustix::io::Errno| Error::new("mount at", target, errno.into());
+    let words = || options.split(',').filter(|word| !word.is_empty());
+    let mut flags = MountFlags::NOATIME | MountFlags::NODEV | MountFlags::SILENT;
+    if words().any(|word| word == "ro") {
+        flags |= MountFlags::RDONLY;
+    }
+    let own: Vec<&str> = words().filter(|word| !matches!(*word, "ro" | "rw")).collect();
+    let own = std::ffi::CString::new(own.join(",")).map_err(|_| fail(rustix::io::Errno::INVAL))?;
+    rustix::mount::mount(device.as_ref(), target, kind, flags, own.as_c_str()).map_err(fail)
+}
+
+/// Takes away what is mounted at `path`, when nobody uses it.
+pub fn unmount(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    rustix::mount::unmount(path, rustix::mount::UnmountFlags::empty())
+        .map_err(|errno| Error::new("unmount", path, errno.into()))
+}
+
+/// Whether something is mounted at `path`. That there is no such path is a no.
+pub fn is_mount_point(path: impl AsRef<Path>) -> Result<bool> {
+    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
+
+    let path = path.as_ref();
+    match rustix::fs::statx(rustix::fs::CWD, path, AtFlags::empty(), StatxFlags::empty()) {
+        Ok(stat) => Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(errno) => Err(Error::new("look at the mount of", path, errno.into())),
+    }
+}
+
 /// Whether what is written through an overlay goes anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writes {

@@ -58,7 +58,7 @@ pub(super) fn write_blocks(
 }
 
 /// Writes zeros.
-pub(super) fn zero_blocks(device: &dyn BlockDevice, blocks: &RangeSet) -> io::Result<()> {
+pub(crate) fn zero_blocks(device: &dyn BlockDevice, blocks: &RangeSet) -> io::Result<()> {
     let zeros = vec![0; BUFFER];
     each_piece(blocks, &mut |offset, length| {
         device.write_all_at(zeros.get(..length).unwrap_or_default(), offset)

@@ -100,7 +100,7 @@ impl<'a> Loader<'a> {
 }
 
 /// Puts blocks to their places in the source.
-fn put(source: &mut [u8], places: &RangeSet, mut bytes: &[u8]) {
+pub(super) fn put(source: &mut [u8], places: &RangeSet, mut bytes: &[u8]) {
     for range in places.ranges() {
         let place = |block: u64| usize::try_from(block * TRANSFER_BLOCK).unwrap_or(usize::MAX);
         let Some(to) = source.get_mut(place(range.start)..place(range.end)) else { return };

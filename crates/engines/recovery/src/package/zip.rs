@@ -1,20 +1,21 @@
 //! [`Zip`]: reads entries of a zip file by the same directory that was verified.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use updraft_delta::ReadAt as _;
 use updraft_error::Kind;
 use updraft_payload::{Entry, LOCAL_HEADER, PACKAGE_TAIL, Packing, entries, find_directory};
 
+use super::Medium;
 use crate::{Error, Result};
 
 /// A zip file whose directory was read.
 #[derive(Debug)]
 pub(crate) struct Zip {
-    pub(crate) file: File,
+    pub(crate) medium: Arc<Medium>,
     pub(crate) size: u64,
     pub(crate) path: PathBuf,
     /// Where its directory begins: entries are before it.
@@ -23,22 +24,28 @@ pub(crate) struct Zip {
 }
 
 impl Zip {
-    pub(crate) fn open(file: File, path: &Path) -> Result<Self> {
+    pub(crate) fn open(medium: Medium, path: &Path) -> Result<Self> {
         let failed = || Error::file("read", path);
-        let size = file.metadata().map_err(failed())?.len();
+        let size = medium.size().map_err(failed())?;
         let length = PACKAGE_TAIL.min(size);
         let mut tail = vec![0; usize::try_from(length).unwrap_or_default()];
-        file.read_exact_at(&mut tail, size - length).map_err(failed())?;
+        medium.read_exact_at(&mut tail, size - length).map_err(failed())?;
         let place = find_directory(&tail, size)?;
         let mut directory = vec![0; usize::try_from(place.end - place.start).unwrap_or_default()];
-        file.read_exact_at(&mut directory, place.start).map_err(failed())?;
+        medium.read_exact_at(&mut directory, place.start).map_err(failed())?;
         let entries = entries(&directory)?;
         let mut names: Vec<&[u8]> = entries.iter().map(|entry| &entry.name[..]).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
             return Err(updraft_payload::Error::Package("an entry is there twice").into());
         }
-        Ok(Self { file, size, path: path.to_owned(), directory: place.start, entries })
+        Ok(Self {
+            medium: Arc::new(medium),
+            size,
+            path: path.to_owned(),
+            directory: place.start,
+            entries,
+        })
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {
@@ -52,7 +59,7 @@ impl Zip {
     /// Where its bytes are, packed as they may be.
     pub(crate) fn place(&self, entry: &Entry) -> Result<Range<u64>> {
         let mut local = [0; LOCAL_HEADER];
-        let read = self.file.read_exact_at(&mut local, entry.local_header);
+        let read = self.medium.read_exact_at(&mut local, entry.local_header);
         read.map_err(Error::file("read", &self.path))?;
         let place = entry.data(&local)?;
         if place.end > self.directory {
@@ -65,8 +72,7 @@ impl Zip {
     pub(crate) fn reader(&self, entry: &Entry) -> Result<impl Read + use<>> {
         let name = String::from_utf8_lossy(&entry.name).into_owned();
         let place = self.place(entry)?;
-        let file = self.file.try_clone().map_err(Error::file("read", &self.path))?;
-        let raw = Section { file, at: place.start, end: place.end };
+        let raw = Section { medium: self.medium.clone(), at: place.start, end: place.end };
         let content: Box<dyn Read> = match entry.packing {
             Packing::Stored if entry.size == entry.packed => Box::new(raw),
             Packing::Deflated => Box::new(flate2::read::DeflateDecoder::new(raw)),
@@ -92,9 +98,9 @@ impl Zip {
     }
 }
 
-/// Part of a file. Has no place of its own in the file: several may be read at a time.
+/// Part of a package. Several may be read at a time.
 struct Section {
-    file: File,
+    medium: Arc<Medium>,
     at: u64,
     end: u64,
 }
@@ -103,7 +109,7 @@ impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
         let most = buffer.len().min(left);
-        let read = self.file.read_at(buffer.get_mut(..most).unwrap_or_default(), self.at)?;
+        let read = self.medium.read_at(buffer.get_mut(..most).unwrap_or_default(), self.at)?;
         self.at += read as u64;
         Ok(read)
     }

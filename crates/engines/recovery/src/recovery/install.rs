@@ -4,7 +4,7 @@ use updraft_error::Kind;
 use updraft_payload::{MAX_METADATA, METADATA_NAME, OtaMetadata};
 
 use super::logs::write_last_install;
-use super::{Next, Options, Recovery};
+use super::{Options, Recovery};
 use crate::block::forget_progress;
 use crate::bundle::{bundle_of, install};
 use crate::{Attempt, Ended, Error, Result, System, Updater, VerifiedPackage};
@@ -13,11 +13,6 @@ impl Recovery<'_> {
     /// The package that is meant. `None`: none.
     pub(super) fn package(&self, options: &Options) -> Result<Option<String>> {
         match (&options.update_package, options.sideload) {
-            (Some(path), _) if path.starts_with('@') => {
-                let problem = "block maps of encrypted file systems are not read: put the package \
-                               onto one that recovery can mount";
-                Err(Error::entry(path, Kind::Unsupported, problem))
-            }
             (Some(path), _) => Ok(Some(path.clone())),
             (None, false) => Ok(None),
             (None, true) => {
@@ -30,8 +25,8 @@ impl Recovery<'_> {
         }
     }
 
-    /// Installs it, and writes what became of it. [`Next::Recovery`]: it goes on after another start.
-    pub(super) fn install(&self, path: &str, options: &Options) -> Result<Next> {
+    /// Installs it, and writes what became of it.
+    pub(super) fn install(&self, path: &str, options: &Options) -> Result<Ended> {
         let result = self.try_install(path, options);
         let told = match &result {
             Ok(_) => Ok(()),
@@ -41,24 +36,31 @@ impl Recovery<'_> {
         result
     }
 
-    fn try_install(&self, path: &str, options: &Options) -> Result<Next> {
+    fn try_install(&self, path: &str, options: &Options) -> Result<Ended> {
         let attempt = if options.retry_count == 0 { Attempt::First } else { Attempt::Again };
         self.say(&format!("installing {path}"));
         if attempt == Attempt::First {
             // Only before it begins: what was begun is ended.
             (self.settings.gate)().map_err(|reason| Error::Gate { reason })?;
             // Nobody knows what happened to the partitions since they were left.
-            forget_progress(&self.state)?;
+            forget_progress(&self.state, Updater::has_begun(&self.state)?)?;
             let began = Options { retry_count: 1, ..options.clone() };
             self.control.change(|message| message.set_options(&began.lines()))?;
         }
-        let own = self.system.path(path);
-        let package = VerifiedPackage::open(&self.context, &own, &self.settings.keys)?;
+        let (context, keys) = (&self.context, &self.settings.keys);
+        let package = match path.strip_prefix('@') {
+            // Where its blocks are, on a device whose file system nobody can read.
+            Some(map) => {
+                let map = self.system.path(map);
+                VerifiedPackage::open_mapped(context, self.system, &map, keys)?
+            }
+            None => VerifiedPackage::open(context, &self.system.path(path), keys)?,
+        };
         check_metadata(&package, self.system)?;
         if let Some(bundle) = bundle_of(&package)? {
             let state = (&self.state, attempt);
             install(&self.context, &package, &bundle, self.system, state)?;
-            return Ok(Next::System);
+            return Ok(Ended::Done { wipes_cache: false });
         }
         if !Updater::is_for(&package) {
             let problem = "it has neither a script nor a bundle: one with a payload is for devices with \
@@ -66,10 +68,7 @@ impl Recovery<'_> {
             return Err(Error::entry(path, Kind::Unsupported, problem));
         }
         let updater = Updater::new(&self.context, &package, self.system, &self.state, attempt);
-        Ok(match updater.run()? {
-            Ended::Done => Next::System,
-            Ended::RebootIntoRecovery => Next::Recovery,
-        })
+        updater.run()
     }
 }
 

@@ -1,4 +1,6 @@
-//! The functions of scripts: which there are, and those that need nothing of the device.
+//! The functions of scripts that need nothing of the device but to read it.
+
+use std::time::Duration;
 
 use updraft_payload::script::Expression;
 
@@ -7,55 +9,10 @@ use super::evaluate::{Value, truth};
 use crate::system::parse_properties;
 use crate::{Error, Result};
 
-/// Each with the fewest and the most arguments.
-const FUNCTIONS: &[(&str, usize, usize)] = &[
-    ("abort", 0, 1),
-    ("add_slot_suffix", 1, 1),
-    ("apply_patch_space", 1, 1),
-    ("assert", 0, 1000),
-    ("block_image_recover", 2, 2),
-    ("block_image_update", 4, 4),
-    ("block_image_verify", 4, 4),
-    ("check_first_block", 1, 1),
-    ("concat", 0, 1000),
-    ("enable_reboot", 0, 0),
-    ("file_getprop", 2, 2),
-    ("get_stage", 1, 1),
-    ("getprop", 1, 1),
-    ("greater_than_int", 2, 2),
-    ("ifelse", 2, 3),
-    ("is_substring", 2, 2),
-    ("less_than_int", 2, 2),
-    ("package_extract_file", 1, 2),
-    ("patch_partition", 3, 4),
-    ("patch_partition_check", 2, 2),
-    ("range_sha1", 2, 2),
-    ("read_file", 1, 1),
-    ("reboot_now", 2, 2),
-    ("set_progress", 1, 1),
-    ("set_stage", 2, 2),
-    ("show_progress", 2, 2),
-    ("stdout", 0, 1000),
-    ("ui_print", 0, 1000),
-    ("write_value", 2, 2),
-];
 /// The largest file that a script reads, in bytes.
 const MAX_FILE: u64 = 1 << 20;
-
-/// Whether a function is there and may be given so much.
-pub(super) fn check(name: &str, arguments: usize, line: usize) -> Result<()> {
-    match FUNCTIONS.iter().find(|(own, ..)| *own == name) {
-        None => Err(Error::Function { name: name.to_owned(), line, problem: "there is none" }),
-        Some((_, fewest, most)) if !(*fewest..=*most).contains(&arguments) => {
-            Err(Error::Function {
-                name: name.to_owned(),
-                line,
-                problem: "it takes another number of arguments",
-            })
-        }
-        Some(_) => Ok(()),
-    }
-}
+/// The longest sleep, in seconds.
+const MAX_SLEEP: u64 = 60;
 
 impl Updater<'_> {
     pub(super) fn call(&self, name: &str, arguments: &[Expression]) -> Result<Value> {
@@ -108,9 +65,21 @@ impl Updater<'_> {
             },
             // One copy of the system has no slots.
             ("add_slot_suffix" | "set_progress", [one]) => self.evaluate(one),
+            ("sleep", [seconds]) => {
+                let seconds = self.text(seconds)?.trim().parse().unwrap_or(0).min(MAX_SLEEP);
+                for _ in 0..seconds {
+                    self.context.check()?;
+                    // The script knows of no event for which it waits.
+                    std::thread::park_timeout(Duration::from_secs(1));
+                }
+                Ok(seconds.to_string().into_bytes())
+            }
+            ("sha1_check", [value, hashes @ ..]) => {
+                Ok(Self::sha1_check(&self.evaluate(value)?, &self.texts(hashes)?))
+            }
             ("show_progress", [share, _]) => self.evaluate(share),
             ("enable_reboot", _) => Ok(truth(true)),
-            _ => self.call_on_device(name, arguments),
+            _ => self.call_on_partitions(name, arguments),
         }
     }
 

@@ -6,8 +6,10 @@ use updraft_payload::RangeSet;
 use updraft_payload::script::Expression;
 
 use super::Updater;
+use super::attributes::Depth;
 use super::blocks::{Parts, Work};
 use super::evaluate::{Value, truth};
+use super::patches::PatchCall;
 use crate::control::ControlBlock;
 use crate::partition::{PartitionSpec, can_patch, patch_partition, write_whole};
 use crate::{Error, Result};
@@ -17,7 +19,7 @@ const MAX_ENTRY: u64 = 256 << 20;
 
 impl Updater<'_> {
     /// Functions that need the device. Their names and numbers of arguments were checked.
-    pub(super) fn call_on_device(&self, name: &str, arguments: &[Expression]) -> Result<Value> {
+    pub(super) fn call_on_partitions(&self, name: &str, arguments: &[Expression]) -> Result<Value> {
         match (name, arguments) {
             ("range_sha1", [device, ranges]) => {
                 match self.range_sha1(&self.text(device)?, &self.text(ranges)?) {
@@ -39,7 +41,12 @@ impl Updater<'_> {
             ("package_extract_file", [entry]) => self.entry(&self.text(entry)?),
             ("package_extract_file", [entry, to]) => {
                 let (entry, to) = (self.text(entry)?, self.text(to)?);
-                self.told(self.extract(&entry, &to))
+                if to.starts_with("/dev/") {
+                    self.extract(&entry, &to)?;
+                } else {
+                    self.extract_to_file(&entry, &to)?;
+                }
+                Ok(truth(true))
             }
             ("patch_partition", [target, source, patch, bonus @ ..]) => {
                 let (target, source) = (self.text(target)?, self.text(source)?);
@@ -80,8 +87,65 @@ impl Updater<'_> {
                 let own = self.system.path(&path);
                 self.told(write_existing(&own, &value))
             }
+            _ => self.call_on_files(name, arguments),
+        }
+    }
+
+    /// Functions that need file systems and what is in them. Scripts of release tools do not look at
+    /// what they say: where one fails the script ends, so that the system is not taken for whole.
+    fn call_on_files(&self, name: &str, arguments: &[Expression]) -> Result<Value> {
+        if name == "apply_patch" {
+            self.call_apply_patch(arguments)?;
+            return Ok(truth(true));
+        }
+        let all = self.texts(arguments)?;
+        match (name, &all[..]) {
+            ("mount", _) => self.mount(&all),
+            ("is_mounted", [path]) => self.is_mounted(path),
+            ("unmount", [path]) => self.unmount(path),
+            ("format", words) => match <&[String; 5]>::try_from(words) {
+                Ok(words) => self.format(words).map(|()| truth(true)),
+                Err(_) => Ok(truth(false)),
+            },
+            ("tune2fs", _) => self.tune(&all).map(|()| truth(true)),
+            ("wipe_block_device", [device, length]) => self.told(self.wipe_device(device, length)),
+            ("wipe_cache", _) => {
+                self.wipes_cache.set(true);
+                Ok(truth(true))
+            }
+            ("run_program", _) => self.run_program(&all),
+            ("delete", _) => self.delete(&all, false),
+            ("delete_recursive", _) => self.delete(&all, true),
+            ("rename", [from, to]) => self.rename(from, to),
+            ("symlink", [target, links @ ..]) => self.symlink(target, links),
+            ("package_extract_dir", [folder, to]) => {
+                self.extract_folder(folder, to).map(|()| truth(true))
+            }
+            ("set_metadata", _) => self.set_metadata(&all, Depth::Itself),
+            ("set_metadata_recursive", _) => self.set_metadata(&all, Depth::WithContent),
+            ("set_perm", _) => self.set_permissions(&all, Depth::Itself),
+            ("set_perm_recursive", _) => self.set_permissions(&all, Depth::WithContent),
+            ("apply_patch_check", [source, hashes @ ..]) => {
+                match self.apply_patch_check(source, hashes) {
+                    Ok(is) => Ok(truth(is)),
+                    Err(error) => self.told(Err(error)),
+                }
+            }
             _ => Err(Error::Function { name: name.to_owned(), line: 0, problem: "there is none" }),
         }
+    }
+
+    fn call_apply_patch(&self, arguments: &[Expression]) -> Result<()> {
+        let (words, rest) = arguments.split_at(4.min(arguments.len()));
+        let words = self.texts(words)?;
+        let [source, target, hash, size] = &words[..] else { return Ok(()) };
+        let mut patches = Vec::new();
+        for pair in rest.chunks(2) {
+            if let [hash, patch] = pair {
+                patches.push((self.text(hash)?, self.evaluate(patch)?));
+            }
+        }
+        self.apply_patch(&PatchCall { source, target, hash, size, patches })
     }
 
     fn parts(
@@ -91,8 +155,11 @@ impl Updater<'_> {
         new_data: &Expression,
         patches: &Expression,
     ) -> Result<Parts> {
+        let device = self.text(device)?;
+        let answers = self.answers.borrow().get(&device).cloned().unwrap_or_default();
         Ok(Parts {
-            device: self.text(device)?,
+            device,
+            answers,
             list: self.evaluate(list)?,
             new_data: self.text(new_data)?,
             patches: self.text(patches)?,

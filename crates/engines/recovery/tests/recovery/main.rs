@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod bundles;
+mod files;
 mod life;
 mod patches;
 mod refusals;
+mod sources;
+mod unhashed;
 mod world;

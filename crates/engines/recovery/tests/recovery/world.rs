@@ -72,7 +72,8 @@ impl World {
             self.write(&format!("package/{index}"), bytes);
             // Patches have to be stored; the rest may be packed.
             let method = if name.ends_with("patch.dat") { 0 } else { 8 };
-            writeln!(script, "z.write('package/{index}', '{name}', {method})").unwrap();
+            let content = format!("open('package/{index}', 'rb').read()");
+            writeln!(script, "z.writestr('{name}', {content}, {method})").unwrap();
         }
         script += "z.close()\n";
         let mut python = Command::new("python3");

@@ -3,6 +3,8 @@
 use super::{BlocksHash, MAX_TRANSFER, TRANSFER_BLOCK};
 use crate::RangeSet;
 
+const TOO_MUCH: &str = "it moves more than 256 MiB at a time";
+
 /// What is done to blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -55,6 +57,15 @@ pub enum PatchKind {
     Imgdiff,
 }
 
+impl std::fmt::Display for PatchKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Bsdiff => "bsdiff",
+            Self::Imgdiff => "imgdiff",
+        })
+    }
+}
+
 /// Blocks that are made of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transfer {
@@ -68,9 +79,9 @@ pub struct Transfer {
     pub source: Source,
 }
 
-/// Blocks of the partition, and such that were set aside.
+/// Blocks of the partition, and such that were set aside, by their hash or by another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct Source<Id = BlocksHash> {
     /// How many there are.
     pub blocks: u64,
     /// Those of the partition.
@@ -78,7 +89,7 @@ pub struct Source {
     /// Which ones of the source they are; all when there is no word of it.
     pub places: Option<RangeSet>,
     /// Those that were set aside, and which ones of the source each of them is.
-    pub stashes: Vec<(BlocksHash, RangeSet)>,
+    pub stashes: Vec<(Id, RangeSet)>,
 }
 
 impl Command {
@@ -162,12 +173,25 @@ impl Transfer {
         [source_hash, target_hash]: [BlocksHash; 2],
         words: &mut impl Iterator<Item = &'a str>,
     ) -> Result<Self, &'static str> {
+        let target = RangeSet::parse(words.next().ok_or("something is missing")?)?;
+        let source = Source::parse(words, hash)?;
+        if target.blocks() > MAX_TRANSFER / TRANSFER_BLOCK {
+            return Err(TOO_MUCH);
+        }
+        Ok(Self { source_hash, target_hash, target, source })
+    }
+}
+
+impl<Id> Source<Id> {
+    /// `COUNT R`, `COUNT - ID:R …` or `COUNT R PLACES ID:R …`.
+    pub(super) fn parse<'a>(
+        words: &mut impl Iterator<Item = &'a str>,
+        id: impl Fn(&'a str) -> Result<Id, &'static str>,
+    ) -> Result<Self, &'static str> {
         let mut next = || words.next().ok_or("something is missing");
-        let target = RangeSet::parse(next()?)?;
         let blocks = number(next()?)?;
-        let most = MAX_TRANSFER / TRANSFER_BLOCK;
-        if blocks > most || target.blocks() > most {
-            return Err("it moves more than 256 MiB at a time");
+        if blocks > MAX_TRANSFER / TRANSFER_BLOCK {
+            return Err(TOO_MUCH);
         }
         let (mut ranges, mut places) = (None, None);
         let first = next()?;
@@ -182,16 +206,14 @@ impl Transfer {
         }
         let mut stashes = Vec::new();
         for word in words {
-            let (id, set) = word.split_once(':').ok_or("a stash is not ID:BLOCKS")?;
-            stashes.push((hash(id)?, RangeSet::parse(set)?));
+            let (name, set) = word.split_once(':').ok_or("a stash is not ID:BLOCKS")?;
+            stashes.push((id(name)?, RangeSet::parse(set)?));
         }
-        let source = Source { blocks, ranges, places, stashes };
+        let source = Self { blocks, ranges, places, stashes };
         source.check()?;
-        Ok(Self { source_hash, target_hash, target, source })
+        Ok(source)
     }
-}
 
-impl Source {
     /// Each of its blocks comes from one place.
     fn check(&self) -> Result<(), &'static str> {
         let (ranges, places) = (self.ranges.as_ref(), self.places.as_ref());
@@ -221,7 +243,7 @@ impl Source {
     }
 }
 
-fn number(text: &str) -> Result<u64, &'static str> {
+pub(super) fn number(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "a number is none")
 }
 
