@@ -49,6 +49,10 @@ pub struct SlotsConfig {
     /// A program that is asked before an update is begun: with an exit code other than 0 it is not,
     /// and what the program prints is the reason. It knows of batteries and the like.
     pub ask: Option<PathBuf>,
+    /// The folder of the updates that people may choose from: an
+    /// [`UpdateConfig`](crate::UpdateConfig) in each `*.json`.
+    #[serde(default = "updates")]
+    pub updates: PathBuf,
     /// What the running system is; its build writes this.
     #[serde(default)]
     pub build: BuildConfig,
@@ -85,6 +89,10 @@ impl From<SlotName> for Slot {
             SlotName::B => Self::B,
         }
     }
+}
+
+fn updates() -> PathBuf {
+    "/etc/updraft/updates".into()
 }
 
 fn default_tries() -> u32 {

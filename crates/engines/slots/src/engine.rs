@@ -15,10 +15,12 @@
 //! What is remembered is never believed about the boot loader: that is asked.
 
 mod code;
+mod configured;
 mod contents;
 mod control;
 mod headers;
 mod http_source;
+mod log;
 mod overview;
 mod preflight;
 mod progress;
@@ -27,7 +29,7 @@ mod state;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use updraft_crypto::plain::SpkiKey;
@@ -36,10 +38,12 @@ use updraft_fs::{Dir, LockFile, LockMode};
 use updraft_task::Context;
 
 pub use code::ErrorCode;
+pub use configured::{ConfiguredUpdate, without_password};
 pub use control::Ask;
 pub use headers::Headers;
 pub use http_source::HttpSource;
-pub use overview::{Overview, SlotOverview};
+pub use log::LogEntry;
+pub use overview::{LastOverview, Overview, SlotOverview, UpdaterState};
 pub use preflight::Obstacle;
 pub use progress::UpdateProgress;
 pub use state::{Outcome, Phase, SlotImage, State, Update, Written};
@@ -99,6 +103,7 @@ pub struct Engine {
     running: Option<Slot>,
     boot_id: String,
     folder: Dir,
+    now: Option<Box<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
 impl Engine {
@@ -114,7 +119,7 @@ impl Engine {
     ) -> Result<Self> {
         let control = config.boot_control.open();
         let folder = Dir::create_all(&config.state, 0o755)?;
-        Ok(Self { config, control, running, boot_id: boot_id.into(), folder })
+        Ok(Self { config, control, running, boot_id: boot_id.into(), folder, now: None })
     }
 
     /// What it was made of.
@@ -143,7 +148,9 @@ impl Engine {
                 kind: Kind::Conflict,
             });
         }
-        ask.write(&self.folder)
+        ask.write(&self.folder)?;
+        self.note(ask.done(), "by request");
+        Ok(())
     }
 
     /// A context for what waits while an update is applied, such as a connection: it also waits and
@@ -196,6 +203,8 @@ impl Engine {
             Ok(code) => (*code, code.cause().to_owned()),
             Err(error) => (ErrorCode::of(error), preflight::chain(error)),
         };
+        let event = if done.is_ok() { "applied" } else { "failed" };
+        self.note(event, format_args!("{message} ({} {})", code.0, code.name()));
         state.last = Some(Outcome { code: code.0, message });
         state.store(&self.folder)?;
         Ask::clear(&self.folder)?;
@@ -279,6 +288,8 @@ impl Engine {
             image: request.image.clone(),
         });
         state.store(&self.folder)?;
+        let how = if at > 0 { "resumed" } else { "begun" };
+        self.note(how, format_args!("{} into slot {target}", request.origin));
         self.control.mark_unbootable(target)
     }
 

@@ -9,6 +9,7 @@
 //! * [`generate`], [`sign`]: make payloads.
 //! * [`boot_control`]: which slot the boot loader starts.
 //! * [`SlotsConfig`]: what a device's slots are.
+//! * [`UpdateConfig`]: an update that somebody may choose on the device.
 //! * [`Engine`]: the life of an update, from what is in its way to the day it is found well.
 //!
 //! Memory: metadata of at most 16 MiB as it is read, the data of one operation up to 8 MiB (more goes
@@ -18,6 +19,7 @@ mod error;
 
 pub mod boot_control;
 mod config;
+mod update_config;
 
 mod source;
 mod stream;
@@ -55,8 +57,9 @@ pub use bspatch::apply_patch;
 pub use checkpoint::Checkpoint;
 pub use config::{BootControlConfig, BuildConfig, ConfigError, SlotName, SlotsConfig};
 pub use engine::{
-    Ask, Engine, EngineStatus, ErrorCode, Headers, HttpSource, Obstacle, Outcome, Overview, Phase,
-    SlotImage, SlotOverview, State, Update, UpdateProgress, UpdateRequest, Written,
+    Ask, ConfiguredUpdate, Engine, EngineStatus, ErrorCode, Headers, HttpSource, LastOverview,
+    LogEntry, Obstacle, Outcome, Overview, Phase, SlotImage, SlotOverview, State, Update,
+    UpdateProgress, UpdateRequest, UpdaterState, Written, without_password,
 };
 pub use error::{Error, Result, Unsupported, Untrusted};
 pub use generate::{GenerateOptions, Image, generate};
@@ -65,5 +68,6 @@ pub use partition::{Mode, Places};
 pub use plan::MAX_MINOR;
 pub use source::{FileSource, Forward, Source};
 pub use trust::Trust;
+pub use update_config::{ByteRange, InstallType, ListedUpdate, MAX_UPDATE_CONFIG, UpdateConfig};
 pub use verify::{Verified, properties, verify};
 pub use write::sign;

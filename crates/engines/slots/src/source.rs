@@ -41,18 +41,35 @@ impl FileSource {
     /// # Errors
     /// When it is neither.
     pub fn open(path: &Path) -> Result<Self> {
+        match Self::open_entry(path, ENTRY)? {
+            Some(source) => Ok(source),
+            None if is_package(path)? => {
+                Err(updraft_payload::Error::Package("it has no payload.bin").into())
+            }
+            None => Self::whole(path),
+        }
+    }
+
+    /// Opens a file that is stored in a package. `None`: it has none of this name, or is no package.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is damaged.
+    pub fn open_entry(path: &Path, name: &str) -> Result<Option<Self>> {
+        if !is_package(path)? {
+            return Ok(None);
+        }
+        let mut source = Self::whole(path)?;
+        let is_found = source.find_entry(name).map_err(|error| match error {
+            Failed::Io(source) => Error::file("read", path)(source),
+            Failed::Package(error) => error.into(),
+        })?;
+        Ok(is_found.then_some(source))
+    }
+
+    fn whole(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::file("open", path))?;
         let size = file.metadata().map_err(Error::file("look at", path))?.len();
-        let mut source = Self { file, start: 0, size };
-        let mut magic = [0; 2];
-        let read = source.file.read(&mut magic).map_err(Error::file("read", path))?;
-        if magic.get(..read) == Some(b"PK") {
-            source.find_entry().map_err(|error| match error {
-                Failed::Io(source) => Error::file("read", path)(source),
-                Failed::Package(error) => error.into(),
-            })?;
-        }
-        Ok(source)
+        Ok(Self { file, start: 0, size })
     }
 
     /// A payload within a file, whatever else is in it.
@@ -67,12 +84,12 @@ impl FileSource {
         self.start
     }
 
-    fn find_entry(&mut self) -> std::result::Result<(), Failed> {
+    /// `false`: there is none of this name.
+    fn find_entry(&mut self, name: &str) -> std::result::Result<bool, Failed> {
         let tail = self.read_at(self.size.saturating_sub(PACKAGE_TAIL), PACKAGE_TAIL)?;
         let directory = find_directory(&tail, self.size)?;
         let directory = self.read_at(directory.start, directory.end - directory.start)?;
-        let none = updraft_payload::Error::Package("it has no payload.bin");
-        let entry = StoredEntry::find(&directory, ENTRY)?.ok_or(none)?;
+        let Some(entry) = StoredEntry::find(&directory, name)? else { return Ok(false) };
         let local = self.read_at(entry.local_header, LOCAL_HEADER as u64)?;
         let cut = updraft_payload::Error::Package("the payload in it is outside of it");
         let data = entry.data(local.as_slice().try_into().map_err(|_| cut.clone())?)?;
@@ -80,7 +97,7 @@ impl FileSource {
             return Err(cut.into());
         }
         (self.start, self.size) = (data.start, data.end - data.start);
-        Ok(())
+        Ok(true)
     }
 
     /// At most so many bytes; the callers bound them.
@@ -90,6 +107,14 @@ impl FileSource {
         (&self.file).take(length).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// Whether a file begins as packages do.
+fn is_package(path: &Path) -> Result<bool> {
+    let file = File::open(path).map_err(Error::file("open", path))?;
+    let mut magic = Vec::new();
+    file.take(2).read_to_end(&mut magic).map_err(Error::file("read", path))?;
+    Ok(magic == b"PK")
 }
 
 enum Failed {

@@ -7,6 +7,8 @@
 //!   `Range`, without its consumer noticing.
 //! * [`Client::download`] into a file, continuing what an earlier process left there.
 //!
+//! * [`RequestHead`] (feature `server`): what small servers of ours read of a request.
+//!
 //! Every wait has a bound: to connect, for a response, for each read; a transfer that stays
 //! below the low-speed limit is given up. Every body has a limit that the caller names.
 
@@ -19,6 +21,10 @@ mod client;
 mod pace;
 mod retry;
 mod tls;
+
+mod percent;
+#[cfg(feature = "server")]
+mod request_head;
 
 mod download;
 mod stream;
@@ -35,4 +41,7 @@ pub use error::{Error, Result};
 pub use options::{
     ClientOptions, Identity, LowSpeed, SYSTEM_CERTIFICATES, Timeouts, TokenIdentity,
 };
+pub use percent::percent_decode;
+#[cfg(feature = "server")]
+pub use request_head::RequestHead;
 pub use stream::{Stream, StreamOptions};

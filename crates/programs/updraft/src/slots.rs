@@ -3,7 +3,10 @@
 mod apply;
 mod change;
 mod device;
+mod log;
+mod serve;
 mod status;
+mod updates;
 
 use clap::{Args, Subcommand};
 use updraft_terminal::{Result, Terminal};
@@ -21,8 +24,11 @@ Examples:
   updraft slots apply https://example.org/ota/payload.bin
   updraft slots apply ota.zip --check
   updraft slots apply ota.zip --header SWITCH_SLOT_ON_REBOOT=0 && updraft slots switch
+  updraft slots updates             (what may be applied, by its configuration)
+  updraft slots apply --update board-2.1.json
   updraft slots suspend; updraft slots resume; updraft slots cancel
   updraft slots mark-successful     (after a restart, when the system is found well)
+  updraft slots serve               (the same in a browser on the device)
   updraft slots reset               (before the restart: take the update back)")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -35,6 +41,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Show the slots, which is started next, and how far the update is.
     Status,
+    Updates(updates::Updates),
     Apply(apply::Apply),
     /// Have the update that is being applied wait, until it is told to resume or cancel.
     ///
@@ -58,6 +65,9 @@ enum Command {
     /// count always: there this has to be called after each start. Run it when the system's health was
     /// checked, not before.
     MarkSuccessful,
+    /// Show what was done with the slots, the oldest first.
+    Log,
+    Serve(serve::Serve),
     SetActive(change::SetActive),
     MarkUnbootable(change::MarkUnbootable),
 }
@@ -67,6 +77,9 @@ impl Arguments {
         let device = &self.device;
         match &self.command {
             Command::Status => status::run(device, terminal),
+            Command::Updates(updates) => updates.run(device, terminal),
+            Command::Log => log::run(device, terminal),
+            Command::Serve(serve) => serve.run(device, terminal),
             Command::Apply(apply) => apply.run(device, terminal),
             Command::Suspend => change::ask(device, updraft_slots::Ask::Suspend, terminal),
             Command::Resume => change::ask(device, updraft_slots::Ask::Resume, terminal),

@@ -6,6 +6,7 @@
 
 mod browser;
 mod many;
+mod slots;
 
 use std::net::TcpListener;
 
@@ -14,6 +15,7 @@ use harness::{Device, DeviceOptions, Fleet, Site};
 use serde_json::json;
 
 use browser::Browser;
+use slots::SlotsPage;
 
 /// From the first look at an empty fleet to a rollout that finished and one that stopped by itself.
 #[test]
@@ -73,4 +75,14 @@ fn ten_thousand_devices_are_listed_smoothly() -> Result<()> {
         "readToken": site.server.token_with_scope("reader", "read")?,
     });
     Browser::new(&world).run(&["many"])
+}
+
+/// Somebody at a device updates it with its own page.
+#[test]
+fn a_device_is_updated_with_its_own_page() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let page = SlotsPage::start(folder.path())?;
+    Browser::new(&page.world()?).run(&["slots"])?;
+    ensure!(page.is_updated()?, "the other slot does not hold the new system");
+    Ok(())
 }

@@ -29,6 +29,9 @@ impl SlotsConfig {
         if let Some(ask) = self.ask.as_deref().filter(|ask| !ask.is_absolute()) {
             return bad("ask", &ask.display(), "give a path that begins with `/`");
         }
+        if !self.updates.is_absolute() {
+            return bad("updates", &self.updates.display(), "give a path that begins with `/`");
+        }
         if self.partitions.is_empty() {
             return bad("partitions", &"{}", "name the partitions that a payload writes");
         }

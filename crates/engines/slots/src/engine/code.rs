@@ -205,6 +205,12 @@ impl ErrorCode {
         (HTTP..HTTP + 1000).contains(&self.0)
     }
 
+    /// Whether nothing went wrong: the update was applied, or somebody wanted it to end.
+    #[must_use]
+    pub fn is_good_end(self) -> bool {
+        matches!(self.0, 0 | 48 | 52)
+    }
+
     /// The name that Android has for it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -29,6 +29,15 @@ impl Ask {
     const ALL: [(Self, &'static str); 3] =
         [(Self::Suspend, "suspend"), (Self::Resume, "resume"), (Self::Cancel, "cancel")];
 
+    /// What the log says of it.
+    pub(super) const fn done(self) -> &'static str {
+        match self {
+            Self::Suspend => "suspended",
+            Self::Resume => "resumed",
+            Self::Cancel => "cancelled",
+        }
+    }
+
     pub(super) fn write(self, folder: &Dir) -> Result<()> {
         let word = Self::ALL.iter().find(|(ask, _)| *ask == self).map_or("", |(_, word)| *word);
         // It is of no consequence after a power cut.

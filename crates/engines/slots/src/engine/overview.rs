@@ -10,9 +10,29 @@ use super::{
 use crate::Result;
 use crate::boot_control::Slot;
 
+/// What the app of Android's sample for updaters shows: what may be asked for next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UpdaterState {
+    /// An update may be applied.
+    Idle,
+    /// The last one failed; it may be applied again, or forgotten.
+    Error,
+    /// One is being applied.
+    Running,
+    /// One is being applied, and waits.
+    Paused,
+    /// One is applied, and its slot is not started before it is switched to.
+    SlotSwitchRequired,
+    /// One is applied, and its slot is started next.
+    RebootRequired,
+}
+
 /// Everything that can be told.
 #[derive(Debug, Clone, Serialize)]
 pub struct Overview {
+    /// What may be asked for next.
+    pub updater: UpdaterState,
     /// What the engine is doing, by Android's names.
     pub status: EngineStatus,
     /// How far the update is.
@@ -101,18 +121,33 @@ impl Engine {
                 cure: code.cure(),
             }
         });
+        let suspended = is_running && Ask::read(&self.folder) == Some(Ask::Suspend);
         Ok(Overview {
+            updater: updater(&state, is_running, suspended),
             status,
             phase: state.phase,
             running: self.running.map(Slot::letter),
             active: boot.active.map(Slot::letter),
             boot_control: self.config.boot_control.name(),
             slots: slots.to_vec(),
-            suspended: is_running && Ask::read(&self.folder) == Some(Ask::Suspend),
+            suspended,
             update: state.update,
             progress,
             last,
         })
+    }
+}
+
+fn updater(state: &State, is_running: bool, suspended: bool) -> UpdaterState {
+    match (state.phase, is_running) {
+        (_, true) if suspended => UpdaterState::Paused,
+        (_, true) => UpdaterState::Running,
+        (Phase::NeedReboot, _) => UpdaterState::RebootRequired,
+        (Phase::Applied, _) => UpdaterState::SlotSwitchRequired,
+        (Phase::Idle | Phase::Begun, _) => match &state.last {
+            Some(last) if !ErrorCode(last.code).is_good_end() => UpdaterState::Error,
+            _ => UpdaterState::Idle,
+        },
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Obstacle {
 }
 
 impl Obstacle {
-    fn new(code: u32, problem: impl Into<String>, way_out: impl Into<String>) -> Self {
+    pub(super) fn new(code: u32, problem: impl Into<String>, way_out: impl Into<String>) -> Self {
         Self { code: ErrorCode(code), problem: problem.into(), way_out: way_out.into() }
     }
 }

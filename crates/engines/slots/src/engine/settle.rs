@@ -54,7 +54,9 @@ impl Engine {
         // Commit point: within.
         self.control.set_active(target, Some(self.config.tries))?;
         state.phase = Phase::NeedReboot;
-        state.store(&self.folder)
+        state.store(&self.folder)?;
+        self.note("switched", format_args!("slot {target} is started next"));
+        Ok(())
     }
 
     /// Makes the slot of an update that was applied the active one, after it was verified once more.
@@ -115,7 +117,9 @@ impl Engine {
         }
         let code = ErrorCode::UPDATED_BUT_NOT_ACTIVE;
         state.last = Some(Outcome { code: code.0, message: code.cause().to_owned() });
-        state.store(&self.folder)
+        state.store(&self.folder)?;
+        self.note("switched-back", "what runs is what is started");
+        Ok(())
     }
 
     /// Forgets the update, and takes back one that was applied: what runs is what is started.
@@ -133,7 +137,9 @@ impl Engine {
         let is_on_trial = state.phase == Phase::Idle && state.update.is_some();
         // An update that runs already is not undone by forgetting it.
         let update = state.update.clone().filter(|_| is_on_trial);
-        state.at_rest(update).store(&self.folder)
+        state.at_rest(update).store(&self.folder)?;
+        self.note("reset", "what runs is what is started");
+        Ok(())
     }
 
     /// What runs works: it is started from now on, and updates may follow.
@@ -155,6 +161,7 @@ impl Engine {
         if state.phase == Phase::Idle && update.is_some_and(|it| it.target() == Some(running)) {
             state.update = None;
             let message = format!("slot {running} runs, and was found well");
+            self.note("marked-successful", &message);
             state.last = Some(Outcome { code: ErrorCode::SUCCESS.0, message });
         }
         if self.control.counting().counts_successful {
@@ -190,7 +197,9 @@ impl Engine {
                 update.boot_id = None;
             }
         }
-        state.store(&self.folder)
+        state.store(&self.folder)?;
+        self.note("set-active", format_args!("slot {slot}"));
+        Ok(())
     }
 
     /// Never starts a slot, until it is made the active one.
@@ -206,7 +215,9 @@ impl Engine {
                 "the other slot cannot be started either, and nothing would be left",
             ));
         }
-        self.control.mark_unbootable(slot)
+        self.control.mark_unbootable(slot)?;
+        self.note("marked-unbootable", format_args!("slot {slot}"));
+        Ok(())
     }
 
     pub(super) fn running(&self) -> Result<Slot> {

@@ -8,7 +8,6 @@ mod advertise;
 mod answer;
 mod background;
 mod policy;
-mod request;
 
 use std::io::{BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -20,12 +19,12 @@ use std::time::Duration;
 use clap::Args;
 use updraft_error::Kind;
 use updraft_fs::{Dir, atomic_write_path};
+use updraft_http::RequestHead;
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::program::Usage;
 use advertise::Advertiser;
 use policy::Policy;
-use request::Request;
 
 /// How often the served folder, and Ctrl-C, are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -149,7 +148,7 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let Ok(reading) = stream.try_clone() else { return };
         let mut reader = BufReader::new(reading);
-        while let Ok(Some(request)) = Request::read(&mut reader) {
+        while let Ok(Some(request)) = RequestHead::read(&mut reader) {
             let answer = answer::answer(self, &request);
             self.log(&format!("{} {} {}", request.method, request.path, answer.status));
             match answer.send(&mut stream, &request) {

@@ -6,7 +6,10 @@ use clap::Args;
 use serde::Serialize;
 use updraft_error::Kind;
 use updraft_http::{Client, ClientOptions};
-use updraft_slots::{ErrorCode, FileSource, Headers, HttpSource, Source, UpdateRequest};
+use updraft_slots::{
+    Engine, ErrorCode, FileSource, Headers, HttpSource, Source, UpdateConfig, UpdateRequest,
+    without_password,
+};
 use updraft_task::Context;
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
@@ -25,7 +28,12 @@ const MAX_PROPERTIES: u64 = 64 << 10;
 #[derive(Debug, Args)]
 pub(super) struct Apply {
     /// A file or an address.
-    payload: String,
+    #[arg(required_unless_present = "update")]
+    payload: Option<String>,
+    /// What a configuration names, in the JSON of Android's SystemUpdaterSample: a file of the folder
+    /// that `updates` lists, or a path with a slash. A key of slots.toml has to have signed it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["payload", "offset", "size", "header", "properties"])]
+    update: Option<PathBuf>,
     /// Where the payload begins there, in bytes: in a package on a server, what its property files say.
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     offset: u64,
@@ -74,10 +82,7 @@ struct ObstacleReport {
 impl Apply {
     pub(super) fn run(&self, device: &DeviceOptions, terminal: &Terminal) -> Result {
         let engine = device.open()?;
-        let headers = self.headers()?;
-        let mut source = self.source(&headers, engine.attended(&terminal.context))?;
-        let request =
-            UpdateRequest { origin: without_password(&self.payload), headers, image: None };
+        let (mut source, request) = self.prepare(&engine, &terminal.context)?;
         if self.check {
             let obstacles = engine.preflight(&terminal.context, &mut *source, &request);
             let obstacles = obstacles.map_err(failure)?;
@@ -108,6 +113,36 @@ impl Apply {
         })
     }
 
+    fn prepare(
+        &self,
+        engine: &Engine,
+        context: &Context,
+    ) -> Result<(Box<dyn Source>, UpdateRequest)> {
+        if let Some(file) = &self.update {
+            let is_path = file.to_string_lossy().contains('/');
+            let path = if is_path { file.clone() } else { engine.config().updates.join(file) };
+            let config = UpdateConfig::load(&path)?;
+            let (source, request) =
+                engine.configured(context, &self.client_options()?, &config).map_err(failure)?;
+            return Ok((source, request));
+        }
+        let payload = self.payload.as_deref().unwrap_or_default();
+        let headers = self.headers()?;
+        let source = self.source(payload, &headers, engine.attended(context))?;
+        Ok((source, UpdateRequest { origin: without_password(payload), headers, image: None }))
+    }
+
+    fn client_options(&self) -> Result<ClientOptions> {
+        let ca_pem = self.ca.as_deref().map(|path| {
+            std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))
+        });
+        Ok(ClientOptions {
+            ca_pem: ca_pem.transpose()?,
+            max_bytes_per_second: self.limit_rate,
+            ..ClientOptions::default()
+        })
+    }
+
     fn headers(&self) -> Result<Headers> {
         let mut text = String::new();
         if let Some(path) = &self.properties {
@@ -121,10 +156,15 @@ impl Apply {
         Ok(Headers::parse(text.lines().chain(given))?)
     }
 
-    fn source(&self, headers: &Headers, context: Context) -> Result<Box<dyn Source>> {
+    fn source(
+        &self,
+        payload: &str,
+        headers: &Headers,
+        context: Context,
+    ) -> Result<Box<dyn Source>> {
         let size = self.size.or(headers.file_size);
-        if !self.payload.starts_with("http://") && !self.payload.starts_with("https://") {
-            let path = self.payload.strip_prefix("file://").unwrap_or(&self.payload);
+        if !payload.starts_with("http://") && !payload.starts_with("https://") {
+            let path = payload.strip_prefix("file://").unwrap_or(payload);
             if self.offset != 0 || self.size.is_some() {
                 let message = "--offset and --size are for addresses";
                 let hint = "a payload in a package is found by itself";
@@ -132,14 +172,7 @@ impl Apply {
             }
             return Ok(Box::new(FileSource::open(Path::new(path)).map_err(failure)?));
         }
-        let ca_pem = self.ca.as_deref().map(|path| {
-            std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))
-        });
-        let mut options = ClientOptions {
-            ca_pem: ca_pem.transpose()?,
-            max_bytes_per_second: self.limit_rate,
-            ..ClientOptions::default()
-        };
+        let mut options = self.client_options()?;
         if let Some(agent) = &headers.user_agent {
             options.user_agent.clone_from(agent);
         }
@@ -147,14 +180,6 @@ impl Apply {
             options.headers.push(("Authorization".to_owned(), authorization.clone()));
         }
         let client = Client::new(&options)?;
-        Ok(Box::new(HttpSource::new(context, client, &self.payload, self.offset, size)))
+        Ok(Box::new(HttpSource::new(context, client, payload, self.offset, size)))
     }
-}
-
-/// An address without user name and password.
-fn without_password(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}/{path}")
 }

@@ -23,9 +23,14 @@ pub(super) struct DeviceOptions {
 }
 
 impl DeviceOptions {
+    /// What the slots are.
+    pub(super) fn config(&self) -> Result<SlotsConfig> {
+        SlotsConfig::load(&self.config)
+            .hint("the guide's page \"Updating slots\" shows what the file has to say")
+    }
+
     pub(super) fn open(&self) -> Result<Engine> {
-        let config = SlotsConfig::load(&self.config)
-            .hint("the guide's page \"Updating slots\" shows what the file has to say")?;
+        let config = self.config()?;
         let command_line = read(Path::new(COMMAND_LINE))?;
         let root = std::fs::metadata("/").map(|about| about.dev()).ok();
         let running = config.running_slot(&command_line, root);
@@ -33,7 +38,8 @@ impl DeviceOptions {
             Some(id) => id.clone(),
             None => read(Path::new(BOOT_ID))?,
         };
-        Engine::open(config, running, boot_id.trim()).map_err(failure)
+        let engine = Engine::open(config, running, boot_id.trim()).map_err(failure)?;
+        Ok(engine.with_clock(std::time::SystemTime::now))
     }
 }
 

@@ -7,8 +7,9 @@ use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::SystemTime;
 
+use updraft_http::RequestHead;
+
 use super::Server;
-use super::request::Request;
 
 /// What happens to the connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ enum Body {
     },
 }
 
-pub(super) fn answer(server: &Server, request: &Request) -> Answer {
+pub(super) fn answer(server: &Server, request: &RequestHead) -> Answer {
     if let Some(status) = server.policy.refuses(request) {
         return failure(status);
     }
@@ -63,7 +64,7 @@ fn failure(status: u16) -> Answer {
 }
 
 /// The list of what is in a directory; its address ends in a slash, so that links below it work.
-fn directory(server: &Server, request: &Request) -> Answer {
+fn directory(server: &Server, request: &RequestHead) -> Answer {
     if !request.path.is_empty() && !request.path.ends_with('/') {
         let headers = format!("Location: /{}/\r\n", encode(&request.path));
         return Answer { status: 301, headers, body: Body::Bytes(Vec::new()) };
@@ -89,7 +90,7 @@ fn directory(server: &Server, request: &Request) -> Answer {
     Answer { status: 200, headers, body: Body::Bytes(page.into_bytes()) }
 }
 
-fn regular(server: &Server, request: &Request, mut file: File, metadata: &Metadata) -> Answer {
+fn regular(server: &Server, request: &RequestHead, mut file: File, metadata: &Metadata) -> Answer {
     let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
     let tag = format!("\"{:x}-{:x}-{}\"", metadata.ino(), metadata.len(), time_of(metadata));
     let mut headers = format!(
@@ -128,7 +129,7 @@ fn time_of(metadata: &Metadata) -> String {
 }
 
 /// Whether the client has this very file (RFC 9110, 13.2.2: the tag goes before the time).
-fn is_unchanged(request: &Request, tag: &str, modified: SystemTime) -> bool {
+fn is_unchanged(request: &RequestHead, tag: &str, modified: SystemTime) -> bool {
     if let Some(tags) = request.header("if-none-match") {
         return tags.split(',').any(|one| matches!(one.trim(), "*") || one.trim() == tag);
     }
@@ -164,7 +165,7 @@ fn range(text: &str, length: u64) -> Range {
 
 impl Answer {
     /// Sends it.
-    pub(super) fn send(self, stream: &mut TcpStream, request: &Request) -> io::Result<Then> {
+    pub(super) fn send(self, stream: &mut TcpStream, request: &RequestHead) -> io::Result<Then> {
         let Self { status, headers, body } = self;
         let length = match &body {
             Body::Bytes(bytes) => bytes.len() as u64,

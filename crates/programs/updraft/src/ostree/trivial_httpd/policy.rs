@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::Args;
 use updraft_error::Kind;
+use updraft_http::RequestHead;
 use updraft_terminal::{Failure, Result};
 
 use super::pair;
-use super::request::Request;
 
 /// `foouser:barpw`, as `Authorization: Basic` has it.
 const CREDENTIALS: &str = "Basic Zm9vdXNlcjpiYXJwdw==";
@@ -72,7 +72,7 @@ impl Policy {
     }
 
     /// The status of an answer other than what was asked for.
-    pub(super) fn refuses(&self, request: &Request) -> Option<u16> {
+    pub(super) fn refuses(&self, request: &RequestHead) -> Option<u16> {
         let faults = [
             (self.random_500s, self.random_500s_max, &self.emitted.errors, 500),
             (self.random_408s, self.random_408s_max, &self.emitted.timeouts, 408),
@@ -99,7 +99,7 @@ impl Policy {
     }
 }
 
-fn has_cookie(request: &Request, cookie: &str) -> bool {
+fn has_cookie(request: &RequestHead, cookie: &str) -> bool {
     let sent = request.header("cookie").unwrap_or_default();
     sent.split(';').any(|one| one.trim() == cookie)
 }
