@@ -13,8 +13,8 @@ use updraft_sysroot::Sysroot;
 use updraft_task::Context;
 use updraft_tuf::UptaneTarget;
 use updraft_update::{
-    Assignment, Component, Digest, Engine, Error as EngineError, Installer, Outcome,
-    Plan, Record, Source as _,
+    Assignment, Component, Digest, Engine, Error as EngineError, Installer, Outcome, Plan, Record,
+    Source as _,
 };
 
 pub(crate) use offline::AskedBy;

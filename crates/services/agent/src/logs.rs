@@ -27,7 +27,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// get it asks for again with the next cycle.
 pub(crate) fn send(ctx: &Context, session: &Session, number: u64) -> Result<()> {
     if !session.settings.telemetry.report_logs {
-        tracing::info!("the server asks for a log; `telemetry.report_logs` keeps it from being sent");
+        tracing::info!(
+            "the server asks for a log; `telemetry.report_logs` keeps it from being sent"
+        );
         return Ok(());
     }
     let log = collect(ctx, session)?;

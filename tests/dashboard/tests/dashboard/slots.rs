@@ -88,7 +88,10 @@ fn make_device(folder: &Path) -> Result<()> {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state.to_be_bytes()[0]
     };
-    std::fs::write(folder.join("new.img"), std::iter::repeat_with(noise).take(SIZE).collect::<Vec<_>>())?;
+    std::fs::write(
+        folder.join("new.img"),
+        std::iter::repeat_with(noise).take(SIZE).collect::<Vec<_>>(),
+    )?;
     for arguments in [
         &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key"][..],
         &["ec", "-in", "key", "-pubout", "-out", "key.pub"],

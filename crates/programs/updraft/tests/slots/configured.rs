@@ -61,11 +61,9 @@ impl World {
 
 /// Serves the package to whoever has the password.
 fn serve(package: Vec<u8>) -> Server {
-    Server::start(move |exchange: &Exchange| {
-        match exchange.header("authorization") {
-            Some("Basic dXNlcjpwYXNz") => Answer::Resource(package.clone()),
-            _ => Answer::Bytes(401, Vec::new()),
-        }
+    Server::start(move |exchange: &Exchange| match exchange.header("authorization") {
+        Some("Basic dXNlcjpwYXNz") => Answer::Resource(package.clone()),
+        _ => Answer::Bytes(401, Vec::new()),
     })
 }
 
@@ -105,10 +103,7 @@ fn what_a_configuration_names_is_listed_and_applied() {
     // What was done is written down, without the password.
     let log = world.json(&["log"]);
     let events: Vec<_> = log.as_array().unwrap().iter().map(|one| one["event"].clone()).collect();
-    assert_eq!(
-        events,
-        ["begun", "applied", "switched", "reset", "begun", "switched", "applied"]
-    );
+    assert_eq!(events, ["begun", "applied", "switched", "reset", "begun", "switched", "applied"]);
     assert!(log[0]["time"].as_u64().unwrap() > 1_700_000_000);
     assert!(!log.to_string().contains("dXNlcjpwYXNz"));
 }
@@ -137,7 +132,16 @@ fn a_configuration_is_no_proof() {
 
     // Of a package, also what it says beside the hashes counts.
     world.json(&["reset"]);
-    world.good(&["ota", "zip", "p.bin", "ota.zip", "--device", "board", "--property", "POWERWASH=1"]);
+    world.good(&[
+        "ota",
+        "zip",
+        "p.bin",
+        "ota.zip",
+        "--device",
+        "board",
+        "--property",
+        "POWERWASH=1",
+    ]);
     let refused = world.run(&["apply", "--update", "b.json"]);
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && said.contains("POWERWASH"), "{said}");

@@ -187,7 +187,10 @@ fn who_has_no_token_or_comes_from_elsewhere_gets_nothing() {
     };
     let json = "Content-Type: application/json";
     assert_eq!(post(&format!("Host: {address}\r\n{json}")), 401);
-    assert_eq!(post(&format!("Host: evil.example\r\nAuthorization: Bearer {token}\r\n{json}")), 421);
+    assert_eq!(
+        post(&format!("Host: evil.example\r\nAuthorization: Bearer {token}\r\n{json}")),
+        421
+    );
     assert_eq!(post(&format!("{own}\r\n{json}\r\nOrigin: http://evil.example")), 403);
     assert_eq!(post(&format!("{own}\r\n{json}\r\nSec-Fetch-Site: cross-site")), 403);
     // What a form of another page can send.

@@ -65,10 +65,8 @@ impl Fleet {
             device_logs::content(reader, device, id)?.ok_or_else(|| no_log(device, id))
         })?;
         let limit = usize::try_from(MAX_LOG).unwrap_or(usize::MAX);
-        zstd::bulk::decompress(&packed, limit).map_err(|error| Error::Stored {
-            what: "a device's log",
-            reason: error.to_string(),
-        })
+        zstd::bulk::decompress(&packed, limit)
+            .map_err(|error| Error::Stored { what: "a device's log", reason: error.to_string() })
     }
 
     /// The log that a device is to send now.
@@ -81,10 +79,8 @@ impl Fleet {
     /// answer was lost.
     pub fn receive_log(&self, device: &str, id: u64, log: &[u8]) -> Result<()> {
         let now = self.now();
-        let packed = zstd::bulk::compress(log, PACKING).map_err(|error| Error::Internal {
-            action: "pack a log",
-            reason: error.to_string(),
-        })?;
+        let packed = zstd::bulk::compress(log, PACKING)
+            .map_err(|error| Error::Internal { action: "pack a log", reason: error.to_string() })?;
         self.database.write_together("store a log", |tx| {
             let wanted = device_logs::get(tx, device, id)?.ok_or_else(|| no_log(device, id))?;
             if wanted.received_at.is_some() {

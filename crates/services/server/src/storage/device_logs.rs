@@ -57,9 +57,7 @@ pub fn content(connection: &Connection, device: &str, id: u64) -> Result<Option<
              WHERE device = ?1 AND id = ?2 AND content IS NOT NULL",
         )
         .and_then(|mut statement| {
-            statement
-                .query_row(params![device, values::stored(id)], |row| row.get(0))
-                .optional()
+            statement.query_row(params![device, values::stored(id)], |row| row.get(0)).optional()
         })
         .map_err(Error::database("read a device's log"))
 }
@@ -116,9 +114,7 @@ pub fn prune(tx: &Transaction<'_>, before: Timestamp) -> Result<()> {
 pub fn has_old(connection: &Connection, before: Timestamp) -> Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM device_logs WHERE requested_at < ?1)")
-        .and_then(|mut statement| {
-            statement.query_row([values::millis(before)], |row| row.get(0))
-        })
+        .and_then(|mut statement| statement.query_row([values::millis(before)], |row| row.get(0)))
         .map_err(Error::database("look for old logs"))
 }
 

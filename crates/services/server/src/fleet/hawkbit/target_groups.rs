@@ -44,7 +44,8 @@ impl Fleet {
             return self.targets_where("t.group_path = ?", group.to_owned(), wanted);
         }
         // What begins with the name and a slash: a slash is followed by the digit 0.
-        let condition = "(t.group_path = ? OR (t.group_path > ? || '/' AND t.group_path < ? || '0'))";
+        let condition =
+            "(t.group_path = ? OR (t.group_path > ? || '/' AND t.group_path < ? || '0'))";
         self.targets_where(condition, group.to_owned(), wanted)
     }
 
@@ -66,9 +67,8 @@ impl Fleet {
         };
         let actor = operator.actor();
         let by = By { actor: &actor, at: self.now() };
-        self.database.write("put targets in a group", |tx| {
-            devices::put_in_group(tx, &listing, group, by)
-        })?;
+        self.database
+            .write("put targets in a group", |tx| devices::put_in_group(tx, &listing, group, by))?;
         // Polling times may depend on it.
         self.hawkbit.polls.forget_all();
         self.kick();

@@ -1,6 +1,7 @@
 //! Rollouts of the Management API, as scripts make and steer them.
 
 use serde_json::{Value, json};
+use updraft_api::Scope;
 
 use super::{Hawkbit, links};
 
@@ -153,10 +154,11 @@ fn a_rollout_may_need_an_approval() {
     assert_eq!(show(&hawkbit, id)["status"], "waiting_for_approval");
     post(&hawkbit, id, "start", 400);
     post(&hawkbit, id, "approve", 403);
-    let other = hawkbit.world.make_token("other", updraft_api::Scope::Operate);
-    let user = format!("other:{other}");
     let path = format!("/rest/v1/rollouts/{id}/approve?remark=good");
-    hawkbit.curl(&path, &["-X", "POST", "-u", &user]).expect(204);
+    for (name, scope, status) in [("mover", Scope::Operate, 403), ("other", Scope::Approve, 204)] {
+        let user = format!("{name}:{}", hawkbit.world.make_token(name, scope));
+        assert_eq!(hawkbit.curl(&path, &["-X", "POST", "-u", &user]).status, status, "{name}");
+    }
     let approved = show(&hawkbit, id);
     assert_eq!(
         (&approved["status"], &approved["approvalRemark"]),

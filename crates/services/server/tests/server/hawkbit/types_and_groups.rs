@@ -112,7 +112,8 @@ fn a_rollout_leaves_out_what_does_not_take_its_set() {
         let path = format!("distributionsets/{set}/statistics{path}");
         hawkbit.rest("GET", &path, None).expect(200).json()
     };
-    let (rollouts, actions) = (json!({ "RUNNING": 1, "total": 1 }), json!({ "RUNNING": 1, "total": 1 }));
+    let (rollouts, actions) =
+        (json!({ "RUNNING": 1, "total": 1 }), json!({ "RUNNING": 1, "total": 1 }));
     assert_eq!(statistics(""), json!({ "rollouts": rollouts, "actions": actions }));
     assert_eq!(statistics("/rollouts"), json!({ "rollouts": rollouts }));
     assert_eq!(statistics("/actions"), json!({ "actions": actions }));

@@ -162,8 +162,7 @@ struct Change {
 
 async fn change(of: Of, script: Script, Path(id): Path<String>, body: Body) -> Answer {
     let id = number(&id)?;
-    let Change { name, description, colour } =
-        read_json(&script.fleet, body, "the change").await?;
+    let Change { name, description, colour } = read_json(&script.fleet, body, "the change").await?;
     let name = name.filter(|_| of == Of::Targets);
     let changed = script
         .run(Scope::Publish, move |fleet, operator| {
