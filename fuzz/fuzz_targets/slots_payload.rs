@@ -1,7 +1,7 @@
 //! Payloads as a whole: reading to the end, what is told beside them, records of updates, and applying
 //! patches; and what a device's slots are.
 #![no_main]
-use updraft_slots::{Checkpoint, Forward, Headers, SlotsConfig, State, Trust, apply_patch, verify};
+use updraft_slots::{Checkpoint, Forward, Headers, SlotsConfig, State, Trust, UpdateConfig, apply_patch, verify};
 use updraft_task::Context;
 
 /// What patches may make, in bytes.
@@ -13,6 +13,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert_eq!(Checkpoint::decode(&record.encode()), Some(record));
     }
     let _ = State::decode(data);
+    let _ = UpdateConfig::parse("update.json".as_ref(), data);
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = Headers::parse(text.lines());
         let _ = SlotsConfig::parse("slots.toml".as_ref(), text);
