@@ -151,7 +151,11 @@ test("somebody at the device updates it", async () => {
   await says(page, "not to be started yet");
   await button(page, "Switch slot").click();
   await says(page, "started when the device is restarted");
-  await page.locator("#log").getByText(/switched/i).first().waitFor();
+  await page
+    .locator("#log")
+    .getByText(/switched/i)
+    .first()
+    .waitFor();
   await check(page, "slots-applied");
 
   // On a small screen, in the dark.

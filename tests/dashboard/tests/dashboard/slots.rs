@@ -28,7 +28,7 @@ impl Drop for SlotsPage {
 impl SlotsPage {
     /// A device that runs slot A, which a full package in `ota.zip` may replace.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
-        let programs = Programs::find()?;
+        let programs = Programs::beside_tests()?;
         make_device(folder)?;
         let run = |arguments: &[&str]| {
             Answer::good(programs.command("updraft").args(arguments).current_dir(folder))
