@@ -66,7 +66,9 @@ impl UpdateConfig {
 
 /// Whether a name is that of a configuration within the folder itself.
 fn is_name(name: &str) -> bool {
-    name.ends_with(".json") && !name.starts_with('.') && !name.contains(['/', '\0'])
+    Path::new(name).extension().is_some_and(|it| it == "json")
+        && !name.starts_with('.')
+        && !name.contains(['/', '\0'])
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
@@ -112,6 +114,7 @@ fn hide(value: &mut Value) {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::UpdateConfig;
 

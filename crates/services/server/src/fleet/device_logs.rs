@@ -35,16 +35,15 @@ impl Fleet {
                         .to_owned(),
                 });
             }
-            let id = match device_logs::wanted(tx, device)? {
-                Some(id) => id,
-                None => {
-                    let id = device_logs::request(tx, device, &actor, now)?;
-                    device_logs::keep_newest(tx, device, KEPT)?;
-                    let message = format!("device {device} is to send its log");
-                    let event = NewEvent::new(EventKind::DeviceLogRequested, &actor, message);
-                    events::append(tx, now, &event.device(device))?;
-                    id
-                }
+            let id = if let Some(id) = device_logs::wanted(tx, device)? {
+                id
+            } else {
+                let id = device_logs::request(tx, device, &actor, now)?;
+                device_logs::keep_newest(tx, device, KEPT)?;
+                let message = format!("device {device} is to send its log");
+                let event = NewEvent::new(EventKind::DeviceLogRequested, &actor, message);
+                events::append(tx, now, &event.device(device))?;
+                id
             };
             device_logs::get(tx, device, id)?.ok_or_else(|| no_log(device, id))
         })
