@@ -150,7 +150,10 @@ impl Api {
             let detail = "the body has to be application/json";
             return Err(Problem::new(415, "Content type", detail));
         }
-        let Apply { update } = serde_json::from_slice(body).map_err(|error| {
+        // By way of a map: a list of the values would be taken for the members, too.
+        let read = serde_json::from_slice::<serde_json::Map<_, _>>(body);
+        let read = read.and_then(|object| serde_json::from_value(object.into()));
+        let Apply { update } = read.map_err(|error| {
             Problem::new(400, "Body", format!("the body is not {{\"update\": FILE}}: {error}"))
         })?;
         let config = UpdateConfig::in_folder(&self.engine.config().updates, &update);

@@ -47,6 +47,7 @@ impl World {
         let here = world.folder.path().display();
         let config = format!(
             "state = \"{here}/state\"\nkeys = [\"{here}/key.pub\"]\nrunning = \"a\"\n\
+             updates = \"{here}/updates\"\n\
              [boot-control.misc]\npath = \"{here}/misc\"\n[partitions]\n\
              system = [\"{here}/system_a\", \"{here}/system_b\"]\n"
         );
