@@ -82,10 +82,15 @@ pub fn apply(
     places: &BTreeMap<String, Places>,
     options: &ApplyOptions,
 ) -> Result<Applied> {
-    apply_where(context, source, trust, options, |_| Ok(places.clone()))
+    let applied = apply_where(context, source, trust, options, |_| Ok(places.clone()))?;
+    if let Some(path) = &options.state {
+        Checkpoint::remove(path)?;
+    }
+    Ok(applied)
 }
 
-/// The same; the partitions are decided on when the metadata is known, and nothing was written yet.
+/// The same; the partitions are decided on when the metadata is known, and nothing was written yet. The
+/// state file stays, so that another call has only to verify.
 pub(crate) fn apply_where(
     context: &Context,
     source: &mut dyn Source,
@@ -126,7 +131,7 @@ pub(crate) fn apply_where(
         .and_then(|()| work.make_durable())
         .and_then(|()| check_new_contents(context, &head, &opened));
     if let Some(path) = &options.state
-        && done.as_ref().err().is_none_or(Error::is_final)
+        && done.as_ref().err().is_some_and(Error::is_final)
     {
         // What was done of a payload that turned out to be wrong is not gone on from.
         Checkpoint::remove(path)?;

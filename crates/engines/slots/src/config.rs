@@ -49,6 +49,12 @@ pub struct SlotsConfig {
     /// A program that is asked before an update is begun: with an exit code other than 0 it is not,
     /// and what the program prints is the reason. It knows of batteries and the like.
     pub ask: Option<PathBuf>,
+    /// What becomes of the programs that a payload brings to be run before its slot is switched to.
+    #[serde(default)]
+    pub postinstall: Postinstall,
+    /// A program for `POWERWASH=1`. With the arguments `schedule SLOT` it sees to it that the first
+    /// start of this slot removes the user's data; with `cancel SLOT`, that it does not.
+    pub powerwash: Option<PathBuf>,
     /// The folder of the updates that people may choose from: an
     /// [`UpdateConfig`](crate::UpdateConfig) in each `*.json`.
     #[serde(default = "updates")]
@@ -60,6 +66,19 @@ pub struct SlotsConfig {
     pub boot_control: BootControlConfig,
     /// Where each partition of a payload is, in slot `a` and in slot `b`.
     pub partitions: BTreeMap<String, [PathBuf; 2]>,
+}
+
+/// What becomes of the programs of a payload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Postinstall {
+    /// A payload that has to run one is refused; those that may fail are left out.
+    #[default]
+    Refuse,
+    /// None is run.
+    Skip,
+    /// All are run, with all rights: whoever signs payloads may do anything here.
+    Run,
 }
 
 /// What the running system is.

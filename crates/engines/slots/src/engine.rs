@@ -7,7 +7,8 @@
 //! 2. it is remembered that the update was begun;
 //! 3. the target is marked unbootable, before its first byte is written;
 //! 4. operations are done, and it is recorded how far they are;
-//! 5. the whole payload, and then what each partition holds, is verified;
+//! 5. the whole payload, and then what each partition holds, is verified, and the programs that the
+//!    payload brings for that are run;
 //! 6. it is remembered that the target is complete;
 //! 7. **the commit point**: the target becomes the active slot, for so many tries;
 //! 8. it is remembered that a restart is needed.
@@ -22,13 +23,14 @@ mod headers;
 mod http_source;
 mod log;
 mod overview;
+mod postinstall;
 mod preflight;
 mod progress;
 mod settle;
 mod state;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,7 @@ pub use headers::Headers;
 pub use http_source::HttpSource;
 pub use log::LogEntry;
 pub use overview::{LastOverview, Overview, SlotOverview, UpdaterState};
+use postinstall::Program;
 pub use preflight::Obstacle;
 pub use progress::UpdateProgress;
 pub use state::{Outcome, Phase, SlotImage, State, Update, Written};
@@ -157,8 +160,7 @@ impl Engine {
     /// stops when another process [asks](Engine::ask) for that.
     #[must_use]
     pub fn attended(&self, context: &Context) -> Context {
-        let (folder, own) = (self.folder.clone(), context.clone());
-        let asked = control::Asked { folder, looked: Mutex::new(None), own };
+        let asked = control::Asked::new(self.folder.clone(), context.clone());
         context.clone().with_gate(Arc::new(asked))
     }
 
@@ -231,12 +233,15 @@ impl Engine {
         options.state = Some(self.config.state.join(CHECKPOINT));
         options.checkpoint_data_bytes = CHECKPOINT_DATA;
         let mut paced = Paced { context: context.clone(), source };
+        let mut programs = Vec::new();
         let applied = apply_where(&context, &mut paced, &trust, &options, |head| {
             let obstacles = self.payload_obstacles(head, &request.headers, target);
             if !obstacles.is_empty() {
                 return Err(Error::Refused(obstacles));
             }
             check_supported(&head.manifest, head.manifest.partitions.iter())?;
+            let policy = self.config.postinstall;
+            programs = Program::all(&head.manifest, policy, &request.headers);
             self.begin(state, head, request, target)?;
             let names = head.manifest.partitions.iter().map(|one| one.name.as_str());
             let places = self.config.places(&names.collect::<Vec<_>>(), target);
@@ -244,8 +249,11 @@ impl Engine {
         });
         let finished = match applied {
             Ok(applied) => {
-                overall.finalizing();
-                self.finish(state, &applied, request.headers.switch_slot, target)
+                overall.finalizing(0, 1);
+                let programs: Vec<Program> = programs.into_iter().flatten().collect();
+                self.run_programs(&context, &overall, &programs, target).and_then(|()| {
+                    self.finish(state, &applied, request.headers.switch_slot, target)
+                })
             }
             Err(Error::Read { .. }) if context.cancel.is_cancelled() => {
                 Err(updraft_task::Cancelled.into())
@@ -286,6 +294,7 @@ impl Engine {
             partitions: Vec::new(),
             boot_id: None,
             image: request.image.clone(),
+            powerwash: request.headers.powerwash,
         });
         state.store(&self.folder)?;
         let how = if at > 0 { "resumed" } else { "begun" };
@@ -314,6 +323,7 @@ impl Engine {
         }
         (state.phase, state.incomplete) = (Phase::Applied, None);
         state.store(&self.folder)?;
+        Checkpoint::remove(&self.config.state.join(CHECKPOINT))?;
         if !switch {
             return Ok(ErrorCode::UPDATED_BUT_NOT_ACTIVE);
         }

@@ -126,6 +126,16 @@ pub enum Error {
         /// The partition.
         partition: String,
     },
+    /// A program that belongs to an update did not do its work.
+    #[error("run {program}: {problem}")]
+    Program {
+        /// What was run.
+        program: String,
+        /// What went wrong.
+        problem: String,
+        /// What Android's `update_engine` would say.
+        code: u32,
+    },
     /// The source of the payload cannot go back.
     #[error(
         "read the payload: it has to be read from {wanted} on, and only what follows {at} is left"
@@ -303,6 +313,9 @@ impl Classify for Error {
             Self::File { source, .. } => Classify::kind(source),
             Self::Untrusted(_) | Self::Data { .. } | Self::Result { .. } => Kind::Rejected,
             Self::Operation { .. } => Kind::Invalid,
+            // It says that the device has to be restarted first.
+            Self::Program { code: 19, .. } => Kind::Conflict,
+            Self::Program { .. } => Kind::Rejected,
             Self::Source { .. } | Self::NoWayBack { .. } | Self::Busy => Kind::Conflict,
             Self::Unsupported(_) => Kind::Unsupported,
             Self::Refused(obstacles) => of_obstacles(obstacles),

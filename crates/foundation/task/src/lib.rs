@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use updraft_error::{Classify, Kind};
 
@@ -101,11 +102,23 @@ impl Progress for Silent {
     fn report(&self, _event: &Event) {}
 }
 
+/// How often a gate that is shut is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Holds work up: somebody paused it. Called from several threads, and often.
 pub trait Gate: Send + Sync {
+    /// Whether the work may go on now; fails when it shall stop instead. `cancel` is the work's own
+    /// token.
+    fn is_open(&self, cancel: &CancelToken) -> Result<bool, Cancelled>;
+
     /// Returns when the work may go on, at once if nothing holds it up; fails when it shall stop
-    /// instead. `cancel` is the work's own token.
-    fn pass(&self, cancel: &CancelToken) -> Result<(), Cancelled>;
+    /// instead.
+    fn pass(&self, cancel: &CancelToken) -> Result<(), Cancelled> {
+        while !self.is_open(cancel)? {
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
 }
 
 /// What every piece of long work is given.
@@ -147,6 +160,13 @@ impl Context {
     pub fn check(&self) -> Result<(), Cancelled> {
         self.cancel.check()?;
         self.gate.as_ref().map_or(Ok(()), |gate| gate.pass(&self.cancel))
+    }
+
+    /// Whether the work may go on now, for work that has more to do than to wait when it may not.
+    /// `Err(Cancelled)` once somebody asked to stop.
+    pub fn is_open(&self) -> Result<bool, Cancelled> {
+        self.cancel.check()?;
+        self.gate.as_ref().map_or(Ok(true), |gate| gate.is_open(&self.cancel))
     }
 
     /// Tells the sink one event.

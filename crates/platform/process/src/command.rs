@@ -1,12 +1,15 @@
 //! [`Command`]: what to run, and running it.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::io::{self, BufRead as _, BufReader, PipeReader, Write};
+use std::os::fd::RawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::process::{Pid, Signal};
 use updraft_task::Context;
 
@@ -24,8 +27,14 @@ const LAST_OUTPUT: Duration = Duration::from_millis(500);
 /// How much of stderr an error shows.
 const SHOWN_OUTPUT: usize = 2000;
 
+/// The longest line that a program may tell, in bytes; the rest of a longer one is left out.
+const MAX_LINE: usize = 4096;
+
+/// Takes the lines that a program tells.
+type Listener = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// A program with its arguments and bounds. No shell is involved.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Command {
     program: OsString,
     arguments: Vec<OsString>,
@@ -34,6 +43,7 @@ pub struct Command {
     input: Vec<u8>,
     timeout: Duration,
     output_limit: usize,
+    listener: Option<(RawFd, Listener)>,
 }
 
 /// What became of a program.
@@ -60,6 +70,7 @@ impl Command {
             input: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
             output_limit: DEFAULT_OUTPUT_LIMIT,
+            listener: None,
         }
     }
 
@@ -119,6 +130,18 @@ impl Command {
         self
     }
 
+    /// Giving it a pipe as the descriptor `number`, 3 or higher, and `listener` each line that it
+    /// writes there. `listener` is called from another thread.
+    #[must_use]
+    pub fn listen(
+        mut self,
+        number: RawFd,
+        listener: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener = Some((number, Arc::new(listener)));
+        self
+    }
+
     /// The program as errors name it.
     fn name(&self) -> String {
         self.program.to_string_lossy().into_owned()
@@ -138,7 +161,8 @@ impl Command {
         Err(Error::Failed { program: self.name(), how, output: tail(&finished.stderr) })
     }
 
-    /// Runs it and says how it ended, whatever the exit code.
+    /// Runs it and says how it ended, whatever the exit code. While the work is held up, the program
+    /// is stopped (SIGSTOP) and its time does not run.
     pub fn output(&self, ctx: &Context) -> Result<Finished> {
         ctx.check()?;
         tracing::debug!(program = ?self.program, arguments = ?self.arguments, "running a program");
@@ -180,10 +204,25 @@ struct Running {
 
 impl Running {
     fn start(command: &Command) -> Result<Self> {
-        let mut child = command
-            .prepare()
-            .spawn()
-            .map_err(|source| Error::Start { program: command.name(), source })?;
+        let fail = |source| Error::Start { program: command.name(), source };
+        let mut prepared = command.prepare();
+        let lines = match &command.listener {
+            None => None,
+            Some((number, listener)) => {
+                let (lines, end) = std::io::pipe().map_err(fail)?;
+                let mapping = FdMapping { parent_fd: end.into(), child_fd: *number };
+                prepared
+                    .fd_mappings(vec![mapping])
+                    .map_err(|error| fail(io::Error::other(error)))?;
+                Some((lines, listener.clone()))
+            }
+        };
+        let mut child = prepared.spawn().map_err(fail)?;
+        // It keeps the end of the pipe that the program has, and only the program shall.
+        drop(prepared);
+        if let Some((lines, listener)) = lines {
+            std::thread::spawn(move || tell(lines, &*listener));
+        }
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         if let Some(mut stdin) = child.stdin.take() {
             let input = command.input.clone();
@@ -198,6 +237,7 @@ impl Running {
 
     fn wait(&mut self, ctx: &Context, command: &Command, started: Instant) -> Result<ExitStatus> {
         let mut pause = FIRST_PAUSE;
+        let (mut held, mut waited_for) = (None::<Instant>, Duration::ZERO);
         loop {
             let waited = self
                 .child
@@ -206,11 +246,26 @@ impl Running {
             if let Some(status) = waited {
                 return Ok(status);
             }
-            if let Err(cancelled) = ctx.check() {
-                self.end();
-                return Err(cancelled.into());
+            match ctx.is_open() {
+                Ok(true) if held.is_some() => {
+                    self.signal(Signal::CONT);
+                    waited_for += held.take().map_or(Duration::ZERO, |since| since.elapsed());
+                }
+                Ok(true) => {}
+                Ok(false) => {
+                    if held.is_none() {
+                        self.signal(Signal::STOP);
+                        held = Some(Instant::now());
+                    }
+                    std::thread::sleep(LONGEST_PAUSE);
+                    continue;
+                }
+                Err(cancelled) => {
+                    self.end();
+                    return Err(cancelled.into());
+                }
             }
-            let elapsed = started.elapsed();
+            let elapsed = started.elapsed().saturating_sub(waited_for);
             if elapsed >= command.timeout {
                 self.end();
                 return Err(Error::TimedOut { program: command.name(), limit: command.timeout });
@@ -223,6 +278,8 @@ impl Running {
     /// Asks the group to end, then makes it.
     fn end(&mut self) {
         self.signal(Signal::TERM);
+        // One that is stopped would not hear it.
+        self.signal(Signal::CONT);
         let asked = Instant::now();
         while asked.elapsed() < GRACE {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -265,6 +322,36 @@ impl Drop for Running {
             self.signal(Signal::KILL);
             let _ = self.child.wait();
         }
+    }
+}
+
+/// Gives each line to the listener, until nobody can write another.
+fn tell(pipe: PipeReader, listener: &(dyn Fn(&str) + Send + Sync)) {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    loop {
+        let Ok(bytes) = pipe.fill_buf() else { return };
+        if bytes.is_empty() {
+            return;
+        }
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+        let room = MAX_LINE.saturating_sub(line.len());
+        line.extend_from_slice(part.get(..room.min(part.len())).unwrap_or_default());
+        let taken = part.len() + usize::from(end.is_some());
+        pipe.consume(taken);
+        if end.is_some() {
+            listener(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    }
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Command");
+        shown.field("program", &self.program).field("arguments", &self.arguments);
+        shown.finish_non_exhaustive()
     }
 }
 

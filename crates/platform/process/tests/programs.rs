@@ -84,3 +84,55 @@ fn cancelled_work_ends_its_program() {
     assert_eq!(error.kind(), Kind::Cancelled);
     thread.join().unwrap();
 }
+
+#[test]
+fn lines_on_a_descriptor_are_heard_while_the_program_runs() {
+    let (lines, heard) = std::sync::mpsc::channel();
+    let script = "echo one >&3; printf 'tw' >&3; sleep 0.2; echo o >&3; head -c 10000 /dev/zero | \
+                  tr '\\0' x >&3; echo >&3; printf last >&3";
+    let command = shell(script).listen(3, move |line| lines.send(line.to_owned()).unwrap());
+    command.run(&Context::silent()).unwrap();
+    drop(command);
+    let heard: Vec<String> = heard.iter().collect();
+    assert_eq!(heard.len(), 3, "the last line is not complete");
+    assert_eq!(heard[..2], ["one", "two"]);
+    assert_eq!(heard[2], "x".repeat(4096));
+}
+
+/// Shut until the file is gone.
+struct Shut(std::path::PathBuf);
+
+impl updraft_task::Gate for Shut {
+    fn is_open(
+        &self,
+        _cancel: &updraft_task::CancelToken,
+    ) -> Result<bool, updraft_task::Cancelled> {
+        Ok(!self.0.exists())
+    }
+}
+
+#[test]
+fn a_program_stands_still_while_the_work_is_held_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("shut"), "").unwrap();
+    let context = Context::silent().with_gate(std::sync::Arc::new(Shut(path("shut"))));
+    let (shut, counted) = (path("shut"), path("counted"));
+    let watcher = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        let length = || std::fs::metadata(&counted).map_or(0, |about| about.len());
+        let before = length();
+        std::thread::sleep(Duration::from_secs(1));
+        let after = length();
+        std::fs::remove_file(shut).unwrap();
+        (before, after)
+    });
+    // Its time runs only while it does.
+    let script = "for i in $(seq 60); do echo >> counted; sleep 0.02; done";
+    let finished =
+        shell(script).directory(folder.path()).timeout(Duration::from_secs(60)).run(&context);
+    finished.unwrap();
+    let (before, after) = watcher.join().unwrap();
+    assert!(before == after && before < 60, "{before} lines, then {after}");
+    assert_eq!(std::fs::metadata(path("counted")).unwrap().len(), 60);
+}

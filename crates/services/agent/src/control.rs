@@ -192,21 +192,19 @@ impl ControlGate {
 }
 
 impl Gate for ControlGate {
-    fn pass(&self, cancel: &CancelToken) -> Result<(), Cancelled> {
-        loop {
-            cancel.check()?;
-            if self.is_due() {
-                self.look();
-            }
-            if self.aborted.load(Ordering::Acquire) {
-                return Err(Cancelled);
-            }
-            if !self.paused.load(Ordering::Acquire) {
-                return Ok(());
-            }
+    fn is_open(&self, cancel: &CancelToken) -> Result<bool, Cancelled> {
+        cancel.check()?;
+        if self.is_due() {
+            self.look();
+        }
+        if self.aborted.load(Ordering::Acquire) {
+            return Err(Cancelled);
+        }
+        let is_paused = self.paused.load(Ordering::Acquire);
+        if is_paused {
             // Whoever waits for a word of people does not hang.
             self.pulse.beat();
-            std::thread::sleep(NOTICE / 2);
         }
+        Ok(!is_paused)
     }
 }

@@ -29,6 +29,9 @@ impl SlotsConfig {
         if let Some(ask) = self.ask.as_deref().filter(|ask| !ask.is_absolute()) {
             return bad("ask", &ask.display(), "give a path that begins with `/`");
         }
+        if let Some(program) = self.powerwash.as_deref().filter(|program| !program.is_absolute()) {
+            return bad("powerwash", &program.display(), "give a path that begins with `/`");
+        }
         if !self.updates.is_absolute() {
             return bad("updates", &self.updates.display(), "give a path that begins with `/`");
         }

@@ -23,8 +23,8 @@ const TABLE: &[Row] = &[
     (
         5,
         "PostinstallRunnerError",
-        "the boot loader could not be told of the new slot",
-        "check the boot-control section of slots.toml, then `updraft slots switch`",
+        "a program of the payload failed, or the boot loader could not be told of the new slot",
+        "read the message; check the boot-control section of slots.toml, then apply again",
     ),
     (
         6,
@@ -81,6 +81,12 @@ const TABLE: &[Row] = &[
         "sign it with a key of which slots.toml names the public part",
     ),
     (
+        19,
+        "PostinstallBootedFromFirmwareB",
+        "a program of the payload wants the device restarted first",
+        "restart, and apply again",
+    ),
+    (
         20,
         "DownloadStateInitializationError",
         "the running slot is not what the delta was made for",
@@ -132,6 +138,18 @@ const TABLE: &[Row] = &[
         "try again later",
     ),
     (
+        41,
+        "PostinstallPowerwashError",
+        "the user's data cannot be removed as POWERWASH asks",
+        "read the message; see what `powerwash` in slots.toml does, or leave POWERWASH out",
+    ),
+    (
+        43,
+        "PostinstallFirmwareRONotUpdatable",
+        "a program of the payload found firmware that cannot be updated",
+        "read the message",
+    ),
+    (
         45,
         "UnsupportedMinorPayloadVersion",
         "the payload has operations that this version does not know",
@@ -167,6 +185,12 @@ const TABLE: &[Row] = &[
         "NotEnoughSpace",
         "a partition or the state folder is too small",
         "make room, or a smaller image",
+    ),
+    (
+        63,
+        "PostInstallMountError",
+        "a partition with a program to run cannot be mounted",
+        "read the message; the kernel has to know its file system",
     ),
     (
         65,
@@ -245,6 +269,7 @@ impl ErrorCode {
             Error::Source { .. } => 20,
             Error::Operation { .. } => 28,
             Error::Result { .. } => 15,
+            Error::Program { code, .. } => *code,
             Error::Read { source, .. } => of_read(source),
             Error::NoWayBack { .. } => 9,
             Error::File { action: "write" | "make durable", .. } => 14,

@@ -1,11 +1,12 @@
 //! How one process tells another, which applies an update, to pause, go on or stop: by a file in the
 //! state folder, which the other one looks at between pieces of work.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use updraft_fs::{Dir, atomic_write_unsynced};
-use updraft_task::{CancelToken, Cancelled, Gate};
+use updraft_task::{CancelToken, Cancelled, Context, Gate};
 
 use crate::Result;
 
@@ -57,13 +58,18 @@ impl Ask {
 
 /// Holds work up as long as somebody asked for that.
 pub(super) struct Asked {
-    pub(super) folder: Dir,
-    pub(super) looked: Mutex<Option<Instant>>,
+    folder: Dir,
+    looked: Mutex<Option<Instant>>,
+    is_suspended: AtomicBool,
     /// The gate that the caller's own work has to pass.
-    pub(super) own: updraft_task::Context,
+    own: Context,
 }
 
 impl Asked {
+    pub(super) fn new(folder: Dir, own: Context) -> Self {
+        Self { folder, looked: Mutex::new(None), is_suspended: AtomicBool::new(false), own }
+    }
+
     fn is_due(&self) -> bool {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = looked.is_none_or(|at| at.elapsed() >= PAUSE);
@@ -75,21 +81,18 @@ impl Asked {
 }
 
 impl Gate for Asked {
-    fn pass(&self, cancel: &CancelToken) -> Result<(), Cancelled> {
-        self.own.check()?;
-        if !self.is_due() {
-            return Ok(());
+    fn is_open(&self, cancel: &CancelToken) -> Result<bool, Cancelled> {
+        if !self.own.is_open()? {
+            return Ok(false);
         }
-        loop {
-            match Ask::read(&self.folder) {
-                None | Some(Ask::Resume) => return Ok(()),
-                Some(Ask::Cancel) => {
-                    cancel.cancel();
-                    return Err(Cancelled);
-                }
-                Some(Ask::Suspend) => std::thread::sleep(PAUSE),
+        if self.is_due() {
+            let asked = Ask::read(&self.folder);
+            if asked == Some(Ask::Cancel) {
+                cancel.cancel();
+                return Err(Cancelled);
             }
-            self.own.check()?;
+            self.is_suspended.store(asked == Some(Ask::Suspend), Ordering::Release);
         }
+        Ok(!self.is_suspended.load(Ordering::Acquire))
     }
 }

@@ -10,6 +10,7 @@ use updraft_payload::Partition;
 use updraft_process::Command;
 use updraft_task::Context;
 
+use super::postinstall::Program;
 use super::{Engine, ErrorCode, Headers, Phase, State};
 use crate::boot_control::Slot;
 use crate::{Head, Trust};
@@ -59,10 +60,10 @@ impl Engine {
                 "name `keys` in slots.toml, or give the payload's properties",
             );
         }
-        if headers.powerwash {
+        if headers.powerwash && self.config.powerwash.is_none() {
             let problem =
-                "POWERWASH asks to remove the user's data, which is not done here".to_owned();
-            add(1, problem, "leave it out, and remove the data yourself");
+                "POWERWASH asks to remove the user's data, and nothing here does that".to_owned();
+            add(41, problem, "name a `powerwash` program in slots.toml, or leave it out");
         }
         let unknown = "say which slot runs: `updraft.slot=a` on the kernel's command line, or \
                        `running` in slots.toml";
@@ -135,16 +136,15 @@ impl Engine {
                 found.push(Obstacle::new(6, problem, way_out));
             }
         }
+        let policy = self.config.postinstall;
+        for problem in
+            Program::all(&head.manifest, policy, headers).into_iter().filter_map(Result::err)
+        {
+            let way_out = "give RUN_POST_INSTALL=0, or say `postinstall = \"run\"` or `\"skip\"` in \
+                           slots.toml";
+            found.push(Obstacle::new(5, problem, way_out));
+        }
         for partition in partitions {
-            let is_run = partition.about.run_postinstall == Some(true)
-                && partition.about.postinstall_optional != Some(true);
-            if is_run && headers.run_postinstall {
-                let problem = format!(
-                    "partition {} has a program to run before the switch, which is not done here",
-                    partition.name
-                );
-                found.push(Obstacle::new(5, problem, "give RUN_POST_INSTALL=0 to leave it out"));
-            }
             let both = self.config.partition(&partition.name, target);
             let Some(path) = both else {
                 let problem =

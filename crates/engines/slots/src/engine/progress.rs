@@ -74,9 +74,12 @@ impl Overall {
         Self { folder, shown, inner: Mutex::new(inner) }
     }
 
-    /// The last step.
-    pub(super) fn finalizing(&self) {
-        self.advance(EngineStatus::Finalizing, WRITING_PART + VERIFYING_PART);
+    /// The last step: `done` thousandths of programs are run, of `total` programs.
+    pub(super) fn finalizing(&self, done: u64, total: u64) {
+        let part = WHOLE - WRITING_PART - VERIFYING_PART;
+        let done = done.saturating_mul(part) / total.saturating_mul(1000).max(1);
+        let before = WRITING_PART + VERIFYING_PART;
+        self.advance(EngineStatus::Finalizing, before + done.min(part));
     }
 
     pub(super) fn end(&self) {

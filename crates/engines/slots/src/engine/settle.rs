@@ -51,6 +51,8 @@ impl Engine {
             update.boot_id = Some(self.boot_id.clone());
         }
         state.store(&self.folder)?;
+        // Of no consequence as long as another slot is started.
+        self.schedule_powerwash(state, target)?;
         // Commit point: within.
         self.control.set_active(target, Some(self.config.tries))?;
         state.phase = Phase::NeedReboot;
@@ -111,6 +113,7 @@ impl Engine {
         }
         // Commit point: within.
         self.control.set_active(self.running()?, None)?;
+        self.cancel_powerwash(&state)?;
         state.phase = Phase::Applied;
         if let Some(update) = &mut state.update {
             update.boot_id = None;
@@ -132,6 +135,7 @@ impl Engine {
         if matches!(state.phase, Phase::NeedReboot | Phase::Applied) {
             // Commit point: within.
             self.control.set_active(self.running()?, None)?;
+            self.cancel_powerwash(&state)?;
         }
         Checkpoint::remove(&self.config.state.join(CHECKPOINT))?;
         let is_on_trial = state.phase == Phase::Idle && state.update.is_some();
@@ -192,6 +196,7 @@ impl Engine {
         // Commit point: within.
         self.control.set_active(slot, (!is_running).then_some(self.config.tries))?;
         if state.phase == Phase::NeedReboot && is_running {
+            self.cancel_powerwash(&state)?;
             state.phase = Phase::Applied;
             if let Some(update) = &mut state.update {
                 update.boot_id = None;

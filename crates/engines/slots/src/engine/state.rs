@@ -70,6 +70,9 @@ pub struct Update {
     /// What the slot will hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<SlotImage>,
+    /// Whether the first start of the target is to remove the user's data.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub powerwash: bool,
 }
 
 /// How the last update ended.

@@ -133,6 +133,10 @@ impl Progress for Heard {
 struct Both(Arc<Shared>);
 
 impl Gate for Both {
+    fn is_open(&self, cancel: &CancelToken) -> Result<bool, Cancelled> {
+        Ok(!*lock(&self.0.paused) && self.0.control.is_open(cancel)?)
+    }
+
     fn pass(&self, cancel: &CancelToken) -> Result<(), Cancelled> {
         let mut paused = lock(&self.0.paused);
         while *paused {
