@@ -1,10 +1,13 @@
 //! `cargo xtask bench`: the programs in release form, side by side with their peers; how small the
-//! agent is; and what one core of a server carries.
+//! agent is; what one core of a server carries; and payloads.
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::{packages, shell};
+
+/// The peer that applies payloads.
+const DUMPER: &str = "0.8.4";
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -32,6 +35,9 @@ struct Only {
     /// Measure only the server: what one core of it carries
     #[arg(long)]
     server: bool,
+    /// Measure only payloads: made, applied and streamed, beside other programs
+    #[arg(long)]
+    slots: bool,
 }
 
 /// Builds programs and benches in release form and runs the benches.
@@ -41,6 +47,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if options.only.server {
         return server(options);
+    }
+    if options.only.slots {
+        return slots(options);
     }
     packages::require(packages::DEMO, !options.no_install)?;
     if !options.only.agent {
@@ -71,6 +80,21 @@ fn server(options: &Options) -> Result<()> {
     let mut bench = shell::cargo();
     bench.args(["run", "--package", "updraft-server-bench", "--"]);
     bench.arg(shell::target_folder()?.join("release"));
+    shell::run(bench.args(&options.arguments))
+}
+
+fn slots(options: &Options) -> Result<()> {
+    packages::require(packages::SLOTS_BENCH, !options.no_install)?;
+    let peers = shell::target_folder()?.join("peers");
+    if !peers.join("bin/payload_dumper").exists() {
+        let install = ["install", "payload_dumper", "--version", DUMPER, "--locked", "--root"];
+        shell::run(shell::cargo().args(install).arg(&peers))?;
+    }
+    shell::run(shell::cargo().args(["build", "--release", "--package", "updraft"]))?;
+    let mut bench = shell::cargo();
+    bench.args(["run", "--package", "updraft-slots-bench", "--"]);
+    bench.arg(shell::target_folder()?.join("release"));
+    bench.arg("--dumper").arg(peers.join("bin/payload_dumper"));
     shell::run(bench.args(&options.arguments))
 }
 

@@ -34,6 +34,20 @@ pub(crate) const SERVER_BENCH: &[Package] = &[
     Package { name: "postgresql", reason: "the database of large installations" },
 ];
 
+/// What the bench of payloads needs.
+pub(crate) const SLOTS_BENCH: &[Package] = &[
+    Package { name: "bsdiff", reason: "makes differences, a peer" },
+    Package { name: "casync", reason: "stores images in chunks, a peer" },
+    Package { name: "curl", reason: "downloads as fast as can be" },
+    Package { name: "e2fsprogs", reason: "makes the images of file systems" },
+    Package { name: "grub-common", reason: "grub-editenv, which makes the device's environment" },
+    Package { name: "mmdebstrap", reason: "builds the Debian systems in the images" },
+    Package { name: "nginx-light", reason: "sends payloads" },
+    Package { name: "xdelta3", reason: "makes differences, a peer" },
+    Package { name: "xz-utils", reason: "decompresses as fast as can be" },
+    Package { name: "zstd", reason: "makes differences, a peer" },
+];
+
 /// What the test suite needs.
 pub(crate) const TEST: &[Package] = &[
     Package { name: "asn1c", reason: "an independent codec of the messages to secondaries" },

@@ -1,36 +1,19 @@
 //! Downloads of one file over plain HTTP, beside nginx.
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use updraft_measure::{Goal, Nginx, Report};
 
 use crate::Bench;
 use crate::process::processor_time;
-use crate::report::{Goal, Report};
 use crate::server::{GATEWAY, Server, output};
 
 /// The size of the file.
 const BYTES: usize = 256 << 20;
 /// How often it is downloaded from each.
 const TIMES: u32 = 12;
-/// How long nginx may take until it answers.
-const START: Duration = Duration::from_secs(10);
-
-/// A real nginx: one process, so that its processor time is its own.
-struct Nginx {
-    process: Child,
-    url: String,
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// Bytes per CPU-second of ours, by those of nginx.
 pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -48,11 +31,11 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let gibibytes = f64::from(TIMES) * 0.25;
     let rate = gibibytes / ours.as_secs_f64().max(0.01);
     report.line("artifact egress", rate, "GiB per CPU-second", Goal::Nothing);
-    let Some(nginx) = Nginx::start(&folder)? else {
+    let Some(nginx) = Nginx::start(&folder, None)? else {
         report.skip("artifact egress beside nginx", "there is no nginx: apt-get install nginx");
         return Ok(());
     };
-    let theirs = download(&nginx.url, nginx.process.id())?;
+    let theirs = download(&format!("{}/a.bin", nginx.url()), nginx.id())?;
     let ratio = theirs.as_secs_f64() / ours.as_secs_f64().max(0.01);
     report.line("artifact egress, by nginx", ratio, "ratio", Goal::AtLeast(0.9));
     Ok(())
@@ -68,38 +51,4 @@ fn download(url: &str, id: u32) -> Result<Duration> {
         output(&mut curl)?;
     }
     Ok(processor_time(id)?.saturating_sub(before))
-}
-
-impl Nginx {
-    /// None when there is none.
-    fn start(folder: &Path) -> Result<Option<Self>> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let at = folder.parent().context("a folder")?;
-        let configuration = format!(
-            "daemon off; master_process off; pid {at}/nginx.pid; error_log {at}/nginx.log;
-             events {{ }}
-             http {{ access_log off; sendfile on; tcp_nopush on;
-                 server {{ listen 127.0.0.1:{port}; root {root}; }} }}",
-            at = at.display(),
-            root = folder.display(),
-        );
-        let file = at.join("nginx.conf");
-        std::fs::write(&file, configuration)?;
-        let mut command = Command::new("/usr/sbin/nginx");
-        command.arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = match command.spawn() {
-            Ok(process) => process,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let nginx = Self { process, url: format!("http://127.0.0.1:{port}/a.bin") };
-        let begun = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if begun.elapsed() > START {
-                bail!("nginx does not answer");
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(Some(nginx))
-    }
 }

@@ -11,8 +11,8 @@ use updraft_http::{Client, ClientOptions, Method, Request};
 use crate::Bench;
 use crate::fleets::per_second;
 use crate::process::processor_time;
-use crate::report::{Goal, Report};
 use crate::server::{GATEWAY, Server};
+use updraft_measure::{Goal, Report};
 
 /// Devices that report, all at a time.
 const DEVICES: usize = 64;

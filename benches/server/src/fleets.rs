@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::Bench;
-use crate::report::{Goal, Report};
 use crate::server::{GATEWAY, Server, text};
+use updraft_measure::{Goal, Report};
 
 /// Devices that poll without a pause.
 const DEVICES: &str = "1000";

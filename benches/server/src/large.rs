@@ -8,8 +8,8 @@ use updraft_http::Method;
 
 use crate::Bench;
 use crate::process::memory;
-use crate::report::{Goal, Report};
 use crate::server::{GATEWAY, Server};
+use updraft_measure::{Goal, Report};
 
 /// A rollout for all devices, and the server's memory after each has polled.
 pub(crate) fn fleet(bench: &Bench, report: &mut Report) -> Result<()> {

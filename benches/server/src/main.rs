@@ -15,7 +15,6 @@ mod feedback;
 mod fleets;
 mod large;
 mod process;
-mod report;
 mod server;
 
 use std::path::PathBuf;
@@ -24,7 +23,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 
-use report::Report;
+use updraft_measure::Report;
 
 /// Measures `updraft-server`.
 #[derive(Debug, Parser)]

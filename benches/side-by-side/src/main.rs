@@ -13,7 +13,6 @@
 
 mod calls;
 mod deployments;
-mod measure;
 mod operation;
 mod report;
 mod served;
@@ -26,10 +25,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
-use crate::measure::Usage;
 use crate::operation::{COLD_PULL, OPERATIONS, Operation};
 use crate::report::Line;
 use crate::setup::{Peer, Setup};
+use updraft_measure::Usage;
 
 /// Compare `updraft ostree` with `ostree`, side by side.
 #[derive(Debug, Parser)]
@@ -137,7 +136,7 @@ fn compare(
             let scratch = setup.scratch()?;
             let command = operation.prepare(setup, peer, scratch.path())?;
             settle(arguments.pause);
-            let mut usage = measure::run(command)?;
+            let mut usage = updraft_measure::run(command)?;
             if let Some(made) = operation.made {
                 usage.made = tree::size(&scratch.path().join(made))?;
             }

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::measure::Usage;
+use updraft_measure::Usage;
 
 /// Differences below this are noise: processes of a few milliseconds.
 const NOISE_SECONDS: f64 = 0.005;

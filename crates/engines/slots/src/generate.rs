@@ -2,13 +2,14 @@
 //!
 //! A full payload is made of pieces of 2 MiB, each compressed by whatever makes it smallest. For a
 //! delta, blocks that are zeros or that the old image has are found first; what is left is patched
-//! from the old blocks around where it was, or replaced if that is smaller. The same images make the
-//! same payload, whatever the number of threads.
+//! from old blocks that it resembles, wherever they are, or replaced if that is smaller. The same
+//! images make the same payload, whatever the number of threads.
 
 mod encode;
 mod index;
 mod patch;
 mod pieces;
+mod similar;
 mod workers;
 
 use std::fs::File;
@@ -29,7 +30,8 @@ use crate::write::write_payload;
 use crate::{Error, Result};
 use encode::Encoded;
 use index::OldBlocks;
-use pieces::{Piece, pieces};
+use pieces::{Old, Piece, pieces};
+use similar::Similar;
 
 /// Bytes in a block: what Android's tools take for granted.
 pub(crate) const BLOCK: u64 = 4096;
@@ -108,14 +110,18 @@ impl Maker<'_> {
     fn partition(&mut self, image: &Image) -> Result<PartitionUpdate> {
         let new = open(&image.partition, &image.new)?;
         let old = image.old.as_deref().map(|path| open(&image.partition, path)).transpose()?;
-        let index = match (&old, &image.old) {
-            (Some(old), Some(path)) => {
-                Some(OldBlocks::read(self.context, old).map_err(Error::file("read", path))?)
+        let known = match (&old, &image.old) {
+            (Some(file), Some(path)) => {
+                let failed = || Error::file("read", path);
+                let blocks = OldBlocks::read(self.context, file).map_err(failed())?;
+                let similar = Similar::read(self.context, file).map_err(failed())?;
+                Some(Old { file, blocks, similar })
             }
             _ => None,
         };
         let failed = || Error::file("read", &image.new);
-        let pieces = pieces(self.context, &new, index.as_ref()).map_err(failed())?;
+        let pieces = pieces(self.context, &new, known.as_ref()).map_err(failed())?;
+        drop(known);
         let total = Some(pieces.len() as u64);
         self.context.report(&Event::Started { phase: PHASE, total, unit: Unit::Items });
         let mut operations = Vec::new();
@@ -144,7 +150,7 @@ impl Maker<'_> {
 
     /// Stores the data of an operation.
     fn operation(&mut self, encoded: Encoded) -> Result<InstallOperation> {
-        let Encoded { kind, data, sources, destination, source_sha256 } = encoded;
+        let Encoded { kind, data, sources, destinations, source_sha256 } = encoded;
         let message = |extent: &Extent| {
             let (start_block, num_blocks) = (Some(extent.start), Some(extent.count));
             ExtentMessage { start_block, num_blocks }.into()
@@ -152,7 +158,7 @@ impl Maker<'_> {
         let mut operation = InstallOperation {
             kind: Some(kind.number()),
             src_extents: sources.iter().map(message).collect(),
-            dst_extents: vec![message(&destination)],
+            dst_extents: destinations.iter().map(message).collect(),
             src_sha256_hash: source_sha256.map(|hash| hash.to_vec()),
             ..InstallOperation::default()
         };

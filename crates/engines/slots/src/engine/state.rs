@@ -179,6 +179,7 @@ mod tests {
             partitions: vec![written],
             boot_id: Some("1".to_owned()),
             image: None,
+            powerwash: false,
         };
         let last = Some(Outcome { code: 52, message: "applied".to_owned() });
         let state =

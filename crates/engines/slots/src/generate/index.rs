@@ -43,11 +43,6 @@ impl OldBlocks {
         Ok(index)
     }
 
-    /// How many blocks there are.
-    pub(super) fn count(&self) -> u64 {
-        self.digests.len() as u64
-    }
-
     /// Where a block with this content is: at one of the places that are preferred, or else first.
     pub(super) fn find(&self, digest: &Digest, preferred: [u64; 2]) -> Option<u64> {
         let is_at =

@@ -6,35 +6,54 @@ use updraft_delta::{PatchSink, make_patch};
 use updraft_ostree::delta::Control;
 use updraft_payload::OperationKind;
 
+use super::BLOCK;
 use super::encode::bzip2;
 
 /// How hard brotli tries, and its window: 16 MiB, the largest of the format without large windows.
 const BROTLI_QUALITY: u32 = 9;
 const BROTLI_WINDOW: u32 = 24;
 const BUFFER: usize = 64 << 10;
+/// Fewer blocks between two that are used are cheaper to read than to leave out.
+const GAP: usize = 4;
 
-/// A patch that makes `new` of `old`, and the operation that it is for.
-pub(super) fn patch(old: &[u8], new: &[u8]) -> io::Result<(OperationKind, Vec<u8>)> {
-    let mut streams = Streams::default();
-    make_patch(&old.to_vec(), &new.to_vec(), &mut streams).map_err(io::Error::other)?;
+/// A patch.
+pub(super) struct Patch {
+    /// The operation that it is for.
+    pub(super) kind: OperationKind,
+    /// It.
+    pub(super) data: Vec<u8>,
+    /// Which blocks of the old content it takes something from. It is a patch of these alone, one
+    /// after the other.
+    pub(super) used: Vec<bool>,
+}
+
+/// A patch that makes `new` of `old`. None if it would take nothing from that.
+pub(super) fn patch(old: &[u8], new: &[u8]) -> io::Result<Option<Patch>> {
+    let mut steps = Steps::default();
+    make_patch(&old.to_vec(), &new.to_vec(), &mut steps).map_err(io::Error::other)?;
+    let used = steps.used(old.len());
+    if !used.contains(&true) {
+        return Ok(None);
+    }
+    let controls = steps.controls(&used);
     let mut kinds = [1; 3];
     let mut packed = Vec::new();
-    for (kind, stream) in kinds.iter_mut().zip([&streams.controls, &streams.diff, &streams.extra]) {
+    for (kind, stream) in kinds.iter_mut().zip([&controls, &steps.diff, &steps.extra]) {
         let (bzip2, brotli) = (bzip2(stream)?, brotli(stream)?);
         // The older container knows bzip2 only.
         let is_better = brotli.len() < bzip2.len();
         *kind = if is_better { 2 } else { 1 };
         packed.push(if is_better { brotli } else { bzip2 });
     }
-    let (operation, mut bytes) = if kinds == [1; 3] {
+    let (kind, mut data) = if kinds == [1; 3] {
         (OperationKind::SourceBsdiff, b"BSDIFF40".to_vec())
     } else {
         (OperationKind::BrotliBsdiff, [&b"BSDF2"[..], &kinds].concat())
     };
     let sizes = packed.iter().take(2).map(Vec::len).chain([new.len()]);
-    bytes.extend(sizes.flat_map(|size| (size as u64).to_le_bytes()));
-    bytes.extend(packed.concat());
-    Ok((operation, bytes))
+    data.extend(sizes.flat_map(|size| (size as u64).to_le_bytes()));
+    data.extend(packed.concat());
+    Ok(Some(Patch { kind, data, used }))
 }
 
 fn brotli(content: &[u8]) -> io::Result<Vec<u8>> {
@@ -44,21 +63,30 @@ fn brotli(content: &[u8]) -> io::Result<Vec<u8>> {
     Ok(encoder.into_inner())
 }
 
-/// The three streams of a patch, not compressed yet.
+/// The steps of a patch, and its streams of bytes, not compressed yet.
 #[derive(Default)]
-struct Streams {
-    controls: Vec<u8>,
+struct Steps {
+    steps: Vec<Step>,
     diff: Vec<u8>,
     extra: Vec<u8>,
+    /// Where the next step begins in the old content.
+    old_at: u64,
 }
 
-impl PatchSink for Streams {
+/// Bytes close to old ones, then new ones.
+struct Step {
+    old_at: u64,
+    diff: u64,
+    extra: u64,
+}
+
+impl PatchSink for Steps {
     fn step(&mut self, control: &Control, diff: &[u8], extra: &[u8]) -> io::Result<()> {
-        let sign = u64::from(control.seek < 0) << 63;
-        let numbers = [control.diff, control.extra, control.seek.unsigned_abs() | sign];
-        self.controls.extend(numbers.into_iter().flat_map(u64::to_le_bytes));
+        let Control { diff: close, extra: fresh, seek } = *control;
+        self.steps.push(Step { old_at: self.old_at, diff: close, extra: fresh });
+        self.old_at = (self.old_at + close).saturating_add_signed(seek);
         // What stays as it is differs by zeros.
-        let same = usize::try_from(control.diff).unwrap_or_default().saturating_sub(diff.len());
+        let same = usize::try_from(close).unwrap_or_default().saturating_sub(diff.len());
         self.diff.resize(self.diff.len() + same, 0);
         self.diff.extend_from_slice(diff);
         self.extra.extend_from_slice(extra);
@@ -70,10 +98,91 @@ impl PatchSink for Streams {
     }
 }
 
+impl Steps {
+    /// Those that take something from the old content.
+    fn taking(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.diff > 0)
+    }
+
+    /// Which blocks of old content of this length they take something from, and those between them
+    /// that are too few to be left out.
+    fn used(&self, length: usize) -> Vec<bool> {
+        let mut used = vec![false; length.div_ceil(usize::try_from(BLOCK).unwrap_or(1))];
+        let index = |at: u64| usize::try_from(at / BLOCK).unwrap_or(usize::MAX);
+        for step in self.taking() {
+            let range = index(step.old_at)..=index(step.old_at + step.diff - 1);
+            if let Some(blocks) = used.get_mut(range) {
+                blocks.fill(true);
+            }
+        }
+        let mut last = None;
+        for at in 0..used.len() {
+            if used.get(at) == Some(&true) {
+                if let Some(last) = last
+                    && at - last <= GAP
+                    && let Some(between) = used.get_mut(last..at)
+                {
+                    between.fill(true);
+                }
+                last = Some(at);
+            }
+        }
+        used
+    }
+
+    /// The controls, for old content of which only these blocks are left.
+    fn controls(&self, used: &[bool]) -> Vec<u8> {
+        let mut left_out = Vec::with_capacity(used.len());
+        let mut before = 0;
+        for is_used in used {
+            left_out.push(before);
+            before += if *is_used { 0 } else { BLOCK };
+        }
+        let place = |old_at: u64| {
+            let block = usize::try_from(old_at / BLOCK).ok();
+            let less = block.and_then(|block| left_out.get(block)).copied();
+            old_at - less.unwrap_or(before).min(old_at)
+        };
+        // A step without old bytes is wherever the one before it ended.
+        let mut at = 0;
+        let mut all: Vec<(u64, u64, i64)> = Vec::with_capacity(self.steps.len() + 1);
+        for step in &self.steps {
+            if step.diff > 0 {
+                let wanted = place(step.old_at);
+                let seek = signed(wanted) - signed(at);
+                match all.last_mut() {
+                    Some(last) => last.2 = seek,
+                    None if seek != 0 => all.push((0, 0, seek)),
+                    None => {}
+                }
+                at = wanted + step.diff;
+            }
+            all.push((step.diff, step.extra, 0));
+        }
+        let numbers = all.iter().flat_map(|(diff, extra, seek)| {
+            let sign = u64::from(*seek < 0) << 63;
+            [*diff, *extra, seek.unsigned_abs() | sign]
+        });
+        numbers.flat_map(u64::to_le_bytes).collect()
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    // Contents have some MiB.
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::patch;
+    use super::{BLOCK, Patch, patch};
     use crate::apply_patch;
+
+    /// What a patch makes of the old blocks that it says it uses.
+    fn applied(old: &[u8], patch: &Patch, size: usize) -> Vec<u8> {
+        let blocks = old.chunks(usize::try_from(BLOCK).unwrap()).zip(&patch.used);
+        let left: Vec<&[u8]> = blocks.filter(|(_, used)| **used).map(|(block, _)| block).collect();
+        apply_patch(&left.concat(), patch.data.clone(), size as u64).unwrap()
+    }
 
     #[test]
     fn patches_make_what_they_were_made_of() {
@@ -82,11 +191,32 @@ mod tests {
         new.rotate_left(5000);
         new.splice(100..200, [7; 333]);
         new[30_000] ^= 1;
-        for (old, new) in [(&old[..], &new[..]), (&old, b"x"), (b"", &new), (&old, &old)] {
-            let (_, bytes) = patch(old, new).unwrap();
-            assert!(apply_patch(&old.to_vec(), bytes.clone(), new.len() as u64).unwrap() == new);
-            assert_eq!(patch(old, new).unwrap().1, bytes);
+        for (old, new) in [(&old[..], &new[..]), (&old, &old)] {
+            let made = patch(old, new).unwrap().unwrap();
+            assert!(applied(old, &made, new.len()) == new);
+            assert_eq!(patch(old, new).unwrap().unwrap().data, made.data);
         }
-        assert!(patch(&old, &new).unwrap().1.len() < 3000);
+        assert!(patch(&old, &new).unwrap().unwrap().data.len() < 3000);
+        assert!(patch(b"", &new).unwrap().is_none());
+        assert!(patch(&old, &[0x5a; 3]).unwrap().is_none());
+    }
+
+    #[test]
+    fn old_blocks_that_are_not_needed_are_left_out() {
+        let mut state = 5_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let old: Vec<u8> = (0..40 * 4096).map(|_| next()).collect();
+        // Backwards, so that seeks have either sign.
+        let mut new =
+            [&old[30 * 4096 + 9..32 * 4096], b"between", &old[4 * 4096 + 1..5 * 4096]].concat();
+        new[77] ^= 5;
+        let made = patch(&old, &new).unwrap().unwrap();
+        let used: Vec<usize> =
+            made.used.iter().enumerate().filter(|(_, used)| **used).map(|(at, _)| at).collect();
+        assert_eq!(used, [4, 30, 31]);
+        assert!(applied(&old, &made, new.len()) == new);
     }
 }

@@ -9,128 +9,194 @@ use updraft_task::Context;
 
 use super::BLOCK;
 use super::index::{OldBlocks, digest};
+use super::similar::{Similar, merged};
 
-/// Blocks that are replaced or patched by one operation: 2 MiB.
-const MAX_DATA: u64 = 512;
-/// Blocks that are copied by one operation.
+/// Blocks that are replaced by one operation of a full payload: 2 MiB.
+const FULL: u64 = 512;
+/// Blocks that are replaced or patched by one operation of a delta: 8 MiB. More of them share what
+/// they have in common.
+const DELTA: u64 = 2048;
+/// Blocks of changed content that are looked at together.
+const UNIT: u64 = 32;
+/// Old blocks that one operation may patch from: 16 MiB.
+const MAX_NEAR: u64 = 4096;
+/// Blocks that are copied by one operation, and in how many parts.
 const MAX_COPY: u64 = 64 << 10;
-/// Old blocks on either side of where a piece was, in which a patch may find what it needs.
-const AROUND: u64 = 256;
+const MAX_PARTS: usize = 4096;
 
 /// Blocks of the new image that are made alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
     /// Of zeros.
-    Zero(Extent),
+    Zero(Vec<Extent>),
     /// Of blocks that the old image has.
     Copy {
         /// Where they are there.
         sources: Vec<Extent>,
         /// Where they go.
-        destination: Extent,
+        destinations: Vec<Extent>,
     },
     /// Of data.
     Data {
-        /// The blocks of the old image that they may resemble.
+        /// The blocks of the old image that they resemble; none if they are new.
         near: Vec<Extent>,
         /// Where they go.
-        destination: Extent,
+        destinations: Vec<Extent>,
     },
+}
+
+/// The image that devices have.
+pub(super) struct Old<'a> {
+    pub(super) file: &'a File,
+    pub(super) blocks: OldBlocks,
+    pub(super) similar: Similar,
 }
 
 /// Takes a new image apart.
 pub(super) fn pieces(
     context: &Context,
     new: &File,
-    old: Option<&OldBlocks>,
+    old: Option<&Old<'_>>,
 ) -> io::Result<Vec<Piece>> {
     let blocks = new.size()? / BLOCK;
-    let mut pieces =
-        Pieces { old_blocks: old.map_or(0, OldBlocks::count), done: Vec::new(), next_source: 0 };
+    let Some(old) = old else {
+        // Those of full payloads are data and nothing else.
+        let starts = (0..blocks).step_by(usize::try_from(FULL).unwrap_or(1));
+        let extents = starts.map(|start| Extent { start, count: FULL.min(blocks - start) });
+        let piece = |extent| Piece::Data { near: Vec::new(), destinations: vec![extent] };
+        return Ok(extents.map(piece).collect());
+    };
+    let mut pieces = Pieces::default();
+    let mut changed = Vec::new();
     let mut block = vec![0; usize::try_from(BLOCK).unwrap_or_default()];
     for at in 0..blocks {
-        let Some(old) = old else {
-            // Those of full payloads are data and nothing else.
-            pieces.data(at);
-            continue;
-        };
         context.check().map_err(io::Error::other)?;
         new.read_exact_at(&mut block, at * BLOCK)?;
         if block.iter().all(|byte| *byte == 0) {
-            pieces.zero(at);
-        } else if let Some(source) = old.find(&digest(&block), [pieces.next_source, at]) {
+            add(&mut pieces.zeros, at);
+        } else if let Some(source) = old.blocks.find(&digest(&block), [pieces.next_source, at]) {
             pieces.copy(at, source);
         } else {
-            pieces.data(at);
+            add_unit(&mut changed, at);
         }
     }
-    Ok(pieces.done)
+    for unit in changed {
+        context.check().map_err(io::Error::other)?;
+        let mut content = vec![0; usize::try_from(unit.count * BLOCK).unwrap_or_default()];
+        new.read_exact_at(&mut content, unit.start * BLOCK)?;
+        let near = old.similar.find(&content, unit.start, old.file)?;
+        pieces.data(unit, near);
+    }
+    Ok(pieces.finish())
 }
 
+/// Adds a block to extents in order.
+fn add(extents: &mut Vec<Extent>, at: u64) {
+    match extents.last_mut() {
+        Some(last) if last.start + last.count == at => last.count += 1,
+        _ => extents.push(Extent { start: at, count: 1 }),
+    }
+}
+
+/// The same; none of them is longer than a unit.
+fn add_unit(units: &mut Vec<Extent>, at: u64) {
+    match units.last_mut() {
+        Some(last) if last.start + last.count == at && last.count < UNIT => last.count += 1,
+        _ => units.push(Extent { start: at, count: 1 }),
+    }
+}
+
+/// Changed content that becomes one operation.
+#[derive(Default)]
+struct Group {
+    near: Vec<(u64, u64)>,
+    destinations: Vec<Extent>,
+    blocks: u64,
+}
+
+impl Group {
+    fn near_blocks(&self) -> u64 {
+        self.near.iter().map(|(from, to)| to - from).sum()
+    }
+
+    /// Adds it, unless it has become too large with that; then `None` is left of it.
+    fn takes(&self, unit: Extent, near: &[(u64, u64)]) -> bool {
+        let more: u64 = near.iter().map(|(from, to)| to - from).sum();
+        self.blocks == 0
+            || (self.blocks + unit.count <= DELTA && self.near_blocks() + more <= MAX_NEAR)
+    }
+
+    fn add(&mut self, unit: Extent, near: Vec<(u64, u64)>) {
+        self.blocks += unit.count;
+        self.near.extend(near);
+        self.near = merged(std::mem::take(&mut self.near));
+        match self.destinations.last_mut() {
+            Some(last) if last.start + last.count == unit.start => last.count += unit.count,
+            _ => self.destinations.push(unit),
+        }
+    }
+
+    fn into_piece(self) -> Option<Piece> {
+        let near = self.near.iter().map(|(from, to)| Extent { start: *from, count: to - from });
+        let near = near.collect();
+        (self.blocks > 0).then_some(Piece::Data { near, destinations: self.destinations })
+    }
+}
+
+#[derive(Default)]
 struct Pieces {
-    old_blocks: u64,
     done: Vec<Piece>,
+    zeros: Vec<Extent>,
+    /// Sources and destinations of what is copied.
+    copied: (Vec<Extent>, Vec<Extent>),
+    copied_blocks: u64,
     /// The old block after the one that was copied last.
     next_source: u64,
+    /// What resembles something old, and what does not.
+    changed: Group,
+    fresh: Group,
 }
 
 impl Pieces {
-    fn zero(&mut self, at: u64) {
-        if let Some(Piece::Zero(extent)) = self.done.last_mut() {
-            extent.count += 1;
-            return;
-        }
-        self.done.push(Piece::Zero(Extent { start: at, count: 1 }));
-    }
-
     fn copy(&mut self, at: u64, source: u64) {
         self.next_source = source + 1;
-        if let Some(Piece::Copy { sources, destination }) = self.done.last_mut()
-            && destination.count < MAX_COPY
-        {
-            destination.count += 1;
-            match sources.last_mut() {
-                Some(last) if last.start + last.count == source => last.count += 1,
-                _ => sources.push(Extent { start: source, count: 1 }),
-            }
-            return;
+        let (sources, destinations) = &self.copied;
+        let is_full =
+            self.copied_blocks >= MAX_COPY || sources.len().max(destinations.len()) >= MAX_PARTS;
+        if is_full {
+            self.finish_copy();
         }
-        let sources = vec![Extent { start: source, count: 1 }];
-        self.done.push(Piece::Copy { sources, destination: Extent { start: at, count: 1 } });
+        let (sources, destinations) = &mut self.copied;
+        add(sources, source);
+        add(destinations, at);
+        self.copied_blocks += 1;
     }
 
-    fn data(&mut self, at: u64) {
-        if let Some(Piece::Data { near, destination }) = self.done.last_mut()
-            && destination.count < MAX_DATA
-        {
-            destination.count += 1;
-            *near = near_places(self.old_blocks, *destination, self.next_source);
-            return;
+    fn finish_copy(&mut self) {
+        let (sources, destinations) = std::mem::take(&mut self.copied);
+        if self.copied_blocks > 0 {
+            self.done.push(Piece::Copy { sources, destinations });
         }
-        let destination = Extent { start: at, count: 1 };
-        let near = near_places(self.old_blocks, destination, self.next_source);
-        self.done.push(Piece::Data { near, destination });
+        self.copied_blocks = 0;
     }
-}
 
-/// The old blocks around where new ones may have been: at the same place, and after what was copied
-/// last. Both become one where they meet.
-fn near_places(old_blocks: u64, new: Extent, next_source: u64) -> Vec<Extent> {
-    let around = |start: u64| {
-        let from = start.saturating_sub(AROUND).min(old_blocks);
-        let to = start.saturating_add(new.count + AROUND).min(old_blocks);
-        (from, to)
-    };
-    let mut ranges = [around(new.start), around(next_source)];
-    ranges.sort_unstable();
-    let [(first, first_end), (second, second_end)] = ranges;
-    let both = if second <= first_end {
-        vec![(first, first_end.max(second_end))]
-    } else {
-        vec![(first, first_end), (second, second_end)]
-    };
-    let filled = both.into_iter().filter(|(from, to)| from < to);
-    filled.map(|(from, to)| Extent { start: from, count: to - from }).collect()
+    fn data(&mut self, unit: Extent, near: Vec<(u64, u64)>) {
+        let group = if near.is_empty() { &mut self.fresh } else { &mut self.changed };
+        if !group.takes(unit, &near) {
+            self.done.extend(std::mem::take(group).into_piece());
+        }
+        group.add(unit, near);
+    }
+
+    fn finish(mut self) -> Vec<Piece> {
+        self.finish_copy();
+        for parts in self.zeros.chunks(MAX_PARTS) {
+            self.done.push(Piece::Zero(parts.to_vec()));
+        }
+        self.done.extend(self.changed.into_piece());
+        self.done.extend(self.fresh.into_piece());
+        self.done
+    }
 }
 
 #[cfg(test)]
@@ -140,7 +206,7 @@ mod tests {
     use updraft_payload::Extent;
     use updraft_task::Context;
 
-    use super::{OldBlocks, Piece, near_places, pieces};
+    use super::{Old, OldBlocks, Piece, Similar, pieces};
 
     fn image(bytes: &[u8]) -> std::fs::File {
         let file = tempfile::tempfile().unwrap();
@@ -155,34 +221,30 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_zeros_copies_and_data() {
+    fn an_image_is_copies_data_and_zeros() {
         let context = Context::silent();
-        let old = OldBlocks::read(&context, &image(b"abcda")).unwrap();
-        let found = pieces(&context, &image(b"cdab\0\0xya"), Some(&old)).unwrap();
-        let near = vec![extent(0, 5)];
+        let file = image(b"abcda");
+        let old = Old {
+            blocks: OldBlocks::read(&context, &file).unwrap(),
+            similar: Similar::read(&context, &file).unwrap(),
+            file: &file,
+        };
+        let found = pieces(&context, &image(b"cdab\0\0xya\0"), Some(&old)).unwrap();
         assert_eq!(
             found,
             [
                 // `a` goes on where `d` was, and is not the first one.
                 Piece::Copy {
-                    sources: vec![extent(2, 3), extent(1, 1)],
-                    destination: extent(0, 4)
+                    sources: vec![extent(2, 3), extent(1, 1), extent(0, 1)],
+                    destinations: vec![extent(0, 4), extent(8, 1)],
                 },
-                Piece::Zero(extent(4, 2)),
-                Piece::Data { near, destination: extent(6, 2) },
-                Piece::Copy { sources: vec![extent(0, 1)], destination: extent(8, 1) },
+                Piece::Zero(vec![extent(4, 2), extent(9, 1)]),
+                Piece::Data { near: vec![], destinations: vec![extent(6, 2)] },
             ]
         );
         let full = pieces(&context, &image(&[0; 600]), None).unwrap();
-        let data = |start, count| Piece::Data { near: vec![], destination: extent(start, count) };
+        let data =
+            |start, count| Piece::Data { near: vec![], destinations: vec![extent(start, count)] };
         assert_eq!(full, [data(0, 512), data(512, 88)]);
-    }
-
-    #[test]
-    fn places_that_meet_are_one() {
-        assert_eq!(near_places(10_000, extent(5000, 10), 5001), [extent(4744, 523)]);
-        assert_eq!(near_places(10_000, extent(5000, 10), 0), [extent(0, 266), extent(4744, 522)]);
-        assert_eq!(near_places(100, extent(5000, 10), 0), [extent(0, 100)]);
-        assert_eq!(near_places(0, extent(5, 1), 0), []);
     }
 }

@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use updraft_slots::boot_control::Slot;
-use updraft_slots::{
-    Ask, Error, ErrorCode, FileSource, Headers, Phase, Source as _, UpdateRequest,
-};
+use updraft_slots::{Ask, Error, ErrorCode, FileSource, Headers, Phase, UpdateRequest};
 use updraft_task::{CancelToken, Context, Event, Progress};
 
 use super::device::Device;

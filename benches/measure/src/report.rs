@@ -2,14 +2,14 @@
 
 /// What was measured.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub struct Report {
     missed: u32,
     skipped: u32,
 }
 
 /// On which side of it a goal is reached.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Goal {
+pub enum Goal {
     /// At least this.
     AtLeast(f64),
     /// At most this.
@@ -19,13 +19,16 @@ pub(crate) enum Goal {
 }
 
 impl Report {
-    pub(crate) fn new() -> Self {
+    /// Begins a table.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "it prints")]
+    pub fn new() -> Self {
         println!("{:<58} {:>12} {:>10}", "", "measured", "goal");
         Self { missed: 0, skipped: 0 }
     }
 
     /// One result.
-    pub(crate) fn line(&mut self, what: &str, value: f64, unit: &str, goal: Goal) {
+    pub fn line(&mut self, what: &str, value: f64, unit: &str, goal: Goal) {
         let (goal, is_missed) = match goal {
             Goal::AtLeast(goal) => (format!("≥ {goal}"), value < goal),
             Goal::AtMost(goal) => (format!("≤ {goal}"), value > goal),
@@ -39,12 +42,13 @@ impl Report {
     }
 
     /// Something that could not be measured here.
-    pub(crate) fn skip(&mut self, what: &str, reason: &str) {
+    pub fn skip(&mut self, what: &str, reason: &str) {
         self.skipped += 1;
         println!("{what}: not measured, {reason}");
     }
 
-    pub(crate) fn end(&self) {
+    /// Ends it.
+    pub fn end(&self) {
         println!("{} goals missed, {} not measured", self.missed, self.skipped);
     }
 }

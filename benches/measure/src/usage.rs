@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 /// What one run of a process used.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// Seconds of CPU in user mode.
     pub user: f64,
     /// Seconds of CPU in the kernel.
@@ -23,12 +23,15 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn cpu(&self) -> f64 {
+    /// Seconds of CPU.
+    #[must_use]
+    pub fn cpu(&self) -> f64 {
         self.user + self.system
     }
 
     /// The median of each value by itself.
-    pub(crate) fn median(runs: &[Self]) -> Self {
+    #[must_use]
+    pub fn median(runs: &[Self]) -> Self {
         let of = |value: fn(&Self) -> f64| {
             let mut values: Vec<f64> = runs.iter().map(value).collect();
             values.sort_by(f64::total_cmp);
@@ -44,8 +47,11 @@ impl Usage {
     }
 }
 
-/// Runs a command to its end; failure is an error that shows what it printed.
-pub(crate) fn run(mut command: Command) -> Result<Usage> {
+/// Runs a command to its end.
+///
+/// # Errors
+/// When it cannot be started or fails; shows what it printed.
+pub fn run(mut command: Command) -> Result<Usage> {
     let errors = tempfile::tempfile()?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors.try_clone()?);
     let started = Instant::now();
