@@ -13,6 +13,7 @@
 //! ```
 
 mod boot;
+mod by_type;
 mod check;
 mod running;
 
@@ -23,6 +24,7 @@ use serde::Deserialize;
 use updraft_error::{Classify, Kind};
 
 pub use boot::BootControlConfig;
+pub use by_type::SlotPartitions;
 
 use crate::Places;
 use crate::boot_control::Slot;
@@ -65,7 +67,7 @@ pub struct SlotsConfig {
     /// Where the boot loader keeps which slot is started.
     pub boot_control: BootControlConfig,
     /// Where each partition of a payload is, in slot `a` and in slot `b`.
-    pub partitions: BTreeMap<String, [PathBuf; 2]>,
+    pub partitions: BTreeMap<String, SlotPartitions>,
 }
 
 /// What becomes of the programs of a payload.
@@ -147,7 +149,7 @@ pub enum ConfigError {
         /// Its value.
         value: String,
         /// What is wrong, and what would be right.
-        problem: &'static str,
+        problem: String,
     },
 }
 
@@ -180,10 +182,11 @@ impl SlotsConfig {
     /// # Errors
     /// When it is none, or has values that cannot be right.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| {
+        let mut config: Self = toml::from_str(text).map_err(|error| {
             let problem = error.to_string().trim_end().to_owned();
             ConfigError::Syntax { path: path.to_owned(), problem }
         })?;
+        config.find_by_type(path)?;
         config.check(path)?;
         Ok(config)
     }
@@ -191,7 +194,7 @@ impl SlotsConfig {
     /// Where the partition is in a slot. `None`: there is none of this name.
     #[must_use]
     pub fn partition(&self, name: &str, slot: Slot) -> Option<PathBuf> {
-        self.partitions.get(name).map(|both| device(slot.of(both).as_path()))
+        self.partitions.get(name)?.both().map(|both| device(slot.of(both).as_path()))
     }
 
     /// Where these partitions are, for an update of the slot that does not run.
@@ -201,7 +204,8 @@ impl SlotsConfig {
         target: Slot,
     ) -> Result<BTreeMap<String, Places>, String> {
         let place = |name: &&str| {
-            let both = self.partitions.get(*name).ok_or_else(|| (*name).to_owned())?;
+            let both = self.partitions.get(*name).and_then(SlotPartitions::both);
+            let both = both.ok_or_else(|| (*name).to_owned())?;
             let source = Some(device(target.other().of(both).as_path()));
             Ok(((*name).to_owned(), Places { target: device(target.of(both).as_path()), source }))
         };

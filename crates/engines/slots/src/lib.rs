@@ -55,7 +55,9 @@ pub use apply::{Applied, ApplyOptions, apply};
 pub use blob::MAX_OPERATION_DATA;
 pub use bspatch::apply_patch;
 pub use checkpoint::Checkpoint;
-pub use config::{BootControlConfig, BuildConfig, ConfigError, Postinstall, SlotName, SlotsConfig};
+pub use config::{
+    BootControlConfig, BuildConfig, ConfigError, Postinstall, SlotName, SlotPartitions, SlotsConfig,
+};
 pub use engine::{
     Ask, ConfiguredUpdate, Engine, EngineStatus, ErrorCode, Headers, HttpSource, LastOverview,
     LogEntry, Obstacle, Outcome, Overview, Phase, SlotImage, SlotOverview, State, Update,

@@ -6,7 +6,7 @@
 //! while it is torn, the other one says what was; once it is whole, the one that counts is written, and
 //! while that is torn, the written one says what is to be.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use updraft_bootenv::{GptCopy, GptPartition, SlotAttributes};
 use updraft_error::Kind;
@@ -37,6 +37,13 @@ impl GptAttributes {
     #[must_use]
     pub fn new(disk: impl Into<PathBuf>, partitions: [String; 2]) -> Self {
         Self { disk: Medium::new(disk), partitions }
+    }
+
+    /// The partitions of a disk, or of an image of one, with their numbers, from 1.
+    pub(crate) fn partitions_of(disk: &Path) -> Result<Vec<(usize, GptPartition)>> {
+        let whole = Self::new(disk, [String::new(), String::new()]);
+        let tables = whole.read()?;
+        Ok(whole.counting_copy(&tables)?.partitions().collect())
     }
 
     fn read(&self) -> Result<Tables> {

@@ -13,9 +13,10 @@ type Bad<'a> = dyn Fn(&str, &dyn std::fmt::Display, &'static str) -> Result<(), 
 
 impl SlotsConfig {
     pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        let bad = |key: &str, value: &dyn std::fmt::Display, problem| {
+        let bad = |key: &str, value: &dyn std::fmt::Display, problem: &'static str| {
             let value = format!("{value:?}", value = value.to_string());
-            Err(ConfigError::Value { path: path.to_owned(), key: key.to_owned(), value, problem })
+            let (path, key, problem) = (path.to_owned(), key.to_owned(), problem.to_owned());
+            Err(ConfigError::Value { path, key, value, problem })
         };
         if !self.state.is_absolute() {
             return bad("state", &self.state.display(), "give a path that begins with `/`");
@@ -41,7 +42,7 @@ impl SlotsConfig {
         let mut seen: Vec<&Path> = Vec::new();
         for (name, both) in &self.partitions {
             let key = format!("partitions.{name}");
-            for place in both {
+            for place in both.both().into_iter().flatten() {
                 let shown = place.display();
                 if !is_place(place) {
                     let problem =

@@ -79,7 +79,12 @@ struct Checked<'a> {
 impl Checked<'_> {
     fn bad(&self, key: &str, value: impl Display, problem: &'static str) -> ConfigError {
         let value = format!("{:?}", value.to_string());
-        ConfigError::Value { path: self.path.to_owned(), key: key.to_owned(), value, problem }
+        ConfigError::Value {
+            path: self.path.to_owned(),
+            key: key.to_owned(),
+            value,
+            problem: problem.to_owned(),
+        }
     }
 
     fn config(&self, raw: Raw) -> Result<UpdateConfig, ConfigError> {
