@@ -47,7 +47,7 @@ pub use offline::{
     OFFLINE_SNAPSHOT, OFFLINE_UPDATES, OfflineMeta, edited_root, enter_role, offline_snapshot,
     offline_updates, read_root,
 };
-pub use private_key::{PrivateKey, TokenKey};
+pub use private_key::{PrivateKey, TokenKey, key_helper};
 pub use request::{MAX_SIGN_REQUEST, Meaning, SIGN_REQUEST_FORMAT};
 pub use root::{RootPlan, TopLevelKeys};
 pub use tuf_form::{TufFiles, tuf_payload};

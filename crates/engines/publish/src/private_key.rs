@@ -109,7 +109,7 @@ impl TokenKey {
     /// # Errors
     /// [`Error::Crypto`]: no helper, module, token or key, or a wrong PIN.
     pub fn find(uri: &str, helper: &Path) -> Result<Self, Error> {
-        let program = start(helper);
+        let program = key_helper(helper);
         let public = program.key(uri)?.public().clone();
         Ok(Self {
             uri: uri.to_owned(),
@@ -149,7 +149,7 @@ impl TokenKey {
         let public = PublicKey::from_json(key).map_err(Error::format("a key in a token"))?;
         let public = public.ok_or_else(|| malformed("its type is unknown"))?;
         let helper_program = PathBuf::from(helper);
-        let program = start(&helper_program);
+        let program = key_helper(&helper_program);
         let uri = uri.to_owned();
         Ok(Self { uri, helper_program, public, helper: program, trouble: Mutex::default() })
     }
@@ -179,8 +179,9 @@ impl TokenKey {
     }
 }
 
-/// The helper is started when it is needed first.
-fn start(program: &Path) -> Arc<KeyHelper> {
+/// The program that loads modules of tokens; it is started when it is needed first.
+#[must_use]
+pub fn key_helper(program: &Path) -> Arc<KeyHelper> {
     let program = program.to_owned();
     KeyHelper::new(move || Ok(Box::new(Partner::start(&program, PATIENCE)?) as Box<dyn Channel>))
 }

@@ -42,6 +42,6 @@ pub use make::{BundleImage, PackageOptions, make_bundle, make_payload_package};
 pub use package::{Package, Signed, VerifiedPackage};
 pub use partition::{PartitionSpec, can_patch, flash_partition, partition_is, patch_partition};
 pub use recovery::{Gate, Next, Options, Outcome, Recovery, Settings, request};
-pub use sign::sign;
+pub use sign::{hash_to_sign, sign};
 pub use system::System;
 pub use updater::{Ended, Updater};

@@ -22,9 +22,7 @@ const TRIES: usize = 8;
 /// # Errors
 /// When it is no zip file, or cannot be written.
 pub fn sign(context: &Context, input: &Path, signer: &PackageSigner, output: &Path) -> Result<()> {
-    let file = File::open(input).map_err(Error::file("open", input))?;
-    let size = file.metadata().map_err(Error::file("look at", input))?.len();
-    let signed = size - comment_length(&file, size, input)? - 2;
+    let (file, signed) = open(input)?;
     let digests = hash(context, &file, signed, false, input)?;
     let comment = comment(signer, &digests.sha256)?;
     let length = u16::try_from(comment.len()).unwrap_or(u16::MAX).to_le_bytes();
@@ -41,6 +39,23 @@ pub fn sign(context: &Context, input: &Path, signer: &PackageSigner, output: &Pa
         }
         out.write_all(&[&length[..], &comment].concat()).map_err(Error::file("write", output))
     })
+}
+
+/// The SHA-256 that is to be signed of a package.
+///
+/// # Errors
+/// When it is no zip file.
+pub fn hash_to_sign(context: &Context, package: &Path) -> Result<[u8; 32]> {
+    let (file, signed) = open(package)?;
+    Ok(hash(context, &file, signed, false, package)?.sha256)
+}
+
+/// A package, and how many of its bytes are signed: all but its comment.
+fn open(package: &Path) -> Result<(File, u64)> {
+    let file = File::open(package).map_err(Error::file("open", package))?;
+    let size = file.metadata().map_err(Error::file("look at", package))?.len();
+    let signed = size - comment_length(&file, size, package)? - 2;
+    Ok((file, signed))
 }
 
 /// The comment with the signature of what has this SHA-256.

@@ -72,4 +72,4 @@ pub use source::{FileSource, Forward, Source};
 pub use trust::Trust;
 pub use update_config::{ByteRange, InstallType, ListedUpdate, MAX_UPDATE_CONFIG, UpdateConfig};
 pub use verify::{Verified, properties, verify};
-pub use write::sign;
+pub use write::{hashes_to_sign, sign};

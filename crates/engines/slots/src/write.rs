@@ -27,6 +27,35 @@ pub fn sign(
     signers: &[PrehashSigner],
     output: &Path,
 ) -> Result<Properties> {
+    let (message, mut stream, size) = unsigned(source)?;
+    let folder = folder_of(output);
+    let failed = || Error::file("write a temporary file in", folder);
+    let mut data = tempfile::tempfile_in(folder).map_err(failed())?;
+    stream.copy(size, "the data", &mut |piece| data.write_all(piece).map_err(failed()))?;
+    write_payload(message, (&data, 0, size), signers, output)
+}
+
+/// What is to be signed of a payload by keys whose longest signatures have these lengths: the SHA-256
+/// of its metadata, and of the whole. It depends on the lengths, because the metadata says how much
+/// room the signatures have.
+///
+/// # Errors
+/// When it is malformed or cut short.
+pub fn hashes_to_sign(source: &mut dyn Source, lengths: &[usize]) -> Result<[[u8; 32]; 2]> {
+    let (mut message, mut stream, size) = unsigned(source)?;
+    let length = signatures_length(lengths)?;
+    let (header, bytes) = metadata(&mut message, size, length)?;
+    let metadata = Sha256::new().chain_update(header.encode()).chain_update(&bytes);
+    let mut whole = metadata.clone();
+    stream.copy(size, "the data", &mut |piece| {
+        whole.update(piece);
+        Ok(())
+    })?;
+    Ok([metadata.finalize().into(), whole.finalize().into()])
+}
+
+/// A payload's manifest, its data, from there on, and how many bytes of that there are.
+fn unsigned(source: &mut dyn Source) -> Result<(Lossless<DeltaArchiveManifest>, Stream<'_>, u64)> {
     let mut stream = Stream::new(source.open(0)?, 0, Hashes::default());
     let mut first = [0; Header::LEN];
     stream.read_exact(&mut first, Part::Signed, "the header")?;
@@ -37,11 +66,7 @@ pub fn sign(
     let size = Manifest::parse(&bytes)?.data_size;
     let message = Lossless::<DeltaArchiveManifest>::decode(&bytes[..])
         .map_err(|source| updraft_payload::Error::Message { what: "the manifest", source })?;
-    let folder = folder_of(output);
-    let failed = || Error::file("write a temporary file in", folder);
-    let mut data = tempfile::tempfile_in(folder).map_err(failed())?;
-    stream.copy(size, "the data", &mut |piece| data.write_all(piece).map_err(failed()))?;
-    write_payload(message, (&data, 0, size), signers, output)
+    Ok((message, stream, size))
 }
 
 /// Where a file will be.
@@ -58,14 +83,9 @@ pub(crate) fn write_payload(
     signers: &[PrehashSigner],
     output: &Path,
 ) -> Result<Properties> {
-    let length = if signers.is_empty() { 0 } else { signatures(signers, &[0; 32])?.len() };
-    // What is signed says how long the signatures are: they all are padded to their longest form.
-    let signed = (length > 0).then_some(length as u64);
-    manifest.signatures_offset = signed.map(|_| size);
-    manifest.signatures_size = signed;
-    let bytes = manifest.encode_to_vec();
-    let metadata_signature_size = u32::try_from(length).unwrap_or(u32::MAX);
-    let header = Header::new(bytes.len() as u64, metadata_signature_size)?;
+    let lengths: Vec<usize> = signers.iter().map(PrehashSigner::longest).collect();
+    let length = signatures_length(&lengths)?;
+    let (header, bytes) = metadata(&mut manifest, size, length)?;
     let checked = Manifest::parse(&bytes)?;
     let first = header.encode();
     let metadata_sha256: [u8; 32] =
@@ -111,6 +131,29 @@ pub(crate) fn write_payload(
         metadata_size: header.metadata_size(),
         others: Vec::new(),
     })
+}
+
+/// The manifest with its place for signatures of this length, as bytes, and the header before it.
+fn metadata(
+    manifest: &mut Lossless<DeltaArchiveManifest>,
+    size: u64,
+    length: usize,
+) -> Result<(Header, Vec<u8>)> {
+    let signed = (length > 0).then_some(length as u64);
+    manifest.signatures_offset = signed.map(|_| size);
+    manifest.signatures_size = signed;
+    let bytes = manifest.encode_to_vec();
+    let header = Header::new(bytes.len() as u64, u32::try_from(length).unwrap_or(u32::MAX))?;
+    Ok((header, bytes))
+}
+
+/// The length of all signatures: they all are padded to their longest form.
+fn signatures_length(longest: &[usize]) -> Result<usize> {
+    if longest.is_empty() {
+        return Ok(0);
+    }
+    let each: Vec<_> = longest.iter().map(|length| (vec![0; *length], *length)).collect();
+    Ok(Signatures::encode(&each)?.len())
 }
 
 fn signatures(signers: &[PrehashSigner], sha256: &[u8; 32]) -> Result<Vec<u8>> {

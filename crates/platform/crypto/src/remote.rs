@@ -22,6 +22,10 @@ pub enum Scheme {
     RsaPss,
     /// RSA, PKCS#1 v1.5 with SHA-256.
     RsaPkcs1,
+    /// As [`EcdsaP256`](Self::EcdsaP256), of a message whose SHA-256 is given in its place.
+    EcdsaP256Hash,
+    /// As [`RsaPkcs1`](Self::RsaPkcs1), of a message whose SHA-256 is given in its place.
+    RsaPkcs1Hash,
 }
 
 impl Scheme {
@@ -53,8 +57,10 @@ pub(crate) fn choose_scheme<K: RemoteKey>(
     // What is better comes first; TLS 1.3 knows only PSS.
     let known: &[(SignatureScheme, Scheme)] = match key.scheme() {
         Scheme::Ed25519 => &[(SignatureScheme::ED25519, Scheme::Ed25519)],
-        Scheme::EcdsaP256 => &[(SignatureScheme::ECDSA_NISTP256_SHA256, Scheme::EcdsaP256)],
-        Scheme::RsaPss | Scheme::RsaPkcs1 => &[
+        Scheme::EcdsaP256 | Scheme::EcdsaP256Hash => {
+            &[(SignatureScheme::ECDSA_NISTP256_SHA256, Scheme::EcdsaP256)]
+        }
+        Scheme::RsaPss | Scheme::RsaPkcs1 | Scheme::RsaPkcs1Hash => &[
             (SignatureScheme::RSA_PSS_SHA256, Scheme::RsaPss),
             (SignatureScheme::RSA_PKCS1_SHA256, Scheme::RsaPkcs1),
         ],
@@ -67,8 +73,8 @@ pub(crate) fn choose_scheme<K: RemoteKey>(
 pub(crate) fn tls_algorithm(scheme: Scheme) -> SignatureAlgorithm {
     match scheme {
         Scheme::Ed25519 => SignatureAlgorithm::ED25519,
-        Scheme::EcdsaP256 => SignatureAlgorithm::ECDSA,
-        Scheme::RsaPss | Scheme::RsaPkcs1 => SignatureAlgorithm::RSA,
+        Scheme::EcdsaP256 | Scheme::EcdsaP256Hash => SignatureAlgorithm::ECDSA,
+        Scheme::RsaPss | Scheme::RsaPkcs1 | Scheme::RsaPkcs1Hash => SignatureAlgorithm::RSA,
     }
 }
 

@@ -149,6 +149,17 @@ fn child_signs() {
         let plain = if key_type == KeyType::Rsa { Scheme::RsaPkcs1 } else { key.scheme() };
         let signature = key.sign_with(plain, b"message").unwrap();
         assert!(SpkiKey::from_der(key.spki_der()).unwrap().verify(b"message", &signature));
+        // As payloads and packages are, by their hash.
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"message");
+        let by_hash = match key_type {
+            KeyType::Rsa => Some(Scheme::RsaPkcs1Hash),
+            KeyType::EcdsaP256 => Some(Scheme::EcdsaP256Hash),
+            KeyType::Ed25519 => None,
+        };
+        if let Some(scheme) = by_hash {
+            let signature = key.sign_with(scheme, hash.as_ref()).unwrap();
+            assert!(SpkiKey::from_der(key.spki_der()).unwrap().verify(b"message", &signature));
+        }
         // As handshakes are, in TLS 1.3 and 1.2.
         let offered = [
             SignatureScheme::ECDSA_NISTP384_SHA384,

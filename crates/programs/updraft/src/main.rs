@@ -20,6 +20,7 @@ mod image;
 mod keys;
 mod payload;
 mod release;
+mod signers;
 mod signing;
 mod slots;
 

@@ -1,6 +1,7 @@
 //! `updraft ota …`: OTA packages.
 
 mod bundle;
+mod hash;
 mod input;
 mod install;
 mod reflash;
@@ -36,6 +37,7 @@ pub(crate) struct Arguments {
 enum Command {
     Zip(zip::Zip),
     Show(show::Show),
+    Hash(hash::Hash),
     Sign(sign::Sign),
     Verify(verify::Verify),
     Bundle(bundle::MakeBundle),
@@ -48,6 +50,7 @@ impl Arguments {
         match &self.command {
             Command::Zip(zip) => zip.run(terminal),
             Command::Show(show) => show.run(terminal),
+            Command::Hash(hash) => hash.run(terminal),
             Command::Sign(sign) => sign.run(terminal),
             Command::Verify(verify) => verify.run(terminal),
             Command::Bundle(bundle) => bundle.run(terminal),

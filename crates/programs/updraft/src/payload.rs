@@ -3,6 +3,7 @@
 mod apply;
 mod extract;
 mod generate;
+mod hash;
 mod input;
 mod properties;
 mod show;
@@ -42,6 +43,7 @@ enum Command {
     Extract(extract::Extract),
     Apply(apply::Apply),
     Generate(generate::Generate),
+    Hash(hash::Hash),
     Sign(sign::Sign),
 }
 
@@ -54,6 +56,7 @@ impl Arguments {
             Command::Extract(extract) => extract.run(terminal),
             Command::Apply(apply) => apply.run(terminal),
             Command::Generate(generate) => generate.run(terminal),
+            Command::Hash(hash) => hash.run(terminal),
             Command::Sign(sign) => sign.run(terminal),
         }
     }

@@ -236,8 +236,8 @@ impl rcgen::PublicKeyData for HelperKey {
     fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
         match RemoteKey::scheme(self) {
             Scheme::Ed25519 => &rcgen::PKCS_ED25519,
-            Scheme::EcdsaP256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-            Scheme::RsaPss | Scheme::RsaPkcs1 => &rcgen::PKCS_RSA_SHA256,
+            Scheme::EcdsaP256 | Scheme::EcdsaP256Hash => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Scheme::RsaPss | Scheme::RsaPkcs1 | Scheme::RsaPkcs1Hash => &rcgen::PKCS_RSA_SHA256,
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use updraft_tuf::pem_decode;
 
-use super::{PackageDigests, PackageHash, PackageKey};
+use super::{PackageHash, PackageKey};
 use crate::Error;
 use crate::cms::{FIRST, INTEGER, SEQUENCE, SET, SIGNED_DATA, value};
-use crate::plain::PrehashSigner;
+use crate::plain::{PrehashSigner, SpkiKey};
 
 const OCTET_STRING: u8 = 4;
 const NULL: [u8; 2] = [5, 0];
@@ -42,6 +42,14 @@ impl PackageSigner {
             Ok(text) if text.contains("-----BEGIN") => PrehashSigner::from_pem(text)?,
             _ => PrehashSigner::from_der(key)?,
         };
+        Self::with(key, certificate_pem)
+    }
+
+    /// A private key and its certificate (PEM), with the same care.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn with(key: PrehashSigner, certificate_pem: &str) -> Result<Self, Error> {
         let public = PackageKey::from_certificate(certificate_pem)?;
         let bad = |problem: &str| Error::malformed("certificate", problem);
         if public.hash() != PackageHash::Sha256 {
@@ -49,8 +57,7 @@ impl PackageSigner {
                            make one for the same key that is signed with SHA-256";
             return Err(bad(problem));
         }
-        let probe = PackageDigests { sha1: None, sha256: [7; 32] };
-        if !public.verify(&probe, &key.sign_sha256(&probe.sha256)?) {
+        if SpkiKey::from_pem(certificate_pem)?.raw() != key.public().raw() {
             return Err(Error::malformed("private key", "it is not that of the certificate"));
         }
         let der = pem_decode("CERTIFICATE", certificate_pem);

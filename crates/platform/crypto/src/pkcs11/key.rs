@@ -20,6 +20,10 @@ use super::{TokenUri, encode};
 use crate::Error;
 use crate::remote::Scheme;
 
+/// What stands before a SHA-256 in what RSA signs (RFC 8017, section 9.2, note 1).
+const SHA256_DIGEST_INFO: [u8; 19] =
+    [0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
+
 /// The length of a P-256 point that is not compressed.
 const P256_POINT: usize = 65;
 
@@ -103,9 +107,11 @@ impl TokenKey {
                 let params = EddsaParams::new(EddsaSignatureScheme::Ed25519);
                 sign(&Mechanism::Eddsa(params), message)
             }
-            Scheme::EcdsaP256 => {
+            Scheme::EcdsaP256 | Scheme::EcdsaP256Hash => {
                 // Not all tokens hash: this much can all of them.
-                let raw = sign(&Mechanism::Ecdsa, digest(&SHA256, message).as_ref())?;
+                let own = digest(&SHA256, message);
+                let hash = if scheme == Scheme::EcdsaP256 { own.as_ref() } else { message };
+                let raw = sign(&Mechanism::Ecdsa, hash)?;
                 encode::ecdsa_signature(&raw)
                     .ok_or_else(|| Error::token(format!("sign with {}", self.uri), "no signature"))
             }
@@ -118,6 +124,9 @@ impl TokenKey {
                 sign(&Mechanism::Sha256RsaPkcsPss(params), message)
             }
             Scheme::RsaPkcs1 => sign(&Mechanism::Sha256RsaPkcs, message),
+            Scheme::RsaPkcs1Hash => {
+                sign(&Mechanism::RsaPkcs, &[&SHA256_DIGEST_INFO[..], message].concat())
+            }
         }
     }
 }

@@ -6,9 +6,15 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use updraft_tuf::pem_decode;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey as ParsedKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::{MAX_KEY, SpkiKey};
-use crate::Error;
+use crate::helper::HelperKey;
+use crate::{Error, Scheme};
+
+const P256_BITS: usize = 256;
 
 /// The longest signature of P-256 in DER: two numbers of 33 bytes.
 const LONGEST_P256: usize = 72;
@@ -22,7 +28,11 @@ pub struct PrehashSigner {
 enum Pair {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
+    Elsewhere(Box<HashSigner>),
 }
+
+/// Gives the signature of a message with this SHA-256, by a key that is elsewhere.
+type HashSigner = dyn Fn(&[u8; 32]) -> Result<Vec<u8>, Error> + Send + Sync;
 
 impl std::fmt::Debug for PrehashSigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,9 +74,35 @@ impl PrehashSigner {
         let der: PublicKeyX509Der<'static> = match &pair {
             Pair::Rsa(pair) => pair.public_key().as_der().map_err(failed)?,
             Pair::P256(pair) => pair.public_key().as_der().map_err(failed)?,
+            Pair::Elsewhere(_) => return Err(Error::Provider { what: "encode a public key" }),
         };
         let public = SpkiKey::from_der(der.as_ref())?;
         Ok(Self { pair, public })
+    }
+
+    /// A key that is elsewhere: `sign` gives its signatures, which count only when they are those of
+    /// the public half.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`]: the public half is neither of RSA nor on P-256.
+    pub fn elsewhere(
+        public: SpkiKey,
+        sign: impl Fn(&[u8; 32]) -> Result<Vec<u8>, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let key = Self { pair: Pair::Elsewhere(Box::new(sign)), public };
+        longest_of(&key.public)?;
+        Ok(key)
+    }
+
+    /// A key in a token.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`]: it is neither of RSA nor on P-256.
+    pub fn of_token(key: HelperKey) -> Result<Self, Error> {
+        let public = SpkiKey::from_der(key.spki_der())?;
+        let is_p256 = longest_of(&public)? == LONGEST_P256;
+        let scheme = if is_p256 { Scheme::EcdsaP256Hash } else { Scheme::RsaPkcs1Hash };
+        Self::elsewhere(public, move |hash| key.sign_with(scheme, hash))
     }
 
     /// The public half.
@@ -81,17 +117,29 @@ impl PrehashSigner {
         match &self.pair {
             Pair::Rsa(pair) => pair.public_modulus_len(),
             Pair::P256(_) => LONGEST_P256,
+            // It was asked when the key was made.
+            Pair::Elsewhere(_) => longest_of(&self.public).unwrap_or(LONGEST_P256),
         }
     }
 
     /// The signature of a message with this SHA-256.
     ///
     /// # Errors
-    /// [`Error::Provider`].
+    /// [`Error::Provider`]; of a key that is elsewhere also [`Error::Token`], or [`Error::Malformed`]
+    /// for what is not its signature.
     pub fn sign_sha256(&self, hash: &[u8; 32]) -> Result<Vec<u8>, Error> {
         let failed = |_| Error::Provider { what: "sign" };
+        if let Pair::Elsewhere(sign) = &self.pair {
+            let signature = sign(hash)?;
+            if self.public.verify_sha256(hash, &signature) {
+                return Ok(signature);
+            }
+            return Err(Error::malformed("signature", "it is not one of the hash by this key"));
+        }
         let hash = Digest::import_less_safe(hash, &SHA256).map_err(failed)?;
         match &self.pair {
+            // Done above.
+            Pair::Elsewhere(_) => Err(Error::Provider { what: "sign" }),
             Pair::P256(pair) => Ok(pair.sign_digest(&hash).map_err(failed)?.as_ref().to_vec()),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
@@ -99,6 +147,17 @@ impl PrehashSigner {
                 Ok(signature)
             }
         }
+    }
+}
+
+/// How many bytes the longest signature of a key has.
+fn longest_of(public: &SpkiKey) -> Result<usize, Error> {
+    let bad = || Error::malformed("public key", "it is neither an RSA nor a P-256 key");
+    let (_, info) = SubjectPublicKeyInfo::from_der(public.der()).map_err(|_| bad())?;
+    match info.parsed().map_err(|_| bad())? {
+        ParsedKey::RSA(key) => Ok(key.key_size() / 8),
+        ParsedKey::EC(point) if point.key_size() == P256_BITS => Ok(LONGEST_P256),
+        _ => Err(bad()),
     }
 }
 
@@ -124,6 +183,30 @@ mod tests {
             assert!(!key.verify_sha256(&hash, &signature[1..]));
             assert!(!key.verify_sha256(&hash, &[]));
         }
+    }
+
+    #[test]
+    fn signatures_from_elsewhere_count_when_they_are_right() {
+        for (algorithm, longest) in [(KeyAlgorithm::Rsa2048, 256), (KeyAlgorithm::EcdsaP256, 72)] {
+            let pem = SigningKey::generate(algorithm).unwrap().to_pkcs8_pem().unwrap();
+            let there = PrehashSigner::from_pem(&pem).unwrap();
+            let public = there.public().clone();
+            let key = PrehashSigner::elsewhere(public.clone(), move |hash| {
+                // One that signs something else now and then.
+                let other = if hash[0] == 0 { [1; 32] } else { *hash };
+                there.sign_sha256(&other)
+            });
+            let key = key.unwrap();
+            assert_eq!(key.longest(), longest);
+            assert!(public.verify_sha256(&[7; 32], &key.sign_sha256(&[7; 32]).unwrap()));
+            let said = key.sign_sha256(&[0; 32]).unwrap_err().to_string();
+            assert!(said.contains("not one of the hash"), "{said}");
+        }
+        let ed25519 = SigningKey::generate(KeyAlgorithm::Ed25519).unwrap();
+        let prefix = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+        let der = [&prefix[..], ed25519.public().as_bytes()].concat();
+        let public = SpkiKey::from_der(&der).unwrap();
+        assert!(PrehashSigner::elsewhere(public, |_| Ok(Vec::new())).is_err());
     }
 
     #[test]

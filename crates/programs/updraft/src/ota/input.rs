@@ -1,16 +1,15 @@
 //! What commands about packages have in common: whose signature counts, and who signs.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use updraft_crypto::package::PackageSigner;
+use updraft_crypto::plain::PrehashSigner;
+use updraft_error::Kind;
 use updraft_recovery_engine::TrustedKeys;
-use updraft_terminal::{Result, ResultExt as _};
+use updraft_terminal::{Failure, Result, ResultExt as _};
 
-/// Longest file with a key or certificate that is read, in bytes.
-const MAX_KEY: u64 = 64 << 10;
+use crate::signers::{self, TokenOptions};
 
 /// Whose signature counts.
 #[derive(Debug, Args)]
@@ -39,12 +38,18 @@ impl TrustOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signing")]
 pub(super) struct SigningOptions {
-    /// Sign by this private key: PEM, or PKCS#8 in DER (.pk8), without a passphrase; RSA with 2048 or
+    /// Sign by this private key: a file (PEM, or PKCS#8 in DER (.pk8), without a passphrase), or one in a
+    /// token (`pkcs11:token=NAME;object=NAME?module-path=FILE&pin-source=file:FILE`); RSA with 2048 or
     /// 4096 bits, or EC P-256.
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    key: Option<PathBuf>,
+    #[arg(long, value_name = "FILE|URI", requires = "certificate")]
+    key: Option<String>,
+    #[command(flatten)]
+    token: TokenOptions,
+    /// Sign by this program: it reads a hash of 32 bytes and writes the signature.
+    #[arg(long, value_name = "PROGRAM", requires = "certificate", conflicts_with = "key")]
+    signer: Option<PathBuf>,
     /// The certificate of the key (PEM), signed with SHA-256. Devices have it in their otacerts.zip.
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
 }
 
@@ -55,21 +60,34 @@ impl SigningOptions {
 
     /// With the certificate (PEM), as packages hold it.
     pub(super) fn read_with_certificate(&self) -> Result<Option<(PackageSigner, String)>> {
-        let (Some(key), Some(certificate)) = (&self.key, &self.certificate) else {
-            return Ok(None);
+        let Some(certificate) = &self.certificate else { return Ok(None) };
+        let key = match (&self.key, &self.signer) {
+            (Some(named), _) => signers::private_key(named, &self.token)?,
+            (None, Some(program)) => {
+                signers::by_program(program, signers::public_key(certificate)?)?
+            }
+            (None, None) => {
+                let failure = Failure::new(Kind::Invalid, "there is a certificate and no key");
+                return Err(failure.hint("give --key or --signer"));
+            }
         };
-        let pem = String::from_utf8_lossy(&bytes(certificate)?).into_owned();
-        let signer = PackageSigner::new(&bytes(key)?, &pem);
-        let signer = signer.with_context(|| {
-            format!("failed to sign by {} and {}", key.display(), certificate.display())
-        })?;
-        Ok(Some((signer, pem)))
+        Ok(Some(with_certificate(key, certificate)?))
+    }
+
+    /// By signatures that were made before; None if there are none, but maybe somebody else.
+    pub(super) fn read_or_use(&self, signatures: &[PathBuf]) -> Result<Option<PackageSigner>> {
+        if signatures.is_empty() {
+            return self.read();
+        }
+        let Some(certificate) = &self.certificate else { return Ok(None) };
+        let key = signers::by_signatures(signers::public_key(certificate)?, signatures)?;
+        Ok(Some(with_certificate(key, certificate)?.0))
     }
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_KEY).read_to_end(&mut bytes));
-    read.with_context(|| format!("failed to read {}", path.display()))?;
-    Ok(bytes)
+fn with_certificate(key: PrehashSigner, certificate: &Path) -> Result<(PackageSigner, String)> {
+    let pem = String::from_utf8_lossy(&signers::read(certificate)?).into_owned();
+    let signer = PackageSigner::with(key, &pem);
+    let signer = signer.with_context(|| format!("failed to sign for {}", certificate.display()))?;
+    Ok((signer, pem))
 }

@@ -20,15 +20,24 @@ pub(super) struct Sign {
     output: PathBuf,
     #[command(flatten)]
     signing: SigningOptions,
+    /// The signature of the hash that `updraft ota hash` told, by the key of the certificate.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "certificate",
+        conflicts_with_all = ["key", "signer"],
+        help_heading = "Signing"
+    )]
+    signature: Option<PathBuf>,
 }
 
 impl Sign {
     pub(super) fn run(&self, terminal: &Terminal) -> Result {
         let missing = || {
             let failure = Failure::new(Kind::Invalid, "nobody is given who signs".to_owned());
-            failure.hint("give --key and --certificate")
+            failure.hint("give --certificate, and --key, --signer or --signature")
         };
-        let signer = self.signing.read()?.ok_or_else(missing)?;
+        let signer = self.signing.read_or_use(self.signature.as_slice())?.ok_or_else(missing)?;
         updraft_recovery_engine::sign(&terminal.context, &self.package, &signer, &self.output)
             .with_context(|| format!("failed to sign {}", self.package.display()))
     }

@@ -11,7 +11,7 @@ use super::properties::Report;
 /// Sign a payload, in place of whatever signatures it has.
 ///
 /// The manifest says where the signatures are, and so changes; all else of it stays, also what this
-/// version does not know. Without --key the signatures are taken off.
+/// version does not know. Without keys the signatures are taken off.
 #[derive(Debug, Args)]
 pub(super) struct Sign {
     /// The payload, or a package with one; `-` for standard input.
