@@ -80,6 +80,12 @@ impl SlotDevice {
         self.folder.join(format!("system_{slot}"))
     }
 
+    /// The folder where the engine of its slots remembers what it did.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("slots")
+    }
+
     /// Reboots; gives the slot that runs then.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::cli::{
     ImportOptions, InstallOptions, MediumOptions, ProvisionOptions, RollbackOptions,
     SettingsOptions,
 };
-use crate::{configuration, log, print};
+use crate::{configuration, log, page, print};
 
 /// The agent with the settings that hold here.
 pub(crate) fn agent(options: &SettingsOptions) -> Result<Agent> {
@@ -83,9 +83,9 @@ pub(crate) fn offline(
 
 /// `updraftd run`: ends well when it is told to stop.
 pub(crate) fn run(terminal: &Terminal, options: &SettingsOptions) -> Result {
-    agent(options)?
-        .run(&terminal.context, RunUntil::Cancelled, &service_manager())
-        .map_err(print::failure)
+    let agent = agent(options)?;
+    let _page = page::serve(&agent);
+    agent.run(&terminal.context, RunUntil::Cancelled, &service_manager()).map_err(print::failure)
 }
 
 /// Who started this program, as `sd_notify(3)` and `sd_watchdog_enabled(3)` say it.

@@ -20,6 +20,7 @@ mod fault;
 mod lite;
 mod log;
 mod names;
+mod page;
 mod print;
 mod secondary;
 mod wishes;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use updraft_error::Kind;
+use updraft_slots::Engine;
 use updraft_task::Context;
 
 use crate::aktualizr::TakeoverOutcome;
@@ -27,7 +28,7 @@ use crate::status::{StatusReport, status};
 use crate::store::Store;
 use crate::trial::{self, BootGoodReport, RollbackReport};
 use crate::watchdog::Watchdog;
-use crate::{Error, Result, aktualizr, campaign, control, installer, ostree, renew};
+use crate::{Error, Result, aktualizr, boot, campaign, control, installer, ostree, renew, slots};
 
 /// A device agent with its settings and clock.
 pub struct Agent {
@@ -237,6 +238,18 @@ impl Agent {
         aktualizr::take_over(&self.settings, &store, self.clock.now())?;
         let session = provision(ctx, self.settings.clone(), store, self.clock.clone(), choice)?;
         Ok(Session { watch: watch.clone(), ..session })
+    }
+
+    /// The slots of the device, if it has some.
+    ///
+    /// # Errors
+    /// When it cannot be read what they are.
+    pub fn slots(&self) -> Result<Option<Engine>> {
+        if !self.settings.pacman.is_slots() {
+            return Ok(None);
+        }
+        let session = boot::session(&self.settings.boot.kernel_cmdline)?;
+        slots::open(&self.settings, &session).map(Some)
     }
 
     /// The settings that hold.

@@ -47,6 +47,7 @@ mod metrics;
 mod ostree;
 mod reboot;
 mod service_manager;
+mod slot_rollback;
 mod slots;
 mod trial;
 mod watchdog;

@@ -13,7 +13,7 @@ use crate::credentials::Credentials;
 use crate::gateway::Addresses;
 use crate::health::{self, HealthReport};
 use crate::store::{Failed, Store, StoredJournal};
-use crate::{Error, Result, manifest, ostree, reboot, slots};
+use crate::{Error, Result, manifest, ostree, reboot, slot_rollback, slots};
 
 /// `updraftd boot-good --json`. The shape is stable; members may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -116,7 +116,9 @@ fn name_of(counting: BootCounting) -> &'static str {
 
 /// What a rollback would do.
 pub(crate) fn plan_rollback(settings: &Settings) -> Result<RollbackReport> {
-    refuse_slots(settings)?;
+    if settings.pacman.is_slots() {
+        return slot_rollback::plan(settings);
+    }
     let sysroot = ostree::open(&settings.pacman)?;
     let store = Store::open_to_read(&settings.storage)?;
     Ok(way_back(settings, &sysroot, store.as_ref())?.0)
@@ -128,7 +130,9 @@ pub(crate) fn roll_back(
     settings: &Settings,
     clock: &dyn Clock,
 ) -> Result<RollbackReport> {
-    refuse_slots(settings)?;
+    if settings.pacman.is_slots() {
+        return slot_rollback::roll_back(ctx, settings, clock);
+    }
     let store = Store::open(&settings.storage)?;
     let sysroot = ostree::open(&settings.pacman)?;
     let (mut report, back, left) = way_back(settings, &sysroot, Some(&store))?;
@@ -156,14 +160,6 @@ pub(crate) fn roll_back(
         reboot::request(ctx, settings)?;
     }
     Ok(report)
-}
-
-fn refuse_slots(settings: &Settings) -> Result<()> {
-    if !settings.pacman.is_slots() {
-        return Ok(());
-    }
-    let problem = "this device has slots; `updraft slots set-active` chooses the other one";
-    Err(Error::Rollback { problem: problem.to_owned() })
 }
 
 /// The plan, where it leads, and what of the server's orders it leaves.

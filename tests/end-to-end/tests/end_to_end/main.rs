@@ -19,6 +19,7 @@ mod power_cuts;
 mod secondaries;
 mod servers;
 mod slots;
+mod slots_by_hand;
 mod support;
 mod token;
 mod transfers;

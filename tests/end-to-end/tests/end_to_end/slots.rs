@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use harness::{Answer, DeviceOptions, HARDWARE, ILL, SLOT_TRIES, Site, SlotDevice};
 use serde_json::Value;
 
-const SLOT_HARDWARE: &str = "slot-board";
+pub(crate) const SLOT_HARDWARE: &str = "slot-board";
 const MIB: usize = 1 << 20;
 const SIZE: usize = 6 * MIB;
 /// So many write operations are between two kills.
@@ -17,13 +17,13 @@ const STRIDE: u32 = 3;
 const TOO_MANY: u32 = 1000;
 
 /// A site whose releases have payloads.
-struct World {
-    site: Site,
+pub(crate) struct World {
+    pub(crate) site: Site,
     folder: PathBuf,
 }
 
 impl World {
-    fn start(folder: &Path) -> Result<Self> {
+    pub(crate) fn start(folder: &Path) -> Result<Self> {
         let site = Site::start(folder, 1)?;
         let world = Self { site, folder: folder.join("payloads") };
         std::fs::create_dir_all(&world.folder)?;
@@ -61,7 +61,7 @@ impl World {
     }
 
     /// Makes a payload with this name; a delta where `old` is given.
-    fn payload(&self, name: &str, new: &str, old: Option<&str>) -> Result<String> {
+    pub(crate) fn payload(&self, name: &str, new: &str, old: Option<&str>) -> Result<String> {
         let output = self.text(name);
         let (key, new) = (self.text("key"), format!("system={}", self.image(new).display()));
         let mut arguments = vec!["payload", "generate", &output, "--key", &key, "--image", &new];
@@ -71,11 +71,11 @@ impl World {
         Ok(output)
     }
 
-    fn release(&self, name: &str, more: &[&str]) -> Result<Value> {
+    pub(crate) fn release(&self, name: &str, more: &[&str]) -> Result<Value> {
         self.site.operator.json(&[&["release", "create", name][..], more].concat())
     }
 
-    fn device(&self, id: &str) -> Result<SlotDevice> {
+    pub(crate) fn device(&self, id: &str) -> Result<SlotDevice> {
         let folder = self.site.folder().join("devices");
         let (programs, credentials) = (self.site.programs(), self.site.credentials());
         let key = self.folder.join("key.pub");
@@ -83,7 +83,7 @@ impl World {
         SlotDevice::create(programs, &folder, named, credentials, (&key, SIZE))
     }
 
-    fn holds(&self, device: &SlotDevice, slot: char, image: &str) -> Result<bool> {
+    pub(crate) fn holds(&self, device: &SlotDevice, slot: char, image: &str) -> Result<bool> {
         Ok(std::fs::read(device.slot(slot))? == std::fs::read(self.image(image))?)
     }
 }

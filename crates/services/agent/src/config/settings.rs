@@ -126,11 +126,13 @@ pub enum ProvisionMode {
 pub struct Slots {
     /// What the slots are: the file of `updraft slots`.
     pub config: PathBuf,
+    /// Where the service serves the page of the slots, such as `127.0.0.1:8484`. Empty: nowhere.
+    pub page: String,
 }
 
 impl Default for Slots {
     fn default() -> Self {
-        Self { config: PathBuf::from("/etc/updraft/slots.toml") }
+        Self { config: PathBuf::from("/etc/updraft/slots.toml"), page: String::new() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What types alone cannot say about settings.
 
+use std::net::SocketAddr;
+
 use crate::config::{KeySource, Loaded, Settings};
 use crate::{Error, Result};
 
@@ -96,6 +98,12 @@ fn rules(settings: &Settings) -> Vec<Rule> {
             ["ostree", "slots", "none"].contains(&settings.pacman.kind.as_str()),
             "this version installs `ostree`, `slots` and `none` only",
             "write `type = \"ostree\"` for deployments, `\"slots\"` for payloads, `\"none\"` for files",
+        ),
+        rule(
+            "slots.page",
+            is_loopback_or_empty(&settings.slots.page),
+            "it is no address of this device alone",
+            "write `page = \"127.0.0.1:8484\"`, or nothing",
         ),
         rule(
             "pacman.storage_watermark",
@@ -265,4 +273,9 @@ fn is_url(text: &str) -> bool {
 /// Empty means: not set.
 fn is_name(text: &str, longest: usize) -> bool {
     text.len() <= longest && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether it is an address of loopback with a port, or nothing.
+fn is_loopback_or_empty(text: &str) -> bool {
+    text.is_empty() || text.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
 }
