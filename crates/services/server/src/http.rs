@@ -12,6 +12,7 @@ mod flood;
 mod gateway;
 mod hawkbit;
 mod hosts;
+mod listening;
 mod mender;
 mod metering;
 pub mod multipart;

@@ -36,6 +36,8 @@ const MAX_STREAMS: u32 = 128;
 /// How much longer than it worked the rollout planner rests, when devices' reports ask for it: many
 /// reports are planned for at once.
 const REST: u32 = 4;
+/// And at least so long when it was another server's doing, which plans for that itself.
+const HEARD_REST: Duration = Duration::from_secs(1);
 /// How long to wait after accepting failed, so as not to spin while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -95,15 +97,17 @@ pub async fn serve(
 }
 
 /// Starts what a tenant's server does beside requests.
-fn work_beside(fleet: &Shared, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 3] {
+fn work_beside(fleet: &Shared, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 4] {
     let start = || (Arc::clone(fleet), stopping.clone());
     let (background_of, background_until) = start();
     let (telling_of, telling_until) = start();
     let (news_of, news_until) = start();
+    let (heard_of, heard_until) = start();
     [
         tokio::spawn(background(background_of, background_until)),
         tokio::spawn(super::telling::tell(telling_of, telling_until)),
         tokio::spawn(super::api::event_stream::tell(news_of, news_until)),
+        tokio::spawn(super::listening::listen(heard_of, heard_until)),
     ]
 }
 
@@ -302,6 +306,7 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
     let mut flush = tokio::time::interval(Duration::from_secs(fleet.config.devices.flush_sec));
     let mut plan = tokio::time::interval(Duration::from_secs(fleet.config.devices.reconcile_sec));
     let mut rest = tokio::time::Instant::now();
+    let mut heard_rest = rest;
     for interval in [&mut flush, &mut plan] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
@@ -324,6 +329,15 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
                 let begun = tokio::time::Instant::now();
                 let planned = super::run(&fleet, crate::fleet::Fleet::reconcile).await;
                 rest = tokio::time::Instant::now() + begun.elapsed() * REST;
+                planned
+            }
+            () = async {
+                tokio::time::sleep_until(heard_rest).await;
+                fleet.news.for_planner.notified().await;
+            } => {
+                let begun = tokio::time::Instant::now();
+                let planned = super::run(&fleet, crate::fleet::Fleet::reconcile).await;
+                heard_rest = tokio::time::Instant::now() + HEARD_REST.max(begun.elapsed() * REST);
                 planned
             }
         };

@@ -21,6 +21,7 @@ pub use error::{Error, OptionalExtension, Result};
 pub(crate) use parameters::params;
 pub use parameters::{Parameters, params_from_iter};
 pub use postgres::PostgresOptions;
+pub(super) use postgres::listen;
 pub use row::Row;
 pub use statement::{Rows, Statement};
 pub use value::{FromValue, ToValue, Value, ValueRef};

@@ -16,13 +16,13 @@ const MAX_STREAMS: usize = updraft_server_service::fleet::news::MAX_STREAMS;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Somebody who reads a stream.
-struct Reader {
+pub(crate) struct Reader {
     socket: TcpStream,
     text: String,
 }
 
 impl Reader {
-    fn new(world: &World, token: &str, head: &str) -> Self {
+    pub(crate) fn new(world: &World, token: &str, head: &str) -> Self {
         let url = world.plain_url("");
         let address = url.strip_prefix("http://").expect("plain HTTP");
         let mut socket = TcpStream::connect(address).expect("the server listens");
@@ -37,9 +37,14 @@ impl Reader {
     }
 
     /// Reads until the stream has said this.
-    fn until(&mut self, said: &str) -> &mut Self {
-        let mut piece = [0; 4096];
-        while !self.text.contains(said) {
+    pub(crate) fn until(&mut self, said: &str) -> &mut Self {
+        let mut piece = [0; 1 << 16];
+        let mut from = 0;
+        while !self.text[from..].contains(said) {
+            from = self.text.len().saturating_sub(said.len());
+            while !self.text.is_char_boundary(from) {
+                from -= 1;
+            }
             let length = self.socket.read(&mut piece).expect("it goes on in time");
             assert!(length > 0, "the stream ended before `{said}`: {}", self.text);
             self.text.push_str(&String::from_utf8_lossy(&piece[..length]));

@@ -21,6 +21,7 @@ mod encrypted;
 mod event_stream;
 mod floods;
 mod hawkbit;
+mod hearing;
 mod image_repository;
 mod manifests;
 mod mender;

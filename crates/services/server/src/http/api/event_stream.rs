@@ -33,6 +33,10 @@ use crate::storage::values;
 
 /// How often the database is looked at for all streams.
 const LOOK: Duration = Duration::from_millis(500);
+/// and where it does.
+const SELDOM: Duration = Duration::from_secs(10);
+/// Looks that the database asks for are no nearer together: many commits are seen with one.
+const BETWEEN: Duration = Duration::from_millis(20);
 /// A line that says nothing comes this often, so that proxies see that the stream lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// A reader that takes nothing for so long is dropped.
@@ -163,9 +167,11 @@ pub(crate) async fn tell(fleet: Shared, mut stopping: watch::Receiver<bool>) {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        let pause = if fleet.news.listens() { SELDOM } else { LOOK };
         tokio::select! {
             _ = stopping.changed() => return,
-            _ = look.tick() => {}
+            () = tokio::time::sleep(pause) => {}
+            () = fleet.news.for_streams.notified() => tokio::time::sleep(BETWEEN).await,
         }
         if !fleet.news.is_followed() {
             continue;

@@ -2,6 +2,7 @@
 
 mod connect;
 mod link;
+mod listen;
 mod translate;
 
 use std::cell::{Cell, Ref, RefCell};
@@ -14,6 +15,7 @@ use tokio_postgres::{Row, Statement};
 
 pub use connect::PostgresOptions;
 use link::{Ahead, Link};
+pub(in crate::storage) use listen::listen;
 
 use super::row::Column;
 use super::value::{Value, ValueRef};
