@@ -38,6 +38,7 @@ mod ota_treehub;
 mod overview;
 mod permissions;
 mod postgres;
+mod postgres_tls;
 mod protocol;
 mod provisioning;
 mod rollouts;

@@ -3,6 +3,7 @@
 mod connect;
 mod link;
 mod listen;
+mod tls_words;
 mod translate;
 
 use std::cell::{Cell, Ref, RefCell};
@@ -16,6 +17,7 @@ use tokio_postgres::{Row, Statement};
 pub use connect::PostgresOptions;
 use link::{Ahead, Link};
 pub(in crate::storage) use listen::listen;
+pub use tls_words::TlsWords;
 
 use super::row::Column;
 use super::value::{Value, ValueRef};
