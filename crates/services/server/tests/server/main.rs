@@ -50,3 +50,4 @@ mod subscriptions;
 mod tenants;
 mod treehub;
 mod tuf_form;
+mod webhooks_of_two;
