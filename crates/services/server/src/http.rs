@@ -22,6 +22,7 @@ mod ota;
 mod serve;
 mod telling;
 mod tls;
+mod unmoved;
 mod unread;
 mod way;
 

@@ -24,6 +24,7 @@ use updraft_error::Classify as _;
 use super::Shared;
 use super::callers::{Connection, Shown};
 use super::hosts::{Hosts, Misdirected, Number};
+use super::unmoved::Unmoved;
 use super::unread::ReadOut;
 use crate::error::{Error, Result};
 use crate::fleet::provision::PeerCertificate;
@@ -164,6 +165,7 @@ async fn accept_until(
         let times = Times {
             handshake: fleet.config.handshake_timeout(),
             idle: fleet.config.body_idle_timeout(),
+            unmoved: fleet.config.unmoved_timeout(),
         };
         let connection =
             connection(Arc::clone(hosts), times, (stream, peer, is_tls), stopping.clone());
@@ -182,6 +184,8 @@ async fn accept_until(
 struct Times {
     handshake: Duration,
     idle: Duration,
+    /// For taking what is sent.
+    unmoved: Duration,
 }
 
 async fn connection(
@@ -248,7 +252,7 @@ async fn requests(
     Ends { connection, tenant, certificate }: Ends,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let Times { handshake: timeout, idle: keep_alive } = times;
+    let Times { handshake: timeout, idle: keep_alive, unmoved } = times;
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(ReadOut::new(body)));
         request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
@@ -274,6 +278,7 @@ async fn requests(
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(keep_alive)
         .keep_alive_timeout(timeout);
+    let stream = Unmoved::new(stream, unmoved);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut asked = false;
     loop {
