@@ -104,7 +104,7 @@ pub struct Fleet {
     changed: Notify,
     /// The streams of events.
     pub(crate) news: news::News,
-    guessing: guessing::Guessing,
+    bandwidth: bandwidth::Bandwidth,
     flood: flood::Flood,
     hashing: Semaphore,
     refusals: audit::Refusals,
@@ -151,7 +151,7 @@ impl Fleet {
             hawkbit: hawkbit::Hawkbit::default(),
             changed: Notify::new(),
             news: news::News::default(),
-            guessing: guessing::Guessing::default(),
+            bandwidth: bandwidth::Bandwidth::default(),
             flood: flood::Flood::default(),
             hashing: Semaphore::new(passwords::AT_A_TIME),
             refusals: audit::Refusals::default(),

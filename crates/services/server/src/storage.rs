@@ -21,6 +21,7 @@ pub mod encrypted_images;
 pub mod events;
 pub mod freezes;
 pub mod groups;
+pub mod guesses;
 pub mod hawkbit;
 pub mod identities;
 pub mod installations;

@@ -327,6 +327,7 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
                 fleet.renew_offline_snapshot()?;
                 fleet.prune_metrics()?;
                 fleet.prune_logs()?;
+                fleet.prune_guesses()?;
                 fleet.tell_of_expiries()
             }).await,
             _ = plan.tick() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,

@@ -37,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/20.sql"),
     include_str!("schema/21.sql"),
     include_str!("schema/22.sql"),
+    include_str!("schema/23.sql"),
 ];
 
 /// The same for PostgreSQL, where the first one makes everything that SQLite's came to until
@@ -51,6 +52,7 @@ const POSTGRES: &[(usize, &str)] = &[
     (20, include_str!("schema/postgres/20.sql")),
     (21, include_str!("schema/postgres/21.sql")),
     (22, include_str!("schema/postgres/22.sql")),
+    (23, include_str!("schema/postgres/23.sql")),
 ];
 
 /// Brings a file to this server's schema.

@@ -20,6 +20,7 @@ mod documents;
 mod encrypted;
 mod event_stream;
 mod floods;
+mod guessing;
 mod hawkbit;
 mod hearing;
 mod image_repository;
