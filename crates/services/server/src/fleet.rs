@@ -7,6 +7,7 @@
 pub mod alarms;
 pub mod alerts;
 pub mod audit;
+pub(crate) mod bandwidth;
 pub mod components;
 pub mod delegates;
 pub mod device_list;

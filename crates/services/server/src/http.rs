@@ -19,6 +19,7 @@ pub mod multipart;
 mod names;
 pub mod openapi;
 mod ota;
+mod paced;
 mod serve;
 mod telling;
 mod tls;
