@@ -63,6 +63,7 @@ describe("the draft of a rollout", () => {
       rate: "growing",
       growing: { start: 5, percent: 150, seconds: 1800 },
       maxActive: 50,
+      maxKilobytes: 750,
       windows: [
         { days: ["sat", "sun"], start: "02:00", seconds: 7200 },
         { days: [], start: "23:30", seconds: 90 },
@@ -97,6 +98,7 @@ describe("the draft of a rollout", () => {
       needs_approval: true,
       rate: { exponential: { start: 5, factor_percent: 150, interval_seconds: 1800 } },
       max_active: 50,
+      max_bytes_per_second: 750_000,
       windows: [
         { days: ["sat", "sun"], start: "02:00", duration_seconds: 7200 },
         { days: [], start: "23:30", duration_seconds: 90 },

@@ -87,7 +87,7 @@ impl Site {
     /// # Errors
     /// When a program does not do its part.
     pub fn release_secret_file(&self, name: &str, content: &[u8]) -> Result<String> {
-        self.sign_file(name, HARDWARE, &[], content)
+        self.sign_file((name, HARDWARE), &[], content, &["--encrypted"])
     }
 
     /// The same for other hardware, in a delegated role and signed with its keys.
@@ -110,17 +110,18 @@ impl Site {
         signer: &[&str],
         content: &[u8],
     ) -> Result<String> {
-        let sha256 = self.sign_file(name, hardware, signer, content)?;
-        self.operator.put_file(&format!("{name}-{hardware}"), content)?;
-        Ok(sha256)
+        let file = self.folder.join(format!("{name}.file"));
+        std::fs::write(&file, content)?;
+        let file = file.display().to_string();
+        self.sign_file((name, hardware), signer, content, &["--file", &file])
     }
 
     fn sign_file(
         &self,
-        name: &str,
-        hardware: &str,
+        (name, hardware): (&str, &str),
         signer: &[&str],
         content: &[u8],
+        import: &[&str],
     ) -> Result<String> {
         let request = self.folder.join(format!("{name}.request"));
         let path = request.display().to_string();
@@ -140,7 +141,7 @@ impl Site {
         std::fs::write(&request, value.to_string())?;
         let keys = signer.iter().position(|word| *word == "--keys").and_then(|at| signer.get(at..));
         self.operator.run(&[&["keys", "sign"][..], keys.unwrap_or_default(), &[&path]].concat())?;
-        self.operator.run(&["release", "import", &path])?;
+        self.operator.run(&[&["release", "import", &path][..], import].concat())?;
         Ok(sha256)
     }
 

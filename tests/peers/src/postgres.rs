@@ -27,6 +27,8 @@ pub struct Postgres {
     folder: TempDir,
     programs: PathBuf,
     settings: String,
+    /// Where it listens with TLS, if it does.
+    port: Option<u16>,
 }
 
 /// A database of its own in a server that others use, too.
@@ -62,6 +64,21 @@ impl PostgresDatabase {
         Arc::new(Postgres::start(SETTINGS)?).database()
     }
 
+    /// The same in a server of its own that listens on the loopback interface, with TLS only, and has
+    /// this certificate and key (PEM).
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed or does not start.
+    pub fn with_tls(certificate: &str, key: &str) -> Result<Self> {
+        Arc::new(Postgres::start_with_tls(certificate, key)?).database()
+    }
+
+    /// How a client finds it by this name of the host, through TLS.
+    pub fn tls_url(&self, host: &str) -> String {
+        let port = self.server.port.unwrap_or(5432);
+        format!("postgresql://postgres@{host}:{port}/{}", self.name)
+    }
+
     /// How a client finds it.
     pub fn url(&self) -> String {
         format!("host={} user=postgres dbname={}", self.server.folder().display(), self.name)
@@ -89,11 +106,36 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
     pub fn start(settings: &str) -> Result<Self> {
+        let server = Self::made(settings.to_owned(), None)?;
+        server.up()?;
+        Ok(server)
+    }
+
+    fn start_with_tls(certificate: &str, key: &str) -> Result<Self> {
+        let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let settings = SETTINGS.replace("listen_addresses=''", "listen_addresses=127.0.0.1");
+        let server = Self::made(format!("{settings} -c ssl=on -c port={free}"), Some(free))?;
+        let rules = "local all all trust\nhostssl all all 127.0.0.1/32 trust\n";
+        let files = [("server.crt", certificate), ("server.key", key), ("pg_hba.conf", rules)];
+        for (name, text) in files {
+            let path = server.data().join(name);
+            std::fs::write(&path, text)?;
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
+            if let Some(user) = other_user()? {
+                std::os::unix::fs::chown(&path, Some(user.0), Some(user.1))?;
+            }
+        }
+        server.up()?;
+        Ok(server)
+    }
+
+    /// A folder with everything in it, and nothing that runs.
+    fn made(settings: String, port: Option<u16>) -> Result<Self> {
         let programs = programs()?;
         let folder = tempfile::tempdir().context("a folder for PostgreSQL")?;
         // It refuses to run as root.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
-        let server = Self { folder, programs, settings: settings.to_owned() };
+        let server = Self { folder, programs, settings, port };
         if let Some(user) = other_user()? {
             std::os::unix::fs::chown(server.folder(), Some(user.0), Some(user.1))?;
         }
@@ -101,7 +143,6 @@ impl Postgres {
         init.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]);
         init.args(["--username=postgres", "--pgdata"]).arg(server.data());
         succeed(&mut init)?;
-        server.up()?;
         Ok(server)
     }
 
@@ -153,6 +194,10 @@ impl Postgres {
     fn program(&self, name: &str) -> Result<Command> {
         let mut command = Command::new(self.programs.join(name));
         command.current_dir("/").env("LC_ALL", "C.UTF-8");
+        if let Some(port) = self.port {
+            // Also the name of the socket.
+            command.env("PGPORT", port.to_string());
+        }
         if let Some((user, group)) = other_user()? {
             command.uid(user).gid(group);
         }

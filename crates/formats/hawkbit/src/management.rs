@@ -9,7 +9,7 @@ pub use assignments::{ActionId, AssignmentBody, AssignmentResult};
 pub use rollouts::{
     Condition, GroupBody, Reaction, Rollout, RolloutBody, RolloutGroup, Rules, TargetsPerStatus,
 };
-pub use selections::{Tag, TargetFilter};
+pub use selections::{AutoAssignment, AutoState, Tag, TargetFilter};
 
 use std::collections::BTreeMap;
 

@@ -49,6 +49,10 @@ enum Command {
         /// published. Repeat for more.
         #[arg(long = "file", value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// The files of these releases go to devices encrypted only, by `updraft encrypted-image`: the
+        /// server need not have them.
+        #[arg(long)]
+        encrypted: bool,
     },
     /// Sign the same targets again with a later expiry.
     Renew {
@@ -78,7 +82,9 @@ impl Arguments {
             Command::Register(register) => register.run(terminal),
             Command::Encrypt(encrypt) => encrypt.run(terminal),
             Command::Sign(sign) => sign.run(&self.keys.open()?, terminal),
-            Command::Import { requests, files } => import::run(requests, files, terminal),
+            Command::Import { requests, files, encrypted } => {
+                import::run(requests, files, *encrypted, terminal)
+            }
             Command::Renew { role, expires_days, sign_request } => {
                 let folder = self.keys.open()?;
                 let server = Server::connect()?;

@@ -121,4 +121,7 @@ pub struct NewRelease {
     /// The release that a device must have run before this one: rollouts bring it there first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requires: Option<String>,
+    /// Its files go to components encrypted only, so that they need not be in the server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub encrypted: bool,
 }

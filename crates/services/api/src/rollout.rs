@@ -169,6 +169,9 @@ pub struct Rollout {
     /// The most devices that are told and have not ended, at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_active: Option<u32>,
+    /// The most bytes a second that its devices download from a server, all together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes_per_second: Option<u64>,
     /// How often a device is told before its failure counts.
     #[serde(default = "new::one")]
     pub max_attempts: u32,

@@ -105,6 +105,8 @@ pub struct LimitsConfig {
     pub handshake_sec: u64,
     /// Seconds without a byte of a body that is being sent to us.
     pub body_idle_sec: u64,
+    /// Seconds in which a client takes nothing of what is sent to it.
+    pub unmoved_sec: u64,
     /// Bytes of a request that is not an upload.
     pub body_bytes: u64,
     /// Bytes of signed metadata of the Image repository.
@@ -124,6 +126,7 @@ impl Default for LimitsConfig {
             connections: 4096,
             handshake_sec: 15,
             body_idle_sec: 30,
+            unmoved_sec: 300,
             body_bytes: 1 << 20,
             metadata_bytes: 8 << 20,
             upload_bytes: 16 << 30,
@@ -262,6 +265,7 @@ impl Config {
             ("limits.connections", self.limits.connections as u64),
             ("limits.handshake_sec", self.limits.handshake_sec),
             ("limits.body_idle_sec", self.limits.body_idle_sec),
+            ("limits.unmoved_sec", self.limits.unmoved_sec),
             ("limits.body_bytes", self.limits.body_bytes),
             ("limits.metadata_bytes", self.limits.metadata_bytes),
             ("limits.upload_bytes", self.limits.upload_bytes),
@@ -297,6 +301,11 @@ impl Config {
     /// How long a peer may take for its handshake or the head of a request.
     pub fn handshake_timeout(&self) -> Duration {
         Duration::from_secs(self.limits.handshake_sec)
+    }
+
+    /// How long a client may take nothing of what is sent to it.
+    pub fn unmoved_timeout(&self) -> Duration {
+        Duration::from_secs(self.limits.unmoved_sec)
     }
 
     /// How long a body may pause.

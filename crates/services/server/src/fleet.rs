@@ -7,6 +7,7 @@
 pub mod alarms;
 pub mod alerts;
 pub mod audit;
+pub(crate) mod bandwidth;
 pub mod components;
 pub mod delegates;
 pub mod device_list;
@@ -104,7 +105,7 @@ pub struct Fleet {
     changed: Notify,
     /// The streams of events.
     pub(crate) news: news::News,
-    guessing: guessing::Guessing,
+    bandwidth: bandwidth::Bandwidth,
     flood: flood::Flood,
     hashing: Semaphore,
     refusals: audit::Refusals,
@@ -151,7 +152,7 @@ impl Fleet {
             hawkbit: hawkbit::Hawkbit::default(),
             changed: Notify::new(),
             news: news::News::default(),
-            guessing: guessing::Guessing::default(),
+            bandwidth: bandwidth::Bandwidth::default(),
             flood: flood::Flood::default(),
             hashing: Semaphore::new(passwords::AT_A_TIME),
             refusals: audit::Refusals::default(),

@@ -12,15 +12,18 @@ mod flood;
 mod gateway;
 mod hawkbit;
 mod hosts;
+mod listening;
 mod mender;
 mod metering;
 pub mod multipart;
 mod names;
 pub mod openapi;
 mod ota;
+mod paced;
 mod serve;
 mod telling;
 mod tls;
+mod unmoved;
 mod unread;
 mod way;
 

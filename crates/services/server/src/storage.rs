@@ -21,6 +21,7 @@ pub mod encrypted_images;
 pub mod events;
 pub mod freezes;
 pub mod groups;
+pub mod guesses;
 pub mod hawkbit;
 pub mod identities;
 pub mod installations;
@@ -196,6 +197,17 @@ impl Database {
     /// devices.
     pub fn identities(&self) -> Option<u64> {
         (!self.is_shared()).then(|| self.writer.commits())
+    }
+
+    /// Says when another server, or this one, wrote events, and once when it begins to listen. Ends
+    /// with the connection; where nobody shares the database, never.
+    pub async fn listen(&self, heard: impl Fn()) -> Result<()> {
+        match &self.place {
+            Place::File(_) => std::future::pending().await,
+            Place::Server(options) => sql::listen(options, heard)
+                .await
+                .map_err(Error::database("listen to other servers")),
+        }
     }
 
     /// Runs one transaction that may write. What it returns as an error undoes everything.

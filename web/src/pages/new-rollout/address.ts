@@ -128,6 +128,7 @@ export function readDraft(search: URLSearchParams): Draft {
       seconds: readDuration(growingTime ?? "") ?? initial.growing.seconds,
     },
     maxActive: number(get("max_active"), initial.maxActive),
+    maxKilobytes: number(get("max_kb"), initial.maxKilobytes),
     windows: unlist(get("windows")).flatMap(readWindow),
     timeZone: get("time_zone") ?? "",
     action: oneOf(get("action"), ["forced", "soft", "download_only", "consent"], initial.action),
@@ -163,6 +164,7 @@ export function writeDraft(draft: Draft): URLSearchParams {
     note("growing", `${growing.start}x${growing.percent}x${writeDuration(growing.seconds)}`);
   }
   note("max_active", draft.maxActive, initial.maxActive);
+  note("max_kb", draft.maxKilobytes, initial.maxKilobytes);
   note("windows", list(draft.windows.map(writeWindow)));
   note("time_zone", draft.timeZone);
   note("action", draft.action, initial.action);

@@ -50,6 +50,8 @@ export interface Draft {
   growing: { start: number; percent: number; seconds: number };
   /** 0: as many as there are. */
   maxActive: number;
+  /** Of downloads, a second; 0: as fast as it goes. */
+  maxKilobytes: number;
   windows: WindowDraft[];
   timeZone: string;
   action: Schemas["RolloutAction"];
@@ -81,6 +83,7 @@ export const initial: Draft = {
   perMinute: 100,
   growing: { start: 5, percent: 200, seconds: 3600 },
   maxActive: 0,
+  maxKilobytes: 0,
   windows: [],
   timeZone: "",
   action: "forced",
@@ -162,6 +165,7 @@ export function request(draft: Draft): Schemas["NewRollout"] {
       },
     }),
     ...(draft.maxActive > 0 && { max_active: draft.maxActive }),
+    ...(draft.maxKilobytes > 0 && { max_bytes_per_second: draft.maxKilobytes * 1000 }),
     ...(draft.windows.length > 0 && {
       windows: draft.windows.map(({ days, start, seconds }) => ({
         days,

@@ -61,6 +61,15 @@ export function Rules({ rollout }: { rollout: Schemas["Rollout"] }) {
             <dd>at most {rollout.max_active.toLocaleString("en")} devices</dd>
           </>
         )}
+        {rollout.max_bytes_per_second && (
+          <>
+            <dt>Bandwidth</dt>
+            <dd>
+              at most {(rollout.max_bytes_per_second / 1000).toLocaleString("en")} kB a second from
+              each server
+            </dd>
+          </>
+        )}
         {windows.length > 0 && (
           <>
             <dt>Windows</dt>

@@ -55,7 +55,7 @@ pub(crate) struct Create {
     #[arg(long, default_value = "")]
     notes: String,
     /// The release that devices must have run before this one; rollouts bring them there first.
-    #[arg(long, value_name = "RELEASE", conflicts_with = "sign_request")]
+    #[arg(long, value_name = "RELEASE")]
     requires: Option<String>,
     /// List the targets in this delegated role, which `updraft keys delegate` made.
     #[arg(long, value_name = "NAME")]

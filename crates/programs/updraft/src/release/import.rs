@@ -32,7 +32,12 @@ struct Finished<'a> {
 /// Publishes the requests, roots before targets so that one call can bring both. Copies of one
 /// request that several people signed count as one. Targets and delegated targets go together: a
 /// new delegation and its first targets need each other.
-pub(super) fn run(requests: &[PathBuf], files: &[PathBuf], terminal: &Terminal) -> Result {
+pub(super) fn run(
+    requests: &[PathBuf],
+    files: &[PathBuf],
+    encrypted: bool,
+    terminal: &Terminal,
+) -> Result {
     let uploads = files.iter().map(|path| TargetFile::read(path)).collect::<Result<Vec<_>>>()?;
     let server = Server::connect()?;
     let mut report = Report::default();
@@ -48,7 +53,10 @@ pub(super) fn run(requests: &[PathBuf], files: &[PathBuf], terminal: &Terminal) 
         upload(&server, &uploads, file, &mut report.uploaded)?;
     }
     for file in registrable {
-        register(&server, file.path, file.draft.signed(), &mut report.released)?;
+        let targets = read_targets(file.path, file.draft.signed())?;
+        let new = target::releases(&targets).into_iter();
+        let new = new.map(|release| NewRelease { encrypted, ..release });
+        register(&server, new.collect(), &mut report.released)?;
     }
     terminal.show(&report, |report| {
         report.published.iter().map(Published::text).try_for_each(|line| terminal.line(line))?;
@@ -168,17 +176,11 @@ fn read_targets(path: &Path, signed: &serde_json::Value) -> Result<Targets> {
 
 /// Registers the releases that the signed targets name and the server does not know yet. One that
 /// the server refuses does not keep the others back.
-fn register(
-    server: &Server,
-    path: &Path,
-    signed: &serde_json::Value,
-    released: &mut Vec<String>,
-) -> Result {
-    let targets = read_targets(path, signed)?;
+fn register(server: &Server, new: Vec<NewRelease>, released: &mut Vec<String>) -> Result {
     let known: Vec<Release> = server.list(paths::RELEASES)?;
     let is_new = |new: &NewRelease| !known.iter().any(|release| release.name == new.name);
     let mut refused = None;
-    for new in target::releases(&targets).into_iter().filter(is_new) {
+    for new in new.into_iter().filter(is_new) {
         let answer: Result<Release> = server
             .send(Method::Post, paths::RELEASES, &new)
             .with_context(|| format!("failed to register release `{}`", printable(&new.name)));
@@ -188,7 +190,9 @@ fn register(
         }
     }
     refused.map_or(Ok(()), |failure| {
-        Err(failure
-            .hint("the signed targets are published; import again once the server can take it"))
+        Err(failure.hint(
+            "the signed targets are published; import again, with `--file` for each file that the \
+                   server lacks, once the server can take it",
+        ))
     })
 }

@@ -39,6 +39,7 @@ impl Register {
             targets: Vec::new(),
             distribution_sets: self.sets.clone(),
             requires: self.requires.clone(),
+            encrypted: false,
         };
         let release: Release = Server::connect()?.send(Method::Post, paths::RELEASES, &new)?;
         terminal.show(&release, |release| terminal.line(format!("released {}", release.name)))

@@ -3,7 +3,7 @@
 //! A target's `custom` carries what aktualizr reads (`name`, `version`, `hardwareIds`,
 //! `targetFormat`, `createdAt`, `updatedAt`) and the release that it belongs to, so that a signed
 //! targets file says by itself which releases to register:
-//! `"release": {"name": …, "notes": …}`. A payload is described in `"payload"`
+//! `"release": {"name": …, "notes": …}`, with `"requires"` where another one has to run first. A payload is described in `"payload"`
 //! ([`DescribedPayload`]).
 
 use serde_json::{Value, json};
@@ -21,7 +21,10 @@ pub(super) fn to_signed(
     let mut signed = file_beside(target, &target.sha256, target.length, now);
     if let Some(Value::Object(custom)) = &mut signed.custom {
         custom.insert("name".to_owned(), release.name.clone().into());
-        let of = json!({ "name": release.name, "notes": release.notes });
+        let mut of = json!({ "name": release.name, "notes": release.notes });
+        if let (Some(required), Value::Object(of)) = (&release.requires, &mut of) {
+            of.insert("requires".to_owned(), required.clone().into());
+        }
         custom.insert("release".to_owned(), of);
         if let Some(payload) = payload {
             custom.insert("payload".to_owned(), payload.to_value());
@@ -50,11 +53,11 @@ pub(super) fn file_beside(
     signed
 }
 
-/// The releases that a targets file names, in order of their names.
+/// The releases that a targets file names, in order of their names, but none before one that it requires.
 pub(super) fn releases(targets: &Targets) -> Vec<NewRelease> {
     let mut releases: Vec<NewRelease> = Vec::new();
     for (path, target) in &targets.targets {
-        let Some((name, notes)) = release_of(target) else { continue };
+        let Some(NewRelease { name, notes, requires, .. }) = release_of(target) else { continue };
         let Some(target) = from_signed(path, target) else { continue };
         match releases.iter_mut().find(|release| release.name == name) {
             Some(release) => release.targets.push(target),
@@ -62,18 +65,40 @@ pub(super) fn releases(targets: &Targets) -> Vec<NewRelease> {
                 name,
                 notes,
                 targets: vec![target],
+                requires,
                 ..NewRelease::default()
             }),
         }
     }
     releases.sort_by(|a, b| a.name.cmp(&b.name));
-    releases
+    in_order(releases)
 }
 
-fn release_of(target: &Target) -> Option<(String, String)> {
+/// Each after what it requires. Of those that require each other, which nobody can register, the first
+/// one comes first.
+fn in_order(mut waiting: Vec<NewRelease>) -> Vec<NewRelease> {
+    let mut ordered = Vec::new();
+    while !waiting.is_empty() {
+        let is_free = |one: &NewRelease| {
+            !waiting
+                .iter()
+                .any(|other| one.requires.as_ref() == Some(&other.name) && other.name != one.name)
+        };
+        let next = waiting.iter().position(is_free).unwrap_or(0);
+        ordered.push(waiting.remove(next));
+    }
+    ordered
+}
+
+fn release_of(target: &Target) -> Option<NewRelease> {
     let release = target.custom_field("release")?;
     let text = |name: &str| release.get(name).and_then(Value::as_str).map(str::to_owned);
-    Some((text("name")?, text("notes").unwrap_or_default()))
+    Some(NewRelease {
+        name: text("name")?,
+        notes: text("notes").unwrap_or_default(),
+        requires: text("requires"),
+        ..NewRelease::default()
+    })
 }
 
 fn from_signed(path: &str, target: &Target) -> Option<ReleaseTarget> {
@@ -109,6 +134,7 @@ mod tests {
             name: "v1".into(),
             notes: "first".into(),
             targets: vec![target],
+            requires: Some("v0".into()),
             ..NewRelease::default()
         };
         let now = jiff::Timestamp::UNIX_EPOCH;
@@ -116,5 +142,21 @@ mod tests {
         let signed = to_signed(&release, &release.targets[0], None, now);
         targets.targets.insert("v1-board".into(), signed);
         assert_eq!(releases(&targets), [release]);
+    }
+
+    #[test]
+    fn what_is_required_comes_first() {
+        let new = |name: &str, requires: Option<&str>| NewRelease {
+            name: name.to_owned(),
+            requires: requires.map(str::to_owned),
+            ..NewRelease::default()
+        };
+        let names = |releases: Vec<NewRelease>| {
+            in_order(releases).into_iter().map(|release| release.name).collect::<String>()
+        };
+        let chain = vec![new("a", Some("c")), new("b", Some("old")), new("c", Some("b"))];
+        assert_eq!(names(chain), "bca");
+        assert_eq!(names(vec![new("a", Some("a")), new("b", None)]), "ab");
+        assert_eq!(names(vec![new("a", Some("b")), new("b", Some("a"))]), "ab");
     }
 }

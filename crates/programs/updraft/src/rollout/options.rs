@@ -61,6 +61,9 @@ pub(crate) struct Options {
     /// The most devices that are told and have not ended, at any time.
     #[arg(long, value_name = "DEVICES")]
     max_active: Option<u32>,
+    /// The most bytes a second that its devices download from a server, all together: `500k`, `20M`.
+    #[arg(long, value_name = "BYTES", value_parser = words::bytes)]
+    max_bandwidth: Option<u64>,
     /// When devices may be told, in their own time: `02:00+2h`, `sat,sun@02:00+2h`. Repeat for more.
     #[arg(long = "window", value_name = "WINDOW", value_parser = words::window)]
     windows: Vec<MaintenanceWindow>,
@@ -133,6 +136,7 @@ impl Options {
             needs_approval: self.needs_approval,
             rate: self.rate,
             max_active: self.max_active,
+            max_bytes_per_second: self.max_bandwidth,
             max_attempts: self.attempts,
             windows: self.windows.clone(),
             time_zone: self.time_zone.clone(),

@@ -86,6 +86,19 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     }))
 }
 
+/// `20000`, `500k`, `20M`, `1G`.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || "a number of bytes is a whole number, and perhaps one of k, M, G".to_owned();
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (text.get(..at), 1_000),
+        Some((at, 'M')) => (text.get(..at), 1_000_000),
+        Some((at, 'G')) => (text.get(..at), 1_000_000_000),
+        _ => (Some(text), 1),
+    };
+    let count: u64 = digits.unwrap_or_default().parse().map_err(|_| wrong())?;
+    count.checked_mul(unit).ok_or_else(wrong)
+}
+
 /// `02:00+2h`, or `sat,sun@02:00+2h`.
 pub(super) fn window(text: &str) -> Result<MaintenanceWindow, String> {
     let wrong = || "a window is `02:00+2h` or `sat,sun@02:00+2h`".to_owned();
@@ -136,6 +149,16 @@ mod tests {
         assert_eq!(duration("15m"), Ok(Duration::from_mins(15)));
         for wrong in ["", "15", "m", "0s", "99999999999999999999d", "1é"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_bytes() {
+        let read = ["1500", "500k", "20M", "1G"].map(bytes);
+        assert_eq!(read, [Ok(1500), Ok(500_000), Ok(20_000_000), Ok(1_000_000_000)]);
+        for wrong in ["", "k", "1.5M", "-1", "1T", "99999999999999999999", "18446744073709551615G"]
+        {
+            assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -245,6 +245,10 @@ pub struct NewRollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub max_active: Option<u32>,
+    /// The most bytes a second that its devices download from a server, all together. Absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1000)]
+    pub max_bytes_per_second: Option<u64>,
     /// How often a device is told before its failure counts.
     #[serde(default = "one")]
     #[schema(default = 1, minimum = 1, maximum = 100)]
@@ -283,6 +287,7 @@ impl NewRollout {
             needs_approval: false,
             rate: None,
             max_active: None,
+            max_bytes_per_second: None,
             max_attempts: 1,
             windows: Vec::new(),
             time_zone: None,

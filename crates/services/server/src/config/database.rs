@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::fleet;
 use crate::layout::Layout;
-use crate::storage::sql::PostgresOptions;
+use crate::storage::sql::{PostgresOptions, TlsWords};
 
 /// Where the server keeps what it knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct DatabaseConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
     /// The certificate authority (PEM) that the database server's certificate is from; relative to
-    /// the data folder.
+    /// the data folder. `sslrootcert` in the URL says the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
 }
@@ -34,12 +34,23 @@ impl DatabaseConfig {
         let password = self.password_file.as_deref().map(read).transpose()?;
         let password =
             password.as_deref().map(|text| text.trim_end_matches(['\r', '\n']).as_bytes());
-        let ca = match &self.ca {
-            Some(path) => Some((path.clone(), read(path)?)),
+        let TlsWords { rest: url, root } = TlsWords::of(url);
+        let ca = match (&self.ca, root.map(PathBuf::from)) {
+            (Some(_), Some(_)) => {
+                let reason = "it has sslrootcert, and there is database.ca: one of them is enough";
+                return Err(Error::invalid("database.url", reason));
+            }
+            (ca, root) => ca.clone().or(root),
+        };
+        let ca = match ca {
+            Some(path) => {
+                let pem = read(&path)?;
+                Some((path, pem))
+            }
             None => None,
         };
         let ca = ca.as_ref().map(|(path, pem)| (path.clone(), pem.as_bytes()));
-        PostgresOptions::new(url, password, ca).map(Some)
+        PostgresOptions::new(&url, password, ca).map(Some)
     }
 
     /// What is wrong with it by itself.

@@ -44,6 +44,8 @@ const CHECK: &str = ".updraft-check";
 #[derive(Debug)]
 pub struct Bucket {
     client: Client,
+    /// For reading: somebody waits for it, and asks again.
+    reading: Client,
     /// For what is asked only to find out whether the store answers.
     impatient: Client,
     signer: Signer,
@@ -118,15 +120,20 @@ impl Bucket {
             retries: 4,
             ..ClientOptions::default()
         };
+        // A store that says nothing is told of in a quarter of a minute: two attempts at an answer,
+        // and as many at going on where an answer broke off.
         let timeouts = Timeouts {
             connect: Duration::from_secs(3),
             response: Duration::from_secs(5),
-            read: Duration::from_secs(5),
+            read: Duration::from_secs(4),
         };
+        let reading = ClientOptions { timeouts, retries: 1, ..options.clone() };
+        let timeouts = Timeouts { read: Duration::from_secs(5), ..timeouts };
         let impatient = ClientOptions { timeouts, retries: 0, ..options.clone() };
         let client = |options| Client::new(options).map_err(Error::crypto("reach the bucket"));
         Ok(Some(Self {
             client: client(&options)?,
+            reading: client(&reading)?,
             impatient: client(&impatient)?,
             signer,
             prefix: config.prefix.clone(),
@@ -184,7 +191,8 @@ impl Bucket {
 
     /// The length and entity tag of an object.
     fn head(&self, action: &'static str, name: &str) -> Result<Option<(u64, String)>> {
-        let response = self.send(action, &self.request(Ask::new(Method::Head, name)))?;
+        let head = self.request(Ask::new(Method::Head, name));
+        let response = self.send_by(&self.reading, action, &head)?;
         if response.status == 404 {
             return Ok(None);
         }

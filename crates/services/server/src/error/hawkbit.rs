@@ -59,6 +59,8 @@ pub enum Trouble {
     RolloutState,
     /// A rollout's groups, or their conditions, are not what they may be.
     RolloutDefinition,
+    /// An automatic assignment is not in the state for this.
+    AutoState,
     /// A device agrees to everything already.
     AutoConfirmActive,
     /// Devices are not asked, or not about this.
@@ -133,6 +135,9 @@ impl Trouble {
             Self::RolloutState => (400, "rollout.illegalstate", "RolloutIllegalStateException"),
             Self::RolloutDefinition => {
                 (400, "rollout.verificationFailed", "RolloutVerificationException")
+            }
+            Self::AutoState => {
+                (409, "autoassignment.illegalstate", "AutoAssignmentIllegalStateException")
             }
             Self::AutoConfirmActive => (
                 409,

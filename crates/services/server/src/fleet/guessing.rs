@@ -4,16 +4,16 @@
 //! how long that pair has to wait. Nobody can lock somebody else out by that: attempts at an account
 //! from elsewhere slow down only those from elsewhere. Against guessing from very many addresses an
 //! account has a pause of its own, which is short and spares addresses from where its owner has
-//! logged in. What is kept is in memory and bounded.
+//! logged in. What is kept is in the database, where all servers count together, and bounded.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::Fleet;
 use crate::error::{Error, Result};
+use crate::storage::audit::acting;
+use crate::storage::guesses::{self, Counted, Sort};
 
 /// Failures before somebody has to wait: of one account from one address, of one address, and of
 /// one account from anywhere.
@@ -26,170 +26,105 @@ const LONGEST_OF_USER: i64 = 30;
 /// Seconds after which failures are forgotten.
 const MEMORY: i64 = 3600;
 /// The most that is remembered of each sort.
-const ENTRIES: usize = 10_000;
+const ENTRIES: u32 = 10_000;
 
-#[derive(Debug, Default)]
-pub(super) struct Guessing(Mutex<Tables>);
-
-#[derive(Debug, Default)]
-struct Tables {
-    pairs: HashMap<(String, IpAddr), Failures>,
-    addresses: HashMap<IpAddr, Failures>,
-    users: HashMap<String, Failures>,
-    /// From where accounts were logged in to, and when last.
-    known: HashMap<(String, IpAddr), i64>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Failures {
-    count: u32,
-    last: i64,
-}
-
-impl Failures {
-    /// Until when nothing more is tried.
-    fn until(self, free: u32, longest: i64) -> i64 {
-        let Some(over) = self.count.checked_sub(free) else { return 0 };
-        let wait = 1_i64.checked_shl(over).filter(|wait| *wait > 0).unwrap_or(longest);
-        self.last.saturating_add(wait.min(longest))
-    }
-}
-
-impl Guessing {
+impl Fleet {
     /// Refuses an attempt that comes too soon. One that is refused does not count.
-    pub(super) fn check(&self, user: Option<&str>, from: IpAddr, now: Timestamp) -> Result<()> {
-        let now = now.as_second();
-        self.with(|tables| {
-            let address = tables.addresses.get(&from);
-            let mut until = address.map_or(0, |found| found.until(FREE_OF_ADDRESS, LONGEST));
+    pub(super) fn may_guess(&self, user: Option<&str>, from: IpAddr, now: Timestamp) -> Result<()> {
+        let until = self.database.read("look for guesses", |reader| {
+            let wait = |sort, subject: &str, free, longest| {
+                let found = guesses::get(reader, sort, subject)?;
+                Ok::<_, Error>(found.map_or(0, |found| until(found, free, longest)))
+            };
+            let mut until = wait(Sort::Address, &from.to_string(), FREE_OF_ADDRESS, LONGEST)?;
             if let Some(user) = user {
-                let pair = (user.to_owned(), from);
-                let found = tables.pairs.get(&pair);
-                until = until.max(found.map_or(0, |found| found.until(FREE_OF_PAIR, LONGEST)));
-                if !tables.known.contains_key(&pair) {
-                    let found = tables.users.get(user);
-                    let pause = found.map_or(0, |found| found.until(FREE_OF_USER, LONGEST_OF_USER));
-                    until = until.max(pause);
+                let pair = pair(user, from);
+                until = until.max(wait(Sort::Pair, &pair, FREE_OF_PAIR, LONGEST)?);
+                if guesses::get(reader, Sort::Known, &pair)?.is_none() {
+                    until = until.max(wait(Sort::User, user, FREE_OF_USER, LONGEST_OF_USER)?);
                 }
             }
-            match u64::try_from(until.saturating_sub(now)) {
-                Ok(seconds) if seconds > 0 => Err(Error::TooOften { seconds }),
-                _ => Ok(()),
-            }
-        })
+            Ok(until)
+        })?;
+        match u64::try_from(until.saturating_sub(now.as_second())) {
+            Ok(seconds) if seconds > 0 => Err(Error::TooOften { seconds }),
+            _ => Ok(()),
+        }
     }
 
-    /// Counts an attempt that failed.
-    pub(super) fn failed(&self, user: Option<&str>, from: IpAddr, now: Timestamp) {
-        let now = now.as_second();
-        self.with(|tables| {
-            count(&mut tables.addresses, from, now);
-            if let Some(user) = user {
-                count(&mut tables.pairs, (user.to_owned(), from), now);
-                count(&mut tables.users, user.to_owned(), now);
-            }
+    /// Counts an attempt that failed, and gives the reason of its failure back.
+    pub(super) fn guessed(
+        &self,
+        user: Option<&str>,
+        from: IpAddr,
+        now: Timestamp,
+        reason: Error,
+    ) -> Error {
+        let at = (now.as_second(), MEMORY);
+        // That somebody was refused stands in the audit log already.
+        let counted = acting(None, || {
+            self.database.write("count a guess", |tx| {
+                guesses::count(tx, Sort::Address, &from.to_string(), at)?;
+                let Some(user) = user else { return Ok(()) };
+                guesses::count(tx, Sort::Pair, &pair(user, from), at)?;
+                guesses::count(tx, Sort::User, user, at)
+            })
         });
+        // Who cannot be counted is not let in either way, and is not told more for that.
+        counted.err().unwrap_or(reason)
     }
 
     /// Forgets the failures of an account from this address. Those of the address stay: who has
     /// an account may not guess at others for that.
-    pub(super) fn succeeded(&self, user: &str, from: IpAddr, now: Timestamp) {
-        self.with(|tables| {
-            let pair = (user.to_owned(), from);
-            tables.pairs.remove(&pair);
-            make_room(&mut tables.known, |at| *at);
-            tables.known.insert(pair, now.as_second());
-        });
+    pub(super) fn guessed_right(&self, user: &str, from: IpAddr, now: Timestamp) -> Result<()> {
+        let pair = pair(user, from);
+        acting(None, || {
+            self.database.write("note from where somebody logged in", |tx| {
+                guesses::forget(tx, Sort::Pair, &pair)?;
+                guesses::count(tx, Sort::Known, &pair, (now.as_second(), MEMORY))
+            })
+        })
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Tables) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Forgets the older half of what there is too much of.
+    pub fn prune_guesses(&self) -> Result<()> {
+        for sort in Sort::ALL {
+            let has_too_many = |reader: &_| guesses::has_too_many(reader, sort, ENTRIES);
+            if self.database.read("count guesses", has_too_many)? {
+                self.database.write("forget guesses", |tx| guesses::keep(tx, sort, ENTRIES))?;
+            }
+        }
+        Ok(())
     }
 }
 
-fn count<K: Hash + Eq + Clone>(table: &mut HashMap<K, Failures>, key: K, now: i64) {
-    if !table.contains_key(&key) {
-        make_room(table, |failures| failures.last);
-    }
-    let entry = table.entry(key).or_insert(Failures { count: 0, last: now });
-    if now.saturating_sub(entry.last) > MEMORY {
-        entry.count = 0;
-    }
-    entry.count = entry.count.saturating_add(1);
-    entry.last = now;
+/// An account and an address; names of accounts have no spaces.
+fn pair(user: &str, from: IpAddr) -> String {
+    format!("{user} {from}")
 }
 
-/// Forgets the older half when there is no room for one more.
-fn make_room<K: Hash + Eq + Clone, V>(table: &mut HashMap<K, V>, age: impl Fn(&V) -> i64) {
-    if table.len() < ENTRIES {
-        return;
-    }
-    let mut ages: Vec<i64> = table.values().map(&age).collect();
-    ages.sort_unstable();
-    let middle = ages.get(ages.len() / 2).copied().unwrap_or(i64::MAX);
-    table.retain(|_, value| age(value) > middle);
+/// Until when nothing more is tried.
+fn until(found: Counted, free: u32, longest: i64) -> i64 {
+    let Some(over) = found.count.checked_sub(free) else { return 0 };
+    let wait = 1_i64.checked_shl(over).filter(|wait| *wait > 0).unwrap_or(longest);
+    found.last.saturating_add(wait.min(longest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("a time")
-    }
-
-    fn address(last: u16) -> IpAddr {
-        let [high, low] = last.to_be_bytes();
-        IpAddr::from([10, 0, high, low])
-    }
-
-    fn wait(guessing: &Guessing, from: IpAddr, now: i64) -> u64 {
-        match guessing.check(Some("anna"), from, at(now)) {
-            Ok(()) => 0,
-            Err(Error::TooOften { seconds }) => seconds,
-            Err(other) => panic!("{other}"),
-        }
-    }
-
     #[test]
     fn each_failure_doubles_the_wait_up_to_a_bound() {
-        let guessing = Guessing::default();
-        let mut waits = Vec::new();
-        for _ in 0..40 {
-            guessing.failed(Some("anna"), address(1), at(1000));
-            waits.push(wait(&guessing, address(1), 1000));
+        let wait = |count, free, longest| {
+            (until(Counted { count, last: 1000 }, free, longest) - 1000).max(0)
+        };
+        let waits: Vec<i64> = (1..=8).map(|count| wait(count, FREE_OF_PAIR, LONGEST)).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 1, 2, 4, 8]);
+        for count in [15, 40, 68, 69, 70, u32::MAX] {
+            assert_eq!(wait(count, FREE_OF_PAIR, LONGEST), LONGEST, "{count}");
         }
-        assert_eq!(waits[..8], [0, 0, 0, 0, 1, 2, 4, 8]);
-        assert_eq!(waits[39], 900);
-        assert_eq!(wait(&guessing, address(1), 1900), 0);
-        // Long afterwards, all is as at first.
-        guessing.failed(Some("anna"), address(1), at(9000));
-        assert_eq!(wait(&guessing, address(1), 9000), 0);
-    }
-
-    #[test]
-    fn guessing_from_everywhere_does_not_lock_the_owner_out() {
-        let guessing = Guessing::default();
-        let home = address(60_000);
-        guessing.succeeded("anna", home, at(0));
-        for n in 0..20_000 {
-            guessing.failed(Some("anna"), address(n), at(1000));
-        }
-        assert_eq!(wait(&guessing, home, 1000), 0, "from where the owner was before");
-        assert!((1..=30).contains(&wait(&guessing, address(59_999), 1000)), "a short pause");
-        assert_eq!(wait(&guessing, address(59_999), 1031), 0);
-    }
-
-    #[test]
-    fn who_guesses_at_many_accounts_waits_too() {
-        let guessing = Guessing::default();
-        for n in 0..21 {
-            guessing.failed(Some(&format!("user-{n}")), address(1), at(1000));
-        }
-        assert!(wait(&guessing, address(1), 1000) > 0);
-        assert!(guessing.check(None, address(1), at(1000)).is_err());
-        // An account of one's own does not help.
-        guessing.succeeded("own", address(1), at(1000));
-        assert!(wait(&guessing, address(1), 1000) > 0);
+        assert_eq!(wait(20_000, FREE_OF_USER, LONGEST_OF_USER), LONGEST_OF_USER);
+        assert_eq!(wait(99, FREE_OF_USER, LONGEST_OF_USER), 0);
     }
 }

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod assignment;
 pub mod attributes;
+pub mod auto_assignments;
 pub mod configuration;
 pub mod confirmation;
 pub mod deployment;

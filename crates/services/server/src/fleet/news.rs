@@ -1,11 +1,13 @@
 //! News: who follows the events, and what tells them that there is something new.
 //!
-//! One look at the database every half second serves all streams, also for what other processes
-//! append; without streams nobody looks.
+//! A PostgreSQL tells all servers at once that there are new events. Where nothing tells, one look at
+//! the database every half second serves all streams, also for what other processes append; without
+//! streams nobody looks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use updraft_api::{Event, Page};
 
 use super::Fleet;
@@ -22,11 +24,24 @@ pub(crate) struct News {
     /// The id of the newest event; none once the server ends.
     newest: watch::Sender<Option<u64>>,
     places: Arc<Semaphore>,
+    /// Whether the database tells of new events.
+    listens: AtomicBool,
+    /// There may be something new: for the streams, for subscriptions, and for the planner.
+    pub(crate) for_streams: Notify,
+    pub(crate) for_subscriptions: Notify,
+    pub(crate) for_planner: Notify,
 }
 
 impl Default for News {
     fn default() -> Self {
-        Self { newest: watch::Sender::new(Some(0)), places: Arc::new(Semaphore::new(MAX_STREAMS)) }
+        Self {
+            newest: watch::Sender::new(Some(0)),
+            places: Arc::new(Semaphore::new(MAX_STREAMS)),
+            listens: AtomicBool::new(false),
+            for_streams: Notify::new(),
+            for_subscriptions: Notify::new(),
+            for_planner: Notify::new(),
+        }
     }
 }
 
@@ -42,6 +57,24 @@ impl News {
     /// Whether anybody wants to know.
     pub(crate) fn is_followed(&self) -> bool {
         self.newest.receiver_count() > 0
+    }
+
+    /// The database says that there may be something new.
+    pub(crate) fn hear(&self) {
+        self.listens.store(true, Ordering::Release);
+        for waiting in [&self.for_streams, &self.for_subscriptions, &self.for_planner] {
+            waiting.notify_one();
+        }
+    }
+
+    /// The database tells no more; whether it did.
+    pub(crate) fn deafen(&self) -> bool {
+        self.listens.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the database tells of new events.
+    pub(crate) fn listens(&self) -> bool {
+        self.listens.load(Ordering::Acquire)
     }
 
     /// Ends all streams.

@@ -139,11 +139,10 @@ impl Fleet {
                 reason: "it was not begun in this browser, or too long ago: begin anew",
             });
         }
-        self.guessing.check(None, from, now)?;
-        self.identify(config, begun, code, now).inspect_err(|error| {
-            if matches!(error, Error::Rejected { .. }) {
-                self.guessing.failed(None, from, now);
-            }
+        self.may_guess(None, from, now)?;
+        self.identify(config, begun, code, now).map_err(|error| match error {
+            Error::Rejected { .. } => self.guessed(None, from, now, error),
+            other => other,
         })
     }
 

@@ -13,11 +13,12 @@ use updraft_tuf::Target;
 use super::Fleet;
 use super::hawkbit::assignment::check_set;
 use super::operators::Operator;
+use crate::contents::Key;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::hawkbit::sets;
-use crate::storage::releases;
+use crate::storage::{encrypted_images, releases};
 
 /// The most targets of one release.
 pub const MAX_TARGETS: usize = 1000;
@@ -26,7 +27,9 @@ const WHAT: &str = "the release";
 impl Fleet {
     /// Makes a release. Each target must be in the signed targets, where a device would find it, be
     /// that in a delegated role, with the same hash, length,
-    /// format and at least these hardware ids; an OSTree target's commit must be here.
+    /// format and at least these hardware ids; an OSTree target's commit must be here, and so must files
+    /// with those of their deltas, unless they go to components encrypted only: a device that is told of
+    /// one that is not would fail at it.
     pub fn create_release(&self, operator: &Operator, new: &NewRelease) -> Result<Release> {
         names::name("release name", &new.name)?;
         check_shape(new)?;
@@ -41,6 +44,14 @@ impl Fleet {
                 .map_err(|reason| Error::invalid(WHAT, format!("{}: {reason}", target.filepath)))?;
             if target.format == TargetFormat::Ostree {
                 self.require_commit(&target.sha256)?;
+            } else if !new.encrypted {
+                self.require_file(&target.filepath, listed)?;
+                for delta in deltas_of(listed) {
+                    let (_, file) = image
+                        .find_target(&delta)
+                        .ok_or_else(|| Error::not_found("signed target", &*delta))?;
+                    self.require_file(&delta, file)?;
+                }
             }
         }
         let now = self.now();
@@ -58,6 +69,24 @@ impl Fleet {
             releases::require(tx, &new.name)
         })?;
         Ok(self.with_payloads(made))
+    }
+
+    /// Refuses a target whose file nobody could get: it was not uploaded, not even encrypted, and
+    /// the signed targets name no other place where it lies.
+    fn require_file(&self, filepath: &str, listed: &Target) -> Result<()> {
+        let elsewhere = listed.custom_field("uri").and_then(|uri| uri.as_str());
+        if elsewhere.is_some_and(|uri| !uri.is_empty()) {
+            return Ok(());
+        }
+        let sha256 = listed.hashes.sha256().unwrap_or_default();
+        if self.contents.find(&Key::target(sha256))?.is_some() {
+            return Ok(());
+        }
+        let is_encrypted = |reader: &_| encrypted_images::is_there(reader, filepath);
+        if self.database.read("look for ciphertexts", is_encrypted)? {
+            return Ok(());
+        }
+        Err(Error::not_found("uploaded file of the target", filepath))
     }
 
     /// One release.
@@ -104,6 +133,14 @@ fn payload_of(target: &str, listed: &Target) -> Option<ReleasePayload> {
         partitions: partitions.collect(),
         deltas: deltas.collect(),
     })
+}
+
+/// The names of the targets that are deltas of this one.
+fn deltas_of(listed: &Target) -> Vec<String> {
+    let described =
+        listed.custom_field("payload").and_then(|payload| DescribedPayload::parse(payload).ok());
+    let deltas = described.map(|described| described.deltas).unwrap_or_default();
+    deltas.into_iter().map(|delta| delta.target).collect()
 }
 
 fn check_shape(new: &NewRelease) -> Result<()> {

@@ -84,6 +84,7 @@ pub(in crate::fleet) fn shown(reader: &Connection, record: &RolloutRecord) -> Re
         decision: record.decision.clone(),
         rate: request.rate,
         max_active: request.max_active,
+        max_bytes_per_second: request.max_bytes_per_second,
         max_attempts: request.max_attempts,
         windows: request.windows.clone(),
         time_zone: request.time_zone.clone(),

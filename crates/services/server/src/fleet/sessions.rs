@@ -76,13 +76,12 @@ impl Fleet {
         let now = self.now();
         // What cannot be a name is not worth remembering.
         let name = crate::names::name("user name", name).map_err(|_| wrong())?;
-        self.guessing.check(Some(name), from, now)?;
+        self.may_guess(Some(name), from, now)?;
         let user = self.database.read("find a user", |reader| users::find(reader, name))?;
         let hash = user.as_ref().map(|user| user.password.as_str());
         let is_right = passwords::is_right(hash, password);
         let Some(user) = user.filter(|user| is_right && user.disabled_at.is_none()) else {
-            self.guessing.failed(Some(name), from, now);
-            return Err(wrong());
+            return Err(self.guessed(Some(name), from, now, wrong()));
         };
         if user.totp_secret.is_some() && code.is_none() {
             return Err(Error::Login {
@@ -102,10 +101,9 @@ impl Fleet {
             self.prune_sessions(tx, &begun, now)
         });
         match begun {
-            Ok(()) => self.guessing.succeeded(name, from, now),
+            Ok(()) => self.guessed_right(name, from, now)?,
             Err(error @ Error::Login { .. }) => {
-                self.guessing.failed(Some(name), from, now);
-                return Err(error);
+                return Err(self.guessed(Some(name), from, now, error));
             }
             Err(error) => return Err(error),
         }
@@ -116,12 +114,9 @@ impl Fleet {
 
     fn log_in_by_token(&self, token: &str, from: IpAddr) -> Result<(SessionId, Session)> {
         let now = self.now();
-        self.guessing.check(None, from, now)?;
+        self.may_guess(None, from, now)?;
         let operator = self.owner_of(token).map_err(|error| match error {
-            Error::Unauthenticated { .. } => {
-                self.guessing.failed(None, from, now);
-                wrong()
-            }
+            Error::Unauthenticated { .. } => self.guessed(None, from, now, wrong()),
             other => other,
         })?;
         let id = self.session_id()?;
@@ -176,15 +171,18 @@ impl Fleet {
     ) -> Result<()> {
         let now = self.now();
         let guessed = operator.name.clone();
-        self.guessing.check(Some(&guessed), from, now)?;
+        self.may_guess(Some(&guessed), from, now)?;
         let session = session.map(SessionId::hash);
         let current = change.current.as_deref();
-        let changed =
-            self.users(operator).set_password(name, current, &change.new, session.as_ref());
-        if let Err(Error::Rejected { code: "wrong_password", .. }) = &changed {
-            self.guessing.failed(Some(&guessed), from, now);
-        }
-        changed
+        let users = self.users(operator);
+        users.set_password(name, current, &change.new, session.as_ref()).map_err(
+            |error| match error {
+                Error::Rejected { code: "wrong_password", .. } => {
+                    self.guessed(Some(&guessed), from, now, error)
+                }
+                other => other,
+            },
+        )
     }
 
     /// The sessions of an account that are good, the newest first: one's own, or anybody's with the

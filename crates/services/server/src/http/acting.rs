@@ -49,8 +49,11 @@ pub(crate) async fn answer(
     let (parts, body) = request.into_parts();
     let mut response = match super::flood::check(&fleet, &parts) {
         Ok(()) => {
+            let peer = parts.extensions.get::<super::callers::Peer>();
+            let whose = super::paced::whose(&parts.method, &parts.uri, peer);
             let request = Request::from_parts(parts, body);
-            CALL.scope(Arc::clone(&call), router.oneshot(request)).await?
+            let response = CALL.scope(Arc::clone(&call), router.oneshot(request)).await?;
+            super::paced::paced(&fleet, whose, response).await
         }
         Err(error) => refusal(&parts.uri, error),
     };

@@ -24,6 +24,7 @@ use updraft_error::Classify as _;
 use super::Shared;
 use super::callers::{Connection, Shown};
 use super::hosts::{Hosts, Misdirected, Number};
+use super::unmoved::Unmoved;
 use super::unread::ReadOut;
 use crate::error::{Error, Result};
 use crate::fleet::provision::PeerCertificate;
@@ -36,6 +37,8 @@ const MAX_STREAMS: u32 = 128;
 /// How much longer than it worked the rollout planner rests, when devices' reports ask for it: many
 /// reports are planned for at once.
 const REST: u32 = 4;
+/// And at least so long when it was another server's doing, which plans for that itself.
+const HEARD_REST: Duration = Duration::from_secs(1);
 /// How long to wait after accepting failed, so as not to spin while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -95,15 +98,17 @@ pub async fn serve(
 }
 
 /// Starts what a tenant's server does beside requests.
-fn work_beside(fleet: &Shared, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 3] {
+fn work_beside(fleet: &Shared, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 4] {
     let start = || (Arc::clone(fleet), stopping.clone());
     let (background_of, background_until) = start();
     let (telling_of, telling_until) = start();
     let (news_of, news_until) = start();
+    let (heard_of, heard_until) = start();
     [
         tokio::spawn(background(background_of, background_until)),
         tokio::spawn(super::telling::tell(telling_of, telling_until)),
         tokio::spawn(super::api::event_stream::tell(news_of, news_until)),
+        tokio::spawn(super::listening::listen(heard_of, heard_until)),
     ]
 }
 
@@ -160,6 +165,7 @@ async fn accept_until(
         let times = Times {
             handshake: fleet.config.handshake_timeout(),
             idle: fleet.config.body_idle_timeout(),
+            unmoved: fleet.config.unmoved_timeout(),
         };
         let connection =
             connection(Arc::clone(hosts), times, (stream, peer, is_tls), stopping.clone());
@@ -178,6 +184,8 @@ async fn accept_until(
 struct Times {
     handshake: Duration,
     idle: Duration,
+    /// For taking what is sent.
+    unmoved: Duration,
 }
 
 async fn connection(
@@ -244,7 +252,7 @@ async fn requests(
     Ends { connection, tenant, certificate }: Ends,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let Times { handshake: timeout, idle: keep_alive } = times;
+    let Times { handshake: timeout, idle: keep_alive, unmoved } = times;
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(ReadOut::new(body)));
         request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
@@ -270,6 +278,7 @@ async fn requests(
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(keep_alive)
         .keep_alive_timeout(timeout);
+    let stream = Unmoved::new(stream, unmoved);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut asked = false;
     loop {
@@ -302,6 +311,7 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
     let mut flush = tokio::time::interval(Duration::from_secs(fleet.config.devices.flush_sec));
     let mut plan = tokio::time::interval(Duration::from_secs(fleet.config.devices.reconcile_sec));
     let mut rest = tokio::time::Instant::now();
+    let mut heard_rest = rest;
     for interval in [&mut flush, &mut plan] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
@@ -317,6 +327,7 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
                 fleet.renew_offline_snapshot()?;
                 fleet.prune_metrics()?;
                 fleet.prune_logs()?;
+                fleet.prune_guesses()?;
                 fleet.tell_of_expiries()
             }).await,
             _ = plan.tick() => super::run(&fleet, crate::fleet::Fleet::reconcile).await,
@@ -324,6 +335,15 @@ async fn background(fleet: Shared, mut stopping: watch::Receiver<bool>) {
                 let begun = tokio::time::Instant::now();
                 let planned = super::run(&fleet, crate::fleet::Fleet::reconcile).await;
                 rest = tokio::time::Instant::now() + begun.elapsed() * REST;
+                planned
+            }
+            () = async {
+                tokio::time::sleep_until(heard_rest).await;
+                fleet.news.for_planner.notified().await;
+            } => {
+                let begun = tokio::time::Instant::now();
+                let planned = super::run(&fleet, crate::fleet::Fleet::reconcile).await;
+                heard_rest = tokio::time::Instant::now() + HEARD_REST.max(begun.elapsed() * REST);
                 planned
             }
         };

@@ -11,6 +11,9 @@ use crate::error::Result;
 /// How often the list of events is looked at.
 const PERIOD: Duration = Duration::from_secs(2);
 
+/// Looks that the database asks for are no nearer together: many commits are seen with one.
+const BETWEEN: Duration = Duration::from_millis(100);
+
 /// Tells of events until the server stops. What is being sent then is waited for; each request has
 /// its own deadline.
 pub(super) async fn tell(fleet: Shared, mut stopping: watch::Receiver<bool>) {
@@ -20,6 +23,7 @@ pub(super) async fn tell(fleet: Shared, mut stopping: watch::Receiver<bool>) {
         tokio::select! {
             _ = stopping.changed() => return,
             _ = period.tick() => {}
+            () = fleet.news.for_subscriptions.notified() => tokio::time::sleep(BETWEEN).await,
         }
         if let Err(error) = tell_all(&fleet).await {
             let reason = crate::error::chain(&error);

@@ -73,6 +73,14 @@ pub fn of_device(connection: &Connection, device: &str) -> Result<Vec<EncryptedR
     Ok(found)
 }
 
+/// Whether a target is encrypted for any component.
+pub fn is_there(connection: &Connection, filepath: &str) -> Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM encrypted_images WHERE filepath = ?1)")
+        .and_then(|mut statement| statement.query_row([filepath], |row| row.get(0)))
+        .map_err(Error::database("look for ciphertexts"))
+}
+
 /// The SHA-256 of the ciphertext of this name.
 pub fn ciphertext(connection: &Connection, filename: &str) -> Result<Option<String>> {
     connection

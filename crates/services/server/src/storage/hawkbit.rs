@@ -3,6 +3,7 @@
 
 pub mod actions;
 pub mod artifacts;
+pub mod auto_assignments;
 pub mod configuration;
 pub mod devices;
 pub mod filter;

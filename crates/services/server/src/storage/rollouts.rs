@@ -119,6 +119,28 @@ pub fn alive(connection: &Connection) -> Result<Vec<String>> {
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
+/// The rollouts under way that limit how fast their devices download, in bytes a second.
+pub fn limits(connection: &Connection) -> Result<Vec<(String, u64)>> {
+    let failed = |error| Error::database("read limits of rollouts")(error);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT name, request FROM rollouts
+             WHERE state IN ('running', 'paused', 'rolling_back')
+               AND request LIKE '%\"max_bytes_per_second\"%'",
+        )
+        .map_err(failed)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .map_err(failed)?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (name, request) = row.map_err(failed)?;
+        let request: NewRollout = values::from_json("a rollout", &request)?;
+        found.extend(request.max_bytes_per_second.map(|limit| (name, limit)));
+    }
+    Ok(found)
+}
+
 /// The names of the rollouts that have not ended, and those that wait to begin.
 pub fn unfinished(connection: &Connection) -> Result<Vec<String>> {
     let failed = |error| Error::database("list rollouts that have not ended")(error);

@@ -35,6 +35,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/18.sql"),
     include_str!("schema/19.sql"),
     include_str!("schema/20.sql"),
+    include_str!("schema/21.sql"),
+    include_str!("schema/22.sql"),
+    include_str!("schema/23.sql"),
 ];
 
 /// The same for PostgreSQL, where the first one makes everything that SQLite's came to until
@@ -47,6 +50,9 @@ const POSTGRES: &[(usize, &str)] = &[
     (18, include_str!("schema/postgres/18.sql")),
     (19, include_str!("schema/postgres/19.sql")),
     (20, include_str!("schema/postgres/20.sql")),
+    (21, include_str!("schema/postgres/21.sql")),
+    (22, include_str!("schema/postgres/22.sql")),
+    (23, include_str!("schema/postgres/23.sql")),
 ];
 
 /// Brings a file to this server's schema.

@@ -295,6 +295,78 @@ fn a_store_that_says_nothing_is_given_up() {
     assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
+/// A store in front of which something stalls: what is asked by this method says no more than a number
+/// of bytes of its answer.
+struct Stalled {
+    port: u16,
+}
+
+impl Stalled {
+    fn start(method: &'static str, content: &'static [u8], bytes: usize) -> Self {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                std::thread::spawn(move || {
+                    let mut lines = BufReader::new(socket.try_clone().expect("a socket")).lines();
+                    while let Some(Ok(first)) = lines.next() {
+                        // The rest of the head, and no body: what is read has none.
+                        let rest = lines.by_ref().map_while(Result::ok);
+                        rest.take_while(|line| !line.is_empty()).for_each(drop);
+                        let length = content.len();
+                        let mut answer = format!(
+                            "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: {length}\r\n\r\n"
+                        )
+                        .into_bytes();
+                        if !first.starts_with("HEAD") {
+                            answer.extend_from_slice(content);
+                        }
+                        let stalls = first.starts_with(method);
+                        let end = if stalls { bytes.min(answer.len()) } else { answer.len() };
+                        if (&socket).write_all(&answer[..end]).is_err() {
+                            return;
+                        }
+                        if stalls {
+                            // Longer than anybody waits.
+                            std::thread::sleep(std::time::Duration::from_mins(5));
+                        }
+                    }
+                });
+            }
+        });
+        Self { port }
+    }
+}
+
+#[test]
+fn a_store_that_stalls_is_told_of_soon() {
+    const CONTENT: &[u8] = &[7; 50_000];
+    let mut world = World::with_bucket();
+    let mut operator = Operator::new(&world);
+    sign_file(&world, &mut operator, "firmware.bin", CONTENT);
+    world.stop();
+    let good = Config::load(&world.layout.config()).expect("configuration");
+    // Nothing of an answer; nothing of one that is content; and a part of it.
+    for (method, bytes) in [("HEAD", 0), ("GET", 0), ("GET", 20_000)] {
+        let store = Stalled::start(method, CONTENT, bytes);
+        let mut config = good.clone();
+        config.storage.endpoint = Some(format!("http://127.0.0.1:{}", store.port));
+        std::fs::write(world.layout.config(), config.to_toml()).expect("written");
+        world.start();
+        let begun = std::time::Instant::now();
+        let answer = curl(&world, "/repo/targets/firmware.bin", &[]).expect(503);
+        let took = begun.elapsed();
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(said.contains("storage_unavailable"), "{method} {bytes}: {said}");
+        assert!(took < std::time::Duration::from_secs(15), "{method} {bytes}: {took:?}");
+        println!("{method}, {bytes} bytes: 503 after {took:?}");
+        // Whatever needs no content is answered meanwhile and afterwards.
+        curl(&world, "/api/v1/devices", &[]).expect(200);
+        world.stop();
+    }
+}
+
 #[test]
 fn reading_goes_on_where_the_connection_broke() {
     let content: Vec<u8> = large().into_iter().take(1 << 20).collect();

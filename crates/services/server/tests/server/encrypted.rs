@@ -65,7 +65,7 @@ impl Site {
 
     /// Tells the device to run the image.
     fn assign(&self, name: &str) {
-        let release = json!({ "name": name, "targets": [{
+        let release = json!({ "name": name, "encrypted": true, "targets": [{
             "filepath": TARGET, "hardware_ids": [HARDWARE], "format": "BINARY",
             "sha256": sha256_hex(IMAGE), "length": IMAGE.len(), "version": "1",
         }] });

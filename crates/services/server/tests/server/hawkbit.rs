@@ -3,6 +3,7 @@
 
 mod access;
 mod actions;
+mod auto_assignments;
 mod confirmation;
 mod devices;
 pub(crate) mod downloads;

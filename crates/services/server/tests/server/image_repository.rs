@@ -1,5 +1,6 @@
 //! The Image repository: what operators sign, as the server takes and serves it.
 
+use serde_json::json;
 use updraft_api::{EventKind, MetadataAccepted, Page, paths};
 use updraft_http::Method;
 use updraft_publish::{RootPlan, TopLevelKeys};
@@ -225,6 +226,52 @@ fn u_s1_target_files_are_compared_with_the_signed_targets() {
     for path in ["/repo/targets/fw%2Fimage.bin", "/repo/targets/fw/image.bin"] {
         assert_eq!(world.get(&client, path).expect(200).body, content);
     }
+}
+
+#[test]
+fn a_release_of_files_that_were_not_uploaded_is_refused() {
+    let world = World::new();
+    let mut operator = Operator::new(&world);
+    let file = |text: &str, more: serde_json::Value| {
+        let mut target = ostree_target(&updraft_crypto::sha256_hex(text.as_bytes()), &[HARDWARE]);
+        target.length = text.len() as u64;
+        let custom = target.custom.as_mut().and_then(|custom| custom.as_object_mut());
+        let custom = custom.expect("custom");
+        custom.insert("targetFormat".to_owned(), "BINARY".into());
+        custom.extend(more.as_object().expect("members").clone());
+        target
+    };
+    let elsewhere = json!({ "uri": "https://cdn.example/firmware" });
+    let targets = operator.draft_targets(&world, |targets| {
+        for (name, target) in [
+            ("plain.bin", file("plain", json!({}))),
+            ("secret.bin", file("secret", json!({}))),
+            ("elsewhere.bin", file("elsewhere", elsewhere)),
+        ] {
+            targets.targets.insert(name.to_owned(), target);
+        }
+    });
+    operator.upload_targets(&world, &targets).expect(200);
+    let release_as = |name: &str, text: &str, encrypted: bool| {
+        let mut new = new_release("v1", name, &updraft_crypto::sha256_hex(text.as_bytes()));
+        new.name = name.replace('.', "-");
+        new.targets[0].format = updraft_api::TargetFormat::Binary;
+        new.targets[0].length = text.len() as u64;
+        new.encrypted = encrypted;
+        world.send_json(&world.operator(), Method::Post, paths::RELEASES, &new)
+    };
+    let release = |name: &str, text: &str| release_as(name, text, false);
+    let refused = release("plain.bin", "plain").expect(404);
+    assert!(refused.text().contains("plain.bin"), "{}", refused.text());
+    assert!(refused.text().contains("uploaded"), "{}", refused.text());
+    world.get(&world.operator(), &paths::release("plain-bin")).expect(404);
+    release("elsewhere.bin", "elsewhere").expect(201);
+    // Whoever encrypts it for each component afterwards says so.
+    release_as("secret.bin", "secret", true).expect(201);
+    world
+        .send(&world.operator(), Method::Put, &paths::image_file("plain.bin"), "plain")
+        .expect(201);
+    release("plain.bin", "plain").expect(201);
 }
 
 #[test]

@@ -318,3 +318,44 @@ fn whoever_has_no_key_no_token_or_another_link_is_refused() {
     assert_eq!(hawkbit.curl(path, &[]).status, 401);
     assert_eq!(hawkbit.curl(next, &["-H", &bearer]).status, 401);
 }
+
+/// A device whose first answer was late asks again before it comes.
+#[test]
+fn first_requests_at_a_time_are_one() {
+    use updraft_server_service::error::Error;
+    let hawkbit = Hawkbit::new();
+    let folder = hawkbit.world.folder.path();
+    let run = |command: &str| {
+        let output = Command::new("sh").current_dir(folder).args(["-ec", command]).output();
+        let output = output.expect("a shell");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    run("openssl genpkey -algorithm ed25519 -out key.pem 2>/dev/null");
+    let public = run("openssl pkey -in key.pem -pubout");
+    for number in 0..6 {
+        let token = if number % 2 == 0 { "gateway-secret" } else { "" };
+        let identity = json!({ "serial": number.to_string() }).to_string();
+        let body = json!({ "id_data": identity, "pubkey": public, "tenant_token": token });
+        let body = body.to_string().into_bytes();
+        std::fs::write(folder.join("body"), &body).expect("file");
+        let signature = run("openssl pkeyutl -sign -inkey key.pem -rawin -in body | base64 -w0");
+        let begun = std::sync::Barrier::new(8);
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let ask = || {
+                begun.wait();
+                hawkbit.world.fleet().mender_authenticate(&body, &signature)
+            };
+            let asking: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+            asking.into_iter().map(|one| one.join().expect("no panic")).collect()
+        });
+        for answer in answers {
+            match (token, answer) {
+                ("gateway-secret", Ok(_)) | ("", Err(Error::Unauthenticated { .. })) => {}
+                (_, other) => panic!("{number}: {other:?}"),
+            }
+        }
+    }
+    assert_eq!(waiting(&hawkbit).len(), 3);
+    assert_eq!(hawkbit.rest("GET", "targets", None).json()["total"], 3);
+}

@@ -1,6 +1,7 @@
 //! Rollouts from creation to their end, with real devices.
 
 mod back;
+mod bandwidth;
 mod rules;
 mod whom;
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 
 const ACTION: &str = "read content";
 /// How often a connection may break without a byte in between.
-const MOST_BREAKS: u32 = 3;
+const MOST_BREAKS: u32 = 2;
 
 /// A part of an object that is being read.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Reading {
             let range = format!("bytes={}-{}", self.next, self.end.saturating_sub(1));
             request = request.header("Range", range);
         }
-        let response = bucket.send(ACTION, &request)?;
+        let response = bucket.send_by(&bucket.reading, ACTION, &request)?;
         match response.status {
             206 => {}
             200 if whole => {}

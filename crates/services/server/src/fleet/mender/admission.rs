@@ -74,11 +74,9 @@ impl Fleet {
         let id = id_of(&asked.id_data);
         let known = self.database.read("find a device", |reader| mender::get(reader, &id))?;
         let admission = match known {
-            Some(known) if !is_same_key(&known.public_key, &key) => {
-                return Err(refused("a device of this identity is known by another key"));
-            }
+            Some(known) if !is_same_key(&known.public_key, &key) => return Err(another_key()),
             Some(known) => known.status,
-            None => self.first_request(&id, &asked)?,
+            None => self.first_request(&id, &asked, &key)?,
         };
         match admission {
             Admission::Accepted => self.new_token(&id),
@@ -87,7 +85,7 @@ impl Fleet {
         }
     }
 
-    fn first_request(&self, id: &str, asked: &AuthRequest) -> Result<Admission> {
+    fn first_request(&self, id: &str, asked: &AuthRequest, key: &SpkiKey) -> Result<Admission> {
         let tenant = self.tenant()?;
         let shown = asked.tenant_token.as_deref().unwrap_or_default();
         let knows_token = tenant.gateway_token.as_deref().is_some_and(|good| {
@@ -105,6 +103,14 @@ impl Fleet {
         let secret = self.environment.secret().map_err(Error::random)?;
         let actor = format!("device:{id}");
         self.database.write("note a device that wants to be let in", |tx| {
+            // It may have asked twice at a time, and the other request was first.
+            if let Some(known) = mender::get(tx, id)? {
+                return if is_same_key(&known.public_key, key) {
+                    Ok(known.status)
+                } else {
+                    Err(another_key())
+                };
+            }
             if !knows_token && mender::count_pending(tx)? >= MAX_PENDING {
                 let message = "too many devices wait to be accepted";
                 return Err(Error::hawkbit(Trouble::Flood, message));
@@ -201,6 +207,10 @@ impl Fleet {
         })?;
         if is_registered { self.delete_device(operator, id) } else { Ok(()) }
     }
+}
+
+fn another_key() -> Error {
+    refused("a device of this identity is known by another key")
 }
 
 fn is_same_key(known: &str, shown: &SpkiKey) -> bool {

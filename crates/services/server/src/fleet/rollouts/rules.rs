@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 const MAX_SECONDS: u64 = 10 * 365 * 24 * 3600;
 /// The most attempts of one device.
 const MAX_ATTEMPTS: u32 = 100;
+/// With less, connections would seem to be dead.
+const LEAST_BYTES_PER_SECOND: u64 = 1000;
 const WHAT: &str = "the rollout";
 
 /// Refuses what makes no sense, whatever devices there are.
@@ -29,6 +31,10 @@ pub(in crate::fleet) fn check(new: &NewRollout) -> Result<()> {
     }
     if new.max_active == Some(0) {
         return Err(Error::invalid(WHAT, "max_active must be at least 1"));
+    }
+    if new.max_bytes_per_second.is_some_and(|most| most < LEAST_BYTES_PER_SECOND) {
+        let reason = format!("max_bytes_per_second must be at least {LEAST_BYTES_PER_SECOND}");
+        return Err(Error::invalid(WHAT, reason));
     }
     if new.max_attempts == 0 || new.max_attempts > MAX_ATTEMPTS {
         return Err(Error::invalid(WHAT, format!("max_attempts must be 1 to {MAX_ATTEMPTS}")));

@@ -31,20 +31,26 @@ use crate::http::callers::Token;
 use crate::http::{Shared, run};
 use crate::storage::values;
 
-/// How often the database is looked at for all streams.
+/// How often the database is looked at for all streams, where it does not tell;
 const LOOK: Duration = Duration::from_millis(500);
+/// and where it does.
+const SELDOM: Duration = Duration::from_secs(10);
+/// Looks that the database asks for are no nearer together: many commits are seen with one.
+const BETWEEN: Duration = Duration::from_millis(20);
 /// A line that says nothing comes this often, so that proxies see that the stream lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// A reader that takes nothing for so long is dropped.
+/// A reader that takes nothing for so long is dropped, or after `limits.unmoved_sec`.
 const SLOW: Duration = Duration::from_secs(30);
 /// A stream ends after this; whoever resumes it has to show again who they are.
 const LONGEST: Duration = Duration::from_mins(15);
 /// How long a reader should wait before it comes back.
 const RETRY_MS: u32 = 2000;
 /// Events that are read at once.
-const BATCH: u32 = 200;
-/// Pieces that may wait for a reader.
-const WAITING: usize = 8;
+const BATCH: u32 = 50;
+/// Pieces that may wait for a reader, and from how many bytes on a piece is not made longer: a reader
+/// that is slow costs no more memory than that, and the events of one look.
+const WAITING: usize = 2;
+const PIECE: usize = 32 << 10;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// From where on.
@@ -137,8 +143,14 @@ impl Stream {
             let Some(last) = events.last() else { return Ok(true) };
             self.after = last.id;
             let whole = events.len() < BATCH as usize;
-            let text: String = events.iter().map(written).collect::<Result<_>>()?;
-            if !self.send(text).await {
+            let mut piece = String::new();
+            for event in events {
+                piece.push_str(&written(&event)?);
+                if piece.len() >= PIECE && !self.send(std::mem::take(&mut piece)).await {
+                    return Ok(false);
+                }
+            }
+            if !piece.is_empty() && !self.send(piece).await {
                 return Ok(false);
             }
             if whole {
@@ -148,7 +160,8 @@ impl Stream {
     }
 
     async fn send(&mut self, text: String) -> bool {
-        matches!(timeout(SLOW, self.sender.send_data(Bytes::from(text))).await, Ok(Ok(())))
+        let patience = SLOW.min(self.fleet.config.unmoved_timeout());
+        matches!(timeout(patience, self.sender.send_data(Bytes::from(text))).await, Ok(Ok(())))
     }
 }
 
@@ -160,12 +173,12 @@ fn written(event: &Event) -> Result<String> {
 
 /// Looks for what is new, for all streams, until the server ends.
 pub(crate) async fn tell(fleet: Shared, mut stopping: watch::Receiver<bool>) {
-    let mut look = tokio::time::interval(LOOK);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        let pause = if fleet.news.listens() { SELDOM } else { LOOK };
         tokio::select! {
             _ = stopping.changed() => return,
-            _ = look.tick() => {}
+            () = tokio::time::sleep(pause) => {}
+            () = fleet.news.for_streams.notified() => tokio::time::sleep(BETWEEN).await,
         }
         if !fleet.news.is_followed() {
             continue;

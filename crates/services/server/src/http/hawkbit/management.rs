@@ -1,6 +1,7 @@
 //! hawkBit's Management API, `/rest/v1`, as scripts use it.
 
 mod actions;
+mod auto_assignments;
 mod configuration;
 mod filters;
 mod groups;
@@ -45,6 +46,7 @@ pub(super) fn routes() -> Router<Shared> {
         .merge(configuration::routes())
         .merge(tags::routes())
         .merge(filters::routes())
+        .merge(auto_assignments::routes())
         .merge(groups::routes())
         .merge(rollouts::routes())
 }

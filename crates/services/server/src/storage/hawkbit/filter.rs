@@ -31,6 +31,8 @@ pub enum Entity {
     Tag,
     /// Queries with a name.
     Filter,
+    /// Sets that devices are told by themselves.
+    AutoAssignment,
     /// Rollouts.
     Rollout,
     /// Devices of every protocol, as `/api/v1/devices` lists them.

@@ -1,6 +1,6 @@
 //! Queries with a name, and the sets that devices which meet them are told.
 
-use updraft_hawkbit::management::{ActionKind, TargetFilter};
+use updraft_hawkbit::management::TargetFilter;
 
 use super::super::values;
 use super::{By, Listing, stamp};
@@ -9,23 +9,10 @@ use crate::storage::sql::{
     self, Connection, OptionalExtension as _, Row, Transaction, params, params_from_iter,
 };
 
-/// What devices are told by themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AutoAssignment {
-    /// The set.
-    pub set: i64,
-    /// How.
-    pub kind: ActionKind,
-    /// The greater goes first.
-    pub weight: Option<i64>,
-    /// Whether somebody at the device has to agree.
-    pub confirmation: Option<bool>,
-}
-
 /// One filter, or that there is none.
 pub fn require(connection: &Connection, id: i64) -> Result<TargetFilter> {
     connection
-        .prepare_cached("SELECT * FROM target_filters WHERE id = ?1")
+        .prepare_cached("SELECT * FROM target_filters WHERE id = ?1 AND auto_made = 0")
         .and_then(|mut statement| statement.query_row([id], read).optional())
         .map_err(Error::database("read a filter"))?
         .ok_or_else(|| Error::not_found("target filter", id.to_string()))
@@ -34,7 +21,7 @@ pub fn require(connection: &Connection, id: i64) -> Result<TargetFilter> {
 /// A page of filters, and how many there are.
 pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<TargetFilter>, u64)> {
     let failed = |error| Error::database("list filters")(error);
-    let conditions = listing.conditions("");
+    let conditions = listing.conditions("f.auto_made = 0");
     let parameters = || params_from_iter(listing.parameters.iter());
     let count = format!("SELECT count(*) FROM target_filters f{conditions}");
     let total = connection.query_row(&count, parameters(), |row| row.get(0)).map_err(failed)?;
@@ -81,31 +68,6 @@ pub fn change(
     changed.map(drop).map_err(|error| exists(name.unwrap_or_default(), error))
 }
 
-/// Has devices told a set by themselves, or no more.
-pub fn set_auto_assignment(
-    tx: &Transaction<'_>,
-    id: i64,
-    auto: Option<&AutoAssignment>,
-    by: By<'_>,
-) -> Result<()> {
-    tx.execute(
-        "UPDATE target_filters SET auto_set = ?2, auto_kind = ?3, auto_weight = ?4,
-             auto_confirmation = ?5, auto_by = ?6, modified_by = ?6, modified_at = ?7
-         WHERE id = ?1",
-        params![
-            id,
-            auto.map(|auto| auto.set),
-            auto.map(|auto| values::word(auto.kind)),
-            auto.and_then(|auto| auto.weight),
-            auto.and_then(|auto| auto.confirmation),
-            by.actor,
-            by.millis()
-        ],
-    )
-    .map_err(Error::database("change a filter"))?;
-    Ok(())
-}
-
 /// Removes a filter.
 pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
     tx.execute("DELETE FROM target_filters WHERE id = ?1", [id])
@@ -113,12 +75,13 @@ pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
     Ok(())
 }
 
-fn exists(name: &str, error: sql::Error) -> Error {
+/// Names are told apart.
+pub(super) fn exists(name: &str, error: sql::Error) -> Error {
     if error.is_duplicate() {
         return Error::Conflict {
             code: "target_filter_exists",
             action: format!("name a filter {name}"),
-            reason: "there is one of this name".to_owned(),
+            reason: "there is a filter or an automatic assignment of this name".to_owned(),
         };
     }
     Error::database("store a filter")(error)

@@ -180,8 +180,14 @@ pub fn remove(tx: &Transaction<'_>, id: i64) -> Result<()> {
 
 /// No device is told it by itself any more.
 pub fn end_auto_assignments(tx: &Transaction<'_>, id: i64) -> Result<()> {
-    tx.execute("UPDATE target_filters SET auto_set = NULL WHERE auto_set = ?1", [id])
-        .map_err(Error::database("change filters"))?;
+    let failed = |error| Error::database("change filters")(error);
+    tx.execute("DELETE FROM target_filters WHERE auto_set = ?1 AND auto_made = 1", [id])
+        .map_err(failed)?;
+    tx.execute(
+        "UPDATE target_filters SET auto_set = NULL, auto_state = NULL WHERE auto_set = ?1",
+        [id],
+    )
+    .map_err(failed)?;
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 mod connect;
 mod link;
+mod listen;
+mod tls_words;
 mod translate;
 
 use std::cell::{Cell, Ref, RefCell};
@@ -14,6 +16,8 @@ use tokio_postgres::{Row, Statement};
 
 pub use connect::PostgresOptions;
 use link::{Ahead, Link};
+pub(in crate::storage) use listen::listen;
+pub use tls_words::TlsWords;
 
 use super::row::Column;
 use super::value::{Value, ValueRef};

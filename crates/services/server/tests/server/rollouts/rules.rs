@@ -165,6 +165,7 @@ fn rules_that_make_no_sense_are_refused() {
         json!({ "rate": { "exponential":
             { "start": 1, "factor_percent": 200, "interval_seconds": 0 } } }),
         json!({ "max_active": 0 }),
+        json!({ "max_bytes_per_second": 999 }),
         json!({ "max_attempts": 0 }),
         json!({ "max_attempts": 101 }),
         json!({ "soak_seconds": 999_999_999_999_u64 }),

@@ -9,9 +9,9 @@ use updraft_api::Scope;
 use updraft_hawkbit::management::{ActionKind, Linked, TargetFilter};
 
 use super::{Answer, Asked, Parameters, Script, at, created, list, nothing, number, ok};
+use crate::fleet::hawkbit::auto_assignments::{Told, Whom};
 use crate::http::Shared;
 use crate::http::hawkbit::answer::read_json;
-use crate::storage::hawkbit::filters::AutoAssignment;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -125,15 +125,17 @@ struct Auto {
 async fn auto_assign(script: Script, Path(id): Path<String>, body: Body) -> Answer {
     let id = number(&id)?;
     let auto: Auto = read_json(&script.fleet, body, "the assignment").await?;
-    let auto = AutoAssignment {
+    let told = Told {
         set: auto.id,
         kind: auto.kind,
         weight: auto.weight,
         confirmation: auto.confirmation_required,
+        start_at: None,
     };
     let filter = script
         .run(Scope::Operate, move |fleet, operator| {
-            fleet.set_auto_assignment(operator, id, Some(&auto))
+            fleet.make_auto_assignment(operator, Whom::Filter(id), &told)?;
+            fleet.filter(id)
         })
         .await?;
     ok(&shown(&script, filter))
@@ -142,7 +144,12 @@ async fn auto_assign(script: Script, Path(id): Path<String>, body: Body) -> Answ
 async fn stop(script: Script, Path(id): Path<String>) -> Answer {
     let id = number(&id)?;
     script
-        .run(Scope::Operate, move |fleet, operator| fleet.set_auto_assignment(operator, id, None))
+        .run(Scope::Operate, move |fleet, operator| {
+            match fleet.filter(id)?.auto_assign_distribution_set {
+                Some(_) => fleet.end_auto_assignment(operator, id),
+                None => Ok(()),
+            }
+        })
         .await?;
     Ok(nothing())
 }

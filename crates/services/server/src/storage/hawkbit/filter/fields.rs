@@ -23,7 +23,7 @@ impl Entity {
             Self::Type => "t.id",
             Self::Report => "r.id",
             Self::Tag => "g.id",
-            Self::Filter => "f.id",
+            Self::Filter | Self::AutoAssignment => "f.id",
             Self::Rollout => "o.id",
             Self::Device => "d.id",
         }
@@ -113,9 +113,20 @@ impl Entity {
                 (Self::Rollout, "createdby") => ("o.created_by", Text),
                 (Self::Rollout, "lastmodifiedat") => ("o.modified_at", Number),
                 (Self::Rollout, "status") => ("r.state", Text),
-                (Self::Filter, "name") => ("f.name", Text),
-                (Self::Filter, "query") => ("f.query", Text),
-                (Self::Filter, "createdat") => ("f.created_at", Number),
+                (Self::Filter | Self::AutoAssignment, "name") => ("f.name", Text),
+                (Self::Filter, "query") | (Self::AutoAssignment, "targetfilterquery") => {
+                    ("f.query", Text)
+                }
+                (Self::Filter | Self::AutoAssignment, "createdat") => ("f.created_at", Number),
+                (Self::AutoAssignment, "createdby") => ("f.created_by", Text),
+                (Self::AutoAssignment, "lastmodifiedat") => ("f.modified_at", Number),
+                (Self::AutoAssignment, "description") => ("f.description", Text),
+                (Self::AutoAssignment, "status") => ("f.auto_state", Text),
+                (Self::AutoAssignment, "startat") => ("f.auto_start_at", Number),
+                (Self::AutoAssignment, "weight") => ("f.auto_weight", Number),
+                (Self::AutoAssignment, "distributionsetid" | "distributionset.id") => {
+                    ("f.auto_set", Number)
+                }
                 (Self::Device, "id") => ("d.id", Text),
                 (Self::Device, "state") => (device::STATE, Text),
                 (Self::Device, "hardware_id") => ("p.hardware_id", Text),

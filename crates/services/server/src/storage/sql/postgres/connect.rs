@@ -24,8 +24,8 @@ const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '30s';
 /// Where a PostgreSQL is, and how it is recognised.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    config: tokio_postgres::Config,
-    tls: Option<MakeRustlsConnect>,
+    pub(super) config: tokio_postgres::Config,
+    pub(super) tls: Option<MakeRustlsConnect>,
     place: String,
 }
 

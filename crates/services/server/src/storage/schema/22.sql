@@ -1,0 +1,1 @@
+-- PostgreSQL tells all servers of new events; here there is one server.
