@@ -48,3 +48,9 @@ impl Report {
         println!("{} goals missed, {} not measured", self.missed, self.skipped);
     }
 }
+
+/// The middle one of several results.
+pub(crate) fn median(mut results: Vec<f64>) -> f64 {
+    results.sort_by(f64::total_cmp);
+    results.get(results.len() / 2).copied().unwrap_or_default()
+}
