@@ -10,6 +10,6 @@ mod nginx;
 mod report;
 mod usage;
 
-pub use nginx::Nginx;
-pub use report::{Goal, Report};
+pub use nginx::{Nginx, NginxOptions};
+pub use report::{Goal, Report, median};
 pub use usage::{Usage, run};

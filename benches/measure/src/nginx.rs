@@ -1,11 +1,11 @@
 //! [`Nginx`]: a web server that sends files, as a peer.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 /// How long it may take until it answers.
 const START: Duration = Duration::from_secs(10);
@@ -15,6 +15,16 @@ const START: Duration = Duration::from_secs(10);
 pub struct Nginx {
     process: Child,
     url: String,
+    tls_url: String,
+}
+
+/// How it serves.
+#[derive(Debug, Clone, Default)]
+pub struct NginxOptions {
+    /// Each connection has at most so many bytes a second.
+    pub bytes_per_second: Option<u64>,
+    /// Certificate and key (PEM), to serve by TLS 1.3 as well.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl Drop for Nginx {
@@ -37,20 +47,37 @@ impl Nginx {
         self.process.id()
     }
 
-    /// Serves a folder, each connection with at most so many bytes a second. None when there is no
-    /// nginx.
+    /// Its address by TLS, without a path, for what was started with a certificate.
+    #[must_use]
+    pub fn tls_url(&self) -> &str {
+        &self.tls_url
+    }
+
+    /// Serves a folder. None when there is no nginx.
     ///
     /// # Errors
     /// When it does not answer.
-    pub fn start(folder: &Path, limit: Option<u64>) -> Result<Option<Self>> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let at = folder.parent().context("a folder")?;
+    pub fn start(folder: &Path, options: &NginxOptions) -> Result<Option<Self>> {
+        let free = || -> Result<u16> { Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
+        let (port, tls_port) = (free()?, free()?);
+        let at = folder;
+        let limit = options.bytes_per_second;
         let limit = limit.map_or(String::new(), |limit| format!("limit_rate {limit};"));
+        let tls = options.tls.as_ref().map_or(String::new(), |(certificate, key)| {
+            format!(
+                "ssl_certificate {}; ssl_certificate_key {}; ssl_protocols TLSv1.3;
+                 listen 127.0.0.1:{tls_port} ssl;",
+                certificate.display(),
+                key.display()
+            )
+        });
+        // As root it reads what tests keep to themselves.
         let configuration = format!(
             "daemon off; master_process off; pid {at}/nginx.pid; error_log {at}/nginx.log;
+             user root;
              events {{ }}
              http {{ access_log off; sendfile on; tcp_nopush on; {limit}
-                 server {{ listen 127.0.0.1:{port}; root {root}; }} }}",
+                 server {{ listen 127.0.0.1:{port}; {tls} root {root}; }} }}",
             at = at.display(),
             root = folder.display(),
         );
@@ -63,7 +90,8 @@ impl Nginx {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let nginx = Self { process, url: format!("http://127.0.0.1:{port}") };
+        let url = format!("http://127.0.0.1:{port}");
+        let nginx = Self { process, url, tls_url: format!("https://127.0.0.1:{tls_port}") };
         let begun = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             if begun.elapsed() > START {

@@ -52,3 +52,10 @@ impl Report {
         println!("{} goals missed, {} not measured", self.missed, self.skipped);
     }
 }
+
+/// The middle one of several results.
+#[must_use]
+pub fn median(mut results: Vec<f64>) -> f64 {
+    results.sort_by(f64::total_cmp);
+    results.get(results.len() / 2).copied().unwrap_or_default()
+}

@@ -1,25 +1,30 @@
-//! Downloads of one file over plain HTTP, beside nginx.
+//! Downloads of one file, beside nginx: over plain HTTP, and over TLS with the same certificate and
+//! the same cipher. The client is curl, which takes one file after the other.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Result;
-use updraft_measure::{Goal, Nginx, Report};
 
 use crate::Bench;
 use crate::process::processor_time;
-use crate::server::{GATEWAY, Server, output};
+use crate::server::{GATEWAY, Server, output, text};
+use updraft_measure::{Goal, Nginx, NginxOptions, Report, median};
 
 /// The size of the file.
 const BYTES: usize = 256 << 20;
-/// How often it is downloaded from each.
-const TIMES: u32 = 12;
+/// How often it is downloaded from each in one round,
+const TIMES: u32 = 8;
+/// and how many rounds there are, of both in turn.
+const ROUNDS: usize = 5;
+/// The cipher of both, which the processor has instructions for.
+const CIPHER: &str = "TLS_AES_256_GCM_SHA384";
 
-/// Bytes per CPU-second of ours, by those of nginx.
+/// Bytes per CPU-second and per second of ours, by those of nginx.
 pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let server = Server::start(bench, None)?;
     let content: Vec<u8> = (0..BYTES).map(|at| (at ^ (at >> 9)).to_le_bytes()[0]).collect();
-    let (set, module) = server.make_set(&content)?;
+    let (set, module) = server.make_set("1", &content)?;
     let folder = server.path("www");
     std::fs::create_dir(&folder)?;
     std::fs::write(folder.join("a.bin"), &content)?;
@@ -27,28 +32,51 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let path = format!("/default/controller/v1/d1/softwaremodules/{module}/artifacts/a.bin");
     server.make_device("d1")?;
     server.assign("d1", set)?;
-    let ours = download(&format!("{}{path}", server.plain), server.id())?;
-    let gibibytes = f64::from(TIMES) * 0.25;
-    let rate = gibibytes / ours.as_secs_f64().max(0.01);
-    report.line("artifact egress", rate, "GiB per CPU-second", Goal::Nothing);
-    let Some(nginx) = Nginx::start(&folder, None)? else {
+    let keys = server.path("data/tls");
+    let tls = Some((keys.join("server.pem"), keys.join("server.key")));
+    let nginx = Nginx::start(&folder, &NginxOptions { tls, ..NginxOptions::default() })?;
+    if nginx.is_none() {
         report.skip("artifact egress beside nginx", "there is no nginx: apt-get install nginx");
-        return Ok(());
-    };
-    let theirs = download(&format!("{}/a.bin", nginx.url()), nginx.id())?;
-    let ratio = theirs.as_secs_f64() / ours.as_secs_f64().max(0.01);
-    report.line("artifact egress, by nginx", ratio, "ratio", Goal::AtLeast(0.9));
+    }
+    for (how, ours, theirs) in [
+        ("plain", &server.plain, nginx.as_ref().map(Nginx::url)),
+        ("TLS", &server.url, nginx.as_ref().map(Nginx::tls_url)),
+    ] {
+        let ours = format!("{ours}{path}");
+        let (mut rates, mut by_processor, mut by_wall) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let (took, wall) = download(&server, &ours, server.id())?;
+            rates.push(f64::from(TIMES) * 0.25 / took);
+            if let (Some(theirs), Some(nginx)) = (theirs, &nginx) {
+                let (their_time, their_wall) =
+                    download(&server, &format!("{theirs}/a.bin"), nginx.id())?;
+                by_processor.push(their_time / took);
+                by_wall.push(their_wall / wall);
+            }
+        }
+        let name = format!("artifact egress, {how}");
+        report.line(&name, median(rates), "GiB per CPU-second", Goal::Nothing);
+        if nginx.is_some() {
+            let goal = Goal::AtLeast(0.9);
+            report.line(&format!("{name}, by nginx, CPU"), median(by_processor), "ratio", goal);
+            report.line(&format!("{name}, by nginx, time"), median(by_wall), "ratio", goal);
+        }
+    }
     Ok(())
 }
 
-/// The processor time that the server with this process takes for all downloads.
-fn download(url: &str, id: u32) -> Result<Duration> {
-    let before = processor_time(id)?;
+/// The processor time that the server with this process takes for all downloads of a round, and the
+/// time that these take, in seconds.
+fn download(server: &Server, url: &str, id: u32) -> Result<(f64, f64)> {
     let token = format!("Authorization: GatewayToken {GATEWAY}");
+    let authority = server.path("data/tls/ca.pem");
+    let (before, begun) = (processor_time(id)?, Instant::now());
     for _ in 0..TIMES {
         let mut curl = Command::new("curl");
-        curl.args(["--silent", "--show-error", "--fail", "-o", "/dev/null", "-H", &token, url]);
+        curl.args(["--silent", "--show-error", "--fail", "--http1.1", "-o", "/dev/null"]);
+        curl.args(["--cacert", text(&authority)?, "--tls13-ciphers", CIPHER, "-H", &token, url]);
         output(&mut curl)?;
     }
-    Ok(processor_time(id)?.saturating_sub(before))
+    let took = processor_time(id)?.saturating_sub(before);
+    Ok((took.as_secs_f64().max(0.01), begun.elapsed().as_secs_f64()))
 }

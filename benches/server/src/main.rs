@@ -14,14 +14,17 @@ mod egress;
 mod feedback;
 mod fleets;
 mod large;
+mod load;
 mod process;
 mod server;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
+use peers::PostgresDatabase;
 
 use updraft_measure::Report;
 
@@ -68,6 +71,21 @@ struct Bench {
     time: Duration,
     devices: u32,
     listed: u32,
+}
+
+/// The one that needs a server of its own.
+const POSTGRESQL: &str = "PostgreSQL";
+/// The databases.
+const DATABASES: [&str; 2] = ["SQLite", POSTGRESQL];
+/// Settings under which what PostgreSQL commits is on the disk, as an installation has them.
+const DURABLE: &str = "-c listen_addresses='' -c max_connections=100 -c shared_buffers=128MB";
+
+impl Bench {
+    /// A new database of its own in a PostgreSQL of its own; none where it is to be SQLite.
+    fn database(name: &str) -> Result<Option<PostgresDatabase>> {
+        let is_wanted = name == POSTGRESQL;
+        is_wanted.then(|| Arc::new(peers::Postgres::start(DURABLE)?).database()).transpose()
+    }
 }
 
 fn main() -> Result<()> {

@@ -9,11 +9,36 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Processor time so far of a process (all its threads), in the kernel and outside of it.
 pub(crate) fn processor_time(id: u32) -> Result<Duration> {
+    ticks(&stat(id)?, 11)
+}
+
+/// The same of a process with all that it started, whether they have ended or not.
+pub(crate) fn processor_time_below(id: u32) -> Result<Duration> {
+    let own = stat(id)?;
+    // Of those that have ended: the 14th and 15th field.
+    let mut sum = ticks(&own, 11)? + ticks(&own, 13)?;
+    for entry in std::fs::read_dir("/proc")? {
+        let Ok(child) = entry?.file_name().to_string_lossy().parse() else { continue };
+        // It may have ended in the meantime.
+        let Ok(fields) = stat(child) else { continue };
+        if fields.get(1).is_some_and(|parent| *parent == id.to_string()) {
+            sum += ticks(&fields, 11)?;
+        }
+    }
+    Ok(sum)
+}
+
+/// What stands in `/proc/PID/stat` behind the name, which stands in parentheses and may hold
+/// anything.
+fn stat(id: u32) -> Result<Vec<String>> {
     let text = read(id, "stat")?;
-    // The name of the program stands in parentheses and may hold anything; the 12th and 13th field
-    // behind it are the ticks.
     let (_, fields) = text.rsplit_once(')').context("read the name of a process")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+    Ok(fields.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Two fields of ticks, as a time.
+fn ticks(fields: &[String], first: usize) -> Result<Duration> {
+    let ticks = fields.iter().skip(first).take(2).map(|field| field.parse::<u32>());
     Ok(TICK * ticks.sum::<Result<u32, _>>().context("read the ticks of a process")?)
 }
 

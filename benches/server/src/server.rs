@@ -95,10 +95,15 @@ impl Server {
         self.folder.path().join(name)
     }
 
+    /// Whether its database is one of PostgreSQL.
+    pub(crate) fn is_on_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
     /// Runs statements in its database, beside it.
     pub(crate) fn sql(&self, statements: &str) -> Result<()> {
         if let Some(database) = &self.database {
-            return database.run(statements).map(drop);
+            return database.run(&format!("SET search_path TO updraft; {statements}")).map(drop);
         }
         let file = rusqlite::Connection::open(self.path("data/updraft.db"))?;
         file.busy_timeout(Duration::from_mins(1))?;
@@ -135,9 +140,9 @@ impl Server {
     }
 
     /// A distribution set with one file, and its software module.
-    pub(crate) fn make_set(&self, content: &[u8]) -> Result<(i64, i64)> {
+    pub(crate) fn make_set(&self, version: &str, content: &[u8]) -> Result<(i64, i64)> {
         let id = |made: &Value| made[0]["id"].as_i64().context("a number");
-        let module = json!([{ "name": "firmware", "version": "1", "type": "os" }]);
+        let module = json!([{ "name": "firmware", "version": version, "type": "os" }]);
         let module = id(&self.send(Method::Post, "/rest/v1/softwaremodules", &module)?)?;
         let mut form = b"--line\r\nContent-Disposition: form-data; name=\"file\"; \
             filename=\"a.bin\"\r\nContent-Type: application/octet-stream\r\n\r\n"
@@ -146,7 +151,7 @@ impl Server {
         form.extend_from_slice(b"\r\n--line--\r\n");
         let path = format!("/rest/v1/softwaremodules/{module}/artifacts");
         self.ask(Method::Post, &path, ("multipart/form-data; boundary=line", form))?;
-        let set = json!([{ "name": "system", "version": "1", "type": "os",
+        let set = json!([{ "name": "system", "version": version, "type": "os",
             "modules": [{ "id": module }] }]);
         Ok((id(&self.send(Method::Post, "/rest/v1/distributionsets", &set)?)?, module))
     }

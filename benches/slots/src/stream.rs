@@ -2,7 +2,7 @@
 //! the payload, decompressing it, writing the image.
 
 use anyhow::{Context as _, Result};
-use updraft_measure::{Goal, Nginx, Report, Usage};
+use updraft_measure::{Goal, Nginx, NginxOptions, Report, Usage};
 
 use crate::Bench;
 use crate::apply::xz;
@@ -21,7 +21,8 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         || bench.command("dd", &[&image, "of=slot_b", "bs=1M", "conv=fsync,notrunc"]),
     )?;
     for (name, limit) in [("a fast network", None), ("8 MiB a second", Some(SLOW))] {
-        let Some(nginx) = Nginx::start(bench.folder.path(), limit)? else {
+        let options = NginxOptions { bytes_per_second: limit, ..NginxOptions::default() };
+        let Some(nginx) = Nginx::start(bench.folder.path(), &options)? else {
             report.skip("streamed updates", "there is no nginx: apt-get install nginx-light");
             return Ok(());
         };

@@ -168,6 +168,16 @@ impl Postgres {
         self.up()
     }
 
+    /// Its first process, which starts all others.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn process(&self) -> Result<u32> {
+        let file = self.data().join("postmaster.pid");
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        text.lines().next().and_then(|line| line.trim().parse().ok()).context("its process")
+    }
+
     /// The folder of its socket.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -13,6 +13,7 @@ mod access_key;
 mod bucket;
 mod found;
 mod incoming;
+mod section;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use access_key::AccessKey;
 pub use bucket::{Bucket, BucketError, BucketTrouble};
 pub use found::{Found, read_error};
 pub use incoming::Incoming;
+pub use section::Section;
 
 use crate::config::StorageConfig;
 use crate::environment::Environment;

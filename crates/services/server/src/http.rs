@@ -8,6 +8,7 @@ mod callers;
 mod content;
 mod cookies;
 mod dashboard;
+mod direct;
 mod flood;
 mod gateway;
 mod hawkbit;

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::bucket::{Bucket, Reading};
+use super::section::Section;
 use crate::error::{Error, Result};
 
 /// Content that is there, and can be read from anywhere in it.
@@ -48,6 +49,14 @@ impl Found {
         Self { length, tag, source: Source::Object(Arc::clone(bucket), name) }
     }
 
+    /// The same part as a part of a file, where it is in one.
+    pub fn section(&self, start: u64, count: u64) -> Option<Section> {
+        match &self.source {
+            Source::File(file) => Some(Section::new(file, start, count)),
+            Source::Object(..) => None,
+        }
+    }
+
     /// Reads `count` bytes from `start` on; both lie within the length.
     pub fn read(&self, start: u64, count: u64) -> Result<Box<dyn Read + Send>> {
         Ok(match &self.source {
@@ -69,34 +78,4 @@ pub fn read_error(error: io::Error) -> Error {
         path: "content".into(),
         source,
     })
-}
-
-/// A part of a file.
-#[derive(Debug)]
-pub(super) struct Section {
-    file: Arc<File>,
-    next: u64,
-    left: u64,
-}
-
-impl Section {
-    pub(super) fn new(file: &Arc<File>, start: u64, count: u64) -> Self {
-        Self { file: Arc::clone(file), next: start, left: count }
-    }
-}
-
-impl Read for Section {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let Some(buffer) = buffer.get_mut(..most).filter(|buffer| !buffer.is_empty()) else {
-            return Ok(0);
-        };
-        let read = self.file.read_at(buffer, self.next)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.next = self.next.saturating_add(read as u64);
-        self.left = self.left.saturating_sub(read as u64);
-        Ok(read)
-    }
 }

@@ -48,6 +48,7 @@ const MAX_VALUE: usize = 4000;
 pub struct Hawkbit {
     pub(super) tenant: configuration::Cached,
     pub(super) polls: polls::Polls,
+    reports: feedback::Waiting,
 }
 
 /// What a list is asked for, as it came.

@@ -1,6 +1,7 @@
 //! Answering with content: entity tags, conditions, ranges (RFC 9110), cache headers.
 
 mod begun;
+mod file;
 
 use std::convert::Infallible;
 
@@ -15,6 +16,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 pub(super) use begun::Begun;
+pub(super) use file::{InFile, Waiting};
 
 use super::{Shared, run};
 use crate::contents::{Found, Key};
@@ -137,8 +139,10 @@ struct Answer {
 
 impl Answer {
     fn into_response(self, fleet: &Shared) -> Response {
-        let body = self.body.map_or_else(Body::empty, |begun| begun.into_body(fleet));
-        respond(self.status, self.headers, body)
+        match self.body {
+            Some(begun) => begun.into_response(fleet, self.status, self.headers),
+            None => respond(self.status, self.headers, Body::empty()),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use updraft_error::Classify as _;
 
 use super::Shared;
 use super::callers::{Connection, Shown};
+use super::direct::{Direct, Outgoing};
 use super::hosts::{Hosts, Misdirected, Number};
 use super::unmoved::Unmoved;
 use super::unread::ReadOut;
@@ -198,7 +199,9 @@ async fn connection(
     drop(stream.set_nodelay(true));
     let connection = Connection { from: peer.ip(), is_tls };
     if !is_tls {
-        let ends = Ends { connection, tenant: None, certificate: None };
+        let (stream, outgoing) = Direct::new(stream);
+        let outgoing = Some(outgoing);
+        let ends = Ends { connection, tenant: None, certificate: None, outgoing };
         return requests(hosts, times, stream, ends, stopping).await;
     }
     let (tenant, stream) = match tokio::time::timeout(times.handshake, shake(&hosts, stream)).await
@@ -220,7 +223,7 @@ async fn connection(
         .and_then(|chain| chain.first())
         .and_then(|certificate| PeerCertificate::of_der(certificate).ok())
         .map(|certificate| Arc::new(Shown::from(certificate)));
-    let ends = Ends { connection, tenant: Some(tenant), certificate };
+    let ends = Ends { connection, tenant: Some(tenant), certificate, outgoing: None };
     requests(hosts, times, stream, ends, stopping).await;
 }
 
@@ -242,6 +245,8 @@ struct Ends {
     tenant: Option<Number>,
     /// What the client has shown.
     certificate: Option<Arc<Shown>>,
+    /// Where files are listed that the kernel sends; none where they have to be encrypted.
+    outgoing: Option<Outgoing>,
 }
 
 /// Answers the requests of one connection.
@@ -249,7 +254,7 @@ async fn requests(
     hosts: Arc<Hosts>,
     times: Times,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    Ends { connection, tenant, certificate }: Ends,
+    Ends { connection, tenant, certificate, outgoing }: Ends,
     mut stopping: watch::Receiver<bool>,
 ) {
     let Times { handshake: timeout, idle: keep_alive, unmoved } = times;
@@ -259,13 +264,17 @@ async fn requests(
         request.extensions_mut().insert(connection);
         super::ota::tell_apart(&mut request);
         super::hawkbit::collapse_slashes(&mut request);
+        let outgoing = outgoing.clone().filter(|_| Outgoing::may_answer(&request));
         let answer = hosts.of_request(&mut request, tenant).map(|number| {
             let tenant = hosts.get(number);
             super::acting::answer(Arc::clone(&tenant.fleet), tenant.router.clone(), request)
         });
         async move {
             match answer {
-                Ok(answer) => answer.await,
+                Ok(answer) => answer.await.map(|response| match outgoing {
+                    Some(outgoing) => outgoing.take(response),
+                    None => response,
+                }),
                 Err(Misdirected) => Ok(StatusCode::MISDIRECTED_REQUEST.into_response()),
             }
         }

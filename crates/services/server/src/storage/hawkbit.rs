@@ -10,6 +10,7 @@ pub mod filter;
 pub mod filters;
 pub mod modules;
 pub mod notes;
+pub mod reports;
 pub mod rollouts;
 pub mod sets;
 pub mod tags;

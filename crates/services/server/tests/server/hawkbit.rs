@@ -9,6 +9,7 @@ mod devices;
 pub(crate) mod downloads;
 mod in_rollouts;
 mod management;
+mod many_reports;
 mod rollouts;
 mod selections;
 mod swupdate;

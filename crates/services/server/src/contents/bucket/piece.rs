@@ -8,7 +8,7 @@ use base64::Engine as _;
 use md5::{Digest as _, Md5};
 use updraft_http::Body;
 
-use crate::contents::found::Section;
+use crate::contents::section::Section;
 use crate::error::{Error, Result};
 
 /// A part of a file.

@@ -71,6 +71,23 @@ pub(super) fn admit(
     if good { Ok(Admitted::AsThisDevice) } else { Err(refused()) }
 }
 
+/// Recognises a device that must be known, by its own token and whether it was revoked.
+pub(super) fn recognise(
+    tenant: &Tenant,
+    id: &str,
+    known: Option<(&str, bool)>,
+    presented: &Presented,
+) -> Result<()> {
+    admit(tenant, id, known.map(|(own_token, _)| own_token), presented)?;
+    match known {
+        None => Err(Error::not_found("target", id)),
+        Some((_, true)) => {
+            Err(Error::Unauthenticated { reason: "the device was revoked".to_owned() })
+        }
+        Some((_, false)) => Ok(()),
+    }
+}
+
 /// Whether two tokens are the same; how long that takes tells nothing about where they differ.
 fn is_same(one: &str, other: &str) -> bool {
     Sha256::digest(one.as_bytes()) == Sha256::digest(other.as_bytes())
@@ -96,12 +113,9 @@ impl Fleet {
             .database
             .read("read a device", |reader| devices::get(reader, id))?
             .filter(|device| device.protocol == Protocol::Ddi);
-        let own_token = device.as_ref().map(|device| device.security_token.as_str());
-        admit(&tenant, id, own_token, presented)?;
+        let known = device.as_ref().map(|device| (device.security_token.as_str(), device.revoked));
+        recognise(&tenant, id, known, presented)?;
         let device = device.ok_or_else(|| Error::not_found("target", id))?;
-        if device.revoked {
-            return Err(Error::Unauthenticated { reason: "the device was revoked".to_owned() });
-        }
         Ok(device)
     }
 }

@@ -243,7 +243,12 @@ fn value(reader: &Connection, key: &str) -> Result<ConfigurationValue> {
 }
 
 fn read(reader: &Connection) -> Result<Tenant> {
-    let get = |key: &str| value(reader, key).map(|found| found.value);
+    // Where servers share a database, it is read whenever it is needed: all of it at once.
+    let set = stored::all(reader)?;
+    let get = |key: &str| match set.get(key) {
+        Some(value) => Ok(value.clone()),
+        None => known(key).map(|(_, default)| default),
+    };
     let flag = |key: &str| Ok::<_, Error>(get(key)? == Value::Bool(true));
     let text = |key: &str| Ok::<_, Error>(get(key)?.as_str().unwrap_or_default().to_owned());
     let stored = |what, reason: String| Error::Stored { what, reason };

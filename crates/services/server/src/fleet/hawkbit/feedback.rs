@@ -1,5 +1,10 @@
 //! What devices report of their actions.
 
+mod together;
+mod waiting;
+
+pub(in crate::fleet) use waiting::Waiting;
+
 use updraft_api::EventKind;
 use updraft_hawkbit::ddi::{ActionFeedback, Execution, Finished, Handling};
 use updraft_hawkbit::management::{ActionKind, ActionStatus, UpdateStatus};
@@ -43,50 +48,7 @@ impl Fleet {
         let actor = format!("device:{id}");
         let by = By { actor: &actor, at: now };
         self.write_for("store what a device reports", id, |tx| {
-            let mut action = actions::require(tx, id, action)?;
-            if !takes_reports(&action) {
-                let message = format!("action {} has ended", action.id);
-                return Err(Error::hawkbit(Trouble::Gone, message));
-            }
-            let status = deployment_status(&action, feedback, now);
-            append(tx, &action, feedback, status, by, default_message(status))?;
-            action.last_code = feedback.status.code.or(action.last_code);
-            match status {
-                ActionStatus::Finished => {
-                    let mut device = devices::require(tx, id)?;
-                    finish(tx, &mut device, &mut action, by)?;
-                    devices::update(tx, &device, None)?;
-                }
-                ActionStatus::Error => {
-                    let mut device = devices::require(tx, id)?;
-                    fail(tx, &mut device, &mut action, by)?;
-                    devices::update(tx, &device, None)?;
-                }
-                ActionStatus::Downloaded if action.kind == ActionKind::DownloadOnly => {
-                    let mut device = devices::require(tx, id)?;
-                    action.status = status;
-                    action.active = false;
-                    device.status = UpdateStatus::InSync;
-                    devices::update(tx, &device, None)?;
-                    actions::update(tx, &action, by)?;
-                    // More was not asked for.
-                    orders::ended(tx, action.id, Outcome::Runs, by)?;
-                }
-                // Said of an action, these change nothing about it.
-                ActionStatus::Canceled | ActionStatus::Warning => {
-                    actions::update(tx, &action, by)?;
-                }
-                _ => {
-                    // What is to be stopped stays so until the device says that it has.
-                    if action.status != ActionStatus::Canceling {
-                        action.status = status;
-                    }
-                    actions::update(tx, &action, by)?;
-                    // Some begin without having asked what it is.
-                    orders::fetched(tx, action.id, by)?;
-                }
-            }
-            Ok(())
+            take(tx, id, (action, feedback), by)
         })?;
         self.kick();
         Ok(())
@@ -135,6 +97,59 @@ impl Fleet {
             }
         })
     }
+}
+
+/// Stores a report of a device that is known.
+fn take(
+    tx: &Transaction<'_>,
+    id: &str,
+    (action, feedback): (i64, &ActionFeedback),
+    by: By<'_>,
+) -> Result<()> {
+    let mut action = actions::require(tx, id, action)?;
+    if !takes_reports(&action) {
+        let message = format!("action {} has ended", action.id);
+        return Err(Error::hawkbit(Trouble::Gone, message));
+    }
+    let status = deployment_status(&action, feedback, by.at);
+    append(tx, &action, feedback, status, by, default_message(status))?;
+    action.last_code = feedback.status.code.or(action.last_code);
+    match status {
+        ActionStatus::Finished => {
+            let mut device = devices::require(tx, id)?;
+            finish(tx, &mut device, &mut action, by)?;
+            devices::update(tx, &device, None)?;
+        }
+        ActionStatus::Error => {
+            let mut device = devices::require(tx, id)?;
+            fail(tx, &mut device, &mut action, by)?;
+            devices::update(tx, &device, None)?;
+        }
+        ActionStatus::Downloaded if action.kind == ActionKind::DownloadOnly => {
+            let mut device = devices::require(tx, id)?;
+            action.status = status;
+            action.active = false;
+            device.status = UpdateStatus::InSync;
+            devices::update(tx, &device, None)?;
+            actions::update(tx, &action, by)?;
+            // More was not asked for.
+            orders::ended(tx, action.id, Outcome::Runs, by)?;
+        }
+        // Said of an action, these change nothing about it.
+        ActionStatus::Canceled | ActionStatus::Warning => {
+            actions::update(tx, &action, by)?;
+        }
+        _ => {
+            // What is to be stopped stays so until the device says that it has.
+            if action.status != ActionStatus::Canceling {
+                action.status = status;
+            }
+            actions::update(tx, &action, by)?;
+            // Some begin without having asked what it is.
+            orders::fetched(tx, action.id, by)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a device may still report of an action. One that was only to be downloaded has ended
@@ -187,6 +202,18 @@ fn append(
     by: By<'_>,
     default: &str,
 ) -> Result<()> {
+    let report = report(feedback, status, default)?;
+    let last = actions::last_of_reports(tx, action.id)?;
+    let said = last.as_ref().map(|(last, _)| (last.status, last.code, last.messages.as_slice()));
+    let reports = last.as_ref().map_or(0, |(_, reports)| *reports);
+    if !is_news(action.id, &report, said, reports)? {
+        return Ok(());
+    }
+    actions::append(tx, action.id, &report, by.at)
+}
+
+/// What a device said, as it is stored.
+fn report(feedback: &ActionFeedback, status: ActionStatus, default: &str) -> Result<NewReport> {
     let details = feedback.status.details.as_deref().unwrap_or_default();
     if details.len() > MAX_MESSAGES {
         let message = format!("a report may have {MAX_MESSAGES} messages");
@@ -203,26 +230,27 @@ fn append(
     if let Some(code) = feedback.status.code {
         messages.push(format!("Update Server: Device reported status code: {code}"));
     }
-    // A client that was told not to install yet says the same at each poll.
-    let last = actions::last_of_reports(tx, action.id)?;
-    let repeats = last.as_ref().is_some_and(|(last, _)| {
-        last.status == status && last.messages == messages && last.code == feedback.status.code
-    });
-    if repeats && !is_final(status) {
-        return Ok(());
+    let occurred_at = feedback.timestamp.filter(|millis| *millis > 0);
+    Ok(NewReport { status, code: feedback.status.code, messages, occurred_at })
+}
+
+/// What the last report of an action said.
+type Said<'a> = (ActionStatus, Option<i64>, &'a [String]);
+
+/// Whether a report is to be stored: it says something new, and there is room for it.
+fn is_news(action: i64, report: &NewReport, last: Option<Said<'_>>, reports: u64) -> Result<bool> {
+    if is_final(report.status) {
+        return Ok(true);
     }
-    let reports = last.map_or(0, |(_, reports)| reports);
-    if !is_final(status) && reports >= MAX_REPORTS {
-        let message = format!("action {} has {MAX_REPORTS} reports", action.id);
+    // A client that was told not to install yet says the same at each poll.
+    if last == Some((report.status, report.code, report.messages.as_slice())) {
+        return Ok(false);
+    }
+    if reports >= MAX_REPORTS {
+        let message = format!("action {action} has {MAX_REPORTS} reports");
         return Err(Error::hawkbit(Trouble::Quota, message));
     }
-    let report = NewReport {
-        status,
-        code: feedback.status.code,
-        messages,
-        occurred_at: feedback.timestamp.filter(|millis| *millis > 0),
-    };
-    actions::append(tx, action.id, &report, by.at)
+    Ok(true)
 }
 
 fn is_final(status: ActionStatus) -> bool {

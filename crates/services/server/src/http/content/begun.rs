@@ -1,13 +1,18 @@
-//! Content as a body, read as fast as the caller takes it.
+//! Content as a body, read as fast as the caller takes it: a file by whoever sends it, and what has to
+//! be waited for by a task of its own.
 
 use std::io::Read;
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::http::{HeaderName, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::channel::Channel;
 
-use crate::contents::{Found, read_error};
+use super::file::{FileBody, InFile};
+use super::respond;
+use crate::contents::{Found, Section, read_error};
 use crate::error::Result;
 use crate::http::Shared;
 
@@ -24,6 +29,8 @@ pub(in crate::http) struct Begun {
     first: Bytes,
     /// Where the rest comes from, and how much of it.
     rest: Option<(Source, u64)>,
+    /// All of it, where that is a part of a file of which nothing was read yet.
+    file: Option<Section>,
     /// What follows: bytes that stand before a part, and which that is.
     later: Vec<(String, Option<(u64, u64)>)>,
     found: Found,
@@ -32,12 +39,18 @@ pub(in crate::http) struct Begun {
 impl Begun {
     /// Begins to read; waits for the store.
     pub(in crate::http) fn read(found: &Found, start: u64, count: u64) -> Result<Self> {
+        if count > PIECE
+            && let Some(section) = found.section(start, count)
+        {
+            let (first, found) = (Bytes::new(), found.clone());
+            return Ok(Self { first, rest: None, file: Some(section), later: Vec::new(), found });
+        }
         let mut source = found.read(start, count)?;
         let piece = count.min(PIECE);
         let first = take(&mut source, piece).map_err(read_error)?;
         let left = count.saturating_sub(piece);
         let rest = (left > 0).then_some((source, left));
-        Ok(Self { first, rest, later: Vec::new(), found: found.clone() })
+        Ok(Self { first, rest, file: None, later: Vec::new(), found: found.clone() })
     }
 
     /// Several parts, each after a text of its own, and a text at the end.
@@ -48,10 +61,26 @@ impl Begun {
     ) -> Self {
         let mut later: Vec<_> = parts.into_iter().map(|(text, part)| (text, Some(part))).collect();
         later.push((end, None));
-        Self { first: Bytes::new(), rest: None, later, found: found.clone() }
+        Self { first: Bytes::new(), rest: None, file: None, later, found: found.clone() }
     }
 
-    pub(in crate::http) fn into_body(self, fleet: &Shared) -> Body {
+    /// An answer with this as its body.
+    pub(in crate::http) fn into_response(
+        mut self,
+        fleet: &Shared,
+        status: StatusCode,
+        headers: Vec<(HeaderName, String)>,
+    ) -> Response {
+        let Some(section) = self.file.take() else {
+            return respond(status, headers, self.into_body(fleet));
+        };
+        let body = Body::new(FileBody::new(fleet, section.clone()));
+        let mut response = respond(status, headers, body);
+        response.extensions_mut().insert(InFile { fleet: Arc::clone(fleet), section });
+        response
+    }
+
+    fn into_body(self, fleet: &Shared) -> Body {
         if self.rest.is_none() && self.later.is_empty() {
             return Body::from(self.first);
         }
@@ -119,7 +148,7 @@ fn take(source: &mut Source, count: u64) -> std::io::Result<Bytes> {
 }
 
 /// Waits for a store where waiting is allowed, with so many others at most.
-async fn wait<T: Send + 'static>(
+pub(super) async fn wait<T: Send + 'static>(
     fleet: &Shared,
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {

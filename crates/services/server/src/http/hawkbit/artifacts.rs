@@ -135,24 +135,23 @@ pub(crate) async fn content(
         Wanted::All => {
             common.push(octets);
             common.push((CONTENT_LENGTH, length.to_string()));
-            let body = part(fleet, &found, (0, length)).await?;
-            Ok(respond(StatusCode::OK, common, body))
+            let begun = part(fleet, &found, (0, length)).await?;
+            Ok(begun.into_response(fleet, StatusCode::OK, common))
         }
         Wanted::Parts(parts) => {
             if let [(start, count)] = parts.as_slice() {
                 common.push(octets);
                 common.push((CONTENT_LENGTH, count.to_string()));
                 common.push((CONTENT_RANGE, range_of(*start, *count, length)));
-                let body = part(fleet, &found, (*start, *count)).await?;
-                return Ok(respond(StatusCode::PARTIAL_CONTENT, common, body));
+                let begun = part(fleet, &found, (*start, *count)).await?;
+                return Ok(begun.into_response(fleet, StatusCode::PARTIAL_CONTENT, common));
             }
             // No file holds it: nobody knows the hash before the server says it.
             let boundary = format!("UPDRAFT_{}", artifact.hashes.sha1);
             common.push((CONTENT_TYPE, format!("multipart/byteranges; boundary={boundary}")));
             let (size, begun) = several(&found, parts, &boundary);
-            let body = begun.into_body(fleet);
             common.push((CONTENT_LENGTH, size.to_string()));
-            Ok(respond(StatusCode::PARTIAL_CONTENT, common, body))
+            Ok(begun.into_response(fleet, StatusCode::PARTIAL_CONTENT, common))
         }
     }
 }
@@ -162,10 +161,9 @@ fn range_of(start: u64, count: u64, length: u64) -> String {
     format!("bytes {start}-{last}/{length}")
 }
 
-async fn part(fleet: &Shared, found: &Found, (start, count): (u64, u64)) -> Result<Body> {
+async fn part(fleet: &Shared, found: &Found, (start, count): (u64, u64)) -> Result<Begun> {
     let found = found.clone();
-    let begun = run(fleet, move |_| Begun::read(&found, start, count)).await?;
-    Ok(begun.into_body(fleet))
+    run(fleet, move |_| Begun::read(&found, start, count)).await
 }
 
 /// Several parts in one body (RFC 9110, section 14.6), and its length.

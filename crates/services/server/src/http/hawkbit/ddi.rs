@@ -1,5 +1,7 @@
 //! The Direct Device Integration API: `/{tenant}/controller/v1/{controllerId}`.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -151,10 +153,17 @@ async fn deployment_feedback(
     check_tenant(&fleet, &tenant)?;
     let action = number(&action)?;
     let feedback: ActionFeedback = read(&fleet, &headers, body, "the feedback").await?;
-    run(&fleet, move |fleet| {
-        fleet.ddi_deployment_feedback(&id, &caller.presented, action, &feedback)
-    })
-    .await?;
+    let (answer, must_store) = fleet.ddi_report(id, caller.presented, action, feedback);
+    if must_store {
+        let fleet = Arc::clone(&fleet);
+        // Whoever waits is told; nobody waits for the last one to be stored.
+        drop(tokio::task::spawn_blocking(move || fleet.store_reports()));
+    }
+    let lost = |_| Error::Internal {
+        action: "store a report",
+        reason: "who stored it came to no end".to_owned(),
+    };
+    answer.await.map_err(lost)??;
     Ok(StatusCode::OK.into_response())
 }
 

@@ -302,7 +302,7 @@ pub fn reports(
     Ok((rows.collect::<Result<_, _>>().map_err(failed)?, total))
 }
 
-fn read(row: &Row<'_>) -> sql::Result<ActionRecord> {
+pub(super) fn read(row: &Row<'_>) -> sql::Result<ActionRecord> {
     let (kind, status): (String, String) = (row.get("kind")?, row.get("status")?);
     let window: Option<String> = row.get("window")?;
     Ok(ActionRecord {

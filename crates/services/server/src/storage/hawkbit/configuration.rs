@@ -1,5 +1,7 @@
 //! The tenant's configuration: what differs from the defaults.
 
+use std::collections::HashMap;
+
 use super::super::values;
 use super::By;
 use crate::error::{Error, Result};
@@ -32,6 +34,21 @@ pub fn get(connection: &Connection, key: &str) -> Result<Option<SetValue>> {
     let Some((text, modified_by, modified_at)) = found else { return Ok(None) };
     let value = values::from_json("a configuration value", &text)?;
     Ok(Some(SetValue { value, modified_by, modified_at }))
+}
+
+/// All values that were set, by key.
+pub fn all(connection: &Connection) -> Result<HashMap<String, serde_json::Value>> {
+    let failed = |error| Error::database("read the configuration")(error);
+    let mut statement =
+        connection.prepare_cached("SELECT key, value FROM tenant_configuration").map_err(failed)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get("key")?, row.get::<_, String>("value")?)))
+        .map_err(failed)?;
+    rows.map(|row| {
+        let (key, text) = row.map_err(failed)?;
+        Ok((key, values::from_json("a configuration value", &text)?))
+    })
+    .collect()
 }
 
 /// Sets a value.

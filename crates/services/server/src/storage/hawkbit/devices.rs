@@ -78,6 +78,51 @@ pub fn require(connection: &Connection, id: &str) -> Result<ActionDevice> {
     get(connection, id)?.ok_or_else(|| Error::not_found("target", id))
 }
 
+/// With what a device shows who it is.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Its id.
+    pub id: String,
+    /// Its own token.
+    pub security_token: String,
+    /// Whether it is refused.
+    pub revoked: bool,
+}
+
+/// The credentials of those of some devices that there are and that speak this.
+pub fn credentials(
+    connection: &Connection,
+    ids: &[&str],
+    protocol: Protocol,
+) -> Result<Vec<Credentials>> {
+    let failed = |error| Error::database("read devices' credentials")(error);
+    let mut statement = connection
+        .prepare_cached(connection.either(
+            "SELECT t.device, t.security_token, d.revoked_at
+             FROM json_each(?1) j JOIN action_devices t ON t.device = j.value
+             JOIN devices d ON d.id = t.device WHERE d.protocol = ?2",
+            // One at a time, however many it believes that there are.
+            "SELECT t.device, t.security_token, d.revoked_at
+             FROM json_array_elements_text(CAST(CAST(?1 AS TEXT) AS json)) j
+             CROSS JOIN LATERAL
+                 (SELECT * FROM action_devices WHERE device = j.value LIMIT 1) t
+             CROSS JOIN LATERAL
+                 (SELECT * FROM devices WHERE id = t.device AND protocol = ?2 LIMIT 1) d",
+        ))
+        .map_err(failed)?;
+    let wanted = values::json("read devices' credentials", &ids)?;
+    let rows = statement
+        .query_map(params![wanted, values::word(protocol)], |row| {
+            Ok(Credentials {
+                id: row.get("device")?,
+                security_token: row.get("security_token")?,
+                revoked: row.get::<_, Option<i64>>("revoked_at")?.is_some(),
+            })
+        })
+        .map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
 /// A page of devices, and how many there are.
 pub fn list(connection: &Connection, listing: &Listing) -> Result<(Vec<ActionDevice>, u64)> {
     let failed = |error| Error::database("list devices")(error);

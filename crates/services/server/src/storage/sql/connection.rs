@@ -226,6 +226,20 @@ impl Transaction<'_> {
         changed
     }
 
+    /// Does some work whose error undoes that work and no more. An error outside of it: the
+    /// transaction is of no more use.
+    pub fn apart<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>> {
+        self.batch("SAVEPOINT apart")?;
+        let done = work();
+        if done.is_ok() {
+            self.connection.batch_ahead("RELEASE SAVEPOINT apart")?;
+        } else {
+            self.forget_later();
+            self.batch("ROLLBACK TO SAVEPOINT apart; RELEASE SAVEPOINT apart")?;
+        }
+        Ok(done)
+    }
+
     /// Makes all of it durable.
     pub(in crate::storage) fn commit(mut self) -> Result<()> {
         self.batch("COMMIT")?;

@@ -92,3 +92,55 @@ pub(crate) fn download_in_parts(hawkbit: &Hawkbit) {
     // Parts are not noted, wholes once.
     assert_eq!(hawkbit.reports("d1", action), ["running", "download"]);
 }
+
+#[test]
+fn a_large_file_is_the_same_however_it_is_sent() {
+    let hawkbit = Hawkbit::new();
+    hawkbit.poll("d1");
+    let content: Vec<u8> =
+        (0..5_000_011_u32).map(|n| u8::try_from((n ^ (n >> 7)) % 251).expect("small")).collect();
+    let (set, module) = hawkbit.make_set("1", &content);
+    hawkbit.assign(set, "d1", &json!({}));
+    let at = format!("/softwaremodules/{module}/artifacts/update.bin");
+    let whole = hawkbit.ddi("d1", &at, &[]).expect(200);
+    assert!(whole.body == content, "plain: {} bytes", whole.body.len());
+    let part = hawkbit.ddi("d1", &at, &["-H", "Range: bytes=1000000-4000000"]).expect(206);
+    assert!(part.body == content[1_000_000..=4_000_000], "a part of it");
+    let head = hawkbit.ddi("d1", &at, &["--head"]).expect(200);
+    assert_eq!(head.header("content-length"), Some("5000011"));
+
+    // One connection goes on after a file was sent, and after somebody who wants no more of it.
+    let client =
+        updraft_http::Client::new(&updraft_http::ClientOptions::default()).expect("client");
+    let path = format!("/default/controller/v1/d1{at}");
+    let get = |url: String| {
+        let request = updraft_http::Request::new(updraft_http::Method::Get, url)
+            .header("Authorization", "GatewayToken gateway-secret");
+        crate::world::ask(&client, request)
+    };
+    for _ in 0..3 {
+        let again = get(hawkbit.world.plain_url(&path)).expect(200);
+        assert!(again.body == content, "kept: {} bytes", again.body.len());
+        get(hawkbit.world.plain_url("/default/controller/v1/d1")).expect(200);
+    }
+    let stopped = std::process::Command::new("curl")
+        .args(["--silent", "--max-filesize", "1000", "-o", "/dev/null"])
+        .args(["-H", "Authorization: GatewayToken gateway-secret"])
+        .arg(hawkbit.world.plain_url(&path))
+        .status()
+        .expect("curl");
+    assert!(!stopped.success(), "it did not want it");
+
+    // Encrypted: HTTP/2, and HTTP/1.1.
+    for version in ["--http2", "--http1.1"] {
+        let authority = hawkbit.world.layout.ca_certificate();
+        let output = std::process::Command::new("curl")
+            .args(["--silent", "--show-error", "--fail", version, "--cacert"])
+            .arg(authority)
+            .args(["-H", "Authorization: GatewayToken gateway-secret"])
+            .arg(hawkbit.world.url(&path))
+            .output()
+            .expect("curl");
+        assert!(output.stdout == content, "{version}: {} bytes", output.stdout.len());
+    }
+}
