@@ -10,6 +10,9 @@ use crate::boot_control::Slot;
 /// Kernel arguments that name a slot: ours, RAUC's and Android's.
 const ARGUMENTS: [&str; 3] = ["updraft.slot", "rauc.slot", "androidboot.slot_suffix"];
 
+/// How many devices a root may be made of.
+const MOST_DEVICES: usize = 32;
+
 impl SlotsConfig {
     /// The slot that runs: what the configuration says, else what the kernel's command line says,
     /// else the one that has the root file system's device. `None`: nobody knows.
@@ -24,16 +27,37 @@ impl SlotsConfig {
             return Some(slot);
         }
         let root = arguments.last_value("root").map(|root| device(root.as_ref()));
+        let devices = root_device.map(with_those_below).unwrap_or_default();
         let has_root = |slot: &Slot| {
             self.partitions.values().any(|both| {
                 let path = device(slot.of(both).as_path());
-                let is_device = || std::fs::metadata(&path).ok().map(|about| about.rdev());
-                root.as_ref() == Some(&path)
-                    || root_device.is_some_and(|root| is_device() == Some(root))
+                let own = || std::fs::metadata(&path).ok().map(|about| about.rdev());
+                root.as_ref() == Some(&path) || own().is_some_and(|own| devices.contains(&own))
             })
         };
         Slot::ALL.into_iter().find(has_root)
     }
+}
+
+/// A device, and those that the kernel made it of: a root that dm-verity checks has a device of its own,
+/// which lies over that of the slot.
+fn with_those_below(device: u64) -> Vec<u64> {
+    let mut devices = vec![device];
+    let mut next = 0;
+    while let Some(device) = devices.get(next).copied().filter(|_| next < MOST_DEVICES) {
+        next += 1;
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let folder = format!("/sys/dev/block/{major}:{minor}/slaves");
+        for below in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let text = std::fs::read_to_string(below.path().join("dev")).unwrap_or_default();
+            let numbers = text.trim().split_once(':');
+            let numbers = numbers.and_then(|(major, minor)| {
+                Some(rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?))
+            });
+            devices.extend(numbers.filter(|below| !devices.contains(below)));
+        }
+    }
+    devices
 }
 
 fn slot_named(name: &str) -> Option<Slot> {
