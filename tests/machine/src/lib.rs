@@ -89,7 +89,7 @@ pub use kernel::Kernel;
 pub use modules::{Modules, Needed};
 pub use newer_ostree::newer_ostree_root;
 pub use options::{Firmware, Options};
-pub use partition::Partition;
+pub use partition::{EFI_SYSTEM, Partition};
 pub use qemu::Machine;
 pub use sysroot::{BootEntry, Sysroot};
 pub use system::System;

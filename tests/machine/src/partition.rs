@@ -10,6 +10,9 @@ use crate::programs;
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;
 
+/// The type of EFI system partitions.
+pub const EFI_SYSTEM: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
+
 #[derive(Debug, Clone)]
 enum Content {
     Fat,
@@ -36,8 +39,7 @@ impl Partition {
     /// An EFI system partition with a FAT file system.
     #[must_use]
     pub fn efi() -> Self {
-        let type_id = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
-        Self { type_id, ..Self::of(Content::Fat, "esp") }
+        Self { type_id: EFI_SYSTEM, ..Self::of(Content::Fat, "esp") }
     }
 
     /// A partition with an ext4 file system.

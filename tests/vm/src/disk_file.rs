@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::Answer;
+use machine::Disk;
 use updraft_bootenv::Ext4Superblock;
 
 const UNMOUNT_TRIES: u32 = 20;
@@ -22,6 +23,17 @@ pub struct Part {
     pub offset: u64,
     /// How large it is, in bytes.
     pub size: u64,
+}
+
+impl Part {
+    /// The first ones of a disk, with these labels and sizes in MiB.
+    pub(crate) fn all(disk: &Disk, sizes: &[(&str, u64)]) -> Result<Vec<Self>> {
+        let part = |(number, (name, mib)): (usize, &(&str, u64))| {
+            let offset = disk.start(number + 1).context("a partition begins somewhere")?;
+            Ok(Self { name: (*name).to_owned(), offset, size: mib << 20 })
+        };
+        sizes.iter().enumerate().map(part).collect()
+    }
 }
 
 /// A disk in a file.

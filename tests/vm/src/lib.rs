@@ -9,6 +9,7 @@
 //!   at from its inside.
 //! * [`Vehicle`] is a machine with an agent, and [`Vendor`] the server that it listens to.
 //! * [`Product`] is Debian with systemd, made ready to be released as an integrator would.
+//! * [`TwoRoots`] are small roots for a [`Board`] with one of many boot loaders ([`SlotLoader`]).
 //! * [`SlotReleases`] are for machines with two roots, [`OneRoot`] is for those with one and a recovery.
 //! * [`Playground`] is a machine for people (`cargo xtask vm`).
 //! * [`WriteLog`] is what a machine wrote, write by write and flush by flush; [`Cut`] is a moment
@@ -28,7 +29,11 @@ mod product;
 mod rack;
 mod release;
 mod root_image;
+mod slot_loader;
 mod slots;
+mod small_system;
+mod starts;
+mod two_roots;
 mod vehicle;
 mod vendor;
 mod workshop;
@@ -45,7 +50,9 @@ pub use playground::Playground;
 pub use product::{Product, shipped_units};
 pub use rack::{Rack, first_entry};
 pub use release::{Release, Repository};
+pub use slot_loader::{SlotLoader, make_efi_entries};
 pub use slots::SlotReleases;
+pub use two_roots::{Board, TwoRoots};
 pub use vehicle::Vehicle;
 pub use vendor::Vendor;
 pub use workshop::{Inside, Workshop, updraft};

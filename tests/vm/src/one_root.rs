@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use harness::{Answer, Programs};
 use machine::{Disk, Initramfs, Kernel, Partition};
 
@@ -40,7 +40,6 @@ compatible = \"board\"
 ";
 /// How large the root is, in MiB.
 const ROOT: u64 = 64;
-const MIB: u64 = 1 << 20;
 /// The partitions, in their order.
 const PARTS: [(&str, u64); 3] = [("root", ROOT), ("misc", 1), ("cache", 96)];
 const CONTROL: &[u8] = b"boot-recovery";
@@ -126,11 +125,7 @@ impl OneRoot {
             .partition(Partition::empty(misc.0).mib(misc.1))
             .partition(Partition::ext4(cache.0).mib(cache.1).folder(&empty))
             .build(path)?;
-        let part = |(number, (name, mib)): (usize, (&str, u64))| {
-            let offset = disk.start(number + 1).context("a partition begins somewhere")?;
-            Ok(Part { name: name.to_owned(), offset, size: mib * MIB })
-        };
-        let parts = PARTS.into_iter().enumerate().map(part).collect::<Result<_>>()?;
+        let parts = Part::all(&disk, &PARTS)?;
         Ok(DiskFile { path: path.to_path_buf(), parts })
     }
 

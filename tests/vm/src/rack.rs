@@ -1,11 +1,12 @@
 //! A machine with a disk, and the part of the boot loader where none is on it.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use machine::{Firmware, Foreign, Kernel, Machine, Options};
-use updraft_bootenv::{BootEntry, BootVerdict, CountedName};
+use updraft_bootenv::{BootEntry, BootVerdict, CountedName, version_cmp};
 
 use crate::DiskFile;
 
@@ -19,7 +20,7 @@ const CRASH_RECORDS: &str = "1M";
 const NO_FLUSH: &str = "cache.no-flush=on";
 
 /// A machine with a disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rack {
     folder: PathBuf,
     /// Its disk.
@@ -192,21 +193,28 @@ pub(crate) fn first_by(boot: &Path, rules: Rules) -> Result<BootEntry> {
             continue;
         }
         let entry = BootEntry::parse(&fs::read(&path)?)?;
-        let mut is_bad = false;
+        let mut place = None;
         if rules == Rules::SystemdBoot {
             let kernel = entry.get("linux").map(|kernel| kernel.trim_start_matches('/'));
             if !kernel.is_some_and(|kernel| boot.join(kernel).is_file()) {
                 continue;
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            is_bad = name
-                .parse::<CountedName>()
-                .is_ok_and(|name| BootVerdict::of(name.count) == BootVerdict::Bad);
+            let name: CountedName = name.parse().with_context(|| name.clone())?;
+            let is_bad = BootVerdict::of(name.count) == BootVerdict::Bad;
+            let key = entry.get("sort-key").map(str::to_owned);
+            place = Some((is_bad, key.is_none(), key, name.stem));
         }
-        entries.push((is_bad, entry));
+        entries.push((place, entry));
     }
-    entries.sort_by(|(left_bad, left), (right_bad, right)| {
-        left_bad.cmp(right_bad).then_with(|| left.offer_order(right))
+    entries.sort_by(|(left, left_entry), (right, right_entry)| {
+        let versions = || left_entry.offer_order(right_entry);
+        let (Some(left), Some(right)) = (left, right) else { return versions() };
+        // Without a key the version does not count, and the higher name does.
+        let by_key = (left.0, left.1, &left.2).cmp(&(right.0, right.1, &right.2));
+        by_key
+            .then_with(|| if left.1 { Ordering::Equal } else { versions() })
+            .then_with(|| version_cmp(&right.3, &left.3))
     });
     let first = entries.into_iter().next().map(|(_, entry)| entry);
     first.with_context(|| format!("no entry in {}", folder.display()))

@@ -210,7 +210,7 @@ impl Release {
 }
 
 /// Copies a program, without what only a debugger needs, and the libraries that `ldd` names.
-fn copy_program(program: &Path, tree: &Path) -> Result<()> {
+pub(crate) fn copy_program(program: &Path, tree: &Path) -> Result<()> {
     let name = program.file_name().context("a program has a name")?;
     let target = tree.join("usr/bin").join(name);
     let _ = fs::remove_file(&target);

@@ -48,7 +48,6 @@ system = [\"/dev/vda2\", \"/dev/vda3\"]
 ";
 /// How large a slot is, in MiB.
 const SLOT: u64 = 96;
-const MIB: u64 = 1 << 20;
 /// The partitions, in their order.
 const PARTS: [(&str, u64); 4] = [("esp", 64), ("system_a", SLOT), ("system_b", SLOT), ("data", 64)];
 
@@ -143,11 +142,7 @@ impl SlotReleases {
             .partition(Partition::empty(b.0).mib(b.1))
             .partition(Partition::ext4(own.0).mib(own.1).folder(&data))
             .build(path)?;
-        let part = |(number, (name, mib)): (usize, (&str, u64))| {
-            let offset = disk.start(number + 1).context("a partition begins somewhere")?;
-            Ok(Part { name: name.to_owned(), offset, size: mib * MIB })
-        };
-        let parts = PARTS.into_iter().enumerate().map(part).collect::<Result<_>>()?;
+        let parts = Part::all(&disk, &PARTS)?;
         Ok(DiskFile { path: path.to_path_buf(), parts })
     }
 

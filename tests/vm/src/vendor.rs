@@ -60,6 +60,14 @@ impl Vendor {
         self.server.credentials_for_guests(&folder.join("credentials.zip"))
     }
 
+    /// What the server knows of the machine.
+    ///
+    /// # Errors
+    /// When it does not answer, or knows no such machine yet.
+    pub fn device(&self) -> Result<serde_json::Value> {
+        self.operator.device(DEVICE)
+    }
+
     /// Publishes a release that is in the repository, and orders the machine to go to it.
     ///
     /// # Errors

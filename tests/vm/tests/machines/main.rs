@@ -7,6 +7,7 @@ mod foreign;
 mod live_cuts;
 mod power_cuts;
 mod recovery;
+mod slot_loaders;
 mod slots;
 mod soft_reboot;
 mod systemd;

@@ -1,11 +1,12 @@
 //! [`EntryNames`]: systemd-boot and others of the Boot Loader Specification, by one entry for each
 //! slot, whose counter is in its name: `NAME+LEFT-DONE.conf`.
 //!
-//! Of entries that have tries left, or none to count, the one with the highest `version` is started;
-//! those without any come last. So a slot is made the active one by a version above that of the other,
+//! Of entries that have tries left, or none to count, those with a `sort-key` come first, and of the same
+//! key the one with the highest `version` is started; without the key only the names count. Those without
+//! any tries come last. So a slot is made the active one by a key, a version above that of the other,
 //! and a new counter: an entry is written anew beside the old one, and counts from the moment on at
 //! which it has its name. The old one is removed then. Entries are on FAT as a rule: see
-//! [`updraft_fs::fat`].
+//! [`updraft_fs::fat`]. (systemd 250 and later, `boot.c`, `config_entry_compare`.)
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,10 @@ use crate::{Error, Result};
 
 /// How many names are tried for an entry that cannot have its own at once.
 const MAX_DETOURS: u32 = 10;
+const SORT_KEY: &str = "sort-key";
+/// What entries have that came without one.
+const OUR_KEY: &str = "slots";
+const MACHINE: &str = "machine-id";
 
 /// Two entries in a folder.
 #[derive(Debug, Clone)]
@@ -46,10 +51,19 @@ impl Found {
     /// `Less` comes first, as for systemd-boot.
     fn offer_order(&self, other: &Self) -> Ordering {
         let is_bad = |one: &Self| one.name.verdict() == BootVerdict::Bad;
+        let (key, other_key) = (self.entry.get(SORT_KEY), other.entry.get(SORT_KEY));
+        let of_keys = || match (key, other_key) {
+            (Some(key), Some(other_key)) => key
+                .cmp(other_key)
+                .then_with(|| self.entry.get(MACHINE).cmp(&other.entry.get(MACHINE)))
+                .then_with(|| version_cmp(other.version(), self.version())),
+            _ => Ordering::Equal,
+        };
         is_bad(self)
             .cmp(&is_bad(other))
-            .then_with(|| version_cmp(other.version(), self.version()))
-            .then_with(|| version_cmp(&other.file, &self.file))
+            .then(key.is_none().cmp(&other_key.is_none()))
+            .then_with(of_keys)
+            .then_with(|| version_cmp(&other.name.stem, &self.name.stem))
     }
 }
 
@@ -172,12 +186,12 @@ impl BootControl for EntryNames {
         };
         let malformed =
             |source| Error::BootEnvironment { path: self.folder.join(&other.file), source };
-        // What is compared before the version has to be the same.
-        for key in ["sort-key", "machine-id"] {
-            match other.entry.get(key) {
-                Some(value) => new.entry.set(key, value).map_err(malformed)?,
-                None => new.entry.remove(key),
-            }
+        // What is compared before the version has to be the same. One without a key comes after it.
+        let key = other.entry.get(SORT_KEY).unwrap_or(OUR_KEY);
+        new.entry.set(SORT_KEY, key).map_err(malformed)?;
+        match other.entry.get(MACHINE) {
+            Some(machine) => new.entry.set(MACHINE, machine).map_err(malformed)?,
+            None => new.entry.remove(MACHINE),
         }
         let version = next_version(other.version());
         if version_cmp(new.version(), other.version()).is_le() {

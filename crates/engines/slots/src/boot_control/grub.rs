@@ -13,7 +13,7 @@
 use std::path::{Path, PathBuf};
 
 use updraft_bootenv::GrubEnv;
-use updraft_fs::{Dir, atomic_write};
+use updraft_fs::{Dir, atomic_write, flush};
 
 use super::medium::Medium;
 use super::{BootControl, BootStatus, Counting, Slot, SlotStatus};
@@ -23,6 +23,8 @@ const ORDER: &str = "ORDER";
 const MAX_BLOCK: u64 = 1 << 20;
 /// `MSDOS_SUPER_MAGIC`, of all kinds of FAT.
 const FAT: u64 = 0x4d44;
+/// What a disk writes as a whole or not at all.
+const SECTOR: usize = 512;
 
 /// An environment block.
 #[derive(Debug, Clone)]
@@ -64,11 +66,17 @@ impl GrubVariables {
 
     fn change(&self, changes: &[(String, String)]) -> Result<()> {
         let malformed = |source| self.block.malformed(source);
-        let mut block = self.read()?;
+        let old = self.block.read(MAX_BLOCK)?;
+        let mut block = GrubEnv::parse(&old).map_err(malformed)?;
         for (name, value) in changes {
             block.set(name, value).map_err(malformed)?;
         }
         let bytes = block.encode().map_err(malformed)?;
+        if is_one_sector(&old, &bytes) {
+            // Commit point: the one sector. GRUB writes over the block in its place, too, and so what
+            // it reads does not hang on a journal, which it does not replay.
+            return self.block.write_at(0, &bytes);
+        }
         // Where the file is, not a link to it.
         let path = self.block.path();
         let path = path.canonicalize().map_err(Error::file("find", path))?;
@@ -76,18 +84,27 @@ impl GrubVariables {
         let name = path.file_name().unwrap_or_default();
         let about = rustix::fs::statfs(folder.path());
         if about.is_ok_and(|about| u64::try_from(about.f_type) == Ok(FAT)) {
-            // Commit point: the first sector. A rename could lose the name there, and the block is
-            // padded, so that only its first sectors change.
+            // A rename could lose the name there. The block is padded, so that only its first sectors
+            // change, one after the other.
             return self.block.write_at(0, &bytes);
         }
         // Commit point: the rename within. GRUB finds the blocks of the new file by its name.
-        Ok(atomic_write(&folder, name, &bytes, 0o644)?)
+        atomic_write(&folder, name, &bytes, 0o644)?;
+        // For a reader that does not replay journals.
+        flush::for_boot_loader(&folder)?;
+        Ok(())
     }
 
     fn flags(&self, slot: Slot, ok: bool) -> [(String, String); 2] {
         let flag = if ok { "1" } else { "0" };
         [(self.ok(slot), flag.to_owned()), (self.tried(slot), "0".to_owned())]
     }
+}
+
+/// Whether two blocks differ within one sector only.
+fn is_one_sector(old: &[u8], new: &[u8]) -> bool {
+    let sectors = old.chunks(SECTOR).zip(new.chunks(SECTOR));
+    old.len() == new.len() && sectors.filter(|(old, new)| old != new).count() <= 1
 }
 
 impl BootControl for GrubVariables {

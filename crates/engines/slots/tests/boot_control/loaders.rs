@@ -109,12 +109,15 @@ impl World {
             let name = file.unwrap().file_name().into_string().unwrap();
             let Ok(counted) = name.parse::<CountedName>() else { continue };
             let text = std::fs::read_to_string(folder.join(&name)).unwrap();
-            let version = text.lines().find_map(|line| line.strip_prefix("version ")).unwrap();
+            let value = |key| text.lines().find_map(|line| line.strip_prefix(key));
+            let version: u32 = value("version ").unwrap().parse().unwrap();
+            // Without a key the version does not count, and names do.
+            let key = value("sort-key ").map(|key| (std::cmp::Reverse(key.to_owned()), version));
             let is_bad = counted.count.is_some_and(|count| count.left == 0);
-            entries.push((!is_bad, version.parse::<u32>().unwrap(), name, counted));
+            entries.push((!is_bad, key, counted.stem.clone(), name, counted));
         }
-        entries.sort_by_key(|entry| (entry.0, entry.1));
-        let (is_good, _, file, name) = entries.pop().unwrap();
+        entries.sort_by_key(|entry| (entry.0, entry.1.clone(), entry.2.clone()));
+        let (is_good, _, _, file, name) = entries.pop().unwrap();
         if !is_good {
             return None;
         }

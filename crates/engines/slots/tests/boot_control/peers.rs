@@ -132,6 +132,11 @@ fn bootctl_offers_the_same_entry_first() {
     assert_eq!(first(), "os-a");
     control.mark_successful(Slot::B).unwrap();
     assert_eq!(first(), "os-b");
+    // And back, though B's name is the higher one.
+    control.set_active(Slot::A, Some(2)).unwrap();
+    assert_eq!(first(), "os-a");
+    control.set_active(Slot::B, None).unwrap();
+    assert_eq!(first(), "os-b");
     control.mark_unbootable(Slot::B).unwrap();
     assert_eq!(first(), "os-a");
 }
