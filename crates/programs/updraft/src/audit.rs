@@ -176,8 +176,10 @@ fn each_of_file(path: &Path, mut with: impl FnMut(&Value) -> Result) -> Result {
         if read == 0 {
             break;
         }
-        let entry: Value = serde_json::from_str(&line)
-            .with_context(|| format!("failed to read line {number} of `{}`", path.display()))?;
+        let entry: Value = serde_json::from_str(&line).map_err(|error| {
+            let what = format!("failed to read line {number} of `{}`: {error}", path.display());
+            Failure::new(Kind::Invalid, what)
+        })?;
         with(&entry)?;
     }
     Ok(())

@@ -112,6 +112,7 @@ pub struct AlertQuery {
     pub after: Option<String>,
     /// Which come first.
     #[serde(default)]
+    #[param(inline)]
     pub order: ListOrder,
     /// At most this many items (1 to 1000, default 100).
     #[serde(default)]

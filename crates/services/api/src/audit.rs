@@ -59,6 +59,7 @@ pub struct AuditQuery {
     /// The number after which to go on, in this order.
     pub after: Option<String>,
     /// Which come first.
+    #[param(inline)]
     pub order: ListOrder,
     /// The most entries to give.
     pub limit: Option<u32>,
