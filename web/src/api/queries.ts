@@ -177,24 +177,17 @@ export const imageTargets = queryOptions({
 /** Alerts that are not over, the newest first; no more than the first thousand of them. */
 export const openAlerts = queryOptions({
   queryKey: ["alerts", "open"],
-  queryFn: async ({ signal }) => {
-    const page = await body(
-      api.GET("/api/v1/alerts", { params: { query: { limit: WHOLE } }, signal }),
-    );
-    page.items.reverse();
-    return page;
-  },
+  queryFn: ({ signal }) =>
+    body(api.GET("/api/v1/alerts", { params: { query: { limit: WHOLE } }, signal })),
 });
 
 /** Alerts of a device, those that are over too, the newest first. */
 export const deviceAlerts = (device: string) =>
   queryOptions({
     queryKey: ["alerts", "device", device],
-    queryFn: async ({ signal }) => {
+    queryFn: ({ signal }) => {
       const query = { device, resolved: true, limit: WHOLE };
-      const page = await body(api.GET("/api/v1/alerts", { params: { query }, signal }));
-      page.items.reverse();
-      return page;
+      return body(api.GET("/api/v1/alerts", { params: { query }, signal }));
     },
   });
 

@@ -47,7 +47,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists alarms, oldest first; those that are over only when asked for. */
+        /** Lists alarms, the newest first unless asked otherwise; those that are over only when asked for. */
         get: operations["list_alerts"];
         put?: never;
         post?: never;
@@ -81,7 +81,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists what operators did and were refused, oldest first. Needs the scope `audit`. */
+        /** Lists what operators did and were refused, the newest first unless asked otherwise. Needs the scope `audit`. */
         get: operations["list_audit"];
         put?: never;
         post?: never;
@@ -2037,6 +2037,8 @@ export interface components {
             distribution_sets?: components["schemas"]["ReleaseSet"][];
             /** @description The release that a device must have run before this one: rollouts bring it there first. */
             requires?: string | null;
+            /** @description Its files go to components encrypted only, so that they need not be in the server. */
+            encrypted?: boolean;
         };
         /** @description A rollout to create. */
         NewRollout: {
@@ -2082,6 +2084,11 @@ export interface components {
              * @description The most devices that are told and have not ended, at any time.
              */
             max_active?: number | null;
+            /**
+             * Format: int64
+             * @description The most bytes a second that its devices download from a server, all together. Absent: any.
+             */
+            max_bytes_per_second?: number | null;
             /**
              * Format: int32
              * @description How often a device is told before its failure counts.
@@ -2513,6 +2520,11 @@ export interface components {
                  */
                 max_active?: number | null;
                 /**
+                 * Format: int64
+                 * @description The most bytes a second that its devices download from a server, all together.
+                 */
+                max_bytes_per_second?: number | null;
+                /**
                  * Format: int32
                  * @description How often a device is told before its failure counts.
                  */
@@ -2928,6 +2940,11 @@ export interface components {
              * @description The most devices that are told and have not ended, at any time.
              */
             max_active?: number | null;
+            /**
+             * Format: int64
+             * @description The most bytes a second that its devices download from a server, all together.
+             */
+            max_bytes_per_second?: number | null;
             /**
              * Format: int32
              * @description How often a device is told before its failure counts.
@@ -3482,6 +3499,8 @@ export interface operations {
                 device?: string;
                 /** @description The `next` of the page before; absent for the first page. */
                 after?: string;
+                /** @description Which come first. */
+                order?: "newest" | "oldest";
                 /** @description At most this many items (1 to 1000, default 100). */
                 limit?: number;
             };
@@ -3542,8 +3561,10 @@ export interface operations {
     list_audit: {
         parameters: {
             query?: {
-                /** @description The number after which to go on. */
+                /** @description The number after which to go on, in this order. */
                 after?: string;
+                /** @description Which come first. */
+                order?: "newest" | "oldest";
                 /** @description The most entries to give. */
                 limit?: number;
                 /** @description Only what this actor did. */

@@ -1,7 +1,7 @@
 //! `updraft-server audit`.
 
 use clap::Subcommand;
-use updraft_api::AuditQuery;
+use updraft_api::{AuditQuery, ListOrder};
 use updraft_error::Kind;
 use updraft_server_service::storage::Database;
 use updraft_server_service::storage::audit::{self, Checkpoint};
@@ -65,7 +65,7 @@ fn open(data: &DataFolder) -> Result<Database> {
 }
 
 fn export(terminal: &Terminal, database: &Database, mut after: u64) -> Result {
-    let all = AuditQuery::default();
+    let all = AuditQuery { order: ListOrder::Oldest, ..AuditQuery::default() };
     loop {
         let page = database
             .read("export the audit log", |reader| audit::list(reader, &all, (after, PAGE)))

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List alarms, the oldest first.
+    /// List alarms, the newest first.
     Ls {
         /// Also those that are over.
         #[arg(long)]

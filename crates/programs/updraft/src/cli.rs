@@ -5,8 +5,8 @@ use updraft_terminal::generate::Generate;
 use updraft_terminal::{OutputOptions, Result, Terminal};
 
 use crate::{
-    account, alert, device, encrypted_image, events, freeze, garage, group, image, keys, lockbox,
-    ostree, ota, payload, release, rollout, slots, status, subscription, tuf,
+    account, alert, audit, device, encrypted_image, events, freeze, garage, group, image, keys,
+    lockbox, ostree, ota, payload, release, rollout, slots, status, subscription, tuf,
 };
 
 /// Build, sign, release and operate systems that update as a whole.
@@ -55,6 +55,8 @@ enum Command {
     Lockbox(lockbox::Arguments),
     /// See alarms about devices, and say what raises them.
     Alert(alert::Arguments),
+    /// See what operators changed and were refused, and look whether that log is whole.
+    Audit(audit::Arguments),
     /// Send events to programs and people.
     Subscription(subscription::Arguments),
     /// Show what happened, in order.
@@ -87,6 +89,7 @@ impl Updraft {
             Command::Freeze(arguments) => arguments.run(&terminal),
             Command::Lockbox(arguments) => arguments.run(&terminal),
             Command::Alert(arguments) => arguments.run(&terminal),
+            Command::Audit(arguments) => arguments.run(&terminal),
             Command::Subscription(arguments) => arguments.run(&terminal),
             Command::Events(arguments) => arguments.run(&terminal),
             Command::Garage(arguments) => arguments.run(&terminal),

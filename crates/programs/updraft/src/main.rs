@@ -24,6 +24,7 @@ mod signing;
 mod slots;
 
 mod alert;
+mod audit;
 mod device;
 mod encrypted_image;
 mod events;

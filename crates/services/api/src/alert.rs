@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::ListOrder;
+
 /// When a device is worth an alarm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -108,6 +110,10 @@ pub struct AlertQuery {
     /// The `next` of the page before; absent for the first page.
     #[serde(default)]
     pub after: Option<String>,
+    /// Which come first.
+    #[serde(default)]
+    #[param(inline)]
+    pub order: ListOrder,
     /// At most this many items (1 to 1000, default 100).
     #[serde(default)]
     #[param(minimum = 1, maximum = 1000)]

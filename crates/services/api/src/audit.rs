@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::ListOrder;
+
 /// Whether something was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -54,8 +56,11 @@ pub struct AuditEntry {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
-    /// The number after which to go on.
+    /// The number after which to go on, in this order.
     pub after: Option<String>,
+    /// Which come first.
+    #[param(inline)]
+    pub order: ListOrder,
     /// The most entries to give.
     pub limit: Option<u32>,
     /// Only what this actor did.

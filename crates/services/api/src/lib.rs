@@ -42,7 +42,7 @@ pub use metric::{Metric, MetricPoint, MetricQuery, MetricResolution, MetricSerie
 pub use overview::{
     Attention, AttentionReason, FailureCluster, Overview, StateCount, VersionCount,
 };
-pub use page::{Page, PageQuery};
+pub use page::{ListOrder, Page, PageQuery};
 pub use problem::Problem;
 pub use release::{
     NewRelease, PayloadDelta, PayloadPartition, Release, ReleasePayload, ReleaseSet, ReleaseTarget,

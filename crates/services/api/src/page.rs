@@ -19,6 +19,17 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// Which items of a list come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ListOrder {
+    /// The newest.
+    #[default]
+    Newest,
+    /// The oldest: for whoever keeps a copy, and goes on where it ends.
+    Oldest,
+}
+
 /// Which page of a list is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

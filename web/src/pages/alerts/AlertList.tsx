@@ -10,7 +10,7 @@ import { Card } from "../../ui/Page";
 import { Problem } from "../../ui/Problem";
 import css from "../../ui/ui.module.css";
 
-/** The server lists the oldest first: so many parts of a thousand are read to come to the newest. */
+/** Open ones are among them: so many parts of a thousand are read to come to enough that are over. */
 const MOST_PARTS = 20;
 const SHOWN = 100;
 
@@ -78,7 +78,7 @@ function Open() {
   return (
     <Card>
       <AlertEntries alerts={data.items} />
-      {data.next && <p>There are more; these are the first thousand that were raised.</p>}
+      {data.next && <p>There are more; these are the newest thousand.</p>}
     </Card>
   );
 }
@@ -102,7 +102,7 @@ function Past() {
       )}
       {data.isCut && (
         <p>
-          There are so many that the newest are not here; look for them among the events of kind
+          There are so many that the oldest are not here; look for them among the events of kind
           “alert resolved”.
         </p>
       )}

@@ -33,7 +33,7 @@ export const readFromServer =
   (filter, after, limit) =>
     body(
       api.GET("/api/v1/audit", {
-        params: { query: { ...filter, after: String(after), limit } },
+        params: { query: { ...filter, order: "oldest", after: String(after), limit } },
         signal,
       }),
     );

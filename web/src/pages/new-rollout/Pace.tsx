@@ -67,10 +67,16 @@ export function Pace({ draft, set }: Props) {
         min: 0,
         description: "Told and not ended, so also how many download at once; 0: any number",
       })}
-      {count("At most so many kB a second", draft.maxKilobytes, (maxKilobytes) => set({ maxKilobytes }), {
-        min: 0,
-        description: "What all its devices download from a server together; 0: as fast as it goes",
-      })}
+      {count(
+        "At most so many kB a second",
+        draft.maxKilobytes,
+        (maxKilobytes) => set({ maxKilobytes }),
+        {
+          min: 0,
+          description:
+            "What all its devices download from a server together; 0: as fast as it goes",
+        },
+      )}
       <h3>Windows</h3>
       <p className={css.quiet}>
         Devices are told only while one of these is open, in their own time. None: at any time.

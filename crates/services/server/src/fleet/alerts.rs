@@ -72,9 +72,7 @@ impl Fleet {
 
     /// Alarms, oldest first.
     pub fn alerts(&self, query: &AlertQuery, (after, limit): (u64, u32)) -> Result<Page<Alert>> {
-        self.database.read("list alarms", |reader| {
-            alerts::list(reader, query.device.as_deref(), query.resolved, (after, limit))
-        })
+        self.database.read("list alarms", |reader| alerts::list(reader, query, (after, limit)))
     }
 
     /// Notes that somebody knows of an alarm. The first one who says so stays.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use updraft_api::{Alert, AlertRule, AlertSeverity, Page};
+use updraft_api::{Alert, AlertQuery, AlertRule, AlertSeverity, Page};
 
 use super::values::{self, page};
 use crate::error::{Error, Result};
@@ -146,22 +146,23 @@ pub fn require(connection: &Connection, id: u64) -> Result<Alert> {
 /// The alarms after `after`, oldest first.
 pub fn list(
     connection: &Connection,
-    device: Option<&str>,
-    with_resolved: bool,
+    query: &AlertQuery,
     (after, limit): (u64, u32),
 ) -> Result<Page<Alert>> {
     let failed = |error| Error::database("list alarms")(error);
     let mut statement = connection
         .prepare_cached(&format!(
-            "{} AND a.id > ?1 AND (CAST(?2 AS TEXT) IS NULL OR a.device = ?2)
+            "{} AND {} AND (CAST(?2 AS TEXT) IS NULL OR a.device = ?2)
                  AND (?3 = 1 OR a.resolved_at IS NULL)
-             ORDER BY a.id LIMIT ?4",
-            select(connection)
+             ORDER BY a.id {} LIMIT ?4",
+            select(connection),
+            values::beyond(query.order, "a.id"),
+            values::direction(query.order)
         ))
         .map_err(failed)?;
     let rows = statement
         .query_map(
-            params![values::stored(after), device, with_resolved, i64::from(limit) + 1],
+            params![values::stored(after), query.device, query.resolved, i64::from(limit) + 1],
             read,
         )
         .map_err(failed)?;

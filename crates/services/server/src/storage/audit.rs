@@ -199,7 +199,7 @@ fn checkpoint(row: &Row<'_>) -> sql::Result<Checkpoint> {
     Ok(Checkpoint { number: values::count(row.get("number")?), hash: hex::encode(hash) })
 }
 
-/// The entries that are wanted, oldest first.
+/// The entries that are wanted, in the order that is wanted.
 pub fn list(
     connection: &Connection,
     query: &AuditQuery,
@@ -209,11 +209,13 @@ pub fn list(
     let mut statement = connection
         .prepare_cached(&format!(
             "SELECT number, entry, hash FROM audit
-             WHERE number > ?1 AND (CAST(?2 AS TEXT) IS NULL OR actor = ?2) AND (CAST(?3 AS TEXT) IS NULL OR action = ?3)
+             WHERE {} AND (CAST(?2 AS TEXT) IS NULL OR actor = ?2) AND (CAST(?3 AS TEXT) IS NULL OR action = ?3)
                AND (CAST(?4 AS TEXT) IS NULL OR {}(object, ?4) > 0)
                AND (CAST(?5 AS BIGINT) IS NULL OR at >= ?5) AND (CAST(?6 AS BIGINT) IS NULL OR at < ?6)
-             ORDER BY number LIMIT ?7",
-            connection.either("instr", "strpos")
+             ORDER BY number {} LIMIT ?7",
+            values::beyond(query.order, "number"),
+            connection.either("instr", "strpos"),
+            values::direction(query.order)
         ))
         .map_err(failed)?;
     let rows = statement

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use updraft_api::ListOrder;
 
 use crate::error::{Error, Result};
 use crate::storage::sql::{self, Row};
@@ -66,6 +67,22 @@ pub fn optional_time(row: &Row<'_>, column: &str) -> sql::Result<Option<Timestam
 /// A stored time in a column.
 pub fn required_time(row: &Row<'_>, column: &str) -> sql::Result<Timestamp> {
     Ok(time(row.get(column)?))
+}
+
+/// What comes after the number `?1` in an order; 0 is the beginning.
+pub fn beyond(order: ListOrder, column: &str) -> String {
+    match order {
+        ListOrder::Newest => format!("(?1 = 0 OR {column} < ?1)"),
+        ListOrder::Oldest => format!("{column} > ?1"),
+    }
+}
+
+/// The same for `ORDER BY`.
+pub fn direction(order: ListOrder) -> &'static str {
+    match order {
+        ListOrder::Newest => "DESC",
+        ListOrder::Oldest => "ASC",
+    }
 }
 
 /// One page out of `limit + 1` rows: the rows and the cursor of the next page.

@@ -10,7 +10,8 @@ use crate::sessions::{PASSWORD, log_in, make_user, try_log_in};
 use crate::world::{World, ask};
 
 fn entries(world: &World, query: &str) -> Vec<AuditEntry> {
-    let path = format!("{}{query}", paths::AUDIT);
+    let joint = if query.contains('?') { '&' } else { '?' };
+    let path = format!("{}{query}{joint}order=oldest", paths::AUDIT);
     let page: Page<AuditEntry> = world.get(&world.operator(), &path).read();
     page.items
 }
@@ -80,6 +81,17 @@ fn who_did_what_over_every_interface() {
     assert_eq!(entries(&world, "?action=change%20a%20group").len(), 1);
     assert_eq!(entries(&world, "?object=device_groups").len(), 1);
     assert_eq!(entries(&world, "?after=4").len(), 2);
+    // Without a word on the order, the newest first; pages go on in the same order.
+    let page = |query: &str| -> (Vec<u64>, Option<String>) {
+        let page: Page<AuditEntry> =
+            world.get(&world.operator(), &format!("{}{query}", paths::AUDIT)).read();
+        (page.items.iter().map(|entry| entry.number).collect(), page.next)
+    };
+    assert_eq!(page(""), (vec![6, 5, 4, 3, 2, 1], None));
+    assert_eq!(page("?limit=4"), (vec![6, 5, 4, 3], Some("3".to_owned())));
+    assert_eq!(page("?limit=4&after=3"), (vec![2, 1], None));
+    assert_eq!(page("?limit=2&order=oldest&after=3"), (vec![4, 5], Some("5".to_owned())));
+    world.get(&world.operator(), &format!("{}?order=odd", paths::AUDIT)).expect(400);
     let future = world.environment().now() + jiff::SignedDuration::from_hours(1);
     assert_eq!(entries(&world, &format!("?since={future}")).len(), 0);
     assert_eq!(entries(&world, &format!("?until={future}")).len(), 6);
@@ -235,7 +247,8 @@ fn a_whole_new_chain_is_not_the_pinned_one() {
 fn another_program_follows_the_chain() {
     let (mut world, _) = log_of_five();
     world.start();
-    let page = world.get(&world.operator(), paths::AUDIT).expect(200);
+    let page = world.get(&world.operator(), &format!("{}?order=oldest", paths::AUDIT));
+    let page = page.expect(200);
     let path = world.folder.path().join("page.json");
     std::fs::write(&path, &page.body).expect("written");
     let program = "import hashlib, json, sys\n\

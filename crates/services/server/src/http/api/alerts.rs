@@ -13,7 +13,7 @@ use crate::http::callers::Token;
 use crate::http::names::Names;
 use crate::http::{Shared, body, run};
 
-/// Lists alarms, oldest first; those that are over only when asked for.
+/// Lists alarms, the newest first unless asked otherwise; those that are over only when asked for.
 #[utoipa::path(get, path = paths::ALERTS, tag = "alerts", operation_id = "list_alerts",
     params(AlertQuery), responses(
     (status = 200, body = Page<Alert>),

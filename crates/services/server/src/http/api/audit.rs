@@ -9,7 +9,7 @@ use crate::http::answer::Problem;
 use crate::http::callers::Token;
 use crate::http::{Shared, run};
 
-/// Lists what operators did and were refused, oldest first. Needs the scope `audit`.
+/// Lists what operators did and were refused, the newest first unless asked otherwise. Needs the scope `audit`.
 #[utoipa::path(get, path = paths::AUDIT, tag = "audit", operation_id = "list_audit",
     params(AuditQuery), responses(
     (status = 200, body = Page<AuditEntry>),
