@@ -42,6 +42,10 @@ pub(crate) struct Options {
     /// A file to put in, such as etc/ostree/prepare-root.conf=FILE (repeatable)
     #[arg(long, value_name = "PATH=FILE")]
     file: Vec<String>,
+    /// Put in `updraft-recovery` as well, as /usr/bin/updraft-recovery, for what starts it: a device
+    /// with one copy of its system
+    #[arg(long)]
+    recovery: bool,
     /// The target of the compiler that it is for; without, this machine
     #[arg(long, value_name = "TRIPLE")]
     target: Option<String>,
@@ -52,11 +56,13 @@ pub(crate) struct Options {
 
 /// Builds the program and the archive.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let program = match &options.target {
-        Some(triple) => machine::build_updraft_init_for(triple)?,
-        None => machine::build_updraft_init()?,
-    };
+    let triple = options.target.clone().unwrap_or_else(machine::this_machine);
+    let program = machine::build_updraft_init_for(&triple)?;
     let mut initramfs = Initramfs::new().copy("/init", &program)?;
+    if options.recovery {
+        let recovery = machine::build_updraft_recovery_for(&triple)?;
+        initramfs = initramfs.copy("/usr/bin/updraft-recovery", &recovery)?;
+    }
     if let Some(folder) = &options.modules_from {
         let modules = Modules::in_folder(folder)?;
         let asked: Vec<&str> = options.module.iter().map(String::as_str).collect();

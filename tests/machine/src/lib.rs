@@ -93,7 +93,9 @@ pub use partition::{EFI_SYSTEM, Partition};
 pub use qemu::Machine;
 pub use sysroot::{BootEntry, Sysroot};
 pub use system::System;
-pub use updraft_init::{build_updraft_init, build_updraft_init_for};
+pub use updraft_init::{
+    build_updraft_init, build_updraft_init_for, build_updraft_recovery_for, this_machine,
+};
 
 /// The modules that a [`Machine`]'s disks need.
 pub const DISK_MODULES: &[&str] = &["virtio_pci", "virtio_blk"];

@@ -16,7 +16,7 @@ const PROFILE: &str = "init";
 /// # Errors
 /// When it does not compile.
 pub fn build_updraft_init() -> Result<PathBuf> {
-    build_updraft_init_for(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
+    build_updraft_init_for(&this_machine())
 }
 
 /// As [`build_updraft_init`], for a target of the compiler, such as `aarch64-unknown-linux-gnu`.
@@ -24,15 +24,34 @@ pub fn build_updraft_init() -> Result<PathBuf> {
 /// # Errors
 /// When it does not compile.
 pub fn build_updraft_init_for(triple: &str) -> Result<PathBuf> {
+    build_static("updraft-init", triple)
+}
+
+/// Builds `updraft-recovery` in the same way.
+///
+/// # Errors
+/// When it does not compile.
+pub fn build_updraft_recovery_for(triple: &str) -> Result<PathBuf> {
+    build_static("updraft-recovery", triple)
+}
+
+/// This machine, as the compiler names it.
+#[must_use]
+pub fn this_machine() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
+/// A program that is small and needs no library.
+fn build_static(program: &str, triple: &str) -> Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
     let target = cache::target_folder()?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args(["build", "--quiet", "--profile", PROFILE, "--package", "updraft-init"])
+        .args(["build", "--quiet", "--profile", PROFILE, "--package", program])
         .args(["--target", triple, "--target-dir"])
         .arg(&target)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .current_dir(workspace.context("find the workspace")?);
     programs::run(&mut command)?;
-    Ok(target.join(triple).join(PROFILE).join("updraft-init"))
+    Ok(target.join(triple).join(PROFILE).join(program))
 }

@@ -112,3 +112,36 @@ fn the_agent_serves_the_page_of_the_slots() -> Result<()> {
     ensure!(refused.code != 0 && refused.err.contains("401"), "{}", refused.err);
     Ok(())
 }
+
+#[test]
+fn a_medium_brings_a_payload_to_a_device_without_a_network() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut world = World::start(folder.path())?;
+    let device = world.device("slots")?;
+    device.device.run_once()?;
+    let full = world.payload("v1.full", "v1", None)?;
+    world.release("pv1", &["--payload", &format!("{SLOT_HARDWARE}={full}")])?;
+    let medium = folder.path().join("medium").display().to_string();
+    let create = ["lockbox", "create", "spring", "--output", &medium, "--release", "pv1"];
+    world.site.operator.run(&create)?;
+    world.site.server.stop()?;
+
+    let install = |expected: &str| {
+        let report = device.device.run(&["offline", "install", "--from", &medium, "--json"])?;
+        ensure!(report.code == 0, "{}", report.err);
+        let report = report.json()?;
+        ensure!(report["outcome"] == expected, "{expected}: {report}");
+        anyhow::Ok(())
+    };
+    install("reboot-required")?;
+    ensure!(device.running()? == 'a' && device.boot()? == 'b', "the new slot is tried");
+    install("confirmed")?;
+    ensure!(world.holds(&device, 'b', "v1")?, "b is not v1");
+    install("up-to-date")?;
+
+    world.site.server.run()?;
+    world.site.operator.run(&["lockbox", "receive", &medium])?;
+    let known = world.site.operator.device("slots")?;
+    ensure!(known["components"][0]["installed"]["release"] == "pv1", "{known}");
+    Ok(())
+}
