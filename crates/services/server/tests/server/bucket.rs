@@ -313,17 +313,10 @@ impl Stalled {
                     while let Some(Ok(first)) = lines.next() {
                         // The rest of the head, and no body: what is read has none.
                         let rest = lines.by_ref().map_while(Result::ok);
-                        rest.take_while(|line| !line.is_empty()).for_each(drop);
-                        let length = content.len();
-                        let mut answer = format!(
-                            "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: {length}\r\n\r\n"
-                        )
-                        .into_bytes();
-                        if !first.starts_with("HEAD") {
-                            answer.extend_from_slice(content);
-                        }
+                        let head: Vec<String> = rest.take_while(|line| !line.is_empty()).collect();
+                        let (answer, most) = Self::answer(content, &first, &head, bytes);
                         let stalls = first.starts_with(method);
-                        let end = if stalls { bytes.min(answer.len()) } else { answer.len() };
+                        let end = if stalls { most.min(answer.len()) } else { answer.len() };
                         if (&socket).write_all(&answer[..end]).is_err() {
                             return;
                         }
@@ -336,6 +329,32 @@ impl Stalled {
             }
         });
         Self { port }
+    }
+
+    /// An answer, and how much of it is sent before it stalls: nothing more of a part, once a part is
+    /// asked for.
+    fn answer(content: &[u8], first: &str, head: &[String], bytes: usize) -> (Vec<u8>, usize) {
+        let range = head.iter().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            let range = value.trim().strip_prefix("bytes=")?;
+            name.eq_ignore_ascii_case("range").then(|| range.split_once('-')?.0.parse().ok())?
+        });
+        let length = content.len();
+        let start: usize = range.unwrap_or(0);
+        let (status, part) = match range {
+            Some(_) => ("206 Partial Content", format!("bytes {start}-{}/{length}", length - 1)),
+            None => ("200 OK", "none".to_owned()),
+        };
+        let mut answer = format!(
+            "HTTP/1.1 {status}\r\nETag: \"e\"\r\nContent-Range: {part}\r\nContent-Length: {}\r\n\r\n",
+            length - start
+        )
+        .into_bytes();
+        let most = if range.is_some() { answer.len() } else { bytes };
+        if !first.starts_with("HEAD") {
+            answer.extend_from_slice(&content[start..]);
+        }
+        (answer, most)
     }
 }
 

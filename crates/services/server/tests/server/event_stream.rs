@@ -159,7 +159,7 @@ fn readers_that_do_not_read_cost_little_and_are_closed() {
     let mut quick = Reader::new(&world, &world.token, "Last-Event-ID: 1\r\n");
     quick.until(&format!("number {EVENTS} "));
     let most = memory().saturating_sub(before);
-    println!("{READERS} readers that do not read {} MB: {most} bytes", EVENTS * EACH >> 20);
+    println!("{READERS} readers that do not read {} MB: {most} bytes", (EVENTS * EACH) >> 20);
     assert!(most < 600 << 20, "{most} bytes");
     // Their places are free again: with the quick one these take all.
     let begun = std::time::Instant::now();

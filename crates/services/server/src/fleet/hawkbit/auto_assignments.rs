@@ -100,9 +100,10 @@ impl Fleet {
             }
             of_filter @ Whom::Filter(_) => of_filter,
         };
-        let state = match self.auto_needs_approval()? {
-            true => AutoState::WaitingForApproval,
-            false => AutoState::Ready,
+        let state = if self.auto_needs_approval()? {
+            AutoState::WaitingForApproval
+        } else {
+            AutoState::Ready
         };
         let actor = operator.actor();
         let by = By { actor: &actor, at: self.now() };

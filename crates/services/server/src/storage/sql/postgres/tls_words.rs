@@ -37,9 +37,10 @@ impl TlsWords {
                 kept.push(word.unwrap_or_else(|| pair.to_owned()));
             }
         }
-        told.rest = match kept.is_empty() {
-            true => before.to_owned(),
-            false => format!("{before}?{}", kept.join("&")),
+        told.rest = if kept.is_empty() {
+            before.to_owned()
+        } else {
+            format!("{before}?{}", kept.join("&"))
         };
         told
     }
