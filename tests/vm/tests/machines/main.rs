@@ -12,3 +12,4 @@ mod slots;
 mod soft_reboot;
 mod systemd;
 mod updates;
+mod verity;
