@@ -13,6 +13,7 @@
 mod options;
 mod superblock;
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -131,11 +132,13 @@ fn table(data: &Path, hashes: &Path, root_hash: &str, options: &Options) -> Resu
         }
     }
     let salt = if superblock.salt.is_empty() { "-".to_owned() } else { hex(&superblock.salt) };
-    let more = &options.features;
-    let count = if more.is_empty() { String::new() } else { format!(" {}", more.len()) };
-    let more: String = more.iter().map(|feature| format!(" {feature}")).collect();
+    let features = &options.features;
+    let more = match features.len() {
+        0 => String::new(),
+        count => format!(" {count} {}", features.join(" ")),
+    };
     let parameters = format!(
-        "1 {} {path} {} {} {} {first} {} {root_hash} {salt}{count}{more}",
+        "1 {} {path} {} {} {} {first} {} {root_hash} {salt}{more}",
         data.display(),
         superblock.data_block,
         superblock.hash_block,
@@ -167,10 +170,15 @@ fn create(data: &Path, table: &Table) -> Result<PathBuf> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests may")]
 mod tests {
     use std::process::Command;
 

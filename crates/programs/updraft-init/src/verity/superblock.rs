@@ -104,17 +104,16 @@ mod tests {
             ("sha256", 9, &[7, 0][..])
         );
         assert_eq!((good.first_block(0), good.first_block(8192)), (1, 3));
-        let changes: [(&str, fn(&mut [u8; 512])); 7] = [
-            ("there is no superblock", |it| it[0] = 0),
-            ("another version", |it| it[12] = 0),
-            ("no algorithm", |it| it[33] = b' '),
-            ("sizes of blocks", |it| it[64] = 1),
-            ("number of blocks", |it| it[72] = 0),
-            ("number of blocks", |it| it[79] = 0xff),
-            ("salt is too long", |it| it[81] = 2),
-        ];
-        for (words, change) in changes {
-            let refused = made(change).unwrap_err();
+        for (words, at, byte) in [
+            ("there is no superblock", 0, 0),
+            ("another version", 12, 0),
+            ("no algorithm", 33, b' '),
+            ("sizes of blocks", 64, 1),
+            ("number of blocks", 72, 0),
+            ("number of blocks", 79, 0xff),
+            ("salt is too long", 81, 2),
+        ] {
+            let refused = made(|bytes| bytes[at] = byte).unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
     }
