@@ -10,6 +10,7 @@
 //! * [`Vehicle`] is a machine with an agent, and [`Vendor`] the server that it listens to.
 //! * [`Product`] is Debian with systemd, made ready to be released as an integrator would.
 //! * [`TwoRoots`] are small roots for a [`Board`] with one of many boot loaders ([`SlotLoader`]).
+//! * [`VerityRoots`] are for a [`VerityBoard`], in which each byte of a slot is vouched for.
 //! * [`SlotReleases`] are for machines with two roots, [`OneRoot`] is for those with one and a recovery.
 //! * [`Playground`] is a machine for people (`cargo xtask vm`).
 //! * [`WriteLog`] is what a machine wrote, write by write and flush by flush; [`Cut`] is a moment
@@ -36,6 +37,7 @@ mod starts;
 mod two_roots;
 mod vehicle;
 mod vendor;
+mod verity_roots;
 mod workshop;
 mod write_log;
 
@@ -55,5 +57,6 @@ pub use slots::SlotReleases;
 pub use two_roots::{Board, TwoRoots};
 pub use vehicle::Vehicle;
 pub use vendor::Vendor;
+pub use verity_roots::{VerityBoard, VerityRoots};
 pub use workshop::{Inside, Workshop, updraft};
 pub use write_log::{Entry, WriteLog};

@@ -14,6 +14,9 @@ use machine::{Firmware, Partition};
 
 use crate::{DiskFile, Rack};
 
+/// How large its partition is, in MiB. A file system of FAT has to have so many for its kind.
+pub(crate) const BOOT_MIB: u64 = 48;
+
 /// A boot loader, and where it keeps which slot is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotLoader {
@@ -65,11 +68,6 @@ impl SlotLoader {
                 "[boot-control.gpt]\ndisk = \"/dev/vda\"\npartitions = [\"system_a\", \"system_b\"]"
             }
         }
-    }
-
-    /// How large its partition is, in MiB. A file system of FAT has to have so many for its kind.
-    pub(crate) fn boot_mib(self) -> u64 {
-        48
     }
 
     pub(crate) fn boot_partition(self) -> Partition {

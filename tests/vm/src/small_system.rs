@@ -13,7 +13,7 @@ use machine::System;
 use crate::release::copy_program;
 
 /// What a shared partition has room for, in MiB.
-pub(crate) const PROGRAMS: u64 = 128;
+pub(crate) const PROGRAMS: u64 = 256;
 /// How large the place for data is, in MiB.
 pub(crate) const DATA: u64 = 16;
 

@@ -17,7 +17,7 @@ use anyhow::Result;
 use machine::{Disk, Initramfs, Kernel, Machine, Partition};
 
 use crate::release::copy_program;
-use crate::slot_loader::SlotLoader;
+use crate::slot_loader::{BOOT_MIB, SlotLoader};
 use crate::small_system::{DATA, PROGRAMS, SmallSystems};
 use crate::starts::{Starts, start_until};
 use crate::{DiskFile, Part, Rack, Vendor, updraft};
@@ -147,7 +147,7 @@ impl TwoRoots {
         loader.fill(&boot)?;
         let boot = loader.boot_partition().folder(&boot);
         let sizes = [
-            ("boot", loader.boot_mib()),
+            ("boot", BOOT_MIB),
             ("system_a", self.slot_mib),
             ("system_b", self.slot_mib),
             ("data", DATA),
@@ -156,7 +156,7 @@ impl TwoRoots {
         ];
         let path = systems.path("disk.img");
         let disk = Disk::gpt()
-            .partition(boot.mib(loader.boot_mib()))
+            .partition(boot.mib(BOOT_MIB))
             .partition(
                 loader.slot(Partition::image("system_a", &self.image(first)).mib(self.slot_mib)),
             )

@@ -7,6 +7,7 @@
 //! * [`xattr`], [`copy`], [`space`], [`remove_tree`]: what tree builders need.
 //! * [`fat`]: names on a file system without journal.
 //! * [`loops`]: a file as a block device.
+//! * [`device_mapper`]: a block device that the kernel makes of others.
 //! * [`verity`]: content that the kernel vouches for.
 //! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
 //! * [`flock`]: locks that `flock(1)` sees.
@@ -28,6 +29,7 @@ mod atomic;
 mod temp_file;
 
 pub mod copy;
+pub mod device_mapper;
 pub mod fat;
 pub mod fault;
 pub mod flock;

@@ -1,4 +1,4 @@
-//! The few system calls that rustix does not offer safely: OFD locks, fs-verity, loop devices,
+//! The few system calls that rustix does not offer safely: OFD locks, fs-verity, loop devices, device-mapper,
 //! mount namespaces, loading a kernel, and freezing a file system under a watchdog process.
 //! Everything `unsafe` of this crate is here.
 #![allow(unsafe_code)]
@@ -170,6 +170,28 @@ pub(crate) fn load_kernel(
             flags,
         )
     };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// A request of device-mapper: of type `_IOWR(0xfd, NUMBER, struct dm_ioctl)`, whose structure the
+/// message begins with.
+pub(crate) fn device_mapper(
+    control: BorrowedFd<'_>,
+    number: u8,
+    message: &mut [u8],
+) -> rustix::io::Result<()> {
+    const BASE: libc::c_ulong = 0xC138_FD00;
+    /// Where the structure says how long the message is, and how long it is itself.
+    const LENGTH: std::ops::Range<usize> = 12..16;
+    const HEAD: usize = 312;
+    let length = u32::try_from(message.len()).map_err(|_| Errno::INVAL)?.to_ne_bytes();
+    if message.len() < HEAD || message[LENGTH] != length {
+        return Err(Errno::INVAL);
+    }
+    let request = BASE | libc::c_ulong::from(number);
+    // SAFETY: the descriptor is open while borrowed; the kernel reads and writes as many bytes as the
+    // message says of itself, which is what there is of it.
+    let result = unsafe { libc::ioctl(control.as_raw_fd(), request, message.as_mut_ptr()) };
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 

@@ -41,6 +41,11 @@ impl KernelArguments {
         self.with(key).next_back()?.as_deref()
     }
 
+    /// The values of all arguments with this key, in their order.
+    pub(crate) fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.with(key).filter_map(Option::as_deref)
+    }
+
     /// The value as a number.
     pub(crate) fn number(&self, key: &str) -> Option<i64> {
         self.value(key)?.parse().ok()

@@ -43,6 +43,7 @@ mod root_device;
 mod superblock;
 mod switch_root;
 mod torn_superblock;
+mod verity;
 mod watchdog;
 mod whole_initramfs;
 

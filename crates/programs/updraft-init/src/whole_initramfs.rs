@@ -18,15 +18,18 @@ use rustix::mount::MountFlags;
 use crate::config::Fallback;
 use crate::console::{self, complain, say};
 use crate::failure::{During, Failure, Result};
-use crate::kernel_arguments::KernelArguments;
+use crate::kernel_arguments::{KernelArguments, Target};
 use crate::root_device::{self, DeviceName};
 use crate::settings::Settings;
 use crate::{
-    fallback, last_resort, modules, mounts, superblock, switch_root, torn_superblock, watchdog,
+    fallback, last_resort, modules, mounts, superblock, switch_root, torn_superblock, verity,
+    watchdog,
 };
 
 /// Where the physical root is mounted.
 const SYSROOT: &str = "/sysroot";
+/// Names one of two root file systems that are updated in turn.
+const SLOT: &str = "updraft.slot";
 /// `RAMFS_MAGIC` and `TMPFS_MAGIC`.
 const INITRAMFS_MAGICS: [FsWord; 2] = [0x8584_58f6, 0x0102_1994];
 
@@ -65,7 +68,11 @@ fn boot(
         }
         let sysroot = Path::new(SYSROOT);
         mount_root(arguments, sysroot)?;
-        fallback::prepare_some(&settings, sysroot, arguments)?;
+        if is_whole_system(arguments) {
+            say("the root is a whole system, and no deployment");
+        } else {
+            fallback::prepare_some(&settings, sysroot, arguments)?;
+        }
         mount_boot(arguments, sysroot);
         switch_root::switch(sysroot)?;
     } else {
@@ -76,6 +83,12 @@ fn boot(
         }
     }
     Err(switch_root::start_init(arguments, words))
+}
+
+/// Whether the root file system is that of a slot, and started as it is.
+fn is_whole_system(arguments: &KernelArguments) -> bool {
+    let is_slot = verity::is_wanted(arguments) || arguments.contains(SLOT);
+    is_slot && arguments.target() == Target::Missing
 }
 
 /// The kernel's own file systems. What is mounted already is as good.
@@ -113,12 +126,17 @@ fn mount_root(arguments: &KernelArguments, sysroot: &Path) -> Result<()> {
     }
     let way_out = "give the kernel root=UUID=…, root=LABEL=…, root=PARTUUID=…, \
                    root=PARTLABEL=… or root=/dev/…";
-    let text = arguments
-        .value("root")
-        .ok_or_else(|| Failure::new("root= is missing on the command line").way_out(way_out))?;
     mounts::make_folder(sysroot)?;
     let kinds = arguments.value("rootfstype");
     let (mut flags, options) = split_options(arguments.value("rootflags").unwrap_or_default());
+    if verity::is_wanted(arguments) {
+        let name = DeviceName::Node(verity::open(arguments)?);
+        let flags = flags | MountFlags::RDONLY;
+        return mount_device(&name, arguments, sysroot, kinds, flags, &options);
+    }
+    let text = arguments
+        .value("root")
+        .ok_or_else(|| Failure::new("root= is missing on the command line").way_out(way_out))?;
     flags.set(MountFlags::RDONLY, !arguments.is_writable());
     if let Some(kind) = kinds.filter(|kind| WITHOUT_BLOCK_DEVICE.contains(kind)) {
         say(&format!("mounting {text} ({kind}) on {}", sysroot.display()));

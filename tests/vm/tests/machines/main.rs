@@ -10,5 +10,7 @@ mod recovery;
 mod slot_loaders;
 mod slots;
 mod soft_reboot;
+mod streaming_cuts;
 mod systemd;
 mod updates;
+mod verity;
