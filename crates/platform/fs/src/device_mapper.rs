@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_number_of_a_device_is_read() {
         let mut answer = vec![0; HEAD];
-        answer[DEVICE_AT..DEVICE_AT + 8].copy_from_slice(&0x10fd02_u64.to_ne_bytes());
+        answer[DEVICE_AT..DEVICE_AT + 8].copy_from_slice(&0x0010_fd02_u64.to_ne_bytes());
         assert_eq!(number(&answer), 0x102);
     }
 }
