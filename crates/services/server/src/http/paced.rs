@@ -59,6 +59,9 @@ pub(super) async fn paced(fleet: &Shared, whose: Option<Whose>, response: Respon
     match run(fleet, move |fleet| fleet.pace_of(&whose, now)).await {
         Ok(None) => response,
         Ok(Some(pace)) => {
+            let mut response = response;
+            // What the kernel sends by itself has no pace.
+            response.extensions_mut().remove::<super::content::InFile>();
             response.map(|body| Body::new(Paced { body, pace, left: Bytes::new(), piece: None }))
         }
         Err(error) => {
