@@ -25,6 +25,7 @@ pub(crate) struct Options {
 /// One part, in the place of all but the last two.
 #[derive(Args)]
 #[group(multiple = false)]
+#[allow(clippy::struct_excessive_bools, reason = "one option for each part, of which one is given")]
 struct Only {
     /// Measure only the agent of a device: its size, memory and processor time
     #[arg(long)]

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use updraft_measure::{Goal, Report, Usage};
 
 use crate::Bench;
-use crate::peers::PEERS;
+use crate::peers::{PEERS, command};
 
 /// The memory that applying may take, in MiB.
 pub(crate) const MEMORY: f64 = 64.0;
@@ -16,9 +16,9 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             report.skip(peer.name, "it is not installed");
             continue;
         }
-        let made = updraft_measure::run(peer.command(bench, peer.make))?;
+        let made = updraft_measure::run(command(bench, peer.make))?;
         let size = mebibytes(bench, &peer.delta())?;
-        let applied = updraft_measure::run(peer.command(bench, peer.apply))?;
+        let applied = updraft_measure::run(command(bench, peer.apply))?;
         check(bench, "made.img")?;
         tell(report, peer.name, &made, size, &applied, Goal::Nothing);
         smallest = smallest.min(size);

@@ -46,7 +46,8 @@ impl Images {
 
     /// The size of the new one, in bytes.
     pub(crate) fn new_size(&self) -> u64 {
-        self.sizes[1]
+        let [_, new] = self.sizes;
+        new
     }
 
     pub(crate) fn describe(&self) -> String {

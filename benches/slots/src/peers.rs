@@ -78,17 +78,19 @@ pub(crate) const PEERS: &[Peer] = &[
 impl Peer {
     /// Whether it is installed.
     pub(crate) fn is_here(&self) -> bool {
-        let program = if self.name == "casync" { "casync" } else { self.make[0] };
-        is_here(program)
-    }
-
-    pub(crate) fn command(&self, bench: &Bench, words: &[&str]) -> Command {
-        bench.command(words[0], &words[1..])
+        let maker = self.make.first().copied().unwrap_or_default();
+        is_here(if self.name == "casync" { "casync" } else { maker })
     }
 
     pub(crate) fn delta(&self) -> String {
         format!("{}.delta", self.name)
     }
+}
+
+/// What is run, in the bench's folder.
+pub(crate) fn command(bench: &Bench, words: &[&str]) -> Command {
+    let (program, arguments) = words.split_first().unwrap_or((&"false", &[]));
+    bench.command(program, arguments)
 }
 
 /// Whether there is such a program.

@@ -283,6 +283,13 @@ impl From<Unsupported> for Error {
     }
 }
 
+/// What a caller may do about a program that failed.
+const fn of_program(code: u32) -> Kind {
+    /// It says that the device has to be restarted first.
+    const RESTART: u32 = 19;
+    if code == RESTART { Kind::Conflict } else { Kind::Rejected }
+}
+
 /// What a caller may do about the first of them.
 fn of_obstacles(obstacles: &[Obstacle]) -> Kind {
     match obstacles.first().map(|first| first.code.0) {
@@ -313,9 +320,7 @@ impl Classify for Error {
             Self::File { source, .. } => Classify::kind(source),
             Self::Untrusted(_) | Self::Data { .. } | Self::Result { .. } => Kind::Rejected,
             Self::Operation { .. } => Kind::Invalid,
-            // It says that the device has to be restarted first.
-            Self::Program { code: 19, .. } => Kind::Conflict,
-            Self::Program { .. } => Kind::Rejected,
+            Self::Program { code, .. } => of_program(*code),
             Self::Source { .. } | Self::NoWayBack { .. } | Self::Busy => Kind::Conflict,
             Self::Unsupported(_) => Kind::Unsupported,
             Self::Refused(obstacles) => of_obstacles(obstacles),

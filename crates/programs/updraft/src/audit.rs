@@ -116,7 +116,7 @@ impl List {
             ("until", until),
         ] {
             if let Some(value) = value {
-                path.push_str(&format!("&{name}={}", paths::encode(value)));
+                path.extend(["&", name, "=", &paths::encode(value)]);
             }
         }
         let page: Page<AuditEntry> = server.get(&path)?;
@@ -144,6 +144,7 @@ fn table(entries: &[AuditEntry]) -> Table {
     table
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn not_whole(trouble: String) -> Failure {
     Failure::new(Kind::Rejected, format!("the audit log is not whole: {trouble}"))
 }

@@ -79,6 +79,7 @@ fn slot_named(name: &str) -> Option<Slot> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests write files")]
 mod tests {
     use std::path::Path;
 

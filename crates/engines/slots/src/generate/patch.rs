@@ -66,7 +66,7 @@ fn brotli(content: &[u8]) -> io::Result<Vec<u8>> {
 /// The steps of a patch, and its streams of bytes, not compressed yet.
 #[derive(Default)]
 struct Steps {
-    steps: Vec<Step>,
+    all: Vec<Step>,
     diff: Vec<u8>,
     extra: Vec<u8>,
     /// Where the next step begins in the old content.
@@ -83,7 +83,7 @@ struct Step {
 impl PatchSink for Steps {
     fn step(&mut self, control: &Control, diff: &[u8], extra: &[u8]) -> io::Result<()> {
         let Control { diff: close, extra: fresh, seek } = *control;
-        self.steps.push(Step { old_at: self.old_at, diff: close, extra: fresh });
+        self.all.push(Step { old_at: self.old_at, diff: close, extra: fresh });
         self.old_at = (self.old_at + close).saturating_add_signed(seek);
         // What stays as it is differs by zeros.
         let same = usize::try_from(close).unwrap_or_default().saturating_sub(diff.len());
@@ -101,7 +101,7 @@ impl PatchSink for Steps {
 impl Steps {
     /// Those that take something from the old content.
     fn taking(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().filter(|step| step.diff > 0)
+        self.all.iter().filter(|step| step.diff > 0)
     }
 
     /// Which blocks of old content of this length they take something from, and those between them
@@ -145,8 +145,8 @@ impl Steps {
         };
         // A step without old bytes is wherever the one before it ended.
         let mut at = 0;
-        let mut all: Vec<(u64, u64, i64)> = Vec::with_capacity(self.steps.len() + 1);
-        for step in &self.steps {
+        let mut all: Vec<(u64, u64, i64)> = Vec::with_capacity(self.all.len() + 1);
+        for step in &self.all {
             if step.diff > 0 {
                 let wanted = place(step.old_at);
                 let seek = signed(wanted) - signed(at);

@@ -18,7 +18,7 @@ const CONTROL: [u8; 32] = [
 ];
 
 pub(crate) struct Device {
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     pub(crate) running: Slot,
     pub(crate) boot: u32,
     /// More lines for the configuration, before its tables.

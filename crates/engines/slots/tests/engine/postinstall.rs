@@ -27,19 +27,15 @@ fn file_system(kind: &str, name: &str, text: &str) -> Vec<u8> {
     let path = tree.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     program(&path, text);
-    let mut maker = match kind {
-        "ext4" => {
-            std::fs::write(&image, vec![0; 2 << 20]).unwrap();
-            let mut maker = Command::new("mke2fs");
-            maker.args(["-q", "-t", "ext4", "-d"]).arg(&tree).arg(&image);
-            maker
-        }
-        _ => {
-            let mut maker = Command::new("mkfs.erofs");
-            maker.arg(&image).arg(&tree);
-            maker
-        }
-    };
+    let mut maker;
+    if kind == "ext4" {
+        std::fs::write(&image, vec![0; 2 << 20]).unwrap();
+        maker = Command::new("mke2fs");
+        maker.args(["-q", "-t", "ext4", "-d"]).arg(&tree).arg(&image);
+    } else {
+        maker = Command::new("mkfs.erofs");
+        maker.arg(&image).arg(&tree);
+    }
     let done = maker.output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let mut bytes = std::fs::read(image).unwrap();
@@ -66,9 +62,8 @@ fn payload(kind: &str, path: Option<&str>, text: &str) -> Maker {
 }
 
 fn device(maker: &Maker, key: &PrehashSigner) -> Device {
-    let mut device = Device::new(maker, key);
-    device.more = "postinstall = \"run\"".to_owned();
-    device
+    let device = Device::new(maker, key);
+    Device { more: "postinstall = \"run\"".to_owned(), ..device }
 }
 
 /// What a program of the device leaves is in this folder, which it sees as well.

@@ -33,11 +33,11 @@ pub(super) struct Hash {
     #[arg(long, value_name = "FILE", required = true)]
     public_key: Vec<PathBuf>,
     /// Write the hash of the metadata there, as 32 bytes.
-    #[arg(long, value_name = "FILE")]
-    metadata_hash: Option<PathBuf>,
+    #[arg(long = "metadata-hash", value_name = "FILE")]
+    metadata: Option<PathBuf>,
     /// Write the hash of the whole there, as 32 bytes.
-    #[arg(long, value_name = "FILE")]
-    payload_hash: Option<PathBuf>,
+    #[arg(long = "payload-hash", value_name = "FILE")]
+    whole: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -59,7 +59,7 @@ impl Hash {
         let mut source = input::open(&self.payload)?;
         let [metadata, whole] = updraft_slots::hashes_to_sign(&mut *source, &lengths)
             .with_context(|| format!("failed to read {}", self.payload.display()))?;
-        for (path, hash) in [(&self.metadata_hash, metadata), (&self.payload_hash, whole)] {
+        for (path, hash) in [(&self.metadata, metadata), (&self.whole, whole)] {
             if let Some(path) = path {
                 atomic_write_path(path, &hash, 0o644)?;
             }

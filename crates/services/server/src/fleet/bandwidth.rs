@@ -148,7 +148,7 @@ mod tests {
         let starts: Vec<u128> = (0..4).map(|_| after(pace.reserve(pace.piece(), begun))).collect();
         assert_eq!(starts, [0, 100, 200, 300]);
         // What was not used is lost, so that nothing comes at once later.
-        let later = begun + Duration::from_secs(60);
+        let later = begun + Duration::from_mins(1);
         assert_eq!(after(pace.reserve(50_000, later)), 60_000);
         assert_eq!(after(pace.reserve(1, later)), 60_500);
         assert_eq!((Pace::new(1).piece(), Pace::new(u64::MAX).piece()), (1 << 10, 64 << 10));

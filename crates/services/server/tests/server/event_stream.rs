@@ -38,7 +38,7 @@ impl Reader {
 
     /// Reads until the stream has said this.
     pub(crate) fn until(&mut self, said: &str) -> &mut Self {
-        let mut piece = [0; 1 << 16];
+        let mut piece = vec![0; 1 << 16];
         let mut from = 0;
         while !self.text[from..].contains(said) {
             from = self.text.len().saturating_sub(said.len());

@@ -27,15 +27,12 @@ pub(in crate::storage) async fn listen(
     let mut config = options.config.clone();
     config.application_name("updraft-server listener");
     config.keepalives_idle(PROBE).keepalives_interval(PROBE).keepalives_retries(PROBES);
-    match &options.tls {
-        Some(tls) => {
-            let (client, connection) = config.connect(tls.clone()).await?;
-            follow(client, connection, heard).await
-        }
-        None => {
-            let (client, connection) = config.connect(NoTls).await?;
-            follow(client, connection, heard).await
-        }
+    if let Some(tls) = &options.tls {
+        let (client, connection) = config.connect(tls.clone()).await?;
+        follow(client, connection, heard).await
+    } else {
+        let (client, connection) = config.connect(NoTls).await?;
+        follow(client, connection, heard).await
     }
 }
 

@@ -33,9 +33,7 @@ impl TlsWords {
         let mut kept = Vec::new();
         for pair in query.split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if let Some(word) = told.take(key, &decoded(value)) {
-                kept.push(word.unwrap_or_else(|| pair.to_owned()));
-            }
+            kept.extend(told.take(pair, key, &decoded(value)));
         }
         told.rest = if kept.is_empty() {
             before.to_owned()
@@ -54,24 +52,22 @@ impl TlsWords {
                 kept.push(left.to_owned());
                 break;
             };
-            if let Some(word) = told.take(key, &value) {
-                kept.push(word.unwrap_or_else(|| pair.to_owned()));
-            }
+            kept.extend(told.take(pair, key, &value));
             left = rest.trim_start();
         }
         told.rest = kept.join(" ");
         told
     }
 
-    /// Nothing where the driver is not told; what it is told instead, if something else.
-    fn take(&mut self, key: &str, value: &str) -> Option<Option<String>> {
+    /// What the driver is told in the place of this word. `None`: nothing.
+    fn take(&mut self, pair: &str, key: &str, value: &str) -> Option<String> {
         match key {
             "sslrootcert" => {
                 self.root = Some(value.to_owned());
                 None
             }
-            "sslmode" if CHECKED.contains(&value) => Some(Some("sslmode=require".to_owned())),
-            _ => Some(None),
+            "sslmode" if CHECKED.contains(&value) => Some("sslmode=require".to_owned()),
+            _ => Some(pair.to_owned()),
         }
     }
 }
