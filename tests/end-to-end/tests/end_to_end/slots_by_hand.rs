@@ -66,6 +66,10 @@ fn a_device_goes_back_to_the_other_slot_and_stays_there() -> Result<()> {
 
     // An update that somebody applied by hand, and that waits for a reboot, is taken back.
     let full = world.payload("v4.full", "v4", None)?;
+    // `updraft slots` looks at the command line of this machine, which is not the device's.
+    let slots = device.slot('a').with_file_name("slots.toml");
+    let told = std::fs::read_to_string(&slots)?;
+    std::fs::write(&slots, format!("running = \"b\"\n{told}"))?;
     device.updraft_slots(world.site.programs(), &["apply", &full])?;
     let active = || -> Result<Value> {
         Ok(device.updraft_slots(world.site.programs(), &["status"])?["active"].clone())
