@@ -137,7 +137,7 @@ fn a_package_is_signed_verified_and_its_payload_applied() {
     assert!(image == std::fs::read(world.path("system.img")).unwrap());
 
     let (code, said) = world.fails("ota sign ota.zip x.zip");
-    assert!(code == 3 && said.contains("hint: give --key"), "{code}: {said}");
+    assert!(code == 3 && said.contains("hint: give --certificate"), "{code}: {said}");
     let (code, said) = world.fails("ota zip system.img x.zip --device a");
     assert!(code == 3 && said.contains("CrAU"), "{code}: {said}");
     let (code, _) = world.fails("ota zip signed.zip x.zip --device a");
