@@ -11,4 +11,3 @@ mod life;
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod make;
 mod network;
-mod postinstall;
