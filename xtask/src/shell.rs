@@ -21,6 +21,14 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The same, for what gives way to all else.
+pub(crate) fn nice_cargo() -> Command {
+    let cargo = cargo();
+    let mut command = Command::new("nice");
+    command.args(["-n", "5"]).arg(cargo.get_program()).current_dir(workspace());
+    command
+}
+
 /// Where cargo puts what it builds.
 pub(crate) fn target_folder() -> Result<PathBuf> {
     let mut command = cargo_metadata::MetadataCommand::new();

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 
 use crate::{fuzz, packages, shell, web};
@@ -28,6 +28,13 @@ struct Tally {
 }
 
 impl Tally {
+    /// Adds what others said.
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+
     /// Adds a line such as `test result: ok. 5 passed; 0 failed; 0 ignored; …`.
     fn look(&mut self, line: &str) {
         let Some((_, counts)) =
@@ -80,19 +87,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // The programs first: tests run them as a user would.
     let build = ["build", "--workspace", "--bins"];
     check(&mut problems, "build", shell::cargo().args(build));
-    let mut tally = Tally::default();
-    // Most tests wait for servers and devices for much of their time; a machine keeps a processor
-    // busy by itself.
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut waiting = shell::cargo();
-    waiting.args(["test", "--workspace", "--exclude", "vm", "--no-fail-fast"]);
-    waiting.env("RUST_TEST_THREADS", (processors + 1).to_string());
-    let mut machines = shell::cargo();
-    machines.args(["test", "--package", "vm", "--no-fail-fast"]);
-    let mut succeeded = true;
-    for tests in [&mut waiting, &mut machines] {
-        succeeded &= shell::watch(tests, |line| tally.look(line))?;
-    }
+    // Then all tests, since only one cargo builds at a time, and both of the following would wait.
+    check(&mut problems, "build", shell::cargo().args(["test", "--workspace", "--no-run"]));
+    let (succeeded, tally) = tests()?;
     if !succeeded && tally.failed == 0 {
         problems.push("tests: they did not all run".to_owned());
     }
@@ -109,6 +106,36 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("no test ran");
     }
     Ok(())
+}
+
+/// Runs all tests; whether they succeeded, and what they said.
+///
+/// Most of them wait for servers and devices for much of their time, which is what machines run in: each
+/// of those keeps a processor busy by itself, and gives way to all else.
+fn tests() -> Result<(bool, Tally)> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut waiting = shell::cargo();
+    waiting.args(["test", "--workspace", "--exclude", "vm", "--no-fail-fast"]);
+    waiting.env("RUST_TEST_THREADS", (processors + 1).to_string());
+    let mut machines = shell::nice_cargo();
+    // Not `--package vm`: with other features of what it depends on, that would be built once more.
+    machines.args(["test", "--workspace", "--test", "machines", "--no-fail-fast"]);
+    let run = |mut command: Command| {
+        let mut tally = Tally::default();
+        let succeeded = shell::watch(&mut command, |line| tally.look(line))?;
+        Ok::<_, anyhow::Error>((succeeded, tally))
+    };
+    let ended = std::thread::scope(|scope| {
+        let threads = [waiting, machines].map(|command| scope.spawn(move || run(command)));
+        threads.map(std::thread::ScopedJoinHandle::join)
+    });
+    let mut all = (true, Tally::default());
+    for ended in ended {
+        let (succeeded, tally) = ended.map_err(|_| anyhow!("a thread that ran tests ended"))??;
+        all.0 &= succeeded;
+        all.1.add(&tally);
+    }
+    Ok(all)
 }
 
 fn check(problems: &mut Vec<String>, name: &str, command: &mut Command) {
@@ -128,5 +155,8 @@ mod tests {
         tally.look("test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
         tally.look("test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured");
         assert_eq!((tally.passed, tally.failed, tally.ignored), (7, 3, 1));
+        let mut all = Tally { passed: 1, failed: 2, ignored: 3 };
+        all.add(&tally);
+        assert_eq!((all.passed, all.failed, all.ignored), (8, 5, 4));
     }
 }

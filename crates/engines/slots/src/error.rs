@@ -76,6 +76,9 @@ pub enum Error {
         /// What sort of failure.
         kind: Kind,
     },
+    /// No such payload is made.
+    #[error("make the payload: {0}")]
+    Make(String),
     /// The payload is not what somebody who is trusted said.
     #[error("trust the payload: {0}")]
     Untrusted(Untrusted),
@@ -319,7 +322,7 @@ impl Classify for Error {
             }
             Self::File { source, .. } => Classify::kind(source),
             Self::Untrusted(_) | Self::Data { .. } | Self::Result { .. } => Kind::Rejected,
-            Self::Operation { .. } => Kind::Invalid,
+            Self::Operation { .. } | Self::Make(_) => Kind::Invalid,
             Self::Program { code, .. } => of_program(*code),
             Self::Source { .. } | Self::NoWayBack { .. } | Self::Busy => Kind::Conflict,
             Self::Unsupported(_) => Kind::Unsupported,

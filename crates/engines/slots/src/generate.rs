@@ -5,6 +5,7 @@
 //! from old blocks that it resembles, wherever they are, or replaced if that is smaller. The same
 //! images make the same payload, whatever the number of threads.
 
+mod device;
 mod encode;
 mod index;
 mod patch;
@@ -28,15 +29,15 @@ use updraft_task::{Context, Event, Unit};
 
 use crate::write::write_payload;
 use crate::{Error, Result};
-use encode::Encoded;
+pub use device::Device;
+use device::Limits;
+use encode::{Encoded, Encoder};
 use index::OldBlocks;
 use pieces::{Old, Piece, pieces};
 use similar::Similar;
 
 /// Bytes in a block: what Android's tools take for granted.
 pub(crate) const BLOCK: u64 = 4096;
-/// The operations that deltas have here are those of this version, which all of today's devices know.
-const DELTA_MINOR: u32 = 6;
 const BUFFER: usize = 1 << 20;
 const PHASE: &str = "making the payload";
 
@@ -62,12 +63,15 @@ pub struct GenerateOptions {
     pub is_partial: bool,
     /// How many threads work; 0 counts as 1.
     pub jobs: usize,
+    /// What the devices know and can afford.
+    pub device: Device,
 }
 
 /// Makes a payload of images, in their order, and signs it by these keys. The file appears whole.
 ///
 /// # Errors
-/// When an image cannot be read, is none of whole blocks, or the payload cannot be written.
+/// When an image cannot be read, is none of whole blocks, no such payload is made for such devices, or it
+/// cannot be written.
 pub fn generate(
     context: &Context,
     images: &[Image],
@@ -75,14 +79,19 @@ pub fn generate(
     signers: &[PrehashSigner],
     output: &Path,
 ) -> Result<Properties> {
+    let limits = options.device.limits(options.is_partial)?;
     let folder = crate::write::folder_of(output);
     let blobs =
         tempfile::tempfile_in(folder).map_err(Error::file("make a temporary file in", folder))?;
-    let mut maker = Maker { context, options, blobs: BufWriter::new(blobs), at: 0, folder };
-    let is_delta = images.iter().any(|image| image.old.is_some());
+    // A payload that leaves partitions out counts as a delta, whatever it needs of the old ones (AOSP,
+    // `DeltaPerformer::ValidateManifest`).
+    let is_delta = options.is_partial || images.iter().any(|image| image.old.is_some());
+    let used = if is_delta { limits } else { limits.of_full() };
+    let mut maker =
+        Maker { context, options, limits: used, blobs: BufWriter::new(blobs), at: 0, folder };
     let mut manifest = DeltaArchiveManifest {
         block_size: Some(u32::try_from(BLOCK).unwrap_or_default()),
-        minor_version: Some(if is_delta { DELTA_MINOR } else { 0 }),
+        minor_version: Some(if is_delta { limits.minor() } else { 0 }),
         max_timestamp: Some(options.max_timestamp),
         security_patch_level: options.security_patch_level.clone(),
         partial_update: options.is_partial.then_some(true),
@@ -100,6 +109,7 @@ pub fn generate(
 struct Maker<'a> {
     context: &'a Context,
     options: &'a GenerateOptions,
+    limits: Limits,
     /// The data of the operations so far.
     blobs: BufWriter<File>,
     at: u64,
@@ -120,12 +130,13 @@ impl Maker<'_> {
             _ => None,
         };
         let failed = || Error::file("read", &image.new);
-        let pieces = pieces(self.context, &new, known.as_ref()).map_err(failed())?;
+        let pieces = pieces(self.context, &new, known.as_ref(), self.limits).map_err(failed())?;
         drop(known);
         let total = Some(pieces.len() as u64);
         self.context.report(&Event::Started { phase: PHASE, total, unit: Unit::Items });
         let mut operations = Vec::new();
-        let encode = |piece: &Piece| encode::encode(piece, &new, old.as_ref());
+        let encoder = Encoder { new: &new, old: old.as_ref(), limits: self.limits };
+        let encode = |piece: &Piece| encoder.encode(piece);
         workers::in_order(self.options.jobs, &pieces, encode, |done, encoded| {
             self.context.check()?;
             self.context.report(&Event::Advanced { phase: PHASE, done, total });

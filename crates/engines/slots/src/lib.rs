@@ -64,7 +64,7 @@ pub use engine::{
     UpdateProgress, UpdateRequest, UpdaterState, Written, without_password,
 };
 pub use error::{Error, Result, Unsupported, Untrusted};
-pub use generate::{GenerateOptions, Image, generate};
+pub use generate::{Device, GenerateOptions, Image, generate};
 pub use head::Head;
 pub use partition::{Mode, Places};
 pub use plan::MAX_MINOR;

@@ -1,4 +1,4 @@
-//! [`encode`]: the smallest operation that makes a piece.
+//! [`Encoder`]: the smallest operation that makes a piece.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -7,6 +7,7 @@ use updraft_delta::{ReadAt as _, compress_stream};
 use updraft_payload::{Extent, OperationKind};
 
 use super::BLOCK;
+use super::device::Limits;
 use super::patch::{Patch, patch};
 use super::pieces::Piece;
 use crate::blocks::BlockReader;
@@ -24,34 +25,84 @@ pub(super) struct Encoded {
     pub(super) source_sha256: Option<[u8; 32]>,
 }
 
-pub(super) fn encode(piece: &Piece, new: &File, old: Option<&File>) -> io::Result<Encoded> {
-    let without = |kind, destinations: &[Extent]| Encoded {
-        kind,
-        data: None,
-        sources: Vec::new(),
-        destinations: destinations.to_vec(),
-        source_sha256: None,
-    };
-    match (piece, old) {
-        (Piece::Zero(destinations), _) => Ok(without(OperationKind::Zero, destinations)),
-        (Piece::Copy { sources, destinations }, Some(old)) => {
-            let source_sha256 = Some(BlockReader::new(old, sources, BLOCK).sha256()?);
-            let sources = sources.clone();
-            let copy = without(OperationKind::SourceCopy, destinations);
-            Ok(Encoded { sources, source_sha256, ..copy })
-        }
-        (Piece::Copy { destinations, .. }, None) => {
-            replace(destinations, &read(new, destinations)?)
-        }
-        (Piece::Data { near, destinations }, old) => {
-            let content = read(new, destinations)?;
-            let replaced = replace(destinations, &content)?;
-            let Some(old) = old.filter(|_| !near.is_empty()) else { return Ok(replaced) };
-            match patched((near, destinations), old, &content)? {
-                Some(patched) => Ok(smaller(replaced, patched)),
-                None => Ok(replaced),
+/// Makes operations of one partition.
+#[derive(Clone, Copy)]
+pub(super) struct Encoder<'a> {
+    pub(super) new: &'a File,
+    pub(super) old: Option<&'a File>,
+    pub(super) limits: Limits,
+}
+
+impl Encoder<'_> {
+    pub(super) fn encode(self, piece: &Piece) -> io::Result<Encoded> {
+        let without = |kind, destinations: &[Extent]| Encoded {
+            kind,
+            data: None,
+            sources: Vec::new(),
+            destinations: destinations.to_vec(),
+            source_sha256: None,
+        };
+        match (piece, self.old) {
+            (Piece::Zero(destinations), _) => Ok(without(OperationKind::Zero, destinations)),
+            (Piece::Copy { sources, destinations }, Some(old)) => {
+                let source_sha256 = Some(BlockReader::new(old, sources, BLOCK).sha256()?);
+                let sources = sources.clone();
+                let copy = without(OperationKind::SourceCopy, destinations);
+                Ok(Encoded { sources, source_sha256, ..copy })
+            }
+            (Piece::Copy { destinations, .. }, None) => {
+                self.replace(destinations, &read(self.new, destinations)?)
+            }
+            (Piece::Data { near, destinations }, old) => {
+                let content = read(self.new, destinations)?;
+                let replaced = self.replace(destinations, &content)?;
+                let Some(old) = old.filter(|_| !near.is_empty()) else { return Ok(replaced) };
+                match self.patched((near, destinations), old, &content)? {
+                    Some(patched) => Ok(smaller(replaced, patched)),
+                    None => Ok(replaced),
+                }
             }
         }
+    }
+
+    /// As it is, by bzip2 or by xz: whatever is smallest; of two that are equal the simpler one.
+    fn replace(self, destinations: &[Extent], content: &[u8]) -> io::Result<Encoded> {
+        let mut best = (OperationKind::Replace, content.to_vec());
+        let mut others = vec![(OperationKind::ReplaceBz, bzip2(content, self.limits)?)];
+        if self.limits.knows(OperationKind::ReplaceXz) {
+            let mut xz = Vec::new();
+            let dictionary = self.limits.dictionary(DICTIONARY);
+            // Devices may read xz by a decoder that knows no other checks than none and CRC-32.
+            compress_stream(&mut &*content, content.len() as u64, dictionary, &mut xz)
+                .map_err(io::Error::other)?;
+            others.push((OperationKind::ReplaceXz, xz));
+        }
+        for other in others {
+            if other.1.len() < best.1.len() {
+                best = other;
+            }
+        }
+        let (kind, data) = best;
+        let (sources, source_sha256) = (Vec::new(), None);
+        let destinations = destinations.to_vec();
+        Ok(Encoded { kind, data: Some(data), sources, destinations, source_sha256 })
+    }
+
+    /// None if a patch would take nothing from the old image.
+    fn patched(
+        self,
+        (near, destinations): (&[Extent], &[Extent]),
+        old: &File,
+        content: &[u8],
+    ) -> io::Result<Option<Encoded>> {
+        let Some(Patch { kind, data, used }) = patch(&read(old, near)?, content, self.limits)?
+        else {
+            return Ok(None);
+        };
+        let sources = sections(near, &used);
+        let source_sha256 = Some(BlockReader::new(old, &sources, BLOCK).sha256()?);
+        let destinations = destinations.to_vec();
+        Ok(Some(Encoded { kind, data: Some(data), sources, destinations, source_sha256 }))
     }
 }
 
@@ -72,44 +123,11 @@ fn read(file: &File, extents: &[Extent]) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As it is, by bzip2 or by xz: whatever is smallest; of two that are equal the simpler one.
-fn replace(destinations: &[Extent], content: &[u8]) -> io::Result<Encoded> {
-    let mut best = (OperationKind::Replace, content.to_vec());
-    let mut xz = Vec::new();
-    // Devices may read xz by a decoder that knows no other checks than none and CRC-32.
-    compress_stream(&mut &*content, content.len() as u64, DICTIONARY, &mut xz)
-        .map_err(io::Error::other)?;
-    let others = [(OperationKind::ReplaceBz, bzip2(content)?), (OperationKind::ReplaceXz, xz)];
-    for other in others {
-        if other.1.len() < best.1.len() {
-            best = other;
-        }
-    }
-    let (kind, data) = best;
-    let (sources, source_sha256) = (Vec::new(), None);
-    let destinations = destinations.to_vec();
-    Ok(Encoded { kind, data: Some(data), sources, destinations, source_sha256 })
-}
-
-pub(super) fn bzip2(content: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+pub(super) fn bzip2(content: &[u8], limits: Limits) -> io::Result<Vec<u8>> {
+    let level = bzip2::Compression::new(limits.bzip2_level(content.len()));
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), level);
     encoder.write_all(content)?;
     encoder.finish()
-}
-
-/// None if a patch would take nothing from the old image.
-fn patched(
-    (near, destinations): (&[Extent], &[Extent]),
-    old: &File,
-    content: &[u8],
-) -> io::Result<Option<Encoded>> {
-    let Some(Patch { kind, data, used }) = patch(&read(old, near)?, content)? else {
-        return Ok(None);
-    };
-    let sources = sections(near, &used);
-    let source_sha256 = Some(BlockReader::new(old, &sources, BLOCK).sha256()?);
-    let destinations = destinations.to_vec();
-    Ok(Some(Encoded { kind, data: Some(data), sources, destinations, source_sha256 }))
 }
 
 /// Which blocks those are of the ones that these extents have in turn.

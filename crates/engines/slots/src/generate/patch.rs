@@ -7,11 +7,11 @@ use updraft_ostree::delta::Control;
 use updraft_payload::OperationKind;
 
 use super::BLOCK;
+use super::device::Limits;
 use super::encode::bzip2;
 
-/// How hard brotli tries, and its window: 16 MiB, the largest of the format without large windows.
+/// How hard brotli tries.
 const BROTLI_QUALITY: u32 = 9;
-const BROTLI_WINDOW: u32 = 24;
 const BUFFER: usize = 64 << 10;
 /// Fewer blocks between two that are used are cheaper to read than to leave out.
 const GAP: usize = 4;
@@ -28,7 +28,7 @@ pub(super) struct Patch {
 }
 
 /// A patch that makes `new` of `old`. None if it would take nothing from that.
-pub(super) fn patch(old: &[u8], new: &[u8]) -> io::Result<Option<Patch>> {
+pub(super) fn patch(old: &[u8], new: &[u8], limits: Limits) -> io::Result<Option<Patch>> {
     let mut steps = Steps::default();
     make_patch(&old.to_vec(), &new.to_vec(), &mut steps).map_err(io::Error::other)?;
     let used = steps.used(old.len());
@@ -39,11 +39,15 @@ pub(super) fn patch(old: &[u8], new: &[u8]) -> io::Result<Option<Patch>> {
     let mut kinds = [1; 3];
     let mut packed = Vec::new();
     for (kind, stream) in kinds.iter_mut().zip([&controls, &steps.diff, &steps.extra]) {
-        let (bzip2, brotli) = (bzip2(stream)?, brotli(stream)?);
+        let mut smallest = bzip2(stream, limits)?;
         // The older container knows bzip2 only.
-        let is_better = brotli.len() < bzip2.len();
-        *kind = if is_better { 2 } else { 1 };
-        packed.push(if is_better { brotli } else { bzip2 });
+        if limits.knows(OperationKind::BrotliBsdiff) {
+            let brotli = brotli(stream, limits)?;
+            if brotli.len() < smallest.len() {
+                (*kind, smallest) = (2, brotli);
+            }
+        }
+        packed.push(smallest);
     }
     let (kind, mut data) = if kinds == [1; 3] {
         (OperationKind::SourceBsdiff, b"BSDIFF40".to_vec())
@@ -56,9 +60,9 @@ pub(super) fn patch(old: &[u8], new: &[u8]) -> io::Result<Option<Patch>> {
     Ok(Some(Patch { kind, data, used }))
 }
 
-fn brotli(content: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder =
-        brotli::CompressorWriter::new(Vec::new(), BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
+fn brotli(content: &[u8], limits: Limits) -> io::Result<Vec<u8>> {
+    let window = limits.brotli_window(content.len());
+    let mut encoder = brotli::CompressorWriter::new(Vec::new(), BUFFER, BROTLI_QUALITY, window);
     encoder.write_all(content)?;
     Ok(encoder.into_inner())
 }
@@ -174,8 +178,13 @@ fn signed(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, Patch, patch};
+    use super::super::Device;
+    use super::{BLOCK, Patch};
     use crate::apply_patch;
+
+    fn patch(old: &[u8], new: &[u8]) -> std::io::Result<Option<Patch>> {
+        super::patch(old, new, Device::default().limits(false).unwrap())
+    }
 
     /// What a patch makes of the old blocks that it says it uses.
     fn applied(old: &[u8], patch: &Patch, size: usize) -> Vec<u8> {

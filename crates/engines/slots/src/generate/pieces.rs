@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io;
 
 use updraft_delta::ReadAt as _;
-use updraft_payload::Extent;
+use updraft_payload::{Extent, OperationKind};
 use updraft_task::Context;
 
 use super::BLOCK;
+use super::device::Limits;
 use super::index::{OldBlocks, digest};
 use super::similar::{Similar, merged};
 
@@ -57,22 +58,28 @@ pub(super) fn pieces(
     context: &Context,
     new: &File,
     old: Option<&Old<'_>>,
+    limits: Limits,
 ) -> io::Result<Vec<Piece>> {
     let blocks = new.size()? / BLOCK;
     let Some(old) = old else {
         // Those of full payloads are data and nothing else.
-        let starts = (0..blocks).step_by(usize::try_from(FULL).unwrap_or(1));
-        let extents = starts.map(|start| Extent { start, count: FULL.min(blocks - start) });
+        let full = limits.blocks(FULL);
+        let starts = (0..blocks).step_by(usize::try_from(full).unwrap_or(1));
+        let extents = starts.map(|start| Extent { start, count: full.min(blocks - start) });
         let piece = |extent| Piece::Data { near: Vec::new(), destinations: vec![extent] };
         return Ok(extents.map(piece).collect());
     };
-    let mut pieces = Pieces::default();
+    let mut pieces = Pieces {
+        most: limits.blocks(DELTA),
+        most_near: limits.near(MAX_NEAR),
+        ..Pieces::default()
+    };
     let mut changed = Vec::new();
     let mut block = vec![0; usize::try_from(BLOCK).unwrap_or_default()];
     for at in 0..blocks {
         context.check().map_err(io::Error::other)?;
         new.read_exact_at(&mut block, at * BLOCK)?;
-        if block.iter().all(|byte| *byte == 0) {
+        if block.iter().all(|byte| *byte == 0) && limits.knows(OperationKind::Zero) {
             add(&mut pieces.zeros, at);
         } else if let Some(source) = old.blocks.find(&digest(&block), [pieces.next_source, at]) {
             pieces.copy(at, source);
@@ -119,11 +126,11 @@ impl Group {
         self.near.iter().map(|(from, to)| to - from).sum()
     }
 
-    /// Adds it, unless it has become too large with that; then `None` is left of it.
-    fn takes(&self, unit: Extent, near: &[(u64, u64)]) -> bool {
+    /// Whether it has room for this, in as many blocks as it may have, and may be patched from.
+    fn takes(&self, unit: Extent, near: &[(u64, u64)], (most, most_near): (u64, u64)) -> bool {
         let more: u64 = near.iter().map(|(from, to)| to - from).sum();
         self.blocks == 0
-            || (self.blocks + unit.count <= DELTA && self.near_blocks() + more <= MAX_NEAR)
+            || (self.blocks + unit.count <= most && self.near_blocks() + more <= most_near)
     }
 
     fn add(&mut self, unit: Extent, near: Vec<(u64, u64)>) {
@@ -145,6 +152,9 @@ impl Group {
 
 #[derive(Default)]
 struct Pieces {
+    /// Blocks that one operation makes of data, and that it may patch from.
+    most: u64,
+    most_near: u64,
     done: Vec<Piece>,
     zeros: Vec<Extent>,
     /// Sources and destinations of what is copied.
@@ -182,7 +192,7 @@ impl Pieces {
 
     fn data(&mut self, unit: Extent, near: Vec<(u64, u64)>) {
         let group = if near.is_empty() { &mut self.fresh } else { &mut self.changed };
-        if !group.takes(unit, &near) {
+        if !group.takes(unit, &near, (self.most, self.most_near)) {
             self.done.extend(std::mem::take(group).into_piece());
         }
         group.add(unit, near);
@@ -206,6 +216,7 @@ mod tests {
     use updraft_payload::Extent;
     use updraft_task::Context;
 
+    use super::super::Device;
     use super::{Old, OldBlocks, Piece, Similar, pieces};
 
     fn image(bytes: &[u8]) -> std::fs::File {
@@ -229,7 +240,8 @@ mod tests {
             similar: Similar::read(&context, &file).unwrap(),
             file: &file,
         };
-        let found = pieces(&context, &image(b"cdab\0\0xya\0"), Some(&old)).unwrap();
+        let limits = Device::default().limits(false).unwrap();
+        let found = pieces(&context, &image(b"cdab\0\0xya\0"), Some(&old), limits).unwrap();
         assert_eq!(
             found,
             [
@@ -242,9 +254,17 @@ mod tests {
                 Piece::Data { near: vec![], destinations: vec![extent(6, 2)] },
             ]
         );
-        let full = pieces(&context, &image(&[0; 600]), None).unwrap();
+        let old_device = Device { minor_version: Some(3), ..Device::default() };
+        let found =
+            pieces(&context, &image(b"ab\0x"), Some(&old), old_device.limits(false).unwrap())
+                .unwrap();
+        assert!(!found.iter().any(|piece| matches!(piece, Piece::Zero(_))), "{found:?}");
+        let full = pieces(&context, &image(&[0; 600]), None, limits).unwrap();
         let data =
             |start, count| Piece::Data { near: vec![], destinations: vec![extent(start, count)] };
         assert_eq!(full, [data(0, 512), data(512, 88)]);
+        let small = Device { memory: Some(8 << 20), ..Device::default() };
+        let full = pieces(&context, &image(&[0; 600]), None, small.limits(false).unwrap()).unwrap();
+        assert_eq!(full, [data(0, 256), data(256, 256), data(512, 88)]);
     }
 }

@@ -8,8 +8,8 @@ use std::process::Command;
 use updraft_crypto::KeyAlgorithm;
 use updraft_payload::OperationKind as Kind;
 use updraft_slots::{
-    ApplyOptions, FileSource, GenerateOptions, Head, Image, Mode, Places, Trust, apply, generate,
-    sign, verify,
+    ApplyOptions, Device, FileSource, GenerateOptions, Head, Image, Mode, Places, Trust, apply,
+    generate, sign, verify,
 };
 use updraft_task::Context;
 
@@ -61,7 +61,7 @@ fn make(images: &[Image], jobs: usize, output: &Path) -> Vec<u8> {
         jobs,
         max_timestamp: 1_790_000_000,
         security_patch_level: Some("2026-11-01".to_owned()),
-        is_partial: false,
+        ..GenerateOptions::default()
     };
     let properties = generate(&Context::silent(), images, &options, &[], output).unwrap();
     let mut source = FileSource::open(output).unwrap();
@@ -128,6 +128,53 @@ fn a_full_payload_replaces_and_a_delta_does_all() {
     assert_eq!(minor, 6);
     assert!(done.contains(&Kind::Zero) && done.contains(&Kind::SourceCopy), "{done:?}");
     assert!(done.contains(&Kind::BrotliBsdiff) || done.contains(&Kind::SourceBsdiff), "{done:?}");
+}
+
+#[test]
+fn a_payload_is_what_its_devices_know_and_can_afford() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = images(folder.path());
+    let output = folder.path().join("payload.bin");
+    let mut sizes = Vec::new();
+    for (minor, memory) in [(2, 2 << 20), (3, 8 << 20), (4, 8 << 20), (9, 64 << 20)] {
+        let device = Device { minor_version: Some(minor), memory: Some(memory) };
+        let options = GenerateOptions { device, ..GenerateOptions::default() };
+        generate(&Context::silent(), &images, &options, &[], &output).unwrap();
+        applied(&output, &images, &Trust::default());
+        let mut source = FileSource::open(&output).unwrap();
+        let head = Head::read(&mut source, &Trust::default()).unwrap();
+        assert_eq!(head.manifest.minor_version, minor);
+        for operation in head.manifest.partitions.iter().flat_map(|it| &it.operations) {
+            let newer = match operation.kind {
+                Kind::ReplaceXz => 3,
+                Kind::Zero | Kind::BrotliBsdiff => 4,
+                Kind::Replace | Kind::ReplaceBz | Kind::SourceCopy | Kind::SourceBsdiff => 2,
+                other => panic!("{other:?}"),
+            };
+            assert!(newer <= minor, "{operation:?}");
+            let blocks: u64 = operation.destinations.iter().map(|extent| extent.count).sum();
+            let is_made = !matches!(operation.kind, Kind::Zero | Kind::SourceCopy);
+            assert!(!is_made || blocks * 4096 <= memory / 8, "{operation:?}");
+        }
+        sizes.push(std::fs::metadata(&output).unwrap().len());
+    }
+    assert!(sizes.is_sorted_by(|one, other| one >= other), "{sizes:?}");
+    let device = Device { minor_version: Some(1), memory: None };
+    let options = GenerateOptions { device, ..GenerateOptions::default() };
+    let error = generate(&Context::silent(), &images, &options, &[], &output).unwrap_err();
+    assert!(error.to_string().contains("minor version 1"), "{error}");
+}
+
+#[test]
+fn a_partial_payload_has_a_version_that_may_be_partial() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = full(&images(folder.path()));
+    let output = folder.path().join("payload.bin");
+    let options = GenerateOptions { is_partial: true, ..GenerateOptions::default() };
+    generate(&Context::silent(), &images, &options, &[], &output).unwrap();
+    let head = Head::read(&mut FileSource::open(&output).unwrap(), &Trust::default()).unwrap();
+    assert_eq!((head.manifest.minor_version, head.manifest.about.partial_update), (7, Some(true)));
+    applied(&output, &images, &Trust::default());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use updraft_error::Kind;
-use updraft_slots::{GenerateOptions, Image};
+use updraft_slots::{Device, GenerateOptions, Image};
 use updraft_terminal::{Failure, Result, ResultExt as _, Terminal};
 
 use super::input::{SigningOptions, named};
@@ -42,6 +42,14 @@ pub(super) struct Generate {
     /// Partitions that are not named stay as they are.
     #[arg(long)]
     partial: bool,
+    /// The newest minor version of payloads that the devices know, for deltas (2 to 9) and partial
+    /// payloads (7 to 9): 3 and less patch by bsdiff with bzip2 only. [default: 6, or 7 with --partial]
+    #[arg(long, value_name = "N")]
+    minor_version: Option<u32>,
+    /// The memory that the devices can spare for one operation, such as 8M: operations become smaller with
+    /// less of it, and the payload larger. At least 2M.
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = updraft_image::parse_size)]
+    device_memory: u64,
     /// How many threads work; as many as there are processors if not given.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -55,6 +63,7 @@ impl Generate {
             security_patch_level: self.security_patch_level.clone(),
             is_partial: self.partial,
             jobs: self.jobs.unwrap_or_else(processors),
+            device: Device { minor_version: self.minor_version, memory: Some(self.device_memory) },
         };
         let images = self.images()?;
         let signers = self.signing.read()?;
