@@ -30,8 +30,9 @@ use tokio::net::TcpStream;
 use super::content::{InFile, Waiting};
 use crate::contents::Section;
 
-/// The most that one piece stands for.
-const PIECE: usize = 1 << 20;
+/// The most that one piece stands for: more than a socket takes at once, so that the ends of pieces cost
+/// few calls.
+const PIECE: usize = 4 << 20;
 
 /// The place that pieces are of. Its pages are never touched, so they are not there.
 fn placeholder() -> &'static [u8] {
