@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::UdpSocket;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use updraft_http::Method;
@@ -13,7 +14,7 @@ use updraft_task::Context;
 use crate::config::{Settings, to_toml};
 use crate::library::LibraryEvent;
 use crate::session::Session;
-use crate::{Error, Result, boot, slots};
+use crate::{Error, Result, boot, slots, time_zone};
 
 /// The largest package list that is read, in bytes.
 const PACKAGES_LIMIT: usize = 4 << 20;
@@ -77,7 +78,8 @@ fn items(
     };
     let slots = slots_of(settings);
     let hardware = hardware.cloned().or_else(|| custom_hardware(settings));
-    let mut items = vec![json_item("system_info", &hardware.unwrap_or_else(system_info))];
+    let info = with_time_zone(hardware.unwrap_or_else(system_info), settings);
+    let mut items = vec![json_item("system_info", &info)];
     if let Some(slots) = &slots {
         items.push(json_item("system_info/slots", slots));
     }
@@ -153,6 +155,18 @@ fn system_info() -> Value {
             { "id": "kernel", "class": "software", "version": line("/proc/sys/kernel/osrelease") },
         ],
     })
+}
+
+/// Adds where the device is, unless its maker says so. What is no object stays what it is.
+fn with_time_zone(mut info: Value, settings: &Settings) -> Value {
+    let zone = match settings.telemetry.time_zone.as_str() {
+        "" => time_zone::of_system(Path::new("/")),
+        zone => Some(zone.to_owned()),
+    };
+    if let (Value::Object(members), Some(zone)) = (&mut info, zone) {
+        members.entry("time_zone").or_insert_with(|| zone.into());
+    }
+    info
 }
 
 fn cpu() -> Option<String> {

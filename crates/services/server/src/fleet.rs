@@ -15,6 +15,7 @@ pub mod device_logs;
 pub mod devices;
 pub mod director;
 pub mod encrypted_images;
+mod facts;
 mod flood;
 pub mod freezes;
 pub mod groups;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use updraft_api::{Release, RolloutAction, TargetFormat};
 
 use crate::error::Result;
+use crate::fleet::facts::Facts;
 use crate::storage::devices::{self, ComponentRecord};
 use crate::storage::hawkbit::devices::{self as action_devices, ActionDevice, Protocol};
 use crate::storage::hawkbit::{artifacts, modules, notes, sets, types};
@@ -198,12 +199,14 @@ impl Subject {
         Ok(Some(sum))
     }
 
-    /// The time zone that the device reports, under the names that are used for it.
-    pub(in crate::fleet) fn time_zone(&self) -> Option<&str> {
-        ["timezone", "time_zone", "geo-timezone"]
-            .iter()
-            .find_map(|name| self.attributes.get(*name))
-            .map(String::as_str)
+    /// The time zone that the device reports: among its attributes, under the names that are used for
+    /// it, or with what a device of Uptane says about itself.
+    pub(in crate::fleet) fn time_zone(&self, reader: &Connection) -> Result<Option<String>> {
+        if self.actions.is_none() {
+            return Ok(Facts::read(reader, &self.id)?.time_zone);
+        }
+        let mut names = ["timezone", "time_zone", "geo-timezone"].iter();
+        Ok(names.find_map(|name| self.attributes.get(*name)).cloned())
     }
 
     pub(in crate::fleet) fn installed_set(&self) -> Option<i64> {

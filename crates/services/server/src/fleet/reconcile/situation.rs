@@ -135,7 +135,10 @@ impl<'a> Outlook<'a> {
         subject: &Subject,
         member: &mut Member,
     ) -> Result<()> {
-        member.time_zone = subject.time_zone().and_then(|zone| parse_time_zone(zone).ok());
+        if !self.record.request.windows.is_empty() {
+            let zone = subject.time_zone(reader)?;
+            member.time_zone = zone.and_then(|zone| parse_time_zone(&zone).ok());
+        }
         member.frozen = if self.freezes.is_empty() {
             false
         } else {
