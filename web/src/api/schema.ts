@@ -2568,7 +2568,7 @@ export interface components {
                 phase: number;
                 /** @description Where it stands. */
                 state: components["schemas"]["RolloutDeviceState"];
-                /** @description Why it failed or was left out, in words. */
+                /** @description Why it failed or was left out, or what it waits for at the device, in words. */
                 reason?: string | null;
                 /**
                  * Format: date-time
@@ -3053,7 +3053,7 @@ export interface components {
             phase: number;
             /** @description Where it stands. */
             state: components["schemas"]["RolloutDeviceState"];
-            /** @description Why it failed or was left out, in words. */
+            /** @description Why it failed or was left out, or what it waits for at the device, in words. */
             reason?: string | null;
             /**
              * Format: date-time

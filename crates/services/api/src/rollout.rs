@@ -265,7 +265,7 @@ pub struct RolloutDevice {
     pub phase: u32,
     /// Where it stands.
     pub state: RolloutDeviceState,
-    /// Why it failed or was left out, in words.
+    /// Why it failed or was left out, or what it waits for at the device, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When its state last changed.

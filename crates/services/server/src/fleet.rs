@@ -21,6 +21,7 @@ pub mod freezes;
 pub mod groups;
 mod guessing;
 pub mod hawkbit;
+mod held;
 pub mod image;
 pub mod mender;
 mod meter;

@@ -15,6 +15,7 @@ mod lockbox;
 mod logs;
 mod main_job;
 mod network;
+mod orders;
 mod power_cuts;
 mod secondaries;
 mod servers;

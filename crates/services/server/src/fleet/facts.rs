@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use updraft_tuf::InstallOrder;
+
 use crate::error::{Error, Result};
 use crate::storage::devices;
 use crate::storage::sql::Connection;
@@ -16,6 +18,8 @@ pub(in crate::fleet) const SOURCE: &str = "system_info";
 pub(in crate::fleet) const KIND: &str = "facts";
 /// The most that is kept of a name.
 const MAX_NAME: usize = 80;
+/// The most orders that are kept.
+const MAX_ORDERS: usize = 16;
 
 /// What is known; what a device does not say is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +27,8 @@ const MAX_NAME: usize = 80;
 pub(in crate::fleet) struct Facts {
     /// The time zone it is in: `time_zone` of `system_info`.
     pub(in crate::fleet) time_zone: Option<String>,
+    /// The orders of the Director that its agent follows: `agent.orders` of `system_info`.
+    pub(in crate::fleet) orders: Vec<String>,
 }
 
 impl Facts {
@@ -33,7 +39,14 @@ impl Facts {
             let text = value.as_str().filter(|text| !text.is_empty() && text.len() <= MAX_NAME)?;
             Some(text.to_owned())
         };
-        Self { time_zone: text(&info.time_zone) }
+        let orders = info.agent.get("orders").and_then(serde_json::Value::as_array);
+        let orders = orders.into_iter().flatten().take(MAX_ORDERS).filter_map(text).collect();
+        Self { time_zone: text(&info.time_zone), orders }
+    }
+
+    /// Whether the agent follows an order. Who does not know one would install at once.
+    pub(in crate::fleet) fn follows(&self, order: InstallOrder) -> bool {
+        order.name().is_none_or(|name| self.orders.iter().any(|known| known == name))
     }
 
     /// What is kept of a device.
@@ -57,6 +70,7 @@ impl Facts {
 #[serde(default)]
 struct Said {
     time_zone: serde_json::Value,
+    agent: serde_json::Value,
 }
 
 #[cfg(test)]
@@ -72,5 +86,9 @@ mod tests {
         for none in ["", "[]", "{}", r#"{"time_zone": 2}"#, r#"{"time_zone": ""}"#, &long] {
             assert_eq!(zone(none), None, "{none}");
         }
+        let follows = |body: &str| Facts::of(body.as_bytes()).follows(InstallOrder::Consent);
+        assert!(follows(r#"{"agent": {"orders": [1, "later", "consent"]}}"#));
+        let no = [r#"{"agent": {"orders": "consent"}}"#, r#"{"agent": ["consent"]}"#, "{}"];
+        assert!(!no.into_iter().any(follows) && Facts::default().follows(InstallOrder::AtOnce));
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use updraft_api::{Release, RolloutAction, TargetFormat};
+use updraft_rollout::Availability;
+use updraft_tuf::InstallOrder;
 
 use crate::error::Result;
 use crate::fleet::facts::Facts;
@@ -110,22 +112,34 @@ impl Subject {
         Before { targets, set: None }
     }
 
-    /// Whether the device can be told to install in this way. Devices of Uptane are told what to run
-    /// and nothing else; whether somebody there is asked first is theirs to say, and they report it.
-    pub(in crate::fleet) fn can_be_told(
+    /// Why the device cannot be told to install in this way, if so. Devices of Uptane follow such an
+    /// order when their agent says that it does; and whether somebody there is asked first may also be
+    /// theirs to say.
+    pub(in crate::fleet) fn cannot_be_told(
         &self,
         reader: &Connection,
         action: RolloutAction,
-    ) -> Result<bool> {
-        let protocol = self.actions.as_ref().map(|device| device.protocol);
-        Ok(match (action, protocol) {
-            (RolloutAction::Forced | RolloutAction::Soft, _) | (_, Some(Protocol::Ddi)) => true,
-            (RolloutAction::DownloadOnly, None) | (_, Some(Protocol::Mender)) => false,
-            (RolloutAction::Consent, None) => {
-                let config = devices::document(reader, &self.id, "config")?.unwrap_or_default();
-                asks_first(&String::from_utf8_lossy(&config))
+    ) -> Result<Option<Availability>> {
+        match self.actions.as_ref().map(|device| device.protocol) {
+            Some(Protocol::Ddi) => return Ok(None),
+            Some(Protocol::Mender) => {
+                let order = order_of(action);
+                return Ok((order != InstallOrder::AtOnce).then_some(Availability::Unable));
             }
-        })
+            None => {}
+        }
+        let order = order_of(action);
+        let follows =
+            order == InstallOrder::AtOnce || Facts::read(reader, &self.id)?.follows(order);
+        if follows || (order == InstallOrder::Consent && self.asks_first(reader)?) {
+            return Ok(None);
+        }
+        Ok(Some(Availability::Heedless))
+    }
+
+    fn asks_first(&self, reader: &Connection) -> Result<bool> {
+        let config = devices::document(reader, &self.id, "config")?.unwrap_or_default();
+        Ok(asks_first(&String::from_utf8_lossy(&config)))
     }
 
     /// The release that the device is told next to come to `release`: that one, or the first of those
@@ -134,8 +148,13 @@ impl Subject {
         &self,
         reader: &Connection,
         release: &Release,
+        action: RolloutAction,
     ) -> Result<Release> {
         let mut next = release.clone();
+        if self.actions.is_none() && action == RolloutAction::DownloadOnly {
+            // What is not run needs nothing to run before it.
+            return Ok(next);
+        }
         for _ in 0..MAX_CHAIN {
             let Some(name) = &next.requires else { break };
             let required = releases::require(reader, name)?;
@@ -211,6 +230,15 @@ impl Subject {
 
     pub(in crate::fleet) fn installed_set(&self) -> Option<i64> {
         self.actions.as_ref()?.installed
+    }
+}
+
+/// What the Director's targets say of how they are to be installed.
+pub(in crate::fleet) fn order_of(action: RolloutAction) -> InstallOrder {
+    match action {
+        RolloutAction::Forced | RolloutAction::Soft => InstallOrder::AtOnce,
+        RolloutAction::Consent => InstallOrder::Consent,
+        RolloutAction::DownloadOnly => InstallOrder::DownloadOnly,
     }
 }
 

@@ -163,8 +163,8 @@ impl<'a> Outlook<'a> {
         if !fit::is_valid(reader, &told)? {
             return Ok(Availability::Unfit);
         }
-        if !subject.can_be_told(reader, self.record.request.action)? {
-            return Ok(Availability::Unable);
+        if let Some(unable) = subject.cannot_be_told(reader, self.record.request.action)? {
+            return Ok(unable);
         }
         if let Some(other) = rollouts::active(reader, device)? {
             let ended = rollouts::get(reader, &other.rollout)?

@@ -131,12 +131,13 @@ fn look_ahead(
 ) -> Result<RolloutDevice> {
     let subject = Subject::read(reader, &id)?;
     let availability = outlook.availability(reader, &id, &subject)?;
-    let next = subject.next_release(reader, outlook.release())?;
+    let next = subject.next_release(reader, outlook.release(), new.action)?;
     let via = (next.name != outlook.release().name).then(|| next.name.clone());
     let skipped = |reason: SkipReason| (RolloutDeviceState::Skipped, Some(reason.to_string()));
     let (state, reason) = match availability {
         Availability::Unfit => skipped(SkipReason::Unfit),
         Availability::Unable => skipped(SkipReason::Unable),
+        Availability::Heedless => skipped(SkipReason::Heedless),
         Availability::Pinned => skipped(SkipReason::Pinned),
         Availability::Gone => skipped(SkipReason::Gone),
         Availability::Current => {
