@@ -22,6 +22,7 @@ mod servers;
 mod slots;
 mod slots_by_hand;
 mod support;
+mod tenants;
 mod token;
 mod transfers;
 mod tuf_form;

@@ -4,7 +4,6 @@
 //! the document may be long.
 
 use serde::{Deserialize, Serialize};
-
 use updraft_tuf::InstallOrder;
 
 use crate::error::{Error, Result};
