@@ -3115,7 +3115,7 @@ export interface components {
             bytes: number;
             /**
              * Format: int32
-             * @description For how many devices it is not known: the size of a commit depends on what the device has.
+             * @description For how many devices it is not known: what of a commit they lack cannot be told here.
              */
             bytes_unknown: number;
         };

@@ -303,6 +303,6 @@ pub struct RolloutPreview {
     pub unselected: u32,
     /// How many bytes all devices would fetch at most, as far as is known.
     pub bytes: u64,
-    /// For how many devices it is not known: the size of a commit depends on what the device has.
+    /// For how many devices it is not known: what of a commit they lack cannot be told here.
     pub bytes_unknown: u32,
 }

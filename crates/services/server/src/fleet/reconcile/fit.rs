@@ -39,6 +39,15 @@ pub(in crate::fleet) enum Told {
     Set(i64),
 }
 
+/// What a device fetches for a release.
+#[derive(Debug, Default)]
+pub(in crate::fleet) struct Download {
+    /// The bytes of files.
+    pub(in crate::fleet) bytes: u64,
+    /// Commits, each with what runs in its place.
+    pub(in crate::fleet) commits: Vec<(Option<String>, String)>,
+}
+
 impl Subject {
     pub(in crate::fleet) fn read(reader: &Connection, id: &str) -> Result<Self> {
         let actions = action_devices::get(reader, id)?;
@@ -186,36 +195,41 @@ impl Subject {
         Ok(false)
     }
 
-    /// How many bytes the device fetches at most; none when that is not known.
-    pub(in crate::fleet) fn bytes(
+    /// What the device fetches.
+    pub(in crate::fleet) fn download(
         &self,
         reader: &Connection,
         release: &Release,
         told: &Told,
-    ) -> Result<Option<u64>> {
-        let mut sum = 0_u64;
+    ) -> Result<Download> {
+        let mut download = Download::default();
+        let mut add = |bytes: u64| download.bytes = download.bytes.saturating_add(bytes);
         match told {
             Told::Targets(targets) => {
                 for target in targets.iter().filter(|target| !self.runs_target(target)) {
                     let is_commit = release.targets.iter().any(|one| {
                         one.filepath == target.filepath && one.format == TargetFormat::Ostree
                     });
-                    // How much of a commit is missing only the device knows.
                     if is_commit {
-                        return Ok(None);
+                        let component =
+                            self.components.iter().find(|one| one.serial == target.serial);
+                        let running = component.and_then(|component| component.image.as_ref());
+                        let from = running.map(|(_, sha256, _)| sha256.clone());
+                        download.commits.push((from, target.sha256.clone()));
+                    } else {
+                        add(target.length);
                     }
-                    sum = sum.saturating_add(target.length);
                 }
             }
             Told::Set(set) => {
                 for module in modules::of_set(reader, *set)? {
                     for file in artifacts::of_module(reader, module.id)? {
-                        sum = sum.saturating_add(file.size);
+                        add(file.size);
                     }
                 }
             }
         }
-        Ok(Some(sum))
+        Ok(download)
     }
 
     /// The time zone that the device reports: among its attributes, under the names that are used for
