@@ -142,6 +142,16 @@ impl Server {
         Ok(process.wait()?.success())
     }
 
+    /// Asks the process to look for new tenants and certificates, as a service manager would.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn reload(&self) -> Result<()> {
+        let process = self.process.as_ref().context("the server does not run")?;
+        Answer::good(Command::new("kill").arg("-HUP").arg(process.id().to_string()))?;
+        Ok(())
+    }
+
     /// Lets the process go on after this value is gone, and returns its process id.
     pub fn leave_running(&mut self) -> Option<u32> {
         self.process.take().map(|process| process.id())

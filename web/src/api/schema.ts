@@ -2568,7 +2568,7 @@ export interface components {
                 phase: number;
                 /** @description Where it stands. */
                 state: components["schemas"]["RolloutDeviceState"];
-                /** @description Why it failed or was left out, in words. */
+                /** @description Why it failed or was left out, or what it waits for at the device, in words. */
                 reason?: string | null;
                 /**
                  * Format: date-time
@@ -3053,7 +3053,7 @@ export interface components {
             phase: number;
             /** @description Where it stands. */
             state: components["schemas"]["RolloutDeviceState"];
-            /** @description Why it failed or was left out, in words. */
+            /** @description Why it failed or was left out, or what it waits for at the device, in words. */
             reason?: string | null;
             /**
              * Format: date-time
@@ -3115,7 +3115,7 @@ export interface components {
             bytes: number;
             /**
              * Format: int32
-             * @description For how many devices it is not known: the size of a commit depends on what the device has.
+             * @description For how many devices it is not known: what of a commit they lack cannot be told here.
              */
             bytes_unknown: number;
         };

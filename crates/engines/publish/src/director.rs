@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp as Time;
 use serde_json::{Map, Value};
 use updraft_tuf::{
-    Dialect, EncryptedImage, Envelope, FileMeta, Hashes, Header, Payload, RoleName, Root, Sign,
-    Snapshot, Target, Targets, Timestamp,
+    Dialect, EncryptedImage, Envelope, FileMeta, Hashes, Header, InstallOrder, Payload, RoleName,
+    Root, Sign, Snapshot, Target, Targets, Timestamp,
 };
 
 use crate::root::top_level_authority;
@@ -52,6 +52,7 @@ pub struct DirectorRepository<'a> {
     dialect: Dialect,
     root: Root,
     keys: Vec<&'a dyn Sign>,
+    order: InstallOrder,
 }
 
 impl<'a> DirectorRepository<'a> {
@@ -64,7 +65,13 @@ impl<'a> DirectorRepository<'a> {
             Envelope::parse(dialect, root, root.len()).map_err(Error::format("Director root"))?;
         let root =
             Root::from_value(dialect, envelope.signed).map_err(Error::refused("Director root"))?;
-        Ok(Self { dialect, root, keys })
+        Ok(Self { dialect, root, keys, order: InstallOrder::AtOnce })
+    }
+
+    /// The same, which says when what it assigns is to be installed.
+    #[must_use]
+    pub fn ordering(self, order: InstallOrder) -> Self {
+        Self { order, ..self }
     }
 
     /// The root's payload.
@@ -92,6 +99,9 @@ impl<'a> DirectorRepository<'a> {
         let mut custom = Map::new();
         if let Some(id) = correlation_id {
             custom.insert("correlationId".to_owned(), id.into());
+        }
+        if let Some(order) = self.order.name() {
+            custom.insert(InstallOrder::MEMBER.to_owned(), order.into());
         }
         custom.insert("vehicleId".to_owned(), vehicle_id.into());
         targets.extra.insert("custom".to_owned(), Value::Object(custom));

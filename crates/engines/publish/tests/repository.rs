@@ -7,8 +7,8 @@ use updraft_publish::{
     Assignment, DirectorRepository, Draft, Error, Expiries, ImageRepository, RootPlan, TopLevelKeys,
 };
 use updraft_tuf::{
-    DelegatedPaths, DelegatedRole, Delegations, Dialect, EncryptedImage, Hashes, Key, RoleKeys,
-    RoleName, Sign, Target,
+    DelegatedPaths, DelegatedRole, Delegations, Dialect, EncryptedImage, Hashes, InstallOrder, Key,
+    RoleKeys, RoleName, Sign, Target,
 };
 
 const NOW: i64 = 1_700_000_000;
@@ -294,6 +294,11 @@ fn the_director_names_the_vehicle_and_refuses_nonsense() {
     assert!(text.contains("\"vehicleId\":\"v1\"") && text.contains("\"correlationId\":\"urn:x\""));
     assert!(text.contains("\"ecuIdentifiers\":{\"ecu-1\":{\"hardwareId\":\"hw\"}}"));
     assert_eq!(director.vehicle_files("v1", 3, Some("urn:x"), one, expiries()).unwrap(), files);
+    assert!(!text.contains("\"installation\""), "it says what no other Director says: {text}");
+    let director = director.ordering(InstallOrder::Consent);
+    let files = director.vehicle_files("v1", 3, Some("urn:x"), one, expiries()).unwrap();
+    let text = String::from_utf8(files.targets).unwrap();
+    assert!(text.contains("\"custom\":{\"correlationId\":\"urn:x\",\"installation\":\"consent\","));
 
     let encrypted = Assignment {
         ecu_serial: "ecu-2".into(),

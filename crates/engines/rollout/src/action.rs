@@ -99,6 +99,8 @@ pub enum SkipReason {
     Unfit,
     /// Its protocol has no words for how the release is to be installed.
     Unable,
+    /// Its agent does not say that it follows such an order.
+    Heedless,
     /// A person has pinned it.
     Pinned,
     /// It was deleted or its certificate revoked.
@@ -110,6 +112,9 @@ impl fmt::Display for SkipReason {
         f.write_str(match self {
             Self::Unfit => "no target of the release fits the device's hardware",
             Self::Unable => "the device cannot be told to install in this way",
+            Self::Heedless => {
+                "the device's agent does not say that it follows such an order; it may install at once"
+            }
             Self::Pinned => "the device is pinned to what it runs",
             Self::Gone => "the device was deleted or revoked",
         })

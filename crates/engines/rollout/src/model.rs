@@ -170,6 +170,8 @@ pub enum Availability {
     Unfit,
     /// Its protocol has no words for how the release is to be installed.
     Unable,
+    /// Its agent does not say that it follows such an order.
+    Heedless,
     /// A person has pinned it to what it runs.
     Pinned,
     /// It was deleted or its certificate revoked.

@@ -154,6 +154,7 @@ impl Draft {
                 }
                 Availability::Unfit => (Progress::Skipped, skip(SkipReason::Unfit)),
                 Availability::Unable => (Progress::Skipped, skip(SkipReason::Unable)),
+                Availability::Heedless => (Progress::Skipped, skip(SkipReason::Heedless)),
                 Availability::Pinned => (Progress::Skipped, skip(SkipReason::Pinned)),
                 Availability::Gone => (Progress::Skipped, skip(SkipReason::Gone)),
                 Availability::Free => {

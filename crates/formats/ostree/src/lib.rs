@@ -28,6 +28,7 @@ mod dirmeta;
 mod dirtree;
 mod header;
 mod name;
+mod sizes;
 mod summary;
 mod xattrs;
 
@@ -50,6 +51,7 @@ pub use mode::RepoMode;
 pub use name::FileName;
 pub use object::{ObjectName, ObjectType};
 pub use refs::{RefName, Refspec, RemoteName};
+pub use sizes::ObjectSize;
 pub use summary::{Summary, SummaryRef};
 pub use varuint::{read_varuint, write_varuint};
 pub use xattrs::Xattrs;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use updraft_ostree::gvariant::Value;
 use updraft_ostree::{
     Checksum, Commit, DirEntry, DirMeta, DirTree, FRAME_LEN, FileHeader, FileName, Metadata,
-    Summary, SummaryRef, Xattrs, frame_length, write_varuint,
+    ObjectName, ObjectSize, ObjectType, Summary, SummaryRef, Xattrs, frame_length, write_varuint,
 };
 
 const HELLO: &str = "44f778e59f0a4748d6b0c90a47347212a231c4ad1e8f7ea5c5dffc7749153a6b";
@@ -171,7 +171,15 @@ fn a_commit_with_sizes() {
     });
     let mut commit = commit();
     commit.metadata = Metadata::new();
+    assert_eq!(commit.sizes(), Ok(None));
     commit.metadata.insert("ostree.sizes", Value::byte_arrays(sizes));
+    let read = commit.sizes().unwrap().unwrap();
+    let hello = ObjectName::new(sum(HELLO), ObjectType::File);
+    assert_eq!(read[1], ObjectSize { object: hello, archived: 42, unpacked: 6 });
+    assert_eq!((read.len(), read[5].object.object_type), (6, ObjectType::DirTree));
+    let mut broken = commit.clone();
+    broken.metadata.insert("ostree.sizes", Value::byte_arrays([vec![0; 32]]));
+    assert!(broken.sizes().is_err());
     let expected = "6852ea63820cdfcacadf15a30bf66f6e74792dd6ba083a0ee8a884455f7449f2";
     assert_eq!(commit.checksum(), sum(expected));
     assert_eq!(Commit::decode(&commit.encode()).unwrap(), commit);

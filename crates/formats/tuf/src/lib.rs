@@ -44,9 +44,9 @@ pub use hashes::{Hashes, sha256_hex};
 pub use key::{Key, KeyId, KeyType, PublicKey};
 pub use map::{MAX_MAP, MapSearch, MapStep, Mapping, RepositoryMap};
 pub use metadata::{
-    Agreement, DelegatedPaths, DelegatedRole, Delegations, FileMeta, Header, OfflineSnapshot,
-    OfflineUpdates, Payload, RoleKeys, RoleName, Root, Snapshot, SuccinctRoles, Target, Targets,
-    Timestamp,
+    Agreement, DelegatedPaths, DelegatedRole, Delegations, FileMeta, Header, InstallOrder,
+    OfflineSnapshot, OfflineUpdates, Payload, RoleKeys, RoleName, Root, Snapshot, SuccinctRoles,
+    Target, Targets, Timestamp,
 };
 pub use pattern::{Separator, matches as pattern_matches};
 pub use pem::{pem_decode, pem_encode};

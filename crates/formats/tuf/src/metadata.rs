@@ -18,7 +18,7 @@ pub use delegations::{DelegatedPaths, DelegatedRole, Delegations, SuccinctRoles}
 pub use offline::{OfflineSnapshot, OfflineUpdates};
 pub use root::Root;
 pub use snapshot::{FileMeta, Snapshot, Timestamp};
-pub use targets::{Target, Targets};
+pub use targets::{InstallOrder, Target, Targets};
 
 use crate::dialect::parse_expiry;
 use crate::fields::{Extra, Fields};

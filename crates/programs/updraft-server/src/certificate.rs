@@ -16,7 +16,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Issue the server's certificate anew, with the same key. Restart the server afterwards.
+    /// Issue the server's certificate anew, with the same key. A server that runs shows it
+    /// from its next SIGHUP on (systemctl reload).
     Renew {
         #[command(flatten)]
         data: DataFolder,

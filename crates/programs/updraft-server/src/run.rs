@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use updraft_error::{Classify, Kind};
 use updraft_server_service::config::TenantConfig;
 use updraft_server_service::{Config, Tenants, http};
@@ -62,7 +63,7 @@ impl Arguments {
         if let Some(address) = plain_address {
             tracing::info!("listening on http://{address}, which protects nothing by itself");
         }
-        for fleet in &tenants.others {
+        for fleet in tenants.others.iter().map(|tenant| &tenant.fleet) {
             let TenantConfig { name, hostnames } = &fleet.config.tenant;
             tracing::info!(tenant = name, hosts = hostnames.join(" "), "serving a tenant");
         }
@@ -82,6 +83,7 @@ fn bind(address: SocketAddr, hint: &str) -> Result<TcpListener> {
 async fn serve(tenants: Tenants, listeners: http::Listeners) -> Result {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -91,7 +93,18 @@ async fn serve(tenants: Tenants, listeners: http::Listeners) -> Result {
         tracing::info!("ending; running requests may finish");
     };
     notify::notify("READY=1");
-    http::serve(tenants, listeners, shutdown).await.map_err(failure)
+    let look = Notify::new();
+    let hearing = async {
+        while hangup.recv().await.is_some() {
+            tracing::info!("looking for tenants and certificates");
+            look.notify_one();
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = http::serve_and_look(tenants, listeners, &look, shutdown) => served.map_err(failure),
+        () = hearing => Ok(()),
+    }
 }
 
 fn error_kind(error: &std::io::Error) -> Kind {

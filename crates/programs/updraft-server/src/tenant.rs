@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a tenant. The server serves it from its next start on.
+    /// Make a tenant. A server that runs serves it from its next SIGHUP on (systemctl reload).
     Add(Box<Add>),
     /// List the tenants.
     List {
@@ -83,7 +83,7 @@ impl Add {
         setup::init(&own, &options, &system::environment()).map_err(failure)?;
         terminal.say(format!("made the tenant {name} in {}", own.root().display()));
         terminal.say(format!(
-            "next: updraft-server user add NAME --role admin --tenant {name}, then start the server again"
+            "next: updraft-server user add NAME --role admin --tenant {name}, then systemctl reload updraft-server"
         ));
         Ok(())
     }

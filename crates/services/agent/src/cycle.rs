@@ -17,6 +17,7 @@ use updraft_update::{
     Source as _,
 };
 
+pub(crate) use hold::ORDERS;
 pub(crate) use offline::AskedBy;
 pub use options::{InstallChoice, RunOptions};
 use report::refusal;
@@ -202,10 +203,10 @@ impl<'a> Cycle<'a> {
     fn advance(&mut self, assignment: &Assignment<UptaneTarget>) -> Result<CycleReport> {
         let known_bad = self.known_bad(&assignment.id)?;
         let ctx = self.ctx;
-        if let Some(held) = self.hold(assignment, &known_bad)? {
-            return Ok(held);
-        }
         for _ in 0..SUPERSEDED_LIMIT {
+            if let Some(held) = self.hold(assignment, &known_bad)? {
+                return Ok(held);
+            }
             self.begin(assignment, &known_bad)?;
             let outcome = self.engine(|engine| engine.advance(ctx, assignment, &known_bad))?;
             if let Outcome::Idle(plan) = &outcome {

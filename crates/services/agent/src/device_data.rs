@@ -5,15 +5,18 @@
 
 use std::fs;
 use std::net::UdpSocket;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use updraft_http::Method;
 use updraft_task::Context;
+use updraft_tuf::InstallOrder;
 
 use crate::config::{Settings, to_toml};
+use crate::cycle::ORDERS;
 use crate::library::LibraryEvent;
 use crate::session::Session;
-use crate::{Error, Result, boot, slots};
+use crate::{Error, Result, boot, slots, time_zone};
 
 /// The largest package list that is read, in bytes.
 const PACKAGES_LIMIT: usize = 4 << 20;
@@ -27,9 +30,10 @@ struct Item {
     body: Vec<u8>,
 }
 
-/// Sends what changed. Fails only when the work is cancelled or the state cannot be written.
+/// Sends what changed, and which orders of the Director this agent follows. Fails only when the work is
+/// cancelled or the state cannot be written.
 pub(crate) fn send(ctx: &Context, session: &Session) -> Result<()> {
-    send_with(ctx, session, Method::Post, &[])
+    send_all(ctx, session, items(session, &ORDERS, Method::Post, &[]))
 }
 
 /// As [`send`]; the configuration is sent by `method`, in which servers differ, with the keys
@@ -40,7 +44,11 @@ pub(crate) fn send_with(
     method: Method,
     own: &[(String, String)],
 ) -> Result<()> {
-    for item in items(&session.settings, session.hardware.as_ref(), method, own) {
+    send_all(ctx, session, items(session, &[], method, own))
+}
+
+fn send_all(ctx: &Context, session: &Session, items: Vec<Item>) -> Result<()> {
+    for item in items {
         ctx.check()?;
         let hash = updraft_crypto::sha256_hex(&item.body);
         if session.store.sent_hash(item.name)?.as_ref() == Some(&hash) {
@@ -64,11 +72,12 @@ pub(crate) fn send_with(
 }
 
 fn items(
-    settings: &Settings,
-    hardware: Option<&Value>,
+    session: &Session,
+    orders: &[InstallOrder],
     method: Method,
     own: &[(String, String)],
 ) -> Vec<Item> {
+    let settings = &session.settings;
     let json_item = |name, value: &Value| Item {
         name,
         method: Method::Put,
@@ -76,8 +85,9 @@ fn items(
         body: value.to_string().into_bytes(),
     };
     let slots = slots_of(settings);
-    let hardware = hardware.cloned().or_else(|| custom_hardware(settings));
-    let mut items = vec![json_item("system_info", &hardware.unwrap_or_else(system_info))];
+    let hardware = session.hardware.clone().or_else(|| custom_hardware(settings));
+    let info = with_own_facts(hardware.unwrap_or_else(system_info), settings, orders);
+    let mut items = vec![json_item("system_info", &info)];
     if let Some(slots) = &slots {
         items.push(json_item("system_info/slots", slots));
     }
@@ -153,6 +163,24 @@ fn system_info() -> Value {
             { "id": "kernel", "class": "software", "version": line("/proc/sys/kernel/osrelease") },
         ],
     })
+}
+
+/// Adds where the device is, unless its maker says so, and what this agent is. What is no object stays
+/// what it is.
+fn with_own_facts(mut info: Value, settings: &Settings, orders: &[InstallOrder]) -> Value {
+    let zone = match settings.telemetry.time_zone.as_str() {
+        "" => time_zone::of_system(Path::new("/")),
+        zone => Some(zone.to_owned()),
+    };
+    let Value::Object(members) = &mut info else { return info };
+    if let Some(zone) = zone {
+        members.entry("time_zone").or_insert_with(|| zone.into());
+    }
+    let orders: Vec<&str> = orders.iter().filter_map(|order| order.name()).collect();
+    let agent =
+        json!({ "name": "updraft", "version": env!("CARGO_PKG_VERSION"), "orders": orders });
+    members.insert("agent".to_owned(), agent);
+    info
 }
 
 fn cpu() -> Option<String> {

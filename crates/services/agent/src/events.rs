@@ -61,6 +61,12 @@ pub(crate) fn of_device(paused: bool, correlation_id: &str, now: Timestamp) -> S
     plain(id, &json!({ "correlationId": correlation_id }), now)
 }
 
+/// All of an update is here, and it is not installed for this reason: `download-only`, `consent` or
+/// `declined`.
+pub(crate) fn held(reason: &str, correlation_id: &str, now: Timestamp) -> String {
+    plain("UpdateHeld", &json!({ "correlationId": correlation_id, "reason": reason }), now)
+}
+
 /// An event with these details.
 pub(crate) fn plain(id: &str, details: &Value, now: Timestamp) -> String {
     json!({

@@ -73,6 +73,7 @@ mod logs;
 mod manifest;
 mod poll;
 mod status;
+mod time_zone;
 
 pub use agent::{Agent, RunUntil};
 pub use aktualizr::{TakeoverOutcome, adopt_secondary};

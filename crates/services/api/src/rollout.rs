@@ -265,7 +265,7 @@ pub struct RolloutDevice {
     pub phase: u32,
     /// Where it stands.
     pub state: RolloutDeviceState,
-    /// Why it failed or was left out, in words.
+    /// Why it failed or was left out, or what it waits for at the device, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When its state last changed.
@@ -303,6 +303,6 @@ pub struct RolloutPreview {
     pub unselected: u32,
     /// How many bytes all devices would fetch at most, as far as is known.
     pub bytes: u64,
-    /// For how many devices it is not known: the size of a commit depends on what the device has.
+    /// For how many devices it is not known: what of a commit they lack cannot be told here.
     pub bytes_unknown: u32,
 }

@@ -23,12 +23,13 @@ mod ota;
 mod paced;
 mod serve;
 mod telling;
+mod tenancy;
 mod tls;
 mod unmoved;
 mod unread;
 mod way;
 
-pub use serve::{Listeners, serve};
+pub use serve::{Listeners, serve, serve_and_look};
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@
 //! before anything of it is read (`http::hosts`), and no query has to.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,13 +28,61 @@ pub struct Tenants {
     /// The one that every server has, and that is asked where a request names no other.
     pub default: Arc<Fleet>,
     /// The others, by name.
-    pub others: Vec<Arc<Fleet>>,
-    locks: Vec<LockFile>,
+    pub others: Vec<Tenant>,
+    _lock: Option<LockFile>,
+}
+
+/// A tenant that is served.
+#[derive(Debug)]
+pub struct Tenant {
+    /// All that it is.
+    pub fleet: Arc<Fleet>,
+    /// Which folder that was, wherever it is by now.
+    folder: FolderId,
+    _lock: LockFile,
+}
+
+/// What tells a folder from another one that comes to its place: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FolderId(u64, u64);
+
+impl FolderId {
+    fn of(layout: &Layout) -> Result<Self> {
+        let path = layout.root();
+        let found = std::fs::metadata(path).map_err(|source| Error::Io {
+            action: "look at",
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(Self(found.dev(), found.ino()))
+    }
+}
+
+impl Tenant {
+    /// The name, and the folder that it had.
+    pub(crate) fn known(&self) -> (String, FolderId) {
+        (self.fleet.config.tenant.name.clone(), self.folder)
+    }
+
+    fn open(layout: &Layout, name: &str, environment: &Environment) -> Result<Self> {
+        let own = layout.tenant(name);
+        let config = Config::load(&own.config())?;
+        if config.tenant.name != name {
+            return Err(Error::Config {
+                path: own.config(),
+                reason: format!("tenant.name is not \"{name}\", the name of its folder"),
+            });
+        }
+        let lock = setup::lock_to_serve(&own, &config)?;
+        let folder = FolderId::of(&own)?;
+        let fleet = Arc::new(Fleet::open(own, config, environment.clone())?);
+        Ok(Self { fleet, folder, _lock: lock })
+    }
 }
 
 impl From<Arc<Fleet>> for Tenants {
     fn from(default: Arc<Fleet>) -> Self {
-        Self { default, others: Vec::new(), locks: Vec::new() }
+        Self { default, others: Vec::new(), _lock: None }
     }
 }
 
@@ -45,47 +94,88 @@ impl Tenants {
     /// in common.
     pub fn open(layout: &Layout, config: Config, environment: &Environment) -> Result<Self> {
         let mut tenants = Self {
-            locks: vec![setup::lock_to_serve(layout, &config)?],
+            _lock: Some(setup::lock_to_serve(layout, &config)?),
             default: Arc::new(Fleet::open(layout.clone(), config, environment.clone())?),
             others: Vec::new(),
         };
         for name in names(layout)? {
-            let own = layout.tenant(&name);
-            let config = Config::load(&own.config())?;
-            if config.tenant.name != name {
-                return Err(Error::Config {
-                    path: own.config(),
-                    reason: format!("tenant.name is not \"{name}\", the name of its folder"),
-                });
-            }
-            tenants.locks.push(setup::lock_to_serve(&own, &config)?);
-            let fleet = Fleet::open(own, config, environment.clone())?;
-            tenants.others.push(Arc::new(fleet));
+            tenants.others.push(Tenant::open(layout, &name, environment)?);
         }
-        tenants.check_hosts()?;
+        check_hosts(tenants.all())?;
         Ok(tenants)
     }
 
     /// All of them; the one that every server has comes first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Fleet>> {
-        std::iter::once(&self.default).chain(&self.others)
+        std::iter::once(&self.default).chain(self.others.iter().map(|tenant| &tenant.fleet))
     }
+}
 
-    fn check_hosts(&self) -> Result<()> {
-        let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
-        for fleet in self.all() {
-            let tenant = &fleet.config.tenant;
-            for host in &tenant.hostnames {
-                if let Some(other) = owners.insert(host, &tenant.name) {
-                    return Err(Error::Config {
-                        path: fleet.layout.config(),
-                        reason: format!("the host {host} is that of the tenant {other}, too"),
-                    });
-                }
+/// What has become of the tenants since they were last looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Those that are there now.
+    pub(crate) new: Vec<Tenant>,
+    /// The names of those whose folders are gone, or are others.
+    pub(crate) gone: Vec<String>,
+    /// Those that could not be taken up, and why.
+    pub(crate) refused: Vec<(String, Error)>,
+}
+
+/// Looks for what has changed. `served`: the tenants by now, the one that every server has first.
+///
+/// # Errors
+/// When the folder of tenants cannot be read: then all stays as it is.
+pub(crate) fn changes(
+    default: &Arc<Fleet>,
+    served: &[(Arc<Fleet>, (String, FolderId))],
+) -> Result<Changes> {
+    let layout = &default.layout;
+    let names = names(layout)?;
+    let mut changes = Changes::default();
+    let mut fleets = vec![Arc::clone(default)];
+    for (fleet, (name, folder)) in served {
+        let stays = names.contains(name)
+            && FolderId::of(&layout.tenant(name)).is_ok_and(|found| found == *folder);
+        if stays {
+            fleets.push(Arc::clone(fleet));
+        } else {
+            changes.gone.push(name.clone());
+        }
+    }
+    for name in names {
+        if fleets.iter().any(|fleet| fleet.config.tenant.name == name) {
+            continue;
+        }
+        let opened = Tenant::open(layout, &name, &default.environment).and_then(|tenant| {
+            check_hosts(fleets.iter().chain([&tenant.fleet]))?;
+            Ok(tenant)
+        });
+        match opened {
+            Ok(tenant) => {
+                fleets.push(Arc::clone(&tenant.fleet));
+                changes.new.push(tenant);
+            }
+            Err(error) => changes.refused.push((name, error)),
+        }
+    }
+    Ok(changes)
+}
+
+fn check_hosts<'a>(fleets: impl Iterator<Item = &'a Arc<Fleet>>) -> Result<()> {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for fleet in fleets {
+        let tenant = &fleet.config.tenant;
+        for host in &tenant.hostnames {
+            if let Some(other) = owners.insert(host, &tenant.name) {
+                return Err(Error::Config {
+                    path: fleet.layout.config(),
+                    reason: format!("the host {host} is that of the tenant {other}, too"),
+                });
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// The names of the tenants in a data folder, but for the one that every server has.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{EmptyTargets, EncryptedImage, EncryptedImages, Options, OtherEcus};
-use crate::{Hashes, Reason, Target, Targets};
+use crate::{Hashes, InstallOrder, Reason, Target, Targets};
 
 /// An ECU of this vehicle.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,9 +70,18 @@ pub struct UptaneTarget {
     pub custom: Option<Value>,
     /// The Director's name for this assignment, for reports.
     pub correlation_id: Option<String>,
+    /// When the Director wants it installed.
+    pub order: InstallOrder,
     /// The ciphertext to fetch in place of the image, when it is encrypted for this ECU. Length
     /// and hashes above are those of the image after decryption.
     pub encrypted: Option<EncryptedImage>,
+}
+
+/// What the Director says of all its targets at once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told {
+    pub(super) correlation_id: Option<String>,
+    pub(super) order: InstallOrder,
 }
 
 /// One entry of the Director's targets, per ECU.
@@ -227,7 +236,7 @@ impl Assignment {
         &self,
         image: Option<Target>,
         installed: &[InstalledTarget],
-        correlation_id: Option<&str>,
+        told: &Told,
     ) -> Result<UptaneTarget, Reason> {
         let mismatch = Reason::DirectorImageMismatch;
         let image = image.ok_or(mismatch("the Image repository does not have it"))?;
@@ -249,23 +258,23 @@ impl Assignment {
         }
         self.check_hardware(&image)?;
         self.check_release_counter(&image, installed)?;
-        Ok(self.target_from(image, correlation_id))
+        Ok(self.target_from(image, told))
     }
 
     /// What the Director alone says, for an ECU that does partial verification.
     pub(super) fn believe(
         &self,
         installed: &[InstalledTarget],
-        correlation_id: Option<&str>,
+        told: &Told,
     ) -> Result<UptaneTarget, Reason> {
         if !self.target.hashes.is_verifiable() {
             return Err(Reason::Unverifiable);
         }
         self.check_release_counter(&self.target, installed)?;
-        Ok(self.target_from(self.target.clone(), correlation_id))
+        Ok(self.target_from(self.target.clone(), told))
     }
 
-    fn target_from(&self, image: Target, correlation_id: Option<&str>) -> UptaneTarget {
+    fn target_from(&self, image: Target, told: &Told) -> UptaneTarget {
         let uri = usable_uri(&self.target).or_else(|| usable_uri(&image));
         UptaneTarget {
             filepath: self.path.clone(),
@@ -276,7 +285,8 @@ impl Assignment {
             uri,
             hashes: image.hashes,
             custom: image.custom,
-            correlation_id: correlation_id.map(ToOwned::to_owned),
+            correlation_id: told.correlation_id.clone(),
+            order: told.order,
             encrypted: self.encrypted.clone(),
         }
     }

@@ -9,7 +9,9 @@ use super::assignment::{format_of, usable_uri};
 use super::repository::{Freshness, RepositoryClient};
 use super::search::{Found, Search};
 use super::{Ecu, Options, RoleFiles, Step, UptaneTarget};
-use crate::{Hashes, Reason, Refusal, Repository, Root, Target, Verified, VerifySignature};
+use crate::{
+    Hashes, InstallOrder, Reason, Refusal, Repository, Root, Target, Verified, VerifySignature,
+};
 
 /// A target that the repository vouches for.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +69,7 @@ impl TufTarget {
             uri: usable_uri(&target),
             custom: self.custom.clone(),
             correlation_id: None,
+            order: InstallOrder::AtOnce,
             encrypted: None,
         }
     }

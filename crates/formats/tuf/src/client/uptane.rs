@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp as Time;
 
-use super::assignment::{Assignment, Vehicle};
+use super::assignment::{Assignment, Told, Vehicle};
 use super::repository::{Freshness, RepositoryClient};
 use super::search::{Found, Search};
 use super::{Ecu, Options, Step, TrustedMetadata, UptaneTarget, Verification};
@@ -39,7 +39,7 @@ pub struct UptaneUpdater<V> {
     options: Options,
     verifier: V,
     stage: Stage,
-    correlation_id: Option<String>,
+    told: Told,
     to_match: VecDeque<Assignment>,
     search: Option<(Assignment, Search)>,
     agreed: Vec<Verified<UptaneTarget>>,
@@ -65,7 +65,7 @@ impl<V: VerifySignature> UptaneUpdater<V> {
             options: options.clone(),
             verifier,
             stage: Stage::Director,
-            correlation_id: None,
+            told: Told::default(),
             to_match: VecDeque::new(),
             search: None,
             agreed: Vec::new(),
@@ -220,18 +220,20 @@ impl<V: VerifySignature> UptaneUpdater<V> {
         let Some(targets) = &self.director.targets else {
             return Err(self.director.refusal(&RoleName::Targets, Reason::Missing));
         };
-        let (role, assignments, correlation_id) = match self.director.freshness {
+        let (role, assignments, told) = match self.director.freshness {
             Freshness::Timestamp => {
                 let correlation_id = targets.correlation_id().map(ToOwned::to_owned);
-                (RoleName::Targets, self.vehicle.assignments(targets), correlation_id)
+                let told = Told { correlation_id, order: targets.install_order() };
+                (RoleName::Targets, self.vehicle.assignments(targets), told)
             }
             Freshness::Medium => {
                 let correlation_id = self.director.offline.correlation_id.clone();
-                (RoleName::OfflineUpdates, self.vehicle.by_hardware(targets), correlation_id)
+                let told = Told { correlation_id, ..Told::default() };
+                (RoleName::OfflineUpdates, self.vehicle.by_hardware(targets), told)
             }
         };
         let assignments = assignments.map_err(|reason| self.director.refusal(&role, reason))?;
-        self.correlation_id = correlation_id;
+        self.told = told;
         for assignment in assignments {
             let installed = assignment
                 .is_installed(&self.options.installed)
@@ -241,7 +243,7 @@ impl<V: VerifySignature> UptaneUpdater<V> {
                 Verification::Full => self.to_match.push_back(assignment),
                 Verification::Partial => {
                     let target = assignment
-                        .believe(&self.options.installed, self.correlation_id.as_deref())
+                        .believe(&self.options.installed, &self.told)
                         .map_err(|reason| refuse(Repository::Director, &assignment.path, reason))?;
                     self.agreed.push(Verified::new(target));
                 }
@@ -273,7 +275,7 @@ impl<V: VerifySignature> UptaneUpdater<V> {
             Found::Target(target) => Some(target),
         };
         let target = assignment
-            .agree(image, &self.options.installed, self.correlation_id.as_deref())
+            .agree(image, &self.options.installed, &self.told)
             .map_err(|reason| refuse(Repository::Image, &assignment.path, reason))?;
         self.agreed.push(Verified::new(target));
         Ok(())

@@ -95,6 +95,43 @@ pub struct Targets {
     pub extra: Map<String, Value>,
 }
 
+/// When a Director wants its targets installed: `signed.custom.installation`. A client that does not
+/// know the member installs at once, as it would without it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum InstallOrder {
+    /// As soon as it can be; there is no such member.
+    #[default]
+    AtOnce,
+    /// When somebody at the device agrees: `consent`.
+    Consent,
+    /// Not at all; it is to be there when that is ordered: `download-only`.
+    DownloadOnly,
+}
+
+impl InstallOrder {
+    /// The member's name.
+    pub const MEMBER: &str = "installation";
+
+    /// The member's value, if it is there.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::AtOnce => None,
+            Self::Consent => Some("consent"),
+            Self::DownloadOnly => Some("download-only"),
+        }
+    }
+
+    /// What a value means. One that is not known is no reason to install.
+    fn of(value: Option<&Value>) -> Self {
+        match value.map(Value::as_str) {
+            None => Self::AtOnce,
+            Some(Some("consent")) => Self::Consent,
+            Some(_) => Self::DownloadOnly,
+        }
+    }
+}
+
 impl Targets {
     /// A file without targets and delegations.
     #[must_use]
@@ -106,6 +143,13 @@ impl Targets {
     #[must_use]
     pub fn correlation_id(&self) -> Option<&str> {
         self.extra.get("custom")?.get("correlationId")?.as_str()
+    }
+
+    /// `signed.custom.installation` of a Director.
+    #[must_use]
+    pub fn install_order(&self) -> InstallOrder {
+        let custom = self.extra.get("custom");
+        InstallOrder::of(custom.and_then(|custom| custom.get(InstallOrder::MEMBER)))
     }
 
     /// `signed.custom.vehicleId` of a Director: whose these targets are, empty ones above all.

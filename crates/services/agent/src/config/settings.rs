@@ -248,6 +248,8 @@ pub struct Telemetry {
     pub report_config: bool,
     /// A JSON file that is sent as the description of the hardware. Empty: it is looked at.
     pub hardware_info_path: PathBuf,
+    /// The time zone that is sent, such as `Europe/Berlin`. Empty: the system's.
+    pub time_zone: String,
     /// Seconds between two measurements of memory, disk, temperature and the like, which are sent with
     /// the next poll. 0: nothing is measured.
     pub metrics_sec: u64,
@@ -265,6 +267,7 @@ impl Default for Telemetry {
             report_network: true,
             report_config: true,
             hardware_info_path: PathBuf::new(),
+            time_zone: String::new(),
             metrics_sec: 300,
             metrics_path: PathBuf::from("/etc/updraft/metrics.d"),
             report_logs: true,

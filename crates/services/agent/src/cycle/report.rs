@@ -22,6 +22,8 @@ pub enum CycleOutcome {
     Failed,
     /// The assigned target failed on this device before and is not tried again.
     FailedBefore,
+    /// It is fetched, and the Director has ordered not to install it.
+    Withheld,
     /// It is fetched, and waits until somebody on the device agrees.
     AwaitingConsent,
     /// Somebody on the device said no to it.
@@ -47,6 +49,7 @@ impl CycleOutcome {
             Self::FailedBefore => {
                 "this update failed here before and is not tried again; see --retry-failed"
             }
+            Self::Withheld => "fetched; it is installed when the server says so",
             Self::AwaitingConsent => "fetched; agree with `updraftd accept`, or `updraftd decline`",
             Self::Declined => "this update was declined here; see `updraftd accept`",
             Self::Postponed => "fetched; its installation is postponed",

@@ -266,6 +266,7 @@ mod tests {
                 uri: None,
                 custom: None,
                 correlation_id: None,
+                order: updraft_tuf::InstallOrder::AtOnce,
                 encrypted: None,
             };
             let found = whole_image(&Context::silent(), &images, &target);

@@ -208,7 +208,8 @@ impl Install {
                 });
                 (code, failed.map(|failed| failed.reason.clone()).or(report.problem.clone()))
             }
-            CycleOutcome::AwaitingConsent
+            CycleOutcome::Withheld
+            | CycleOutcome::AwaitingConsent
             | CycleOutcome::Declined
             | CycleOutcome::Postponed
             | CycleOutcome::Locked

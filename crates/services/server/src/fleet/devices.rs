@@ -6,6 +6,7 @@ use updraft_api::{
 };
 
 use super::Fleet;
+use super::facts::{self, Facts};
 use super::operators::Operator;
 use crate::error::{Error, Result};
 use crate::storage::devices::{self, DeviceRecord};
@@ -173,6 +174,10 @@ impl Fleet {
         }
         self.database.write_together("store a device's document", |tx| {
             devices::put_document(tx, device, kind, body, now)?;
+            if kind == facts::SOURCE {
+                let known = Facts::of(body).to_bytes()?;
+                devices::put_document(tx, device, facts::KIND, &known, now)?;
+            }
             Ok(())
         })
     }

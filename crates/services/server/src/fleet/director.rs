@@ -9,16 +9,18 @@
 use jiff::Timestamp;
 use updraft_api::{EventKind, RolloutDeviceState};
 use updraft_publish::{Assignment, DirectorRepository, Expiries};
-use updraft_tuf::Hashes;
+use updraft_tuf::{Hashes, InstallOrder};
 
 use super::Fleet;
 use super::online_keys::{self, DIALECT};
 use super::operators::Operator;
+use super::reconcile::fit::order_of;
 use crate::error::{Error, Result};
 use crate::storage::encrypted_images::{self, EncryptedRecord};
 use crate::storage::events::{self, NewEvent};
 use crate::storage::metadata::{self, DirectorFiles, RootFile};
 use crate::storage::rollouts::{self, AssignedTarget, MemberRecord, members};
+use crate::storage::sql::Connection;
 
 /// How long before its end the root is signed again.
 const ROOT_RENEWAL_DAYS: u16 = 90;
@@ -49,7 +51,9 @@ impl Fleet {
                 .ok_or_else(|| Error::not_found("the Director's root", "in the database"))?;
             let version = metadata::director_version(tx, device)?.saturating_add(1);
             let ciphertexts = encrypted_images::of_device(tx, device)?;
-            let told = Told { device, version, active: active.as_ref(), ciphertexts: &ciphertexts };
+            let order = active.as_ref().map_or(Ok(InstallOrder::AtOnce), |one| order(tx, one))?;
+            let ciphertexts = &ciphertexts;
+            let told = Told { device, version, active: active.as_ref(), order, ciphertexts };
             let files = self.vehicle_files(&root, &told, now)?;
             metadata::set_director(tx, device, &files)?;
             if let Some(member) = &active
@@ -77,7 +81,7 @@ impl Fleet {
         told: &Told<'_>,
         now: Timestamp,
     ) -> Result<DirectorFiles> {
-        let Told { device, version, active, ciphertexts } = *told;
+        let Told { device, version, active, order, ciphertexts } = *told;
         let config = &self.config.metadata;
         let timestamp_days = config.timestamp_days.min(config.director_days);
         let long = online_keys::expiry(now, config.director_days);
@@ -96,6 +100,7 @@ impl Fleet {
         let action = "sign a device's metadata";
         let files = DirectorRepository::new(DIALECT, &root.body, self.director_keys.for_vehicles())
             .and_then(|director| {
+                let director = director.ordering(order);
                 director.vehicle_files(device, version, correlation, &targets, expiries)
             })
             .map_err(Error::crypto(action))?;
@@ -197,7 +202,16 @@ struct Told<'a> {
     device: &'a str,
     version: u64,
     active: Option<&'a MemberRecord>,
+    order: InstallOrder,
     ciphertexts: &'a [EncryptedRecord],
+}
+
+/// When a device is to install what it is told. Back to what it ran it goes at once.
+fn order(reader: &Connection, member: &MemberRecord) -> Result<InstallOrder> {
+    if member.state == RolloutDeviceState::RollingBack {
+        return Ok(InstallOrder::AtOnce);
+    }
+    Ok(order_of(rollouts::require(reader, &member.rollout)?.request.action))
 }
 
 fn fits(files: &DirectorFiles, active: Option<&MemberRecord>, now: Timestamp) -> bool {

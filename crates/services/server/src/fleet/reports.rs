@@ -371,7 +371,7 @@ fn runs_assignment(reader: &Connection, device: &str, member: &MemberRecord) -> 
     }))
 }
 
-fn end(
+pub(super) fn end(
     tx: &Transaction<'_>,
     member: &MemberRecord,
     outcome: Outcome<'_>,

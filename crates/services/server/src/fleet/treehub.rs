@@ -7,6 +7,7 @@
 //! In the data folder it is a repository like any other. With a bucket, objects and deltas lie
 //! there under the same paths, and what changes, branches and lists, is in the database.
 
+mod cost;
 mod in_bucket;
 
 use std::io::Read;

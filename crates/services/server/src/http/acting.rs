@@ -51,7 +51,10 @@ pub(crate) async fn answer(
         Ok(()) => {
             let peer = parts.extensions.get::<super::callers::Peer>();
             let whose = super::paced::whose(&parts.method, &parts.uri, peer);
-            let request = Request::from_parts(parts, body);
+            let mut request = Request::from_parts(parts, body);
+            if let Some(whose) = &whose {
+                request.extensions_mut().insert(whose.clone());
+            }
             let response = CALL.scope(Arc::clone(&call), router.oneshot(request)).await?;
             super::paced::paced(&fleet, whose, response).await
         }

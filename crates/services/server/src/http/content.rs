@@ -21,6 +21,7 @@ pub(super) use file::{InFile, Waiting};
 use super::{Shared, run};
 use crate::contents::{Found, Key};
 use crate::error::Result;
+use crate::fleet::bandwidth::Whose;
 
 /// How long others may keep a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,13 +97,16 @@ pub(crate) enum Redirect {
 pub(crate) struct Asked {
     method: Method,
     headers: HeaderMap,
+    /// The device that gets it, where that is known.
+    whose: Option<Whose>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self { method: parts.method.clone(), headers: parts.headers.clone() })
+        let whose = parts.extensions.get().cloned();
+        Ok(Self { method: parts.method.clone(), headers: parts.headers.clone(), whose })
     }
 }
 
@@ -118,6 +122,8 @@ pub(crate) async fn stored(
     if redirect == Redirect::Readers
         && asked.method == Method::GET
         && let Some(link) = fleet.contents.link(&key)
+        // Nobody would slow down what comes from elsewhere.
+        && !is_paced(fleet, asked.whose.as_ref()).await
     {
         let headers = [(LOCATION, link), (CACHE_CONTROL, "private, no-store".to_owned())];
         return Ok(Some((StatusCode::FOUND, headers).into_response()));
@@ -128,6 +134,14 @@ pub(crate) async fn stored(
         None => Ok(None),
     });
     Ok(answered.await?.map(|answer| answer.into_response(fleet)))
+}
+
+/// Whether a device is in a rollout with a limit. What cannot be found out limits nothing.
+async fn is_paced(fleet: &Shared, whose: Option<&Whose>) -> bool {
+    let Some(whose) = whose.cloned() else { return false };
+    let now = tokio::time::Instant::now();
+    let pace = run(fleet, move |fleet| fleet.pace_of(&whose, now)).await;
+    pace.is_ok_and(|pace| pace.is_some())
 }
 
 /// The head of an answer, and the beginning of its body.

@@ -17,21 +17,22 @@ use axum::http::header::{AUTHORIZATION, HOST};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::server::ServerConfig;
+use tokio::sync::watch;
 
+use super::Shared;
 use super::callers::Peer;
-use super::{Shared, router, tls};
-use crate::error::Result;
-use crate::tenants::Tenants;
 
 /// A tenant, and all that answers for it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tenant {
     pub(crate) fleet: Shared,
     pub(crate) router: Router,
     pub(crate) tls: Arc<ServerConfig>,
+    /// Says so when it is served no longer.
+    pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// All tenants of a server.
+/// All tenants of a server at one time; who asks later may find others.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     tenants: Vec<Tenant>,
@@ -39,69 +40,73 @@ pub(crate) struct Hosts {
     by_name: HashMap<String, usize>,
 }
 
-/// The number of a tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Number(usize);
-
-/// A request came over a connection that another tenant's certificate was shown for.
+/// A request came over a connection that another tenant's certificate was shown for, or one's that is
+/// served no longer.
 #[derive(Debug)]
 pub(crate) struct Misdirected;
 
 impl Hosts {
-    pub(crate) fn new(tenants: &Tenants) -> Result<Self> {
-        let make = |fleet: &Shared| {
-            let tls = tls::configuration(&fleet.layout)?;
-            Ok(Tenant { fleet: Arc::clone(fleet), router: router(Arc::clone(fleet)), tls })
-        };
-        let made: Vec<Tenant> = tenants.all().map(make).collect::<Result<_>>()?;
+    /// `tenants`: the one that every server has comes first.
+    pub(crate) fn new(tenants: Vec<Tenant>) -> Self {
         let mut hosts =
             Self { tenants: Vec::new(), by_host: HashMap::new(), by_name: HashMap::new() };
-        for (number, Tenant { fleet, .. }) in made.iter().enumerate() {
+        for (number, Tenant { fleet, .. }) in tenants.iter().enumerate() {
             let tenant = &fleet.config.tenant;
             hosts.by_name.insert(tenant.name.to_ascii_lowercase(), number);
             hosts.by_host.extend(tenant.hostnames.iter().map(|host| (host.clone(), number)));
         }
-        hosts.tenants = made;
-        Ok(hosts)
+        hosts.tenants = tenants;
+        hosts
     }
 
     /// The tenant whose host a client names before its connection is encrypted.
-    pub(crate) fn of_name(&self, name: Option<&str>) -> Number {
+    pub(crate) fn of_name(&self, name: Option<&str>) -> &Tenant {
         let known = |name: &str| self.by_host.get(&name.to_ascii_lowercase()).copied();
-        Number(name.and_then(known).unwrap_or(0))
+        self.get(name.and_then(known).unwrap_or(0))
     }
 
-    /// The tenant.
-    pub(crate) fn get(&self, number: Number) -> &Tenant {
-        // Numbers are made here only, and tenants stay.
-        &self.tenants[number.0]
+    fn get(&self, number: usize) -> &Tenant {
+        // Numbers are made here only.
+        &self.tenants[number]
     }
 
     /// The tenant that a request is for. `connection`: whose certificate its connection has shown.
     pub(crate) fn of_request<B>(
         &self,
         request: &mut Request<B>,
-        connection: Option<Number>,
-    ) -> Result<Number, Misdirected> {
+        connection: Option<&Shared>,
+    ) -> Result<&Tenant, Misdirected> {
+        let shown = match connection {
+            Some(shown) => Some(self.number_of(shown).ok_or(Misdirected)?),
+            None => None,
+        };
         if self.tenants.len() == 1 {
-            return Ok(Number(0));
+            return Ok(self.get(0));
         }
         let named = host(request).and_then(|host| self.by_host.get(&host).copied());
-        let number = match (connection, named) {
-            (Some(Number(shown)), Some(named)) if shown != named => return Err(Misdirected),
-            (Some(Number(shown)), _) => shown,
+        let number = match (shown, named) {
+            (Some(shown), Some(named)) if shown != named => return Err(Misdirected),
+            (Some(shown), _) => shown,
             (None, named) => named.unwrap_or(0),
         };
         if number != 0 {
-            return Ok(Number(number));
+            return Ok(self.get(number));
         }
         let other = self.in_path(request.uri().path()).or_else(|| self.in_user(request));
         if let Some(number) = other.filter(|number| *number != 0) {
             // Another authority's certificate says nothing here.
             request.extensions_mut().insert(Peer(None));
-            return Ok(Number(number));
+            return Ok(self.get(number));
         }
-        Ok(Number(0))
+        Ok(self.get(0))
+    }
+
+    fn number_of(&self, fleet: &Shared) -> Option<usize> {
+        let is_it = |number: &usize| Arc::ptr_eq(&self.tenants[*number].fleet, fleet);
+        Some(0).filter(is_it).or_else(|| {
+            let name = fleet.config.tenant.name.to_ascii_lowercase();
+            self.by_name.get(&name).copied().filter(is_it)
+        })
     }
 
     fn in_path(&self, path: &str) -> Option<usize> {

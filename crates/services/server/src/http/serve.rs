@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -24,7 +24,8 @@ use updraft_error::Classify as _;
 use super::Shared;
 use super::callers::{Connection, Shown};
 use super::direct::{Direct, Outgoing};
-use super::hosts::{Hosts, Misdirected, Number};
+use super::hosts::{Hosts, Misdirected, Tenant};
+use super::tenancy::Tenancy;
 use super::unmoved::Unmoved;
 use super::unread::ReadOut;
 use crate::error::{Error, Result};
@@ -42,6 +43,9 @@ const REST: u32 = 4;
 const HEARD_REST: Duration = Duration::from_secs(1);
 /// How long to wait after accepting failed, so as not to spin while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The tenants as they are at any time.
+type Current = watch::Receiver<Arc<Hosts>>;
 
 /// Where the server listens.
 #[derive(Debug)]
@@ -67,6 +71,20 @@ pub async fn serve(
     listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<()> {
+    serve_and_look(tenants, listeners, &Notify::new(), shutdown).await
+}
+
+/// The same, which looks for tenants that have come or gone, and for new certificates, whenever it is
+/// notified by `look`. What others are served goes on meanwhile.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_and_look(
+    tenants: impl Into<Tenants>,
+    listeners: impl Into<Listeners>,
+    look: &Notify,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<()> {
     let failed = |source| Error::Io { action: "listen on", path: "the socket".into(), source };
     let take = |listener: std::net::TcpListener| {
         listener.set_nonblocking(true)?;
@@ -75,31 +93,33 @@ pub async fn serve(
     let listeners: Listeners = listeners.into();
     let listener = take(listeners.tls).map_err(failed)?;
     let plain = listeners.plain.map(take).transpose().map_err(failed)?;
-    let tenants: Tenants = tenants.into();
-    let hosts = Arc::new(Hosts::new(&tenants)?);
+    let mut tenancy = Tenancy::begin(tenants.into())?;
+    let (hosts, default) = (tenancy.hosts(), Arc::clone(tenancy.default()));
     let (stop, stopping) = watch::channel(false);
-    let work: Vec<_> = tenants.all().flat_map(|fleet| work_beside(fleet, &stopping)).collect();
     let sockets = Sockets { tls: listener, plain };
-    let connections = accept_until(&tenants.default, &hosts, &sockets, &stopping, shutdown).await;
+    let connections = {
+        let changing = async {
+            loop {
+                look.notified().await;
+                tenancy.look().await;
+            }
+        };
+        tokio::select! {
+            connections = accept_until(&default, &hosts, &sockets, &stopping, shutdown) => connections,
+            // It never ends by itself.
+            () = changing => JoinSet::new(),
+        }
+    };
     drop(sockets);
     // Nobody listening is fine: then nothing has to be told.
     let _ = stop.send(true);
-    tenants.all().for_each(|fleet| fleet.news.end());
-    drain(connections, Duration::from_secs(tenants.default.config.server.shutdown_sec)).await;
-    for task in work {
-        drop(task.await);
-    }
-    let mut result = Ok(());
-    for fleet in tenants.all() {
-        // One that cannot write does not keep the others from it.
-        let flushed = super::run(fleet, crate::fleet::Fleet::flush).await;
-        result = result.and(flushed);
-    }
-    result
+    tenancy.stop();
+    drain(connections, Duration::from_secs(default.config.server.shutdown_sec)).await;
+    tenancy.end().await
 }
 
 /// Starts what a tenant's server does beside requests.
-fn work_beside(fleet: &Shared, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 4] {
+pub(super) fn work_beside(fleet: &Shared, stopping: &watch::Receiver<bool>) -> [JoinHandle<()>; 4] {
     let start = || (Arc::clone(fleet), stopping.clone());
     let (background_of, background_until) = start();
     let (telling_of, telling_until) = start();
@@ -138,7 +158,7 @@ impl Sockets {
 
 async fn accept_until(
     fleet: &Shared,
-    hosts: &Arc<Hosts>,
+    hosts: &Current,
     sockets: &Sockets,
     stopping: &watch::Receiver<bool>,
     shutdown: impl Future<Output = ()>,
@@ -168,8 +188,7 @@ async fn accept_until(
             idle: fleet.config.body_idle_timeout(),
             unmoved: fleet.config.unmoved_timeout(),
         };
-        let connection =
-            connection(Arc::clone(hosts), times, (stream, peer, is_tls), stopping.clone());
+        let connection = connection(hosts.clone(), times, (stream, peer, is_tls), stopping.clone());
         connections.spawn(async move {
             connection.await;
             drop(permit);
@@ -190,7 +209,7 @@ struct Times {
 }
 
 async fn connection(
-    hosts: Arc<Hosts>,
+    hosts: Current,
     times: Times,
     (stream, peer, is_tls): (TcpStream, SocketAddr, bool),
     stopping: watch::Receiver<bool>,
@@ -229,12 +248,12 @@ async fn connection(
 
 /// Begins to encrypt, as the server of the host that the client names.
 async fn shake(
-    hosts: &Hosts,
+    hosts: &Current,
     stream: TcpStream,
-) -> std::io::Result<(Number, TlsStream<TcpStream>)> {
+) -> std::io::Result<(Tenant, TlsStream<TcpStream>)> {
     let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
-    let tenant = hosts.of_name(begun.client_hello().server_name());
-    let stream = begun.into_stream(Arc::clone(&hosts.get(tenant).tls)).await?;
+    let tenant = hosts.borrow().of_name(begun.client_hello().server_name()).clone();
+    let stream = begun.into_stream(Arc::clone(&tenant.tls)).await?;
     Ok((tenant, stream))
 }
 
@@ -242,7 +261,7 @@ async fn shake(
 struct Ends {
     connection: Connection,
     /// Whose certificate the client was shown.
-    tenant: Option<Number>,
+    tenant: Option<Tenant>,
     /// What the client has shown.
     certificate: Option<Arc<Shown>>,
     /// Where files are listed that the kernel sends; none where they have to be encrypted.
@@ -251,13 +270,15 @@ struct Ends {
 
 /// Answers the requests of one connection.
 async fn requests(
-    hosts: Arc<Hosts>,
+    hosts: Current,
     times: Times,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     Ends { connection, tenant, certificate, outgoing }: Ends,
     mut stopping: watch::Receiver<bool>,
 ) {
     let Times { handshake: timeout, idle: keep_alive, unmoved } = times;
+    let mut leaving = tenant.as_ref().map(|tenant| tenant.stopping.clone());
+    let shown = tenant.map(|tenant| tenant.fleet);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(ReadOut::new(body)));
         request.extensions_mut().insert(super::callers::Peer(certificate.clone()));
@@ -265,8 +286,8 @@ async fn requests(
         super::ota::tell_apart(&mut request);
         super::hawkbit::collapse_slashes(&mut request);
         let outgoing = outgoing.clone().filter(|_| Outgoing::may_answer(&request));
-        let answer = hosts.of_request(&mut request, tenant).map(|number| {
-            let tenant = hosts.get(number);
+        let hosts = Arc::clone(&hosts.borrow());
+        let answer = hosts.of_request(&mut request, shown.as_ref()).map(|tenant| {
             super::acting::answer(Arc::clone(&tenant.fleet), tenant.router.clone(), request)
         });
         async move {
@@ -302,7 +323,19 @@ async fn requests(
                 asked = true;
                 serving.as_mut().graceful_shutdown();
             }
+            () = left(&mut leaving), if !asked => {
+                asked = true;
+                serving.as_mut().graceful_shutdown();
+            }
         }
+    }
+}
+
+/// Ends when the tenant of a connection is served no longer.
+async fn left(leaving: &mut Option<watch::Receiver<bool>>) {
+    match leaving {
+        Some(leaving) => drop(leaving.changed().await),
+        None => std::future::pending().await,
     }
 }
 

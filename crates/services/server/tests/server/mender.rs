@@ -5,11 +5,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use updraft_api::{Page, RolloutDevice, RolloutDeviceState, RolloutState, paths};
+use updraft_http::Method;
 
 use crate::hawkbit::Hawkbit;
+use crate::operator::{create_rollout, rollout};
 
 /// Where the client looks for the script that says who the device is; there is no option for it.
 const IDENTITY: &str = "/usr/share/mender/identity/mender-device-identity";
@@ -77,6 +81,18 @@ impl Drop for Client {
     }
 }
 
+/// Makes what all clients on this machine read, once for all tests.
+fn prepare_machine() {
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| {
+        std::fs::create_dir_all(Path::new(IDENTITY).parent().expect("a folder")).expect("folder");
+        std::fs::write(IDENTITY, "#!/bin/sh\necho serial=updraft-test\n").expect("script");
+        std::fs::set_permissions(IDENTITY, std::fs::Permissions::from_mode(0o755)).expect("mode");
+        std::fs::create_dir_all(Path::new(RUNS).parent().expect("a folder")).expect("folder");
+        std::fs::write(RUNS, "artifact_name=rel1\n").expect("file");
+    });
+}
+
 /// An Artifact that writes a file, for devices of one type.
 fn artifact(folder: &Path, name: &str, device_type: &str, module: &str) -> Vec<u8> {
     let path = |file: &str| folder.join(file);
@@ -123,11 +139,7 @@ fn the_real_client_is_let_in_installs_and_reports() {
     let hawkbit = Hawkbit::new();
     let folder = hawkbit.world.folder.path().join("mender");
     std::fs::create_dir_all(&folder).expect("folder");
-    std::fs::create_dir_all(Path::new(IDENTITY).parent().expect("a folder")).expect("folder");
-    std::fs::write(IDENTITY, "#!/bin/sh\necho serial=updraft-test\n").expect("script");
-    std::fs::set_permissions(IDENTITY, std::fs::Permissions::from_mode(0o755)).expect("mode");
-    std::fs::create_dir_all(Path::new(RUNS).parent().expect("a folder")).expect("folder");
-    std::fs::write(RUNS, "artifact_name=rel1\n").expect("file");
+    prepare_machine();
     let client = Client::start(&folder, &hawkbit.world.plain_url(""), "nobody-knows");
 
     // It waits until somebody lets it in.
@@ -213,6 +225,74 @@ fn the_real_client_is_let_in_installs_and_reports() {
     assert_eq!(hawkbit.action(&id, late).2, "canceling");
     hawkbit.curl(&decide, &["-u", &user, "-X", "PUT", "-d", accept]).expect(204);
     client.wait_until("the cancellation", || hawkbit.action(&id, late).2 == "canceled");
+}
+
+/// A release of one Artifact for devices of type `test`.
+fn release(hawkbit: &Hawkbit, folder: &Path, name: &str, module: &str) {
+    let content = artifact(folder, name, "test", module);
+    let module = hawkbit.make_module(name, &format!("{name}.mender"), &content);
+    let set = hawkbit.make_set_of(name, module, false);
+    let body = json!({ "name": name, "distribution_sets": [{ "id": set }] });
+    let world = &hawkbit.world;
+    world.send_json(&world.operator(), Method::Post, paths::RELEASES, &body).expect(201);
+}
+
+#[test]
+fn the_real_client_goes_through_rollouts_and_back() {
+    let hawkbit = Hawkbit::new();
+    let world = &hawkbit.world;
+    let folder = world.folder.path().join("mender");
+    std::fs::create_dir_all(&folder).expect("folder");
+    prepare_machine();
+    let client = Client::start(&folder, &world.plain_url(""), "gateway-secret");
+    let targets = || hawkbit.rest("GET", "targets", None).expect(200).json();
+    client.wait_until("its first visit", || targets()["total"] == 1);
+    let member = |name: &str| -> RolloutDevice {
+        let path = paths::rollout_devices(name);
+        let page: Page<RolloutDevice> = world.get(&world.operator(), &path).read();
+        page.items.into_iter().next().expect("the device")
+    };
+    let wait = |name: &str, state: RolloutState| {
+        client.wait_until(name, || rollout(world, name).state == state);
+    };
+    let installed = || std::fs::read(folder.join("installed/payload.txt")).unwrap_or_default();
+
+    for name in ["rel2", "rel3"] {
+        release(&hawkbit, &folder, name, "single-file");
+        let body = json!({ "name": name, "release": name });
+        create_rollout(world, &body).expect(201);
+        wait(name, RolloutState::Finished);
+        assert_eq!(member(name).state, RolloutDeviceState::Succeeded);
+        assert_eq!(String::from_utf8_lossy(&installed()), name);
+    }
+    // It runs that already, so nothing is to be done; and it has no words for anything but "install".
+    create_rollout(world, &json!({ "name": "again", "release": "rel3" })).expect(201);
+    wait("again", RolloutState::Finished);
+    for action in ["consent", "download_only"] {
+        let body = json!({ "name": action, "release": "rel2", "action": action });
+        create_rollout(world, &body).expect(201);
+        rollout(world, action);
+        let left_out = member(action);
+        assert_eq!(left_out.state, RolloutDeviceState::Skipped);
+        assert!(left_out.reason.unwrap_or_default().contains("in this way"));
+    }
+
+    // An operator takes it back, and the client installs what it ran before.
+    world
+        .send(&world.operator(), Method::Post, &paths::rollout_verb("rel3", "rollback"), "")
+        .expect(200);
+    wait("rel3", RolloutState::RolledBack);
+    assert_eq!(member("rel3").state, RolloutDeviceState::RolledBack);
+    assert_eq!(installed(), b"rel2");
+
+    // It cannot install this one: the rollout fails with its words.
+    release(&hawkbit, &folder, "rel4", "no-such-module");
+    create_rollout(world, &json!({ "name": "rel4", "release": "rel4" })).expect(201);
+    wait("rel4", RolloutState::Stopped);
+    let failed = member("rel4");
+    assert_eq!(failed.state, RolloutDeviceState::Failed);
+    assert!(failed.reason.is_some_and(|reason| !reason.is_empty()));
+    assert_eq!(installed(), b"rel2");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The OSTree repository as treehub's clients use it: garage-push's requests by `curl`.
 
+use std::path::Path;
+
 use updraft_api::Scope;
 use updraft_ostree::{ObjectName, RepoMode};
 use updraft_repo::Repo;
@@ -85,12 +87,9 @@ fn static_deltas_are_uploaded_listed_and_pulled() {
     upload_and_pull_deltas(&World::new());
 }
 
-pub(crate) fn upload_and_pull_deltas(world: &World) {
-    let build = Build::new(world, "v1", "one");
-    build.push(world);
-    let repo = format!("--repo={}", build.repo.display());
-    ostree(&["static-delta", "generate", &repo, "--empty", &format!("--to={}", build.commit)]);
-    let deltas = build.repo.join("deltas");
+/// Uploads the one static delta of a repository; gives its folder and its bytes.
+pub(crate) fn upload_delta(world: &World, repo: &Path) -> (String, u64) {
+    let deltas = repo.join("deltas");
     let prefix = std::fs::read_dir(&deltas).expect("deltas").next().expect("one").expect("one");
     let rest = std::fs::read_dir(prefix.path()).expect("delta").next().expect("one").expect("one");
     let folder =
@@ -106,6 +105,16 @@ pub(crate) fn upload_and_pull_deltas(world: &World) {
         let url = format!("/treehub/api/v3/deltas/{folder}/{name}");
         curl(world, &url, &["-X", "POST", "--data-binary", &file]).expect(204);
     }
+    let lengths = files.iter().map(|name| rest.path().join(name).metadata().expect("file").len());
+    (folder, lengths.sum())
+}
+
+pub(crate) fn upload_and_pull_deltas(world: &World) {
+    let build = Build::new(world, "v1", "one");
+    build.push(world);
+    let repo = format!("--repo={}", build.repo.display());
+    ostree(&["static-delta", "generate", &repo, "--empty", &format!("--to={}", build.commit)]);
+    let (folder, _) = upload_delta(world, &build.repo);
     let bad = format!("/treehub/api/v3/deltas/{folder}/other");
     curl(world, &bad, &["-X", "POST", "-d", "x"]).expect(404);
     if world.bucket.is_none() {

@@ -3,6 +3,7 @@
 mod back;
 mod bandwidth;
 mod rules;
+mod sizes;
 mod whom;
 
 use serde_json::json;

@@ -143,7 +143,7 @@ impl Apply<'_> {
         let record = rollouts::require(self.tx, self.rollout)?;
         let release = releases::require(self.tx, &record.request.release)?;
         let subject = Subject::read(self.tx, device)?;
-        let next = subject.next_release(self.tx, &release)?;
+        let next = subject.next_release(self.tx, &release, record.request.action)?;
         let Some(told) = subject.fitting(&next) else { return Ok(()) };
         let via = (next.name != release.name).then_some(next.name.as_str());
         let before = subject.before(&told);

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use updraft_api::{Release, RolloutAction, TargetFormat};
+use updraft_rollout::Availability;
+use updraft_tuf::InstallOrder;
 
 use crate::error::Result;
+use crate::fleet::facts::Facts;
 use crate::storage::devices::{self, ComponentRecord};
 use crate::storage::hawkbit::devices::{self as action_devices, ActionDevice, Protocol};
 use crate::storage::hawkbit::{artifacts, modules, notes, sets, types};
@@ -34,6 +37,15 @@ pub(in crate::fleet) enum Told {
     Targets(Vec<AssignedTarget>),
     /// The distribution set that it is to install.
     Set(i64),
+}
+
+/// What a device fetches for a release.
+#[derive(Debug, Default)]
+pub(in crate::fleet) struct Download {
+    /// The bytes of files.
+    pub(in crate::fleet) bytes: u64,
+    /// Commits, each with what runs in its place.
+    pub(in crate::fleet) commits: Vec<(Option<String>, String)>,
 }
 
 impl Subject {
@@ -109,22 +121,34 @@ impl Subject {
         Before { targets, set: None }
     }
 
-    /// Whether the device can be told to install in this way. Devices of Uptane are told what to run
-    /// and nothing else; whether somebody there is asked first is theirs to say, and they report it.
-    pub(in crate::fleet) fn can_be_told(
+    /// Why the device cannot be told to install in this way, if so. Devices of Uptane follow such an
+    /// order when their agent says that it does; and whether somebody there is asked first may also be
+    /// theirs to say.
+    pub(in crate::fleet) fn cannot_be_told(
         &self,
         reader: &Connection,
         action: RolloutAction,
-    ) -> Result<bool> {
-        let protocol = self.actions.as_ref().map(|device| device.protocol);
-        Ok(match (action, protocol) {
-            (RolloutAction::Forced | RolloutAction::Soft, _) | (_, Some(Protocol::Ddi)) => true,
-            (RolloutAction::DownloadOnly, None) | (_, Some(Protocol::Mender)) => false,
-            (RolloutAction::Consent, None) => {
-                let config = devices::document(reader, &self.id, "config")?.unwrap_or_default();
-                asks_first(&String::from_utf8_lossy(&config))
+    ) -> Result<Option<Availability>> {
+        match self.actions.as_ref().map(|device| device.protocol) {
+            Some(Protocol::Ddi) => return Ok(None),
+            Some(Protocol::Mender) => {
+                let order = order_of(action);
+                return Ok((order != InstallOrder::AtOnce).then_some(Availability::Unable));
             }
-        })
+            None => {}
+        }
+        let order = order_of(action);
+        let follows =
+            order == InstallOrder::AtOnce || Facts::read(reader, &self.id)?.follows(order);
+        if follows || (order == InstallOrder::Consent && self.asks_first(reader)?) {
+            return Ok(None);
+        }
+        Ok(Some(Availability::Heedless))
+    }
+
+    fn asks_first(&self, reader: &Connection) -> Result<bool> {
+        let config = devices::document(reader, &self.id, "config")?.unwrap_or_default();
+        Ok(asks_first(&String::from_utf8_lossy(&config)))
     }
 
     /// The release that the device is told next to come to `release`: that one, or the first of those
@@ -133,8 +157,13 @@ impl Subject {
         &self,
         reader: &Connection,
         release: &Release,
+        action: RolloutAction,
     ) -> Result<Release> {
         let mut next = release.clone();
+        if self.actions.is_none() && action == RolloutAction::DownloadOnly {
+            // What is not run needs nothing to run before it.
+            return Ok(next);
+        }
         for _ in 0..MAX_CHAIN {
             let Some(name) = &next.requires else { break };
             let required = releases::require(reader, name)?;
@@ -166,48 +195,64 @@ impl Subject {
         Ok(false)
     }
 
-    /// How many bytes the device fetches at most; none when that is not known.
-    pub(in crate::fleet) fn bytes(
+    /// What the device fetches.
+    pub(in crate::fleet) fn download(
         &self,
         reader: &Connection,
         release: &Release,
         told: &Told,
-    ) -> Result<Option<u64>> {
-        let mut sum = 0_u64;
+    ) -> Result<Download> {
+        let mut download = Download::default();
+        let mut add = |bytes: u64| download.bytes = download.bytes.saturating_add(bytes);
         match told {
             Told::Targets(targets) => {
                 for target in targets.iter().filter(|target| !self.runs_target(target)) {
                     let is_commit = release.targets.iter().any(|one| {
                         one.filepath == target.filepath && one.format == TargetFormat::Ostree
                     });
-                    // How much of a commit is missing only the device knows.
                     if is_commit {
-                        return Ok(None);
+                        let component =
+                            self.components.iter().find(|one| one.serial == target.serial);
+                        let running = component.and_then(|component| component.image.as_ref());
+                        let from = running.map(|(_, sha256, _)| sha256.clone());
+                        download.commits.push((from, target.sha256.clone()));
+                    } else {
+                        add(target.length);
                     }
-                    sum = sum.saturating_add(target.length);
                 }
             }
             Told::Set(set) => {
                 for module in modules::of_set(reader, *set)? {
                     for file in artifacts::of_module(reader, module.id)? {
-                        sum = sum.saturating_add(file.size);
+                        add(file.size);
                     }
                 }
             }
         }
-        Ok(Some(sum))
+        Ok(download)
     }
 
-    /// The time zone that the device reports, under the names that are used for it.
-    pub(in crate::fleet) fn time_zone(&self) -> Option<&str> {
-        ["timezone", "time_zone", "geo-timezone"]
-            .iter()
-            .find_map(|name| self.attributes.get(*name))
-            .map(String::as_str)
+    /// The time zone that the device reports: among its attributes, under the names that are used for
+    /// it, or with what a device of Uptane says about itself.
+    pub(in crate::fleet) fn time_zone(&self, reader: &Connection) -> Result<Option<String>> {
+        if self.actions.is_none() {
+            return Ok(Facts::read(reader, &self.id)?.time_zone);
+        }
+        let mut names = ["timezone", "time_zone", "geo-timezone"].iter();
+        Ok(names.find_map(|name| self.attributes.get(*name)).cloned())
     }
 
     pub(in crate::fleet) fn installed_set(&self) -> Option<i64> {
         self.actions.as_ref()?.installed
+    }
+}
+
+/// What the Director's targets say of how they are to be installed.
+pub(in crate::fleet) fn order_of(action: RolloutAction) -> InstallOrder {
+    match action {
+        RolloutAction::Forced | RolloutAction::Soft => InstallOrder::AtOnce,
+        RolloutAction::Consent => InstallOrder::Consent,
+        RolloutAction::DownloadOnly => InstallOrder::DownloadOnly,
     }
 }
 

@@ -12,6 +12,8 @@ use crate::storage::sql::Transaction;
 pub(in crate::fleet) enum Outcome<'a> {
     /// The device runs what it was told.
     Runs,
+    /// The device has fetched it, and was told to do no more.
+    Has,
     /// It could not, and says why.
     Failed(&'a str),
 }
@@ -36,6 +38,12 @@ pub(in crate::fleet) fn store(
         (Outcome::Runs, false, None) => (
             EventKind::AssignmentSucceeded,
             format!("device {device} runs what it was assigned"),
+            RolloutDeviceState::Succeeded,
+            None,
+        ),
+        (Outcome::Has, ..) => (
+            EventKind::AssignmentSucceeded,
+            format!("device {device} has downloaded what it was assigned"),
             RolloutDeviceState::Succeeded,
             None,
         ),

@@ -135,7 +135,10 @@ impl<'a> Outlook<'a> {
         subject: &Subject,
         member: &mut Member,
     ) -> Result<()> {
-        member.time_zone = subject.time_zone().and_then(|zone| parse_time_zone(zone).ok());
+        if !self.record.request.windows.is_empty() {
+            let zone = subject.time_zone(reader)?;
+            member.time_zone = zone.and_then(|zone| parse_time_zone(&zone).ok());
+        }
         member.frozen = if self.freezes.is_empty() {
             false
         } else {
@@ -160,8 +163,8 @@ impl<'a> Outlook<'a> {
         if !fit::is_valid(reader, &told)? {
             return Ok(Availability::Unfit);
         }
-        if !subject.can_be_told(reader, self.record.request.action)? {
-            return Ok(Availability::Unable);
+        if let Some(unable) = subject.cannot_be_told(reader, self.record.request.action)? {
+            return Ok(unable);
         }
         if let Some(other) = rollouts::active(reader, device)? {
             let ended = rollouts::get(reader, &other.rollout)?

@@ -1,6 +1,6 @@
 //! Creating rollouts, and saying what would come of one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use updraft_api::{
@@ -13,7 +13,7 @@ use super::{rules, shown};
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::fleet::operators::Operator;
-use crate::fleet::reconcile::fit::Subject;
+use crate::fleet::reconcile::fit::{Download, Subject};
 use crate::fleet::reconcile::situation::Outlook;
 use crate::fleet::reconcile::take_over::take_over;
 use crate::names;
@@ -24,6 +24,9 @@ use crate::storage::{devices, groups, releases};
 
 /// `/api/v1/rollouts/preview` is not a rollout of that name.
 const RESERVED: &str = "preview";
+/// The most ways from one commit to another whose bytes are counted for one preview: for each, two trees
+/// are gone through.
+const MAX_COMMITS: usize = 16;
 
 impl Fleet {
     /// Creates a rollout, and begins it unless it is to wait. Its devices are fixed now.
@@ -42,7 +45,7 @@ impl Fleet {
     /// Nothing is created.
     pub fn preview_rollout(&self, new: &NewRollout) -> Result<RolloutPreview> {
         let now = self.now();
-        self.database.read("preview a rollout", |reader| {
+        let (mut preview, downloads) = self.database.read("preview a rollout", |reader| {
             let (scope, phases) = divide(reader, new)?;
             let record = imagined(new, now);
             let outlook = Outlook::read(reader, &record, now)?;
@@ -58,15 +61,53 @@ impl Fleet {
             };
             let selected: usize = phases.iter().map(Vec::len).sum();
             preview.unselected = u32::try_from(scope.saturating_sub(selected)).unwrap_or(u32::MAX);
+            let mut downloads = Vec::new();
             for (phase, ids) in (0_u32..).zip(phases) {
                 for id in ids {
-                    let one = look_ahead(reader, &outlook, new, (id, phase), now)?;
-                    count(&mut preview, &one);
+                    let (one, download) = look_ahead(reader, &outlook, new, (id, phase), now)?;
                     preview.items.push(one);
+                    downloads.push(download);
                 }
             }
-            Ok(preview)
-        })
+            Ok((preview, downloads))
+        })?;
+        // Repositories are read without holding up the database.
+        let mut commits = Commits { fleet: self, known: HashMap::new() };
+        let mut items = std::mem::take(&mut preview.items);
+        for (one, download) in items.iter_mut().zip(&downloads) {
+            one.bytes = download.as_ref().map(|one| commits.bytes(one)).transpose()?.flatten();
+            count(&mut preview, one);
+        }
+        preview.items = items;
+        Ok(preview)
+    }
+}
+
+/// How many bytes commits are, each looked up once.
+struct Commits<'a> {
+    fleet: &'a Fleet,
+    known: HashMap<(Option<String>, String), Option<u64>>,
+}
+
+impl Commits<'_> {
+    /// How many bytes a download has at most; none when that is not known.
+    fn bytes(&mut self, download: &Download) -> Result<Option<u64>> {
+        let mut sum = download.bytes;
+        for commit in &download.commits {
+            let bytes = match self.known.get(commit) {
+                Some(bytes) => *bytes,
+                None if self.known.len() >= MAX_COMMITS => None,
+                None => {
+                    let (from, to) = commit;
+                    let bytes = self.fleet.bytes_of_commit(from.as_deref(), to)?;
+                    self.known.insert(commit.clone(), bytes);
+                    bytes
+                }
+            };
+            let Some(bytes) = bytes else { return Ok(None) };
+            sum = sum.saturating_add(bytes);
+        }
+        Ok(Some(sum))
     }
 }
 
@@ -128,15 +169,16 @@ fn look_ahead(
     new: &NewRollout,
     (id, phase): (String, u32),
     now: Timestamp,
-) -> Result<RolloutDevice> {
+) -> Result<(RolloutDevice, Option<Download>)> {
     let subject = Subject::read(reader, &id)?;
     let availability = outlook.availability(reader, &id, &subject)?;
-    let next = subject.next_release(reader, outlook.release())?;
+    let next = subject.next_release(reader, outlook.release(), new.action)?;
     let via = (next.name != outlook.release().name).then(|| next.name.clone());
     let skipped = |reason: SkipReason| (RolloutDeviceState::Skipped, Some(reason.to_string()));
     let (state, reason) = match availability {
         Availability::Unfit => skipped(SkipReason::Unfit),
         Availability::Unable => skipped(SkipReason::Unable),
+        Availability::Heedless => skipped(SkipReason::Heedless),
         Availability::Pinned => skipped(SkipReason::Pinned),
         Availability::Gone => skipped(SkipReason::Gone),
         Availability::Current => {
@@ -157,13 +199,13 @@ fn look_ahead(
             (RolloutDeviceState::Waiting, reason)
         }
     };
-    let bytes = match (state, subject.fitting(outlook.release())) {
+    let download = match (state, subject.fitting(outlook.release())) {
         (RolloutDeviceState::Waiting, Some(told)) => {
-            subject.bytes(reader, outlook.release(), &told)?
+            Some(subject.download(reader, outlook.release(), &told)?)
         }
         _ => None,
     };
-    Ok(RolloutDevice {
+    let one = RolloutDevice {
         device: id,
         phase,
         state,
@@ -171,8 +213,9 @@ fn look_ahead(
         changed_at: None,
         attempts: 0,
         via,
-        bytes,
-    })
+        bytes: None,
+    };
+    Ok((one, download))
 }
 
 fn count(preview: &mut RolloutPreview, one: &RolloutDevice) {

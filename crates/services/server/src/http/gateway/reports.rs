@@ -92,7 +92,10 @@ pub(crate) async fn events(
     let reports: Vec<Value> = body::json(&fleet, content, "the list of events").await?;
     run(&fleet, move |fleet| {
         fleet.store_device_events(&device, &reports)?;
-        reports.iter().try_for_each(|report| fleet.take_campaign_answer(&device, report))
+        reports.iter().try_for_each(|report| {
+            fleet.take_campaign_answer(&device, report)?;
+            fleet.take_held(&device, report)
+        })
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -335,13 +335,17 @@ pub fn unhealthy(connection: &Connection, rollout: &str) -> Result<BTreeMap<Stri
          JOIN components c ON c.serial = t.value ->> 'serial'
          WHERE c.device = m.device AND c.sha256 <> t.value ->> 'sha256'",
     );
+    // What was only to be fetched is not run. `request` is JSON without spaces.
+    let only_fetched = r#"SELECT 1 FROM rollouts o WHERE o.name = m.rollout
+         AND o.request LIKE '%"action":"download_only"%'"#;
     let severity =
         connection.either("json_extract(r.rule, '$.severity')", "r.rule::json ->> 'severity'");
     let mut statement = connection
         .prepare_cached(&format!(
             "SELECT m.device, m.phase FROM rollout_devices m JOIN devices d ON d.id = m.device
              WHERE m.rollout = ?1 AND m.state = 'succeeded'
-               AND ({failed_since} OR EXISTS ({runs_another})
+               AND ({failed_since}
+                    OR (EXISTS ({runs_another}) AND NOT EXISTS ({only_fetched}))
                     OR EXISTS (SELECT 1 FROM alerts a JOIN alert_rules r ON r.name = a.rule
                         WHERE a.device = m.device AND a.since >= m.assigned_at
                           AND a.fired_at IS NOT NULL AND a.resolved_at IS NULL

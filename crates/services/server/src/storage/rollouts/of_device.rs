@@ -64,12 +64,14 @@ pub fn of_action(connection: &Connection, action: i64) -> Result<Option<MemberRe
     rows.next().map_err(failed)?.map(|row| read_member(&row)).transpose()
 }
 
-/// Whether a device ever ended well with a release.
+/// Whether a device ever ended well with a release that it was told to run. `request` is JSON without
+/// spaces, in whose texts no quotation mark stands by itself.
 pub fn has_run(connection: &Connection, device: &str, release: &str) -> Result<bool> {
     connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM rollout_devices m JOIN rollouts r ON r.name = m.rollout
-                 WHERE m.device = ?1 AND r.release = ?2 AND m.state = 'succeeded')",
+                 WHERE m.device = ?1 AND r.release = ?2 AND m.state = 'succeeded'
+                   AND r.request NOT LIKE '%\"action\":\"download_only\"%')",
         )
         .and_then(|mut statement| statement.query_row(params![device, release], |row| row.get(0)))
         .map_err(Error::database("read what a device has run"))

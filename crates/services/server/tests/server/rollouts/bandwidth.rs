@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use updraft_api::paths;
-use updraft_http::{Client, Method, Request};
+use updraft_http::{Client, ClientOptions, Method, Request};
+use updraft_server_service::Config;
+use updraft_server_service::config::Downloads;
 
 use crate::device::{Device, HARDWARE};
 use crate::hawkbit::Hawkbit;
@@ -88,6 +90,43 @@ fn devices_of_a_rollout_share_its_bandwidth() {
     let ended = download(&world, &clients[..2], &content);
     println!("free {free:?}, limited {slow:?}, of another device {other:?}, ended {ended:?}");
     assert!(other < Duration::from_millis(1200) && ended < Duration::from_millis(1200));
+}
+
+#[test]
+fn devices_with_a_limit_are_not_sent_to_the_bucket() {
+    let mut world = World::with_bucket();
+    let content = content();
+    release_file(&world, "v1", &content);
+    let devices: Vec<Device> = (0..2).map(|n| Device::new(&world, &format!("d{n}"))).collect();
+    let mut config = Config::load(&world.layout.config()).expect("configuration");
+    config.storage.downloads = Downloads::Redirect;
+    std::fs::write(world.layout.config(), config.to_toml()).expect("written");
+    world.restart();
+    let body = json!({ "name": "slow", "release": "v1", "max_bytes_per_second": LIMIT,
+        "scope": { "devices": ["d0"] } });
+    create_rollout(&world, &body).expect(201);
+    rollout(&world, "slow");
+    std::thread::sleep(Duration::from_millis(2100));
+    let client = |device: &Device| {
+        Client::new(&ClientOptions {
+            ca_pem: Some(world.ca_pem()),
+            identity: Some(device.identity.clone()),
+            max_redirects: 0,
+            ..ClientOptions::default()
+        })
+    };
+    let clients: Vec<Client> =
+        devices.iter().map(|device| client(device).expect("a client")).collect();
+    let is_sent_away = |client: &Client| {
+        let request = Request::new(Method::Get, world.url("/repo/targets/v1.bin"));
+        ask(client, request).status == 302
+    };
+    let slow = download(&world, &clients[..1], &content);
+    assert!((1200..8000).contains(&slow.as_millis()), "{slow:?}");
+    assert!(is_sent_away(&clients[1]));
+    world.send(&world.operator(), Method::Post, &paths::rollout_stop("slow"), "").expect(200);
+    std::thread::sleep(Duration::from_millis(2100));
+    assert!(is_sent_away(&clients[0]));
 }
 
 #[test]

@@ -137,6 +137,33 @@ fn nothing_is_told_outside_of_a_window_nor_in_a_freeze() {
 }
 
 #[test]
+fn a_window_opens_in_the_time_zone_that_a_device_of_uptane_reports() {
+    let lab = Lab::new(3);
+    let say = |number: usize, info: &Value| {
+        let client = lab.devices[number].client(&lab.world);
+        lab.world.send_json(&client, Method::Put, "/system_info", info).expect(200);
+    };
+    say(0, &json!({ "id": "d0", "class": "system", "time_zone": "Asia/Tokyo" }));
+    say(1, &json!({ "time_zone": "Mars/Base" }));
+    // It is open now in Japan, which is nine hours ahead all year.
+    let now = lab.world.environment().now() + SignedDuration::from_hours(9);
+    let start = jiff::tz::TimeZone::UTC.to_datetime(now).strftime("%H:00").to_string();
+    let windows = json!([{ "start": start, "duration_seconds": 3600 }]);
+    let body = json!({ "name": "second", "release": "v2", "windows": windows });
+    create_rollout(&lab.world, &body).expect(201);
+    rollout(&lab.world, "second");
+    let states = || lab.states("second").into_iter().map(|(_, _, state)| state);
+    let (told, waits) = (RolloutDeviceState::Assigned, RolloutDeviceState::Waiting);
+    assert_eq!(states().collect::<Vec<_>>(), [told, waits, waits]);
+    // One that has moved there is told as well; who says nothing any more waits as before.
+    say(1, &json!({ "time_zone": "Asia/Tokyo" }));
+    say(0, &json!({}));
+    lab.world.clock.pass(1);
+    rollout(&lab.world, "second");
+    assert_eq!(states().collect::<Vec<_>>(), [waits, told, waits]);
+}
+
+#[test]
 fn a_freeze_may_be_about_some_groups() {
     let lab = Lab::new(2);
     let group = json!({ "name": "plant", "devices": ["d1"] });

@@ -125,7 +125,12 @@ fn a_preview_says_who_and_who_not_and_why() {
     assert!(reason("bare").contains("no target"), "{}", reason("bare"));
     assert_eq!((preview.devices, preview.current, preview.skipped), (2, 0, 2));
     // d2 runs it already: nothing is left to fetch when its turn comes.
-    assert_eq!((preview.unselected, preview.bytes, preview.bytes_unknown), (1, 0, 1));
+    assert_eq!((preview.unselected, of("d2").bytes), (1, Some(0)));
+    if lab.world.bucket.is_none() {
+        assert_eq!((preview.bytes_unknown, of("d0").bytes), (0, Some(preview.bytes)));
+    } else {
+        assert_eq!((preview.bytes_unknown, preview.bytes), (1, 0));
+    }
     let body = json!({ "name": "x", "release": "v1", "scope": { "devices": ["d3"] } });
     let preview: RolloutPreview = lab
         .world
@@ -133,6 +138,71 @@ fn a_preview_says_who_and_who_not_and_why() {
         .expect(200)
         .read();
     assert_eq!((preview.devices, preview.current), (0, 1));
+}
+
+#[test]
+fn an_agent_that_follows_orders_is_given_them_signed() {
+    let mut lab = Lab::new(3);
+    let follows = json!({ "agent": { "name": "updraft", "orders": ["consent", "download-only"] } });
+    for device in [&lab.devices[0], &lab.devices[1]] {
+        let client = device.client(&lab.world);
+        lab.world.send_json(&client, Method::Put, "/system_info", &follows).expect(200);
+    }
+    let report = |lab: &Lab, device: usize, correlation: &str, reason: &str| {
+        let event = json!([{ "id": format!("{correlation} {reason}"), "deviceTime": "2026-01-01T00:00:00Z",
+            "eventType": { "id": "UpdateHeld", "version": 0 },
+            "event": { "correlationId": correlation, "reason": reason } }]);
+        let client = lab.devices[device].client(&lab.world);
+        lab.world.send_json(&client, Method::Post, "/events", &event).expect(204);
+    };
+    let member = |lab: &Lab, name: &str, device: usize| -> RolloutDevice {
+        rollout(&lab.world, name);
+        let page: Page<RolloutDevice> =
+            lab.world.get(&lab.world.operator(), &paths::rollout_devices(name)).read();
+        page.items[device].clone()
+    };
+
+    let body = json!({ "name": "asked", "release": "v2", "action": "consent",
+        "scope": { "devices": ["d0", "d2"] } });
+    create_rollout(&lab.world, &body).expect(201);
+    let deaf = member(&lab, "asked", 1);
+    assert_eq!(deaf.state, RolloutDeviceState::Skipped);
+    assert!(deaf.reason.unwrap_or_default().contains("agent does not say"));
+    let told = lab.devices[0].update(&lab.world).expect("an order");
+    assert_eq!(told.order, updraft_tuf::InstallOrder::Consent);
+    let correlation = told.correlation_id.clone().unwrap_or_default();
+    report(&lab, 0, "urn:another", "consent");
+    assert_eq!(member(&lab, "asked", 0).reason, None);
+    report(&lab, 0, &correlation, "consent");
+    let waits = member(&lab, "asked", 0);
+    assert_eq!(waits.reason.as_deref(), Some("downloaded, waits for consent"));
+    // It says that it has it; that is not what this rollout is for.
+    report(&lab, 0, &correlation, "download-only");
+    assert_eq!(member(&lab, "asked", 0).state, RolloutDeviceState::Started);
+    lab.install("d0");
+    let done = member(&lab, "asked", 0);
+    assert_eq!((done.state, done.reason), (RolloutDeviceState::Succeeded, None));
+
+    let body = json!({ "name": "early", "release": "v2", "action": "download_only",
+        "scope": { "devices": ["d1", "d2"] } });
+    create_rollout(&lab.world, &body).expect(201);
+    assert_eq!(member(&lab, "early", 1).state, RolloutDeviceState::Skipped);
+    let told = lab.devices[1].update(&lab.world).expect("an order");
+    assert_eq!(told.order, updraft_tuf::InstallOrder::DownloadOnly);
+    report(&lab, 1, told.correlation_id.as_deref().unwrap_or_default(), "download-only");
+    assert_eq!(member(&lab, "early", 0).state, RolloutDeviceState::Succeeded);
+    assert_eq!(rollout(&lab.world, "early").state, RolloutState::Finished);
+    assert!(lab.devices[1].update(&lab.world).is_none(), "the order ends with that");
+    // It has not run what it only has: where that must come first, it does, and at once.
+    let v3 = lab.operator.release(&lab.world, "v3", "three");
+    let mut new = new_release("after", &v3.targets[0].filepath, &v3.targets[0].sha256);
+    new.requires = Some("v2".into());
+    lab.world.send_json(&lab.world.operator(), Method::Post, paths::RELEASES, &new).expect(201);
+    let body = json!({ "name": "later", "release": "after", "scope": { "devices": ["d1"] } });
+    create_rollout(&lab.world, &body).expect(201);
+    assert_eq!(member(&lab, "later", 0).via.as_deref(), Some("v2"));
+    let told = lab.devices[1].update(&lab.world).expect("an order");
+    assert_eq!((told.filepath.as_str(), told.order), ("v2.os", updraft_tuf::InstallOrder::AtOnce));
 }
 
 #[test]
