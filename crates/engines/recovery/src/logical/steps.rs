@@ -6,8 +6,8 @@
 //! SHA-256 of a list of changes, of the table before, of the table after
 //! …
 //! ```
-//! Each line is there before its table is written. A list whose line is not the last one was done; of
-//! the last one the table on the device says whether it was.
+//! Each line is there before its table is written. A list was done when the table that is there is that
+//! of its line, or of one after it.
 
 use std::fmt::Write as _;
 

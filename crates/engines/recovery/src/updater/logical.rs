@@ -44,14 +44,14 @@ impl Updater<'_> {
         let (name, present) = (Steps::name_of(text.as_bytes()), disk.id()?);
         let mut kept = Steps::read(self.state, self.package.sha256())?;
         let known = self.find_step(&kept, &name);
-        if let Some((index, step)) = known {
-            let is_last = index + 1 == kept.steps.len();
-            if !is_last || present == step.after {
+        if let Some(index) = known {
+            let since = kept.steps.get(index..).unwrap_or_default();
+            if since.iter().any(|step| step.after == present) {
                 self.say("the logical partitions are changed already");
                 self.steps.borrow_mut().insert(index);
                 return disk.settle();
             }
-            if present != step.before {
+            if since.first().is_none_or(|step| step.before != present) {
                 let problem = "somebody changed its table since this package did".to_owned();
                 return Err(Error::logical(&path, Kind::Conflict, problem));
             }
@@ -59,30 +59,29 @@ impl Updater<'_> {
         let (table, bytes) = disk.plan(&changes)?;
         self.check_mappings(&path, &disk.table()?, &table)?;
         self.begins()?;
-        let index = if let Some((index, _)) = known {
-            index
-        } else {
-            if kept.steps.len() >= MAX_STEPS {
-                let problem = "its script changes the table over 200 times".to_owned();
-                return Err(Error::logical(&path, Kind::Exhausted, problem));
-            }
-            let after = SuperPartition::id_of(&bytes);
-            kept.steps.push(Step { changes: name, before: present, after });
-            // Before the table: whoever runs the script again has to know whose it is.
-            kept.write(self.state)?;
-            kept.steps.len() - 1
-        };
+        // What came after it is not there: either it never was, or somebody put back what was before.
+        let index = known.unwrap_or(kept.steps.len());
+        kept.steps.truncate(index);
+        if index >= MAX_STEPS {
+            let problem = "its script changes the table over 200 times".to_owned();
+            return Err(Error::logical(&path, Kind::Exhausted, problem));
+        }
+        let after = SuperPartition::id_of(&bytes);
+        kept.steps.push(Step { changes: name, before: present, after });
+        // Before the table: whoever runs the script again has to know whose it is.
+        kept.write(self.state)?;
         disk.replace(&bytes)?;
         self.steps.borrow_mut().insert(index);
         self.say("the logical partitions are changed");
         Ok(())
     }
 
-    /// The step that this list of changes was, if it was not passed in this run.
-    fn find_step<'a>(&self, kept: &'a Steps, name: &str) -> Option<(usize, &'a Step)> {
+    /// The number of the step that this list of changes was, if it was not passed in this run.
+    fn find_step(&self, kept: &Steps, name: &str) -> Option<usize> {
         let passed = self.steps.borrow();
         let mut steps = kept.steps.iter().enumerate();
-        steps.find(|(index, step)| step.changes == name && !passed.contains(index))
+        let found = steps.find(|(index, step)| step.changes == name && !passed.contains(index));
+        found.map(|(index, _)| index)
     }
 
     /// Device mapper would go on with the old pieces of a partition that somebody mapped.

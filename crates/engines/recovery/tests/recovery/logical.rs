@@ -238,3 +238,20 @@ fn a_table_that_somebody_changed_meanwhile_is_left_alone() {
     assert_eq!(outcome.next, Next::Stay);
     assert!(world.partition("super") == strange);
 }
+
+#[test]
+fn what_somebody_put_back_is_changed_again() {
+    let world = World::new();
+    update(&world);
+    let old = world.partition("super");
+    install(&world);
+    let new = world.partition("super");
+    // The same package goes on, as after a cut at its end, with all that is on the disk as it was.
+    let steps = world.read("cache/recovery/dynamic_partitions");
+    world.set_partition("super", &old);
+    world.write("cache/recovery/update_began", b"");
+    world.request(&["--update_package=/cache/ota.zip"]);
+    world.run_until_the_system_starts();
+    assert!(world.partition("super") == new);
+    assert!(world.read("cache/recovery/dynamic_partitions") == steps);
+}
