@@ -20,6 +20,7 @@ mod last_command;
 mod load;
 mod marker;
 mod stash;
+mod whole;
 
 use std::io::Read;
 
@@ -39,6 +40,7 @@ use load::{Loaded, Loader};
 use marker::Marker;
 use stash::Stash;
 
+use crate::logical::Steps;
 use crate::{BlockDevice, Error, Result};
 
 const PHASE: &str = "updating blocks";
@@ -46,11 +48,13 @@ const PHASE: &str = "updating blocks";
 const MAX_PATCH: u64 = 256 << 20;
 
 /// Nothing is known any more of how far updates came. What was set aside stays; while partitions are
-/// half written, so do the hashes that lists were given: they could not be taken again.
+/// half written, so do the hashes that lists were given, which could not be taken again, and which
+/// changes of logical partitions were made, which could not be made again.
 pub(crate) fn forget_progress(state: &Dir, is_half_written: bool) -> Result<()> {
     Marker::remove_all(state)?;
     if !is_half_written {
         Hashed::remove_all(state)?;
+        Steps::remove(state)?;
     }
     LastCommand::remove(state)?;
     Ok(state.sync()?)
@@ -93,6 +97,9 @@ impl BlockUpdate<'_> {
     /// # Errors
     /// [`Error::Blocks`] with [`Kind::Conflict`]: the partition is not what the package was made for.
     pub fn verify(&self, context: &Context) -> Result<()> {
+        if self.is_done_and_shorter(context)? {
+            return Ok(());
+        }
         self.check_bounds()?;
         let stash = Stash::look(self.state, self.name)?;
         let mut loader = Loader::new(self, stash.as_ref());
@@ -127,6 +134,10 @@ impl BlockUpdate<'_> {
         }
         if self.list.total_blocks == 0 {
             return Ok(());
+        }
+        if self.is_done_and_shorter(context)? {
+            marker.set()?;
+            return self.tidy();
         }
         self.check_bounds()?;
         let stash = Stash::open(self.state, self.name)?;

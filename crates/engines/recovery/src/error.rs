@@ -93,6 +93,17 @@ pub enum Error {
         /// What sort of failure.
         kind: Kind,
     },
+    /// Logical partitions cannot be found, or cannot become what a package wants. Nothing of their table
+    /// was changed.
+    #[error("find or change logical partitions in {device}: {problem}")]
+    Logical {
+        /// The partition that they lie on.
+        device: String,
+        /// What is wrong.
+        problem: String,
+        /// What sort of failure.
+        kind: Kind,
+    },
     /// The control block cannot say what it should.
     #[error("write the control block: {problem}")]
     Control {
@@ -148,6 +159,10 @@ impl Error {
         move |source| Self::File { action, path, source }
     }
 
+    pub(crate) fn logical(device: &str, kind: Kind, problem: String) -> Self {
+        Self::Logical { device: device.to_owned(), problem, kind }
+    }
+
     pub(crate) fn entry(entry: &str, kind: Kind, problem: &'static str) -> Self {
         Self::Entry { entry: entry.to_owned(), problem, kind }
     }
@@ -174,6 +189,7 @@ impl Classify for Error {
             Self::RebootNow => Kind::Bug,
             Self::Partition { kind, .. }
             | Self::Control { kind, .. }
+            | Self::Logical { kind, .. }
             | Self::Entry { kind, .. }
             | Self::Blocks { kind, .. } => *kind,
             Self::Space { .. } => Kind::Exhausted,

@@ -7,6 +7,7 @@
 //!   [`make_bundle`]: one of images, for devices with a single system.
 //! * [`BlockUpdate`]: makes a partition anew in its own place, through any power cut.
 //! * [`patch_partition`], [`flash_partition`]: make one of another by a patch, and only when needed.
+//! * [`SuperPartition`]: the table of logical partitions, and what a package makes of it.
 //! * [`Updater`]: runs the script of a package on a [`System`].
 //! * [`Recovery`]: one start of recovery, from its arguments to the next start.
 //! * [`ControlBlock`]: whether recovery starts.
@@ -27,6 +28,7 @@ mod zlib;
 
 mod bundle;
 mod control;
+mod logical;
 mod partition;
 mod system;
 mod updater;
@@ -38,6 +40,7 @@ pub use control::ControlBlock;
 pub use device::{BlockDevice, FileDevice};
 pub use error::{Error, Result};
 pub use keys::TrustedKeys;
+pub use logical::SuperPartition;
 pub use make::{BundleImage, PackageOptions, make_bundle, make_payload_package};
 pub use package::{Package, Signed, VerifiedPackage};
 pub use partition::{PartitionSpec, can_patch, flash_partition, partition_is, patch_partition};

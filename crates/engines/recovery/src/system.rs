@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use updraft_error::Kind;
+
+use crate::logical::{self, MAPPED};
 use crate::{BlockDevice, Error, FileDevice, Result};
 
 /// Where the kernel tells of block devices.
 const BLOCKS: &str = "sys/class/block";
+/// What names another partition than `super`.
+const SUPER_PROPERTY: &str = "ro.boot.super_partition";
 /// The longest file of properties that is read, in bytes.
 const MAX_PROPERTIES: u64 = 1 << 20;
 
@@ -18,6 +23,9 @@ pub struct System {
     pub root: PathBuf,
     /// What `getprop` says.
     pub properties: BTreeMap<String, String>,
+    /// The partition that logical ones lie on. `None`: the one that `ro.boot.super_partition` names, or
+    /// `super`.
+    pub super_partition: Option<String>,
 }
 
 impl System {
@@ -40,6 +48,14 @@ impl System {
         self.root.join(path.trim_start_matches('/'))
     }
 
+    /// The path of the partition that logical ones lie on.
+    #[must_use]
+    pub fn super_partition(&self) -> String {
+        let named = self.properties.get(SUPER_PROPERTY).filter(|name| !name.is_empty());
+        let by_name = || format!("/dev/block/by-name/{}", named.map_or("super", String::as_str));
+        self.super_partition.clone().unwrap_or_else(by_name)
+    }
+
     /// The node of the device with this path; or, as `/dev/block/by-name/system` is not there on every
     /// system, of the partition with the last part of it as its name.
     ///
@@ -47,8 +63,15 @@ impl System {
     /// When there is none.
     pub fn node(&self, path: &str) -> Result<PathBuf> {
         let own = self.path(path);
-        if own.exists() {
+        if !path.is_empty() && own.exists() {
             return Ok(own);
+        }
+        if path.starts_with(MAPPED) {
+            let problem = format!(
+                "nobody mapped {path}: its blocks can be written, but it cannot be mounted, formatted or \
+                 given to a program"
+            );
+            return Err(Error::logical(&self.super_partition(), Kind::Unsupported, problem));
         }
         let name = path.rsplit('/').next().unwrap_or(path);
         let blocks = self.root.join(BLOCKS);
@@ -65,11 +88,16 @@ impl System {
         Err(Error::file("open", path)(std::io::ErrorKind::NotFound.into()))
     }
 
-    /// The device at [`node`](Self::node).
+    /// The device at [`node`](Self::node), or the logical partition that a script knows by this path.
     ///
     /// # Errors
     /// When there is none.
     pub fn device(&self, path: &str) -> Result<Box<dyn BlockDevice>> {
+        if let Some(name) = path.strip_prefix(MAPPED)
+            && !self.path(path).exists()
+        {
+            return logical::open(self, name);
+        }
         Ok(Box::new(FileDevice::open(&self.node(path)?)?))
     }
 }

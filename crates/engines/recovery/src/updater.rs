@@ -8,6 +8,7 @@ mod blocks;
 mod evaluate;
 mod files;
 mod functions;
+mod logical;
 mod mounts;
 mod partitions;
 mod patches;
@@ -60,6 +61,8 @@ pub struct Updater<'a> {
     answers: RefCell<BTreeMap<String, Answers>>,
     /// The devices of which an update was begun or gone on with in this run.
     updated: RefCell<BTreeSet<String>>,
+    /// The changes of logical partitions that this run passed, by their number.
+    steps: RefCell<BTreeSet<usize>>,
     /// Whether files were written, which have to become durable.
     touched_files: Cell<bool>,
     /// What was mounted and is still there, in this order.
@@ -87,6 +90,7 @@ impl<'a> Updater<'a> {
             began: Cell::default(),
             answers: RefCell::default(),
             updated: RefCell::default(),
+            steps: RefCell::default(),
             touched_files: Cell::default(),
             mounted: RefCell::default(),
             wipes_cache: Cell::default(),

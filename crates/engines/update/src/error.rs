@@ -249,6 +249,12 @@ impl Failure {
         }
     }
 
+    /// Whether nothing failed, and somebody who does not want the image ended the action.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        self.image_at_fault && self.kind == Kind::Cancelled.label()
+    }
+
     /// Whether nothing failed, and the device was told to do something else.
     #[must_use]
     pub fn is_superseded(&self) -> bool {

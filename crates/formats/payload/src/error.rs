@@ -98,6 +98,17 @@ pub enum Error {
         /// What is wrong.
         problem: &'static str,
     },
+    /// What a partition says of the logical partitions on it cannot be right.
+    #[error("read the table of logical partitions: {0}")]
+    LogicalPartitions(String),
+    /// What shall become of logical partitions cannot be read.
+    #[error("read what becomes of logical partitions: line {line}: {problem}")]
+    TableChange {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// A script cannot be read.
     #[error("read updater-script: line {line}: {problem}")]
     Script {

@@ -18,6 +18,8 @@
 //! * [`OtaMetadata`], [`PropertyFile`]: what a package says of itself.
 //! * [`script`], [`transfer_list`], [`RangeSet`]: what recovery does with a package that has no payload;
 //!   [`bundle`]: the same without a script.
+//! * [`logical_partitions`]: what of the partition `super` belongs to which logical partition, and what a
+//!   package makes of that.
 //! * [`messages`]: all fields, for whoever writes them; [`Lossless`] keeps those that are not known.
 //!
 //! (AOSP, `system/update_engine`.)
@@ -46,6 +48,7 @@ mod recovery_keys;
 mod whole_file;
 
 pub mod bundle;
+pub mod logical_partitions;
 mod range_set;
 pub mod script;
 pub mod transfer_list;

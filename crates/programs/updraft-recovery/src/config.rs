@@ -21,6 +21,9 @@ pub(crate) struct Config {
     pub(crate) data: Option<String>,
     /// The partition with the control block.
     pub(crate) misc: String,
+    /// The partition that logical ones lie on, when it is not `super`.
+    #[serde(rename = "super")]
+    pub(crate) super_partition: Option<String>,
     /// Files with keys: certificates, `otacerts.zip`, or of the form of `/res/keys`.
     pub(crate) keys: Vec<String>,
     /// Whether keys count that sign SHA-1.

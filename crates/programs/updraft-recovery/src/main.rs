@@ -97,7 +97,11 @@ fn usage(problem: &str) -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Outcome, String> {
     let config = Config::read(&arguments.config)?;
     let context = Context::new(CancelToken::new(), Arc::new(console::Console));
-    let mut system = System { root: arguments.root.clone(), ..System::default() };
+    let mut system = System {
+        root: arguments.root.clone(),
+        super_partition: config.super_partition.clone(),
+        ..System::default()
+    };
     let failed = |error: updraft_recovery_engine::Error| console::with_causes(&error);
     for path in &config.properties {
         system.add_properties(&system.path(path)).map_err(failed)?;

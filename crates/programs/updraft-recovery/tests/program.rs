@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use updraft_crypto::package::PackageSigner;
+use updraft_payload::logical_partitions::{
+    Geometry, LogicalDevice, LogicalExtent, LogicalGroup, LogicalPartition, LogicalTable,
+};
 use updraft_recovery_engine::{BundleImage, make_bundle};
 use updraft_task::Context;
 
@@ -17,8 +20,8 @@ fn write(root: &Path, name: &str, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A device in a folder, and a signed bundle for it.
-fn device() -> tempfile::TempDir {
+/// A device in a folder, and a signed bundle for one of its partitions.
+fn device(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     write(root, "dev/misc", &[0; 4096]);
@@ -34,7 +37,7 @@ fn device() -> tempfile::TempDir {
     let key = std::fs::read(root.join("keys/key.pem")).unwrap();
     let certificate = std::fs::read_to_string(root.join("keys/x509.pem")).unwrap();
     let signer = PackageSigner::new(&key, &certificate).unwrap();
-    let image = BundleImage { device: "/dev/root".to_owned(), image: root.join("new.img") };
+    let image = BundleImage { device: name.to_owned(), image: root.join("new.img") };
     let (context, to) = (Context::silent(), root.join("cache/ota.zip"));
     make_bundle(&context, ("board", "2"), &[image], Some(&signer), &to).unwrap();
     folder
@@ -52,7 +55,7 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn a_package_is_installed_and_the_code_says_where_to_go() {
-    let folder = device();
+    let folder = device("/dev/root");
     let root = folder.path();
     let output = run(root, &["--update_package=/cache/ota.zip"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -67,7 +70,7 @@ fn a_package_is_installed_and_the_code_says_where_to_go() {
 
 #[test]
 fn a_half_written_system_and_a_gate_that_says_no_have_their_words() {
-    let folder = device();
+    let folder = device("/dev/root");
     let root = folder.path();
     write(root, "cache/recovery/update_began", b"");
     let output = run(root, &["--update_package=/cache/none"]);
@@ -83,4 +86,57 @@ fn a_half_written_system_and_a_gate_that_says_no_have_their_words() {
     write(root, "recovery.toml", b"misc = \"/dev/misc\"\nkey = []\n");
     let output = run(root, &[]);
     assert!(output.status.code() == Some(1) && said(&output).contains("unknown field"));
+}
+
+/// A partition with the table of logical ones: `root` has so many blocks of 4096 bytes, from byte 65536 on.
+fn with_root(blocks: u64) -> Vec<u8> {
+    let geometry = Geometry { max_size: 4096, slots: 1, block_size: 4096 };
+    let group = LogicalGroup { name: "default".to_owned(), flags: 0, max_size: 0 };
+    let root = LogicalPartition {
+        name: "root".to_owned(),
+        attributes: 0,
+        group: group.name.clone(),
+        extents: vec![LogicalExtent::Linear { sectors: blocks * 8, device: 0, start: 128 }],
+    };
+    let device = LogicalDevice {
+        first_sector: 128,
+        alignment: 0,
+        alignment_offset: 0,
+        size: 128 << 10,
+        name: "all".to_owned(),
+        flags: 0,
+    };
+    let (partitions, groups, devices) = (vec![root], vec![group], vec![device]);
+    let table = LogicalTable { minor_version: 0, flags: 0, partitions, groups, devices };
+    let mut image = vec![9; 128 << 10];
+    let mut put = |offset: u64, bytes: &[u8]| {
+        let offset = usize::try_from(offset).unwrap();
+        image[offset..offset + bytes.len()].copy_from_slice(bytes);
+    };
+    for offset in Geometry::OFFSETS {
+        put(offset, &geometry.encode().unwrap());
+    }
+    for offset in geometry.table_offsets(0) {
+        put(offset, &table.encode(&geometry).unwrap());
+    }
+    image
+}
+
+#[test]
+fn the_configuration_says_where_logical_partitions_lie() {
+    let folder = device("/dev/block/mapper/root");
+    let root = folder.path();
+    write(root, "dev/all", &with_root(4));
+    let config = format!("super = \"/dev/all\"\n{CONFIG}");
+    write(root, "recovery.toml", config.as_bytes());
+    let output = run(root, &["--update_package=/cache/ota.zip"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let mut wanted = with_root(4);
+    wanted[65536..65536 + 3 * 4096].fill(2);
+    assert!(std::fs::read(root.join("dev/all")).unwrap() == wanted);
+    // Without it there is none of that name.
+    write(root, "sys/class/block/none", b"");
+    write(root, "recovery.toml", CONFIG.as_bytes());
+    let output = run(root, &["--update_package=/cache/ota.zip"]);
+    assert!(said(&output).contains("open /dev/block/by-name/super"), "{}", said(&output));
 }

@@ -28,7 +28,10 @@ use crate::status::{StatusReport, status};
 use crate::store::Store;
 use crate::trial::{self, BootGoodReport, RollbackReport};
 use crate::watchdog::Watchdog;
-use crate::{Error, Result, aktualizr, boot, campaign, control, installer, ostree, renew, slots};
+use crate::{
+    Error, Result, aktualizr, boot, campaign, control, installer, ostree, renew, slot_rollback,
+    slots,
+};
 
 /// A device agent with its settings and clock.
 pub struct Agent {
@@ -169,7 +172,18 @@ impl Agent {
     /// Goes back to the system before this one, and asks for a reboot.
     pub fn rollback(&self, ctx: &Context) -> Result<RollbackReport> {
         ostree::make_writable(&self.settings.pacman)?;
-        trial::roll_back(ctx, &self.settings, self.clock.as_ref())
+        match slot_rollback::of_server(&self.settings)? {
+            Some(report) => self.take_back(ctx, report),
+            None => trial::roll_back(ctx, &self.settings, self.clock.as_ref()),
+        }
+    }
+
+    /// Takes back what the server assigned, through its journal: it is reported, and does not come again
+    /// by itself.
+    fn take_back(&self, ctx: &Context, report: RollbackReport) -> Result<RollbackReport> {
+        let session = self.session(ctx)?;
+        let done = in_cycle(ctx, &session, |cycle| cycle.take_back(trial::BY_HAND))?;
+        Ok(RollbackReport { done: true, reboot_required: done.reboot_required, ..report })
     }
 
     /// Takes over the state of the aktualizr that kept it in the storage folder, as every command

@@ -26,12 +26,12 @@ use slots::SlotsInstaller;
 pub(crate) use space::check as check_space;
 pub(crate) use transfer::failed as transfer_failed;
 
-use crate::Result;
 use crate::boot::Boot;
 use crate::config::Pacman;
 use crate::medium::Medium;
 use crate::ostree::{self, OstreeInstaller};
 use crate::session::Session;
+use crate::{Error, Result};
 
 /// The installer of the primary ECU.
 #[derive(Debug)]
@@ -77,6 +77,17 @@ impl<'a> Primary<'a> {
             Self::Slots(installer) => installer.is_on_trial(),
             Self::File(_) => Ok(false),
         }
+    }
+
+    /// Whether a reboot would start what runs.
+    pub(crate) fn runs_what_is_next(&mut self, ctx: &Context) -> Result<bool> {
+        if let Self::Slots(installer) = self {
+            // Also where nobody knows what a slot holds.
+            return installer.runs_what_is_next();
+        }
+        let looking = "look at what is deployed";
+        let there = self.observe(ctx).map_err(Error::below(looking))?;
+        Ok(there.running.is_some() && there.running == there.next)
     }
 
     /// Judges a system that runs on trial without an update of ours.

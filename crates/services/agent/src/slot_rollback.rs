@@ -2,21 +2,38 @@
 
 use updraft_slots::{Engine, Overview, Phase};
 use updraft_task::Context;
-use updraft_update::Journal as _;
+use updraft_update::{Direction, Journal as _};
 
 use crate::boot::Boot;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::manifest::Report;
+use crate::ostree::UNKNOWN;
 use crate::store::{Failed, Store, StoredJournal};
-use crate::trial::RollbackReport;
+use crate::trial::{BY_HAND, RollbackReport};
 use crate::{Error, Result, boot, reboot, slots};
+
+const IN_PROGRESS: &str = "an update is in progress; it is taken back by itself if it fails";
 
 /// What a rollback would do.
 pub(crate) fn plan(settings: &Settings) -> Result<RollbackReport> {
+    Ok(look(settings)?.0)
+}
+
+/// What a rollback would do that takes back an update that the server assigned and that waits for a
+/// reboot: that is done through its journal. `None`: there is no such update.
+pub(crate) fn of_server(settings: &Settings) -> Result<Option<RollbackReport>> {
+    if !settings.pacman.is_slots() {
+        return Ok(None);
+    }
+    let (report, way, _) = look(settings)?;
+    Ok(matches!(way, Way::TakeBackAssigned).then_some(report))
+}
+
+fn look(settings: &Settings) -> Result<(RollbackReport, Way, Option<Failed>)> {
     let engine = slots::open(settings, &boot::session(&settings.boot.kernel_cmdline)?)?;
     let store = Store::open_to_read(&settings.storage)?;
-    Ok(way_back(&engine, store.as_ref())?.0)
+    way_back(&engine, store.as_ref())
 }
 
 /// Makes the other slot the active one, and asks for a reboot; or takes back the update that waits for
@@ -46,6 +63,8 @@ pub(crate) fn roll_back(
     }
     match way {
         Way::TakeBack => engine.reset(),
+        // Begun since somebody looked.
+        Way::TakeBackAssigned => return refused(IN_PROGRESS),
         Way::Other(slot) => engine.set_active(slot),
     }
     .map_err(Error::below("choose the slot that is started"))?;
@@ -53,6 +72,8 @@ pub(crate) fn roll_back(
     if report.reboot_required {
         boot.await_reboot(settings, &store)?;
         reboot::request(ctx, settings)?;
+    } else if boot.awaits_reboot {
+        boot.no_reboot(settings, &store)?;
     }
     Ok(report)
 }
@@ -61,6 +82,8 @@ pub(crate) fn roll_back(
 enum Way {
     /// An update waits for a reboot: it is forgotten, and what runs stays.
     TakeBack,
+    /// The same with one that the server assigned: its journal has to know of it.
+    TakeBackAssigned,
     /// The other slot is started.
     Other(updraft_slots::boot_control::Slot),
 }
@@ -70,29 +93,32 @@ fn way_back(
     engine: &Engine,
     store: Option<&Store>,
 ) -> Result<(RollbackReport, Way, Option<Failed>)> {
-    let refused = |problem: &str| Err(Error::Rollback { problem: problem.to_owned() });
+    let overview = slots::overview(engine)?;
+    let waits = matches!(overview.phase, Phase::NeedReboot | Phase::Applied);
+    let mut assigned = None;
     if let Some(store) = store {
         let record =
             StoredJournal(store).load().map_err(Error::below("read the update journal"))?;
-        if record.is_some_and(|record| record.finished.is_none()) {
-            return refused("an update is in progress; it is taken back by itself if it fails");
+        if let Some(record) = record.filter(|record| record.finished.is_none()) {
+            let is_forward = record.direction == Direction::Forward && record.awaits_reboot();
+            if !is_forward || overview.phase != Phase::NeedReboot {
+                return refused(IN_PROGRESS);
+            }
+            assigned = store.update()?.map(|update| update.filepath).or(Some(UNKNOWN.to_owned()));
         }
     }
-    let overview = slots::overview(engine)?;
     let Some(running) = engine.running_slot() else {
         return refused("nobody knows which slot runs: say it on the kernel's command line");
     };
     let own = Some(running.letter());
-    if matches!(overview.phase, Phase::NeedReboot | Phase::Applied) {
+    if waits {
         let name = named(&overview, own);
-        let report = RollbackReport {
-            from: Some(name.clone()),
-            to: name.clone(),
-            plan: vec![format!("take back the update that waits for a reboot; {name} stays")],
-            done: false,
-            reboot_required: false,
-        };
-        return Ok((report, Way::TakeBack, None));
+        let mut plan: Vec<String> = Vec::new();
+        plan.extend(assigned.iter().map(|name| not_again(name)));
+        plan.push(format!("take back the update that waits for a reboot; {name} stays"));
+        let way = if assigned.is_some() { Way::TakeBackAssigned } else { Way::TakeBack };
+        let (from, done, reboot_required) = (Some(name.clone()), false, false);
+        return Ok((RollbackReport { from, to: name, plan, done, reboot_required }, way, None));
     }
     let other = running.other();
     let is_whole = overview
@@ -109,19 +135,27 @@ fn way_back(
         sha256: one.sha256,
         correlation_id: one.correlation_id,
         code: "ROLLED_BACK".to_owned(),
-        reason: "it was rolled back by hand".to_owned(),
+        reason: BY_HAND.to_owned(),
         failed_at: String::new(),
     });
     let to = named(&overview, Some(other.letter()));
     let mut plan = Vec::new();
     if let Some(left) = &left {
-        plan.push(format!("do not install {} again under its assignment", left.filepath));
+        plan.push(not_again(&left.filepath));
     }
     plan.push(format!("make {to} the active one"));
     plan.push(format!("reboot into {to}"));
     let from = Some(named(&overview, own));
     let report = RollbackReport { from, to, plan, done: false, reboot_required: true };
     Ok((report, Way::Other(other), left))
+}
+
+fn refused<T>(problem: &str) -> Result<T> {
+    Err(Error::Rollback { problem: problem.to_owned() })
+}
+
+fn not_again(name: &str) -> String {
+    format!("do not install {name} again under its assignment")
 }
 
 /// A slot, with what it holds.

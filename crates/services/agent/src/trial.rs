@@ -15,6 +15,9 @@ use crate::health::{self, HealthReport};
 use crate::store::{Failed, Store, StoredJournal};
 use crate::{Error, Result, manifest, ostree, reboot, slot_rollback, slots};
 
+/// Why what is left by hand is left.
+pub(crate) const BY_HAND: &str = "it was rolled back by hand";
+
 /// `updraftd boot-good --json`. The shape is stable; members may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BootGoodReport {
@@ -194,7 +197,7 @@ fn way_back(
             sha256: one.sha256,
             correlation_id: one.correlation_id,
             code: "ROLLED_BACK".to_owned(),
-            reason: "it was rolled back by hand".to_owned(),
+            reason: BY_HAND.to_owned(),
             failed_at: String::new(),
         });
     let version = |id: &DeploymentId| {

@@ -21,6 +21,7 @@ mod secondaries;
 mod servers;
 mod slots;
 mod slots_by_hand;
+mod slots_taken_back;
 mod support;
 mod tenants;
 mod token;

@@ -87,13 +87,13 @@ impl Updater<'_> {
                 let own = self.system.path(&path);
                 self.told(write_existing(&own, &value))
             }
-            _ => self.call_on_files(name, arguments),
+            _ => self.call_on_logical(name, arguments),
         }
     }
 
     /// Functions that need file systems and what is in them. Scripts of release tools do not look at
     /// what they say: where one fails the script ends, so that the system is not taken for whole.
-    fn call_on_files(&self, name: &str, arguments: &[Expression]) -> Result<Value> {
+    pub(super) fn call_on_files(&self, name: &str, arguments: &[Expression]) -> Result<Value> {
         if name == "apply_patch" {
             self.call_apply_patch(arguments)?;
             return Ok(truth(true));

@@ -29,6 +29,7 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("is_mounted", 1, 1),
     ("is_substring", 2, 2),
     ("less_than_int", 2, 2),
+    ("map_partition", 1, 1),
     ("mount", 4, 5),
     ("package_extract_dir", 2, 2),
     ("package_extract_file", 1, 2),
@@ -52,25 +53,19 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("symlink", 1, 10000),
     ("tune2fs", 1, 100),
     ("ui_print", 0, 1000),
+    ("unmap_partition", 1, 1),
     ("unmount", 1, 1),
+    ("update_dynamic_partitions", 1, 1),
     ("wipe_block_device", 2, 2),
     ("wipe_cache", 0, 0),
     ("write_value", 2, 2),
 ];
-/// Functions of partitions that are no ranges of a disk.
-const DYNAMIC: [&str; 3] = ["map_partition", "unmap_partition", "update_dynamic_partitions"];
 /// The file systems that can be made.
 const FORMATS: [&[u8]; 2] = [b"ext4", b"f2fs"];
 
 /// Whether a function is there, and may be given that.
 pub(super) fn check(name: &str, arguments: &[Expression], line: usize) -> Result<()> {
     let bad = |problem| Err(Error::Function { name: name.to_owned(), line, problem });
-    if DYNAMIC.contains(&name) {
-        return bad(
-            "logical partitions, which share `super`, are not here: only packages for fixed partitions \
-             are installed",
-        );
-    }
     match FUNCTIONS.iter().find(|(own, ..)| *own == name) {
         None => return bad("there is none"),
         Some((_, fewest, most)) if !(*fewest..=*most).contains(&arguments.len()) => {

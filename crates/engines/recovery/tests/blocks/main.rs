@@ -6,3 +6,4 @@ mod device;
 mod make;
 mod power_cuts;
 mod refusals;
+mod super_partition;

@@ -4,7 +4,10 @@
 
 mod bundles;
 mod files;
+mod liblp;
 mod life;
+mod logical;
+mod logical_refusals;
 mod patches;
 mod refusals;
 mod sources;

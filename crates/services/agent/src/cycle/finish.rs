@@ -1,7 +1,7 @@
 //! How transactions end: confirmed, failed for good, or to be tried again; and what is reported.
 
 use updraft_error::Kind;
-use updraft_update::{Direction, Failure, Finished, Installer as _, Record};
+use updraft_update::{Direction, Failure, Finished, Record};
 
 use super::{Cycle, CycleOutcome, CycleReport};
 use crate::events::{EventKind, event};
@@ -29,6 +29,15 @@ impl Cycle<'_> {
         let serial = &self.session.ecu.serial;
         let event = event(EventKind::InstallationApplied, serial, &update, self.session.now());
         store.reach(Milestone::Applied, &[event])
+    }
+
+    /// Takes back the transaction that waits for its reboot, because somebody says so. The server hears
+    /// of it in the next cycle.
+    pub(crate) fn take_back(&mut self, reason: &str) -> Result<CycleReport> {
+        let ctx = self.ctx;
+        let outcome = self.engine(|engine| engine.take_back(ctx, reason))?;
+        let report = outcome.map(|outcome| self.conclude(outcome)).transpose()?.flatten();
+        Ok(report.unwrap_or_else(|| CycleReport::of(CycleOutcome::Interrupted)))
     }
 
     /// A transaction is over.
@@ -116,7 +125,11 @@ impl Cycle<'_> {
             });
         }
         let code = code_of(kind, failure);
-        let reason = format!("failed to {}: {}", failure.action, failure.message);
+        let reason = if failure.is_ordered() {
+            failure.message.clone()
+        } else {
+            format!("failed to {}: {}", failure.action, failure.message)
+        };
         let reason: String = reason.chars().take(DESCRIPTION).collect();
         // The action that failed names the ECU; the others were taken back with it.
         let guilty = record.plan.actions.iter().find(|it| it.to_string() == failure.action);
@@ -164,9 +177,7 @@ impl Cycle<'_> {
         if !self.device.boot.awaits_reboot {
             return Ok(());
         }
-        let there =
-            self.installer.observe(self.ctx).map_err(Error::below("look at what is deployed"))?;
-        if there.running.is_some() && there.running == there.next {
+        if self.installer.runs_what_is_next(self.ctx)? {
             self.device.boot.no_reboot(&self.session.settings, &self.session.store)?;
         }
         Ok(())
@@ -201,7 +212,9 @@ fn kind_of(failure: &Failure) -> Kind {
 
 /// The result code of aktualizr's world.
 fn code_of(kind: Kind, failure: &Failure) -> &'static str {
-    if kind == Kind::Rejected {
+    if failure.is_ordered() {
+        "ROLLED_BACK"
+    } else if kind == Kind::Rejected {
         "VERIFICATION_FAILED"
     } else if failure.action.starts_with("fetch ") {
         "DOWNLOAD_FAILED"

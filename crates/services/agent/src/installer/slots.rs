@@ -66,6 +66,12 @@ impl<'a> SlotsInstaller<'a> {
         self.engine.is_on_trial().map_err(Error::below("look at the slots"))
     }
 
+    /// Whether a reboot would start the slot that runs.
+    pub(super) fn runs_what_is_next(&self) -> Result<bool> {
+        let overview = slots::overview(&self.engine)?;
+        Ok(overview.running.is_some() && overview.running == overview.active)
+    }
+
     /// Judges what runs where the boot loader counts it without an update of ours. An ill one is left to
     /// the boot loader.
     pub(super) fn settle_trial(&self, ctx: &Context) -> Result<()> {
