@@ -47,7 +47,9 @@ where
     // Somebody else's logger stays when there is one already; there is none in this program.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     for part in unknown {
-        tracing::warn!("`{part}` in {VARIABLE} says nothing about logs: give a level, or CRATE=LEVEL");
+        tracing::warn!(
+            "`{part}` in {VARIABLE} says nothing about logs: give a level, or CRATE=LEVEL"
+        );
     }
 }
 
