@@ -73,6 +73,7 @@ fn name(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use std::os::unix::fs::symlink;
 

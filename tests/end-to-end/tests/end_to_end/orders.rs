@@ -95,8 +95,8 @@ fn what_needs_consent_waits_for_it_and_the_server_knows() -> Result<()> {
     ensure!(known["system_info"]["time_zone"] == "Asia/Tokyo", "{known}");
     let sha256 = site.release_file("fw1", b"first")?;
     // It is open there and, nine hours behind, closed here.
-    let there = jiff::Timestamp::now() + Duration::from_secs(9 * 3600);
-    let there = jiff::tz::TimeZone::UTC.to_datetime(there - Duration::from_secs(600));
+    let there = jiff::Timestamp::now() + Duration::from_hours(9);
+    let there = jiff::tz::TimeZone::UTC.to_datetime(there - Duration::from_mins(10));
     let window = format!("{}+2h", there.strftime("%H:%M"));
     lab.create("asked", "fw1", &["--action", "consent", "--window", &window])?;
     lab.wait("asked", "assigned")?;

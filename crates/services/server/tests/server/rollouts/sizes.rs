@@ -1,7 +1,7 @@
 //! How many bytes a preview counts for commits.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use updraft_api::{RolloutPreview, paths};
@@ -19,13 +19,13 @@ fn preview(lab: &Lab) -> RolloutPreview {
 }
 
 /// The objects of an archive, and what each takes.
-fn objects(repo: &Path) -> BTreeMap<String, u64> {
+fn objects(repo: &Path) -> BTreeMap<PathBuf, u64> {
     let mut objects = BTreeMap::new();
     for folder in std::fs::read_dir(repo.join("objects")).expect("folder") {
         let folder = folder.expect("entry");
         for object in std::fs::read_dir(folder.path()).expect("folder") {
             let object = object.expect("entry");
-            let name = format!("{:?}/{:?}", folder.file_name(), object.file_name());
+            let name = Path::new(&folder.file_name()).join(object.file_name());
             objects.insert(name, object.metadata().expect("file").len());
         }
     }
