@@ -55,6 +55,28 @@ impl Tally {
     }
 }
 
+/// What was done one after the other, all of it although something failed.
+#[derive(Default)]
+struct Steps {
+    problems: Vec<String>,
+    /// Such as `lints 120 s`.
+    times: Vec<String>,
+}
+
+impl Steps {
+    fn take(&mut self, name: &str, step: impl FnOnce() -> Result<()>) {
+        let start = Instant::now();
+        if let Err(error) = step() {
+            self.problems.push(format!("{name}: {error:#}"));
+        }
+        self.times.push(format!("{name} {} s", start.elapsed().as_secs()));
+    }
+
+    fn check(&mut self, name: &str, command: &mut Command) {
+        self.take(name, || shell::run(command));
+    }
+}
+
 /// Runs the suite; an error when anything in it failed.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let start = Instant::now();
@@ -63,43 +85,40 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !packages::is_root() {
         bail!("file owners and set-id modes are tested, so the tests run as root: try sudo -E");
     }
-    let mut problems = Vec::new();
+    let mut steps = Steps::default();
     // Before the server, which takes what this makes.
-    if let Err(error) = web::build() {
-        problems.push(format!("dashboard: {error:#}"));
-    }
+    steps.take("dashboard", web::build);
     if !options.quick {
-        check(&mut problems, "formatting", shell::cargo().args(["fmt", "--all", "--check"]));
+        steps.check("formatting", shell::cargo().args(["fmt", "--all", "--check"]));
         let clippy = ["clippy", "--workspace", "--all-targets", "--keep-going", "--"];
-        check(&mut problems, "lints", shell::cargo().args(clippy).args(["-D", "warnings"]));
-        if let Err(error) = web::check() {
-            problems.push(format!("dashboard: {error:#}"));
-        }
+        steps.check("lints", shell::cargo().args(clippy).args(["-D", "warnings"]));
+        steps.take("lints of the dashboard", web::check);
         if shell::exists("cargo-deny") {
-            check(&mut problems, "dependencies", shell::cargo().args(["deny", "check"]));
+            steps.check("dependencies", shell::cargo().args(["deny", "check"]));
         }
-        if fuzz::exists()
-            && let Err(error) = fuzz::check()
-        {
-            problems.push(format!("fuzz targets: {error:#}"));
+        if fuzz::exists() {
+            steps.take("fuzz targets", fuzz::check);
         }
     }
     // The programs first: tests run them as a user would.
-    let build = ["build", "--workspace", "--bins"];
-    check(&mut problems, "build", shell::cargo().args(build));
+    steps.check("programs", shell::cargo().args(["build", "--workspace", "--bins"]));
     // Then all tests, since only one cargo builds at a time, and both of the following would wait.
-    check(&mut problems, "build", shell::cargo().args(["test", "--workspace", "--no-run"]));
-    let (succeeded, tally) = tests()?;
-    if !succeeded && tally.failed == 0 {
-        problems.push("tests: they did not all run".to_owned());
-    }
-    for problem in &problems {
+    steps.check("building tests", shell::cargo().args(["test", "--workspace", "--no-run"]));
+    let mut tally = Tally::default();
+    steps.take("tests", || {
+        let (succeeded, said) = tests()?;
+        tally = said;
+        // Each test that failed is counted by itself.
+        if !succeeded && tally.failed == 0 { bail!("they did not all run") } else { Ok(()) }
+    });
+    for problem in &steps.problems {
         eprintln!("error: {problem}");
     }
+    println!("{}", steps.times.join(", "));
     println!("took {} s; {} ignored", start.elapsed().as_secs(), tally.ignored);
-    let failed = tally.failed + problems.len() as u64;
+    let failed = tally.failed + steps.problems.len() as u64;
     println!("{} passed, {failed} failed", tally.passed);
-    if failed > 0 || !succeeded {
+    if failed > 0 {
         bail!("the suite failed");
     }
     if tally.passed == 0 {
@@ -121,27 +140,24 @@ fn tests() -> Result<(bool, Tally)> {
     // Not `--package vm`: with other features of what it depends on, that would be built once more.
     machines.args(["test", "--workspace", "--test", "machines", "--no-fail-fast"]);
     let run = |mut command: Command| {
+        let start = Instant::now();
         let mut tally = Tally::default();
         let succeeded = shell::watch(&mut command, |line| tally.look(line))?;
-        Ok::<_, anyhow::Error>((succeeded, tally))
+        Ok::<_, anyhow::Error>((succeeded, tally, start.elapsed().as_secs()))
     };
     let ended = std::thread::scope(|scope| {
         let threads = [waiting, machines].map(|command| scope.spawn(move || run(command)));
         threads.map(std::thread::ScopedJoinHandle::join)
     });
     let mut all = (true, Tally::default());
-    for ended in ended {
-        let (succeeded, tally) = ended.map_err(|_| anyhow!("a thread that ran tests ended"))??;
+    for (name, ended) in ["tests without machines", "machines"].iter().zip(ended) {
+        let ended = ended.map_err(|_| anyhow!("a thread that ran tests ended"))?;
+        let (succeeded, tally, seconds) = ended?;
+        println!("{name} took {seconds} s");
         all.0 &= succeeded;
         all.1.add(&tally);
     }
     Ok(all)
-}
-
-fn check(problems: &mut Vec<String>, name: &str, command: &mut Command) {
-    if let Err(error) = shell::run(command) {
-        problems.push(format!("{name}: {error:#}"));
-    }
 }
 
 #[cfg(test)]
