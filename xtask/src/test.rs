@@ -109,7 +109,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let (succeeded, said) = tests()?;
         tally = said;
         // Each test that failed is counted by itself.
-        if !succeeded && tally.failed == 0 { bail!("they did not all run") } else { Ok(()) }
+        if !succeeded && tally.failed == 0 {
+            bail!("they did not all run");
+        }
+        Ok(())
     });
     for problem in &steps.problems {
         eprintln!("error: {problem}");

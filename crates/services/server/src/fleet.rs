@@ -23,6 +23,7 @@ mod guessing;
 pub mod hawkbit;
 mod held;
 pub mod image;
+pub mod manifest;
 pub mod mender;
 mod meter;
 pub mod metrics;

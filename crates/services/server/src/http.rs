@@ -73,6 +73,19 @@ pub fn router(fleet: Shared) -> Router {
         .with_state(fleet)
 }
 
+/// Runs what only reads the database, and little of it. What SQLite reads lies in memory as a rule: to
+/// wake another thread, and to be woken by it, costs more than the look itself. Where the database is
+/// another process, or all connections are lent, it is done where waiting is allowed.
+async fn look<T: Send + 'static>(
+    fleet: &Shared,
+    work: impl FnOnce(&Fleet) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if !fleet.database().reads_at_once() {
+        return run(fleet, work).await;
+    }
+    audit::acting(acting::origin(), || work(fleet))
+}
+
 /// Runs what may wait for the database or the disk where waiting is allowed.
 async fn run<T: Send + 'static>(
     fleet: &Shared,

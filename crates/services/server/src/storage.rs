@@ -230,6 +230,11 @@ impl Database {
         self.writer.together(&self.place, action, work)
     }
 
+    /// Whether what reads finds a connection at once, to a database that needs no other process.
+    pub fn reads_at_once(&self) -> bool {
+        !self.is_shared() && self.readers.has_one()
+    }
+
     /// Runs statements that only read, all in one snapshot.
     pub fn read<T>(
         &self,

@@ -131,7 +131,7 @@ fn pruning_waits_for_whoever_writes() {
     drop(shared);
     // A program that another test is about to start has our files open until it runs, and with
     // them the lock: whoever has to get it waits for that.
-    let patience = Duration::from_secs(60);
+    let patience = Duration::from_mins(1);
     let silent = Context::silent();
     let exclusive =
         LockFile::acquire(&silent, &dir, ".lock", LockMode::Exclusive, patience).unwrap();

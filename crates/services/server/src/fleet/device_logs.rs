@@ -68,12 +68,6 @@ impl Fleet {
             .map_err(|error| Error::Stored { what: "a device's log", reason: error.to_string() })
     }
 
-    /// The log that a device is to send now.
-    pub fn wanted_log(&self, device: &str) -> Result<Option<u64>> {
-        let find = |reader: &Connection| device_logs::wanted(reader, device);
-        self.database.read("find a log that is wanted", find)
-    }
-
     /// Takes the log that a device was asked for. Once it is there, another one changes nothing: the
     /// answer was lost.
     pub fn receive_log(&self, device: &str, id: u64, log: &[u8]) -> Result<()> {

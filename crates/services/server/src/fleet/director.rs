@@ -26,21 +26,26 @@ use crate::storage::sql::Connection;
 const ROOT_RENEWAL_DAYS: u16 = 90;
 
 impl Fleet {
-    /// The Director's files for a device, signed anew when they have to be.
-    pub fn director_files(&self, device: &str) -> Result<DirectorFiles> {
+    /// The Director's files for a device, where they need not be signed anew.
+    pub fn signed_director_files(&self, device: &str) -> Result<Option<DirectorFiles>> {
         let now = self.now();
-        let ready = self.database.read("read a device's metadata", |reader| {
+        self.database.read("read a device's metadata", |reader| {
             let files = metadata::director(reader, device)?;
             let active = rollouts::active(reader, device)?;
             Ok(files.filter(|files| fits(files, active.as_ref(), now)))
-        })?;
-        match ready {
+        })
+    }
+
+    /// The Director's files for a device, signed anew when they have to be.
+    pub fn director_files(&self, device: &str) -> Result<DirectorFiles> {
+        match self.signed_director_files(device)? {
             Some(files) => Ok(files),
-            None => self.sign_director(device, now),
+            None => self.sign_director(device),
         }
     }
 
-    fn sign_director(&self, device: &str, now: Timestamp) -> Result<DirectorFiles> {
+    fn sign_director(&self, device: &str) -> Result<DirectorFiles> {
+        let now = self.now();
         self.database.write_together("sign a device's metadata", |tx| {
             let files = metadata::director(tx, device)?;
             let active = rollouts::active(tx, device)?;

@@ -48,6 +48,17 @@ pub enum Provisioned {
 }
 
 impl Fleet {
+    /// The device whose current certificate this is, which only reads. `None`: it is not, or not yet.
+    pub fn known_device(&self, peer: &PeerCertificate) -> Result<Option<String>> {
+        let Some(id) = peer.common_name.as_deref() else { return Ok(None) };
+        let device = self.database.read("find a device", |reader| devices::get(reader, id))?;
+        let device = device.filter(|it| it.revoked_at.is_none() && it.certificate == peer.hash);
+        Ok(device.map(|device| {
+            self.note_seen(&device.id);
+            device.id
+        }))
+    }
+
     /// The id of the device that shows this certificate.
     pub fn recognise_device(&self, peer: Option<&PeerCertificate>) -> Result<String> {
         let unauthenticated = |reason: &str| Error::Unauthenticated { reason: reason.to_owned() };

@@ -11,8 +11,8 @@ use updraft_crypto::Verifier;
 use updraft_tuf::manifest::{RegisteredEcu, VehicleManifest};
 
 use super::Fleet;
+use super::manifest::public_key;
 use super::operators::Operator;
-use super::reports::public_key;
 use crate::error::{Error, Result};
 use crate::storage::devices;
 use crate::storage::events::{self, NewEvent};

@@ -1,32 +1,22 @@
-//! Judging what devices report: the signed vehicle manifest.
+//! Storing what devices report.
 //!
-//! A manifest is accepted when the primary component signed it, every component signed its own
-//! report, and the counters rose. What changed is stored in one transaction together with what
-//! it means for the device's assignment: the assignment has succeeded when every component it
-//! names runs what it was to run, and failed when the device says so. A manifest that changes
-//! nothing writes nothing.
+//! What changed is stored in one transaction together with what it means for the device's
+//! assignment: the assignment has succeeded when every component it names runs what it was to run,
+//! and failed when the device says so. A manifest that changes nothing writes nothing.
 //!
 //! Devices tell how an installation went in one of three forms: the installation report of the
 //! vehicle, or, older, a result in each component's report; what cannot be read ends the
 //! assignment as failed, for the device believes that it has reported.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use updraft_api::{EventKind, InstallReport, RolloutDeviceState};
-use updraft_crypto::Verifier;
-use updraft_error::Classify as _;
-use updraft_tuf::PublicKey;
-use updraft_tuf::manifest::{
-    EcuVersionReport, InstallationReport, InstallationResult, ManifestContents, RegisteredEcu,
-    VehicleManifest,
-};
+use updraft_tuf::manifest::InstallationReport;
 
 use super::Fleet;
+use super::manifest::{Change, Judgement, News};
 use super::reconcile::outcome::{self, Outcome};
-use crate::error::{Error, Result};
-use crate::names::MAX_TARGET_NAME;
-use crate::storage::devices::{self, ComponentRecord, DeviceRecord};
+use crate::error::Result;
+use crate::storage::devices;
 use crate::storage::events::{self, NewEvent};
 use crate::storage::installations;
 use crate::storage::rollouts::{self, AssignedTarget, MemberRecord};
@@ -40,28 +30,17 @@ const NEED_COMPLETION: &str = "NEED_COMPLETION";
 const MEDIUM: &str = "urn:tdx-ota:lockbox:";
 
 impl Fleet {
-    /// Judges a manifest and stores what changed.
-    pub fn receive_manifest(&self, device: &str, bytes: &[u8]) -> Result<()> {
-        let (record, components) = self.database.read("read a device", |reader| {
-            Ok((devices::require(reader, device)?, devices::components(reader, device)?))
-        })?;
-        let contents = match self.verify_manifest(&record, &components, bytes) {
-            Ok(contents) => contents,
-            Err(error) => {
+    /// Stores what a manifest says that is new; why it was refused is its error.
+    pub fn act_on_manifest(&self, device: &str, judgement: Judgement) -> Result<()> {
+        let news = match judgement {
+            Judgement::Known => return Ok(()),
+            Judgement::News(news) => news,
+            Judgement::Refused(error) => {
                 self.note_refused(device, &error)?;
                 return Err(error);
             }
         };
-        let changed = changes(&components, &contents);
-        let report = installation_report(&components, &contents);
-        let fulfils = self.database.read("read a device's assignment", |reader| {
-            let active = rollouts::active(reader, device)?;
-            active.map_or(Ok(false), |member| runs_assignment(reader, device, &member))
-        })?;
-        let problem = contents.report_problem.as_deref();
-        if changed.is_empty() && report.is_none() && problem.is_none() && !fulfils {
-            return Ok(());
-        }
+        let News { changed, report, problem } = *news;
         let now = self.now();
         self.database.write_together("store a report", |tx| {
             let active = rollouts::active(tx, device)?;
@@ -77,123 +56,10 @@ impl Fleet {
                 store_report(tx, device, report, now)?;
             }
             judge_assignment(tx, device, report.as_ref(), now)?;
-            problem.map_or(Ok(()), |problem| end_unreadable(tx, device, problem, now))
+            problem.as_deref().map_or(Ok(()), |problem| end_unreadable(tx, device, problem, now))
         })?;
         self.kick();
         Ok(())
-    }
-
-    fn verify_manifest(
-        &self,
-        record: &DeviceRecord,
-        components: &[ComponentRecord],
-        bytes: &[u8],
-    ) -> Result<ManifestContents> {
-        let device = &record.id;
-        let rejected = |code: &'static str, reason: String| Error::Rejected {
-            code,
-            what: "the manifest",
-            reason,
-        };
-        let Some(primary) = &record.primary_serial else {
-            return Err(rejected(
-                "missing_ecu",
-                format!("device {device} has not registered its components"),
-            ));
-        };
-        let mut registered = BTreeMap::new();
-        for component in components {
-            let key = public_key(component)?;
-            let unwritten = self.seen.counter(device, &component.serial);
-            let last_counter = component.report_counter.max(unwritten);
-            registered.insert(component.serial.clone(), RegisteredEcu { key, last_counter });
-        }
-        let contents = VehicleManifest::verify(bytes, &registered, &Verifier)
-            .map_err(|refusal| {
-                if refusal.name() == "malformed" {
-                    return Error::invalid("the manifest", crate::error::chain(&refusal));
-                }
-                let code = match refusal.name() {
-                    "replayed-report" => "manifest_replayed",
-                    "wrong-ecu" => "wrong_ecu",
-                    _ => "bad_signature",
-                };
-                rejected(code, crate::error::chain(&refusal))
-            })?
-            .into_inner();
-        if contents.primary_ecu_serial != *primary {
-            return Err(rejected("wrong_ecu", format!("its primary component is not {primary}")));
-        }
-        let report = contents.reports.get(primary).ok_or_else(|| {
-            rejected("wrong_ecu", format!("it has no report of its primary component {primary}"))
-        })?;
-        if report.report_counter.is_none() {
-            return Err(rejected(
-                "manifest_replayed",
-                "the primary component's report has no counter".to_owned(),
-            ));
-        }
-        for (serial, report) in &contents.reports {
-            let Some(counter) = report.report_counter else { continue };
-            // A secondary's report may be quoted again, by a primary whose own counter rose.
-            if !self.note_counter(device, serial, counter) && serial == primary {
-                let reason = format!("counter {counter} of {serial} was used before");
-                return Err(rejected("manifest_replayed", reason));
-            }
-        }
-        Ok(contents)
-    }
-
-    fn note_refused(&self, device: &str, error: &Error) -> Result<()> {
-        tracing::warn!(device, %error, kind = %error.kind(), "a manifest was refused");
-        let now = self.now();
-        let actor = format!("device:{device}");
-        let reason = match error {
-            Error::Rejected { reason, .. } | Error::Invalid { reason, .. } => reason.clone(),
-            other => crate::error::chain(other),
-        };
-        let message = format!("a manifest of device {device} was refused: {reason}");
-        let event = NewEvent::new(EventKind::ManifestRefused, &actor, message)
-            .device(device)
-            .data(serde_json::json!({ "code": error.code() }));
-        self.database.write("append an event", |tx| events::append(tx, now, &event))
-    }
-}
-
-pub(super) fn public_key(component: &ComponentRecord) -> Result<PublicKey> {
-    let stored = |reason: String| Error::Stored { what: "a component's key", reason };
-    let json = serde_json::from_str(&component.key).map_err(|error| stored(error.to_string()))?;
-    PublicKey::from_json(&json)
-        .map_err(|error| stored(error.to_string()))?
-        .ok_or_else(|| stored("its type is unknown".to_owned()))
-}
-
-/// A component whose report differs from what is stored, before and after.
-struct Change {
-    before: ComponentRecord,
-    after: ComponentRecord,
-}
-
-fn changes(components: &[ComponentRecord], contents: &ManifestContents) -> Vec<Change> {
-    components
-        .iter()
-        .filter_map(|before| {
-            let report = contents.reports.get(&before.serial)?;
-            let after = reported(before, report);
-            let changed = before.image != after.image || before.attacks != after.attacks;
-            changed.then(|| Change { before: before.clone(), after })
-        })
-        .collect()
-}
-
-fn reported(before: &ComponentRecord, report: &EcuVersionReport) -> ComponentRecord {
-    let image = &report.installed_image;
-    let sha256 = image.hashes.sha256().unwrap_or_default().to_owned();
-    ComponentRecord {
-        image: Some((cut(&image.filepath, MAX_TARGET_NAME), sha256, image.length)),
-        attacks: cut(&report.attacks_detected, MAX_TEXT),
-        report_counter: report.report_counter.max(before.report_counter),
-        ..before.clone()
     }
 }
 
@@ -270,48 +136,6 @@ fn store_report(
     events::append(tx, now, &event)
 }
 
-/// How the installation went, in whichever form the device tells it.
-fn installation_report(
-    components: &[ComponentRecord],
-    contents: &ManifestContents,
-) -> Option<InstallationReport> {
-    if contents.installation_report.is_some() || contents.report_problem.is_some() {
-        return contents.installation_report.clone();
-    }
-    let mut correlation = String::new();
-    let (mut items, mut codes, mut texts) = (Vec::new(), Vec::new(), Vec::new());
-    for component in components {
-        let report = contents.reports.get(&component.serial);
-        let Some(operation) = report.and_then(|one| one.operation.as_ref()) else { continue };
-        // Clients that number their installations themselves do not name a correlation.
-        if operation.id.starts_with("urn:") {
-            correlation.clone_from(&operation.id);
-        }
-        let (code, text) = (operation.code.to_string(), operation.text.clone());
-        let success = operation.is_success();
-        if !success {
-            codes.push(format!("{}:{code}", component.hardware_id));
-            texts.push(text.clone());
-        }
-        let result = InstallationResult { success, code, description: text };
-        items.push((component.serial.clone(), result));
-    }
-    if items.is_empty() {
-        return None;
-    }
-    let result = if codes.is_empty() {
-        InstallationResult::ok("")
-    } else {
-        InstallationResult::failed(&codes.join("|"), &texts.join("; "))
-    };
-    Some(InstallationReport {
-        correlation_id: correlation,
-        result,
-        raw_report: String::new(),
-        items,
-    })
-}
-
 /// Ends the assignment of a device that has told how it went in words that nobody understands.
 fn end_unreadable(tx: &Transaction<'_>, device: &str, problem: &str, now: Timestamp) -> Result<()> {
     let actor = format!("device:{device}");
@@ -358,7 +182,11 @@ fn judge_assignment(
     Ok(())
 }
 
-fn runs_assignment(reader: &Connection, device: &str, member: &MemberRecord) -> Result<bool> {
+pub(super) fn runs_assignment(
+    reader: &Connection,
+    device: &str,
+    member: &MemberRecord,
+) -> Result<bool> {
     let Some(assignment) = &member.assignment else { return Ok(false) };
     let components = devices::components(reader, device)?;
     Ok(assignment.targets.iter().all(|target| {
@@ -385,6 +213,6 @@ pub(super) fn end(
 }
 
 /// The beginning of a text that a device sent.
-fn cut(text: &str, max: usize) -> String {
+pub(super) fn cut(text: &str, max: usize) -> String {
     text.chars().take(max).collect()
 }

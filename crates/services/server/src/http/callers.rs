@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 
 use super::answer::{GatewayError, Problem};
 use super::way::Way;
-use super::{Shared, acting, cookies, run};
+use super::{Shared, acting, cookies, look, run};
 use crate::error::{Error, Result};
 use crate::fleet::operators::Operator;
 use crate::fleet::provision::PeerCertificate;
@@ -123,6 +123,15 @@ async fn recognise(
     Ok((operator, None))
 }
 
+async fn recognise_device(fleet: &Shared, shown: Arc<Shown>) -> Result<String> {
+    let of = Arc::clone(&shown);
+    if let Some(device) = look(fleet, move |fleet| fleet.known_device(&of.certificate)).await? {
+        return Ok(device);
+    }
+    // Whoever shows a renewed certificate for the first time: that is stored.
+    run(fleet, move |fleet| fleet.recognise_device(Some(&shown.certificate))).await
+}
+
 async fn device(parts: &Parts, fleet: &Shared) -> Result<String> {
     let Some(shown) = shown(parts) else { return fleet.recognise_device(None) };
     // Before the look: whatever changes after it counts.
@@ -134,8 +143,7 @@ async fn device(parts: &Parts, fleet: &Shared) -> Result<String> {
         fleet.note_seen(&device);
         return Ok(device);
     }
-    let of = Arc::clone(&shown);
-    let device = run(fleet, move |fleet| fleet.recognise_device(Some(&of.certificate))).await?;
+    let device = recognise_device(fleet, Arc::clone(&shown)).await?;
     *shown.known() = state.map(|state| (state, device.clone()));
     Ok(device)
 }

@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 pub(super) use begun::Begun;
 pub(super) use file::{InFile, Waiting};
 
-use super::{Shared, run};
+use super::{Shared, look, run};
 use crate::contents::{Found, Key};
 use crate::error::Result;
 use crate::fleet::bandwidth::Whose;
@@ -42,9 +42,9 @@ impl Cache {
 }
 
 /// A file of the Image repository. Where servers share that without a folder, it may have to be
-/// loaded from the database, so that nobody asks for it where waiting is not allowed.
+/// loaded from the database.
 pub(crate) async fn image_file(fleet: &Shared, name: String) -> Result<Option<Vec<u8>>> {
-    let found = run(fleet, move |fleet| {
+    let found = look(fleet, move |fleet| {
         Ok(fleet.image_repository().and_then(|image| image.file(&name).map(<[u8]>::to_vec)))
     });
     found.await
@@ -53,7 +53,7 @@ pub(crate) async fn image_file(fleet: &Shared, name: String) -> Result<Option<Ve
 /// The SHA-256 of a target file, looked up in the same way.
 pub(crate) async fn target_hash(fleet: &Shared, name: &str) -> Result<Option<String>> {
     let name = name.to_owned();
-    run(fleet, move |fleet| Ok(fleet.target_file_hash(&name))).await
+    look(fleet, move |fleet| Ok(fleet.target_file_hash(&name))).await
 }
 
 /// Answers with JSON bytes exactly as they are.

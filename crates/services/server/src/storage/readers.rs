@@ -41,9 +41,18 @@ impl Readers {
         Self { state: Mutex::default(), given_back: Condvar::new(), most }
     }
 
+    /// Whether one can be lent without waiting.
+    pub(super) fn has_one(&self) -> bool {
+        !self.are_all_lent(&lock(&self.state))
+    }
+
+    fn are_all_lent(&self, state: &State) -> bool {
+        state.idle.is_empty() && state.lent >= self.most
+    }
+
     /// Lends a connection; where none is idle there is none in it yet.
     pub(super) fn lend(&self) -> Lent<'_> {
-        let all_lent = |state: &mut State| state.idle.is_empty() && state.lent >= self.most;
+        let all_lent = |state: &mut State| self.are_all_lent(state);
         let (mut state, _) = self
             .given_back
             .wait_timeout_while(lock(&self.state), PATIENCE, all_lent)
@@ -102,6 +111,7 @@ mod tests {
         let (readers, place) = (Readers::new(1), Place::File(path));
         let mut first = readers.lend();
         assert!(first.connection.is_none(), "none was opened yet");
+        assert!(!readers.has_one());
         first.open(&place).unwrap();
         std::thread::scope(|scope| {
             let second = scope.spawn(|| readers.lend().connection.is_some());

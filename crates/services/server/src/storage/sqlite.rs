@@ -4,12 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 
 use crate::error::{DatabaseTrouble, Error, Result};
 use crate::storage::sql::{self, Connection};
 
 /// How long a statement waits for another process (`token create`, a backup) to let go.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many statements a connection keeps prepared: polls of every protocol find theirs.
+const STATEMENTS: usize = 128;
 
 /// A connection to a file.
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
@@ -18,6 +22,11 @@ pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
         Connection::sqlite(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     if let Some(own) = connection.as_sqlite() {
         own.busy_timeout(BUSY_TIMEOUT).map_err(|error| failed(error.into()))?;
+        own.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Plans do not depend on the values that are bound; else statements are prepared anew for
+        // each of them.
+        own.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(|error| failed(error.into()))?;
     }
     Ok(connection)
 }

@@ -283,14 +283,16 @@ impl Fleet {
         if one.auto.state == AutoState::Ready {
             let itself = Operator::itself().actor();
             let by = By { actor: &itself, at: now };
-            let begun = self.database.write("begin an automatic assignment", |tx| {
-                // Somebody may have taken it back since.
-                if stored::require(tx, one.id)?.auto.state != AutoState::Ready {
-                    return Ok(false);
+            let runs = self.database.write("begin an automatic assignment", |tx| {
+                // Somebody may have taken it back since, or begun it.
+                match stored::require(tx, one.id)?.auto.state {
+                    AutoState::Ready => {
+                        stored::set_state(tx, one.id, AutoState::Running, by).map(|()| true)
+                    }
+                    state => Ok(state == AutoState::Running),
                 }
-                stored::set_state(tx, one.id, AutoState::Running, by).map(|()| true)
             })?;
-            if !begun {
+            if !runs {
                 return Ok(());
             }
         }

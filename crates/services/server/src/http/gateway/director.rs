@@ -6,15 +6,20 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::error::Error;
+use crate::fleet::Fleet;
 use crate::fleet::components::Registered;
+use crate::fleet::manifest::Judgement;
 use crate::http::answer::GatewayError;
 use crate::http::callers::Device;
 use crate::http::content::{self, Cache};
 use crate::http::names::GatewayNames;
-use crate::http::{Shared, body, run};
+use crate::http::{Shared, body, look, run};
 
 /// The number of the log that the device is to send.
 const WANTED_LOG_HEADER: &str = "updraft-wanted-log";
+/// Of a larger manifest, in bytes, the signatures take too long for other requests to wait for; this is
+/// one of a few dozen components.
+const SMALL_MANIFEST: usize = 64 << 10;
 
 pub(crate) async fn register_components(
     State(fleet): State<Shared>,
@@ -38,11 +43,15 @@ pub(crate) async fn manifest(
     let limit = fleet.config.limits.body_bytes;
     let idle = fleet.config.body_idle_timeout();
     let bytes = body::bytes(content, "the manifest", limit, idle).await?;
-    let log = run(&fleet, move |fleet| {
-        fleet.receive_manifest(&device, &bytes)?;
-        fleet.wanted_log(&device)
-    })
-    .await?;
+    let of = device.clone();
+    let is_small = bytes.len() <= SMALL_MANIFEST;
+    let judge = move |fleet: &Fleet| fleet.judge_manifest(&of, &bytes);
+    let (judgement, log) =
+        if is_small { look(&fleet, judge).await? } else { run(&fleet, judge).await? };
+    // Most say nothing new.
+    if !matches!(judgement, Judgement::Known) {
+        run(&fleet, move |fleet| fleet.act_on_manifest(&device, judgement)).await?;
+    }
     // Other agents than ours pass over the header.
     let wanted = log.map(|log| [(WANTED_LOG_HEADER, log.to_string())]);
     Ok((wanted, StatusCode::OK).into_response())
@@ -57,7 +66,7 @@ pub(crate) async fn metadata(
     let missing = || Error::not_found("Director metadata", file.escape_default().to_string());
     let (version, role) = split(&file).ok_or_else(missing)?;
     if role == "root" {
-        let root = run(&fleet, move |fleet| fleet.director_root(version)).await?;
+        let root = look(&fleet, move |fleet| fleet.director_root(version)).await?;
         let root = root.ok_or_else(missing)?;
         let cache = if version.is_some() { Cache::Immutable } else { Cache::Revalidate };
         return Ok(content::metadata(&headers, root.body, cache));
@@ -65,7 +74,11 @@ pub(crate) async fn metadata(
     if !matches!(role, "targets" | "snapshot" | "timestamp") {
         return Err(missing().into());
     }
-    let files = run(&fleet, move |fleet| fleet.director_files(&device)).await?;
+    let of = device.clone();
+    let files = match look(&fleet, move |fleet| fleet.signed_director_files(&of)).await? {
+        Some(files) => files,
+        None => run(&fleet, move |fleet| fleet.director_files(&device)).await?,
+    };
     if version.is_some_and(|version| version != files.version) {
         return Err(missing().into());
     }

@@ -104,7 +104,17 @@ impl Connection {
         }
     }
 
-    /// The same, of PostgreSQL together with the next statement, whose error is theirs then.
+    /// Runs one statement without parameters and without an answer, which is prepared once.
+    fn again(&self, sql: &str) -> Result<()> {
+        match &self.0 {
+            Inner::Sqlite(connection) => {
+                Ok(connection.prepare_cached(sql)?.raw_execute().map(drop)?)
+            }
+            Inner::Postgres(connection) => connection.batch(sql),
+        }
+    }
+
+    /// As [`Self::batch`], of PostgreSQL together with the next statement, whose error is theirs then.
     pub(in crate::storage) fn batch_ahead(&self, sql: &str) -> Result<()> {
         match &self.0 {
             Inner::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
@@ -126,7 +136,7 @@ impl Connection {
 
     /// Begins to read: all that is read until the end is of one moment.
     pub(in crate::storage) fn begin_reading(&self) -> Result<()> {
-        self.batch(
+        self.again(
             self.either("BEGIN", "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"),
         )
     }
@@ -251,7 +261,7 @@ impl Transaction<'_> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         // Where this fails the connection is lost, and with it the transaction.
-        if self.open && self.batch("ROLLBACK").is_err() {
+        if self.open && self.connection.again("ROLLBACK").is_err() {
             tracing::debug!("a transaction could not be rolled back");
         }
     }
