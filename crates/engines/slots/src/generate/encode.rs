@@ -8,7 +8,7 @@ use updraft_payload::{Extent, OperationKind};
 
 use super::BLOCK;
 use super::device::Limits;
-use super::patch::{Patch, patch};
+use super::patch::{Patch, fresh, patch};
 use super::pieces::Piece;
 use crate::blocks::BlockReader;
 
@@ -55,7 +55,12 @@ impl Encoder<'_> {
             }
             (Piece::Data { near, destinations }, old) => {
                 let content = read(self.new, destinations)?;
-                let replaced = self.replace(destinations, &content)?;
+                let replaced = match old {
+                    Some(old) if destinations.len() > 1 => {
+                        self.fresh(destinations, old, &content)?
+                    }
+                    _ => self.replace(destinations, &content)?,
+                };
                 let Some(old) = old.filter(|_| !near.is_empty()) else { return Ok(replaced) };
                 match self.patched((near, destinations), old, &content)? {
                     Some(patched) => Ok(smaller(replaced, patched)),
@@ -88,6 +93,17 @@ impl Encoder<'_> {
         Ok(Encoded { kind, data: Some(data), sources, destinations, source_sha256 })
     }
 
+    /// As a patch of nothing. What replaces may by the format have blocks in several places, too, but
+    /// the readers of full payloads, where each has one, write them one behind the other.
+    fn fresh(self, destinations: &[Extent], old: &File, content: &[u8]) -> io::Result<Encoded> {
+        let (kind, data) = fresh(content, self.limits)?;
+        // What patches names what it patches.
+        let sources = vec![Extent { start: 0, count: 1 }];
+        let source_sha256 = Some(BlockReader::new(old, &sources, BLOCK).sha256()?);
+        let destinations = destinations.to_vec();
+        Ok(Encoded { kind, data: Some(data), sources, destinations, source_sha256 })
+    }
+
     /// None if a patch would take nothing from the old image.
     fn patched(
         self,
@@ -108,11 +124,14 @@ impl Encoder<'_> {
 
 /// The first, unless the second is smaller with what it adds to the manifest.
 fn smaller(replaced: Encoded, patched: Encoded) -> Encoded {
-    /// A hash, and an extent.
-    const MORE: (usize, usize) = (40, 8);
-    let length = |encoded: &Encoded| encoded.data.as_ref().map_or(0, Vec::len);
-    let more = MORE.0 + MORE.1 * patched.sources.len();
-    if length(&patched) + more < length(&replaced) { patched } else { replaced }
+    /// What a hash takes, and an extent, in bytes.
+    const HASH: usize = 40;
+    const EXTENT: usize = 8;
+    let cost = |encoded: &Encoded| {
+        let hash = encoded.source_sha256.map_or(0, |_| HASH);
+        encoded.data.as_ref().map_or(0, Vec::len) + hash + EXTENT * encoded.sources.len()
+    };
+    if cost(&patched) < cost(&replaced) { patched } else { replaced }
 }
 
 fn read(file: &File, extents: &[Extent]) -> io::Result<Vec<u8>> {

@@ -36,9 +36,25 @@ pub(super) fn patch(old: &[u8], new: &[u8], limits: Limits) -> io::Result<Option
         return Ok(None);
     }
     let controls = steps.controls(&used);
+    let (kind, data) = container([&controls, &steps.diff, &steps.extra], new.len(), limits)?;
+    Ok(Some(Patch { kind, data, used }))
+}
+
+/// The operation and data of a patch that makes `new` of no old content: all of it is extra.
+pub(super) fn fresh(new: &[u8], limits: Limits) -> io::Result<(OperationKind, Vec<u8>)> {
+    let controls = [0, new.len() as u64, 0].map(u64::to_le_bytes).concat();
+    container([&controls, &[], new], new.len(), limits)
+}
+
+/// Controls, differences and extra bytes as one patch, each compressed as it becomes smallest.
+fn container(
+    streams: [&[u8]; 3],
+    size: usize,
+    limits: Limits,
+) -> io::Result<(OperationKind, Vec<u8>)> {
     let mut kinds = [1; 3];
     let mut packed = Vec::new();
-    for (kind, stream) in kinds.iter_mut().zip([&controls, &steps.diff, &steps.extra]) {
+    for (kind, stream) in kinds.iter_mut().zip(streams) {
         let mut smallest = bzip2(stream, limits)?;
         // The older container knows bzip2 only.
         if limits.knows(OperationKind::BrotliBsdiff) {
@@ -54,10 +70,10 @@ pub(super) fn patch(old: &[u8], new: &[u8], limits: Limits) -> io::Result<Option
     } else {
         (OperationKind::BrotliBsdiff, [&b"BSDF2"[..], &kinds].concat())
     };
-    let sizes = packed.iter().take(2).map(Vec::len).chain([new.len()]);
+    let sizes = packed.iter().take(2).map(Vec::len).chain([size]);
     data.extend(sizes.flat_map(|size| (size as u64).to_le_bytes()));
     data.extend(packed.concat());
-    Ok(Some(Patch { kind, data, used }))
+    Ok((kind, data))
 }
 
 fn brotli(content: &[u8], limits: Limits) -> io::Result<Vec<u8>> {
@@ -207,6 +223,8 @@ mod tests {
         }
         assert!(patch(&old, &new).unwrap().unwrap().data.len() < 3000);
         assert!(patch(b"", &new).unwrap().is_none());
+        let (_, fresh) = super::fresh(&new, Device::default().limits(false).unwrap()).unwrap();
+        assert!(apply_patch(&old, fresh, new.len() as u64).unwrap() == new);
         assert!(patch(&old, &[0x5a; 3]).unwrap().is_none());
     }
 

@@ -35,6 +35,10 @@ fn images(folder: &Path) -> Vec<Image> {
     for at in (0..new.len()).step_by(300_007) {
         new[at] ^= 0x55;
     }
+    // Here and there a block that is like nothing.
+    for block in [300, 303, 310] {
+        new[block * 4096..(block + 1) * 4096].copy_from_slice(&noise(4096));
+    }
     let fresh = noise(300 << 10);
     new.extend_from_slice(&fresh);
     new.resize(new.len().next_multiple_of(4096) + (1 << 20), 0);
@@ -101,8 +105,8 @@ fn payloads_make_their_images_and_are_always_the_same() {
         applied(&output, &images, &Trust::default());
         sizes.push(one.len());
     }
-    // Noise of 2.3 MiB cannot be made smaller; of it 300 KiB are new.
-    assert!(sizes[0] > 2_300_000 && sizes[1] < 330_000, "{sizes:?}");
+    // Noise of 2.3 MiB cannot be made smaller; of it 312 KiB are new.
+    assert!(sizes[0] > 2_300_000 && sizes[1] < 345_000, "{sizes:?}");
 }
 
 #[test]
@@ -152,13 +156,17 @@ fn a_payload_is_what_its_devices_know_and_can_afford() {
                 other => panic!("{other:?}"),
             };
             assert!(newer <= minor, "{operation:?}");
+            // Other readers write what replaces into one place.
+            let is_replaced = operation.kind.name().starts_with("REPLACE");
+            assert!(!is_replaced || operation.destinations.len() == 1, "{operation:?}");
             let blocks: u64 = operation.destinations.iter().map(|extent| extent.count).sum();
             let is_made = !matches!(operation.kind, Kind::Zero | Kind::SourceCopy);
             assert!(!is_made || blocks * 4096 <= memory / 8, "{operation:?}");
         }
         sizes.push(std::fs::metadata(&output).unwrap().len());
     }
-    assert!(sizes.is_sorted_by(|one, other| one >= other), "{sizes:?}");
+    // But for how little bzip2 makes of noise that lies in several places.
+    assert!(sizes.is_sorted_by(|one, other| one + one / 100 >= *other), "{sizes:?}");
     let device = Device { minor_version: Some(1), memory: None };
     let options = GenerateOptions { device, ..GenerateOptions::default() };
     let error = generate(&Context::silent(), &images, &options, &[], &output).unwrap_err();
