@@ -50,7 +50,7 @@ impl Fleet {
         self.act_on_manifest(device, judgement)
     }
 
-    /// Judges a manifest, and writes nothing. Beside it the number of the log that the device is to
+    /// Judges a manifest, and stores nothing: counters that rose are noted in memory. Beside it the number of the log that the device is to
     /// send.
     pub fn judge_manifest(&self, device: &str, bytes: &[u8]) -> Result<(Judgement, Option<u64>)> {
         let (record, components, fulfils, log) = self.database.read("read a device", |reader| {
@@ -76,6 +76,7 @@ impl Fleet {
             news.changed.is_empty() && news.report.is_none() && news.problem.is_none() && !fulfils;
         Ok((if is_known { Judgement::Known } else { Judgement::News(Box::new(news)) }, log))
     }
+
     fn verify_manifest(
         &self,
         record: &DeviceRecord,
