@@ -2,7 +2,8 @@
 //! mounted is taken away at its end.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use updraft_error::Kind;
 use updraft_fs::{Dir, mount};
@@ -19,6 +20,8 @@ use crate::{Error, Result};
 const TOOLS: [&str; 5] = ["sbin", "usr/sbin", "system/bin", "bin", "usr/bin"];
 /// How long a program may run.
 const TIMEOUT: Duration = Duration::from_hours(1);
+/// How long something that is mounted may be in use before it cannot be taken away.
+const BUSY: Duration = Duration::from_secs(5);
 const BLOCK: i64 = 4096;
 
 impl Updater<'_> {
@@ -145,9 +148,20 @@ impl Updater<'_> {
     }
 }
 
+/// Takes away what is mounted at `path`. A program that was started just now holds what its parent
+/// had open until it begins, and one that was ended until the kernel has taken it apart: that it is
+/// busy is believed after a while only.
 fn take_away(path: &Path) -> Result<()> {
     Dir::open(path)?.syncfs()?;
-    Ok(mount::unmount(path)?)
+    let end = Instant::now() + BUSY;
+    loop {
+        match mount::unmount(path) {
+            Err(error) if error.io_kind() == io::ErrorKind::ResourceBusy && Instant::now() < end => {
+                thread::sleep(BUSY / 100);
+            }
+            result => return Ok(result?),
+        }
+    }
 }
 
 fn is_mounted(path: &Path) -> Result<bool> {
