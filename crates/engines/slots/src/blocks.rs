@@ -90,6 +90,8 @@ impl ReadAt for BlockReader<'_> {
 pub(crate) enum WriteFailed {
     /// There is more than fits.
     TooMuch,
+    /// It is not what it should be.
+    Content(&'static str),
     /// The system said no.
     Io(io::Error),
 }

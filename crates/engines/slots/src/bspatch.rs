@@ -40,7 +40,7 @@ pub(crate) enum PatchFailed {
 /// What is wrong with the patch.
 pub fn apply_patch(old: &dyn ReadAt, patch: Vec<u8>, most: u64) -> Result<Vec<u8>, &'static str> {
     let mut made = Vec::new();
-    let applied = bspatch(old, &Blob::Memory(patch), most, &mut |piece| {
+    let applied = bspatch(old, &Blob::Memory(patch), 0, most, &mut |piece| {
         made.extend_from_slice(piece);
         Ok(())
     });
@@ -53,14 +53,15 @@ pub fn apply_patch(old: &dyn ReadAt, patch: Vec<u8>, most: u64) -> Result<Vec<u8
     }
 }
 
-/// Applies a patch that makes at most `most` bytes; returns how many.
+/// Applies the patch from `start` of a blob on, which makes at most `most` bytes; returns how many.
 pub(crate) fn bspatch(
     old: &dyn ReadAt,
     patch: &Blob,
+    start: u64,
     most: u64,
     sink: &mut dyn FnMut(&[u8]) -> Result<(), WriteFailed>,
 ) -> Result<u64, PatchFailed> {
-    let header = Header::read(patch)?;
+    let header = Header::read(patch, start)?;
     if header.new_size > most {
         return Err(PatchFailed::Patch("its patch makes more than its blocks hold"));
     }
@@ -109,16 +110,17 @@ pub(crate) fn bspatch(
 
 struct Header {
     compression: [Compression; 3],
+    control: u64,
     control_end: u64,
     diff_end: u64,
     new_size: u64,
 }
 
 impl Header {
-    fn read(patch: &Blob) -> Result<Self, PatchFailed> {
+    fn read(patch: &Blob, start: u64) -> Result<Self, PatchFailed> {
         let bad = PatchFailed::Patch;
         let mut bytes = [0; HEADER_LEN as usize];
-        patch.read_exact_at(&mut bytes, 0).map_err(|_| bad("its patch is cut short"))?;
+        patch.read_exact_at(&mut bytes, start).map_err(|_| bad("its patch is cut short"))?;
         let (magic, numbers) = bytes.split_at(8);
         let compression = match magic {
             b"BSDIFF40" => [Compression::Bzip2; 3],
@@ -138,13 +140,15 @@ impl Header {
         };
         let mut sizes = numbers.chunks_exact(8).map(|bytes| u64::try_from(number(bytes)).ok());
         let mut size = || sizes.next().flatten().ok_or(bad("a size in its patch is negative"));
-        let (control, diff, new_size) = (size()?, size()?, size()?);
+        let (controls, diff, new_size) = (size()?, size()?, size()?);
         let end = patch.size().map_err(|_| bad("its patch cannot be read"))?;
-        let control_end = u64::from(HEADER_LEN).checked_add(control);
+        // Within the blob, which the header was read from.
+        let control = start + u64::from(HEADER_LEN);
+        let control_end = control.checked_add(controls);
         let diff_end = control_end.and_then(|end| end.checked_add(diff));
         match (control_end, diff_end) {
             (Some(control_end), Some(diff_end)) if diff_end <= end => {
-                Ok(Self { compression, control_end, diff_end, new_size })
+                Ok(Self { compression, control, control_end, diff_end, new_size })
             }
             _ => Err(bad("its patch is cut short")),
         }
@@ -156,7 +160,7 @@ impl Header {
             compression.reader(patch.section(start, end)).map_err(damaged)
         };
         Ok(Streams {
-            control: open(control, HEADER_LEN.into(), self.control_end)?,
+            control: open(control, self.control, self.control_end)?,
             diff: open(diff, self.control_end, self.diff_end)?,
             extra: open(extra, self.diff_end, u64::MAX)?,
         })
@@ -238,7 +242,7 @@ mod tests {
             made.extend_from_slice(piece);
             Ok(())
         };
-        bspatch(&old, &Blob::Memory(patch), 100, &mut sink)?;
+        bspatch(&old, &Blob::Memory(patch), 0, 100, &mut sink)?;
         Ok(made)
     }
 

@@ -33,6 +33,7 @@ mod bspatch;
 mod data;
 mod decompress;
 mod operation;
+mod puff;
 
 mod computed;
 mod error_correction;

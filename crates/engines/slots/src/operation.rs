@@ -10,6 +10,7 @@ use crate::blob::Blob;
 use crate::blocks::{BlockReader, BlockWriter, WriteFailed};
 use crate::bspatch::{PatchFailed, bspatch};
 use crate::decompress::Compression;
+use crate::puff::puffpatch;
 
 const BUFFER: usize = 64 << 10;
 
@@ -30,6 +31,7 @@ impl From<WriteFailed> for Failed {
     fn from(failed: WriteFailed) -> Self {
         match failed {
             WriteFailed::TooMuch => Self::Data("its data makes more than its blocks hold"),
+            WriteFailed::Content(problem) => Self::Data(problem),
             WriteFailed::Io(error) => Self::Target(error),
         }
     }
@@ -58,7 +60,7 @@ pub(crate) fn run(
     data: Option<&Blob>,
     ground: &Ground<'_>,
 ) -> Result<(), Failed> {
-    let writer = BlockWriter::new(ground.target, &operation.destinations, ground.block_size);
+    let mut writer = BlockWriter::new(ground.target, &operation.destinations, ground.block_size);
     if let Some(compression) = Compression::of(operation.kind) {
         let data = data.ok_or(Failed::Data("it has no data"))?;
         return replace(compression, data, writer);
@@ -78,7 +80,12 @@ pub(crate) fn run(
     }
     let data = data.ok_or(Failed::Data("it has no data"))?;
     let most = operation.destination_blocks().saturating_mul(ground.block_size);
-    patch(&reader, data, most, writer)
+    if operation.kind == OperationKind::Puffdiff {
+        puffpatch(&reader, data, most, &mut |piece| writer.write(piece))?;
+    } else {
+        bspatch(&reader, data, 0, most, &mut |piece| writer.write(piece))?;
+    }
+    finish(writer)
 }
 
 fn replace(
@@ -111,16 +118,6 @@ fn copy(reader: &BlockReader<'_>, mut writer: BlockWriter<'_>) -> Result<(), Fai
     let copied =
         reader.copy::<Copy>(&mut |piece| writer.write(piece).map_err(|failed| Copy(failed.into())));
     copied.map_err(|Copy(failed)| failed)?;
-    finish(writer)
-}
-
-fn patch(
-    reader: &BlockReader<'_>,
-    data: &Blob,
-    most: u64,
-    mut writer: BlockWriter<'_>,
-) -> Result<(), Failed> {
-    bspatch(reader, data, most, &mut |piece| writer.write(piece))?;
     finish(writer)
 }
 

@@ -45,14 +45,11 @@ fn check_partition(partition: &Partition, block_size: u64) -> Result<()> {
 }
 
 /// Whether there is code for it. For the others there is no library that is known to make what
-/// Android's own code makes: `puffdiff` 0.1 is by one author and months old, `zucchini` 0.1 wraps the
-/// C++ of Chromium, and `lz4diff` 0.1 reads inner patches in another form than Android writes them.
+/// Android's own code makes: `zucchini` 0.1 wraps the C++ of Chromium, and `lz4diff` 0.1 reads inner
+/// patches in another form than Android writes them.
 fn is_known(kind: OperationKind) -> bool {
     !matches!(
         kind,
-        OperationKind::Puffdiff
-            | OperationKind::Zucchini
-            | OperationKind::Lz4diffBsdiff
-            | OperationKind::Lz4diffPuffdiff
+        OperationKind::Zucchini | OperationKind::Lz4diffBsdiff | OperationKind::Lz4diffPuffdiff
     )
 }

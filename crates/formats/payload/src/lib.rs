@@ -7,6 +7,7 @@
 //! * [`Header`]: where things are.
 //! * [`Manifest`]: partitions and their [`Operation`]s, checked as a whole: data follows data,
 //!   extents lie within their partitions, no block is written twice.
+//! * [`PuffPatch`]: what of an operation's data says which content is compressed.
 //! * [`Signatures`]: those of the metadata, and those of the whole.
 //! * [`Properties`]: what `payload_properties.txt` says.
 //! * [`DescribedPayload`]: what a signed target says of a payload.
@@ -34,6 +35,7 @@ mod weight;
 
 mod manifest;
 mod operation;
+mod puffin;
 mod signatures;
 
 mod block_map;
@@ -68,6 +70,7 @@ pub use package::{
     LOCAL_HEADER, MAX_DIRECTORY, PACKAGE_TAIL, StoredEntry, comment_length, find_directory,
 };
 pub use properties::Properties;
+pub use puffin::{PuffPatch, PuffPiece, PuffStream};
 pub use range_set::RangeSet;
 pub use recovery_keys::{RecoveryKey, SigningHash};
 pub use signatures::Signatures;

@@ -156,7 +156,9 @@ fn take_away(path: &Path) -> Result<()> {
     let end = Instant::now() + BUSY;
     loop {
         match mount::unmount(path) {
-            Err(error) if error.io_kind() == io::ErrorKind::ResourceBusy && Instant::now() < end => {
+            Err(error)
+                if error.io_kind() == io::ErrorKind::ResourceBusy && Instant::now() < end =>
+            {
                 thread::sleep(BUSY / 100);
             }
             result => return Ok(result?),

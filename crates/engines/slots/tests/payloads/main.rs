@@ -8,6 +8,7 @@ mod generated;
 mod kinds;
 mod make;
 mod packages;
+mod puff;
 mod resume;
 mod samples;
 mod verity;
