@@ -148,14 +148,22 @@ impl Device {
     /// # Errors
     /// When it ended in another way than by that or well.
     pub fn run_once_until_killed(&self, operations: u32) -> Result<bool> {
-        let mut command = self.agent(&["run-once"]);
+        self.run_until_killed(&["run-once"], operations)
+    }
+
+    /// Runs the agent with these arguments, and kills it in the same way.
+    ///
+    /// # Errors
+    /// When it ended in another way than by that or well.
+    pub fn run_until_killed(&self, arguments: &[&str], operations: u32) -> Result<bool> {
+        let mut command = self.agent(arguments);
         command.env("UPDRAFT_TEST_KILL_AFTER", operations.to_string());
         let answer = Answer::of(&mut command)?;
         match answer.code {
             0 => Ok(false),
             // A signal has no exit code.
             255 => Ok(true),
-            code => anyhow::bail!("the cycle ended with {code}: {}", answer.err),
+            code => anyhow::bail!("{} ended with {code}: {}", arguments.join(" "), answer.err),
         }
     }
 

@@ -141,3 +141,96 @@ fn an_update_that_somebody_applied_by_hand_is_taken_back() -> Result<()> {
     ensure!(known["last_report"] == before, "the server has nothing to hear: {known}");
     Ok(())
 }
+
+/// Kills are this many write operations apart.
+const STRIDE: u32 = 3;
+/// More write operations than a way back has.
+const TOO_MANY: u32 = 200;
+
+/// Goes on with a way back that was killed: it is asked for again, as somebody would, unless the first
+/// one is under way.
+fn go_on(device: &SlotDevice) -> Result<()> {
+    let again = device.device.run(&["rollback"])?;
+    let goes_on = ["an update is in progress", "holds nothing that was found well"];
+    let is_good = again.code == 0 || goes_on.iter().any(|words| again.err.contains(words));
+    ensure!(is_good, "{}", again.err);
+    Ok(())
+}
+
+#[test]
+fn taking_an_update_back_goes_on_after_a_kill() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(folder.path())?;
+    let device = world.device("slots")?;
+    device.device.run_once()?;
+    assign(&world, "p1", "v1")?;
+    device.settle(4)?;
+    ensure!(device.running()? == 'b', "p1 does not run");
+    assign(&world, "p2", "v2")?;
+    let mut operations = 0;
+    loop {
+        device.device.run_once()?;
+        ensure!(device.device.status()?["reboot_required"] == true, "p2 does not wait");
+        let killed = device.device.run_until_killed(&["rollback"], operations)?;
+        // Whatever the boot loader would take.
+        ensure!(world.holds(&device, 'a', "v2")? && world.holds(&device, 'b', "v1")?, "not whole");
+        if killed {
+            go_on(&device)?;
+        }
+        device.settle(2)?;
+        let context = format!("killed before write {operations}");
+        ensure!(device.running()? == 'b' && device.boot()? == 'b', "{context}: b does not stay");
+        device.settle(1)?;
+        let known = world.site.operator.device("slots")?;
+        let code = &known["last_report"]["code"];
+        ensure!(code == "slot-board:ROLLED_BACK", "{context}: {known}");
+        if !killed {
+            break;
+        }
+        operations += STRIDE;
+        ensure!(operations < TOO_MANY, "the way back never ends");
+        world.site.assign("slots", "p2")?;
+    }
+    ensure!(operations > 5, "only {operations} write operations were counted");
+    Ok(())
+}
+
+#[test]
+fn going_to_the_other_slot_goes_on_after_a_kill() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(folder.path())?;
+    let device = world.device("slots")?;
+    device.device.run_once()?;
+    for (name, image) in [("p1", "v1"), ("p2", "v2")] {
+        assign(&world, name, image)?;
+        device.settle(4)?;
+    }
+    let images = [('a', "v2"), ('b', "v1")];
+    let mut operations = 0;
+    loop {
+        let from = device.running()?;
+        let to = if from == 'a' { 'b' } else { 'a' };
+        let killed = device.device.run_until_killed(&["rollback"], operations)?;
+        for (slot, image) in images {
+            ensure!(world.holds(&device, slot, image)?, "slot {slot} is not whole");
+        }
+        // The power is cut: one of both comes up, and the way is gone once more if it was not gone.
+        let context = format!("killed before write {operations}");
+        if device.boot()? == from {
+            ensure!(killed, "{from} came up after a way back");
+            device.settle(1)?;
+            let again = device.device.run(&["rollback"])?;
+            ensure!(again.code == 0, "{context}: {}", again.err);
+            ensure!(device.boot()? == to, "{context}: {to} does not come up");
+        }
+        device.settle(2)?;
+        ensure!(device.running()? == to && device.boot()? == to, "{context}: {to} does not stay");
+        if !killed {
+            break;
+        }
+        operations += STRIDE;
+        ensure!(operations < TOO_MANY, "the way back never ends");
+    }
+    ensure!(operations > 3, "only {operations} write operations were counted");
+    Ok(())
+}
