@@ -110,7 +110,7 @@ mod tests {
     use super::close::close;
     use super::open::open;
 
-    const MOST: usize = 1 << 24;
+    const MOST: usize = 1 << 20;
 
     /// Opens a stream that begins at a bit, and closes it.
     fn there_and_back(stream: &[u8], at: usize) -> Result<Vec<u8>, &'static str> {

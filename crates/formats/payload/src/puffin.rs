@@ -19,9 +19,9 @@ const MAGIC: [u8; 4] = *b"PUF1";
 /// The most bytes of a head; one of a hundred megabytes of compressed content has some hundred KiB.
 const MAX_HEAD: u32 = 1 << 20;
 /// The most bytes of one piece that is compressed, and of what is made of it. Each stands for a block
-/// of deflate, or for a whole stream.
-const MAX_DEFLATE: u64 = 8 << 20;
-const MAX_PUFF: u64 = 32 << 20;
+/// of deflate, and compressors end theirs after a megabyte at most. Both contents have one in memory.
+const MAX_DEFLATE: u64 = 4 << 20;
+const MAX_PUFF: u64 = 8 << 20;
 
 /// Two contents, and where the patch between them begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Stream {
             }
             let puff = puff.start / 8..puff.end / 8;
             if (bits.end - bits.start) / 8 > MAX_DEFLATE || puff.end - puff.start > MAX_PUFF {
-                return Err("a deflate stream of its patch is larger than 8 MiB, or 32 MiB opened");
+                return Err("a deflate stream of its patch is larger than 4 MiB, or 8 MiB opened");
             }
             pieces.extend(between(bit..bits.start, byte..puff.start)?);
             (bit, byte) = (bits.end, puff.end);
@@ -220,8 +220,8 @@ mod tests {
             (&[(16, 24), (32, 8)], &[(16, 80), (96, 8)], 13),
             (&[(u64::MAX, 21)], &[(16, 80)], 20),
             (&[(0, 8)], &[(0, 80)], u64::MAX),
-            (&[(0, (8 << 23) + 8)], &[(0, 80)], 10),
-            (&[(0, 80)], &[(0, (8 << 25) + 8)], (4 << 23) + 1),
+            (&[(0, (4 << 23) + 8)], &[(0, 80)], 10),
+            (&[(0, 80)], &[(0, (8 << 23) + 8)], (8 << 20) + 1),
         ];
         for (deflates, puffs, size) in cases {
             assert!(parse(deflates, puffs, size).is_err(), "{deflates:?} {puffs:?}");

@@ -16,11 +16,10 @@ pub(super) fn close(mut opened: &[u8], bits: &mut BitWriter) -> Result<(), &'sta
 fn block(opened: &mut &[u8], bits: &mut BitWriter) -> Result<(), &'static str> {
     let length = number(opened)?;
     let head = take(opened, length + 1)?;
-    let (first, rest) = head.split_first().ok_or(CUT)?;
+    let (first, mut rest) = head.split_first().ok_or(CUT)?;
     let kind = u32::from(first >> 5 & 3);
     bits.write(u32::from(first >> 7), 1);
     bits.write(kind, 2);
-    let mut rest = rest;
     let codes = match BlockKind::of(kind)? {
         BlockKind::Stored => return stored(first & 0x1f, opened, bits),
         BlockKind::Fixed => Codes::fixed()?,

@@ -43,6 +43,7 @@ impl<'a> Closing<'a> {
                 self.current = Some((piece, at + here.len() as u64));
             }
             if piece.is_deflate {
+                self.pending.reserve_exact(left);
                 self.pending.extend_from_slice(here);
                 if is_whole {
                     self.close(piece)?;
@@ -56,14 +57,16 @@ impl<'a> Closing<'a> {
     }
 
     fn close(&mut self, piece: &PuffPiece) -> Result<(), WriteFailed> {
-        let other = WriteFailed::Content("what its patch makes is no opened deflate stream");
         close(&self.pending, &mut self.bits).map_err(WriteFailed::Content)?;
         self.pending.clear();
         // Its size is that of the bytes that it completes; and it ends where it should within one.
         let bytes = piece.bits.end / 8 - piece.bits.start / 8;
         let is_good = self.bits.len() as u64 == bytes
             && u64::from(self.bits.to_boundary()) == piece.bits.end.wrapping_neg() % 8;
-        if is_good { Ok(()) } else { Err(other) }
+        if !is_good {
+            return Err(WriteFailed::Content("what its patch makes is no opened deflate stream"));
+        }
+        Ok(())
     }
 
     /// Bytes of what is not compressed, from byte `at` of the piece on.

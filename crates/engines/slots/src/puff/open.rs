@@ -8,7 +8,7 @@ use super::{BlockKind, END, MAX_LITERALS};
 /// head more.
 pub(super) fn open(bytes: &[u8], at: usize, most: usize) -> Result<Vec<u8>, &'static str> {
     let mut bits = BitReader::new(bytes, at);
-    let mut opened = Opened::default();
+    let mut opened = Opened { bytes: Vec::with_capacity(most), literals: Vec::new() };
     // The shortest block has ten bits; of less than a byte nobody knows whether it is one.
     while bits.left() >= 8 {
         block(&mut bits, &mut opened, most)?;
@@ -115,7 +115,6 @@ fn low(bits: u32) -> u8 {
 }
 
 /// An opened stream that is being made.
-#[derive(Default)]
 struct Opened {
     bytes: Vec<u8>,
     literals: Vec<u8>,

@@ -10,7 +10,7 @@ use updraft_payload::{PuffPiece, PuffStream};
 use super::open::open;
 
 /// How many bytes of opened streams are kept, and the last one however large it is.
-const KEPT: usize = 8 << 20;
+const KEPT: usize = 4 << 20;
 
 /// Opened content.
 pub(super) struct Opening<'a> {
@@ -36,15 +36,16 @@ impl<'a> Opening<'a> {
         let mut deflate = vec![0; size(end - start)];
         self.content.read_exact_at(&mut deflate, start)?;
         let expected = size(piece.puff.end - piece.puff.start);
-        let puff = open(&deflate, size(piece.bits.start % 8), expected);
-        let puff = puff.ok().filter(|puff| puff.len() == expected);
-        let puff = Arc::new(puff.ok_or(io::ErrorKind::InvalidData)?);
-        let mut left = KEPT.saturating_sub(puff.len());
+        // Before there is another one.
+        let mut left = KEPT.saturating_sub(expected);
         all.retain(|(_, other)| {
             let is_kept = other.len() <= left;
             left = left.saturating_sub(other.len());
             is_kept
         });
+        let puff = open(&deflate, size(piece.bits.start % 8), expected);
+        let puff = puff.ok().filter(|puff| puff.len() == expected);
+        let puff = Arc::new(puff.ok_or(io::ErrorKind::InvalidData)?);
         all.push_front((index, Arc::clone(&puff)));
         Ok(puff)
     }
