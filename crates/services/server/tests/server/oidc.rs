@@ -14,6 +14,7 @@ use crate::curl::{Answered, curl_as};
 use crate::world::World;
 
 const PROVIDER: &str = "oidc-provider@9.8.4";
+const SCRIPT: &str = "provider.mjs";
 
 fn installed() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -29,6 +30,11 @@ fn installed() -> &'static Path {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             std::fs::write(ready, b"").expect("written");
         }
+        // Modules are looked for beside the script. It is whole at every instant: a provider of
+        // another run may just read it.
+        let script = tempfile::NamedTempFile::new_in(&folder).expect("a file");
+        std::fs::write(script.path(), include_str!("oidc/provider.mjs")).expect("written");
+        script.persist(folder.join(SCRIPT)).expect("in its place");
         folder
     })
 }
@@ -43,12 +49,8 @@ struct Provider {
 
 impl Provider {
     fn start(callback: &str) -> Self {
-        let folder = installed();
-        // Modules are looked for beside the script.
-        let script = folder.join("provider.mjs");
-        std::fs::write(&script, include_str!("oidc/provider.mjs")).expect("written");
         let mut process = Command::new("node")
-            .arg(&script)
+            .arg(installed().join(SCRIPT))
             .arg(callback)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -57,6 +59,7 @@ impl Provider {
         let mut line = String::new();
         let mut out = process.stdout.take().expect("its output");
         BufReader::new(&mut out).read_line(&mut line).expect("its address");
+        assert!(line.starts_with("http://"), "the provider did not start: {line:?}");
         Self { process, issuer: line.trim().to_owned(), _out: Some(out) }
     }
 }
