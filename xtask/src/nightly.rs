@@ -44,6 +44,8 @@ enum Part {
     OnFat,
     /// Power cuts of running machines
     Live,
+    /// Machines that take minutes each, which `cargo xtask test` leaves out
+    Machines,
     /// Agents that are killed in an update
     Agents,
     /// Agents that are killed when they come back from an ill system
@@ -71,15 +73,25 @@ impl Part {
             Self::Live => ("vm", "machines", "live_cuts::"),
             Self::Agents => ("end-to-end", "end_to_end", "power_cuts::"),
             Self::IllAgents => ("end-to-end", "end_to_end", "health::a_kill"),
-            Self::OnPostgresql | Self::OnBucket | Self::OnGarage | Self::Restart | Self::Fuzz => {
-                return None;
-            }
+            Self::Machines
+            | Self::OnPostgresql
+            | Self::OnBucket
+            | Self::OnGarage
+            | Self::Restart
+            | Self::Fuzz => return None,
         })
     }
 
     fn run(self, options: &Options) -> Result<()> {
         let share = options.share;
         match self {
+            Self::Machines => {
+                let mut command = shell::cargo();
+                // Not `--package vm`: with other features of what it depends on, that would be built
+                // once more.
+                command.args(["test", "--workspace", "--test", "machines", "--", "--ignored"]);
+                return shell::run(&mut command);
+            }
             Self::OnPostgresql => return on_other("UPDRAFT_TEST_DATABASE", "postgresql".as_ref()),
             Self::OnBucket => return on_other("UPDRAFT_TEST_STORAGE", "bucket".as_ref()),
             Self::OnGarage => return garage::run(),

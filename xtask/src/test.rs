@@ -133,15 +133,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Runs all tests; whether they succeeded, and what they said.
 ///
 /// Most of them wait for servers and devices for much of their time, which is what machines run in: each
-/// of those keeps a processor busy by itself, and gives way to all else.
+/// of those keeps a processor busy by itself, and gives way to all else. Those that take minutes are left
+/// to `cargo xtask nightly`.
 fn tests() -> Result<(bool, Tally)> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut waiting = shell::cargo();
     waiting.args(["test", "--workspace", "--exclude", "vm", "--no-fail-fast"]);
-    waiting.env("RUST_TEST_THREADS", (processors + 1).to_string());
     let mut machines = shell::nice_cargo();
     // Not `--package vm`: with other features of what it depends on, that would be built once more.
     machines.args(["test", "--workspace", "--test", "machines", "--no-fail-fast"]);
+    let mut commands = [waiting, machines];
+    for command in &mut commands {
+        // A server or a system that starts is waited for now and then.
+        command.env("RUST_TEST_THREADS", (processors + 1).to_string());
+    }
     let run = |mut command: Command| {
         let start = Instant::now();
         let mut tally = Tally::default();
@@ -149,7 +154,7 @@ fn tests() -> Result<(bool, Tally)> {
         Ok::<_, anyhow::Error>((succeeded, tally, start.elapsed().as_secs()))
     };
     let ended = std::thread::scope(|scope| {
-        let threads = [waiting, machines].map(|command| scope.spawn(move || run(command)));
+        let threads = commands.map(|command| scope.spawn(move || run(command)));
         threads.map(std::thread::ScopedJoinHandle::join)
     });
     let mut all = (true, Tally::default());

@@ -136,17 +136,14 @@ impl OneRoot {
     pub fn rack(&self, folder: &Path, disk: DiskFile) -> Result<Rack> {
         fs::create_dir_all(folder)?;
         let kernel = Kernel::cloud()?;
-        let recovery = folder.join("updraft-recovery");
-        let built = self.programs.path("updraft-recovery");
-        Answer::good(Command::new("strip").arg(built).arg("-o").arg(&recovery))?;
+        let recovery = machine::build_updraft_recovery_for(&machine::this_machine())?;
         let initramfs = Initramfs::new()
             .directory("/cache")
             .file("/init", 0o755, INIT)
             .file("/etc/updraft/recovery.toml", 0o644, RECOVERY)
             .copy("/etc/updraft/ota.x509.pem", &self.folder.join("ota.x509.pem"))?
             .copy("/bin/busybox", Path::new("/bin/busybox"))?
-            .program(&recovery)?
-            .symlink("/bin/updraft-recovery", &recovery.display().to_string())
+            .copy("/bin/updraft-recovery", &recovery)?
             .modules(&kernel.modules()?, &MODULES)?
             .build(&folder.join("initramfs.img"))?;
         Ok(Rack::new(folder, disk).with_kernel(&kernel, &initramfs, "quiet"))

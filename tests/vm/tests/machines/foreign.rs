@@ -90,6 +90,7 @@ fn extlinux_conf_is_booted_by_uboot_on_arm64() {
 /// A mainframe's firmware knows no files: it boots the sectors that zipl noted. Until zipl has run
 /// after a deployment, that is the system before it, which has to be there still.
 #[test]
+#[ignore = "takes minutes: cargo xtask nightly --only machines"]
 fn zipl_installs_the_first_entry_on_a_mainframe() {
     let workshop = workshop(Foreign::S390x);
     let disk = Image::of(&workshop.repository, "one")

@@ -1,6 +1,6 @@
 //! A machine that updates for ever, and whose power fails at random moments.
 //!
-//! `UPDRAFT_KILLS` says how often; 12 times when it does not.
+//! `UPDRAFT_KILLS` says how often; 30 times when it does not.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::print_stdout, reason = "what was found is for people, too")]
@@ -18,7 +18,7 @@ const UPDATE: Duration = Duration::from_mins(4);
 /// How many machines are cut off at the same time.
 const MACHINES: u64 = 2;
 /// How often in all, when nobody says so.
-const KILLS: u64 = 12;
+const KILLS: u64 = 30;
 /// Nobody waits for longer than that before the power is cut, in seconds.
 const MAX_WAIT: f64 = 60.0;
 

@@ -67,6 +67,7 @@ fn is_tried_kept_and_given_up(loader: SlotLoader) {
 }
 
 #[test]
+#[ignore = "takes minutes: cargo xtask nightly --only machines"]
 fn grub_tries_a_slot_and_gives_a_broken_one_up() {
     is_tried_kept_and_given_up(SlotLoader::Grub);
 }
@@ -77,11 +78,13 @@ fn uboot_with_the_variables_of_rauc_tries_a_slot_and_gives_a_broken_one_up() {
 }
 
 #[test]
+#[ignore = "takes minutes: cargo xtask nightly --only machines"]
 fn uboot_with_the_variables_of_mender_tries_a_slot_and_gives_a_broken_one_up() {
     is_tried_kept_and_given_up(SlotLoader::UbootMender);
 }
 
 #[test]
+#[ignore = "takes minutes: cargo xtask nightly --only machines"]
 fn systemd_boot_tries_a_slot_and_gives_a_broken_one_up() {
     is_tried_kept_and_given_up(SlotLoader::SystemdBoot);
 }
@@ -97,6 +100,7 @@ fn androids_rules_try_a_slot_and_give_a_broken_one_up() {
 }
 
 #[test]
+#[ignore = "takes minutes: cargo xtask nightly --only machines"]
 fn chromeos_rules_try_a_slot_and_give_a_broken_one_up() {
     is_tried_kept_and_given_up(SlotLoader::Gpt);
 }

@@ -36,6 +36,7 @@ fn check_mounts(inside: &mut Inside) {
 }
 
 #[test]
+#[ignore = "takes minutes: cargo xtask nightly --only machines"]
 fn var_stays_as_it_was_over_soft_reboots_of_systemd() {
     let workshop = Workshop::new(&[]).unwrap();
     let programs = workshop.repository.programs();
