@@ -23,6 +23,7 @@ mod guessing;
 pub mod hawkbit;
 mod held;
 pub mod image;
+mod lately;
 pub mod manifest;
 pub mod mender;
 mod meter;
@@ -69,7 +70,9 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::storage::Database;
+use crate::storage::metadata::{DirectorFiles, RootFile};
 use image::ImageState;
+use lately::Lately;
 use online_keys::{DirectorKeys, ImageKeys};
 use seen::Seen;
 use treehub::Treehub;
@@ -95,6 +98,8 @@ pub struct Fleet {
     holder: String,
     authority: CertificateAuthority,
     director_keys: DirectorKeys,
+    director_roots: Lately<Option<u64>, Option<RootFile>>,
+    signed_lately: Lately<String, DirectorFiles>,
     image_keys: ImageKeys,
     image: ImageState,
     image_turn: Mutex<()>,
@@ -145,6 +150,10 @@ impl Fleet {
             holder,
             authority,
             director_keys,
+            // Devices ask for few versions,
+            director_roots: Lately::new(16),
+            // and so many of them at the same time: 6 MB.
+            signed_lately: Lately::new(1024),
             image_keys,
             image,
             image_turn: Mutex::new(()),

@@ -192,11 +192,15 @@ impl Database {
         Self { place, writer: Writer::new(writer), readers: Readers::new(readers) }
     }
 
-    /// A number that changes with whatever may change which caller is which device; none where
-    /// other servers may change that, too. Devices' own reports, which share commits, only add
-    /// devices.
-    pub fn identities(&self) -> Option<u64> {
+    /// How many commits there were, each of this server's; none where other servers write, too.
+    pub fn commits(&self) -> Option<u64> {
         (!self.is_shared()).then(|| self.writer.commits())
+    }
+
+    /// The same but for those that devices' own reports share. With this number stays which caller is
+    /// which device, and what the Director's roots are.
+    pub fn lone_commits(&self) -> Option<u64> {
+        (!self.is_shared()).then(|| self.writer.lone_commits())
     }
 
     /// Says when another server, or this one, wrote events, and once when it begins to listen. Ends

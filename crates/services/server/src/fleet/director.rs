@@ -18,7 +18,7 @@ use super::reconcile::fit::order_of;
 use crate::error::{Error, Result};
 use crate::storage::encrypted_images::{self, EncryptedRecord};
 use crate::storage::events::{self, NewEvent};
-use crate::storage::metadata::{self, DirectorFiles, RootFile};
+use crate::storage::metadata::{self, DirectorFile, DirectorFiles, RootFile};
 use crate::storage::rollouts::{self, AssignedTarget, MemberRecord, members};
 use crate::storage::sql::Connection;
 
@@ -26,22 +26,44 @@ use crate::storage::sql::Connection;
 const ROOT_RENEWAL_DAYS: u16 = 90;
 
 impl Fleet {
-    /// The Director's files for a device, where they need not be signed anew.
-    pub fn signed_director_files(&self, device: &str) -> Result<Option<DirectorFiles>> {
+    /// A file of the Director for a device, with its version, where it need not be signed anew.
+    pub fn signed_director_file(
+        &self,
+        device: &str,
+        file: DirectorFile,
+    ) -> Result<Option<(u64, Vec<u8>)>> {
         let now = self.now();
-        self.database.read("read a device's metadata", |reader| {
+        let told = |files: &DirectorFiles| (files.version, files.body(file).to_vec());
+        // Before it is read: whatever is written after it counts.
+        let state = self.database.commits();
+        // Whoever asks for one asks for all three.
+        let known = state.and_then(|state| {
+            let fresh = |files: &DirectorFiles| (now < files.refresh_at).then(|| told(files));
+            self.signed_lately.get(state, device, fresh)
+        });
+        if let Some(Some(known)) = known {
+            return Ok(Some(known));
+        }
+        let files = self.database.read("read a device's metadata", |reader| {
             let files = metadata::director(reader, device)?;
             let active = rollouts::active(reader, device)?;
             Ok(files.filter(|files| fits(files, active.as_ref(), now)))
-        })
+        })?;
+        let Some(files) = files else { return Ok(None) };
+        let told = told(&files);
+        if let Some(state) = state {
+            self.signed_lately.put(state, device.to_owned(), files);
+        }
+        Ok(Some(told))
     }
 
-    /// The Director's files for a device, signed anew when they have to be.
-    pub fn director_files(&self, device: &str) -> Result<DirectorFiles> {
-        match self.signed_director_files(device)? {
-            Some(files) => Ok(files),
-            None => self.sign_director(device),
+    /// A file of the Director for a device, with its version, signed anew when it has to be.
+    pub fn director_file(&self, device: &str, file: DirectorFile) -> Result<(u64, Vec<u8>)> {
+        if let Some(signed) = self.signed_director_file(device, file)? {
+            return Ok(signed);
         }
+        let files = self.sign_director(device)?;
+        Ok((files.version, files.body(file).to_vec()))
     }
 
     fn sign_director(&self, device: &str) -> Result<DirectorFiles> {
@@ -121,8 +143,20 @@ impl Fleet {
 
     /// A version of the Director's root, the newest one without a version.
     pub fn director_root(&self, version: Option<u64>) -> Result<Option<RootFile>> {
-        self.database
-            .read("read the Director's root", |reader| metadata::director_root(reader, version))
+        // As above. Devices' own reports change no root.
+        let state = self.database.lone_commits();
+        if let Some(known) =
+            state.and_then(|state| self.director_roots.get(state, &version, Clone::clone))
+        {
+            return Ok(known);
+        }
+        let root = self
+            .database
+            .read("read the Director's root", |reader| metadata::director_root(reader, version))?;
+        if let Some(state) = state {
+            self.director_roots.put(state, version, root.clone());
+        }
+        Ok(root)
     }
 
     /// Takes a Director's root that was signed elsewhere, as a device would: it follows from the

@@ -135,7 +135,7 @@ async fn recognise_device(fleet: &Shared, shown: Arc<Shown>) -> Result<String> {
 async fn device(parts: &Parts, fleet: &Shared) -> Result<String> {
     let Some(shown) = shown(parts) else { return fleet.recognise_device(None) };
     // Before the look: whatever changes after it counts.
-    let state = fleet.database().identities();
+    let state = fleet.database().lone_commits();
     if let Some(device) = state.and_then(|state| {
         let known = shown.known();
         known.as_ref().filter(|(of, _)| *of == state).map(|(_, device)| device.clone())

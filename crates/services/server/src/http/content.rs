@@ -12,7 +12,7 @@ use axum::http::header::{
     IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 pub(super) use begun::Begun;
@@ -68,19 +68,19 @@ pub(crate) fn document(asked: &Asked, bytes: Vec<u8>, cache: Cache) -> Response 
 
 fn whole(headers: &HeaderMap, bytes: Vec<u8>, cache: Cache, kind: &'static str) -> Response {
     use sha2::{Digest as _, Sha256};
-    let hash = hex::encode(Sha256::digest(&bytes));
-    let etag = format!("\"{}\"", hash.get(..32).unwrap_or(&hash));
+    let digest = Sha256::digest(&bytes);
+    let etag = format!("\"{}\"", hex::encode(digest.get(..16).unwrap_or(&digest)));
     let common = [
-        (ETAG, etag.clone()),
-        (CACHE_CONTROL, cache.header().to_owned()),
-        (CONTENT_TYPE, kind.to_owned()),
+        (CACHE_CONTROL, HeaderValue::from_static(cache.header())),
+        (CONTENT_TYPE, HeaderValue::from_static(kind)),
     ];
+    let tag = [(ETAG, etag.clone())];
     if has_current(headers, &etag) {
         // Whose length it says is that of the content, which is not sent (RFC 9110, 8.6).
         let length = [(CONTENT_LENGTH, bytes.len().to_string())];
-        return (StatusCode::NOT_MODIFIED, common, length).into_response();
+        return (StatusCode::NOT_MODIFIED, tag, common, length).into_response();
     }
-    (common, bytes).into_response()
+    (tag, common, bytes).into_response()
 }
 
 /// Who may be sent to where content lies, instead of getting it here.

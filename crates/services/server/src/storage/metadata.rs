@@ -34,6 +34,28 @@ pub struct DirectorFiles {
     pub refresh_at: Timestamp,
 }
 
+/// One of the files that the Director signs for each device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectorFile {
+    /// `targets.json`.
+    Targets,
+    /// `snapshot.json`.
+    Snapshot,
+    /// `timestamp.json`.
+    Timestamp,
+}
+
+impl DirectorFiles {
+    /// The bytes of one of them.
+    pub fn body(&self, file: DirectorFile) -> &[u8] {
+        match file {
+            DirectorFile::Targets => &self.targets,
+            DirectorFile::Snapshot => &self.snapshot,
+            DirectorFile::Timestamp => &self.timestamp,
+        }
+    }
+}
+
 /// A version of the Director's root; the newest one without a version.
 pub fn director_root(connection: &Connection, version: Option<u64>) -> Result<Option<RootFile>> {
     connection

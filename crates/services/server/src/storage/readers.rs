@@ -27,6 +27,8 @@ pub(super) struct Readers {
 struct State {
     idle: Vec<Connection>,
     lent: usize,
+    /// How many wait for one.
+    waiting: usize,
 }
 
 /// A connection that is given back when this is dropped, unless it was cut.
@@ -52,11 +54,16 @@ impl Readers {
 
     /// Lends a connection; where none is idle there is none in it yet.
     pub(super) fn lend(&self) -> Lent<'_> {
-        let all_lent = |state: &mut State| self.are_all_lent(state);
-        let (mut state, _) = self
-            .given_back
-            .wait_timeout_while(lock(&self.state), PATIENCE, all_lent)
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = lock(&self.state);
+        if self.are_all_lent(&state) {
+            state.waiting += 1;
+            let all_lent = |state: &mut State| self.are_all_lent(state);
+            (state, _) = self
+                .given_back
+                .wait_timeout_while(state, PATIENCE, all_lent)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            state.waiting -= 1;
+        }
         state.lent += 1;
         Lent { readers: self, connection: state.idle.pop() }
     }
@@ -91,8 +98,12 @@ impl Drop for Lent<'_> {
             }
             other => other,
         };
+        let waiting = state.waiting;
         drop(state);
-        self.readers.given_back.notify_one();
+        // To wake nobody would be a system call, too.
+        if waiting > 0 {
+            self.readers.given_back.notify_one();
+        }
         drop(surplus);
     }
 }

@@ -27,8 +27,10 @@ pub(super) struct Writer {
     turn: Mutex<Turn>,
     /// Threads that wait for their turn in a shared commit.
     waiting: AtomicUsize,
-    /// Commits that were not shared.
+    /// Writes that are durable, or may be: a shared commit counts for each who was in it.
     commits: AtomicU64,
+    /// Commits that were not shared.
+    lone_commits: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -57,13 +59,18 @@ struct Group {
 impl Writer {
     pub(super) fn new(connection: Connection) -> Self {
         let turn = Turn { connection, open: None };
-        let (waiting, commits) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Self { turn: Mutex::new(turn), waiting, commits }
+        let (commits, lone_commits) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { turn: Mutex::new(turn), waiting: AtomicUsize::new(0), commits, lone_commits }
+    }
+
+    /// A number that grows with every commit, before anybody is told of it.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
     }
 
     /// How many commits there were that were not shared.
-    pub(super) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Acquire)
+    pub(super) fn lone_commits(&self) -> u64 {
+        self.lone_commits.load(Ordering::Acquire)
     }
 
     /// Runs one transaction of its own.
@@ -83,6 +90,7 @@ impl Writer {
         let committed = transaction.commit();
         // Also when it failed: it may be there all the same.
         self.commits.fetch_add(1, Ordering::AcqRel);
+        self.lone_commits.fetch_add(1, Ordering::AcqRel);
         committed.map_err(Error::database(action))?;
         Ok(value)
     }
@@ -112,7 +120,9 @@ impl Writer {
         }
         drop(turn);
         let value = value?;
-        group.wait().map_err(|error| Error::database(action)(sql::Error::Shared(error)))?;
+        let committed = group.wait();
+        self.commits.fetch_add(1, Ordering::AcqRel);
+        committed.map_err(|error| Error::database(action)(sql::Error::Shared(error)))?;
         Ok(value)
     }
 }

@@ -14,6 +14,7 @@ use crate::http::callers::Device;
 use crate::http::content::{self, Cache};
 use crate::http::names::GatewayNames;
 use crate::http::{Shared, body, look, run};
+use crate::storage::metadata::DirectorFile;
 
 /// The number of the log that the device is to send.
 const WANTED_LOG_HEADER: &str = "updraft-wanted-log";
@@ -71,22 +72,21 @@ pub(crate) async fn metadata(
         let cache = if version.is_some() { Cache::Immutable } else { Cache::Revalidate };
         return Ok(content::metadata(&headers, root.body, cache));
     }
-    if !matches!(role, "targets" | "snapshot" | "timestamp") {
-        return Err(missing().into());
-    }
+    let wanted = match role {
+        "targets" => DirectorFile::Targets,
+        "snapshot" => DirectorFile::Snapshot,
+        "timestamp" => DirectorFile::Timestamp,
+        _ => return Err(missing().into()),
+    };
     let of = device.clone();
-    let files = match look(&fleet, move |fleet| fleet.signed_director_files(&of)).await? {
-        Some(files) => files,
-        None => run(&fleet, move |fleet| fleet.director_files(&device)).await?,
-    };
-    if version.is_some_and(|version| version != files.version) {
+    let (signed_version, bytes) =
+        match look(&fleet, move |fleet| fleet.signed_director_file(&of, wanted)).await? {
+            Some(signed) => signed,
+            None => run(&fleet, move |fleet| fleet.director_file(&device, wanted)).await?,
+        };
+    if version.is_some_and(|version| version != signed_version) {
         return Err(missing().into());
     }
-    let bytes = match role {
-        "targets" => files.targets,
-        "snapshot" => files.snapshot,
-        _ => files.timestamp,
-    };
     Ok(content::metadata(&headers, bytes, Cache::Revalidate))
 }
 
