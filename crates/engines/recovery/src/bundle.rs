@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 use updraft_error::Kind;
-use updraft_fs::Dir;
+use updraft_fs::{Dir, PageBuffer};
 use updraft_payload::bundle::{BUNDLE_NAME, Bundle, BundlePartition, MAX_BUNDLE};
 use updraft_payload::transfer_list::MAX_TRANSFER_LIST;
 use updraft_task::Context;
@@ -68,7 +68,7 @@ fn parts(package: &Package, partition: &BundlePartition) -> Result<Parts> {
 /// The partition has to be what the bundle says, byte for byte.
 fn check(context: &Context, partition: &BundlePartition, device: &dyn BlockDevice) -> Result<()> {
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = PageBuffer::new(BUFFER);
     let mut at = 0;
     while at < partition.size {
         context.check()?;

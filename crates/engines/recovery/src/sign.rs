@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use updraft_crypto::package::PackageSigner;
+use updraft_fs::PageBuffer;
 use updraft_payload::{PACKAGE_END, package_comment};
 use updraft_task::Context;
 
@@ -27,7 +28,7 @@ pub fn sign(context: &Context, input: &Path, signer: &PackageSigner, output: &Pa
     let comment = comment(signer, &digests.sha256)?;
     let length = u16::try_from(comment.len()).unwrap_or(u16::MAX).to_le_bytes();
     replace(output, |out| {
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = PageBuffer::new(BUFFER);
         let mut at = 0;
         while at < signed {
             context.check()?;

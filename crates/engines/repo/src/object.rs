@@ -1,11 +1,11 @@
 //! Reading objects.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 
 use sha2::{Digest, Sha256};
-use updraft_fs::{Dir, FileKind, xattr};
+use updraft_fs::{Dir, FileKind, PageBuffer, xattr};
 use updraft_ostree::{
     Checksum, Commit, DirMeta, DirTree, FRAME_LEN, FileHeader, MAX_METADATA_SIZE, Metadata,
     ObjectName, ObjectType, RepoMode, S_IFLNK, S_IFMT, frame_length,
@@ -24,7 +24,7 @@ const BUFFER: usize = 128 << 10;
 
 thread_local! {
     /// For [`Repo::hash_file`], which a check calls for each object.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: Cell<Option<PageBuffer>> = const { Cell::new(None) };
 }
 
 /// A file or symbolic link in the repository.
@@ -329,8 +329,7 @@ impl Repo {
         let FileObject { header, mut reader, .. } = self.open_file(&object.checksum)?;
         let mut hash = Sha256::new();
         hash.update(header.encode_content());
-        let mut buffer = SCRATCH.take();
-        buffer.resize(BUFFER, 0);
+        let mut buffer = SCRATCH.take().unwrap_or_else(|| PageBuffer::new(BUFFER));
         let hashed = loop {
             match reader.read(&mut buffer) {
                 Ok(0) => break Ok(Checksum::finish(hash)),
@@ -349,7 +348,7 @@ impl Repo {
                 Err(error) => break Err(Error::io(format!("read object {object}"), error)),
             }
         };
-        SCRATCH.set(buffer);
+        SCRATCH.set(Some(buffer));
         hashed
     }
 }

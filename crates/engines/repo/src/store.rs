@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 use updraft_error::Kind;
+use updraft_fs::PageBuffer;
 use updraft_ostree::{
     Checksum, FileHeader, MAX_METADATA_SIZE, Metadata, ObjectName, ObjectType, RepoMode,
 };
@@ -117,7 +118,7 @@ impl Transaction {
         reader: &mut dyn Read,
     ) -> Result<Stored> {
         count(&self.counts.content_total, 1);
-        let mut buffer = vec![0; CHUNK.min(usize::try_from(size).unwrap_or(CHUNK).max(1))];
+        let mut buffer = PageBuffer::new(CHUNK.min(usize::try_from(size).unwrap_or(CHUNK).max(1)));
         if size <= buffer.len() as u64 {
             let filled = fill(reader, &mut buffer)?;
             return self.store_bytes(header, &buffer[..filled], size);

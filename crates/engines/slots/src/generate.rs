@@ -21,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use updraft_crypto::plain::PrehashSigner;
 use updraft_delta::ReadAt as _;
 use updraft_error::Kind;
+use updraft_fs::PageBuffer;
 use updraft_payload::messages::{
     DeltaArchiveManifest, ExtentMessage, InstallOperation, PartitionInfo, PartitionUpdate,
 };
@@ -200,7 +201,7 @@ fn open(partition: &str, path: &Path) -> Result<File> {
 fn info(file: &File) -> std::io::Result<PartitionInfo> {
     let size = file.size()?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = PageBuffer::new(BUFFER);
     let mut at = 0;
     while at < size {
         let most = usize::try_from(size - at).unwrap_or(BUFFER).min(BUFFER);

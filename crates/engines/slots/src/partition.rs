@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, OFlags};
 use sha2::{Digest as _, Sha256};
 use updraft_error::Kind;
+use updraft_fs::PageBuffer;
 use updraft_payload::{Content, Manifest, Partition};
 
 use crate::{Error, Result};
@@ -172,7 +173,7 @@ pub(crate) fn holds_with(
     // What was written is durable by now, so that it is dropped from memory; only advice.
     let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = PageBuffer::new(BUFFER);
     let mut at = 0;
     while at < content.size {
         let most = usize::try_from(content.size - at).unwrap_or(BUFFER).min(BUFFER);

@@ -8,6 +8,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use updraft_crypto::plain::PrehashSigner;
 use updraft_delta::ReadAt as _;
+use updraft_fs::PageBuffer;
 use updraft_payload::messages::DeltaArchiveManifest;
 use updraft_payload::prost::Message as _;
 use updraft_payload::{Header, Lossless, Manifest, Properties, Signatures};
@@ -106,7 +107,7 @@ pub(crate) fn write_payload(
     out.write(&first, Part::Signed).map_err(failed())?;
     out.write(&bytes, Part::Signed).map_err(failed())?;
     out.write(&head.metadata_signatures, Part::Signature).map_err(failed())?;
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = PageBuffer::new(BUFFER);
     let mut at = 0;
     while at < size {
         let most = usize::try_from(size - at).unwrap_or(BUFFER).min(BUFFER);

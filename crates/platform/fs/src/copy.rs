@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use rustix::io::Errno;
 
-use crate::fault;
+use crate::{PageBuffer, fault};
 
 /// Bytes moved per call when the kernel does the copying.
 const CHUNK: usize = 1 << 30;
@@ -55,7 +55,7 @@ fn in_kernel(source: &File, target: &File) -> io::Result<bool> {
 }
 
 fn buffered(mut source: &File, mut target: &File) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = PageBuffer::new(BUFFER);
     loop {
         match source.read(&mut buffer) {
             Ok(0) => return Ok(()),

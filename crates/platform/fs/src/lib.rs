@@ -9,6 +9,7 @@
 //! * [`loops`]: a file as a block device.
 //! * [`device_mapper`]: a block device that the kernel makes of others.
 //! * [`verity`]: content that the kernel vouches for.
+//! * [`PageBuffer`]: what files are read into.
 //! * [`LockFile`]: whole-file OFD locks, as libostree takes on a repository's `.lock`.
 //! * [`flock`]: locks that `flock(1)` sees.
 //! * [`flush`]: make a file system readable for boot loaders that do not replay journals.
@@ -38,6 +39,7 @@ pub mod kexec;
 mod lock;
 pub mod loops;
 pub mod mount;
+mod page_buffer;
 mod remove;
 pub mod space;
 mod sys;
@@ -52,5 +54,6 @@ pub use entries::Entry;
 pub use error::{Error, Result};
 pub use lock::{LockFile, LockMode};
 pub use metadata::{FileKind, Metadata};
+pub use page_buffer::PageBuffer;
 pub use remove::remove_tree;
 pub use temp_file::TempFile;

@@ -1,11 +1,11 @@
 //! Copying content, and comparing what is there.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
 use sha2::Digest;
-use updraft_fs::{Dir, FileKind, xattr};
+use updraft_fs::{Dir, FileKind, PageBuffer, xattr};
 use updraft_ostree::{Checksum, FileHeader, ObjectName, RepoMode};
 
 use super::entry::differs;
@@ -15,15 +15,14 @@ use crate::{Error, FileReader, Result};
 const BUFFER: usize = 128 << 10;
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: Cell<Option<PageBuffer>> = const { Cell::new(None) };
 }
 
 /// Calls `work` with the thread's buffer.
 fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
-    let mut buffer = SCRATCH.take();
-    buffer.resize(BUFFER, 0);
+    let mut buffer = SCRATCH.take().unwrap_or_else(|| PageBuffer::new(BUFFER));
     let result = work(&mut buffer);
-    SCRATCH.set(buffer);
+    SCRATCH.set(Some(buffer));
     result
 }
 
@@ -129,7 +128,7 @@ pub(super) fn compare_content(
     }
     let failed = |error| Error::io(format!("compare {name}"), error);
     let mut file = dir.open_file(name)?;
-    let mut other = vec![0; BUFFER];
+    let mut other = PageBuffer::new(BUFFER);
     with_buffer(|buffer| {
         loop {
             let read = reader.read(buffer).map_err(failed)?;

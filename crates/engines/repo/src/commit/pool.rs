@@ -8,7 +8,7 @@ use std::thread::Scope;
 
 use crossbeam_channel::{Receiver, Sender};
 use updraft_error::Kind;
-use updraft_fs::{Dir, FileKind, Metadata, xattr};
+use updraft_fs::{Dir, FileKind, Metadata, PageBuffer, xattr};
 use updraft_ostree::{Checksum, FileHeader, Xattrs};
 use updraft_task::{Context, Event};
 
@@ -82,7 +82,7 @@ impl<'scope> Pool<'scope> {
         let workers = (0..cores)
             .map(|_| {
                 let (shared, waiting, spent) = (shared.clone(), waiting.clone(), spent.clone());
-                scope.spawn(move || shared.work(&waiting, &spent, &mut vec![0; buffer]))
+                scope.spawn(move || shared.work(&waiting, &spent, &mut PageBuffer::new(buffer)))
             })
             .collect();
         Self { transaction, shared, jobs: Some(jobs), tokens, workers, count: 0 }

@@ -160,15 +160,16 @@ fn what_nobody_goes_on_with_makes_room_before_a_pull() {
 fn a_delta_is_made_within_the_room_that_there_is() {
     let world = World::new();
     let bytes = noise(8 << 20);
-    write(&world.path("tree/one"), &bytes[..4 << 20]);
-    write(&world.path("tree/other"), &bytes[4 << 20..]);
+    for (number, part) in bytes.chunks(512 << 10).enumerate() {
+        write(&world.path(&format!("tree/{number}")), part);
+    }
     let (archive, commit) = world.archive("archive");
     let small = Small::new(&world);
     let repo = small.repo("repo", RepoMode::BareUser, "1MB");
     pull(&repo, &http(&Server::files(archive).url()), &["main"]).unwrap();
     let options = GenerateOptions { min_fallback_size: 0, ..GenerateOptions::default() };
-    // What goes into a part takes 8 MiB and at times 4 more; then there is room for some 7 of the 8
-    // that it becomes.
+    // What goes into a part takes 8 MiB, and each thread at times half of one more; then there is room
+    // for some 7 of the 8 that it becomes.
     let name = DeltaName::new(None, commit);
     repo.edit_config(|file| file.set("core", "min-free-space-size", "41MB")).unwrap();
     let error = generate(&Context::silent(), &repo, &name, 0, &options).unwrap_err();

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use updraft_fs::PageBuffer;
 
 use super::begun::wait;
 use crate::contents::Section;
@@ -39,7 +40,7 @@ impl InFile {
 pub(in crate::http) type Waiting<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// Buffers that were sent and can be filled again: what is new costs the kernel a page each time.
-type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
+type Spare = Arc<Mutex<Vec<PageBuffer>>>;
 
 /// A part of a file, read by whoever sends it as far as the kernel has it in memory, and elsewhere
 /// where the disk has to be waited for.
@@ -47,7 +48,7 @@ pub(super) struct FileBody {
     fleet: Shared,
     section: Section,
     spare: Spare,
-    reading: Option<Waiting<(Section, Vec<u8>)>>,
+    reading: Option<Waiting<(Section, PageBuffer)>>,
 }
 
 impl FileBody {
@@ -56,18 +57,18 @@ impl FileBody {
         Self { fleet, section, spare, reading: None }
     }
 
-    fn buffer(&self) -> Vec<u8> {
+    fn buffer(&self) -> PageBuffer {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.unwrap_or_else(|| vec![0; PIECE])
+        spare.unwrap_or_else(|| PageBuffer::new(PIECE))
     }
 
     /// The beginning of a buffer, which comes back when that was sent.
-    fn piece(&self, buffer: Vec<u8>, used: usize) -> Bytes {
+    fn piece(&self, buffer: PageBuffer, used: usize) -> Bytes {
         Bytes::from_owner(Lent { buffer, used, spare: Arc::clone(&self.spare) })
     }
 
     /// Reads the next piece where waiting is allowed.
-    fn read(&self, mut buffer: Vec<u8>) -> Waiting<(Section, Vec<u8>)> {
+    fn read(&self, mut buffer: PageBuffer) -> Waiting<(Section, PageBuffer)> {
         let (fleet, mut section) = (Arc::clone(&self.fleet), self.section.clone());
         Box::pin(async move {
             let work = move || {
@@ -122,7 +123,7 @@ impl Body for FileBody {
 
 /// A filled buffer on its way.
 struct Lent {
-    buffer: Vec<u8>,
+    buffer: PageBuffer,
     used: usize,
     spare: Spare,
 }
