@@ -152,7 +152,7 @@ impl Fleet {
             director_keys,
             // Devices ask for few versions,
             director_roots: Lately::new(16),
-            // and so many of them at the same time: 6 MB.
+            // and so many of them at the same time: 6 MB where each has a few components.
             signed_lately: Lately::new(1024),
             image_keys,
             image,

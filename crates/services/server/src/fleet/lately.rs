@@ -1,10 +1,8 @@
 //! What was lately read, for as long as nothing was written since.
 //!
 //! A poll of Uptane asks for three files that are read together, and whether there is a newer root.
-//! Another process that writes to the same file, as `updraft-server key rotate` does, is noticed at this
-//! server's own next commit: a few seconds after a device has asked for anything ([`Fleet::flush`]).
-//!
-//! [`Fleet::flush`]: super::Fleet::flush
+//! A commit of another process is not noticed. None changes what is kept here: `updraft-server key` signs
+//! a root while the server is stopped, and several servers share no file (`Database::commits`).
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
