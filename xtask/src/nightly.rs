@@ -4,6 +4,7 @@
 
 mod garage;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -85,29 +86,21 @@ impl Part {
     fn run(self, options: &Options) -> Result<()> {
         let share = options.share;
         match self {
-            Self::Machines => {
-                let mut command = shell::cargo();
-                // Not `--package vm`: with other features of what it depends on, that would be built
-                // once more.
-                command.args(["test", "--workspace", "--test", "machines", "--", "--ignored"]);
-                return shell::run(&mut command);
-            }
+            Self::Machines => return shell::run(&mut tests_of("machines", &["--ignored"])),
             Self::OnPostgresql => return on_other("UPDRAFT_TEST_DATABASE", "postgresql".as_ref()),
             Self::OnBucket => return on_other("UPDRAFT_TEST_STORAGE", "bucket".as_ref()),
             Self::OnGarage => return garage::run(),
             Self::Restart => {
-                let mut command = shell::cargo();
-                command.args(["test", "-p", "updraft-sim", "--test", "fleet", "a_restart"]);
+                let mut command = tests_of("fleet", &["a_restart"]);
                 return shell::run(command.env("UPDRAFT_SIM_DEVICES", "100000"));
             }
             _ => {}
         }
-        let Some((package, file, tests)) = self.tests() else {
+        let Some((_, file, tests)) = self.tests() else {
             let seconds = options.fuzz.div_ceil(share.count.into());
             return if seconds == 0 { Ok(()) } else { fuzz::run(&fuzz::Options::all_for(seconds)) };
         };
-        let mut command = shell::cargo();
-        command.args(["test", "-p", package, "--test", file, tests, "--", "--nocapture"]);
+        let mut command = tests_of(file, &[tests, "--nocapture"]);
         command.env("UPDRAFT_CUTS", &options.cuts).env("UPDRAFT_SHARE", share.to_string());
         command.env("UPDRAFT_KILLS", options.kills.div_ceil(share.count).to_string());
         shell::run(&mut command)
@@ -116,9 +109,16 @@ impl Part {
 
 /// The tests of the server with something else in the place of what they use by themselves.
 fn on_other(variable: &str, value: &std::ffi::OsStr) -> Result<()> {
+    shell::run(tests_of("server", &[]).env(variable, value))
+}
+
+/// Runs the tests of one file.
+///
+/// Not `--package`: with other features of what it depends on, that would be built once more.
+fn tests_of(file: &str, arguments: &[&str]) -> Command {
     let mut command = shell::cargo();
-    command.args(["test", "-p", "updraft-server-service", "--test", "server"]);
-    shell::run(command.env(variable, value))
+    command.args(["test", "--workspace", "--test", file, "--"]).args(arguments);
+    command
 }
 
 /// Every moment of an update at which the power can fail, many cuts of running machines, and each

@@ -18,9 +18,7 @@ pub(super) fn run() -> Result<()> {
         Some(program) => PathBuf::from(program),
         None => install()?,
     };
-    let mut command = shell::cargo();
-    command.args(["test", "-p", "updraft-server-service", "--test", "server", "bucket::"]);
-    shell::run(command.env(PROGRAM, &program))
+    shell::run(super::tests_of("server", &["bucket::"]).env(PROGRAM, &program))
 }
 
 /// Builds it once, beside what is built of ours: that takes minutes.
