@@ -1,5 +1,8 @@
 //! Downloads of one file, beside nginx: over plain HTTP, and over TLS with the same certificate and
 //! the same cipher. The client is curl, which takes one file after the other.
+//!
+//! On one machine the kernel lets the one who sends do some of the receiver's work, or the other way round,
+//! as they happen to run: so the processor time of both together is told, too.
 
 use std::process::Command;
 use std::time::Instant;
@@ -7,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::Bench;
-use crate::process::processor_time;
+use crate::process::{of_children, processor_time};
 use crate::server::{GATEWAY, Server, output, text};
 use updraft_measure::{Goal, Nginx, NginxOptions, Report, median};
 
@@ -45,15 +48,16 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         ("TLS", &server.url, nginx.as_ref().map(Nginx::tls_url)),
     ] {
         let ours = format!("{ours}{path}");
-        let (mut rates, mut by_processor, mut by_wall) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rates = Vec::new();
+        let (mut by_processor, mut by_both, mut by_wall) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let (took, wall) = download(&server, &ours, server.id())?;
-            rates.push(f64::from(TIMES) * 0.25 / took);
+            let our = download(&server, &ours, server.id())?;
+            rates.push(f64::from(TIMES) * 0.25 / our.server);
             if let (Some(theirs), Some(nginx)) = (theirs, &nginx) {
-                let (their_time, their_wall) =
-                    download(&server, &format!("{theirs}/a.bin"), nginx.id())?;
-                by_processor.push(their_time / took);
-                by_wall.push(their_wall / wall);
+                let their = download(&server, &format!("{theirs}/a.bin"), nginx.id())?;
+                by_processor.push(their.server / our.server);
+                by_both.push((their.server + their.client) / (our.server + our.client));
+                by_wall.push(their.wall / our.wall);
             }
         }
         let name = format!("artifact egress, {how}");
@@ -61,18 +65,28 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         if nginx.is_some() {
             let goal = Goal::AtLeast(0.9);
             report.line(&format!("{name}, by nginx, CPU"), median(by_processor), "ratio", goal);
+            let both = format!("{name}, by nginx, CPU of both ends");
+            report.line(&both, median(by_both), "ratio", goal);
             report.line(&format!("{name}, by nginx, time"), median(by_wall), "ratio", goal);
         }
     }
     Ok(())
 }
 
-/// The processor time that the server with this process takes for all downloads of a round, and the
-/// time that these take, in seconds.
-fn download(server: &Server, url: &str, id: u32) -> Result<(f64, f64)> {
+/// What all downloads of a round take, in seconds.
+struct Took {
+    /// Processor time of the server,
+    server: f64,
+    /// and of its client.
+    client: f64,
+    wall: f64,
+}
+
+/// Downloads from the server with this process.
+fn download(server: &Server, url: &str, id: u32) -> Result<Took> {
     let token = format!("Authorization: GatewayToken {GATEWAY}");
     let authority = server.path("data/tls/ca.pem");
-    let (before, begun) = (processor_time(id)?, Instant::now());
+    let (before, children, begun) = (processor_time(id)?, of_children()?, Instant::now());
     for _ in 0..TIMES {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--fail", "--http1.1", "-o", "/dev/null"]);
@@ -80,5 +94,9 @@ fn download(server: &Server, url: &str, id: u32) -> Result<(f64, f64)> {
         output(&mut curl)?;
     }
     let took = processor_time(id)?.saturating_sub(before);
-    Ok((took.as_secs_f64().max(0.01), begun.elapsed().as_secs_f64()))
+    Ok(Took {
+        server: took.as_secs_f64().max(0.01),
+        client: of_children()?.saturating_sub(children).as_secs_f64(),
+        wall: begun.elapsed().as_secs_f64(),
+    })
 }

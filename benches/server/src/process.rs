@@ -12,6 +12,11 @@ pub(crate) fn processor_time(id: u32) -> Result<Duration> {
     ticks(&stat(id)?, 11)
 }
 
+/// The same of all that this process has started and that has ended.
+pub(crate) fn of_children() -> Result<Duration> {
+    ticks(&stat(std::process::id())?, 13)
+}
+
 /// The same of a process with all that it started, whether they have ended or not.
 pub(crate) fn processor_time_below(id: u32) -> Result<Duration> {
     let own = stat(id)?;
