@@ -12,4 +12,4 @@ mod usage;
 
 pub use nginx::{Nginx, NginxOptions};
 pub use report::{Goal, Report, median};
-pub use usage::{Usage, run};
+pub use usage::{Usage, run, run_within_its_limit};

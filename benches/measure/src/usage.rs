@@ -51,26 +51,50 @@ impl Usage {
 ///
 /// # Errors
 /// When it cannot be started or fails; shows what it printed.
-pub fn run(mut command: Command) -> Result<Usage> {
+pub fn run(command: Command) -> Result<Usage> {
+    let name = format!("{command:?}");
+    let (status, usage, printed) = run_to_the_end(command)?;
+    if !status.success() {
+        bail!("{name} ended with {status}: {printed}");
+    }
+    Ok(usage)
+}
+
+/// The same for a command with a limit of processor time (`RLIMIT_CPU`, getrlimit(2)): whether it came
+/// to its end, and what it used.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_within_its_limit(command: Command) -> Result<(bool, Usage)> {
+    let name = format!("{command:?}");
+    let (status, usage, printed) = run_to_the_end(command)?;
+    // A shell tells the signal that ended one of its programs in its own status.
+    let is_over =
+        status.signal() == Some(libc::SIGXCPU) || status.code() == Some(128 + libc::SIGXCPU);
+    if !status.success() && !is_over {
+        bail!("{name} ended with {status}: {printed}");
+    }
+    Ok((!is_over, usage))
+}
+
+fn run_to_the_end(mut command: Command) -> Result<(ExitStatus, Usage, String)> {
     let errors = tempfile::tempfile()?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors.try_clone()?);
     let started = Instant::now();
     let child = command.spawn().with_context(|| format!("start {command:?}"))?;
     let (status, usage) = wait(&child)?;
     let wall = started.elapsed().as_secs_f64();
-    if !status.success() {
-        bail!("{command:?} ended with {status}: {}", printed(errors));
-    }
     // Linux counts ru_maxrss in KiB.
     #[allow(clippy::cast_precision_loss)]
     let memory = usage.ru_maxrss as f64 / 1024.0;
-    Ok(Usage {
+    let usage = Usage {
         user: seconds(usage.ru_utime),
         system: seconds(usage.ru_stime),
         wall,
         memory,
         made: 0.0,
-    })
+    };
+    Ok((status, usage, printed(errors)))
 }
 
 fn wait(child: &std::process::Child) -> Result<(ExitStatus, libc::rusage)> {

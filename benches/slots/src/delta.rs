@@ -16,15 +16,23 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             report.skip(peer.name, "it is not installed");
             continue;
         }
-        let made = updraft_measure::run(command(bench, peer.make))?;
+        // The soft limit alone, which tells that it was reached.
+        let limit = format!("--cpu={}:", bench.patience);
+        let make = [&["prlimit", &limit], peer.make].concat();
+        let (is_made, made) = updraft_measure::run_within_its_limit(command(bench, &make))?;
+        if peer.name == "bsdiff" {
+            bsdiff = Some(made);
+        }
+        if !is_made {
+            let what = format!("{}: ended without a delta after", peer.name);
+            report.line(&what, made.cpu(), "CPU-seconds", Goal::Nothing);
+            continue;
+        }
         let size = mebibytes(bench, &peer.delta())?;
         let applied = updraft_measure::run(command(bench, peer.apply))?;
         check(bench, "made.img")?;
         tell(report, peer.name, &made, size, &applied, Goal::Nothing);
         smallest = smallest.min(size);
-        if peer.name == "bsdiff" {
-            bsdiff = Some(made);
-        }
     }
     let arguments = ["payload", "generate", "delta.bin", "--image", "system=new.img"];
     let arguments = [&arguments[..], &["--old", "system=old.img"]].concat();

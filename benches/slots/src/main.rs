@@ -42,6 +42,10 @@ struct Options {
     /// The program `payload_dumper`, a peer: `cargo install payload_dumper`.
     #[arg(long, default_value = "payload_dumper")]
     dumper: PathBuf,
+    /// How much processor time another program may take to make a delta, in seconds; one that has taken
+    /// more is ended.
+    #[arg(long, default_value_t = 600)]
+    patience: u64,
     /// Where to work; the disk there is what is measured.
     #[arg(long, default_value = "/var/tmp")]
     work: PathBuf,
@@ -63,6 +67,7 @@ struct Bench {
     updraft: PathBuf,
     dumper: PathBuf,
     runs: usize,
+    patience: u64,
     folder: tempfile::TempDir,
     images: Images,
 }
@@ -124,6 +129,7 @@ fn main() -> Result<()> {
         updraft: options.programs.join("updraft"),
         dumper: options.dumper,
         runs: options.runs,
+        patience: options.patience,
         folder,
         images,
     };
