@@ -3,11 +3,11 @@
 //! ```text
 //! {64,0xc926ad21,{1795090719,…},{2,…}}     RSA: words, -1/n mod 2^32, n, R²
 //! v2 {64,…}                                another exponent or hash
-//! v5 {32,{x…},{y…}}                        P-256: bytes, the highest first
+//! v5 {32,{x…},{y…}}                        P-256: bytes
 //! ```
-//! Words have 32 bits, the lowest first. Keys stand one after the other with a comma between two, and
-//! none after the last. (AOSP, `system/core/libmincrypt/tools/DumpPublicKey.java`, and
-//! `bootable/recovery/verifier.cpp` of Android 8.1.)
+//! Words have 32 bits; the lowest word is the first, and so is the lowest byte. Keys stand one after the
+//! other with a comma between two, and none after the last. (AOSP, `tools/dumpkey/DumpPublicKey.java`,
+//! `printRSA` and `printEC`, and `verifier.cpp`, `load_keys`, of `bootable/recovery` in Android 8.1.)
 
 use crate::Error;
 
@@ -15,8 +15,8 @@ use crate::Error;
 const MAX_TEXT: usize = 256 << 10;
 /// The most keys that are read.
 const MAX_KEYS: usize = 64;
-/// RSA with 2048 and 4096 bits.
-const WORDS: [usize; 2] = [64, 128];
+/// RSA with 2048, 4096 and 8192 bits.
+const WORDS: [usize; 3] = [64, 128, 256];
 const P256_BYTES: usize = 32;
 
 /// The hash that a key signs.
@@ -102,33 +102,33 @@ fn rsa(
     exponent: u32,
 ) -> Result<RecoveryKey, &'static str> {
     if !WORDS.contains(&words) {
-        return Err("it has neither 2048 nor 4096 bits");
+        return Err("it has none of 2048, 4096 and 8192 bits");
     }
     // This number and R² follow from the modulus; nobody needs them.
     rest.hexadecimal()?;
     rest.expect(',')?;
-    let numbers = rest.list(words, u32::MAX)?;
+    let numbers = rest.list(words, Rest::word)?;
     rest.expect(',')?;
-    rest.list(words, u32::MAX)?;
+    rest.list(words, Rest::word)?;
     let modulus = numbers.iter().rev().flat_map(|word| word.to_be_bytes()).collect();
     Ok(RecoveryKey::Rsa { hash, exponent, modulus })
 }
 
 fn p256(rest: &mut Rest<'_>, length: usize) -> Result<RecoveryKey, &'static str> {
-    // Zeros at the front may be left out.
-    if !(1..=P256_BYTES).contains(&length) {
-        return Err("its numbers have more than 32 bytes, or none");
+    if length != P256_BYTES {
+        return Err("its numbers have not 32 bytes");
     }
-    let x = half(rest, length)?;
+    let x = half(rest)?;
     rest.expect(',')?;
-    let y = half(rest, length)?;
+    let y = half(rest)?;
     Ok(RecoveryKey::P256 { x, y })
 }
 
-fn half(rest: &mut Rest<'_>, length: usize) -> Result<[u8; P256_BYTES], &'static str> {
+fn half(rest: &mut Rest<'_>) -> Result<[u8; P256_BYTES], &'static str> {
     let mut bytes = [0; P256_BYTES];
-    let places = bytes.iter_mut().skip(P256_BYTES - length);
-    for (place, byte) in places.zip(rest.list(length, 0xff)?) {
+    for (place, byte) in
+        bytes.iter_mut().rev().zip(rest.list(P256_BYTES, |rest| rest.number(0xff))?)
+    {
         *place = u8::try_from(byte).unwrap_or(u8::MAX);
     }
     Ok(bytes)
@@ -165,12 +165,27 @@ impl Rest<'_> {
         u32::from_str_radix(digits, 16).map_err(|_| "a number of it is none, or too large")
     }
 
-    fn list(&mut self, length: usize, most: u32) -> Result<Vec<u32>, &'static str> {
+    /// The first versions of dumpkey wrote words with a sign.
+    fn word(&mut self) -> Result<u32, &'static str> {
+        match self.0.strip_prefix('-') {
+            None => self.number(u32::MAX),
+            Some(rest) => {
+                self.0 = rest;
+                Ok(self.number(1 << 31)?.wrapping_neg())
+            }
+        }
+    }
+
+    fn list(
+        &mut self,
+        length: usize,
+        number: impl Fn(&mut Self) -> Result<u32, &'static str>,
+    ) -> Result<Vec<u32>, &'static str> {
         self.expect('{')?;
-        let mut numbers = vec![self.number(most)?];
+        let mut numbers = vec![number(self)?];
         while numbers.len() < length {
             self.expect(',')?;
-            numbers.push(self.number(most)?);
+            numbers.push(number(self)?);
         }
         self.expect('}')?;
         Ok(numbers)
@@ -203,7 +218,7 @@ mod tests {
             ("v3 ", SigningHash::Sha256, 3),
             ("v4 ", SigningHash::Sha256, 65537),
         ] {
-            for count in [64, 128] {
+            for count in [64, 128, 256] {
                 let keys = RecoveryKey::parse_all(&rsa(prefix, count)).unwrap();
                 let [RecoveryKey::Rsa { hash: own, exponent: exp, modulus }] = &keys[..] else {
                     panic!("{keys:?}")
@@ -212,13 +227,16 @@ mod tests {
                 assert_eq!(modulus[count * 4 - 8..], [0, 0, 0, 2, 0, 0, 0, 1]);
             }
         }
+        let signed = RecoveryKey::parse_all(&rsa("", 64).replace("{1,2,", "{-1,-2147483648,"));
+        let Ok([RecoveryKey::Rsa { modulus, .. }]) = signed.as_deref() else {
+            panic!("{signed:?}")
+        };
+        assert_eq!(modulus[248..], [0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
         let all = [rsa("", 64), rsa("v2 ", 64), rsa("v3 ", 64), rsa("v4 ", 64), ec()].join(",\n");
         let keys = RecoveryKey::parse_all(&format!("{all}\n")).unwrap();
         assert_eq!(keys.len(), 5);
         let RecoveryKey::P256 { x, y } = &keys[4] else { panic!("{keys:?}") };
-        assert_eq!((x[0], x[31], y[0]), (1, 32, 100));
-        let short = RecoveryKey::parse_all("v5 { 1, {7}, {9} }").unwrap();
-        assert!(matches!(short[0], RecoveryKey::P256 { x, .. } if x[31] == 7 && x[0] == 0));
+        assert_eq!((x[0], x[31], y[31]), (32, 1, 100));
     }
 
     #[test]
@@ -233,12 +251,16 @@ mod tests {
             one.replace("v4", "v0"),
             one.replace("{64,", "{63,"),
             one.replace("{64,", "{65,"),
+            rsa("v4 ", 257),
+            "v5 { 1, {7}, {9} }".to_owned(),
             one.replace("0xc9", "c9"),
             one.replace("{1,2,", "{1,99999999999,"),
-            one.replace("{1,2,", "{1,-2,"),
+            one.replace("{1,2,", "{1,-2147483649,"),
+            one.replace("{1,2,", "{1,--2,"),
             one.trim_end_matches('}').to_owned(),
             ec().replace("{32,", "{33,"),
             ec().replace("{1,2,", "{1,256,"),
+            ec().replace("{1,2,", "{1,-2,"),
             ec().replace("v5", "v4"),
             vec![ec(); 65].join(","),
             " ".repeat(300 << 10),

@@ -19,7 +19,8 @@ use crate::Error;
 use crate::cms::{INTEGER, SEQUENCE, value};
 use crate::plain::SpkiKey;
 
-const MODULUS_BITS: [usize; 2] = [2048, 4096];
+/// What recovery takes, and, up to Android 9, what dumpkey writes.
+const MODULUS_BITS: [usize; 3] = [2048, 4096, 8192];
 const EXPONENTS: [u64; 2] = [3, 65537];
 const P256_CURVE: &str = "1.2.840.10045.3.1.7";
 const BIT_STRING: u8 = 3;
@@ -47,7 +48,7 @@ pub struct PackageDigests {
     pub sha256: [u8; 32],
 }
 
-/// A key by which packages may be signed: RSA with 2048 or 4096 bits, or P-256.
+/// A key by which packages may be signed: RSA with 2048, 4096 or 8192 bits, or P-256.
 #[derive(Debug, Clone)]
 pub struct PackageKey {
     key: SpkiKey,
@@ -107,7 +108,7 @@ impl PackageKey {
                 let bits = bits(rsa.modulus);
                 let exponent = rsa.try_exponent().map_err(|_| bad("its exponent is too large"))?;
                 if !MODULUS_BITS.contains(&bits) || !EXPONENTS.contains(&exponent) {
-                    let problem = "it has neither 2048 nor 4096 bits, or an exponent other than 3 \
+                    let problem = "it has none of 2048, 4096 and 8192 bits, or an exponent other than 3 \
                                    and 65537";
                     return Err(bad(problem));
                 }

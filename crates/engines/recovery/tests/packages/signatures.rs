@@ -185,7 +185,7 @@ fn keys_come_from_otacerts_and_from_res_keys() {
 /// A key as dumpkey writes it.
 fn res_key(world: &World, name: &str) -> String {
     let list = |numbers: Vec<String>| numbers.join(",");
-    let bytes = |bytes: &[u8]| list(bytes.iter().map(ToString::to_string).collect());
+    let bytes = |bytes: &[u8]| list(bytes.iter().rev().map(ToString::to_string).collect());
     let pem = format!("{name}.pem");
     if name == "v5" {
         let der = world.openssl(&["pkey", "-in", &pem, "-pubout", "-outform", "DER"]);
