@@ -44,6 +44,7 @@ pub use logical::SuperPartition;
 pub use make::{BundleImage, PackageOptions, make_bundle, make_payload_package};
 pub use package::{Package, Signed, VerifiedPackage};
 pub use partition::{PartitionSpec, can_patch, flash_partition, partition_is, patch_partition};
+pub use patch::apply as apply_patch;
 pub use recovery::{Gate, Next, Options, Outcome, Recovery, Settings, request};
 pub use sign::{hash_to_sign, sign};
 pub use system::System;

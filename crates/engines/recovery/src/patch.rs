@@ -2,12 +2,13 @@
 
 use crate::imgdiff;
 
-/// What a patch makes of the source, at most so many bytes. `bonus` is more source for imgdiff.
+/// What a patch of bsdiff or imgdiff makes of the source, at most so many bytes. `bonus` is more source
+/// for imgdiff.
 ///
 /// # Errors
 /// What is wrong with the patch.
 #[allow(clippy::ptr_arg, reason = "bytes without a size at compile time are no trait object")]
-pub(crate) fn apply(
+pub fn apply(
     source: &Vec<u8>,
     patch: &[u8],
     bonus: &[u8],
