@@ -19,8 +19,10 @@ use crate::Error;
 use crate::cms::{INTEGER, SEQUENCE, value};
 use crate::plain::SpkiKey;
 
-/// What recovery takes, and, up to Android 9, what dumpkey writes.
-const MODULUS_BITS: [usize; 3] = [2048, 4096, 8192];
+/// What recovery takes of certificates.
+const MODULUS_BITS: &[usize] = &[2048, 4096];
+/// What it took of `/res/keys`, up to Android 9: dumpkey writes longer ones, too.
+const OLD_MODULUS_BITS: &[usize] = &[2048, 4096, 8192];
 const EXPONENTS: [u64; 2] = [3, 65537];
 const P256_CURVE: &str = "1.2.840.10045.3.1.7";
 const BIT_STRING: u8 = 3;
@@ -48,7 +50,8 @@ pub struct PackageDigests {
     pub sha256: [u8; 32],
 }
 
-/// A key by which packages may be signed: RSA with 2048, 4096 or 8192 bits, or P-256.
+/// A key by which packages may be signed: RSA with 2048 or 4096 bits, or P-256;
+/// an old one by its numbers also RSA with 8192.
 #[derive(Debug, Clone)]
 pub struct PackageKey {
     key: SpkiKey,
@@ -78,7 +81,7 @@ impl PackageKey {
                 return Err(Error::malformed("certificate", problem));
             }
         };
-        Self::new(certificate.public_key().raw, hash)
+        Self::new(certificate.public_key().raw, hash, MODULUS_BITS)
     }
 
     /// An RSA key by its numbers, the highest byte first.
@@ -87,7 +90,7 @@ impl PackageKey {
     /// [`Error::Malformed`].
     pub fn rsa(modulus: &[u8], exponent: u32, hash: PackageHash) -> Result<Self, Error> {
         let numbers = [unsigned(modulus), unsigned(&exponent.to_be_bytes())].concat();
-        Self::new(&spki(&RSA, &value(SEQUENCE, &numbers)), hash)
+        Self::new(&spki(&RSA, &value(SEQUENCE, &numbers)), hash, OLD_MODULUS_BITS)
     }
 
     /// A P-256 key by its point; it signs SHA-256.
@@ -95,10 +98,10 @@ impl PackageKey {
     /// # Errors
     /// [`Error::Malformed`].
     pub fn p256(x: &[u8; 32], y: &[u8; 32]) -> Result<Self, Error> {
-        Self::new(&spki(&P256, &[&[4][..], x, y].concat()), PackageHash::Sha256)
+        Self::new(&spki(&P256, &[&[4][..], x, y].concat()), PackageHash::Sha256, &[])
     }
 
-    fn new(spki: &[u8], hash: PackageHash) -> Result<Self, Error> {
+    fn new(spki: &[u8], hash: PackageHash, modulus_bits: &[usize]) -> Result<Self, Error> {
         let bad = |problem: &str| Error::malformed("key of a package", problem);
         let key = SpkiKey::from_der(spki)?;
         let (_, read) = SubjectPublicKeyInfo::from_der(spki).map_err(|_| bad("it is damaged"))?;
@@ -107,10 +110,12 @@ impl PackageKey {
             PublicKey::RSA(rsa) => {
                 let bits = bits(rsa.modulus);
                 let exponent = rsa.try_exponent().map_err(|_| bad("its exponent is too large"))?;
-                if !MODULUS_BITS.contains(&bits) || !EXPONENTS.contains(&exponent) {
-                    let problem = "it has none of 2048, 4096 and 8192 bits, or an exponent other than 3 \
-                                   and 65537";
-                    return Err(bad(problem));
+                if !modulus_bits.contains(&bits) || !EXPONENTS.contains(&exponent) {
+                    let problem = format!(
+                        "it has {bits} bits and exponent {exponent}; possible are \
+                         {modulus_bits:?} bits, and 3 or 65537"
+                    );
+                    return Err(bad(&problem));
                 }
             }
             PublicKey::EC(_)
