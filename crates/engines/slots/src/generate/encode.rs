@@ -73,8 +73,12 @@ impl Encoder<'_> {
     /// As it is, by bzip2 or by xz: whatever is smallest; of two that are equal the simpler one.
     fn replace(self, destinations: &[Extent], content: &[u8]) -> io::Result<Encoded> {
         let mut best = (OperationKind::Replace, content.to_vec());
-        let mut others = vec![(OperationKind::ReplaceBz, bzip2(content, self.limits)?)];
-        if self.limits.knows(OperationKind::ReplaceXz) {
+        let mut others = Vec::new();
+        let worthwhile = becomes_smaller(content)?;
+        if worthwhile {
+            others.push((OperationKind::ReplaceBz, bzip2(content, self.limits)?));
+        }
+        if worthwhile && self.limits.knows(OperationKind::ReplaceXz) {
             let mut xz = Vec::new();
             let dictionary = self.limits.dictionary(DICTIONARY);
             // Devices may read xz by a decoder that knows no other checks than none and CRC-32.
@@ -149,6 +153,37 @@ pub(super) fn bzip2(content: &[u8], limits: Limits) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
+/// Whether it is worth trying the slow ways of compression. Much of an image is compressed or encrypted
+/// already, and would cost the most time for nothing.
+///
+/// What comes again anywhere in the piece is found by zstd, and so are bytes of which some are far more
+/// frequent than others; it gives up a gain below a hundredth, which their entropy tells.
+fn becomes_smaller(content: &[u8]) -> io::Result<bool> {
+    const LEVEL: i32 = 1;
+    /// In bits for a byte. bzip2 adds about as much as this is below 8.
+    const WORTHWHILE: f64 = 7.97;
+    if entropy(content) < WORTHWHILE {
+        return Ok(true);
+    }
+    let mut distant = zstd::bulk::Compressor::new(LEVEL)?;
+    distant.long_distance_matching(true)?;
+    distant.window_log(DICTIONARY.ilog2())?;
+    Ok(distant.compress(content)?.len() < content.len())
+}
+
+/// How many bits a byte takes when each is written as its frequency wants it.
+fn entropy(content: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in content {
+        counts[usize::from(*byte)] += 1;
+    }
+    let counts: Vec<f64> =
+        counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count)).collect();
+    let size: f64 = counts.iter().sum();
+    let frequencies = counts.iter().map(|count| count / size);
+    -frequencies.map(|frequency| frequency * frequency.log2()).sum::<f64>()
+}
+
 /// Which blocks those are of the ones that these extents have in turn.
 fn sections(extents: &[Extent], used: &[bool]) -> Vec<Extent> {
     let blocks = extents.iter().flat_map(|extent| extent.start..extent.start + extent.count);
@@ -160,4 +195,43 @@ fn sections(extents: &[Extent], used: &[bool]) -> Vec<Extent> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::becomes_smaller;
+
+    fn noise(size: usize) -> Vec<u8> {
+        let mut random = fastrand::Rng::with_seed(7);
+        std::iter::repeat_with(|| random.u8(..)).take(size).collect()
+    }
+
+    #[test]
+    fn noise_does_not_become_smaller() {
+        assert!(!becomes_smaller(&noise(2 << 20)).unwrap());
+    }
+
+    #[test]
+    fn what_comes_again_far_away_is_found() {
+        let mut content = noise(2 << 20);
+        content.copy_within(..4096, (2 << 20) - 4096);
+        assert!(becomes_smaller(&content).unwrap());
+    }
+
+    #[test]
+    fn bytes_of_which_some_are_more_frequent_are_found() {
+        // One of forty is always the same.
+        let mut content = noise(2 << 20);
+        for byte in content.iter_mut().step_by(40) {
+            *byte = 0;
+        }
+        assert!(becomes_smaller(&content).unwrap());
+    }
+
+    #[test]
+    fn text_becomes_smaller() {
+        assert!(becomes_smaller("a line of text\n".repeat(300).as_bytes()).unwrap());
+    }
 }
