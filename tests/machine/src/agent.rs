@@ -22,6 +22,8 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::patience::Patience;
+
 /// The agent: a script for busybox or any other shell with `base64` and `stty`.
 pub const AGENT: &str = "#!/bin/sh
 exec </dev/ttyS1 >/dev/ttyS1 2>/dev/null
@@ -44,8 +46,8 @@ const PERIOD: Duration = Duration::from_millis(20);
 
 /// How long the host waits for `got` before it says a command again, at first and in the end: at
 /// first the guest may only not listen yet, later it is slow.
-const PATIENCE: Duration = Duration::from_millis(200);
-const MOST_PATIENCE: Duration = Duration::from_millis(1500);
+const PAUSE: Duration = Duration::from_millis(200);
+const MOST_PAUSE: Duration = Duration::from_millis(1500);
 
 /// What a command in the guest left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,38 +92,37 @@ impl Line {
     }
 
     /// Runs a command to its end.
-    pub(crate) fn run(&mut self, command: &str, timeout: Duration) -> Result<Answer> {
-        let id = self.say(command, "end", timeout)?;
+    pub(crate) fn run(&mut self, command: &str, patience: &mut Patience) -> Result<Answer> {
+        let id = self.say(command, "end", patience)?;
         let answer = std::mem::take(&mut self.received);
         parse(&String::from_utf8_lossy(&answer), id)
     }
 
     /// Gives a command and waits until it has arrived, not until it ends.
-    pub(crate) fn tell(&mut self, command: &str, timeout: Duration) -> Result<()> {
+    pub(crate) fn tell(&mut self, command: &str, patience: &mut Patience) -> Result<()> {
         // What the agent says about it is sent before the machine can be gone.
-        self.say(&format!("(sleep 0.3; {command}) >/dev/null 2>&1 &"), "got", timeout).map(drop)
+        self.say(&format!("(sleep 0.3; {command}) >/dev/null 2>&1 &"), "got", patience).map(drop)
     }
 
     /// Says a command until the guest has got it, and waits for this word about it. Gives its number.
-    fn say(&mut self, command: &str, word: &str, timeout: Duration) -> Result<u64> {
+    fn say(&mut self, command: &str, word: &str, patience: &mut Patience) -> Result<u64> {
         self.sent += 1;
         let id = self.sent;
         let request = format!("\nrun {id} {} now\n", BASE64_STANDARD.encode(command));
         let (got, wanted) = (format!("got {id}\n"), format!("{word} {id}\n"));
-        let deadline = Instant::now() + timeout;
         let mut next = Instant::now();
-        let mut patience = PATIENCE;
+        let mut pause = PAUSE;
         loop {
             if find(&self.received, wanted.as_bytes()).is_some() {
                 return Ok(id);
             }
             if Instant::now() >= next && find(&self.received, got.as_bytes()).is_none() {
                 self.stream.write_all(request.as_bytes())?;
-                next = Instant::now() + patience;
-                patience = (2 * patience).min(MOST_PATIENCE);
+                next = Instant::now() + pause;
+                pause = (2 * pause).min(MOST_PAUSE);
             }
-            if Instant::now() > deadline {
-                bail!("the agent did not answer to `{command}` within {timeout:?}");
+            if patience.is_over() {
+                bail!("the agent did not answer to `{command}` in time");
             }
             let mut buffer = [0; 4096];
             match self.stream.read(&mut buffer) {

@@ -77,6 +77,7 @@ mod updraft_init;
 mod accelerator;
 mod agent;
 mod options;
+mod patience;
 mod qemu;
 
 pub use agent::{AGENT, Answer};

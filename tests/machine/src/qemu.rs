@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Pid;
@@ -13,6 +13,7 @@ use crate::accelerator::Accelerator;
 use crate::agent::{Answer, Line};
 use crate::foreign::Foreign;
 use crate::options::{Boot, Firmware, Options};
+use crate::patience::Patience;
 
 /// What the guest flushes stays in this machine's memory, as all that it writes: only this machine's
 /// own power cut would tell the difference, and waiting for its disk takes most of a guest's time.
@@ -33,6 +34,15 @@ enum Process {
     Own(Child),
     /// Somebody else started it. It goes on when we end.
     Other(Pid),
+}
+
+impl Process {
+    fn number(&self) -> Pid {
+        match self {
+            Self::Own(child) => Pid::from_child(child),
+            Self::Other(pid) => *pid,
+        }
+    }
 }
 
 /// A machine that runs. It ends when this value is dropped, unless it was left running or found
@@ -72,9 +82,9 @@ impl Machine {
         let process = Process::Own(child);
         let mut machine =
             Self { process, console, socket, seen: 0, line: None, _folder: temporary };
-        let deadline = Instant::now() + START_TIMEOUT;
+        let mut patience = machine.patience(START_TIMEOUT);
         while !machine.socket.exists() {
-            if machine.has_ended() || Instant::now() > deadline {
+            if machine.has_ended() || patience.is_over() {
                 let said = fs::read_to_string(folder.join("qemu.log")).unwrap_or_default();
                 bail!("QEMU did not start: {}", said.trim_end());
             }
@@ -106,15 +116,12 @@ impl Machine {
     /// # Errors
     /// When it has ended.
     pub fn leave_running(mut self) -> Result<i32> {
-        let pid = match &self.process {
-            Process::Own(child) => i32::try_from(child.id())?,
-            Process::Other(pid) => pid.as_raw_nonzero().get(),
-        };
         if self.has_ended() {
             bail!("the machine has ended");
         }
-        self.process = Process::Other(Pid::from_raw(pid).context("a process number is not 0")?);
-        Ok(pid)
+        let pid = self.process.number();
+        self.process = Process::Other(pid);
+        Ok(pid.as_raw_nonzero().get())
     }
 
     /// Everything on the console so far.
@@ -129,7 +136,7 @@ impl Machine {
     /// # Errors
     /// With the end of the console, when the time is over or QEMU ended.
     pub fn wait_for(&mut self, mark: &str, timeout: Duration) -> Result<String> {
-        let deadline = Instant::now() + timeout;
+        let mut patience = self.patience(timeout);
         loop {
             // In this order, what was said just before the end is still found.
             let ended = self.has_ended();
@@ -141,7 +148,7 @@ impl Machine {
                 self.seen += end;
                 return Ok(new[..end].to_owned());
             }
-            if ended || Instant::now() > deadline {
+            if ended || patience.is_over() {
                 let why = if ended { "QEMU ended" } else { "the time is over" };
                 let mut from = text.len().saturating_sub(CONSOLE_END);
                 while !text.is_char_boundary(from) {
@@ -166,7 +173,8 @@ impl Machine {
     /// # Errors
     /// When the agent does not answer in time.
     pub fn run_within(&mut self, command: &str, timeout: Duration) -> Result<Answer> {
-        self.line()?.run(command, timeout)
+        let mut patience = self.patience(timeout);
+        self.line()?.run(command, &mut patience)
     }
 
     /// Gives a shell command that the agent does not survive, such as `reboot -f`. It begins a
@@ -175,7 +183,8 @@ impl Machine {
     /// # Errors
     /// When the agent does not answer.
     pub fn tell(&mut self, command: &str) -> Result<()> {
-        self.line()?.tell(command, COMMAND_TIMEOUT)
+        let mut patience = self.patience(COMMAND_TIMEOUT);
+        self.line()?.tell(command, &mut patience)
     }
 
     fn line(&mut self) -> Result<&mut Line> {
@@ -200,14 +209,18 @@ impl Machine {
     /// # Errors
     /// When it still runs after that time.
     pub fn wait_for_end(&mut self, timeout: Duration) -> Result<()> {
-        let deadline = Instant::now() + timeout;
+        let mut patience = self.patience(timeout);
         while !self.has_ended() {
-            if Instant::now() > deadline {
+            if patience.is_over() {
                 bail!("the machine still runs after {timeout:?}");
             }
             std::thread::sleep(PERIOD);
         }
         Ok(())
+    }
+
+    fn patience(&self, timeout: Duration) -> Patience {
+        Patience::with(self.process.number(), timeout)
     }
 
     /// Whether QEMU has ended.

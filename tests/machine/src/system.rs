@@ -15,9 +15,10 @@ use crate::programs;
 const BUSYBOX: &str = "/bin/busybox";
 
 /// The init: mounts what the initramfs left, shares all mounts with other namespaces as systemd
-/// does, says that it is there, runs the agent. When the agent ends and somebody asked for a soft
-/// reboot, it does that as systemd does, too: all others end, what is at `/run/nextroot` becomes the
-/// root, and its init is process 1.
+/// does, says that it is there, runs the agent. It says so in the kernel's log, at a level that is
+/// always shown: no other message gets into the midst of it. When the agent ends and somebody asked
+/// for a soft reboot, it does that as systemd does, too: all others end, what is at `/run/nextroot`
+/// becomes the root, and its init is process 1.
 const INIT: &str = "#!/bin/sh
 export PATH=/usr/bin:/usr/sbin
 [ -d /proc/self ] || mount -t proc proc /proc
@@ -28,7 +29,7 @@ mount --make-rshared /
 . /usr/lib/os-release
 @EARLY@
 [ ! -x /usr/etc/rc ] || /bin/sh /etc/rc
-echo \"SYSTEM READY $VERSION_ID\" >/dev/console
+echo \"<2>SYSTEM READY $VERSION_ID\" >/dev/kmsg
 soft_reboot() {
     rm /run/soft-reboot
     kill -9 -1

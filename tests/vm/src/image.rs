@@ -28,6 +28,9 @@ impl<'a> Image<'a> {
             // Nobody attacks it, and under emulation that costs a fifth of the time.
             "--karg=mitigations=off",
             "--karg=nokaslr",
+            "--karg=cryptomgr.notests",
+            // What a kernel tells would stand in the midst of what a program says.
+            "--karg=loglevel=4",
         ];
         let sizes = ["--boot-size=64M", "--root-size=320M", "--esp-size=80M"];
         let remote = [

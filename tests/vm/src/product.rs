@@ -23,7 +23,7 @@ const FILES: [(&str, u32, &str); 7] = [
         0o644,
         "[Unit]\nDescription=The agent of the tests\n\
          [Service]\nEnvironmentFile=/usr/lib/os-release\n\
-         ExecStartPre=/bin/sh -c 'echo SYSTEM READY $VERSION_ID >/dev/console'\n\
+         ExecStartPre=/bin/sh -c 'echo \"<2>SYSTEM READY $VERSION_ID\" >/dev/kmsg'\n\
          ExecStart=/usr/lib/test/agent\nRestart=always\n\
          [Install]\nWantedBy=multi-user.target\n",
     ),

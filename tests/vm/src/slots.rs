@@ -130,7 +130,8 @@ impl SlotReleases {
         for (name, slot, device, version) in [("slot-a", 'a', 2, 2), ("slot-b+0-1", 'b', 3, 1)] {
             let entry = format!(
                 "title {slot}\nversion {version}\nlinux /loader/vmlinuz\n\
-                 initrd /loader/initramfs.img\noptions console=ttyS0 no_timer_check panic=1 \
+                 initrd /loader/initramfs.img\noptions console=ttyS0 no_timer_check \
+                 cryptomgr.notests loglevel=4 panic=1 \
                  root=/dev/vda{device} updraft.slot={slot}\n"
             );
             fs::write(esp.join("loader/entries").join(format!("{name}.conf")), entry)?;

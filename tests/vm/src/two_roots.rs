@@ -177,7 +177,8 @@ impl TwoRoots {
 }
 
 /// Arguments of each kernel: nobody attacks it, and it starts again at once when it panics.
-pub(crate) const USUAL: &str = "console=ttyS0 no_timer_check mitigations=off nokaslr panic=-1";
+pub(crate) const USUAL: &str = "console=ttyS0 no_timer_check mitigations=off nokaslr \
+                                cryptomgr.notests loglevel=4 panic=-1";
 
 /// What starts a slot of a disk: these arguments of the kernel.
 pub(crate) fn arguments(slot: &str) -> String {

@@ -25,7 +25,7 @@ const MOST_BOOTS: usize = 4;
 /// For [`boot_anew`].
 const ENDS: &[&str] = &["-no-reboot"];
 /// Nobody waits for a root that does not come.
-const SHORT_WAIT: &str = "--karg=rootwait=8";
+const SHORT_WAIT: &str = "--karg=rootwait=20";
 
 fn run(machine: &mut Machine, command: &str) -> String {
     machine.run_within(command, UPDATE).unwrap().good().unwrap()

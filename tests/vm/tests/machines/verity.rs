@@ -43,7 +43,7 @@ fn a_changed_block_or_command_line_is_refused_and_falls_back() {
     // The init would say something else.
     assert_eq!(slots(&mut machine, "apply /opt/payloads/three.bin")["code"], 0);
     machine.kill();
-    board.change("system_a", b"echo \"SYSTEM READY", b"echo \"SYSTEM ready").unwrap();
+    board.change("system_a", b"echo \"<2>SYSTEM READY", b"echo \"<2>SYSTEM ready").unwrap();
     let (mut machine, vain) = board.start("two").unwrap();
     let [refused] = vain.as_slice() else { panic!("{vain:?}") };
     assert!(refused.contains("is corrupted"), "{refused}");
