@@ -35,15 +35,13 @@ impl Options {
     }
 }
 
-/// Builds all targets and runs them one after the other.
+/// Builds the targets that are asked for, and runs them one after the other.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    build()?;
+    let chosen = chosen(targets()?, &options.targets)?;
+    build(&chosen)?;
     let folder = shell::workspace().join("fuzz");
     let mut found = Vec::new();
-    for target in targets()? {
-        if !options.targets.is_empty() && !options.targets.contains(&target) {
-            continue;
-        }
+    for target in chosen {
         let corpus = folder.join("corpus").join(&target);
         std::fs::create_dir_all(&corpus)?;
         let mut command = Command::new(binaries().join(&target));
@@ -74,12 +72,24 @@ pub(crate) fn check() -> Result<()> {
     shell::run(command.args(["clippy", "--locked", "--keep-going", "--", "-D", "warnings"]))
 }
 
-/// Builds all targets.
-fn build() -> Result<()> {
+/// Builds these targets: each is linked by itself, which takes the most memory and time.
+fn build(targets: &[String]) -> Result<()> {
     let mut command = shell::cargo();
     command.current_dir(shell::workspace().join("fuzz"));
     command.env("RUSTFLAGS", INSTRUMENTATION).env("CARGO_TARGET_DIR", target_folder());
-    shell::run(command.args(["build", "--profile", "fuzz", "--target", &host()?]))
+    command.args(["build", "--profile", "fuzz", "--target", &host()?]);
+    for target in targets {
+        command.args(["--bin", target]);
+    }
+    shell::run(&mut command)
+}
+
+/// Those of all targets that are asked for: all, if none is.
+fn chosen(all: Vec<String>, asked: &[String]) -> Result<Vec<String>> {
+    if let Some(name) = asked.iter().find(|name| !all.contains(name)) {
+        bail!("there is no target {name}; there are {}", all.join(", "));
+    }
+    Ok(all.into_iter().filter(|name| asked.is_empty() || asked.contains(name)).collect())
 }
 
 /// The names of the targets: files of `fuzz/fuzz_targets`.
@@ -110,4 +120,21 @@ fn host() -> Result<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).context("find the host's name in the output of `rustc -vV`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn all_targets_run_unless_some_are_asked_for() {
+        assert_eq!(chosen(names("a b c"), &[]).ok(), Some(names("a b c")));
+        assert_eq!(chosen(names("a b c"), &names("c a")).ok(), Some(names("a c")));
+        let error = chosen(names("a b"), &names("x")).map_err(|error| error.to_string());
+        assert_eq!(error, Err("there is no target x; there are a, b".to_owned()));
+    }
 }
