@@ -37,9 +37,10 @@ pub struct ApplyOptions {
     pub state: Option<PathBuf>,
     /// After how many bytes of new content that is recorded. Each time waits for the disk.
     pub checkpoint_bytes: u64,
-    /// After how many bytes of data that were read it is recorded as well: what comes over a network
-    /// is not to be read twice.
-    pub checkpoint_data_bytes: u64,
+    /// How many bytes of data may be read once more after a power cut, where an operation has as much:
+    /// else no more than the largest one has, so that what comes over a network is read once but for an
+    /// operation. `None`: any number, as for a file.
+    pub checkpoint_data_bytes: Option<u64>,
     /// Where the data of an operation is kept that is too large for memory.
     pub scratch: PathBuf,
 }
@@ -52,7 +53,7 @@ impl ApplyOptions {
             mode: Mode::default(),
             state: None,
             checkpoint_bytes: CHECKPOINT_BYTES,
-            checkpoint_data_bytes: u64::MAX,
+            checkpoint_data_bytes: None,
             scratch: scratch.into(),
         }
     }

@@ -65,7 +65,7 @@ const CHECKPOINT: &str = "checkpoint.json";
 const MAX_KEY: u64 = 64 << 10;
 /// After so many tries that got no further, all is done anew.
 const MAX_ATTEMPTS: u32 = 10;
-/// What may be read twice, when the power is cut, beside one operation.
+/// What may be read twice, when the power is cut, in several operations.
 const CHECKPOINT_DATA: u64 = 1 << 20;
 
 /// What an update engine is doing, by Android's names and numbers. An engine of slots never is in
@@ -231,7 +231,7 @@ impl Engine {
         let context = self.attended(context).with_progress(overall.clone());
         let mut options = ApplyOptions::new(&self.config.state);
         options.state = Some(self.config.state.join(CHECKPOINT));
-        options.checkpoint_data_bytes = CHECKPOINT_DATA;
+        options.checkpoint_data_bytes = Some(CHECKPOINT_DATA);
         let mut paced = Paced { context: context.clone(), source };
         let mut programs = Vec::new();
         let applied = apply_where(&context, &mut paced, &trust, &options, |head| {

@@ -12,6 +12,9 @@ use crate::partition::OpenPartition;
 use crate::stream::{Hashes, Stream};
 use crate::{Error, Head, Result, Trust};
 
+/// Small operations are recorded together, up to so many bytes of data: each record waits for the disk.
+const TOGETHER: u64 = 64 << 10;
+
 /// Where the data of the operations before the one with this number ends.
 pub(super) fn data_end(manifest: &Manifest, next: usize) -> u64 {
     let operations = manifest.partitions.iter().flat_map(|partition| &partition.operations);
@@ -47,6 +50,9 @@ impl Run<'_> {
         let total: u64 = each().map(|(.., operation)| bytes_of(operation)).sum();
         let mut done: u64 = each().take(start).map(|(.., operation)| bytes_of(operation)).sum();
         let total = Some(total);
+        let data_of = |operation: &Operation| operation.data.map_or(0, |data| data.length);
+        let largest = each().map(|(.., operation)| data_of(operation)).max().unwrap_or(0);
+        let most = self.options.checkpoint_data_bytes.map(|most| most.min(largest.max(TOGETHER)));
         self.context.report(&Event::Started { phase: PHASE, total, unit: Unit::Bytes });
         let (mut unrecorded, mut recorded_at) = (0, stream.at);
         for (number, (at, partition, index, operation)) in each().enumerate().skip(start) {
@@ -54,6 +60,13 @@ impl Run<'_> {
             if let Err(cancelled) = self.context.check() {
                 self.record(number, &stream.hashes)?;
                 return Err(cancelled.into());
+            }
+            let unrecorded_data = stream.at - recorded_at;
+            if unrecorded_data > 0
+                && most.is_some_and(|most| unrecorded_data + data_of(operation) > most)
+            {
+                self.record(number, &stream.hashes)?;
+                (unrecorded, recorded_at) = (0, stream.at);
             }
             let before = stream.hashes.clone();
             if let Err(error) = self.one(stream, trust, at, (partition, index, operation)) {
@@ -66,12 +79,14 @@ impl Run<'_> {
             }
             done += bytes_of(operation);
             unrecorded += bytes_of(operation);
-            if unrecorded > self.options.checkpoint_bytes
-                || stream.at - recorded_at >= self.options.checkpoint_data_bytes
-            {
+            if unrecorded > self.options.checkpoint_bytes {
                 self.record(number + 1, &stream.hashes)?;
                 (unrecorded, recorded_at) = (0, stream.at);
             }
+        }
+        if most.is_some() && stream.at > recorded_at {
+            // What follows takes long, and may fail: nothing of it needs the data.
+            self.record(each().count(), &stream.hashes)?;
         }
         self.context.report(&Event::Finished { phase: PHASE });
         Ok(())

@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 
 use updraft_crypto::KeyAlgorithm;
 use updraft_fs::fault::{self, Fault};
+use updraft_payload::OperationKind as Kind;
 use updraft_slots::{Result, Source, Trust};
 
-use super::make::{World, delta, signer, trusting};
+use super::make::{BLOCK, Maker, World, delta, signer, trusting};
 
 /// A payload in memory that breaks off, and tells how many bytes were read of it.
 struct Flaky<'a> {
@@ -58,6 +59,67 @@ fn a_connection_that_breaks_off_at_any_byte_is_gone_on_from() {
         // The metadata is read again, and at most the data of one operation.
         assert!(first + read.get() <= payload.len() + head.min(end) + largest, "cut at {end}");
         assert!(applied.resumed_at > 0 || end <= head + largest, "cut at {end}");
+    }
+}
+
+/// A payload whose reader dies in the midst, and with it all that is not recorded.
+struct Deadly<'a>(Flaky<'a>);
+
+struct DeadlyPart<'a>(Box<dyn Read + 'a>);
+
+impl Read for DeadlyPart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        assert!(read > 0, "the power is cut");
+        Ok(read)
+    }
+}
+
+impl Source for Deadly<'_> {
+    fn open(&mut self, offset: u64) -> Result<Box<dyn Read + '_>> {
+        Ok(Box::new(DeadlyPart(self.0.open(offset)?)))
+    }
+}
+
+#[test]
+fn after_a_power_cut_no_more_is_read_again_than_the_largest_operation_has() {
+    const LEAST: usize = 64 << 10;
+    let update = |sizes: &[usize]| {
+        let mut maker = Maker::new(0);
+        let new: Vec<u8> =
+            sizes.iter().zip(0_u8..).flat_map(|(size, byte)| vec![byte; size * BLOCK]).collect();
+        maker.partition("system", None, &new);
+        let mut at = 0;
+        for (size, byte) in sizes.iter().zip(0_u8..) {
+            let length = *size as u64;
+            maker.operation(Kind::Replace, Some(&vec![byte; size * BLOCK]), &[], &[(at, length)]);
+            at += length;
+        }
+        maker
+    };
+    // In blocks: all small, or one as large as four times what may be read twice.
+    for sizes in [vec![16; 60], [vec![16; 30], vec![4 * LEAST / BLOCK], vec![100; 10]].concat()] {
+        let maker = update(&sizes);
+        let payload = maker.unsigned();
+        let head = payload.len() - maker.data.len();
+        let most = (sizes.iter().max().unwrap() * BLOCK).max(LEAST);
+        for end in (head + LEAST..payload.len()).step_by(9973) {
+            let mut world = World::of(&maker);
+            world.options.checkpoint_bytes = u64::MAX;
+            world.options.checkpoint_data_bytes = Some(1 << 20);
+            let read = Cell::new(0);
+            let mut deadly = Deadly(Flaky { bytes: &payload, end, read: &read });
+            let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                world.apply_from(&mut deadly, &Trust::default())
+            }));
+            assert!(died.is_err(), "cut at {end}");
+            let first = read.take();
+            let mut whole = Flaky { bytes: &payload, end: payload.len(), read: &read };
+            world.apply_from(&mut whole, &Trust::default()).unwrap();
+            world.assert_holds(&maker);
+            let again = first + read.get() - payload.len() - head;
+            assert!(again <= most, "cut at {end}: {again} bytes are read again, of {most}");
+        }
     }
 }
 
