@@ -34,8 +34,9 @@ fn a_changed_block_or_command_line_is_refused_and_falls_back() {
     machine.kill();
     let (mut machine, vain) = board.start("two").unwrap();
     assert!(vain.is_empty(), "{vain:?}");
+    let told = run(&mut machine, "dmesg");
+    assert!(told.contains("Secure boot enabled"), "{told}");
     let console = machine.console();
-    assert!(console.contains("Secure boot enabled"), "{console}");
     assert!(console.contains("checking each block of /dev/vda4 by dm-verity"), "{console}");
     assert!(run(&mut machine, "cat /proc/mounts").contains("/dev/dm-0 / ext4 ro"));
     slots(&mut machine, "mark-successful");
