@@ -37,9 +37,9 @@ pub struct ApplyOptions {
     pub state: Option<PathBuf>,
     /// After how many bytes of new content that is recorded. Each time waits for the disk.
     pub checkpoint_bytes: u64,
-    /// How many bytes of data may be read once more after a power cut, where an operation has as much:
-    /// else no more than the largest one has, so that what comes over a network is read once but for an
-    /// operation. `None`: any number, as for a file.
+    /// The most bytes of data that may be read once more after a power cut: never more than the largest
+    /// operation has, or 64 KiB where that is less, but for an operation that alone has more than this.
+    /// `None`: any number, as for a file, which is read again at no cost.
     pub checkpoint_data_bytes: Option<u64>,
     /// Where the data of an operation is kept that is too large for memory.
     pub scratch: PathBuf,

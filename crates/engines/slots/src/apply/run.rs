@@ -63,7 +63,8 @@ impl Run<'_> {
             }
             let unrecorded_data = stream.at - recorded_at;
             if unrecorded_data > 0
-                && most.is_some_and(|most| unrecorded_data + data_of(operation) > most)
+                && most
+                    .is_some_and(|most| unrecorded_data.saturating_add(data_of(operation)) > most)
             {
                 self.record(number, &stream.hashes)?;
                 (unrecorded, recorded_at) = (0, stream.at);
