@@ -43,6 +43,10 @@ enum Part {
     Recorded,
     /// The same with entries and kernels on FAT
     OnFat,
+    /// Power cuts of a recorded update of a slot
+    Slot,
+    /// Power cuts of a recorded update of a single root by recovery
+    OneRoot,
     /// Power cuts of running machines
     Live,
     /// Machines that take minutes each, which `cargo xtask test` leaves out
@@ -71,6 +75,8 @@ impl Part {
         Some(match self {
             Self::Recorded => ("vm", "machines", "power_cuts::after_a_cut"),
             Self::OnFat => ("vm", "machines", "power_cuts::with_entries_and_kernels_on_fat"),
+            Self::Slot => ("vm", "machines", "slots::after_a_cut"),
+            Self::OneRoot => ("vm", "machines", "recovery::recovery_makes"),
             Self::Live => ("vm", "machines", "live_cuts::"),
             Self::Agents => ("end-to-end", "end_to_end", "power_cuts::"),
             Self::IllAgents => ("end-to-end", "end_to_end", "health::a_kill"),
@@ -171,6 +177,6 @@ mod tests {
             assert!(text.contains(&format!("#[test]\nfn {name}")), "{package} {file} {tests}");
             found += 1;
         }
-        assert_eq!(found, 5);
+        assert_eq!(found, 7);
     }
 }

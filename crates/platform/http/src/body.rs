@@ -4,8 +4,10 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
+use updraft_task::Context;
+
 use crate::pace::Pace;
-use crate::{Error, LowSpeed, Result};
+use crate::{Error, LowSpeed, Result, waiting};
 
 /// Opens the body of a request, once for each attempt.
 pub type OpenBody = Arc<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync>;
@@ -45,6 +47,7 @@ impl From<Vec<u8>> for Body {
 
 /// The body of a response, as it arrives.
 pub struct BodyReader {
+    ctx: Context,
     inner: Box<dyn Read + Send + Sync>,
     url: Arc<str>,
     low_speed: LowSpeed,
@@ -55,19 +58,28 @@ pub struct BodyReader {
 }
 
 impl BodyReader {
+    /// What `inner` gives, for the work of `ctx`: its waits end when that is cancelled.
     pub(crate) fn new(
+        ctx: &Context,
         inner: Box<dyn Read + Send + Sync>,
         url: Arc<str>,
-        low_speed: LowSpeed,
         expected: Option<u64>,
     ) -> Self {
-        let window = (Instant::now(), 0);
-        Self { inner, url, low_speed, pace: None, window, received: 0, expected }
+        Self {
+            ctx: ctx.clone(),
+            inner,
+            url,
+            low_speed: LowSpeed::default(),
+            pace: None,
+            window: (Instant::now(), 0),
+            received: 0,
+            expected,
+        }
     }
 
-    /// Read no faster than this.
-    pub(crate) fn paced(self, pace: Option<Arc<Pace>>) -> Self {
-        Self { pace, ..self }
+    /// Read neither slower nor faster than this.
+    pub(crate) fn paced(self, low_speed: LowSpeed, pace: Option<Arc<Pace>>) -> Self {
+        Self { low_speed, pace, ..self }
     }
 
     /// The announced length, when there is one.
@@ -83,9 +95,13 @@ impl BodyReader {
         let length = buffer.len().min(largest);
         let buffer = buffer.get_mut(..length).unwrap_or_default();
         let read = loop {
-            match self.inner.read(buffer) {
+            match waiting::within(&self.ctx, || self.inner.read(buffer)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(interrupted(self.received, error)),
+                Err(error) => {
+                    // A wait that was cancelled ends as any that fails.
+                    self.ctx.is_open()?;
+                    return Err(interrupted(self.received, error));
+                }
                 Ok(read) => break read,
             }
         };

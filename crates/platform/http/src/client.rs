@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use updraft_task::Context;
-use ureq::http;
+use ureq::{ProxyProtocol, http};
 
 use crate::error::shown;
 use crate::pace::Pace;
 use crate::retry::Retry;
 use crate::tls::tls_config;
-use crate::{Body, BodyReader, ClientOptions, Error, Result, cookie};
+use crate::{Body, BodyReader, ClientOptions, Error, Result, connector, cookie, waiting};
 
 /// How much of an error answer is looked at for an explanation.
 const PROBLEM_LIMIT: u64 = 16 << 10;
@@ -193,8 +193,7 @@ impl Client {
             .max_idle_connections_per_host(options.idle_connections)
             .input_buffer_size(64 << 10)
             .tls_config(tls_config(options)?);
-        let proxy = options.proxy.as_deref().map(ureq::Proxy::new).transpose();
-        config = config.proxy(proxy.map_err(|source| bad_option("the proxy", source))?);
+        config = config.proxy(options.proxy.as_deref().map(proxy).transpose()?);
         for (name, value) in &options.headers {
             check_header(name, value)?;
         }
@@ -211,7 +210,7 @@ impl Client {
             let slowest = pace.bytes_per_second() / 8;
             options.low_speed.bytes_per_second = options.low_speed.bytes_per_second.min(slowest);
         }
-        Ok(Self { agent: config.build().new_agent(), options: Arc::new(options), pace })
+        Ok(Self { agent: connector::agent(config.build()), options: Arc::new(options), pace })
     }
 
     /// The options this was made with.
@@ -232,11 +231,11 @@ impl Client {
         self.send_with(&Context::silent(), &request)
     }
 
-    /// [`send`](Self::send) that can be cancelled between attempts.
+    /// [`send`](Self::send) that can be cancelled, also while it waits.
     pub fn send_with(&self, ctx: &Context, request: &Request) -> Result<Response> {
         let mut retry = Retry::new(&self.options);
         loop {
-            let error = match self.send_once(request) {
+            let error = match self.send_once(ctx, request) {
                 Ok(mut response) if request.repeatable && is_passing_status(response.status) => {
                     response.take_error()
                 }
@@ -249,7 +248,7 @@ impl Client {
     }
 
     /// One attempt.
-    pub(crate) fn send_once(&self, request: &Request) -> Result<Response> {
+    pub(crate) fn send_once(&self, ctx: &Context, request: &Request) -> Result<Response> {
         let url = shown(&request.url);
         let fail = |source| Error::Transport { url: url.clone(), source: Box::new(source) };
         let mut builder =
@@ -263,28 +262,31 @@ impl Client {
         let answer = match &request.body {
             Body::Empty => {
                 let sent = builder.body(()).map_err(|error| fail(error.into()))?;
-                self.run(request.method, sent)
+                self.run(ctx, request.method, sent)
             }
             Body::Bytes(bytes) => {
                 let sent = builder.body(&bytes[..]).map_err(|error| fail(error.into()))?;
-                self.run(request.method, sent)
+                self.run(ctx, request.method, sent)
             }
             Body::Reader { length, open } => {
                 let reader = open().map_err(|source| Error::Local { url: url.clone(), source })?;
                 let body = ureq::SendBody::from_owned_reader(reader.take(*length));
                 let builder = builder.header("Content-Length", length.to_string());
                 let sent = builder.body(body).map_err(|error| fail(error.into()))?;
-                self.run(request.method, sent)
+                self.run(ctx, request.method, sent)
             }
         };
-        let (head, body) = answer.map_err(fail)?.into_parts();
+        // A wait that was cancelled ends as any that fails.
+        let answer =
+            answer.or_else(|error| ctx.is_open().map_err(Error::from).and(Err(fail(error))));
+        let (head, body) = answer?.into_parts();
         let expected = body.content_length().filter(|_| request.method != Method::Head);
         let reader = Box::new(body.into_reader());
         Ok(Response {
             status: head.status.as_u16(),
             headers: Headers(head.headers),
-            body: BodyReader::new(reader, url.as_str().into(), self.options.low_speed, expected)
-                .paced(self.pace.clone()),
+            body: BodyReader::new(ctx, reader, url.as_str().into(), expected)
+                .paced(self.options.low_speed, self.pace.clone()),
             url,
         })
     }
@@ -293,13 +295,15 @@ impl Client {
     /// that became a `GET` somewhere else would look as if it had been taken.
     fn run<S: ureq::AsSendBody>(
         &self,
+        ctx: &Context,
         method: Method,
         request: http::Request<S>,
     ) -> std::result::Result<http::Response<ureq::Body>, ureq::Error> {
         if matches!(method, Method::Get | Method::Head) {
-            return self.agent.run(request);
+            return waiting::within(ctx, || self.agent.run(request));
         }
-        self.agent.run(self.agent.configure_request(request).max_redirects(0).build())
+        let request = self.agent.configure_request(request).max_redirects(0).build();
+        waiting::within(ctx, || self.agent.run(request))
     }
 
     /// Sends `value` as JSON; gives the answer whatever its status.
@@ -325,6 +329,14 @@ pub(crate) fn bad_option(
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
     Error::Options { what: what.to_owned(), source: source.into() }
+}
+
+fn proxy(address: &str) -> Result<ureq::Proxy> {
+    let proxy = ureq::Proxy::new(address).map_err(|source| bad_option("the proxy", source))?;
+    match proxy.protocol() {
+        ProxyProtocol::Http | ProxyProtocol::Https => Ok(proxy),
+        _ => Err(bad_option("the proxy", "it must be one of HTTP: http://HOST:PORT")),
+    }
 }
 
 fn check_header(name: &str, value: &str) -> Result<()> {

@@ -10,7 +10,8 @@
 //! * [`RequestHead`] (feature `server`): what small servers of ours read of a request.
 //!
 //! Every wait has a bound: to connect, for a response, for each read; a transfer that stays
-//! below the low-speed limit is given up. Every body has a limit that the caller names.
+//! below the low-speed limit is given up. A wait ends within a quarter of a second when the work it
+//! belongs to is cancelled. Every body has a limit that the caller names.
 
 mod cookie;
 mod error;
@@ -18,9 +19,11 @@ mod options;
 
 mod body;
 mod client;
+mod connector;
 mod pace;
 mod retry;
 mod tls;
+mod waiting;
 
 mod percent;
 #[cfg(feature = "server")]

@@ -97,7 +97,7 @@ impl Stream<'_> {
                 request = request.header("If-Range", validator);
             }
         }
-        let response = self.client.send_once(&request)?;
+        let response = self.client.send_once(self.ctx, &request)?;
         if is_absent(response.status) {
             return Ok(false);
         }

@@ -58,6 +58,9 @@ pub enum Answer {
     Resource(Vec<u8>),
     /// As `Resource`, but only this many bytes of what was announced; then the connection ends.
     Cut(Vec<u8>, usize),
+    /// As `Resource`, but only this many bytes of what was announced; then nothing, until the
+    /// server is dropped.
+    Stuck(Vec<u8>, usize),
     /// As `Resource`, but ranges are not understood.
     NoRanges(Vec<u8>),
     /// 302 to this address.
@@ -219,14 +222,22 @@ fn respond(
             send(status, &extra, rest, *sent)?;
             None
         }
-        Answer::Stall => {
-            while !stop.load(Ordering::Acquire) {
-                std::thread::park_timeout(Duration::from_millis(20));
-            }
-            None
+        Answer::Stuck(body, sent) => {
+            let (status, extra, rest) = select(exchange, body);
+            send(status, &extra, rest, *sent)?;
+            wait_for(stop)
         }
+        Answer::Stall => wait_for(stop),
         Answer::HangUp => None,
     }
+}
+
+/// Says nothing more, then ends the connection.
+fn wait_for(stop: &AtomicBool) -> Option<()> {
+    while !stop.load(Ordering::Acquire) {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    None
 }
 
 /// Status, headers and the part of `body` that the request asks for.

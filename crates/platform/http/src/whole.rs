@@ -21,14 +21,14 @@ impl Client {
         self.get_bytes_with(&Context::silent(), url, limit)
     }
 
-    /// [`get_bytes`](Self::get_bytes) that can be cancelled between attempts.
+    /// [`get_bytes`](Self::get_bytes) that can be cancelled, also while it waits.
     pub fn get_bytes_with(&self, ctx: &Context, url: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         let mut begun = Begun::default();
         let mut retry = Retry::new(self.options());
         loop {
             ctx.check()?;
             let before = begun.bytes.len();
-            match self.go_on(url, limit, &mut begun) {
+            match self.go_on(ctx, url, limit, &mut begun) {
                 Ok(true) => return Ok(Some(begun.bytes)),
                 Ok(false) => return Ok(None),
                 Err(error) => {
@@ -42,7 +42,7 @@ impl Client {
     }
 
     /// One attempt to get the rest; `false` when there is nothing of that name.
-    fn go_on(&self, url: &str, limit: u64, begun: &mut Begun) -> Result<bool> {
+    fn go_on(&self, ctx: &Context, url: &str, limit: u64, begun: &mut Begun) -> Result<bool> {
         let mut request = Request::new(Method::Get, url);
         match &begun.validator {
             // Also when nothing came yet: a server that cuts whole bodies may give ranges.
@@ -53,13 +53,13 @@ impl Client {
             // Nobody can say whether the rest would be of the same version.
             None => begun.bytes.clear(),
         }
-        let response = self.send_once(&request)?;
+        let response = self.send_once(ctx, &request)?;
         if is_absent(response.status) {
             return Ok(false);
         }
         if response.status == 416 && begun.validator.take().is_some() {
             begun.bytes.clear();
-            return self.go_on(url, limit, begun);
+            return self.go_on(ctx, url, limit, begun);
         }
         let mut response = response.error_for_status()?;
         if response.status != 206 || !continues(&response, begun.bytes.len()) {

@@ -1,7 +1,8 @@
 //! The client against servers that misbehave.
 
 use std::io::Read;
-use std::time::Duration;
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use updraft_error::{Classify, Kind};
 use updraft_http::testing::{Answer, Server};
@@ -187,6 +188,75 @@ fn a_cancelled_stream_stops() {
     ctx.cancel.cancel();
     assert!(matches!(stream.read_typed(&mut [0; 10]), Err(Error::Cancelled(_))));
     assert!(stream.read(&mut [0; 10]).is_err());
+}
+
+/// What `work` gives with patient timeouts when it is cancelled in its wait, which must end soon.
+fn cancelled<T>(work: impl FnOnce(&Client, &Context) -> Result<T, Error>) -> Result<T, Error> {
+    let client = Client::new(&ClientOptions::default()).expect("default options are valid");
+    let ctx = Context::silent();
+    let (cancel, at) = (ctx.cancel.clone(), Instant::now());
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(400));
+        cancel.cancel();
+    });
+    let result = work(&client, &ctx);
+    assert!(at.elapsed() >= Duration::from_millis(400), "it did not wait");
+    assert!(at.elapsed() < Duration::from_secs(10), "it waited for {:?}", at.elapsed());
+    result
+}
+
+#[test]
+fn a_silent_server_does_not_hold_up_who_cancels() {
+    let server = Server::start(|_| Answer::Stall);
+    let request = Request::new(Method::Get, server.url());
+    let result = cancelled(|client, ctx| client.send_with(ctx, &request));
+    assert!(matches!(result, Err(Error::Cancelled(_))), "{result:?}");
+    let result = cancelled(|client, ctx| client.get_bytes_with(ctx, &server.url(), 10));
+    assert!(matches!(result, Err(Error::Cancelled(_))), "{result:?}");
+}
+
+#[test]
+fn a_body_that_stops_coming_does_not_hold_up_who_cancels() {
+    let server = Server::start(|_| Answer::Stuck(resource(), 10));
+    let result = cancelled(|client, ctx| {
+        let options = StreamOptions::limit(1 << 30);
+        let mut stream = client.stream(ctx, &server.url(), options)?.expect("it exists");
+        let read = stream.read_typed(&mut [0; 100])?;
+        assert_eq!(read, 10);
+        stream.read_typed(&mut [0; 100])
+    });
+    assert!(matches!(result, Err(Error::Cancelled(_))), "{result:?}");
+}
+
+/// A listener whose queue is full answers no further connection.
+#[test]
+fn a_connection_that_nobody_takes_does_not_hold_up_who_cancels() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(500));
+    let queue: Vec<_> = std::iter::repeat_with(connect).map_while(Result::ok).take(9000).collect();
+    assert!(connect().is_err(), "{} connections were taken", queue.len());
+    let request = Request::new(Method::Get, format!("http://{address}/"));
+    let result = cancelled(|client, ctx| client.send_with(ctx, &request));
+    assert!(matches!(result, Err(Error::Cancelled(_))), "{result:?}");
+}
+
+#[test]
+fn a_server_that_takes_its_time_is_waited_for() {
+    let server = Server::start(|_| {
+        std::thread::sleep(Duration::from_millis(900));
+        Answer::Resource(resource())
+    });
+    let client = Client::new(&ClientOptions::default()).unwrap();
+    assert_eq!(client.get_bytes(&server.url(), 1 << 30).unwrap(), Some(resource()));
+    assert_eq!(server.log().len(), 1);
+}
+
+#[test]
+fn a_proxy_of_another_kind_is_refused() {
+    let proxy = Some("socks5://localhost:1080".to_owned());
+    let error = Client::new(&ClientOptions { proxy, ..ClientOptions::default() }).unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
 }
 
 #[test]
