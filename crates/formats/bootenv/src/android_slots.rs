@@ -80,12 +80,31 @@ impl SlotControl {
     /// How long it is.
     pub const LEN: usize = 32;
 
+    /// That of a new device: no slot can be started yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut bytes = [0; Self::LEN];
+        bytes[4..8].copy_from_slice(MAGIC);
+        bytes[8] = VERSION;
+        bytes[9] = 2;
+        Self { bytes }
+    }
+
+    /// Whether nothing was ever written where it belongs.
+    #[must_use]
+    pub fn is_absent(bytes: &[u8]) -> bool {
+        bytes.iter().all(|byte| *byte == 0)
+    }
+
     /// Reads it.
     ///
     /// # Errors
-    /// When it is damaged, of another version, or for other than two slots.
+    /// When there is none, or it is damaged, of another version, or for other than two slots.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let bad = |reason| Error::Environment { what: WHAT, reason };
+        if Self::is_absent(bytes) {
+            return Err(bad("nothing was ever written there"));
+        }
         let bytes: [u8; Self::LEN] = *bytes.first_chunk().ok_or_else(|| bad("it is cut short"))?;
         let [.., c0, c1, c2, c3] = bytes;
         if bytes.get(4..8) != Some(MAGIC) || bytes[8] != VERSION {
@@ -159,6 +178,12 @@ impl SlotControl {
     }
 }
 
+impl Default for SlotControl {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +223,17 @@ mod tests {
         control.bytes[14] &= 0x8f;
         assert_eq!(control.count(AndroidSlot::B), Some(BootCount { left: 0, done: 1 }));
         assert_eq!(control.next(), Some(AndroidSlot::A));
+    }
+
+    #[test]
+    fn of_a_new_device_no_slot_is_started_before_one_is_activated() {
+        let mut control = SlotControl::parse(&SlotControl::new().encode()).unwrap();
+        assert_eq!(control.next(), None);
+        control.activate(AndroidSlot::B, None);
+        control = SlotControl::parse(&control.encode()).unwrap();
+        assert_eq!(control.next(), Some(AndroidSlot::B));
+        control.disable(AndroidSlot::B);
+        assert_eq!(control.next(), None);
     }
 
     #[test]

@@ -24,16 +24,27 @@ impl Misc {
         Self { medium: Medium::new(path) }
     }
 
+    fn bytes(&self) -> Result<Vec<u8>> {
+        self.medium.read_at(SlotControl::OFFSET, SlotControl::LEN)
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<SlotControl> {
+        SlotControl::parse(bytes).map_err(|source| self.medium.malformed(source))
+    }
+
     fn read(&self) -> Result<SlotControl> {
-        let bytes = self.medium.read_at(SlotControl::OFFSET, SlotControl::LEN)?;
-        SlotControl::parse(&bytes).map_err(|source| self.medium.malformed(source))
+        self.parse(&self.bytes()?)
+    }
+
+    fn write(&self, control: &SlotControl) -> Result<()> {
+        // Commit point: the one sector.
+        self.medium.write_at(SlotControl::OFFSET, &control.encode())
     }
 
     fn change(&self, change: impl FnOnce(&mut SlotControl)) -> Result<()> {
         let mut control = self.read()?;
         change(&mut control);
-        // Commit point: the one sector.
-        self.medium.write_at(SlotControl::OFFSET, &control.encode())
+        self.write(&control)
     }
 }
 
@@ -67,7 +78,12 @@ impl BootControl for Misc {
     }
 
     fn set_active(&self, slot: Slot, tries: Option<u32>) -> Result<()> {
-        self.change(|control| control.activate(android(slot), tries))
+        let bytes = self.bytes()?;
+        // Of a new device: there is nothing to lose, and a slot is named.
+        let is_new = SlotControl::is_absent(&bytes);
+        let mut control = if is_new { SlotControl::new() } else { self.parse(&bytes)? };
+        control.activate(android(slot), tries);
+        self.write(&control)
     }
 
     fn mark_unbootable(&self, slot: Slot) -> Result<()> {

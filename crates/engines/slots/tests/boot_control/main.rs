@@ -8,5 +8,6 @@
 mod cuts;
 mod loaders;
 mod model;
+mod new_device;
 mod peers;
 mod worlds;
