@@ -102,6 +102,17 @@ impl LockFile {
     }
 }
 
+impl Drop for LockFile {
+    /// Closing is not enough: a program that another thread is just starting has the open file,
+    /// too, until it is executed.
+    fn drop(&mut self) {
+        // There is nobody to tell; the lock ends with the last who has the file then.
+        if sys::ofd_unlock(self.file.as_fd()) == Err(Errno::INVAL) {
+            let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+        }
+    }
+}
+
 fn try_lock(file: &File, mode: LockMode) -> rustix::io::Result<bool> {
     let exclusive = mode == LockMode::Exclusive;
     let tried = match sys::ofd_set_lock(file.as_fd(), exclusive) {

@@ -202,7 +202,15 @@ fn last_errno() -> Errno {
 
 /// Tries to lock the whole file for its open file description.
 pub(crate) fn ofd_set_lock(file: BorrowedFd<'_>, exclusive: bool) -> rustix::io::Result<()> {
-    let kind = if exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
+    ofd_set(file, if exclusive { libc::F_WRLCK } else { libc::F_RDLCK })
+}
+
+/// Takes the lock of an open file description away.
+pub(crate) fn ofd_unlock(file: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    ofd_set(file, libc::F_UNLCK)
+}
+
+fn ofd_set(file: BorrowedFd<'_>, kind: libc::c_int) -> rustix::io::Result<()> {
     // SAFETY: `flock` is a plain C structure for which all zeroes is a valid value; the kernel
     // wants `l_pid` to be zero for this command.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::process::Command;
 use std::time::Duration;
 
 use updraft_fs::fault::{Fault, Injection};
@@ -83,6 +84,22 @@ fn attributes_round_trip_on_files_and_directories() {
     assert!(!xattr::remove(&file, "user.b").unwrap());
     dir.symlink("nowhere", "link").unwrap();
     assert_eq!(xattr::all_at(&dir, "link").unwrap(), []);
+}
+
+/// A program that another thread starts has all open files until it is executed.
+#[test]
+fn a_lock_that_is_dropped_is_free_whoever_else_has_its_file() {
+    let (_folder, dir) = scratch();
+    let lock = || LockFile::try_acquire(&dir, ".lock", LockMode::Exclusive).unwrap();
+    let held = lock().unwrap();
+    let inherited = held.file().try_clone().unwrap();
+    let mut other = Command::new("sleep").arg("60").stdin(inherited).spawn().unwrap();
+    assert!(lock().is_none());
+    drop(held);
+    let free = lock().is_some();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(free);
 }
 
 #[test]
