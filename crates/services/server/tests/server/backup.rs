@@ -35,7 +35,7 @@ fn restore(world: &World, layout: &Layout, to: &RestoreTo, bytes: &[u8]) -> Resu
 
 #[test]
 fn devices_that_saw_more_than_the_backup_go_on_with_the_restored_server() {
-    let mut world = World::with_sqlite();
+    let mut world = World::with_sqlite_and_folder();
     let mut operator = Operator::new(&world);
     operator.release(&world, "v1", "one");
     let mut device = Device::new(&world, "vehicle-1");
@@ -95,7 +95,7 @@ fn rows(file: &Path) -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn a_backup_leads_from_one_database_to_the_other_and_back() {
-    let mut hawkbit = Hawkbit::of(World::with_sqlite());
+    let mut hawkbit = Hawkbit::of(World::with_sqlite_and_folder());
     hawkbit.make_target("ddi-1");
     hawkbit.make_set("1.0", b"content");
     let world = &mut hawkbit.world;
@@ -155,7 +155,7 @@ fn a_server_that_has_done_nothing_is_restored_too() {
 
 #[test]
 fn without_contents_the_rest_is_a_server() {
-    let mut world = World::with_sqlite();
+    let mut world = World::with_sqlite_and_folder();
     Operator::new(&world).release(&world, "v1", "one");
     world.stop();
     let (whole, rest) = (backup(&world, true), backup(&world, false));

@@ -230,7 +230,7 @@ fn devices_are_asked_before_a_campaign_that_needs_approval_and_cancelling_takes_
 
 #[test]
 fn updates_are_told_at_their_time_and_packages_are_followed() {
-    let world = World::new();
+    let world = World::with_folder();
     create(&world);
     let mut device = Device::new(&world, "vehicle-1");
     device.report(&world).expect(200);

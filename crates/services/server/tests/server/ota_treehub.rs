@@ -38,7 +38,7 @@ fn post(world: &World, build: &Build, object: &ObjectName) -> u16 {
 
 #[test]
 fn objects_come_leaves_first_and_the_commit_last() {
-    let world = World::new();
+    let world = World::with_folder();
     let build = Build::new(&world, "v1", "one");
     let config = curl(&world, "/treehub/api/v3/config", &[]).expect(200);
     assert!(String::from_utf8_lossy(&config.body).contains("mode=archive"));

@@ -75,7 +75,7 @@ fn version(world: &World, path: &str) -> Value {
 
 #[test]
 fn python_tuf_follows_a_repository_whose_keys_are_on_the_server() {
-    let mut world = World::new();
+    let mut world = World::with_folder();
     create(&world);
     upload(&world, "fw/app.bin", b"one");
     curl(&world, "/tuf/root.json", &[]).expect(404);
@@ -142,7 +142,7 @@ fn both(drafts: &[&Draft]) -> ImageChange {
 
 #[test]
 fn what_is_signed_elsewhere_comes_in_both_forms_or_not_at_all() {
-    let mut world = World::new();
+    let mut world = World::with_folder();
     let mut operator = Operator::new(&world);
     let commit = "a".repeat(64);
     operator.add_target(&world, "first", &commit);

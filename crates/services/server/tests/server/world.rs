@@ -139,6 +139,22 @@ impl World {
         Self::stopped_with(None)
     }
 
+    /// A new server that runs, with its content in its data folder in any case: for who looks there,
+    /// and for who moves the clock, which a store does not follow.
+    pub(crate) fn with_folder() -> Self {
+        let postgres = wants_postgres().then(|| PostgresDatabase::new().expect("PostgreSQL"));
+        let mut world = Self::stopped_on(postgres, None);
+        world.start();
+        world
+    }
+
+    /// The same with SQLite in any case.
+    pub(crate) fn with_sqlite_and_folder() -> Self {
+        let mut world = Self::stopped_on(None, None);
+        world.start();
+        world
+    }
+
     /// A new server that runs, with its content in a bucket in any case.
     pub(crate) fn with_bucket() -> Self {
         let mut world = Self::stopped_with_bucket();
