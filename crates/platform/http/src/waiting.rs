@@ -34,11 +34,10 @@ pub(crate) fn within<T>(ctx: &Context, work: impl FnOnce() -> T) -> T {
 
 /// Fails once the work that this thread waits for was cancelled.
 pub(crate) fn go_on() -> io::Result<()> {
-    CURRENT.with(|current| match &*current.borrow() {
-        // A pause is not for a wait that is under way: what comes can be kept.
-        Some(ctx) => ctx.is_open().map(|_| ()).map_err(io::Error::other),
-        None => Ok(()),
-    })
+    // Not borrowed while it is asked: who holds the work up may make requests, too.
+    let ctx = CURRENT.with(|current| current.borrow().clone());
+    // A pause is not for a wait that is under way: what comes can be kept.
+    ctx.map_or(Ok(()), |ctx| ctx.is_open().map(|_| ()).map_err(io::Error::other))
 }
 
 /// Does what cannot be waited for in pieces. When it is cancelled it is left to its own end,
