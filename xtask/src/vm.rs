@@ -15,7 +15,7 @@ use crate::{packages, shell};
 #[command(after_long_help = "\
 Examples:
   cargo xtask vm up
-  cargo xtask vm ssh ostree admin status
+  cargo xtask vm ssh updraft ostree admin status
   cargo xtask vm update
   cargo xtask vm cut
   cargo xtask vm down")]
