@@ -21,6 +21,10 @@ const CHECKSUM: usize = 0x3fc;
 const WITH_CHECKSUMS: u32 = 0x400;
 /// `INCOMPAT_RECOVER`: the journal is to be replayed. The one feature that comes and goes.
 const RECOVER: u32 = 0x4;
+/// `s_jnl_backup_type`: 1 when there is a copy of what the journal's inode says.
+const JOURNAL_COPY: usize = 0xfd;
+/// The part of that copy that leads to its blocks: from, to.
+const JOURNAL_ROOT: (usize, usize) = (0x10c, 0x148);
 /// Blocks are 1 KiB to 64 KiB.
 const MAX_LOG_BLOCK_SIZE: u32 = 6;
 /// What never changes while a file system is in use: from, to.
@@ -58,11 +62,22 @@ impl Ext4Superblock {
         self.number(0x64) & WITH_CHECKSUMS != 0 && self.number(CHECKSUM) != self.checksum()
     }
 
+    /// How large a block is, in bytes.
+    pub(crate) fn block_size(&self) -> Option<u64> {
+        let log = self.number(0x18);
+        (log <= MAX_LOG_BLOCK_SIZE).then(|| 1024_u64 << log)
+    }
+
+    /// The root of the tree of the journal's extents, of which the superblock has a copy.
+    pub(crate) fn journal_root(&self) -> Option<&[u8]> {
+        let (from, to) = JOURNAL_ROOT;
+        (self.0[JOURNAL_COPY] == 1).then(|| &self.0[from..to])
+    }
+
     /// Where the first backup is, in bytes. The file system may be too small to have it.
     #[must_use]
     pub fn backup_place(&self) -> Option<u64> {
-        let log = self.number(0x18);
-        let block = (log <= MAX_LOG_BLOCK_SIZE).then(|| 1024_u64 << log)?;
+        let block = self.block_size()?;
         let first = u64::from(self.number(0x14)) + u64::from(self.number(0x20));
         (self.number(0x20) > 0).then(|| first * block)
     }

@@ -1,7 +1,7 @@
 //! What boot loaders read: boot loader entries (BLS), kernel command lines, the order in which
 //! entries are offered, and where tries are counted: in the names of entries, in GRUB's environment
 //! block, in U-Boot's environment; unified kernel images; the partition table of a disk; and the
-//! superblock of ext4, as far as a power cut can tear it.
+//! superblock and the journal of ext4, as far as a power cut can tear them.
 //!
 //! Everything here is text in, types out, and back. The writers produce exactly the bytes that
 //! libostree produces for the same values, so that either implementation can take over a system
@@ -14,6 +14,7 @@ mod counting;
 mod efi_variables;
 mod entry;
 mod error;
+mod ext4_journal;
 mod ext4_superblock;
 mod gpt;
 mod gpt_copy;
@@ -34,6 +35,7 @@ pub use counting::{BootCount, BootVerdict, CountedName};
 pub use efi_variables::{EfiBootEntry, EfiBootOrder, efi_entry_number, efi_variable};
 pub use entry::{BootEntry, MAX_ENTRY_BYTES};
 pub use error::Error;
+pub use ext4_journal::TornCommit;
 pub use ext4_superblock::Ext4Superblock;
 pub use gpt::{Gpt, GptImage, GptPartition, Guid};
 pub use gpt_copy::{GptCopy, GptEntriesPlace, SlotAttributes};

@@ -42,6 +42,7 @@ mod partition_tables;
 mod root_device;
 mod superblock;
 mod switch_root;
+mod torn_commit;
 mod torn_superblock;
 mod verity;
 mod watchdog;

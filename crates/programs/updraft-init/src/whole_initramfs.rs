@@ -22,8 +22,8 @@ use crate::kernel_arguments::{KernelArguments, Target};
 use crate::root_device::{self, DeviceName};
 use crate::settings::Settings;
 use crate::{
-    fallback, last_resort, modules, mounts, superblock, switch_root, torn_superblock, verity,
-    watchdog,
+    fallback, last_resort, modules, mounts, superblock, switch_root, torn_commit, torn_superblock,
+    verity, watchdog,
 };
 
 /// Where the physical root is mounted.
@@ -170,7 +170,7 @@ fn mount_device(
         say(&format!("mounting {device_text} ({kind}) on {}", target.display()));
         let mount = || mounts::mount(&device_text, target, kind, flags, options);
         let mounted = match mount() {
-            Err(_) if kind == "ext4" && torn_superblock::mend(&device) => mount(),
+            Err(_) if kind == "ext4" && mend(&device) => mount(),
             mounted => mounted,
         };
         match mounted {
@@ -179,6 +179,12 @@ fn mount_device(
         }
     }
     Err(last)
+}
+
+/// Mends what a power cut tore of ext4. True when something was, and a mount is worth another try.
+fn mend(device: &Path) -> bool {
+    let superblock = torn_superblock::mend(device);
+    torn_commit::mend(device) || superblock
 }
 
 /// `boot=` names the file system of `/boot`. It is mounted here for systems that have nobody else
