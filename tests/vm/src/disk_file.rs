@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use harness::Answer;
 use machine::Disk;
-use updraft_bootenv::Ext4Superblock;
+use updraft_bootenv::{Ext4Superblock, TornCommit};
 
 const UNMOUNT_TRIES: u32 = 20;
 const UNMOUNT_PAUSE: Duration = Duration::from_millis(50);
@@ -83,25 +83,36 @@ impl DiskFile {
         Ok(())
     }
 
-    /// Does what `updraft-init` does before it mounts a file system whose superblock is torn.
+    /// Does what `updraft-init` does before it mounts a file system that a power cut tore.
     ///
     /// # Errors
     /// When the disk cannot be read or written.
     pub fn mend(&self, part: &str) -> Result<()> {
         let start = self.part(part)?.offset;
         let file = fs::File::options().read(true).write(true).open(&self.path)?;
-        let read = |place: u64| -> Result<Option<Ext4Superblock>> {
-            let mut bytes = [0; Ext4Superblock::SIZE];
-            file.read_exact_at(&mut bytes, start + place)?;
-            Ok(Ext4Superblock::parse(&bytes))
-        };
-        let torn = read(Ext4Superblock::PLACE)?.filter(Ext4Superblock::is_damaged);
-        let Some(torn) = torn else { return Ok(()) };
-        let backup = torn.backup_place().map(read).transpose()?.flatten();
-        let mended = backup.and_then(|backup| torn.mended(&backup));
-        let mended =
-            mended.with_context(|| format!("the superblock of {part} is torn for good"))?;
-        Ok(file.write_all_at(mended.bytes(), start + Ext4Superblock::PLACE)?)
+        let torn = superblock(&file, start, Ext4Superblock::PLACE)?;
+        if let Some(torn) = torn.filter(Ext4Superblock::is_damaged) {
+            let read = |place| superblock(&file, start, place);
+            let backup = torn.backup_place().map(read).transpose()?.flatten();
+            let mended = backup.and_then(|backup| torn.mended(&backup));
+            let mended =
+                mended.with_context(|| format!("the superblock of {part} is torn for good"))?;
+            file.write_all_at(mended.bytes(), start + Ext4Superblock::PLACE)?;
+        }
+        if let Some(torn) = torn_commit(&file, start)? {
+            file.write_all_at(torn.bytes(), start + torn.place())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the end of the last transaction in the journal of a partition is torn, which a kernel before
+    /// Linux 6.10 does not mount.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn has_torn_commit(&self, part: &str) -> Result<bool> {
+        let start = self.part(part)?.offset;
+        Ok(torn_commit(&fs::File::open(&self.path)?, start)?.is_some())
     }
 
     /// Mounts a partition below `folder`; the kernel replays its journal.
@@ -117,6 +128,19 @@ impl DiskFile {
         Answer::good(mount.args(["-t", "ext4", "-o", &options]).arg(&self.path).arg(folder))?;
         Ok(Mounted(folder.to_path_buf()))
     }
+}
+
+/// The superblock at a place of the partition that begins at `start`.
+fn superblock(file: &fs::File, start: u64, place: u64) -> Result<Option<Ext4Superblock>> {
+    let mut bytes = [0; Ext4Superblock::SIZE];
+    file.read_exact_at(&mut bytes, start + place)?;
+    Ok(Ext4Superblock::parse(&bytes))
+}
+
+fn torn_commit(file: &fs::File, start: u64) -> Result<Option<TornCommit>> {
+    let Some(superblock) = superblock(file, start, Ext4Superblock::PLACE)? else { return Ok(None) };
+    let read = |place, bytes: &mut [u8]| file.read_exact_at(bytes, start + place);
+    Ok(TornCommit::find(&superblock, read)?)
 }
 
 /// A mounted partition; it is unmounted when this is dropped.

@@ -35,6 +35,9 @@ const UPDATE: Duration = Duration::from_mins(6);
 const SAMPLE: usize = 24;
 /// Moments that are also booted, to see that the checker is right.
 const BOOTED: usize = 3;
+/// So many more of those that tore the end of a transaction in the journal: the kernel of the machines takes that
+/// for damage, and the one that the checker mounts with may not.
+const BOOTED_WITH_TORN_COMMIT: usize = 4;
 /// The same where entries and kernels are on FAT.
 const SAMPLE_ON_FAT: usize = 12;
 /// These go on to the next release, each in up to three boots.
@@ -175,14 +178,15 @@ impl Workshop {
         let log = &recording.log;
         let cuts = Share::from_environment().unwrap().of(cuts(log, limit, 1));
         let step = (cuts.len() / booted.max(1)).max(1);
-        let next = AtomicUsize::new(0);
+        let (next, torn) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let outcome = Mutex::new(Outcome::default());
         if !way.is_fat {
             self.check_that_damage_is_seen(&recording);
         }
         std::thread::scope(|scope| {
             for worker in 0..WORKERS {
-                let (recording, cuts, next, outcome) = (&recording, &cuts, &next, &outcome);
+                let (recording, cuts, next, torn, outcome) =
+                    (&recording, &cuts, &next, &torn, &outcome);
                 scope.spawn(move || {
                     let folder = recording.folder.join(format!("worker-{worker}"));
                     let releases = ["one", "two", "three"];
@@ -192,7 +196,11 @@ impl Workshop {
                         let Some(cut) = cuts.get(index) else { return };
                         let disk = recording.before.copy(&folder.join("cut")).unwrap();
                         cut.apply(log, &disk).unwrap();
-                        let boot = booted > 0 && !way.is_fat && index % step == step / 2;
+                        let is_torn = disk.has_torn_commit("root").unwrap();
+                        let torn = is_torn.then(|| torn.fetch_add(1, Ordering::Relaxed));
+                        let is_chosen = index % step == step / 2
+                            || torn.is_some_and(|before| before < BOOTED_WITH_TORN_COMMIT);
+                        let boot = booted > 0 && !way.is_fat && is_chosen;
                         let copy = boot.then(|| disk.copy(&folder.join("booted")).unwrap());
                         let (finding, damage) = look(way, &checker, &disk, &folder);
                         if let Selected::Nothing(why) = &finding.selected {
@@ -219,6 +227,7 @@ impl Workshop {
             }
         });
         let mut outcome = outcome.into_inner().unwrap();
+        println!("{}: torn ends of transactions: {}", way.name, torn.into_inner());
         println!(
             "{}: {} operations, {} flushes, {} moments: {:?}; of these the next update fails: {}",
             way.name,
