@@ -261,6 +261,7 @@ fn checksum(begin: u32, bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "files of a test need not be durable")]
 mod tests {
     use std::convert::Infallible;
     use std::fs::File;
