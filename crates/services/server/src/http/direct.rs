@@ -142,17 +142,30 @@ fn astray() -> io::Error {
 pub(super) struct Direct {
     stream: TcpStream,
     outgoing: Outgoing,
+    /// Whether packets that are not full are held back. The kernel takes a file in portions of 64 KiB, and
+    /// would send what is left of each in a packet of its own.
+    is_corked: bool,
 }
 
 impl Direct {
     /// A connection, and where files are listed for it.
     pub(super) fn new(stream: TcpStream) -> (Self, Outgoing) {
         let outgoing = Outgoing::default();
-        (Self { stream, outgoing: outgoing.clone() }, outgoing)
+        (Self { stream, outgoing: outgoing.clone(), is_corked: false }, outgoing)
+    }
+
+    /// Holds packets back that are not full, or sends what there is (`TCP_CORK`). Where the kernel does not take
+    /// that, sending is slower.
+    fn cork(&mut self, wanted: bool) {
+        if self.is_corked != wanted {
+            drop(socket2::SockRef::from(&self.stream).set_tcp_cork(wanted));
+            self.is_corked = wanted;
+        }
     }
 
     /// Sends what a placeholder of this length stands for, as far as the socket takes it.
-    fn poll_send(&self, context: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
+    fn poll_send(&mut self, context: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
+        self.cork(true);
         loop {
             ready!(self.stream.poll_write_ready(context))?;
             let mut outgoing = self.outgoing.lock();
@@ -165,6 +178,11 @@ impl Direct {
                 Ok(sent) => {
                     if section.left() == 0 {
                         outgoing.pop_front();
+                    }
+                    let is_last = outgoing.is_empty();
+                    drop(outgoing);
+                    if is_last {
+                        self.cork(false);
                     }
                     return Poll::Ready(Ok(sent));
                 }
