@@ -1,6 +1,5 @@
 //! Clients that ask too often: they are told to wait, and nobody else is.
 
-use serde_json::json;
 use updraft_http::Method;
 
 use crate::curl::Answered;
@@ -60,9 +59,10 @@ fn an_address_that_asks_too_often_has_to_wait_whoever_it_says_it_is() {
     assert!((40..60).contains(&passed), "{passed}");
     assert!(refused.header("retry-after").is_some());
     hawkbit.ddi("other", "", &["-H", "X-Forwarded-For: 192.0.2.10"]).expect(200);
-    // The operator's side has the same limit, and its own form.
-    let operator = hawkbit.curl("/api/v1/devices", &["-H", from]);
-    assert_eq!((operator.status, &operator.json()["code"]), (429, &json!("too_many_requests")));
+    // The operator's side has the same limit, and its own form. One more may have come to be allowed meanwhile.
+    let ask = || hawkbit.curl("/api/v1/devices", &["-H", from]);
+    let (operator, _) = flood(ask, 9);
+    assert_eq!(operator.json()["code"], "too_many_requests");
     let other = &hawkbit.world;
     assert_eq!(other.send(&other.operator(), Method::Get, "/api/v1/devices", "").status, 200);
 }
